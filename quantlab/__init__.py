@@ -1,0 +1,48 @@
+"""quantlab: quantization you can touch. Public names, loaded only when used; start with `notebooks/00_start_here.ipynb`.
+
+    import quantlab as ql
+    ql.quantize(x, "Q4_0").dequantize()
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+#: Where each public name lives. One line a room; `import quantlab` itself loads none of them.
+_ROOMS = {
+    "formats.table": "FORMATS Format",
+    "formats.tensor": "quantize dequantize QuantizedTensor",
+    "basics.floats": "float_anatomy FLOATS",
+    "basics.affine": "quantize_absmax quantize_affine quantize_nf4",
+    "basics.sample": "sample_weights",
+    "models.source": "open_model",
+    "models.architecture": "Architecture",
+    "models.tensor_lists": "tensor_list",
+    "memory.catalog": "MODELS GPUS",
+    "memory.recommend": "recommend_quantization",
+    "memory.weights": "weight_bytes",
+    "memory.machine": "my_machine",
+    "lab.tags": "get_available_quantizations",
+    "lab.compare": "compare_quantizations",
+    "lab.modelfile": "create_custom_model",
+    "explore.base": "show",
+    "lessons.feedback": "check_number check_choice check_function",
+    "lessons.predict": "predict",
+    "lessons.quiz": "quiz Question",
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    """Load the room of a public name on first use (PEP 562), so that `import quantlab` costs almost nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,1 @@
+"""Floor 6, the door: what `python -m quantlab` and `make` call."""

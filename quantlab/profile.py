@@ -1,0 +1,33 @@
+"""Which world the workbook shows: the learner's own machine and server, or the fixed reference.
+
+The committed notebooks are executed under `QUANTLAB_PROFILE=reference`: a fixed machine, a fixed model store, recorded
+runs, and numbers rounded to digits that every processor agrees on. So their outputs can be compared strictly.
+Without the variable a lesson shows what is really there, and says which of the two it shows.
+"""
+
+import math
+import os
+
+VARIABLE = "QUANTLAB_PROFILE"
+REFERENCE = "reference"
+
+
+def is_reference() -> bool:
+    """True when outputs must repeat: the committed notebooks and the tests that compare them.
+
+    Raises ValueError for any other value than "reference", "live" or nothing: a typo must not silently mean "live".
+    """
+    value = os.environ.get(VARIABLE, "")
+    if value not in ("", "live", REFERENCE):
+        raise ValueError(f"{VARIABLE}={value!r} is not a profile: use 'reference', 'live', or leave it unset")
+    return value == REFERENCE
+
+
+def stable(value: float, digits: int = 3) -> float:
+    """`value` rounded to `digits` significant digits, which is what a notebook may print.
+
+    The last bits of a float32 sum depend on the processor's vector width; three digits do not.
+    """
+    if not math.isfinite(value) or value == 0:
+        return value
+    return round(value, digits - 1 - math.floor(math.log10(abs(value))))

@@ -1,0 +1,67 @@
+"""The few SVG shapes all views are made of, as strings. Numbers in pixels; y grows downwards.
+
+Strings and not a drawing library: one redraw takes under a millisecond, so a dragged slider feels instant.
+Every text is escaped here, so a view may draw what a model or a file says.
+"""
+
+from collections.abc import Iterable
+from html import escape
+
+from .style import FONT, INK, LINE, MUTE, PAPER, TEXT, TITLE, VERMILION, WIDTH, Picture
+
+
+def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = INK, anchor: str = "start",
+         bold: bool = False, mono: bool = False) -> str:
+    """Words with their baseline at (x, y); anchor is "start", "middle" or "end"."""
+    family = ' font-family="DejaVu Sans Mono, monospace"' if mono else ""
+    weight = ' font-weight="bold"' if bold else ""
+    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" style="fill:{fill}" text-anchor="{anchor}"'
+            f'{family}{weight}>{escape(str(words))}</text>')
+
+
+def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: str = "none", stroke_width: float = 1,
+         radius: float = 2, opacity: float = 1, title: str = "") -> str:
+    """A filled box; `title` is shown when the mouse rests on it. A negative size is drawn as zero."""
+    tip = f"<title>{escape(title)}</title>" if title else ""
+    fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
+    return (f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" rx="{radius:g}"'
+            f' style="fill:{fill};stroke:{stroke};stroke-width:{stroke_width:g}"{fade}>{tip}</rect>')
+
+
+def line(x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1, dash: str = "") -> str:
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return (f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+            f' style="stroke:{stroke};stroke-width:{width:g}"{dashes}/>')
+
+
+def circle(x: float, y: float, radius: float, fill: str, *, stroke: str = "none", opacity: float = 1) -> str:
+    return (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="fill:{fill};stroke:{stroke}"'
+            f' fill-opacity="{opacity:g}"/>')
+
+
+def polyline(points: Iterable[tuple[float, float]], *, stroke: str = INK, width: float = 1.5) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{path}" style="fill:none;stroke:{stroke};stroke-width:{width:g}"/>'
+
+
+def hatching(name: str = "over", colour: str = VERMILION) -> str:
+    """A pattern for what does not fit: use it as fill `url(#over)`. Goes before the shapes that use it."""
+    return (f'<defs><pattern id="{name}" width="7" height="7" patternUnits="userSpaceOnUse"'
+            f' patternTransform="rotate(45)"><rect width="7" height="7" style="fill:{PAPER}"/>'
+            f'<rect width="3" height="7" fill="{colour}"/></pattern></defs>')
+
+
+def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", width: int = WIDTH,
+         table: tuple[tuple[str, ...], ...] = ()) -> Picture:
+    """The finished picture: the finding as its title, a quiet subtitle, and the shapes of `body` below y = 70."""
+    head = [text(16, 30, finding, size=_title_size(finding, width), bold=True)]
+    if subtitle:
+        head.append(text(16, 52, subtitle, size=12, fill=MUTE))
+    svg = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+           f' role="img" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(head)}{"".join(body)}</svg>')
+    return Picture(svg, finding, width, height, table)
+
+
+def _title_size(words: str, width: int) -> float:
+    """The title's font size: 18 px, or as much smaller as the sentence needs to stay inside (bold is 0.66 em wide)."""
+    return max(11, min(TITLE, (width - 32) / (0.66 * max(len(words), 1))))
