@@ -145,6 +145,11 @@ def show(picture: Picture) -> Explorer:
     return Explorer(lambda: picture)
 
 
+def markup(html: str = "") -> widgets.HTML:
+    """A piece of HTML inside a `Touchable`; whoever writes into it escapes what is not its own."""
+    return widgets.HTML(html)
+
+
 def html_table(rows: tuple[tuple[str, ...], ...]) -> str:
     """Rows of plain text, the first one the header, as an escaped HTML table; "" for no rows."""
     if not rows:

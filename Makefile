@@ -1,0 +1,46 @@
+# quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help lab test lint notebooks bench tools ollama reset doctor clean
+PYTHON_IN := .venv/bin/python
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.venv/.ready-lab: pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh lab
+.venv/.ready-dev: pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh dev
+
+lab: .venv/.ready-lab  ## set everything up and open the lessons (your own copies, in my_notebooks/)
+	@$(PYTHON_IN) -m quantlab lab $(ARGS)
+
+test: .venv/.ready-dev  ## set everything up and run all tests (CI=true: install Chromium and Ollama, skip nothing)
+	@if [ "$(CI)" = true ]; then tools/system.sh; fi
+	@QUANTLAB_PROFILE=reference $(PYTHON_IN) -m pytest $(ARGS)
+
+lint: .venv/.ready-dev  ## style, spelling, clean notebooks
+	@$(PYTHON_IN) -m ruff check .
+	@.venv/bin/typos
+	@$(PYTHON_IN) tools/notebooks.py --check
+
+notebooks: .venv/.ready-dev  ## execute the lessons again under the reference profile (ARGS="01 06" for some)
+	@$(PYTHON_IN) tools/notebooks.py $(ARGS)
+
+bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
+	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
+
+tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models (asks for root)
+	@tools/system.sh
+
+ollama:  ## find an Ollama server, or build one into .tools/ (no system packages)
+	@tools/ollama.sh
+
+reset: .venv/.ready-lab  ## fresh copies of the lessons; your old ones are kept in my_notebooks/before-...
+	@$(PYTHON_IN) -m quantlab reset $(ARGS)
+
+doctor: .venv/.ready-lab  ## what was found on this machine, for you and for a bug report
+	@$(PYTHON_IN) -m quantlab doctor $(ARGS)
+
+clean:  ## remove everything that was made here, except my_notebooks/
+	rm -rf .venv .tools build dist *.egg-info test-artifacts .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

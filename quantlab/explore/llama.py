@@ -1,0 +1,74 @@
+"""The first minute: a llama of 6,144 numbers, fewer and fewer bits for each, and one pixel that ruins it all."""
+
+from importlib.resources import files
+from io import BytesIO
+
+import ipywidgets as widgets
+import numpy as np
+
+from ..basics.affine import quantize_absmax
+from ..views.raster import draw_pixels
+from ..views.style import Picture
+from .base import Explorer
+
+BLOCK = 32
+HOT = (10, 10)                 # row and column of the pixel that the slider heats
+SCOPES = {"one for the whole picture": None, f"one for every {BLOCK} pixels": BLOCK}
+
+
+def llama() -> np.ndarray:
+    """(64, 96) float32, black -0.5 to white +0.5: our own drawing."""
+    stored = np.load(BytesIO((files("quantlab") / "data" / "llama.npy").read_bytes()))
+    return stored.astype(np.float32) / 255 - np.float32(0.5)
+
+
+def explore_llama() -> Explorer:
+    """A picture stored with few bits per pixel: drag the bits, heat one pixel, change how many pixels share a scale."""
+    original = llama()
+    wide = dict(style=dict(description_width="120px"), layout=dict(width="370px"))
+    controls = {
+        "bits": widgets.IntSlider(4, min=2, max=8, description="bits per pixel", **wide),
+        "hot": widgets.SelectionSlider(options=[("none", 1), *((f"{n}× white", n) for n in (2, 3, 5, 10, 20, 50, 100))], value=1,
+                                       description="one hot pixel", **wide),
+        "scale": widgets.Dropdown(options=list(SCOPES), description="scales", **wide),
+    }
+    presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=list(SCOPES)[0]),
+               "Blocks save it": dict(bits=4, hot=50, scale=list(SCOPES)[1])}
+    return Explorer(lambda **values: _draw(original, **values), controls, presets=presets,
+                    note="Every pixel is stored as a small whole number times a scale. That is all quantization is.")
+
+
+def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
+    pixels = original.copy()
+    if hot > 1:
+        pixels[HOT] = 0.5 * hot                       # 0.5 is white
+    block = SCOPES[scale]
+    stored = quantize_absmax(pixels.reshape(1, -1), bits, block_size=block)
+    restored = stored.dequantize().reshape(original.shape)
+    cool = np.ones_like(original, bool)
+    cool[HOT] = False
+    shades = len(np.unique(restored[cool])) if block is None else 2**bits - 1
+    rmse = float(np.sqrt(np.mean((restored - original)[cool] ** 2)))
+    seen = 1 - rmse / float(original[cool].std())
+    per_pixel = bits + 16 / (block or original.size)
+    return draw_pixels(original, restored, _levels(stored, bits), finding=_finding(bits, hot, block, shades, seen),
+                       subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: {scale}",
+                       facts=(("shades used", f"{shades}" + (" a block" if block else "")),
+                              ("bits per pixel, scales included", f"{per_pixel:.1f}")))
+
+
+def _levels(stored, bits: int) -> np.ndarray:
+    """What the quantizer can write: whole numbers times the (most common) scale."""
+    top = 2 ** (bits - 1) - 1
+    return np.arange(-top, top + 1) * float(np.median(stored.scale))
+
+
+def _finding(bits: int, hot: int, block: int | None, shades: int, seen: float) -> str:
+    if block and hot > 1:
+        return f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back"
+    left = f"{shades} shades" if shades > 1 else "one shade"
+    if hot > 1:
+        fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
+        return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
+    fate = "a woodcut of a llama" if seen < 0.6 else "a llama, a bit posterized" if seen < 0.85 else "still very much a llama"
+    return f"{bits} bits, {left} instead of 256: {fate}"

@@ -1,0 +1,51 @@
+"""Predictions and quizzes: the first answer counts, every option answers, nothing is shown unescaped."""
+
+import pytest
+
+from quantlab.lessons.predict import predict
+from quantlab.lessons.quiz import Question, quiz
+
+COLOURS = Question("Which colour is a scale?", [("blue", "Yes, everywhere."), ("green", "Green is for codes.")], right=0)
+BITS = Question("How many bits has Q4_0?", [("4", "You forgot the scale."), ("4.5", "16 bits of scale over 32 weights.")], right=1)
+
+
+def test_a_prediction_shows_guess_truth_and_reason():
+    guess = predict("What happens?", ["nothing", "noise"], 1, "Levels are far apart.")
+    assert "A) nothing" in guess._repr_mimebundle_()["text/plain"]
+    guess.choose(0)
+    assert all(words in guess.finding for words in ("nothing", "noise", "Levels are far apart."))
+    guess.choose(1)
+    assert guess.first == 0
+
+
+def test_an_answer_outside_the_options_is_refused():
+    with pytest.raises(ValueError, match="answer=2"):
+        predict("?", ["a", "b"], 2, "")
+    with pytest.raises(ValueError, match="right=-1"):
+        Question("?", [("a", "")], right=-1)
+    with pytest.raises(ValueError, match="got 0"):
+        quiz()
+
+
+def test_the_score_counts_first_answers_only():
+    sheet = quiz(COLOURS, BITS)
+    sheet.asked[0].choose(1)
+    sheet.asked[0].choose(0)
+    assert sheet.score == 0
+    sheet.asked[1].choose(1)
+    assert sheet.score == 1
+    assert "1 of 2" in sheet.line.value and "0 still open" in sheet.line.value
+    assert sheet.finding.startswith("1 of 2")
+
+
+def test_every_option_has_its_own_explanation():
+    sheet = quiz(COLOURS)
+    for i, (_, explanation) in enumerate(COLOURS.options):
+        sheet.asked[0].buttons[i].click()
+        assert explanation in sheet.asked[0].answer.value
+
+
+def test_markup_in_a_question_is_shown_not_run():
+    guess = predict("<img src=x onerror=alert(1)>", ["<b>a</b>", "b"], 0, "<i>")
+    guess.choose(0)
+    assert "<img" not in guess.children[0].value and "<i>" not in guess.answer.value

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, two C++ headers), an Ollama
+# server and the test models. The only script here that installs system packages; it says what before it does.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+if ! command -v ollama >/dev/null; then
+    [ -e /usr/include/nlohmann/json.hpp ] || missing+=(nlohmann-json3-dev)
+    [ -e /usr/include/stb/stb_image.h ] || missing+=(libstb-dev)
+    command -v c++ >/dev/null || missing+=(g++)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+    command -v apt-get >/dev/null || { echo "tools: please install ${missing[*]} with your system's package manager (only Debian's is known here)" >&2; exit 1; }
+    run=(); [ "$(id -u)" = 0 ] || run=(sudo)
+    echo "tools: installing system packages: ${missing[*]}" >&2
+    "${run[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${run[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+tools/ollama.sh >/dev/null
+.venv/bin/python tools/test_models.py
