@@ -1,0 +1,88 @@
+"""What shape a model has: `Architecture`, with the names GGUF and llama.cpp use for its numbers.
+
+From these numbers follow the name and the shape of every tensor (`tensors`, see families.py); from those, every byte.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from .families import FAMILIES, SWA_PATTERN, TensorShape, tensor_shapes
+
+LARGEST = 2**40         # no count of a real model comes near
+MOST_LAYERS = 4096      # keeps the list of tensors finite, whatever a file claims
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The numbers that fix a language model's tensors. All counts are whole numbers; 0 means "has none".
+
+    arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
+    head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head: GQA).
+    n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without experts.
+    kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
+    sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the architecture's own).
+    rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in tokens.
+    Raises ValueError for an unknown `arch` and for numbers that no model can have.
+    """
+
+    arch: str
+    n_layer: int
+    n_embd: int
+    n_head: int
+    n_head_kv: int
+    head_dim: int
+    n_ff: int
+    n_vocab: int
+    tied_embeddings: bool = False
+    n_expert: int = 0
+    n_expert_used: int = 0
+    n_ff_exp: int = 0
+    n_expert_shared: int = 0
+    n_layer_dense: int = 0
+    kv_lora_rank: int = 0
+    q_lora_rank: int = 0
+    rope_dim: int = 0
+    qk_nope_dim: int = 0
+    v_head_dim: int = 0
+    sliding_window: int = 0
+    swa_pattern: int | None = None
+    rope_freqs: bool = False
+    longrope: bool = False
+    n_ctx_train: int = 0
+
+    def __post_init__(self):
+        if self.arch not in FAMILIES:
+            raise ValueError(f"architecture {self.arch!r} is not known here; known are {', '.join(sorted(FAMILIES))}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if "int" in str(field.type) and value is not None:
+                most = MOST_LAYERS if field.name == "n_layer" else LARGEST
+                _check_count(field.name, value, field.name in _NEVER_ZERO, most)
+        if self.n_head % self.n_head_kv:
+            raise ValueError(f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
+        if self.n_expert_used > self.n_expert:
+            raise ValueError(f"n_expert_used={self.n_expert_used} is more than the n_expert={self.n_expert} there are")
+        if self.n_layer_dense > self.n_layer:
+            raise ValueError(f"n_layer_dense={self.n_layer_dense} is more than the n_layer={self.n_layer} there are")
+
+    def tensors(self) -> Iterator[TensorShape]:
+        """Every tensor as (name, role, layer, shape), in GGUF's names; shape in ggml's order, row length first."""
+        return tensor_shapes(self)
+
+    @property
+    def n_params(self) -> int:
+        """Number of weights in all tensors, the small ones (norms, biases, rope_freqs) included."""
+        return sum(tensor.n_weights for tensor in self.tensors())
+
+    def is_sliding(self, layer: int) -> bool:
+        """True when `layer` sees only the last `sliding_window` tokens (llama.cpp: set_swa_pattern)."""
+        pattern = SWA_PATTERN.get(self.arch, 1) if self.swa_pattern is None else self.swa_pattern
+        return bool(self.sliding_window) and (pattern == 0 or layer % pattern < pattern - 1)
+
+
+_NEVER_ZERO = {"n_layer", "n_embd", "n_head", "n_head_kv", "head_dim", "n_vocab"}
+
+
+def _check_count(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name}={value!r} cannot be: a whole number from {least:d} to {most} is needed")

@@ -1,0 +1,146 @@
+"""Which tensors each model family has: the wiring diagrams of llama.cpp, as a list of names and shapes.
+
+A language model is one table of word vectors, a stack of equal layers (attention, then feed-forward) and one output
+table. The families differ in small things only: biases, extra norms, experts, a fused matrix. Here is the whole list.
+Source: llama.cpp's llama-model.cpp and gguf-py's constants.py; the parameter counts are tested against published ones.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+FAMILIES = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2"}
+#: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local layers.
+SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2}
+
+QKV_BIAS = {"qwen2", "gpt-oss"}
+QK_NORM = {"qwen3", "qwen3moe", "gemma3"}
+POST_ATTENTION_NORM = {"gemma2", "gemma3", "gpt-oss"}
+POST_FFN_NORM = {"gemma2", "gemma3"}
+
+
+class TensorShape(NamedTuple):
+    """One tensor: GGUF's `name`, its `role` ("attn_q", without layer and ".weight"), its `layer` (None: outside the
+    stack) and its `shape` in ggml's order: the length of a row first, so NumPy's shape is the reverse."""
+
+    name: str
+    role: str
+    layer: int | None
+    shape: tuple[int, ...]
+
+    @property
+    def n_weights(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def stays_f32(self) -> bool:
+        """llama.cpp never quantizes these: vectors (norms, biases), expert biases, and the experts' router."""
+        return len(self.shape) == 1 or self.name.endswith(".bias") or self.role == "ffn_gate_inp"
+
+
+def role_and_layer(name: str) -> tuple[str, int | None]:
+    """("attn_q", 3) for "blk.3.attn_q.weight"; a bias keeps its ending: ("attn_q.bias", 3); ("output", None)."""
+    layer, rest = None, name
+    if name.startswith("blk."):
+        number, _, after = name[4:].partition(".")
+        if number.isascii() and number.isdigit() and len(number) < 10:
+            layer, rest = int(number), after
+    return rest.removesuffix(".weight"), layer
+
+
+def tensor_shapes(a) -> Iterator[TensorShape]:
+    """All tensors of Architecture `a`: outside the stack first, then layer by layer."""
+    for name, shape in _outside(a):
+        yield TensorShape(name, role_and_layer(name)[0], None, shape)
+    for layer in range(a.n_layer):
+        for part, shape in (*_attention(a), *_ffn(a, layer)):
+            name = f"blk.{layer}.{part}"
+            yield TensorShape(name, role_and_layer(name)[0], layer, shape)
+
+
+def _outside(a):
+    half = (a.rope_dim or a.head_dim) // 2
+    yield "token_embd.weight", (a.n_embd, a.n_vocab)
+    yield "output_norm.weight", (a.n_embd,)
+    if not a.tied_embeddings:       # tied: the word vectors serve as output too
+        yield "output.weight", (a.n_embd, a.n_vocab)
+    if a.rope_freqs:
+        yield "rope_freqs.weight", (half,)
+    if a.longrope:
+        yield "rope_factors_long.weight", (half,)
+        yield "rope_factors_short.weight", (half,)
+
+
+def _attention(a):
+    yield "attn_norm.weight", (a.n_embd,)
+    if a.arch == "deepseek2":
+        yield from _latent_attention(a)
+    elif a.arch == "phi3":      # q, k and v in one matrix
+        yield "attn_qkv.weight", (a.n_embd, (a.n_head + 2 * a.n_head_kv) * a.head_dim)
+        yield "attn_output.weight", (a.n_head * a.head_dim, a.n_embd)
+    else:
+        yield from _grouped_attention(a)
+    if a.arch in POST_ATTENTION_NORM:
+        yield "post_attention_norm.weight", (a.n_embd,)
+
+
+def _grouped_attention(a):
+    for letter, heads in (("q", a.n_head), ("k", a.n_head_kv), ("v", a.n_head_kv)):
+        yield f"attn_{letter}.weight", (a.n_embd, heads * a.head_dim)
+        if a.arch in QKV_BIAS:
+            yield f"attn_{letter}.bias", (heads * a.head_dim,)
+    yield "attn_output.weight", (a.n_head * a.head_dim, a.n_embd)
+    if a.arch == "gpt-oss":
+        yield "attn_output.bias", (a.n_embd,)
+        yield "attn_sinks.weight", (a.n_head,)
+    if a.arch in QK_NORM:
+        yield "attn_q_norm.weight", (a.head_dim,)
+        yield "attn_k_norm.weight", (a.head_dim,)
+
+
+def _latent_attention(a):
+    """DeepSeek's MLA: keys and values are rebuilt from one short vector of kv_lora_rank numbers a token."""
+    key = a.qk_nope_dim + a.rope_dim
+    if a.q_lora_rank:
+        yield "attn_q_a.weight", (a.n_embd, a.q_lora_rank)
+        yield "attn_q_a_norm.weight", (a.q_lora_rank,)
+        yield "attn_q_b.weight", (a.q_lora_rank, a.n_head * key)
+    else:
+        yield "attn_q.weight", (a.n_embd, a.n_head * key)
+    yield "attn_kv_a_mqa.weight", (a.n_embd, a.kv_lora_rank + a.rope_dim)
+    yield "attn_kv_a_norm.weight", (a.kv_lora_rank,)
+    yield "attn_k_b.weight", (a.qk_nope_dim, a.kv_lora_rank, a.n_head)
+    yield "attn_v_b.weight", (a.kv_lora_rank, a.v_head_dim, a.n_head)
+    yield "attn_output.weight", (a.n_head * a.v_head_dim, a.n_embd)
+
+
+def _ffn(a, layer: int):
+    if a.arch != "gpt-oss":     # its post_attention_norm does this work
+        yield "ffn_norm.weight", (a.n_embd,)
+    if a.arch in POST_FFN_NORM:
+        yield "post_ffw_norm.weight", (a.n_embd,)
+    if a.n_expert and layer >= a.n_layer_dense:
+        yield from _experts(a)
+    elif a.arch == "phi3":      # gate and up in one matrix
+        yield "ffn_up.weight", (a.n_embd, 2 * a.n_ff)
+        yield "ffn_down.weight", (a.n_ff, a.n_embd)
+    else:
+        yield "ffn_gate.weight", (a.n_embd, a.n_ff)
+        yield "ffn_up.weight", (a.n_embd, a.n_ff)
+        yield "ffn_down.weight", (a.n_ff, a.n_embd)
+
+
+def _experts(a):
+    width = a.n_ff_exp or a.n_ff
+    yield "ffn_gate_inp.weight", (a.n_embd, a.n_expert)     # the router: which experts get this token
+    if a.arch == "gpt-oss":
+        yield "ffn_gate_inp.bias", (a.n_expert,)
+    for part, columns, rows in (("gate", a.n_embd, width), ("up", a.n_embd, width), ("down", width, a.n_embd)):
+        yield f"ffn_{part}_exps.weight", (columns, rows, a.n_expert)
+        if a.arch == "gpt-oss":
+            yield f"ffn_{part}_exps.bias", (rows, a.n_expert)
+    if a.n_expert_shared:
+        shared = width * a.n_expert_shared
+        yield "ffn_gate_shexp.weight", (a.n_embd, shared)
+        yield "ffn_up_shexp.weight", (a.n_embd, shared)
+        yield "ffn_down_shexp.weight", (shared, a.n_embd)
