@@ -1,0 +1,223 @@
+"""One lesson in a real browser: open, run, touch, look; and a list of all that went wrong meanwhile."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Request, sync_playwright
+
+from .lab import Lab
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--force-prefers-reduced-motion"]
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+SCROLLER = f"{PANEL} .jp-WindowedPanel-outer"
+EXPLORER = ".ql-explorer:has(.noUi-handle)"
+
+#: What the eye sees in a view, as one string: drawings, images and canvases, without widths that the page may change.
+SIGNATURE = """root => [...root.querySelectorAll('svg, img, canvas, pre')].map(e =>
+    e.tagName === 'CANVAS' ? e.toDataURL() : e.tagName === 'IMG' ? e.src : e.outerHTML).join('|')"""
+BUSY = """() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"""
+
+
+def find_chromium() -> str | None:
+    """The browser: `QUANTLAB_CHROMIUM`, Chromium on PATH, or the one Playwright installed; None when there is none."""
+    for candidate in (os.environ.get("QUANTLAB_CHROMIUM"), shutil.which("chromium"), shutil.which("chromium-browser"),
+                      shutil.which("google-chrome")):
+        if candidate and Path(candidate).exists():
+            return candidate
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A headless Chromium. Raises FileNotFoundError, saying what to do, when none is found."""
+    path = find_chromium()
+    if path is None:
+        raise FileNotFoundError("no Chromium: `make tools` installs it, or set QUANTLAB_CHROMIUM to a browser's path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class LessonPage:
+    """The lesson `name` (a file name) of `lab`, opened in `browser`; `faults` collects what must not happen."""
+
+    def __init__(self, lab: Lab, browser: Browser, name: str, *, width: int = 1200, height: int = 1000):
+        self.lab, self.name, self.faults = lab, name, []
+        self.context = browser.new_context(viewport={"width": width, "height": height})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+        self.page.on("console", self._hear)
+        self.page.on("request", self._watch)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+        self.lab.close_sessions()
+
+    # -- opening and running
+
+    def open(self, *, seconds: float = 60) -> None:
+        """Open the lesson and wait until its kernel is there and idle."""
+        self.show()
+        self._wait_for_kernel(seconds)
+        self.wait_idle()
+
+    def show(self) -> None:
+        """Open the page and wait for the cells; a kernel may or may not be there yet."""
+        self.page.goto(self.lab.url(self.name))
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        self.page.wait_for_selector(f"{PANEL} .jp-Cell")
+        self.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+
+    def command(self, name: str, **arguments) -> None:
+        """Run one of JupyterLab's own commands and wait until it has ended."""
+        self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+                           [name, arguments])
+
+    def run_all(self) -> None:
+        """Run all cells and wait until the kernel rests and the widgets stand."""
+        self.command("notebook:run-all-cells")
+        self.wait_idle()
+        self.wait_for_widgets()
+
+    def wait_idle(self, seconds: float = 60) -> None:
+        self.page.wait_for_selector(f'{PANEL} .jp-Notebook-ExecutionIndicator[data-status="idle"]',
+                                    timeout=seconds * 1000)
+        self.page.wait_for_function(f"() => !({BUSY})()", timeout=seconds * 1000)
+
+    def wait_for_widgets(self) -> None:
+        """Wait until each explorer of the page has its live region filled, which is the last thing it does."""
+        self.page.wait_for_function("""() => [...document.querySelectorAll('.ql-explorer')].every(e =>
+            [...e.querySelectorAll('.ql-live')].some(l => l.textContent.trim()))""", timeout=15_000)
+
+    def theme(self, name: str) -> None:
+        """Switch to "light" or "dark" and wait until the page wears it."""
+        self.command("apputils:change-theme", theme=THEMES[name])
+        light = "true" if name == "light" else "false"
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+        self.page.wait_for_timeout(200)
+
+    # -- touching
+
+    def explorers(self) -> list[Locator]:
+        """All explorers that have a slider, in the order of the lesson."""
+        return self.page.locator(EXPLORER).all()
+
+    def picture(self, explorer: Locator) -> str:
+        """What the explorer shows now, as a string to compare."""
+        return explorer.evaluate(SIGNATURE)
+
+    def wait_for_change(self, explorer: Locator, before: str, seconds: float = 5) -> bool:
+        """True as soon as the explorer shows something else than `before`; False when it never does."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.picture(explorer) != before:
+                return True
+            self.page.wait_for_timeout(20)
+        return False
+
+    def press(self, explorer: Locator, handle: int = 0) -> bool:
+        """Move a handle by one arrow key, up or, at its end, down; True when the picture changed."""
+        knob = explorer.locator(".noUi-handle").nth(handle)
+        knob.scroll_into_view_if_needed()
+        for key in ("ArrowRight", "ArrowLeft"):
+            place = knob.get_attribute("aria-valuenow")
+            before = self.picture(explorer)
+            knob.focus()
+            self.page.keyboard.press(key)
+            if knob.get_attribute("aria-valuenow") != place:
+                return self.wait_for_change(explorer, before)
+        return False
+
+    def drag(self, explorer: Locator, handle: int = 0) -> bool:
+        """Drag a handle to the quarter of its track that is further away; True when the picture changed."""
+        knob, track = explorer.locator(".noUi-handle").nth(handle), explorer.locator(".noUi-target").nth(handle)
+        knob.scroll_into_view_if_needed()
+        before, box, rail = self.picture(explorer), knob.bounding_box(), track.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        share = 0.25 if x > rail["x"] + rail["width"] / 2 else 0.75
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.move(rail["x"] + share * rail["width"], y, steps=6)
+        self.page.mouse.up()
+        return self.wait_for_change(explorer, before)
+
+    # -- looking
+
+    def cell_errors(self) -> list[str]:
+        """Tracebacks and broken widgets on the page, in words."""
+        found = self.page.locator('.jp-RenderedText[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+        words = self.page.locator(f"{PANEL} .jp-OutputArea-output").all_inner_texts()
+        return found + [text for text in words if "Error displaying widget" in text or "Error creating widget" in text]
+
+    def unnamed_handles(self) -> list[str]:
+        """Handles, lists and boxes of the explorers that a screen reader could not name."""
+        return self.page.evaluate("""() => [...document.querySelectorAll('.ql-explorer')]
+            .flatMap(e => [...e.querySelectorAll('.noUi-handle, select, input, textarea, button')])
+            .filter(e => e.offsetParent !== null)
+            .filter(e => !(e.getAttribute('aria-label') || (e.matches('button') && e.textContent.trim())))
+            .map(e => e.outerHTML.slice(0, 200))""")
+
+    def screenshots(self, folder: Path, label: str, height: int = 1400) -> list[Path]:
+        """The whole lesson from top to end, in pieces of the screen's size: `<label>-1.png`, `<label>-2.png`, ..."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"{label}-*.png"):
+            old.unlink()
+        size = self.page.viewport_size
+        self.page.set_viewport_size({"width": size["width"], "height": height})
+        self.page.wait_for_timeout(200)
+        outer, files = self.page.locator(SCROLLER), []
+        view, end = outer.evaluate("""e => [e.clientHeight, e.scrollTop - e.getBoundingClientRect().top
+            + Math.max(...[...e.querySelectorAll('.jp-Cell')].map(c => c.getBoundingClientRect().bottom))]""")
+        for i, top in enumerate(range(0, max(int(end) - 60, 1), view - 40)):
+            outer.evaluate("(e, top) => e.scrollTo({top, behavior: 'instant'})", top)
+            self.page.wait_for_timeout(60)
+            files.append(folder / f"{label}-{i + 1:02d}.png")
+            outer.screenshot(path=files[-1], animations="disabled")
+        outer.evaluate("e => e.scrollTo({top: 0, behavior: 'instant'})")
+        self.page.set_viewport_size(size)
+        return files
+
+    # -- watching
+
+    def _wait_for_kernel(self, seconds: float) -> None:
+        """The page says "idle" before a kernel is attached (and Run All then asks which one): the server knows."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            kernels = [s["kernel"] for s in self.lab.sessions() if s["path"] == self.name]
+            if kernels and kernels[0]["execution_state"] == "idle" and kernels[0]["connections"]:
+                break
+            self.page.wait_for_timeout(100)
+        else:
+            raise TimeoutError(f"no idle kernel for {self.name} after {seconds} s; the log ends: {self.lab.log[-800:]}")
+        self.page.wait_for_selector(f'{PANEL} .jp-Toolbar-kernelName:has-text("Python")')
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.faults.append(f"console error: {message.text[:400]} ({_place(message)})")
+
+    def _watch(self, request: Request) -> None:
+        if not re.match(rf"(https?|wss?)://127\.0\.0\.1:{self.lab.port}/|data:|blob:", request.url):
+            self.faults.append(f"request beyond this machine: {request.url[:200]}")
+
+
+def _place(message: ConsoleMessage) -> str:
+    try:
+        return str(message.location.get("url", ""))[:120]
+    except Error:
+        return ""
