@@ -26,9 +26,13 @@ _ROOMS = {
     "lab.compare": "compare_quantizations",
     "lab.modelfile": "create_custom_model",
     "explore.base": "show",
+    "explore.llama": "explore_llama",
+    "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes",
     "lessons.feedback": "check_number check_choice check_function",
     "lessons.predict": "predict",
     "lessons.quiz": "quiz Question",
+    "lessons.final_quiz": "final_quiz",
+    "cli.doctor": "doctor",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

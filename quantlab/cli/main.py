@@ -42,7 +42,7 @@ def lab(_options, extra: list[str]) -> int:
 
 def doctor(options, _extra) -> int:
     """Print what was found on this machine."""
-    from .doctor import examine
+    from .doctor import doctor as examine
 
     report = examine()
     print(report.markdown() if options.markdown else report)

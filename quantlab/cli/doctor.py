@@ -1,0 +1,94 @@
+"""What was found on this machine, in words: for a learner ("why is there no Ollama?") and for a bug report."""
+
+import platform
+import sys
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .. import __version__
+from ..lab.server import LabError, Server
+from ..memory.machine import my_machine
+from ..models.store import readable_models, store_roots
+from ..profile import is_reference
+
+GIB = 2**30
+PACKAGES = ("jupyterlab", "ipywidgets", "numpy", "pandas", "matplotlib", "gguf", "ollama")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows of (what, what was found, what to do about it); prints as text, as HTML in a notebook, as Markdown for an issue."""
+
+    rows: tuple[tuple[str, str, str], ...]
+
+    def __repr__(self) -> str:
+        width = max(len(what) for what, _, _ in self.rows)
+        return "\n".join(f"{what:<{width}}  {found}" + (f"\n{'':<{width}}  → {advice}" if advice else "")
+                         for what, found, advice in self.rows)
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f'<tr><th scope="row" style="text-align:left">{escape(what)}</th><td style="text-align:left">{escape(found)}'
+                        + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>" for what, found, advice in self.rows)
+        return f"<table>{lines}</table>"
+
+    def markdown(self) -> str:
+        """As a Markdown table for a bug report."""
+        cells = [tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows]
+        return "| what | found | to do |\n|---|---|---|\n" + "\n".join(f"| {a} | {b} | {c} |" for a, b, c in cells)
+
+
+def doctor() -> Report:
+    """Look at Python, packages, memory, graphics cards, Ollama and its model store; never raises, never changes anything."""
+    if is_reference():
+        return Report((("profile", "reference: a fixed machine, so that this page repeats", "run the cell yourself to see your own machine"),
+                       *_machine(), ("Ollama", "none (reference profile)", "recorded runs are shown in lessons 07 and 09")))
+    return Report((("quantlab", __version__, ""), *_software(), *_machine(), _ollama(), *_stores()))
+
+
+def _software() -> list[tuple[str, str, str]]:
+    python = f"{platform.python_version()} on {platform.system()} {platform.release()} ({platform.machine()})"
+    advice = "" if (3, 11) <= sys.version_info[:2] <= (3, 13) else "tested with Python 3.11 to 3.13"
+    found, missing = [], []
+    for package in PACKAGES:
+        try:
+            found.append(f"{'JupyterLab' if package == 'jupyterlab' else package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    return [("Python", python, advice),
+            ("packages", ", ".join(found), f"missing: {', '.join(missing)}; run the setup again" if missing else "")]
+
+
+def _machine() -> list[tuple[str, str, str]]:
+    machine = my_machine()
+    memory = f"{machine.ram_bytes / GIB:.1f} GiB, {machine.ram_free_bytes / GIB:.1f} free"
+    cards = [f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GiB, {gpu.free_bytes / GIB:.1f} free" for gpu in machine.gpus]
+    return [("memory", memory, ""),
+            ("graphics", "; ".join(cards) or "no card found", "" if cards else "models run on the processor; lesson 06 lets you choose a card")]
+
+
+def _ollama() -> tuple[str, str, str]:
+    server = Server()
+    try:
+        return ("Ollama", f"version {server.version()} at {server.host}, {len(server.models())} models", "")
+    except LabError as error:
+        return ("Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers")
+
+
+def _stores() -> list[tuple[str, str, str]]:
+    rows = []
+    for root in store_roots():
+        try:
+            rows.append(("model store", f"{_home(root)}: {len(readable_models(root))} models", ""))
+        except PermissionError as error:
+            rows.append(("model store", f"{_home(root)}: not readable", str(error).replace(str(Path.home()), "~")))
+    return rows or [("model store", "none on this machine", "it appears with the first `ollama pull`")]
+
+
+def _home(path: Path) -> str:
+    """The path without the user's name, fit for a public bug report."""
+    try:
+        return str(Path("~") / path.relative_to(Path.home()))
+    except ValueError:
+        return str(path)

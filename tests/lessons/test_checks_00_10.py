@@ -1,0 +1,36 @@
+"""The exercises of lessons 00 and 10: the right answer, each near miss, and nonsense."""
+
+import pytest
+
+from quantlab.lessons.checks import check_bits_per_pixel, check_q5_k_m_bytes
+from quantlab.lessons.final_quiz import final_quiz, questions
+from quantlab.models.tensor_lists import tensor_list
+
+
+@pytest.mark.parametrize(("answer", "voice"), [
+    (..., "not started"), (5, "correct"), (4, "almost"), (4.5, "almost"), (4.0625, "almost"), (6, "not yet"), ("five", "wrong kind"),
+])
+def test_bits_per_pixel(answer, voice):
+    assert check_bits_per_pixel(answer).voice == voice
+
+
+def test_bytes_of_q5_k_m():
+    right = int(tensor_list("llama-2-7b", "Q5_K_M").nbytes.sum())
+    voices = [check_q5_k_m_bytes(a).voice for a in (..., right, right / 1e9, right / 2**30, right * 8, right + 1, None)]
+    assert voices == ["not started", "correct", "almost", "almost", "almost", "not yet", "wrong kind"]
+
+
+def test_the_quiz_can_be_won_and_lost():
+    won, lost = final_quiz(), final_quiz()
+    for asked, question in zip(won.asked, won.questions, strict=True):
+        asked.choose(question.right)
+    for asked, question in zip(lost.asked, lost.questions, strict=True):
+        asked.choose((question.right + 1) % len(question.options))
+    assert (won.score, lost.score) == (10, 0)
+
+
+def test_every_option_of_the_quiz_explains_itself():
+    for question in questions():
+        texts = [words for words, _ in question.options]
+        assert len(set(texts)) == len(texts)
+        assert all(len(why) > 20 for _, why in question.options)
