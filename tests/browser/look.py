@@ -32,7 +32,8 @@ def look(lab: Lab, browser, name: str, out: Path, options: argparse.Namespace) -
             for file in lesson.screenshots(out, f"{Path(name).stem}-{theme}", options.height):
                 print(file)
         unnamed = [] if options.unrun else [f"control without a name: {html}" for html in lesson.unnamed_handles()]
-        return lesson.faults + lesson.cell_errors() + unnamed
+        cut = [f"words cut at a picture's edge: {words}" for words in lesson.cut_words()]
+        return lesson.faults + lesson.cell_errors() + unnamed + cut
 
 
 def main(arguments: list[str] | None = None) -> int:

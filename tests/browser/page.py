@@ -22,6 +22,14 @@ EXPLORER = ".ql-explorer:has(.noUi-handle)"
 #: What the eye sees in a view, as one string: drawings, images and canvases, without widths that the page may change.
 SIGNATURE = """root => [...root.querySelectorAll('svg, img, canvas, pre')].map(e =>
     e.tagName === 'CANVAS' ? e.toDataURL() : e.tagName === 'IMG' ? e.src : e.outerHTML).join('|')"""
+OUTPUTS = """[...window.jupyterapp.shell.currentWidget.content.model.cells]
+    .flatMap(cell => cell.type === 'code' ? cell.outputs.toJSON() : [])"""
+WIDGETS_STAND = """() => {
+    const expected = %s.filter(o => o.data && 'application/vnd.jupyter.widget-view+json' in o.data).length;
+    const drawn = [...document.querySelectorAll('[data-mime-type="application/vnd.jupyter.widget-view+json"]')];
+    return drawn.filter(e => e.querySelector('.jupyter-widgets')).length >= expected
+        && [...document.querySelectorAll('.ql-explorer')].every(e => e.querySelector('.ql-live'));
+}""" % OUTPUTS
 BUSY = """() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"""
 
 
@@ -101,9 +109,9 @@ class LessonPage:
         self.page.wait_for_function(f"() => !({BUSY})()", timeout=seconds * 1000)
 
     def wait_for_widgets(self) -> None:
-        """Wait until each explorer of the page has its live region filled, which is the last thing it does."""
-        self.page.wait_for_function("""() => [...document.querySelectorAll('.ql-explorer')].every(e =>
-            [...e.querySelectorAll('.ql-live')].some(l => l.textContent.trim()))""", timeout=15_000)
+        """Wait until every widget output of the notebook is drawn and each explorer has its live region filled."""
+        self.page.wait_for_function(WIDGETS_STAND, timeout=20_000)
+        self.page.wait_for_timeout(100)
 
     def theme(self, name: str) -> None:
         """Switch to "light" or "dark" and wait until the page wears it."""
@@ -161,9 +169,10 @@ class LessonPage:
 
     def cell_errors(self) -> list[str]:
         """Tracebacks and broken widgets on the page, in words."""
-        found = self.page.locator('.jp-RenderedText[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+        outputs = self.page.evaluate(OUTPUTS)
+        raised = [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
         words = self.page.locator(f"{PANEL} .jp-OutputArea-output").all_inner_texts()
-        return found + [text for text in words if "Error displaying widget" in text or "Error creating widget" in text]
+        return raised + [text for text in words if "Error displaying widget" in text or "Error creating widget" in text]
 
     def unnamed_handles(self) -> list[str]:
         """Handles, lists and boxes of the explorers that a screen reader could not name."""
@@ -172,6 +181,16 @@ class LessonPage:
             .filter(e => e.offsetParent !== null)
             .filter(e => !(e.getAttribute('aria-label') || (e.matches('button') && e.textContent.trim())))
             .map(e => e.outerHTML.slice(0, 200))""")
+
+    def cut_words(self) -> list[str]:
+        """Texts of the drawings that reach beyond their drawing's edge, so that a learner cannot read them."""
+        return self.page.evaluate("""() => [...document.querySelectorAll('.ql-view svg')].flatMap(svg => {
+            const frame = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].filter(e => {
+                const box = e.getBoundingClientRect();
+                return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1
+                    || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+            }).map(e => e.textContent); })""")
 
     def screenshots(self, folder: Path, label: str, height: int = 1400) -> list[Path]:
         """The whole lesson from top to end, in pieces of the screen's size: `<label>-1.png`, `<label>-2.png`, ..."""
