@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .architecture import Architecture
 from .families import TensorShape
+from .types import tensor_nbytes
 
 DATA = Path(__file__).parent.parent / "data" / "tensor_types.csv"
 
@@ -55,23 +56,6 @@ def recorded_ftypes(model: str = "llama-3.1-8b") -> list[str]:
     """The ftypes that `tensor_list` knows for a model, smallest file first."""
     names = [ftype for name, ftype in _recorded() if name == ALIASES.get(model, model)]
     return sorted(names, key=lambda ftype: sum(row[6] for row in tensor_rows(model, ftype)))
-
-
-def tensor_nbytes(shape: tuple[int, ...], qtype: str) -> int:
-    """Bytes of a tensor: whole blocks per row, times rows (ggml_row_size). `shape` has the row length first.
-
-    Raises ValueError when a row is not a whole number of blocks.
-    """
-    import gguf
-
-    block_size, type_size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[qtype]]
-    row = shape[0]
-    if row % block_size:
-        raise ValueError(f"a row of {row} weights is no whole number of {qtype} blocks of {block_size}")
-    nbytes = row // block_size * type_size
-    for count in shape[1:]:
-        nbytes *= count
-    return nbytes
 
 
 def _row(tensor: TensorShape, types: dict[str, list[str]]) -> tuple:

@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from quantlab.models.architecture import Architecture
-from quantlab.models.tensor_lists import ARCHITECTURES, DATA, recorded_ftypes, tensor_list, tensor_nbytes, tensor_rows
+from quantlab.models.tensor_lists import ARCHITECTURES, DATA, recorded_ftypes, tensor_list, tensor_rows
+from quantlab.models.types import tensor_nbytes
 
 MIB = 2**20
 

@@ -1,0 +1,85 @@
+"""A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at a time."""
+
+import mmap
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+
+from .gguf_header import TensorInfo, read_header
+from .types import PLAIN_TYPES
+
+
+class GGUFFile:
+    """An open GGUF file. Use it in a `with` block, or call `close()`.
+
+    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`: see Header.
+    Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF file.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._map = _mapped(self.path)
+        try:
+            header = read_header(self._map)
+        except ValueError as error:
+            self._map.close()
+            raise ValueError(f"{self.path.name}: {error}") from None
+        self.size = len(self._map)
+        self.version, self.alignment = header.version, header.alignment
+        self.metadata, self.infos, self.parts = header.metadata, header.tensors, header.parts
+
+    def bytes_at(self, start: int, stop: int) -> bytes:
+        """A copy of the file's bytes from `start` up to `stop`; shorter at the end of the file."""
+        if self._map.closed:
+            raise ValueError(f"{self.path.name} is closed: open it again to read weights")
+        return self._map[max(start, 0) : max(stop, 0)]
+
+    def raw(self, name: str) -> bytes:
+        """The stored bytes of one tensor."""
+        info = self._info(name)
+        return self.bytes_at(info.offset, info.offset + info.nbytes)
+
+    def tensor(self, name: str) -> np.ndarray:
+        """One tensor as float32, decoded from its blocks. Shape: (rows, row length), NumPy's order, not ggml's."""
+        from ..formats.tensor import dequantize
+
+        info, shape = self._info(name), self._info(name).shape[::-1]
+        if info.qtype in PLAIN_TYPES:
+            return np.frombuffer(self.raw(name), PLAIN_TYPES[info.qtype]).astype(np.float32).reshape(shape)
+        return dequantize(self.raw(name), info.qtype, shape)
+
+    def _info(self, name: str) -> TensorInfo:
+        if name not in self.infos:
+            near = [known for known in self.infos if str(name) in known][:3]
+            hint = f"; did you mean {', '.join(near)}?" if near else f"; it has {len(self.infos)} others"
+            raise ValueError(f"{self.path.name} has no tensor {name!r}{hint}")
+        return self.infos[name]
+
+    def close(self) -> None:
+        """Let go of the file; what was read stays."""
+        self._map.close()
+
+    def __enter__(self) -> "GGUFFile":
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.close()
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The file mapped for reading. Raises ValueError when there is no such file, or it is none, empty or unreadable."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError(f"{path} is not a file")
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise ValueError(f"{path.name}: the file is empty")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}") from None
+    except PermissionError:
+        raise ValueError(f"{path} may not be read by you (permission denied)") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,166 @@
+"""Read the header of a GGUF file that nobody vouches for.
+
+A file says how long its own parts are, and a broken or hostile one lies. So every count is compared with the bytes
+that are left before anything is looped over or allocated, sizes are Python's integers (which never wrap), types are
+checked before values, and long arrays are stepped over and decoded only when somebody asks.
+Layout: ggml/docs/gguf.md. Lesson: 03_gguf_and_tags.
+"""
+
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from .gguf_cursor import Cursor, GGUFArray, shown
+from .types import ARRAY, REMOVED_TENSOR_TYPES, STRING, TENSOR_TYPES, tensor_nbytes
+
+MAGIC = b"GGUF"
+SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, type, value
+SMALLEST_TENSOR_INFO = 8 + 1 + 4 + 8 + 4 + 8    # bytes: name length, a letter, n_dims, one dimension, type, offset
+MOST_DIMENSIONS = 4
+DEFAULT_ALIGNMENT, LARGEST_ALIGNMENT = 32, 65536
+
+#: First bytes of what people open by mistake.
+OTHER_FILES = {b"ggml": "an old GGML file from before GGUF", b"lmgg": "an old GGML file from before GGUF",
+               b"fmgg": "an old GGML file from before GGUF", b"tjgg": "an old GGML file from before GGUF",
+               b"PK\x03\x04": "a ZIP archive (PyTorch saves weights so)", b"vers": "perhaps a Git LFS pointer",
+               b"<!DO": "a web page", b"<htm": "a web page", b"FUGG": "GGUF with its bytes in the wrong order"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a file: `shape` in ggml's order (row length first), `offset` in bytes from the file's first."""
+
+    name: str
+    shape: tuple[int, ...]
+    qtype: str
+    offset: int
+    nbytes: int
+
+    @property
+    def n_weights(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the weights. `metadata`: key -> value (arrays as GGUFArray); `tensors`: name -> TensorInfo.
+
+    parts: the file's four stretches, (name, first byte, byte after the last), in order.
+    """
+
+    version: int
+    alignment: int
+    metadata: dict[str, object]
+    tensors: dict[str, TensorInfo]
+    parts: tuple[tuple[str, int, int], ...]
+
+
+def read_header(data) -> Header:
+    """The header of the GGUF file whose bytes are `data` (bytes or mmap).
+
+    Raises ValueError, with what was found and where, for anything that is not whole and consistent.
+    """
+    cursor = Cursor(data)
+    version = _magic_and_version(cursor)
+    n_tensors = cursor.count("tensor count", SMALLEST_TENSOR_INFO)
+    n_values = cursor.count("metadata count", SMALLEST_KEY_VALUE)
+    metadata_at = cursor.at
+    metadata = _metadata(cursor, n_values)
+    alignment = _alignment(metadata)
+    infos_at = cursor.at
+    cursor.bound("tensor count", n_tensors, SMALLEST_TENSOR_INFO)
+    raw = [_tensor_info(cursor) for _ in range(n_tensors)]
+    data_at = min(-(-cursor.at // alignment) * alignment, len(data))
+    tensors = _placed(raw, data_at, alignment, len(data))
+    parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at), ("tensor list", infos_at, data_at),
+             ("weights", data_at, len(data)))
+    return Header(version, alignment, metadata, tensors, parts)
+
+
+def _magic_and_version(cursor: Cursor) -> int:
+    magic = cursor.take(4, "the first four bytes, which must be 'GGUF'")
+    if magic != MAGIC:
+        guess = OTHER_FILES.get(magic)
+        if guess is None and cursor.looks_like_safetensors():
+            guess = "a safetensors file"
+        raise ValueError(f"not a GGUF file: it starts with {magic!r}" + (f", so it is {guess}" if guess else ""))
+    version = cursor.number("I", "version")
+    if version in (2, 3):
+        return version
+    if version == 1:
+        raise ValueError("GGUF version 1 (August 2023) is not read any more; fetch or convert the model anew")
+    if (swapped := struct.unpack(">I", struct.pack("<I", version))[0]) <= 0xFFFF:
+        raise ValueError(f"a big-endian GGUF file (version {swapped}); only little-endian ones are read")
+    raise ValueError(f"GGUF version {version} is unknown; versions 2 and 3 are read")
+
+
+def _metadata(cursor: Cursor, count: int) -> dict[str, object]:
+    metadata: dict[str, object] = {}
+    for i in range(count):
+        key = cursor.string(f"key {i} of the metadata")
+        if not key:
+            raise ValueError(f"key {i} of the metadata is empty")
+        if key in metadata:
+            raise ValueError(f"the metadata has the key {shown(key)} twice")
+        metadata[key] = _value(cursor, key)
+    return metadata
+
+
+def _value(cursor: Cursor, key: str) -> object:
+    value_type = cursor.number("I", f"type of {shown(key)}")
+    if value_type == STRING:
+        return cursor.string(shown(key))
+    if value_type == ARRAY:
+        return GGUFArray.skip(cursor, key)
+    return cursor.scalar(value_type, key)
+
+
+def _alignment(metadata: dict[str, object]) -> int:
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if type(alignment) is not int:
+        raise ValueError(f"general.alignment is {shown(alignment)}; a whole number is needed")
+    if not 8 <= alignment <= LARGEST_ALIGNMENT or alignment & (alignment - 1):
+        raise ValueError(f"general.alignment is {alignment}; a power of two from 8 to {LARGEST_ALIGNMENT} is needed")
+    return alignment
+
+
+def _tensor_info(cursor: Cursor) -> tuple[str, tuple[int, ...], str, int]:
+    name = cursor.string("the name of a tensor")
+    if not name:
+        raise ValueError(f"a tensor without a name, listed before byte {cursor.at}")
+    n_dims = cursor.number("I", f"dimensions of {shown(name)}")
+    if not 1 <= n_dims <= MOST_DIMENSIONS:
+        raise ValueError(f"tensor {shown(name)} has {n_dims} dimensions; 1 to {MOST_DIMENSIONS} are possible")
+    shape = tuple(cursor.number("Q", f"shape of {shown(name)}") for _ in range(n_dims))
+    if 0 in shape:
+        raise ValueError(f"tensor {shown(name)} has a dimension of zero: {shape}")
+    number = cursor.number("I", f"type of {shown(name)}")
+    if number not in TENSOR_TYPES:
+        gone = REMOVED_TENSOR_TYPES.get(number)
+        raise ValueError(f"tensor {shown(name)} has type {number}, which "
+                         + (f"was {gone} and has been removed from ggml" if gone else "ggml does not have"))
+    return name, shape, TENSOR_TYPES[number], cursor.number("Q", f"offset of {shown(name)}")
+
+
+def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, TensorInfo]:
+    """The tensors with their place in the file, once each place is known to be theirs alone."""
+    tensors: dict[str, TensorInfo] = {}
+    for name, shape, qtype, offset in raw:
+        if name in tensors:
+            raise ValueError(f"two tensors are called {shown(name)}")
+        if offset % alignment:
+            raise ValueError(f"tensor {shown(name)} starts at {offset}, which is no multiple of {alignment}")
+        try:
+            nbytes = tensor_nbytes(shape, qtype)
+        except ValueError as error:
+            raise ValueError(f"tensor {shown(name)}: {error}") from None
+        if data_at + offset + nbytes > size:
+            raise ValueError(f"tensor {shown(name)} would end at byte {data_at + offset + nbytes}, but the file has "
+                             f"{size}: an unfinished download, or a wrong header")
+        tensors[name] = TensorInfo(name, shape, qtype, data_at + offset, nbytes)
+    ordered = sorted(tensors.values(), key=lambda tensor: tensor.offset)
+    for before, after in pairwise(ordered):
+        if before.offset + before.nbytes > after.offset:
+            raise ValueError(f"tensors {shown(before.name)} and {shown(after.name)} overlap at byte {after.offset}")
+    return tensors
