@@ -19,7 +19,7 @@ import resvg_py
 import traitlets
 
 from ..views.style import WIDTH, Picture, standalone
-from ..views.svg import page
+from ..views.svg import notice
 
 
 class Assistant(anywidget.AnyWidget):
@@ -79,8 +79,7 @@ class Explorer(Touchable):
         self.initial = self.values()
         self.picture = self._drawn()
         self._held = False
-        # The page must not jump while dragging: the view keeps the height of its first picture.
-        self.view = widgets.HTML(layout=dict(height=f"{self.picture.height + 6}px", overflow="auto hidden"))
+        self.view = widgets.HTML(layout=dict(height="0px", overflow="auto hidden"))
         self.view.add_class("ql-view")
         self.words = widgets.HTML()
         self.buttons = self._buttons(presets or {})
@@ -110,15 +109,22 @@ class Explorer(Touchable):
         if self._held:
             return
         self.picture = self._drawn()
+        self._make_room()
         self.view.value = self.picture.svg
         self.say(self.picture.finding)
         self._write_table()
+
+    def _make_room(self) -> None:
+        """The page must not jump while dragging: the view grows for a taller picture and never shrinks."""
+        needed = self.picture.height + 6
+        if needed > int(self.view.layout.height.removesuffix("px")):
+            self.view.layout.height = f"{needed}px"
 
     def _drawn(self) -> Picture:
         try:
             return self.draw(**self.values())
         except ValueError as error:
-            return page(120, [], finding=str(error), subtitle="Nothing can be drawn for these values: move a handle, or press Reset.")
+            return notice(str(error), "Nothing can be drawn for these values: move a handle, or press Reset.")
 
     def still(self) -> Picture:
         return self.picture
@@ -174,7 +180,8 @@ def _fonts() -> list[str]:
 
 
 def _row(children) -> widgets.Box:
-    return widgets.Box(list(children), layout=dict(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+    row = widgets.Box(list(children), layout=dict(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+    return row.add_class("ql-row")
 
 
 def _button(words: str, tooltip: str, press: Callable) -> widgets.Button:

@@ -6,6 +6,7 @@ Every text is escaped here, so a view may draw what a model or a file says.
 
 from collections.abc import Iterable
 from html import escape
+from textwrap import wrap
 
 from .style import FONT, INK, LINE, MUTE, PAPER, TEXT, TITLE, VERMILION, WIDTH, Picture
 
@@ -57,9 +58,21 @@ def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", 
     head = [text(16, 30, finding, size=_title_size(finding, width), bold=True)]
     if subtitle:
         head.append(text(16, 52, subtitle, size=12, fill=MUTE))
-    svg = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-           f' role="img" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(head)}{"".join(body)}</svg>')
-    return Picture(svg, finding, width, height, table)
+    return Picture(_sheet(width, height, finding, [*head, *body]), finding, width, height, table)
+
+
+def notice(words: str, advice: str) -> Picture:
+    """A picture that is only a sentence, for values that cannot be drawn; long sentences are wrapped."""
+    lines = wrap(words, 80)
+    body = [text(16, 30 + 22 * i, line, size=15, bold=True) for i, line in enumerate(lines)]
+    height = 30 + 22 * len(lines)
+    body.append(text(16, height, advice, size=12, fill=MUTE))
+    return Picture(_sheet(WIDTH, height + 20, words, body), words, WIDTH, height + 20)
+
+
+def _sheet(width: int, height: int, finding: str, shapes: Iterable[str]) -> str:
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+            f' role="img" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(shapes)}</svg>')
 
 
 def _title_size(words: str, width: int) -> float:

@@ -26,8 +26,7 @@ OUTPUTS = """[...window.jupyterapp.shell.currentWidget.content.model.cells]
     .flatMap(cell => cell.type === 'code' ? cell.outputs.toJSON() : [])"""
 WIDGETS_STAND = """() => {
     const expected = %s.filter(o => o.data && 'application/vnd.jupyter.widget-view+json' in o.data).length;
-    const drawn = [...document.querySelectorAll('[data-mime-type="application/vnd.jupyter.widget-view+json"]')];
-    return drawn.filter(e => e.querySelector('.jupyter-widgets')).length >= expected
+    return document.querySelectorAll('.jp-OutputArea-output > .jupyter-widgets').length >= expected
         && [...document.querySelectorAll('.ql-explorer')].every(e => e.querySelector('.ql-live'));
 }""" % OUTPUTS
 BUSY = """() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"""
