@@ -1,0 +1,26 @@
+"""Real weights that ship with the workbook: one attention matrix of all-MiniLM-L6-v2 in true float32.
+
+The file is a real GGUF (data/sample.md says what is in it); this reads the one tensor by its known place and checks it.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+PATH = Path(__file__).parent.parent / "data" / "sample.gguf"
+NAME, SHAPE = "blk.0.attn_q.weight", (384, 384)
+OFFSET, DIGEST = 896, "37cd347d0b4299ae014caff80bbd196d9f597b14548b26027f800e300128486c"
+
+
+def sample_weights() -> np.ndarray:
+    """(384, 384) float32: the query weights of layer 0 of all-MiniLM-L6-v2, a fresh copy; rows are outputs.
+
+    Raises ValueError when the bundled file is not the one that belongs to this version.
+    """
+    with PATH.open("rb") as file:
+        file.seek(OFFSET)
+        data = file.read(4 * SHAPE[0] * SHAPE[1])
+    if hashlib.sha256(data).hexdigest() != DIGEST:
+        raise ValueError(f"{PATH.name} was changed: the {len(data):,} bytes at {OFFSET} are not {NAME}; restore the file from git")
+    return np.frombuffer(data, "<f4").astype(np.float32).reshape(SHAPE)

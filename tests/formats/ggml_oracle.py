@@ -1,0 +1,53 @@
+"""ggml's own C as the oracle: libggml-python's shared object through ctypes. Linux x86-64 only, an SSE2 build."""
+
+import ctypes
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+SPEC = find_spec("libggml")
+REASON = "libggml-python is not installed (there is one for Linux x86-64: pip install -e '.[oracles]')"
+DIGITS = {name: number for number, names in {  # enum ggml_type
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K",
+    14: "Q6_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
+    29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4"}.items() for name in [names]}
+
+
+def _load():
+    folder = Path(SPEC.origin).parent / "lib64"
+    library = ctypes.CDLL(str(folder / "libggml-base.so"))
+    pointer, count = ctypes.c_void_p, ctypes.c_int64
+    library.ggml_quantize_chunk.restype = ctypes.c_size_t
+    library.ggml_quantize_chunk.argtypes = [ctypes.c_int, pointer, pointer, count, count, count, pointer]
+    library.ggml_row_size.restype = ctypes.c_size_t
+    library.ggml_row_size.argtypes = [ctypes.c_int, count]
+    library.ggml_quantize_requires_imatrix.restype = ctypes.c_bool
+    return library
+
+
+GGML = _load() if SPEC else None
+
+
+def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> np.ndarray:
+    """(rows, n) float32 -> (rows, bytes of a row) uint8: ggml_quantize_chunk."""
+    x = np.ascontiguousarray(x, np.float32)
+    rows, n = x.shape
+    out = np.zeros((rows, GGML.ggml_row_size(DIGITS[qtype], n)), np.uint8)
+    weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32).ctypes.data
+    GGML.ggml_quantize_chunk(DIGITS[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, weights)
+    return out
+
+
+def dequantize(raw: np.ndarray, qtype: str, n: int) -> np.ndarray:
+    """Bytes of rows -> (rows, n) float32: dequantize_row_*."""
+    raw = np.ascontiguousarray(raw)
+    out = np.empty((raw.size // GGML.ggml_row_size(DIGITS[qtype], n), n), np.float32)
+    if qtype in ("F16", "BF16"):
+        function = getattr(GGML, f"ggml_{'fp16' if qtype == 'F16' else 'bf16'}_to_fp32_row")
+    else:
+        name = qtype[:-1].lower() + "K" if qtype.endswith("_K") else qtype.lower()
+        function = getattr(GGML, f"dequantize_row_{name}")
+    function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64], None
+    function(raw.ctypes.data, out.ctypes.data, out.size)
+    return out
