@@ -91,8 +91,9 @@ class Explorer(Touchable):
         self.redraw()
 
     def values(self) -> dict[str, object]:
-        """What the controls say now, by name."""
-        return {name: control.value for name, control in self.controls.items()}
+        """What the controls say now, by name. A browser answers 12.000000000000002 for 12: that tail is cut off."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return {name: round(value, 9) if isinstance(value, float) else value for name, value in values.items()}
 
     def set(self, **values) -> None:
         """Move several controls and draw once."""
