@@ -1,9 +1,9 @@
-"""The base of everything a learner touches: controls bound to a picture, for eyes, keyboard and ears, with or without a kernel.
+"""The base of everything a learner touches: controls bound to a picture, for eyes, keyboard and ears.
 
-`Explorer` redraws an SVG string by `observe` (an inline matplotlib figure would take ten times as long), keeps its height while dragging,
-has presets and a reset, and shows its table on request. `Touchable`, below it, gives every handle its label and
-tells a screen reader the new finding; `_repr_mimebundle_` adds a PNG and the sentence, so that a saved notebook that
-nobody has run still shows the picture.
+`Explorer` redraws an SVG string by `observe` (an inline matplotlib figure would take ten times as long), keeps its
+height while dragging, has presets and a reset, and shows its table on request. `Touchable`, below it, gives every
+handle its label and tells a screen reader the new finding; `_repr_mimebundle_` adds a PNG and the sentence, so that
+a saved notebook that nobody has run still shows the picture.
 """
 
 import base64
@@ -137,9 +137,10 @@ class Explorer(Touchable):
         if self.controls:
             buttons["Reset"] = _button("Reset", "Back to the first picture", lambda _b: self.set(**self.initial))
         if self.picture.table:
-            buttons["As table"] = widgets.ToggleButton(description="As table", tooltip="The same facts in words and numbers",
-                                                       layout=dict(width="auto"))
-            buttons["As table"].observe(lambda _change: self._write_table(), names="value")
+            table = widgets.ToggleButton(description="As table", tooltip="The same facts in words and numbers",
+                                         layout=dict(width="auto"))
+            table.observe(lambda _change: self._write_table(), names="value")
+            buttons["As table"] = table
         return buttons
 
     def _write_table(self) -> None:

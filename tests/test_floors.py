@@ -1,0 +1,114 @@
+"""The house stands: imports only go down, libraries stay in their rooms, and no module or function grows too long."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "quantlab"
+FLOORS = {"profile": 0, "basics": 1, "formats": 1, "models": 2, "views": 2, "memory": 3, "inference": 3, "lab": 3,
+          "explore": 4, "lessons": 5, "cli": 6}
+#: A library -> the rooms that may know it.
+OWNERS = {"ipywidgets": {"explore"}, "anywidget": {"explore"}, "traitlets": {"explore"}, "resvg_py": {"explore"},
+          "httpx": {"lab"}, "ollama": {"lab"}, "matplotlib": {"views"}}
+SHAPES = {"text", "rect", "line", "circle", "polyline", "hatching", "page"}      # only views draw
+FEEDBACK = "lessons/feedback.py"                  # runs the learner's own code, which may raise anything
+MODULE_LINES, FUNCTION_LINES = 250, 45
+
+
+def faults(name: str, source: str) -> list[str]:
+    """What is wrong with the module `name` ("views/bits.py", a path below quantlab/) of this source text."""
+    tree, room = ast.parse(source), name.split("/")[0].removesuffix(".py")
+    found = [] if room in FLOORS or room in ("__init__", "__main__") else [f"{room} is on no floor: add it to FLOORS"]
+    if (length := len(source.splitlines())) > MODULE_LINES:
+        found.append(f"{length} lines: split it at {MODULE_LINES}")
+    for node in ast.walk(tree):
+        found += [f"line {node.lineno}: {words}" for words in _node_faults(node, name, room)]
+    return found
+
+
+def _node_faults(node: ast.AST, name: str, room: str) -> list[str]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return _import_faults(node, name, room)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        length = node.end_lineno - node.lineno + 1
+        return [f"{node.name} has {length} lines"] if length > FUNCTION_LINES else []
+    if isinstance(node, ast.ExceptHandler):
+        caught = "everything" if node.type is None else ast.unparse(node.type)
+        broad = node.type is None or {"Exception", "BaseException"} & {n.id for n in ast.walk(node.type)
+                                                                       if isinstance(n, ast.Name)}
+        return [f"catches {caught}"] if broad and name != FEEDBACK else []
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and "<svg" in node.value and room != "views":
+        return [] if "`<svg" in node.value else ["writes SVG outside views"]
+    return []
+
+
+def _import_faults(node: ast.Import | ast.ImportFrom, name: str, room: str) -> list[str]:
+    found = []
+    for module, words in _imported(node, name):
+        library, target, *_ = [*module.split("."), ""]
+        if library != "quantlab":
+            if library in OWNERS and room not in OWNERS[library] | {"__init__"}:
+                found.append(f"imports {library}, which only {sorted(OWNERS[library])} may know")
+            continue
+        target = target or words
+        if target == "__version__":
+            continue
+        if room in FLOORS and target != room and FLOORS.get(target, 99) >= FLOORS[room]:
+            found.append(f"{room} (floor {FLOORS[room]}) imports {target} (floor {FLOORS.get(target, 'unknown')})")
+        if module == "quantlab.views.svg" and words in SHAPES and room != "views":
+            found.append(f"draws with {words}: a view should")
+    return found
+
+
+def _imported(node: ast.Import | ast.ImportFrom, name: str):
+    """(absolute module, imported name) for each thing an import statement takes."""
+    if isinstance(node, ast.Import):
+        return [(alias.name, "") for alias in node.names]
+    package = ["quantlab", *name.split("/")[:-1]]
+    base = package[: len(package) - node.level + 1] if node.level else []
+    module = ".".join([*base, *([node.module] if node.module else [])])
+    return [(module, alias.name) for alias in node.names]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_module_keeps_the_rules_of_the_house(path):
+    assert faults(path.relative_to(PACKAGE).as_posix(), path.read_text()) == []
+
+
+def test_there_is_a_house():
+    assert len(list(PACKAGE.rglob("*.py"))) > 20
+
+
+@pytest.mark.parametrize(("name", "source"), [
+    ("views/bits.py", "from ..explore.base import show"),
+    ("views/bits.py", "from .. import explore"),
+    ("views/bits.py", "from ..models.source import open_model"),          # the same floor
+    ("basics/floats.py", "from ..formats.table import FORMATS"),
+    ("formats/table.py", "def late():\n    from ..models import source"),   # hidden in a function
+    ("formats/table.py", "import quantlab.models.source"),
+    ("formats/table.py", "from quantlab import open_model"),              # through the front door
+    ("formats/table.py", "if True:\n    import httpx"),
+    ("lessons/quiz.py", "import ipywidgets as widgets"),
+    ("explore/bits.py", "import matplotlib.pyplot as plt"),
+    ("memory/recommend.py", "from ollama import Client"),
+    ("explore/bits.py", "from ..views.svg import rect"),
+    ("explore/bits.py", "x = '<svg width=3>'"),
+    ("explore/bits.py", "x = f'<svg width={3}>'"),
+    ("garden/tree.py", "x = 1"),
+    ("views/bits.py", "try:\n    pass\nexcept:\n    pass"),
+    ("views/bits.py", "try:\n    pass\nexcept (OSError, Exception):\n    pass"),
+    ("views/bits.py", "\n" * 251),
+    ("views/bits.py", "def long():\n" + "    x = 1\n" * 45),
+])
+def test_the_checker_finds_what_it_forbids(name, source):
+    assert len(faults(name, source)) == 1
+
+
+@pytest.mark.parametrize(("name", "source"), [
+    ("explore/bits.py", "from ..views.svg import notice\nfrom ..formats.table import FORMATS\nimport ipywidgets"),
+    ("views/plots.py", "from .svg import rect\nfrom ..profile import stable\nx = '<svg>'"),
+    ("lab/runner.py", "def ask():\n    import httpx\ntry:\n    pass\nexcept (OSError, ValueError):\n    pass"),
+])
+def test_the_checker_allows_what_is_right(name, source):
+    assert faults(name, source) == []
