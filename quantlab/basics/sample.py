@@ -22,5 +22,6 @@ def sample_weights() -> np.ndarray:
         file.seek(OFFSET)
         data = file.read(4 * SHAPE[0] * SHAPE[1])
     if hashlib.sha256(data).hexdigest() != DIGEST:
-        raise ValueError(f"{PATH.name} was changed: the {len(data):,} bytes at {OFFSET} are not {NAME}; restore the file from git")
+        raise ValueError(f"{PATH.name} was changed: the {len(data):,} bytes at {OFFSET} are not {NAME}; "
+                         "restore the file from git")
     return np.frombuffer(data, "<f4").astype(np.float32).reshape(SHAPE)

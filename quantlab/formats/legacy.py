@@ -107,7 +107,7 @@ def range_of(x: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
     """The minimum `m` and the step `d` between minimum and maximum."""
     m, high = x.min(axis=0), x.max(axis=0)
     zero = np.flatnonzero(m == 0)
-    if len(zero):                                    # of +0 and -0 C keeps whichever comes first, NumPy does not promise
+    if len(zero):                                    # of +0 and -0 C keeps the first, NumPy does not promise
         first = (x[:, zero] == 0).argmax(axis=0)
         m[zero] = x[first, zero]
     return m, (high - m) / np.float32(n_steps)

@@ -51,7 +51,8 @@ class Format:
         blocks = np.ascontiguousarray(blocks)
         if blocks.dtype != self.dtype:
             if blocks.dtype != np.uint8 or blocks.ndim != 2 or blocks.shape[1] != self.type_size:
-                raise ValueError(f"{self.name}.decode wants (n, {self.type_size}) bytes, got {blocks.dtype} {blocks.shape}")
+                raise ValueError(f"{self.name}.decode wants (n, {self.type_size}) bytes, got {blocks.dtype} "
+                                 f"of shape {blocks.shape}")
             blocks = blocks.view(self.dtype)[:, 0]
         with np.errstate(all="ignore"):
             return self.decoder(blocks).astype(np.float32, copy=False)
@@ -119,5 +120,6 @@ FORMATS: dict[str, Format] = {f.name: f for f in (
     Format("Q5_0", 32, legacy.Q5_0, legacy.decode_q5_0, legacy.encode_q5_0),
     Format("Q5_1", 32, legacy.Q5_1, legacy.decode_q5_1, legacy.encode_q5_1),
     Format("Q8_0", 32, legacy.Q8_0, legacy.decode_q8_0, legacy.encode_q8_0),
-    *(Format(name, size, np.dtype(fields), partial(_decode_with_gguf, name)) for name, (size, fields) in _READ_ONLY.items()),
+    *(Format(name, size, np.dtype(fields), partial(_decode_with_gguf, name))
+      for name, (size, fields) in _READ_ONLY.items()),
 )}

@@ -39,14 +39,16 @@ class QuantizedTensor:
         return _decoded(self.blocks, self.format, self.shape)
 
     def __repr__(self) -> str:
-        return f"QuantizedTensor({self.format.name}, shape={self.shape}, {self.nbytes:,} bytes, {self.bpw:g} bits per weight)"
+        return (f"QuantizedTensor({self.format.name}, shape={self.shape}, {self.nbytes:,} bytes, "
+                f"{self.bpw:g} bits per weight)")
 
 
 def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> QuantizedTensor:
     """Encode a float array as ggml's `qtype` blocks, each row (last axis) by itself: ggml_quantize_chunk.
 
     x: any shape whose last axis is a multiple of the block size; converted to float32 first.
-    Raises ValueError for a type or row length that does not fit, for weights that are not finite, and for what is not written yet.
+    Raises ValueError for a type or row length that does not fit, for weights that are not finite, and for what cannot
+    be written yet.
     """
     form = get_format(qtype)
     x = np.asarray(x)
@@ -68,7 +70,7 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> Qu
 def dequantize(data, qtype: str, shape: tuple[int, ...]) -> np.ndarray:
     """Decode the bytes of a tensor to float32 of `shape` (NumPy's order, row length last).
 
-    data: bytes, a memoryview or any contiguous array.  Raises ValueError when its length is not what shape and type need.
+    data: bytes, a memoryview or any contiguous array.  ValueError when its length is not what shape and type need.
     """
     form = get_format(qtype)
     shape = tuple(int(n) for n in np.atleast_1d(shape))
@@ -119,6 +121,6 @@ def _check_row(length: int, form: Format) -> None:
 
 
 def _refuse(x: np.ndarray) -> None:
-    """Raise for the first weight that is not a finite float32; ggml would write it, and the block would decode to NaN."""
+    """Name the first weight that is not a finite float32; ggml would write it, and its block would decode to NaN."""
     where = np.argwhere(~np.isfinite(_float32(x)))[0].tolist()
     raise ValueError(f"weights must be finite float32 numbers: x{where} is {x[tuple(where)]}")

@@ -8,10 +8,10 @@ import numpy as np
 
 SPEC = find_spec("libggml")
 REASON = "libggml-python is not installed (there is one for Linux x86-64: pip install -e '.[oracles]')"
-DIGITS = {name: number for number, names in {  # enum ggml_type
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K",
-    14: "Q6_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
-    29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4"}.items() for name in [names]}
+#: enum ggml_type
+NUMBER = dict(F32=0, F16=1, Q4_0=2, Q4_1=3, Q5_0=6, Q5_1=7, Q8_0=8, Q2_K=10, Q3_K=11, Q4_K=12, Q5_K=13, Q6_K=14, IQ2_XXS=16,
+              IQ2_XS=17, IQ3_XXS=18, IQ1_S=19, IQ4_NL=20, IQ3_S=21, IQ2_S=22, IQ4_XS=23, IQ1_M=29, BF16=30, TQ1_0=34,
+              TQ2_0=35, MXFP4=39, NVFP4=40)
 
 
 def _load():
@@ -33,16 +33,16 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> np
     """(rows, n) float32 -> (rows, bytes of a row) uint8: ggml_quantize_chunk."""
     x = np.ascontiguousarray(x, np.float32)
     rows, n = x.shape
-    out = np.zeros((rows, GGML.ggml_row_size(DIGITS[qtype], n)), np.uint8)
+    out = np.zeros((rows, GGML.ggml_row_size(NUMBER[qtype], n)), np.uint8)
     weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32).ctypes.data
-    GGML.ggml_quantize_chunk(DIGITS[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, weights)
+    GGML.ggml_quantize_chunk(NUMBER[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, weights)
     return out
 
 
 def dequantize(raw: np.ndarray, qtype: str, n: int) -> np.ndarray:
     """Bytes of rows -> (rows, n) float32: dequantize_row_*."""
     raw = np.ascontiguousarray(raw)
-    out = np.empty((raw.size // GGML.ggml_row_size(DIGITS[qtype], n), n), np.float32)
+    out = np.empty((raw.size // GGML.ggml_row_size(NUMBER[qtype], n), n), np.float32)
     if qtype in ("F16", "BF16"):
         function = getattr(GGML, f"ggml_{'fp16' if qtype == 'F16' else 'bf16'}_to_fp32_row")
     else:
