@@ -1,0 +1,188 @@
+"""Every lesson has the shape a learner can rely on, and carries nothing of the machine it was made on."""
+
+import ast
+import re
+import statistics
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import quantlab as ql
+from tools.notebooks import clean
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "notebooks"
+LESSONS = ["00_start_here", "01_what_is_quantization", "02_blocks_and_outliers", "03_gguf_and_tags",
+           "04_quantization_types", "05_k_quants", "06_will_it_fit", "07_quality_testing", "08_when_to_use_which",
+           "09_custom_models", "10_takeaways_and_quiz"]
+FRAME = {"00_start_here", "10_takeaways_and_quiz"}        # the map and the quiz have no exercise of their own
+TAGS = {"setup", "predict", "explore", "exercise", "check", "solution", "show-code", "needs-ollama", "quiz"}
+OF_THIS_MACHINE = re.compile(r"(?<![\w.~])/(home|root|work|tmp|Users|private)/\w|[A-Z]:\\Users|site-packages|pyenv")
+OF_AN_INDEX = re.compile(r"index-url|/simple\b|pythonhosted|find-links")
+UNFINISHED = re.compile(r"\b(TODO|FIXME|TBD|lorem ipsum|coming soon|placeholder)\b", re.IGNORECASE)
+
+every_lesson = pytest.mark.parametrize("name", LESSONS)
+
+
+@cache
+def read(name: str):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def cells(name: str, kind: str, tag: str = "") -> list:
+    return [c for c in read(name).cells if c.cell_type == kind and (not tag or tag in c.metadata.get("tags", []))]
+
+
+def prose(name: str) -> str:
+    return "\n\n".join(c.source for c in cells(name, "markdown"))
+
+
+def headings(name: str) -> list[str]:
+    text = re.sub(r"```.*?```", "", prose(name), flags=re.DOTALL)
+    return [line.strip() for line in text.splitlines() if re.match(r"#{1,6} ", line)]
+
+
+def shown(name: str) -> list[str]:
+    """Every text of the outputs: streams and text/* data."""
+    found = []
+    for cell in cells(name, "code"):
+        for output in cell.outputs:
+            found.append(output.get("text", ""))
+            found += [str(data) for mime, data in output.get("data", {}).items() if mime.startswith("text/")]
+    return found
+
+
+def test_all_lessons_are_there():
+    assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == LESSONS
+
+
+@every_lesson
+def test_one_title_then_a_claim(name):
+    first = read(name).cells[0]
+    title, *rest = first.source.strip().splitlines()
+    assert re.match(rf"# {name[:2]} · \S", title), title
+    assert len(" ".join(rest).split()) >= 8, "below the title stands a claim in a sentence or two"
+    assert [h for h in headings(name) if h.startswith("# ")] == [title]
+
+
+@every_lesson
+def test_headings_go_down_one_step_at_a_time(name):
+    depths = [len(h.split()[0]) for h in headings(name)]
+    assert all(after <= before + 1 for before, after in pairwise(depths)), headings(name)
+
+
+@every_lesson
+def test_needed_sections(name):
+    needed = {"## Next"} if name == "00_start_here" else {"## Objectives", "## Takeaways", "## Next"}
+    if name not in FRAME:
+        needed |= {"## Exercise"}
+    assert needed - set(headings(name)) == set()
+    if name not in FRAME:
+        assert re.search(r"[Aa]bout (\d+|\w+) minutes", prose(name)), "say how long it takes"
+
+
+@every_lesson
+def test_picture_within_the_first_screen(name):
+    pictures = [i for i, cell in enumerate(read(name).cells) if cell.cell_type == "code"
+                and any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    if name != "10_takeaways_and_quiz":
+        assert pictures, "a lesson has at least one picture"
+        assert pictures[0] <= 3, f"the first picture is in cell {pictures[0]}"
+
+
+@every_lesson
+def test_predict_explore_exercise_check(name):
+    assert {t for c in read(name).cells for t in c.metadata.get("tags", [])} <= TAGS
+    assert cells(name, "code", "setup"), "one cell tagged setup"
+    if name in FRAME:
+        return
+    for tag in ("predict", "explore", "exercise", "check"):
+        assert cells(name, "code", tag), f"a cell tagged {tag}"
+    assert all("ql.predict(" in c.source for c in cells(name, "code", "predict"))
+    assert all("..." in c.source for c in cells(name, "code", "exercise")), "the learner replaces three dots"
+    assert all("ql.check_" in c.source for c in cells(name, "code", "check"))
+    assert "<details>" in prose(name)
+    assert len(re.findall(r"<summary>[^<]*hint", prose(name), re.IGNORECASE)) >= 2
+    assert re.search(r"<summary>[^<]*solution", prose(name), re.IGNORECASE)
+
+
+@every_lesson
+def test_an_untouched_exercise_is_not_judged(name):
+    for cell in cells(name, "code", "check"):
+        texts = [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+        assert texts and not any("✓" in text or "✗" in text for text in texts), texts
+
+
+@every_lesson
+def test_cells_are_thin(name):
+    code = cells(name, "code")
+    lengths = [len(c.source.splitlines()) for c in code if "show-code" not in c.metadata.get("tags", [])]
+    whole = [len(c.source.splitlines()) for c in cells(name, "code", "show-code")]
+    assert max(lengths) <= 12 and statistics.median(lengths) <= 3, lengths
+    assert len(whole) <= 1 and max(whole, default=0) <= 30, whole
+    assert all(c.source.strip() for c in read(name).cells), "no empty cells"
+
+
+@every_lesson
+def test_executed_from_top_to_end_without_errors(name):
+    code = cells(name, "code")
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1)), "run `make notebooks`"
+    outputs = [output for cell in code for output in cell.outputs]
+    assert [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"] == []
+
+
+@every_lesson
+def test_every_output_has_words(name):
+    for cell in cells(name, "code"):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            words = data.get("text/plain", "")
+            if data:
+                assert words.strip() and "VBox(" not in words and "<quantlab" not in words, (cell.source, words)
+            if any("widget-view" in mime for mime in data):
+                assert len(words.split()) >= 4, f"a widget's words are a sentence: {words!r}"
+
+
+@every_lesson
+def test_links_lead_somewhere(name):
+    for target in re.findall(r"\]\((?!https?:|#|mailto:|attachment:)([^)#\s]+)", prose(name)):
+        assert (FOLDER / target).exists(), target
+
+
+@every_lesson
+def test_previous_next_and_map(name):
+    place = LESSONS.index(name)
+    near = {LESSONS[0], *LESSONS[max(place - 1, 0):place + 2]} - {name}
+    last = next(text for text in reversed([c.source for c in cells(name, "markdown")]) if "## Next" in text)
+    assert [lesson for lesson in sorted(near) if f"({lesson}.ipynb)" not in last] == []
+
+
+@every_lesson
+def test_nothing_of_this_machine(name):
+    for text in [c.source for c in read(name).cells] + shown(name):
+        assert not OF_THIS_MACHINE.search(text), OF_THIS_MACHINE.search(text)
+        assert not OF_AN_INDEX.search(text), OF_AN_INDEX.search(text)
+
+
+@every_lesson
+def test_finished_prose(name):
+    assert not UNFINISHED.search(prose(name))
+
+
+@every_lesson
+def test_names_of_the_package_exist(name):
+    used = {node.attr for cell in cells(name, "code") for node in ast.walk(ast.parse(cell.source))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ql"}
+    named = set(re.findall(r"`ql\.(\w+)", prose(name)))
+    assert {word for word in used | named if word not in ql.__all__ and word != "__version__"} == set()
+
+
+@every_lesson
+def test_metadata_is_clean_and_the_file_small(name):
+    path = FOLDER / f"{name}.ipynb"
+    assert path.stat().st_size < 1_500_000
+    tidy = nbformat.writes(clean(nbformat.read(path, as_version=4), name))
+    assert tidy.strip() == path.read_text().strip(), "run `make notebooks`"
