@@ -1,10 +1,11 @@
 """One lesson in a real browser: open, run, touch, look; and a list of all that went wrong meanwhile."""
 
+import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,18 +19,7 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 SCROLLER = f"{PANEL} .jp-WindowedPanel-outer"
 EXPLORER = ".ql-explorer:has(.noUi-handle)"
-
-#: What the eye sees in a view, as one string: drawings, images and canvases, without widths that the page may change.
-SIGNATURE = """root => [...root.querySelectorAll('svg, img, canvas, pre')].map(e =>
-    e.tagName === 'CANVAS' ? e.toDataURL() : e.tagName === 'IMG' ? e.src : e.outerHTML).join('|')"""
-OUTPUTS = """[...window.jupyterapp.shell.currentWidget.content.model.cells]
-    .flatMap(cell => cell.type === 'code' ? cell.outputs.toJSON() : [])"""
-WIDGETS_STAND = """() => {
-    const expected = %s.filter(o => o.data && 'application/vnd.jupyter.widget-view+json' in o.data).length;
-    return document.querySelectorAll('.jp-OutputArea-output > .jupyter-widgets').length >= expected
-        && [...document.querySelectorAll('.ql-explorer')].every(e => e.querySelector('.ql-live'));
-}""" % OUTPUTS
-BUSY = """() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"""
+PROBE = Path(__file__).with_name("probe.js")
 
 
 def find_chromium() -> str | None:
@@ -63,6 +53,7 @@ class LessonPage:
     def __init__(self, lab: Lab, browser: Browser, name: str, *, width: int = 1200, height: int = 1000):
         self.lab, self.name, self.faults = lab, name, []
         self.context = browser.new_context(viewport={"width": width, "height": height})
+        self.context.add_init_script(path=PROBE)
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
@@ -105,11 +96,11 @@ class LessonPage:
     def wait_idle(self, seconds: float = 60) -> None:
         self.page.wait_for_selector(f'{PANEL} .jp-Notebook-ExecutionIndicator[data-status="idle"]',
                                     timeout=seconds * 1000)
-        self.page.wait_for_function(f"() => !({BUSY})()", timeout=seconds * 1000)
+        self.page.wait_for_function("!look.busy()", timeout=seconds * 1000)
 
     def wait_for_widgets(self) -> None:
         """Wait until every widget output of the notebook is drawn and each explorer has its live region filled."""
-        self.page.wait_for_function(WIDGETS_STAND, timeout=20_000)
+        self.page.wait_for_function("look.widgetsStand()", timeout=20_000)
         self.page.wait_for_timeout(100)
 
     def theme(self, name: str) -> None:
@@ -127,13 +118,17 @@ class LessonPage:
 
     def picture(self, explorer: Locator) -> str:
         """What the explorer shows now, as a string to compare."""
-        return explorer.evaluate(SIGNATURE)
+        return explorer.evaluate("e => look.signature(e)")
 
-    def wait_for_change(self, explorer: Locator, before: str, seconds: float = 5) -> bool:
-        """True as soon as the explorer shows something else than `before`; False when it never does."""
+    def said(self, explorer: Locator) -> str:
+        """What the explorer's live region tells a screen reader."""
+        return explorer.locator(".ql-live").first.text_content().strip()
+
+    def wait_until(self, true: Callable[[], bool], seconds: float = 5) -> bool:
+        """True as soon as `true()` is; False when it never becomes so."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self.picture(explorer) != before:
+            if true():
                 return True
             self.page.wait_for_timeout(20)
         return False
@@ -148,7 +143,7 @@ class LessonPage:
             knob.focus()
             self.page.keyboard.press(key)
             if knob.get_attribute("aria-valuenow") != place:
-                return self.wait_for_change(explorer, before)
+                return self.wait_until(lambda old=before: self.picture(explorer) != old)
         return False
 
     def drag(self, explorer: Locator, handle: int = 0) -> bool:
@@ -162,34 +157,38 @@ class LessonPage:
         self.page.mouse.down()
         self.page.mouse.move(rail["x"] + share * rail["width"], y, steps=6)
         self.page.mouse.up()
-        return self.wait_for_change(explorer, before)
+        return self.wait_until(lambda: self.picture(explorer) != before)
 
     # -- looking
 
     def cell_errors(self) -> list[str]:
         """Tracebacks and broken widgets on the page, in words."""
-        outputs = self.page.evaluate(OUTPUTS)
+        outputs = self.page.evaluate("look.outputs()")
         raised = [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
         words = self.page.locator(f"{PANEL} .jp-OutputArea-output").all_inner_texts()
         return raised + [text for text in words if "Error displaying widget" in text or "Error creating widget" in text]
 
+    def saved_outputs(self) -> list[dict]:
+        """The outputs in the lesson's file."""
+        cells = json.loads((self.lab.folder / self.name).read_text())["cells"]
+        return [output for cell in cells for output in cell.get("outputs", [])]
+
+    def silent_explorers(self) -> list[str]:
+        """Explorers that tell a screen reader nothing, by the text they show."""
+        return [explorer.inner_text()[:80] for explorer in self.page.locator(".ql-explorer").all()
+                if not self.said(explorer)]
+
     def unnamed_handles(self) -> list[str]:
-        """Handles, lists and boxes of the explorers that a screen reader could not name."""
-        return self.page.evaluate("""() => [...document.querySelectorAll('.ql-explorer')]
-            .flatMap(e => [...e.querySelectorAll('.noUi-handle, select, input, textarea, button')])
-            .filter(e => e.offsetParent !== null)
-            .filter(e => !(e.getAttribute('aria-label') || (e.matches('button') && e.textContent.trim())))
-            .map(e => e.outerHTML.slice(0, 200))""")
+        """Handles, lists, boxes and buttons of the explorers that a screen reader could not name."""
+        return self.page.evaluate("look.unnamed()")
 
     def cut_words(self) -> list[str]:
         """Texts of the drawings that reach beyond their drawing's edge, so that a learner cannot read them."""
-        return self.page.evaluate("""() => [...document.querySelectorAll('.ql-view svg')].flatMap(svg => {
-            const frame = svg.getBoundingClientRect();
-            return [...svg.querySelectorAll('text')].filter(e => {
-                const box = e.getBoundingClientRect();
-                return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1
-                    || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
-            }).map(e => e.textContent); })""")
+        return self.page.evaluate("look.cutWords()")
+
+    def pictures(self) -> int:
+        """How many saved pictures (not drawings of a living widget) the page shows."""
+        return self.page.evaluate("look.savedPictures()")
 
     def screenshots(self, folder: Path, label: str, height: int = 1400) -> list[Path]:
         """The whole lesson from top to end, in pieces of the screen's size: `<label>-1.png`, `<label>-2.png`, ..."""

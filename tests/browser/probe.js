@@ -1,0 +1,58 @@
+// Questions a test asks the page: `look.*` is added to every page the harness opens.
+window.look = (() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const cells = () => [...window.jupyterapp.shell.currentWidget.content.model.cells];
+  const visible = (e) => e.offsetParent !== null;
+
+  // What the eye sees in an explorer, as one string to compare.
+  const signature = (root) => all("svg, img, canvas, pre", root).map((e) =>
+    e.tagName === "CANVAS" ? e.toDataURL() : e.tagName === "IMG" ? e.src : e.outerHTML).join("|");
+
+  const outputs = () => cells().flatMap((cell) => cell.type === "code" ? cell.outputs.toJSON() : []);
+  const busy = () => all(".jp-InputPrompt").some((e) => e.textContent.includes("*"));
+
+  // All widgets that the notebook's outputs announce are drawn, and each explorer has its live region.
+  const widgetsStand = () => {
+    const announced = outputs().filter((o) => o.data && "application/vnd.jupyter.widget-view+json" in o.data).length;
+    return all(".jp-OutputArea-output > .jupyter-widgets").length >= announced
+      && all(".ql-explorer").every((e) => e.querySelector(".ql-live"));
+  };
+
+  // Handles, lists, boxes and buttons that a screen reader could not name.
+  const unnamed = () => all(".ql-explorer")
+    .flatMap((e) => all(".noUi-handle, select, input, textarea, button", e)).filter(visible)
+    .filter((e) => !(e.getAttribute("aria-label") || (e.matches("button") && e.textContent.trim())))
+    .map((e) => e.outerHTML.slice(0, 200));
+
+  // Words of the drawings that reach beyond their drawing's edge, so that a learner cannot read them.
+  const cutWords = () => all(".ql-view svg").flatMap((svg) => {
+    const frame = svg.getBoundingClientRect();
+    const inside = (box) => box.left > frame.left - 1 && box.right < frame.right + 1
+      && box.top > frame.top - 1 && box.bottom < frame.bottom + 1;
+    return all("text", svg).filter((e) => e.getBoundingClientRect().width)
+      .filter((e) => !inside(e.getBoundingClientRect())).map((e) => e.textContent);
+  });
+
+  const savedPictures = () => all(".jp-OutputArea-output img").filter((e) => e.naturalWidth > 300).length;
+
+  // Latency: from the next `event` in the page to the first painted frame in which the explorer looks different.
+  let clock = null;
+  const arm = (root, event) => {
+    const before = signature(root);
+    clock = { start: null, painted: null };
+    const mine = clock;
+    document.addEventListener(event, () => { mine.start = performance.now(); }, { capture: true, once: true });
+    const wait = () => {
+      if (mine.start === null || signature(root) === before) { setTimeout(wait, 1); return; }
+      requestAnimationFrame(() => {          // a task posted in the frame runs after that frame is painted
+        const after = new MessageChannel();
+        after.port1.onmessage = () => { mine.painted = performance.now(); };
+        after.port2.postMessage(0);
+      });
+    };
+    wait();
+  };
+  const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
+
+  return { signature, outputs, busy, widgetsStand, unnamed, cutWords, savedPictures, arm, latency };
+})();

@@ -1,0 +1,80 @@
+"""The harness can fail: a page with one fault of each kind, and every fault is found."""
+
+import nbformat
+import pytest
+
+from tests.browser.lab import Lab
+from tests.browser.page import LessonPage
+
+pytestmark = pytest.mark.browser
+
+GOOD = '''
+import ipywidgets as widgets
+from quantlab.explore.base import Explorer, Touchable
+from quantlab.views.svg import page, text
+
+def draw(bits):
+    return page(120, [text(20, 100, "x" * bits)], finding=f"{bits} bits here")
+
+Explorer(draw, {"bits": widgets.IntSlider(4, min=2, max=8, description="bits")})
+'''
+DEAD = 'Explorer(lambda bits: draw(3), {"bits": widgets.IntSlider(4, description="bits")})'
+CUT = 'Explorer(lambda: page(120, [text(700, 100, "cut at the right edge")], finding="Words are cut"))'
+NAMELESS = 'v = Touchable([widgets.IntSlider(3)]); v.say("no name"); v'
+BEYOND = '''
+from IPython.display import HTML
+HTML("<img src='http://192.0.2.1/beyond.png'>")
+'''
+RAISES = 'raise ZeroDivisionError("on purpose")'
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory, chromium):
+    """A JupyterLab with two lessons, one good and one with all faults."""
+    folder = tmp_path_factory.mktemp("scratch")
+    for name, sources in {"good": [GOOD], "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
+        cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {
+            "name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}), folder / f"{name}.ipynb")
+    with Lab(folder) as running:
+        yield running
+
+
+def test_a_good_page_has_no_faults(scratch, chromium):
+    with LessonPage(scratch, chromium, "good.ipynb") as lesson:
+        lesson.open()
+        lesson.run_all()
+        (explorer,) = lesson.explorers()
+        assert lesson.press(explorer) and lesson.drag(explorer)
+        assert lesson.unnamed_handles() == lesson.silent_explorers() == lesson.cut_words() == []
+        assert lesson.cell_errors() == lesson.faults == []
+        handle = explorer.locator(".noUi-handle")
+        assert handle.get_attribute("aria-label") == "bits"
+        assert handle.get_attribute("aria-valuetext") == explorer.locator(".widget-readout").inner_text()
+
+
+def test_a_dragged_handle_speaks_once_where_it_rests(scratch, chromium):
+    with LessonPage(scratch, chromium, "good.ipynb") as lesson:
+        lesson.open()
+        lesson.run_all()
+        (explorer,) = lesson.explorers()
+        explorer.evaluate("""e => { const live = e.querySelector('.ql-live'); window.spoken = [];
+            new MutationObserver(() => window.spoken.push(live.textContent)).observe(live, {childList: true}); }""")
+        lesson.drag(explorer)
+        lesson.page.wait_for_timeout(1200)
+        spoken = lesson.page.evaluate("window.spoken")
+        assert len(spoken) == 1 and spoken[0].endswith("bits here"), spoken
+
+
+def test_each_fault_is_found(scratch, chromium):
+    with LessonPage(scratch, chromium, "bad.ipynb") as lesson:
+        lesson.open()
+        lesson.run_all()
+        good, dead, nameless = lesson.explorers()
+        assert lesson.press(good)
+        assert not lesson.press(dead)
+        assert [html for html in lesson.unnamed_handles() if "noUi-handle" in html]
+        assert lesson.cut_words() == ["cut at the right edge"]
+        assert lesson.cell_errors() == ["ZeroDivisionError: on purpose"]
+        assert any("192.0.2.1" in fault for fault in lesson.faults)
+        assert lesson.said(nameless) == "no name"
