@@ -48,7 +48,8 @@ class GGUFFile:
         info, shape = self._info(name), self._info(name).shape[::-1]
         if info.qtype in PLAIN_TYPES:
             return np.frombuffer(self.raw(name), PLAIN_TYPES[info.qtype]).astype(np.float32).reshape(shape)
-        return dequantize(self.raw(name), info.qtype, shape)
+        raw = _ggml_order(self.raw(name)) if info.ollama_order else self.raw(name)
+        return dequantize(raw, info.qtype, shape)
 
     def _info(self, name: str) -> TensorInfo:
         if name not in self.infos:
@@ -66,6 +67,18 @@ class GGUFFile:
 
     def __exit__(self, *_error) -> None:
         self.close()
+
+
+def _ggml_order(raw: bytes) -> bytes:
+    """MXFP4 blocks of Ollama's first gpt-oss files in ggml's order (ml/backend/ggml/ggml.go does the same at load).
+
+    A block is a scale and 16 bytes of two codes each. There bytes i and i + 8 hold codes 2i, 2i+1 and 2i+16, 2i+17, low
+    half first; ggml wants code k and code k + 16 in one byte.
+    """
+    blocks = np.frombuffer(raw, np.uint8).reshape(-1, 17)
+    first, second = blocks[:, 1:9], blocks[:, 9:17]
+    codes = np.stack([first & 15 | second << 4, first >> 4 | second & 0xF0], axis=2).reshape(-1, 16)
+    return np.hstack([blocks[:, :1], codes]).tobytes()
 
 
 def _mapped(path: Path) -> mmap.mmap:

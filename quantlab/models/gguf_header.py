@@ -12,7 +12,15 @@ from itertools import pairwise
 from math import prod
 
 from .gguf_cursor import Cursor, GGUFArray, shown
-from .types import ARRAY, REMOVED_TENSOR_TYPES, STRING, TENSOR_TYPES, tensor_nbytes
+from .types import (
+    ARRAY,
+    OLLAMA_MXFP4,
+    OLLAMA_MXFP4_ARCHITECTURES,
+    REMOVED_TENSOR_TYPES,
+    STRING,
+    TENSOR_TYPES,
+    tensor_nbytes,
+)
 
 MAGIC = b"GGUF"
 SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, type, value
@@ -36,6 +44,7 @@ class TensorInfo:
     qtype: str
     offset: int
     nbytes: int
+    ollama_order: bool = False      # MXFP4 as Ollama's first gpt-oss files have it
 
     @property
     def n_weights(self) -> int:
@@ -70,7 +79,8 @@ def read_header(data) -> Header:
     alignment = _alignment(metadata)
     infos_at = cursor.at
     cursor.bound("tensor count", n_tensors, SMALLEST_TENSOR_INFO)
-    raw = [_tensor_info(cursor) for _ in range(n_tensors)]
+    early_ollama = metadata.get("general.architecture") in OLLAMA_MXFP4_ARCHITECTURES
+    raw = [_tensor_info(cursor, early_ollama) for _ in range(n_tensors)]
     data_at = min(-(-cursor.at // alignment) * alignment, len(data))
     tensors = _placed(raw, data_at, alignment, len(data))
     parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at), ("tensor list", infos_at, data_at),
@@ -125,7 +135,7 @@ def _alignment(metadata: dict[str, object]) -> int:
     return alignment
 
 
-def _tensor_info(cursor: Cursor) -> tuple[str, tuple[int, ...], str, int]:
+def _tensor_info(cursor: Cursor, early_ollama: bool) -> tuple[str, tuple[int, ...], int, int]:
     name = cursor.string("the name of a tensor")
     if not name:
         raise ValueError(f"a tensor without a name, listed before byte {cursor.at}")
@@ -136,17 +146,18 @@ def _tensor_info(cursor: Cursor) -> tuple[str, tuple[int, ...], str, int]:
     if 0 in shape:
         raise ValueError(f"tensor {shown(name)} has a dimension of zero: {shape}")
     number = cursor.number("I", f"type of {shown(name)}")
-    if number not in TENSOR_TYPES:
+    if number not in TENSOR_TYPES and not (early_ollama and number == OLLAMA_MXFP4):
         gone = REMOVED_TENSOR_TYPES.get(number)
         raise ValueError(f"tensor {shown(name)} has type {number}, which "
                          + (f"was {gone} and has been removed from ggml" if gone else "ggml does not have"))
-    return name, shape, TENSOR_TYPES[number], cursor.number("Q", f"offset of {shown(name)}")
+    return name, shape, number, cursor.number("Q", f"offset of {shown(name)}")
 
 
 def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, TensorInfo]:
     """The tensors with their place in the file, once each place is known to be theirs alone."""
     tensors: dict[str, TensorInfo] = {}
-    for name, shape, qtype, offset in raw:
+    for name, shape, number, offset in raw:
+        qtype = TENSOR_TYPES.get(number, "MXFP4")
         if name in tensors:
             raise ValueError(f"two tensors are called {shown(name)}")
         if offset % alignment:
@@ -158,7 +169,7 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
         if data_at + offset + nbytes > size:
             raise ValueError(f"tensor {shown(name)} would end at byte {data_at + offset + nbytes}, but the file has "
                              f"{size}: an unfinished download, or a wrong header")
-        tensors[name] = TensorInfo(name, shape, qtype, data_at + offset, nbytes)
+        tensors[name] = TensorInfo(name, shape, qtype, data_at + offset, nbytes, number == OLLAMA_MXFP4)
     ordered = sorted(tensors.values(), key=lambda tensor: tensor.offset)
     for before, after in pairwise(ordered):
         if before.offset + before.nbytes > after.offset:

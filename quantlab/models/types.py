@@ -19,6 +19,8 @@ TENSOR_TYPES = {0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 
 #: Numbers that once had a meaning.
 REMOVED_TENSOR_TYPES = {4: "Q4_2", 5: "Q4_3", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 36: "IQ4_NL_4_4",
                         37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8"}
+#: Ollama's first gpt-oss files gave MXFP4 the free number 4, with its codes in another order (see gguf_file.py).
+OLLAMA_MXFP4, OLLAMA_MXFP4_ARCHITECTURES = 4, ("gptoss", "gpt-oss")
 #: Not quantization formats, so not in FORMATS: NumPy type of one element.
 PLAIN_TYPES = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "F64": "<f8"}
 
@@ -40,9 +42,8 @@ def block_of(qtype: str) -> tuple[int, int]:
 
     Raises ValueError for a type that no table has.
     """
-    import gguf
+    from ..formats.table import FORMATS
 
-    FORMATS = {t.name: type("F", (), dict(block_size=b, type_size=s)) for t, (b, s) in gguf.GGML_QUANT_SIZES.items()}
     if qtype in PLAIN_TYPES:
         return 1, int(PLAIN_TYPES[qtype][-1])
     if qtype not in FORMATS:

@@ -1,0 +1,68 @@
+"""From what a file says about itself to an `Architecture`: the keys of GGUF, with their defaults (llama-model.cpp)."""
+
+from collections.abc import Iterable, Mapping
+
+from .architecture import MOST_LAYERS, Architecture
+from .gguf_cursor import GGUFArray, shown
+
+#: Architecture's field -> GGUF's key, behind "<arch>.".
+KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "attention.head_count",
+        "n_head_kv": "attention.head_count_kv", "head_dim": "attention.key_length", "n_ff": "feed_forward_length",
+        "n_vocab": "vocab_size", "n_expert": "expert_count", "n_expert_used": "expert_used_count",
+        "n_ff_exp": "expert_feed_forward_length", "n_expert_shared": "expert_shared_count",
+        "n_layer_dense": "leading_dense_block_count", "kv_lora_rank": "attention.kv_lora_rank",
+        "q_lora_rank": "attention.q_lora_rank", "rope_dim": "rope.dimension_count",
+        "sliding_window": "attention.sliding_window", "n_ctx_train": "context_length"}
+NEEDED = ("n_layer", "n_embd", "n_head")
+#: Ollama's own converter writes some architectures without the hyphen.
+OTHER_SPELLINGS = {"gptoss": "gpt-oss"}
+
+
+def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
+    """The architecture that `metadata` (a file's or /api/show's) describes. shapes: tensor name -> shape, ggml's order.
+
+    Raises ValueError naming the missing key, or the architecture that is not known here.
+    """
+    spelled = metadata.get("general.architecture")
+    if not isinstance(spelled, str):
+        raise ValueError("the metadata does not say general.architecture")
+    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}") for field, key in KEYS.items()}
+    for field in NEEDED:
+        if numbers[field] is None:
+            raise ValueError(f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
+    found = {field: number for field, number in numbers.items() if number is not None}
+    found |= _defaults(found, shapes)
+    if "kv_lora_rank" in found:
+        found |= _latent(metadata, spelled, found)
+    return Architecture(
+        arch=OTHER_SPELLINGS.get(spelled, spelled), tied_embeddings="output.weight" not in shapes,
+        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
+
+
+def _number(value: object, key: str) -> int | None:
+    """One whole number: some files give one per layer, then the largest stands for all."""
+    if isinstance(value, GGUFArray):
+        value = value.decode() if len(value) <= MOST_LAYERS else ()
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        value = max((int(number) for number in value), default=None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{key} is {shown(value)}; a whole number is needed")
+    return value
+
+
+def _defaults(found: dict[str, int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """What llama.cpp assumes when a key is absent."""
+    missing = {"n_head_kv": found["n_head"], "head_dim": found["n_embd"] // max(found["n_head"], 1), "n_ff": 0,
+               "n_vocab": shapes.get("token_embd.weight", (0, 0))[-1]}
+    return {field: number for field, number in missing.items() if field not in found}
+
+
+def _latent(metadata: Mapping[str, object], arch: str, found: dict[str, int]) -> dict[str, int]:
+    """DeepSeek's heads: newer files give the widths before compression in `..._mla` keys and claim one KV head."""
+    key = _number(metadata.get(f"{arch}.attention.key_length_mla"), "key_length_mla") or found["head_dim"]
+    value = (_number(metadata.get(f"{arch}.attention.value_length_mla"), "value_length_mla")
+             or _number(metadata.get(f"{arch}.attention.value_length"), "value_length") or 0)
+    return {"n_head_kv": found["n_head"], "head_dim": key, "v_head_dim": value,
+            "qk_nope_dim": max(key - found.get("rope_dim", 0), 0)}

@@ -1,0 +1,179 @@
+"""`open_model`: one way in for a GGUF file, a model that Ollama has pulled, and the sample that comes with quantlab.
+
+    with open_model("llama3.2:3b") as model:
+        model.tensors, model.tensor("blk.0.attn_q.weight")
+
+Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still tell the
+tensor table: `show` is asked then. This room never talks to a server itself; `quantlab.lab.open` passes that in.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from html import escape
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from .architecture import Architecture
+from .families import role_and_layer
+from .gguf_file import GGUFFile
+from .metadata import architecture_of
+from .store import StoreError, find_model
+from .types import ftype_name, tensor_nbytes
+
+DATA = Path(__file__).parent.parent / "data"
+BUNDLED = {"sample": DATA / "sample.gguf"}
+
+
+class Model:
+    """An open model: what it says about itself, its tensors, and (when there is a file) its weights.
+
+    name: as it was asked for.  metadata: GGUF key -> value.  file: the GGUFFile, or None when only a server's table
+    is known; `why` then says why.  Use it in a `with` block or call `close()`.
+    """
+
+    def __init__(self, name: str, metadata: Mapping[str, object], types: Mapping[str, tuple[str, tuple[int, ...]]],
+                 file: GGUFFile | None = None, why: str = ""):
+        self.name, self.metadata, self.file, self.why = name, metadata, file, why
+        self._types = dict(types)
+
+    @cached_property
+    def tensors(self):
+        """A pandas table, one row per tensor in file order: name, role, layer, shape, type, n_weights, nbytes, bpw.
+
+        shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not known here.
+        """
+        import pandas as pd
+
+        columns = ["name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw"]
+        rows = [_row(name, qtype, shape) for name, (qtype, shape) in self._types.items()]
+        return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64"})
+
+    def tensor(self, name: str) -> np.ndarray:
+        """The weights of one tensor as float32, shape (rows, row length). Raises ValueError when there is none."""
+        if self.file is None:
+            raise ValueError(f"only the tensor table of {self.name} is known here, not its weights: {self.why}")
+        return self.file.tensor(name)
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The model's shape. Raises ValueError for an architecture that is not known here."""
+        return architecture_of(self.metadata, {name: shape for name, (_, shape) in self._types.items()})
+
+    @property
+    def ftype(self) -> str:
+        """The file's mix, as its header says it: "Q4_K_M"; "unknown" when it says nothing known."""
+        return ftype_name(self.metadata.get("general.file_type"))
+
+    @property
+    def n_weights(self) -> int:
+        return sum(prod(shape) for _, shape in self._types.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors (the file is larger by its header). Raises ValueError for a type not known here."""
+        return sum(tensor_nbytes(shape, qtype) for qtype, shape in self._types.values())
+
+    @property
+    def bpw(self) -> float:
+        """Bits per weight over the whole model; NaN for a file without tensors."""
+        return 8 * self.nbytes / self.n_weights if self._types else float("nan")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.file is not None:
+            self.file.close()
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.close()
+
+    def facts(self) -> list[tuple[str, str]]:
+        """The model in a few rows of words, for `repr` and for pictures."""
+        return [("architecture", str(self.metadata.get("general.architecture", "unknown"))), ("ftype", self.ftype),
+                ("tensors", f"{len(self._types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
+
+    def _size(self) -> list[tuple[str, str]]:
+        try:
+            return [("size", f"{_in_words(self.nbytes)}B"), ("bits per weight", f"{self.bpw:.2f}")]
+        except ValueError:
+            return [("size", "unknown")]
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {', '.join(f'{key} {value}' for key, value in self.facts())}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>" for key, value in self.facts())
+        note = f"<p>No weights: {escape(self.why)}.</p>" if self.file is None else ""
+        return f"<table><caption>{escape(self.name)}</caption>{rows}</table>{note}"
+
+
+def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None) -> Model:
+    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or the bundled "sample".
+
+    show: called with the name when the store cannot give the file; returns the server's answer to /api/show with
+    `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was tried.
+    """
+    text = str(source)
+    if text in BUNDLED:
+        return _from_file(text, BUNDLED[text])
+    if isinstance(source, Path) or text.lower().endswith(".gguf") or os.path.isfile(text):
+        return _from_file(Path(text).name, text)
+    try:
+        return _from_file(text, find_model(text).blob)
+    except StoreError as error:
+        if show is None:
+            raise StoreError(f"{text} cannot be opened: {error}") from None
+        why = str(error)
+    try:
+        return from_show(show(text), text, why)
+    except ValueError as error:
+        raise StoreError(f"{text} cannot be opened: {why}. {error}") from None
+
+
+def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a server told it") -> Model:
+    """The model that /api/show with `verbose` describes: its tensor table and metadata, without weights.
+
+    Raises ValueError when the answer has no table of tensors (Ollama sends it since 0.5.8, and only if asked).
+    """
+    listed = answer.get("tensors")
+    if not isinstance(listed, list) or not listed:
+        raise ValueError(f"the server's answer about {name} has no tensors; /api/show gives them when asked `verbose`")
+    types: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for tensor in listed:
+        try:
+            shape = tuple(int(n) for n in tensor["shape"])
+            types[str(tensor["name"])] = (str(tensor["type"]), shape)
+        except (TypeError, KeyError, ValueError):
+            raise ValueError(f"the server's answer about {name} has a tensor like {str(tensor)[:80]!r}") from None
+        if not shape or min(shape) < 1:
+            raise ValueError(f"the server's answer about {name} has a tensor of shape {shape}")
+    metadata = answer.get("model_info")
+    return Model(name, metadata if isinstance(metadata, Mapping) else {}, types, why=why)
+
+
+def _from_file(name: str, path) -> Model:
+    file = GGUFFile(path)
+    return Model(name, file.metadata, {info.name: (info.qtype, info.shape) for info in file.infos.values()}, file)
+
+
+def _row(name: str, qtype: str, shape: tuple[int, ...]) -> tuple:
+    n_weights = prod(shape)
+    try:
+        nbytes = tensor_nbytes(shape, qtype)
+    except ValueError:
+        nbytes = float("nan")
+    return name, *role_and_layer(name), shape, qtype, n_weights, nbytes, 8 * nbytes / n_weights
+
+
+def _in_words(count: float) -> str:
+    """4912898304 is "4.91 G"."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 999.5 or unit == "T":
+            return f"{count:.3g} {unit}".rstrip()
+        count /= 1000
+    return str(count)

@@ -1,0 +1,169 @@
+"""open_model: a path, a pulled name, the sample, and a server's word where no file can be read."""
+
+import gguf
+import numpy as np
+import pytest
+
+from quantlab.models.source import BUNDLED, from_show, open_model
+from quantlab.models.store import StoreError
+from quantlab.models.tensor_lists import ARCHITECTURES
+from tests.models.gguf_builder import GOOD, build, info, pair, string, u32
+from tests.models.test_store import LIBRARY, layer, put
+
+#: As Ollama 0.17.4 answers /api/show with verbose, cut to two tensors.
+ANSWER = {"model_info": {"general.architecture": "llama", "general.file_type": 15, "llama.block_count": 1,
+                         "llama.embedding_length": 256, "llama.attention.head_count": 4, "llama.vocab_size": 32,
+                         "llama.feed_forward_length": 512, "tokenizer.ggml.tokens": ["<a>", "b"]},
+          "tensors": [{"name": "token_embd.weight", "type": "Q4_K", "shape": [256, 32]},
+                      {"name": "output_norm.weight", "type": "F32", "shape": [256]}]}
+
+
+def test_the_sample_opens_and_decodes_as_gguf_does():
+    oracle = gguf.GGUFReader(BUNDLED["sample"])
+    with open_model("sample") as model:
+        assert list(model.tensors.name) == [tensor.name for tensor in oracle.tensors]
+        assert model.nbytes == sum(tensor.n_bytes for tensor in oracle.tensors)
+        for tensor in oracle.tensors:
+            truth = gguf.dequantize(tensor.data, tensor.tensor_type)
+            np.testing.assert_array_equal(model.tensor(tensor.name), truth)
+
+
+def test_a_path_opens_as_str_and_as_path(tmp_path):
+    path = tmp_path / "good.gguf"
+    path.write_bytes(GOOD)
+    for source in (path, str(path)):
+        with open_model(source) as model:
+            assert (model.ftype, model.nbytes, len(model.tensors)) == ("Q4_0", 52, 2)
+            assert model.bpw == pytest.approx(8 * 52 / 68)
+            assert model.tensors.layer.tolist()[0] == 0 and model.tensors.role.tolist() == ["attn_q", "norm"]
+
+
+def test_a_pulled_name_opens_from_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(put(tmp_path, f"{LIBRARY}/tiny/1b", [layer()])))
+    with open_model("tiny:1b", show=lambda name: pytest.fail("no server is needed")) as model:
+        assert model.name == "tiny:1b" and model.tensor("norm").shape == (4,)
+
+
+def test_without_a_readable_store_the_servers_table_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = []
+    model = open_model("llama3.2", show=lambda name: asked.append(name) or ANSWER)
+    assert asked == ["llama3.2"]
+    assert model.nbytes == 32 * 144 + 1024 and model.ftype == "Q4_K_M"
+    assert model.architecture.n_vocab == 32 and model.architecture.tied_embeddings
+    with pytest.raises(ValueError, match="not its weights: no Ollama store"):
+        model.tensor("token_embd.weight")
+    assert "No weights" in model._repr_html_()
+
+
+def test_both_failures_are_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(put(tmp_path, f"{LIBRARY}/tiny/1b", [layer()])))
+
+    def down(name):
+        raise ValueError("No Ollama answers.")
+
+    with pytest.raises(StoreError, match=r"is not among the models in .* No Ollama answers"):
+        open_model("llama9", show=down)
+    with pytest.raises(StoreError, match="llama9 cannot be opened"):
+        open_model("llama9")
+
+
+def test_a_bad_name_is_refused_before_anybody_is_asked():
+    with pytest.raises(ValueError, match="no Ollama name"):
+        open_model("../../no/such", show=lambda name: pytest.fail("must not be asked"))
+    with pytest.raises(ValueError, match="there is no file"):
+        open_model("not/here/at/all.gguf")
+    with pytest.raises(ValueError, match="no Ollama name"):
+        open_model("x" * 5000)
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    ({}, "no tensors"), ({"tensors": []}, "no tensors"), ({"tensors": "x"}, "no tensors"), ({"tensors": [1]}, "tensor like"),
+    ({"tensors": [{"name": "t", "type": "F32", "shape": ["x"]}]}, "tensor like"),
+    ({"tensors": [{"name": "t", "type": "F32", "shape": []}]}, "shape"),
+    ({"tensors": [{"name": "t", "type": "F32", "shape": [0]}]}, "shape"),
+])
+def test_a_servers_odd_answer_is_refused_in_words(answer, words):
+    with pytest.raises(ValueError, match=words):
+        from_show(answer, "odd")
+
+
+def test_a_type_nobody_knows_leaves_a_gap_not_a_crash():
+    answer = {"tensors": [{"name": "t", "type": "unknown", "shape": [32]}]}
+    model = from_show(answer)
+    assert model.tensors.nbytes.isna().all()
+    assert "size unknown" in repr(model) and model.ftype == "unknown"
+
+
+def test_what_a_file_says_is_escaped():
+    answer = {**ANSWER, "model_info": {"general.architecture": "<script>alert(1)</script>"}}
+    assert "<script>" not in from_show(answer, "<b>")._repr_html_()
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_an_architecture_survives_the_way_through_a_file(name, tmp_path):
+    """gguf's writer puts the numbers under GGUF's keys; we read the same architecture back."""
+    truth = ARCHITECTURES[name]
+    writer = gguf.GGUFWriter(tmp_path / "a.gguf", truth.arch)
+    for method, number in (("block_count", truth.n_layer), ("embedding_length", truth.n_embd), ("vocab_size", truth.n_vocab),
+                           ("feed_forward_length", truth.n_ff), ("head_count", truth.n_head),
+                           ("head_count_kv", truth.n_head_kv), ("key_length", truth.head_dim),
+                           ("context_length", truth.n_ctx_train)):
+        getattr(writer, f"add_{method}")(number)
+    for tensor in truth.tensors():
+        if tensor.layer is None:        # decide about tied embeddings and rope_freqs
+            writer.add_tensor(tensor.name, np.zeros(1, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with open_model(tmp_path / "a.gguf") as model:
+        assert model.architecture == truth
+
+
+def test_deepseeks_compressed_heads_are_understood():
+    info = {"general.architecture": "deepseek2", "deepseek2.block_count": 27, "deepseek2.embedding_length": 2048,
+            "deepseek2.attention.head_count": 16, "deepseek2.attention.head_count_kv": 1, "deepseek2.vocab_size": 102400,
+            "deepseek2.attention.key_length": 576, "deepseek2.attention.value_length": 512,
+            "deepseek2.attention.key_length_mla": 192, "deepseek2.attention.value_length_mla": 128,
+            "deepseek2.attention.kv_lora_rank": 512, "deepseek2.rope.dimension_count": 64,
+            "deepseek2.feed_forward_length": 10944, "deepseek2.expert_count": 64, "deepseek2.expert_used_count": 6,
+            "deepseek2.expert_feed_forward_length": 1408, "deepseek2.expert_shared_count": 2,
+            "deepseek2.leading_dense_block_count": 1}
+    tensors = [{"name": name, "type": "F16", "shape": [4]} for name in ("token_embd.weight", "output.weight")]
+    found = from_show({"model_info": info, "tensors": tensors}).architecture
+    assert found.n_params == 15_706_484_224
+
+
+@pytest.mark.parametrize(("pairs", "words"), [
+    ([], "general.architecture"), ([pair("general.architecture", 8, string("bert"))], "block_count"),
+    ([pair("general.architecture", 8, string("llama")), pair("llama.block_count", 8, string("x"))], "'x'"),
+])
+def test_an_unknown_architecture_is_refused_in_words(pairs, words, tmp_path):
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(build(pairs, [info("t")]))
+    with open_model(path) as model, pytest.raises(ValueError, match=words):
+        _ = model.architecture
+
+
+def test_ollamas_first_mxfp4_is_put_in_ggmls_order(tmp_path):
+    """The blocks of gpt-oss as Ollama shipped them first (type 4): its own load-time loop, written out, is the oracle."""
+    rng = np.random.default_rng(3)
+    stored = rng.integers(0, 256, (4, 17), dtype=np.uint8)
+    stored[:, 0] = 127
+    path = tmp_path / "oss.gguf"
+    path.write_bytes(build([pair("general.architecture", 8, string("gptoss"))], [info("t", (64, 2), 4)], stored.tobytes()))
+    ordered = stored.copy()
+    for block in range(4):
+        for i in range(1, 9):
+            a, b = int(stored[block, i]), int(stored[block, i + 8])
+            ordered[block, 2 * i - 1] = (a & 0x0F) | (b << 4) & 0xFF
+            ordered[block, 2 * i] = (a >> 4) | (b & 0xF0)
+    with open_model(path) as model:
+        truth = gguf.dequantize(ordered, gguf.GGMLQuantizationType.MXFP4).reshape(2, 64)
+        np.testing.assert_array_equal(model.tensor("t"), truth)
+    path.write_bytes(build([pair("general.architecture", 8, string("llama")), pair("n", 4, u32(1))],
+                           [info("t", (64, 2), 4)], stored.tobytes()))
+    with pytest.raises(ValueError, match="Q4_2"):
+        open_model(path)

@@ -1,0 +1,62 @@
+"""open_model on the real server's store, and on the real server's word when the store is out of reach."""
+
+import gguf
+import numpy as np
+import pytest
+
+from quantlab.lab.open import open_model
+from quantlab.models.store import pulled_models
+
+pytestmark = pytest.mark.server
+NAME = "smollm:135m-instruct-q4_K_M"
+
+
+@pytest.fixture
+def with_store(live, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(live.store))
+    return live
+
+
+@pytest.fixture
+def without_store(live, monkeypatch, tmp_path):
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return live
+
+
+def test_pulled_models_are_those_that_ollama_lists(with_store):
+    listed = {line.split()[0] for line in with_store.cli("list").splitlines()[1:]}
+    assert {stored.name for stored in pulled_models([with_store.store])} == listed
+
+
+def test_a_real_pulled_model_opens_with_its_weights(with_store):
+    with open_model(NAME) as model:
+        oracle = gguf.GGUFReader(model.file.path)
+        assert model.ftype == "Q4_K_M"
+        assert len(oracle.tensors) == len(model.tensors) == 272
+        first = next(tensor for tensor in oracle.tensors if tensor.name == "blk.0.attn_v.weight")
+        np.testing.assert_array_equal(model.tensor(first.name), gguf.dequantize(first.data, first.tensor_type))
+
+
+def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path):
+    monkeypatch.setenv("OLLAMA_MODELS", str(live.store))
+    with open_model(NAME) as model:
+        from_file, architecture, nbytes = model.tensors, model.architecture, model.nbytes
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = open_model(NAME)
+    assert told.file is None and told.architecture == architecture and told.nbytes == nbytes
+    assert told.tensors.sort_values("name", ignore_index=True).equals(from_file.sort_values("name", ignore_index=True))
+    with pytest.raises(ValueError, match="not its weights"):
+        told.tensor("output_norm.weight")
+
+
+def test_a_model_that_nobody_has_says_both(without_store):
+    with pytest.raises(ValueError, match=r"no Ollama store .* not found"):
+        open_model("nosuchmodel:1b")
+
+
+def test_the_reference_profile_asks_no_server(without_store, monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
+    with pytest.raises(ValueError, match="no Ollama store"):
+        open_model(NAME)
