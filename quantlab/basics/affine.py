@@ -87,7 +87,7 @@ def quantize_affine(x: np.ndarray, bits: int = 4, *, block_size: int | None = No
 
 
 def quantize_nf4(x: np.ndarray, *, block_size: int | None = 64) -> Quantized:
-    """Divide by the largest magnitude of the block and take the nearest of the 16 NF4 levels (QLoRA; its block is 64)."""
+    """Divide by the block's largest magnitude and take the nearest of the 16 NF4 levels (QLoRA, whose block is 64)."""
     groups = _groups(x, 4, block_size, least=4)
     scale = _as_float16(np.abs(groups).max(axis=1))
     middles = (NF4[1:] + NF4[:-1]) / 2
@@ -114,7 +114,7 @@ def _groups(x: np.ndarray, bits: int, block_size: int | None, least: int) -> np.
 
 def _as_float16(scale: np.ndarray) -> np.ndarray:
     if scale.max() > 65504:
-        raise ValueError(f"a scale of {scale.max():g} is beyond float16's largest number, 65504: the weights are too large")
+        raise ValueError(f"the weights are too large: a scale of {scale.max():g} is beyond float16's largest number, 65504")
     return scale.astype(np.float16).astype(np.float32)
 
 

@@ -74,7 +74,7 @@ def decode_q5_1(blocks: np.ndarray) -> np.ndarray:
 def encode_q8_0(x: np.ndarray) -> np.ndarray:
     """Whole numbers from -127 to 127: the weight farthest from zero is always ±127."""
     x, blocks = columns(x), np.empty(len(x), Q8_0)
-    d = np.maximum(-x.min(axis=0), x.max(axis=0)) / np.float32(127)
+    d = np.abs(np.maximum(-x.min(axis=0), x.max(axis=0))) / np.float32(127)     # abs: never -0
     x *= inverse(d)
     x += np.copysign(np.float32(0.49999997), x)      # C's roundf, halves away from zero: cut after adding almost a half
     blocks["d"], blocks["qs"] = d, x.astype(np.int32).astype(np.int8).T
@@ -110,7 +110,7 @@ def range_of(x: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
     if len(zero):                                    # of +0 and -0 C keeps the first, NumPy does not promise
         first = (x[:, zero] == 0).argmax(axis=0)
         m[zero] = x[first, zero]
-    return m, (high - m) / np.float32(n_steps)
+    return m, np.abs(high - m) / np.float32(n_steps)                              # abs: never -0
 
 
 def above(x: np.ndarray, m: np.ndarray, d: np.ndarray) -> np.ndarray:

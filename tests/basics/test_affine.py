@@ -49,8 +49,8 @@ def test_every_decoded_weight_is_one_of_the_levels():
 
 def test_zero_stays_exactly_zero():
     x = np.array([[0, 1, 2, 5], [0, -3, -1, 7], [0, 0, 0, 0], [4, 4, 4, 0]], np.float32)
-    for stored in (quantize_absmax(x, 4, block_size=4), quantize_affine(x, 4, block_size=4), quantize_nf4(x, block_size=4)):
-        assert (stored.dequantize()[x == 0] == 0).all()
+    for quantizer in (quantize_absmax, quantize_affine, quantize_nf4):
+        assert (quantizer(x, block_size=4).dequantize()[x == 0] == 0).all()
 
 
 def test_nf4_is_the_papers_construction():

@@ -1,0 +1,105 @@
+"""Sizes are gguf's, and every type decodes to the bits that ggml's own C gives."""
+
+import gguf
+import numpy as np
+import pytest
+
+from quantlab.formats.table import FORMATS
+from quantlab.formats.tensor import dequantize, get_format
+from tests.formats import ggml_oracle as ggml
+
+SIZES = {t.name: size for t, size in gguf.GGML_QUANT_SIZES.items()}
+#: Integers and doubles are no weight formats; Q8_1 and Q8_K never stand in a file; gguf cannot decode Q1_0 yet.
+OTHERS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K", "Q1_0"}
+
+
+def random_blocks(name: str, n: int) -> np.ndarray:
+    """Every byte random, but float16 fields finite: a NaN's payload is nobody's promise."""
+    form = FORMATS[name]
+    rng = np.random.default_rng(5)
+    raw = rng.integers(0, 256, (n, form.type_size), dtype=np.uint8)
+    blocks = raw.view(form.dtype)[:, 0]
+    for field in {"d", "dmin", "m", "x"} & set(form.dtype.names):
+        kind = form.dtype[field]
+        if kind.kind == "f":
+            blocks[field] = rng.standard_normal(n)
+    if name == "IQ1_M":                                   # its float16 scale lies in the top nibbles of `scales`
+        blocks["scales"][:, 7] &= 0x3F
+    if name == "MXFP4":
+        blocks["e"] = np.minimum(blocks["e"], 250)        # 2^123; beyond, 12 steps leave float32
+    if name == "NVFP4":
+        blocks["d"] &= 0x7F
+        blocks["d"][blocks["d"] == 0x7F] = 0x7E
+    if name == "BF16":
+        blocks["x"] = (rng.standard_normal(n).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    return blocks
+
+
+def test_every_type_of_gguf_is_in_the_table_with_its_size():
+    assert set(SIZES) - set(FORMATS) == OTHERS
+    assert {name: (f.block_size, f.type_size) for name, f in FORMATS.items()} == {n: SIZES[n] for n in FORMATS}
+
+
+def test_four_bit_formats_store_more_than_four_bits():
+    assert FORMATS["Q4_0"].bpw == 4.5 and FORMATS["Q4_1"].bpw == 5 and FORMATS["Q8_0"].bpw == 8.5
+    assert FORMATS["Q4_K"].bpw == 4.5 and FORMATS["Q6_K"].bpw == 6.5625
+
+
+@pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
+@pytest.mark.parametrize("name", [n for n in FORMATS if n != "F32"])
+def test_random_blocks_decode_to_ggmls_bits(name):
+    blocks = random_blocks(name, 4096)
+    form = FORMATS[name]
+    ours = form.decode(blocks)
+    theirs = ggml.dequantize(blocks.view(np.uint8), name, form.block_size)
+    assert np.isfinite(theirs).all()
+    np.testing.assert_array_equal(ours.view(np.uint32), theirs.view(np.uint32))
+
+
+@pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("F32", "F16")])
+def test_random_blocks_decode_as_gguf_does(name):
+    blocks = random_blocks(name, 512)
+    raw = blocks.view(np.uint8).reshape(512, -1)
+    expected = gguf.dequantize(raw, gguf.GGMLQuantizationType[name])
+    np.testing.assert_array_equal(dequantize(raw, name, (512, FORMATS[name].block_size)), expected)
+
+
+@pytest.mark.parametrize(("name", "scalar"), [("F32", np.float32), ("F16", np.float16)])
+def test_plain_floats_are_numpys(name, scalar):
+    x = np.linspace(-3, 3, 64, dtype=np.float32)
+    blocks = FORMATS[name].encode(x[:, None])
+    assert blocks.tobytes() == x.astype(scalar).tobytes()
+    np.testing.assert_array_equal(FORMATS[name].decode(blocks)[:, 0], x.astype(scalar).astype(np.float32))
+
+
+def test_bf16_is_written_as_gguf_writes_it():
+    bits = np.random.default_rng(8).integers(0, 0x7F000000, 4096, dtype=np.uint32)
+    bits[::3] = bits[::3] & 0xFFFF0000 | 0x8000                      # ties
+    x = bits.view(np.float32)
+    expected = gguf.quantize(x[None], gguf.GGMLQuantizationType.BF16)
+    assert FORMATS["BF16"].encode(x[:, None]).tobytes() == expected.tobytes()
+
+
+def test_what_cannot_be_written_yet_says_what_can():
+    with pytest.raises(ValueError, match=r"not yet: Q4_K blocks can be read.*Q8_0 can be written"):
+        FORMATS["Q4_K"].encode(np.zeros((1, 256), np.float32))
+
+
+def test_an_importance_matrix_is_refused_not_ignored():
+    with pytest.raises(ValueError, match=r"not yet: Q4_0 with an importance matrix"):
+        FORMATS["Q4_0"].encode(np.zeros((1, 32), np.float32), imatrix=np.ones(32, np.float32))
+
+
+def test_names_may_be_lower_case_and_mixes_are_explained():
+    assert get_format("q4_k") is FORMATS["Q4_K"]
+    with pytest.raises(ValueError, match=r"'Q4_K_M' is a mix of types.*'Q4_K'"):
+        get_format("Q4_K_M")
+    with pytest.raises(ValueError, match=r"no tensor type 'int4'; there are F32"):
+        get_format("int4")
+
+
+def test_wrong_block_shapes_are_named():
+    with pytest.raises(ValueError, match=r"\(n, 32\), got \(4, 16\)"):
+        FORMATS["Q4_0"].encode(np.zeros((4, 16), np.float32))
+    with pytest.raises(ValueError, match=r"\(n, 18\) bytes, got uint8 of shape \(2, 17\)"):
+        FORMATS["Q4_0"].decode(np.zeros((2, 17), np.uint8))
