@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT_CELL_METADATA = {"tags", "jupyter"}
@@ -24,14 +25,14 @@ def clean(notebook, stem: str):
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{stem[:2]}-{i:02d}"
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA})
+        if "predict" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}      # the answer stands in the call: fold it away
         for output in cell.get("outputs", []):
             output.pop("transient", None)
     return notebook
 
 
 def execute(path: Path) -> None:
-    from nbclient import NotebookClient
-
     os.environ["QUANTLAB_PROFILE"] = "reference"
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3", store_widget_state=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import __version__
 from ..lab.server import LabError, Server
 from ..memory.machine import my_machine
-from ..models.store import readable_models, store_roots
+from ..models.store import pulled_models, store_roots
 from ..profile import is_reference
 
 GIB = 2**30
@@ -71,7 +71,7 @@ def _machine() -> list[tuple[str, str, str]]:
 def _ollama() -> tuple[str, str, str]:
     server = Server()
     try:
-        return ("Ollama", f"version {server.version()} at {server.host}, {len(server.models())} models", "")
+        return ("Ollama", f"version {server.version()} at {server.address}, {len(server.models())} models", "")
     except LabError as error:
         return ("Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers")
 
@@ -80,9 +80,13 @@ def _stores() -> list[tuple[str, str, str]]:
     rows = []
     for root in store_roots():
         try:
-            rows.append(("model store", f"{_home(root)}: {len(readable_models(root))} models", ""))
-        except PermissionError as error:
-            rows.append(("model store", f"{_home(root)}: not readable", str(error).replace(str(Path.home()), "~")))
+            if not (root / "manifests").is_dir():
+                continue
+            next((root / "blobs").iterdir(), None)
+        except PermissionError:
+            rows.append(("model store", f"{_home(root)}: not readable", "it belongs to the Ollama service; its models are looked at through the server"))
+        else:
+            rows.append(("model store", f"{_home(root)}: {len(pulled_models([root]))} models", ""))
     return rows or [("model store", "none on this machine", "it appears with the first `ollama pull`")]
 
 

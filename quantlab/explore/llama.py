@@ -50,17 +50,11 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     shades = len(np.unique(restored[cool])) if block is None else 2**bits - 1
     rmse = float(np.sqrt(np.mean((restored - original)[cool] ** 2)))
     seen = 1 - rmse / float(original[cool].std())
-    per_pixel = bits + 16 / (block or original.size)
-    return draw_pixels(original, restored, _levels(stored, bits), finding=_finding(bits, hot, block, shades, seen),
+    return draw_pixels(original, restored, stored.levels(len(stored.scale) // 2),
+                       finding=_finding(bits, hot, block, shades, seen),
                        subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: {scale}",
                        facts=(("shades used", f"{shades}" + (" a block" if block else "")),
-                              ("bits per pixel, scales included", f"{per_pixel:.1f}")))
-
-
-def _levels(stored, bits: int) -> np.ndarray:
-    """What the quantizer can write: whole numbers times the (most common) scale."""
-    top = 2 ** (bits - 1) - 1
-    return np.arange(-top, top + 1) * float(np.median(stored.scale))
+                              ("bits per pixel, scales included", f"{stored.bpw:.1f}")))
 
 
 def _finding(bits: int, hot: int, block: int | None, shades: int, seen: float) -> str:
