@@ -37,6 +37,15 @@ def one_outlier(seed: int) -> np.ndarray:
     return x
 
 
+def halves_of_127(seed: int) -> np.ndarray:
+    """Codes of Q8_0 that end in .5, or a hair (one unit in the last place) to either side of it."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-254, 255, (ROWS, N)).astype(np.float32) / 2
+    x = (x.view(np.uint32) + rng.integers(-1, 2, (ROWS, N)) * (x != 0)).astype(np.uint32).view(np.float32)
+    x[:, ::32] = 127
+    return x
+
+
 def powers_per_block(seed: int) -> np.ndarray:
     """Blocks of every size a float32 can have, so that scales overflow float16 and vanish in it."""
     power = np.random.default_rng(seed + 100).integers(-148, 126, (ROWS, N // 32))
@@ -53,7 +62,7 @@ FAMILIES = {
     "one constant a block": lambda: bell(5)[:, ::32].repeat(32, axis=1),
     "ties for the largest": lambda: chosen(6, [-1, 1, 0.5, -0.5]),
     "whole numbers": lambda: np.random.default_rng(7).integers(-8, 9, (ROWS, N)).astype(np.float32),
-    "halves of 127": lambda: np.random.default_rng(8).integers(-254, 255, (ROWS, N)).astype(np.float32) / 2,
+    "halves of 127": lambda: halves_of_127(8),
     "one outlier": lambda: one_outlier(9),
     "all positive": lambda: np.abs(bell(10)),
     "all negative, far off": lambda: -np.abs(bell(11)) - np.float32(100),
