@@ -44,7 +44,7 @@ class Lab:
             file = self.home / "settings" / f"{plugin}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
-        self.port, self.token = _free_port(), secrets.token_hex(16)
+        self.port, self.token = free_port(), secrets.token_hex(16)
         self.process = self._start({"QUANTLAB_PROFILE": "reference", **(environment or {})})
         try:
             self._wait()
@@ -75,15 +75,7 @@ class Lab:
 
     def stop(self) -> None:
         """End the server and its kernels by pid and remove the folder. Safe to call twice."""
-        family = _family(self.process.pid)
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        _, alive = psutil.wait_procs(family, timeout=2)
-        for process in alive:
-            process.kill()
+        stop_family(self.process)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self):
@@ -121,16 +113,25 @@ class Lab:
             return answer.read()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """The process and all it started; kernels live in sessions of their own, so a group kill would miss them."""
+def stop_family(process: subprocess.Popen) -> None:
+    """End a process and all it started, by pid; kernels live in sessions of their own, so a group kill misses them."""
     try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
+        parent = psutil.Process(process.pid)
+        family = [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return []
+        return
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    _, alive = psutil.wait_procs(family[1:], timeout=2)
+    for child in alive:
+        child.kill()

@@ -1,0 +1,99 @@
+"""How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real browser.
+
+    python -m benchmarks.latency             the explorers of lessons 01, 02, 05 and 06
+    python -m benchmarks.latency 06 --moves 80
+"""
+
+import argparse
+import json
+from itertools import cycle, islice
+
+from playwright.sync_api import Locator, TimeoutError
+
+from tests.browser.lab import Lab
+from tests.browser.page import LessonPage, open_browser
+
+LESSONS = ("01", "02", "05", "06")
+MOVES, WARM_UP, GOAL_MS = 40, 5, 100
+AS_LEARNERS_HAVE_IT = {"@jupyterlab/notebook-extension/tracker": {}}      # cells off the screen are skipped
+STOPS = (0.3, 0.5, 0.7, 0.9, 0.7, 0.5)                                   # of the track, for drags
+
+
+def main(lessons=LESSONS, moves: int = MOVES) -> dict:
+    """lesson -> {"key": ..., "drag": ...}, each with p50_ms, p95_ms and the number of moves that were timed."""
+    results = {}
+    with Lab(settings=AS_LEARNERS_HAVE_IT) as lab, open_browser() as browser:
+        for path in sorted(lab.folder.glob("*.ipynb")):
+            if path.name.startswith(tuple(lessons)):
+                with LessonPage(lab, browser, path.name) as lesson:
+                    results[path.stem] = measure(lesson, moves)
+    return {"unit": "ms from the event in the page to the painted frame", "goal_p95_ms": GOAL_MS, "lessons": results}
+
+
+def measure(lesson: LessonPage, moves: int) -> dict:
+    """Run the lesson and time the first handle of its first explorer, by keyboard and by drag."""
+    lesson.open()
+    lesson.run_all()
+    explorer = lesson.explorers()[0]
+    keys(lesson, explorer, WARM_UP)
+    return {"key": summary(keys(lesson, explorer, moves)), "drag": summary(drags(lesson, explorer, moves))}
+
+
+def keys(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
+    """Times of single key presses, turning round at the ends of the slider."""
+    handle = explorer.locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    handle.focus()
+    times, key = [], "ArrowRight"
+    for _ in range(moves):
+        if handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax"):
+            key = "ArrowLeft"
+        elif handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemin"):
+            key = "ArrowRight"
+        times += timed(lesson, explorer, "keydown", lambda key=key: lesson.page.keyboard.press(key))
+    return times
+
+
+def drags(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
+    """Times of moves with the button held, from stop to stop along the track."""
+    handle, track = explorer.locator(".noUi-handle").first, explorer.locator(".noUi-target").first
+    box, rail = handle.bounding_box(), track.bounding_box()
+    y = box["y"] + box["height"] / 2
+    lesson.page.mouse.move(box["x"] + box["width"] / 2, y)
+    lesson.page.mouse.down()
+    times = []
+    for stop in islice(cycle(STOPS), moves):
+        x = rail["x"] + stop * rail["width"]
+        times += timed(lesson, explorer, "pointermove", lambda x=x: lesson.page.mouse.move(x, y))
+    lesson.page.mouse.up()
+    return times
+
+
+def timed(lesson: LessonPage, explorer: Locator, event: str, act) -> list[float]:
+    """[milliseconds] from the event to the new picture; [] when this move changed nothing (a stop of a coarse slider)."""
+    explorer.evaluate("(e, event) => look.arm(e, event)", event)
+    act()
+    try:
+        lesson.page.wait_for_function("look.latency() !== null", timeout=2000, polling=5)
+    except TimeoutError:
+        return []
+    time = lesson.page.evaluate("look.latency()")
+    lesson.page.wait_for_timeout(60)
+    return [time]
+
+
+def summary(times: list[float]) -> dict:
+    """p50 and p95 by nearest rank, and how many moves they are made of."""
+    if not times:
+        raise ValueError("no move changed the picture: is the slider dead?")
+    ordered = sorted(times)
+    rank = {p: ordered[max(0, -(-p * len(ordered) // 100) - 1)] for p in (50, 95)}
+    return {"p50_ms": round(rank[50], 1), "p95_ms": round(rank[95], 1), "max_ms": round(ordered[-1], 1), "moves": len(times)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*", default=LESSONS)
+    parser.add_argument("--moves", type=int, default=MOVES)
+    options = parser.parse_args()
+    print(json.dumps(main(options.lessons, options.moves), indent=1))

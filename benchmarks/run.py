@@ -1,0 +1,61 @@
+"""`make bench`: run the benchmarks and write what was measured, where and when, to benchmarks/results/<name>.json.
+
+    python benchmarks/run.py                 all
+    python benchmarks/run.py latency         one
+"""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BENCHMARKS = ("formats", "startup", "latency")
+PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "playwright")
+
+
+def conditions() -> dict:
+    """The machine, the versions, the date and how busy it was: what a number means nothing without."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
+                    "os": f"{platform.system()} {platform.machine()}", "python": platform.python_version()},
+        "versions": {name: version(name) for name in PACKAGES},
+        "load_average_before": [round(load, 2) for load in psutil.getloadavg()],
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        print(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    RESULTS.mkdir(exist_ok=True)
+    for name in names or BENCHMARKS:
+        print(f"{name} ...", flush=True)
+        before = conditions()
+        measured = import_module(f"benchmarks.{name}").main()
+        file = RESULTS / f"{name}.json"
+        file.write_text(json.dumps({"benchmark": name, **before, "results": measured}, indent=1) + "\n")
+        print(json.dumps(measured, indent=1), f"-> {file.relative_to(ROOT)}", sep="\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main(sys.argv[1:]))
