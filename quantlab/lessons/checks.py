@@ -24,5 +24,5 @@ def check_q5_k_m_bytes(answer: object) -> Feedback:
              expected * 8: "Those are bits.", int(tensors.n_weights.sum()): "That is the number of weights.",
              int(tensor_list("llama-2-7b", "Q4_K_M").nbytes.sum()): "That is Q4_K_M.",
              int(tensor_list("llama-2-7b", "Q5_K_S").nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
-    return check_number(answer, expected, near_misses=hints, rel_tol=1e-9, unit="bytes",
+    return check_number(answer, expected, near_misses=hints, rel_tol=1e-11, unit="bytes",
                         praise=f"{expected:,} bytes, {expected / GB:.2f} GB: {8 * expected / tensors.n_weights.sum():.2f} bits per weight.")

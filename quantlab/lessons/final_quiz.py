@@ -8,10 +8,11 @@ from .quiz import Question, Quiz, quiz
 
 def questions() -> list[Question]:
     """Ten questions, one or two for each lesson; every option explains itself."""
-    q4_0, q4_k = FORMATS["Q4_0"], FORMATS["Q4_K"]
-    mix = tensor_list("llama-3.1-8b", "Q4_K_M")
-    mix_bpw = 8 * mix.nbytes.sum() / mix.n_weights.sum()
-    raised = mix[(mix.role == "attn_v") & (mix.type == "Q6_K")]
+    return [*_weights(), *_files(), *_practice()]
+
+
+def _weights() -> list[Question]:
+    q4_0 = FORMATS["Q4_0"]
     return [
         Question("What does quantizing a weight store?", [
             ("a float with fewer digits", "That is what F16 and BF16 are: still floats. Quantizing drops the exponent of each weight."),
@@ -28,7 +29,15 @@ def questions() -> list[Question]:
             (f"{q4_0.bpw:g}", f"Yes: {q4_0.type_size} bytes for {q4_0.block_size} weights."),
             ("5", "That would be a scale for every 16 weights."),
         ], 1),
-        Question("And in a Q4_K_M file of Llama-3.1-8B, on average?", [
+    ]
+
+
+def _files() -> list[Question]:
+    q4_k, mix = FORMATS["Q4_K"], tensor_list("llama-3.1-8b", "Q4_K_M")
+    mix_bpw = 8 * mix.nbytes.sum() / mix.n_weights.sum()
+    raised = mix[(mix.role == "attn_v") & (mix.type == "Q6_K")]
+    return [
+        Question("How many bits does a weight cost in a Q4_K_M file of Llama-3.1-8B, on average?", [
             (f"{q4_k.bpw:g}", "That is Q4_K, the type of most tensors. The file is a mix with larger types in it."),
             (f"{mix_bpw:.2f}", "Yes: Q4_K for most tensors, Q6_K for some, and the average counts all of them."),
             ("4", "No tensor of the file is that small: even Q4_K carries scales."),
@@ -43,6 +52,11 @@ def questions() -> list[Question]:
             ("in the header of the GGUF file: a name, a shape and a type for each tensor", "Yes, and it can be read without loading a single weight."),
             ("only its maker knows", "The file says all of it: lesson 03 reads it byte by byte."),
         ], 1),
+    ]
+
+
+def _practice() -> list[Question]:
+    return [
         Question("The lesson's rule of thumb for a 7B model on an 8 GB card?", [
             (recommend_quantization(8, 7), "Yes: 7 × 0.625 × 1.2 is 5.25 GB. It leaves the context out, so look at lesson 06 before you trust it."),
             ("q8_0", "7 × 1.0 × 1.2 is 8.4 GB: over by a little."),

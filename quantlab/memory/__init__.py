@@ -1,0 +1,1 @@
+"""Floor 3, memory: how many bytes a model needs, and whether they fit."""
