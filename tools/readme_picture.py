@@ -18,4 +18,4 @@ sheet = Image.new("RGB", (width, 2 * height), "white")
 for i, picture in enumerate(pictures):
     sheet.paste(picture, (0, i * height))
 target = Path(__file__).resolve().parent.parent / "docs" / "llama.png"
-sheet.resize((width * 3 // 4, 2 * height * 3 // 4)).quantize(64).save(target, optimize=True)
+sheet.resize((width * 3 // 4, 2 * height * 3 // 4)).save(target, optimize=True)
