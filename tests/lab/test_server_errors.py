@@ -1,0 +1,81 @@
+"""A server that misbehaves costs a row, never a traceback; a host means what Ollama says it means."""
+
+import pytest
+from ollama._client import _parse_host
+
+from quantlab.lab.compare import compare_quantizations
+from quantlab.lab.server import LabError, Server, server_address
+from tests.lab.stand_in import ollama_that, stand_in
+
+WORDS = {"garbage": "not Ollama's", "stall": "within", "500": "the runner died", "empty": "answered with nothing",
+         "list": "not Ollama's", "error": "out of memory"}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_each_way_to_fail_becomes_a_row_with_a_sentence(kind):
+    with stand_in(ollama_that) as url:
+        rows = compare_quantizations("hi", "m", [kind], server=Server(url, timeout=0.5))
+    assert rows[0].keys() == {"quantization", "error"}
+    assert rows[0]["quantization"] == kind and WORDS[kind] in rows[0]["error"]
+
+
+def test_an_answer_that_repeats_itself_and_never_ends_is_flagged_as_a_loop():
+    with stand_in(ollama_that) as url:
+        row = compare_quantizations("hi", "m", ["loop"], server=Server(url))[0]
+    assert row["flags"] == ["degenerate loop"]
+    assert row["response"].startswith("moo moo") and row["tokens_per_second"] == 0.0
+
+
+def test_the_rows_after_a_failure_are_still_asked():
+    with stand_in(ollama_that) as url:
+        rows = compare_quantizations("hi", "m", ["500", "loop", "garbage"], server=Server(url))
+    assert ["error" in row for row in rows] == [True, False, True]
+
+
+def test_without_a_server_each_row_says_how_to_start_one(nobody):
+    rows = compare_quantizations("hi", "llama3.2", ["3b", ""])
+    assert [row["quantization"] for row in rows] == ["3b", "default"]
+    assert all(nobody in row["error"] and "ollama serve" in row["error"] for row in rows)
+
+
+def test_every_call_says_so_when_nobody_listens(nobody):
+    server = Server()
+    for call in (server.version, server.models, server.ps, lambda: server.show("m"), lambda: server.generate("m", "hi"),
+                 lambda: server.create("m", from_="n"), lambda: server.upload(__file__)):
+        with pytest.raises(LabError, match="No Ollama answers") as raised:
+            call()
+        assert raised.value.kind == "down"
+
+
+def test_a_body_that_is_json_but_no_object_does_not_escape_as_an_attribute_error():
+    with stand_in(lambda path, body: (500, b"[1]")) as url:
+        for call in (Server(url).models, Server(url).ps, Server(url).version, lambda: Server(url).create("m", from_="n")):
+            with pytest.raises(LabError):
+                call()
+
+
+@pytest.mark.parametrize("host", ["", "1.2.3.4", ":56789", "1.2.3.4:56789", "http://1.2.3.4", "https://1.2.3.4", "https://1.2.3.4:56789",
+                                  "example.com", "http://example.com", "example.com:56789/path/", "[0001:002:003:0004::1]",
+                                  "[0001:002:003:0004::1]:56789", "https://[0001:002:003:0004::1]", "example.com/path"])
+def test_a_host_means_what_the_ollama_client_says(host):
+    assert server_address(host) == _parse_host(host)
+
+
+@pytest.mark.parametrize("host, address", [("0.0.0.0", "http://127.0.0.1:11434"), ("0.0.0.0:99", "http://127.0.0.1:99"),
+                                           ("[::]:99", "http://[::1]:99"), (' "127.0.0.1:99" ', "http://127.0.0.1:99")])
+def test_any_address_and_quotes_mean_this_machine(host, address):
+    assert server_address(host) == address
+
+
+def test_nonsense_is_refused_in_words():
+    with pytest.raises(LabError, match="port"):
+        server_address("127.0.0.1:99999999")
+    for bad in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="timeout="):
+            Server(timeout=bad)
+    with pytest.raises(ValueError, match="empty"):
+        compare_quantizations("  ", "m", ["q8_0"])
+    with pytest.raises(ValueError, match="list"):
+        compare_quantizations("hi", "m", "q8_0")
+    with pytest.raises(ValueError, match="quants is empty"):
+        compare_quantizations("hi", "m", [])

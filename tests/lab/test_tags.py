@@ -1,0 +1,110 @@
+"""A tag is offered only when somebody has it: this machine, the registry, or a list with its date."""
+
+import pandas as pd
+import pytest
+
+from quantlab.lab.names import full_name, missing_words, nearest, quant_of, size_of, snapshot
+from quantlab.lab.tags import available_table, get_available_quantizations, registry_bytes
+from tests.lab.stand_in import registry_of, stand_in
+
+
+@pytest.mark.usefixtures("nobody")
+def test_registry_tags_come_with_exact_bytes_and_the_lesson_s_tags_do_not_come():
+    have = {"latest": 9, "3b": 10, "3b-instruct-q4_K_M": 2_019_377_376}
+    with stand_in(registry_of(have)) as url:
+        table = available_table("llama3.2", registry=url)
+    assert set(table.tag) == {"llama3.2:latest", "llama3.2:3b", "llama3.2:3b-instruct-q4_K_M"}
+    assert table.set_index("tag").loc["llama3.2:3b-instruct-q4_K_M", "bytes"] == 2_019_377_376
+    assert set(table.source) == {"registry"}
+
+
+@pytest.mark.usefixtures("nobody")
+def test_an_unknown_model_is_found_by_its_sizes():
+    with stand_in(registry_of({"latest": 5, "7b": 6, "7b-chat-q8_0": 7})) as url:
+        tags = get_available_quantizations("newmodel", registry=url)
+    assert tags == ["newmodel:latest", "newmodel:7b", "newmodel:7b-chat-q8_0"]
+
+
+@pytest.mark.usefixtures("nobody")
+def test_offline_the_list_is_shown_with_its_date():
+    tags = get_available_quantizations("llama3.2:3b", registry="http://127.0.0.1:9", timeout=0.5)
+    assert "llama3.2:3b-instruct-q4_K_M" in tags and not any(":8b" in tag or ":1b" in tag for tag in tags)
+    assert snapshot()["date"] in tags.note and {row["source"] for row in tags.rows} == {f"list of {snapshot()['date']}"}
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("odd", [(500, b"oops"), (200, b"garbage"), (200, b'{"layers": "x"}'), (200, [1.0, b"late"])], ids=str)
+def test_an_odd_answer_for_one_tag_keeps_its_listed_row(odd):
+    have = {"latest": 1, "1b": 2}
+    with stand_in(registry_of(have, {"3b": odd})) as url:
+        rows = {row["tag"]: row for row in get_available_quantizations("llama3.2", registry=url, timeout=0.4).rows}
+    assert rows["llama3.2:1b"]["source"] == "registry" and rows["llama3.2:1b"]["bytes"] == 2
+    assert rows["llama3.2:3b"]["source"].startswith("list of")
+    assert "llama3.2:3b-instruct-q8_0" not in rows
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_registry_that_stalls_is_given_up_quickly():
+    import time
+
+    slow = {tag: (200, [2.0, b"{}"]) for tag in snapshot()["models"]["llama3.2"]["tags"] if tag != "latest"}
+    with stand_in(registry_of({"latest": 1}, slow)) as url:
+        start = time.monotonic()
+        tags = get_available_quantizations("llama3.2", registry=url, timeout=0.3)
+    assert time.monotonic() - start < 5 and len(tags) == len(snapshot()["models"]["llama3.2"]["tags"])
+
+
+def test_the_reference_profile_asks_nobody(monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
+    asked = []
+    with stand_in(lambda path, body: asked.append(path) or (404, b"")) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        table = available_table("smollm2:135m", registry=url)
+    assert not asked and len(table) == 16 and isinstance(table, pd.DataFrame)
+
+
+def test_the_list_is_honest():
+    assert all(source["from"] and source["text"] for source in snapshot()["sources"])
+    for model, entry in snapshot()["models"].items():
+        assert set(entry["bytes"]) <= set(entry["tags"]), model
+        assert all(count > 10**8 for count in entry["bytes"].values()) or model == "smollm2"
+    assert "8b" not in snapshot()["models"]["llama3.2"]["tags"]
+
+
+@pytest.mark.parametrize("wrong, right", [("llama3.2:8b", "llama3.1:8b"), ("llama3.2:8b-q4_K_M", "llama3.1:8b-instruct-q4_K_M"),
+                                          ("llama3.2:3b-q4_K_M", "llama3.2:3b-instruct-q4_K_M"), ("lama3.2:3b", "llama3.2:3b"),
+                                          ("smollm2:135m-q8_0", "smollm2:135m-instruct-q8_0")])
+def test_a_wrong_tag_is_answered_with_a_real_one(wrong, right):
+    assert nearest(wrong)[0] == right
+    assert right in missing_words(wrong)
+
+
+def test_a_name_that_resembles_nothing_gets_no_invented_tag():
+    assert nearest("zzz:1b") == []
+    assert "Installed: mine:1b" in missing_words("zzz:1b", ("mine:1b",))
+
+
+@pytest.mark.parametrize("base, quant, name", [("llama3.2", "8b-q4_K_M", "llama3.2:8b-q4_K_M"), ("llama3.2", "", "llama3.2"),
+                                               ("llama3.2", "llama3.1:8b", "llama3.1:8b"), ("m:3b-instruct", "q8_0", "m:3b-instruct-q8_0"),
+                                               ("host:5000/me/m", "q8_0", "host:5000/me/m:q8_0")])
+def test_suffixes_and_full_tags_mean_one_model(base, quant, name):
+    assert full_name(base, quant) == name
+
+
+def test_parts_of_tags():
+    assert quant_of("3b-instruct-q4_K_M") == "q4_K_M" and quant_of("8b") == "" and quant_of("135m-instruct-fp16") == "fp16"
+    assert size_of("8x7b-instruct") == "8x7b" and size_of("latest") == "" and size_of("135m-q4_1") == "135m"
+
+
+@pytest.mark.usefixtures("nobody")
+def test_bytes_of_a_name_come_from_the_registry_else_from_the_list():
+    with stand_in(registry_of({"3b": 77})) as url:
+        assert registry_bytes("llama3.2:3b", url) == 77
+        assert registry_bytes("llama3.2:1b", url) == snapshot()["models"]["llama3.2"]["bytes"]["1b"]
+    assert registry_bytes("zzz", "http://127.0.0.1:9", timeout=0.5) is None
+
+
+@pytest.mark.parametrize("bad", ["", "  ", "two words", 3, None])
+def test_a_name_that_is_none_is_refused(bad):
+    with pytest.raises(ValueError, match="name of a model"):
+        get_available_quantizations(bad)
