@@ -19,13 +19,13 @@ def test_lesson_runs_moves_and_speaks(name, lab, chromium):
         lesson.open()
         lesson.run_all()
         assert lesson.cell_errors() == []
+        for theme in THEMES:
+            lesson.theme(theme)
+            assert lesson.screenshots(ARTIFACTS, f"{Path(name).stem}-{theme}")
         assert_handles_move_pictures(lesson)
         assert lesson.unnamed_handles() == []
         assert lesson.silent_explorers() == []
         assert lesson.cut_words() == []
-        for theme in THEMES:
-            lesson.theme(theme)
-            assert lesson.screenshots(ARTIFACTS, f"{Path(name).stem}-{theme}")
         assert lesson.cell_errors() == []
         assert lesson.faults == []
 
