@@ -22,8 +22,8 @@ def test_the_reference_machine_never_changes(monkeypatch):
 
 
 def test_a_misspelt_profile_is_refused(monkeypatch):
-    monkeypatch.setenv("QUANTLAB_PROFILE", "refrence")
-    with pytest.raises(ValueError, match="'refrence'"):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "demo")
+    with pytest.raises(ValueError, match="'demo'"):
         machine.my_machine()
 
 
