@@ -86,6 +86,7 @@ class Explorer(Touchable):
         help_line = [widgets.HTML(f'<span class="ql-note">{escape(note)}</span>')] if note else []
         rows = [self.view, _row(self.controls.values()), *help_line, _row(self.buttons.values()), self.words]
         super().__init__(rows, self.controls)
+        self.add_class("ql-moving")            # each handle redraws at once; other explorers wait for a button
         for control in self.controls.values():
             control.observe(self.redraw, names="value")
         self.redraw()

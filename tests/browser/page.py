@@ -18,7 +18,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 SCROLLER = f"{PANEL} .jp-WindowedPanel-outer"
-EXPLORER = ".ql-explorer:has(.noUi-handle)"
+EXPLORER = ".ql-moving:has(.noUi-handle)"
 PROBE = Path(__file__).with_name("probe.js")
 
 
@@ -87,10 +87,11 @@ class LessonPage:
         self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
                            [name, arguments])
 
-    def run_all(self) -> None:
+    def run_all(self, seconds: float = 90) -> None:
         """Run all cells and wait until the kernel rests and the widgets stand."""
-        self.command("notebook:run-all-cells")
-        self.wait_idle()
+        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.wait_for_timeout(100)
+        self.wait_idle(seconds)
         self.wait_for_widgets()
 
     def wait_idle(self, seconds: float = 60) -> None:
@@ -113,7 +114,7 @@ class LessonPage:
     # -- touching
 
     def explorers(self) -> list[Locator]:
-        """All explorers that have a slider, in the order of the lesson."""
+        """All explorers with a slider that redraws at once, in the order of the lesson."""
         return self.page.locator(EXPLORER).all()
 
     def picture(self, explorer: Locator) -> str:
