@@ -9,13 +9,14 @@ Nothing is picked: what a model says first is what is kept.
 import json
 import os
 import platform
+import re
 import sys
 import time
 from datetime import date
 from pathlib import Path
 
 from quantlab.lab.compare import compare_quantizations, measured_row
-from quantlab.lab.modelfile import create_custom_model
+from quantlab.lab.custom import create_custom_model
 from quantlab.lab.server import Server
 
 FOLDER = Path(__file__).resolve().parent.parent / "quantlab" / "data" / "recorded"
@@ -64,7 +65,8 @@ def comparison(server: Server) -> dict:
     """Each prompt once to each form, without chance (temperature 0)."""
     runs = []
     for prompt in PROMPTS:
-        runs.append({"prompt": prompt, "rows": [tidy(row) for row in compare_quantizations(prompt, BASE, TAGS, options=GREEDY, server=server)]})
+        rows = compare_quantizations(prompt, BASE, TAGS, options=GREEDY, server=server)
+        runs.append({"prompt": prompt, "rows": [tidy(row) for row in rows]})
         print(prompt, flush=True)
     return {"options": {**GREEDY, "num_predict": 100}, "runs": runs}
 
@@ -87,8 +89,10 @@ def custom(server: Server) -> dict:
     """The lesson's coding assistant: what was created, what `show` says, and what it answers."""
     model = create_custom_model("coding-assistant", CODING, server=server)
     options = {"seed": 1, "num_thread": 1, "num_predict": 100}
-    return {"modelfile": CODING, "show": model.show(), "question": ASKED, "answer": model.ask(ASKED, options=options),
-            "base_answer": server.generate("smollm2:135m-instruct-q8_0", ASKED, options={**options, "temperature": 0.7, "top_p": 0.9})["response"]}
+    plain = server.generate("smollm2:135m-instruct-q8_0", ASKED, options={**options, "temperature": 0.7, "top_p": 0.9})
+    printed = re.sub(r"\S+/blobs/", "~/.ollama/models/blobs/", model.show())       # where the store lay says nothing
+    return {"modelfile": CODING, "show": printed, "question": ASKED, "answer": model.ask(ASKED, options=options),
+            "base_answer": plain["response"]}
 
 
 def tidy(row: dict) -> dict:
@@ -101,7 +105,7 @@ def main(wanted: list[str]) -> int:
     server = Server(timeout=600)
     cores = f"{os.cpu_count()} shared cores" if os.cpu_count() else "unknown cores"
     head = {"date": date.today().isoformat(), "ollama": server.version(), "python": platform.python_version(),
-            "machine": f"a {platform.machine()} virtual machine with {cores} and no GPU, busy with other work, one thread, Ollama's "
+            "machine": f"a virtual machine ({platform.machine()}) with {cores} and no GPU, busy with other work; one thread, Ollama's "
                        "baseline build (no AVX)", "models": MODELS}
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in wanted or ["seeds", "comparison", "clock", "custom"]:

@@ -72,7 +72,7 @@ def _commands(text: str):
         at += 1
         if not words or words.startswith("#"):
             continue
-        name, value = (re.split(r"[ \t]+", words, maxsplit=1) + [""])[:2]
+        name, value = ([*re.split(r"[ \t]+", words, maxsplit=1), ""])[:2]
         command = _known_command(start, name)
         while _is_open(command, value):
             if at == len(lines):
@@ -85,7 +85,7 @@ def _commands(text: str):
 def _is_open(command: str, value: str) -> bool:
     """True while a quoted value still lacks its end."""
     if command in ("PARAMETER", "MESSAGE"):
-        value = (re.split(r"[ \t]+", value, maxsplit=1) + [""])[1]
+        value = ([*re.split(r"[ \t]+", value, maxsplit=1), ""])[1]
     value = value.strip()
     if value.startswith('"""'):
         return not (len(value) >= 6 and value.endswith('"""'))
@@ -113,7 +113,7 @@ def _unquoted(line: int, command: str, value: str) -> str:
 
 
 def _add_parameter(found: Modelfile, line: int, value: str) -> None:
-    name, raw = (re.split(r"[ \t]+", value, maxsplit=1) + [""])[:2]
+    name, raw = ([*re.split(r"[ \t]+", value, maxsplit=1), ""])[:2]
     name = name.lower()
     if name not in PARAMETERS:
         meant = difflib.get_close_matches(name, PARAMETERS, 1, 0.5)
@@ -137,7 +137,7 @@ def _typed(line: int, name: str, raw: str) -> object:
 
 
 def _message(line: int, value: str) -> dict[str, str]:
-    role, content = (re.split(r"[ \t]+", value, maxsplit=1) + [""])[:2]
+    role, content = ([*re.split(r"[ \t]+", value, maxsplit=1), ""])[:2]
     if role not in ROLES:
         raise ModelfileError(f"line {line}: {role!r} is no role; a MESSAGE is from {', '.join(ROLES)}")
     return {"role": role, "content": _unquoted(line, f"MESSAGE {role}", content)}

@@ -37,7 +37,7 @@ def recorded_rows(prompt: str, names: list[tuple[str, str]], server: Server | No
     names: pairs (quantization as given, full model name).  A prompt or model that was not recorded gives an error row.
     """
     if is_reference():
-        return None, _rows(prompt, names, "the reference profile shows recorded runs")
+        return None, recorded_answers(prompt, names, "the reference profile shows recorded runs")
     server = server or Server()
     try:
         server.version()
@@ -45,7 +45,7 @@ def recorded_rows(prompt: str, names: list[tuple[str, str]], server: Server | No
     except LabError as error:
         if error.kind != "down":
             return server, None
-        return None, _rows(prompt, names, f"no Ollama answers at {server.address}")
+        return None, recorded_answers(prompt, names, f"no Ollama answers at {server.address}")
 
 
 def recorded_prompts() -> list[str]:
@@ -58,7 +58,8 @@ def recorded_models() -> list[str]:
     return [row["model"] for row in recorded("comparison")["runs"][0]["rows"]]
 
 
-def _rows(prompt: str, names: list[tuple[str, str]], reason: str) -> list[dict]:
+def recorded_answers(prompt: str, names: list[tuple[str, str]], reason: str) -> list[dict]:
+    """Rows as `compare_quantizations` returns them, from the recorded run; `reason` says why they are shown."""
     run = next((run for run in recorded("comparison")["runs"] if run["prompt"] == prompt.strip()), None)
     by_model = {row["model"]: row for row in run["rows"]} if run else {}
     note = f"{provenance('comparison')} It is shown because {reason}."
@@ -70,3 +71,18 @@ def _rows(prompt: str, names: list[tuple[str, str]], reason: str) -> list[dict]:
             what = f"{name} was not recorded" if run else f"this prompt was not recorded (recorded: {'; '.join(recorded_prompts())})"
             rows.append({"quantization": quant, "error": f"Nothing to show: {reason}, and {what}."})
     return rows
+
+
+def seed_scores() -> dict[int, dict[str, int]]:
+    """Right answers by seed and quantization in the run "seeds": {1: {"135m-instruct-q4_K_M": 6, ...}, ...}."""
+    run = recorded("seeds")
+    scores: dict[int, dict[str, int]] = {}
+    for answer in run["runs"]:
+        row = scores.setdefault(answer["seed"], {})
+        row[answer["quantization"]] = row.get(answer["quantization"], 0) + is_right(answer["text"], run["rules"][answer["question"]])
+    return scores
+
+
+def is_right(text: str, words: list[str]) -> bool:
+    """The rule of the run "seeds": right when any of the words is in the answer, in lower case."""
+    return any(word in text.lower() for word in words)

@@ -58,7 +58,8 @@ def ollama_that(path: str, body) -> tuple[int, object]:
 
 
 def manifest(size: int) -> bytes:
-    layers = [{"mediaType": "application/vnd.ollama.image.license", "size": 7}, {"mediaType": "application/vnd.ollama.image.model", "size": size}]
+    kind = "application/vnd.ollama.image."
+    layers = [{"mediaType": kind + "license", "size": 7}, {"mediaType": kind + "model", "size": size}]
     return json.dumps({"schemaVersion": 2, "layers": layers}).encode()
 
 

@@ -1,0 +1,168 @@
+"""Answers side by side: cards with what each quantization said, bars with how fast. Model output is only ever drawn as text."""
+
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+
+from .style import BITS_TONES, GREY, MUTE, ORANGE, SOFT, VERMILION, WIDTH, Picture
+from .svg import line, page, rect, text
+
+MARGIN, GAP, LEADING, MOST_LINES = 16, 12, 17, 19
+MOST_IN_A_ROW = 3
+LETTER = 6.9            # average width of a letter at 12 px
+
+
+def draw_comparison(prompt: str, rows: Sequence[dict], notice: str = "", before: str = "") -> Picture:
+    """Cards for the rows of `compare_quantizations`, and under them a bar of tokens per second for each.
+
+    notice: a line that must be seen, such as when the run was recorded.  before: what to say while there are no rows.
+    """
+    if not rows:
+        return page(120, [], finding=before or "No answers yet: write a prompt, then press Run.", subtitle=shown(prompt, 100))
+    strip, top = _notice(notice, 66)
+    cards, bottom = _cards(rows, top)
+    bars, height = _bars([row for row in rows if "error" not in row], bottom + 14)
+    return page(int(height), [*strip, *cards, *bars], finding=_finding(rows), subtitle=f"Prompt: {shown(prompt, 100)}",
+                table=_table(rows))
+
+
+def draw_custom_model(name: str, printed: str, question: str = "", answer: str = "", notice: str = "") -> Picture:
+    """What the server says it made (`show --modelfile`), and below it what the model answered."""
+    strip, top = _notice(notice, 66)
+    lines = wrapped(_own_lines(printed), 96, 14)
+    body = [*strip, rect(MARGIN, top, WIDTH - 2 * MARGIN, 34 + LEADING * len(lines), SOFT, radius=6),
+            text(MARGIN + 12, top + 20, f"$ ollama show {name} --modelfile", size=12, fill=MUTE, mono=True)]
+    body += [text(MARGIN + 12, top + 40 + LEADING * i, words, size=12, mono=True, bold=words.startswith(("SYSTEM", "PARAMETER")))
+             for i, words in enumerate(lines)]
+    top += 46 + LEADING * len(lines)
+    if question:
+        said = wrapped(answer or "(asking ...)", 104, MOST_LINES)
+        body += [text(MARGIN + 12, top + 18, f"You: {shown(question, 90)}", bold=True),
+                 line(MARGIN, top - 4, MARGIN, top + 34 + LEADING * len(said), stroke=ORANGE, width=3)]
+        body += [text(MARGIN + 12, top + 40 + LEADING * i, words, size=12) for i, words in enumerate(said)]
+        top += 46 + LEADING * len(said)
+    own = sum(words.startswith(("SYSTEM", "PARAMETER")) for words in printed.splitlines())
+    finding = f"{name} stands: {own} lines of its Modelfile are SYSTEM or PARAMETER" if printed else f"{name} has not been created yet"
+    return page(int(top) + 8, body, finding=finding, subtitle="the server's own words", table=_custom_table(printed, question, answer))
+
+
+def wrapped(words: str, letters: int, most: int) -> list[str]:
+    """Text as lines of at most `letters`, at most `most` of them; the last one ends with an ellipsis if more was said.
+
+    Characters that SVG cannot hold, or that would move the cursor, are shown as a box.
+    """
+    if sum(unicodedata.east_asian_width(c) in "WF" for c in words) > len(words) / 4:
+        letters //= 2
+    lines = []
+    for paragraph in printable(words).strip().split("\n"):
+        lines += textwrap.wrap(paragraph, letters, break_on_hyphens=False) or [""]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], lines[most - 1][: letters - 2] + " …"]
+    return lines
+
+
+def printable(words: str) -> str:
+    """The text with every control character but the line end replaced by a box."""
+    return "".join(c if c == "\n" or (c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF) else " " if c == "\t" else "▯"
+                   for c in str(words).replace("\r\n", "\n"))
+
+
+def shown(words: str, letters: int) -> str:
+    """One line of at most `letters`."""
+    words = " ".join(printable(words).split())
+    return words if len(words) <= letters else words[: letters - 1] + "…"
+
+
+def _notice(words: str, top: float) -> tuple[list[str], float]:
+    """A strip with a line that must be seen; returns it and where the rest begins."""
+    if not words:
+        return [], top
+    lines = wrapped(words, 112, 3)
+    height = 12 + 15 * len(lines)
+    strip = [rect(MARGIN, top, WIDTH - 2 * MARGIN, height, SOFT), rect(MARGIN, top, 4, height, ORANGE, radius=0)]
+    strip += [text(MARGIN + 14, top + 17 + 15 * i, words, size=11) for i, words in enumerate(lines)]
+    return strip, top + height + 12
+
+
+def _cards(rows: Sequence[dict], top: float) -> tuple[list[str], float]:
+    across = min(len(rows), MOST_IN_A_ROW)
+    width = (WIDTH - 2 * MARGIN - GAP * (across - 1)) / across
+    body = []
+    for first in range(0, len(rows), across):
+        group = [(row, wrapped(row.get("error") or row.get("text") or row.get("response", ""), int((width - 28) / LETTER), MOST_LINES))
+                 for row in rows[first : first + across]]
+        height = 62 + LEADING * max(len(lines) for _, lines in group) + 20
+        for i, (row, lines) in enumerate(group):
+            body += _card(row, lines, MARGIN + i * (width + GAP), top, width, height)
+        top += height + GAP
+    return body, top
+
+
+def _card(row: dict, lines: list[str], x: float, top: float, width: float, height: float) -> list[str]:
+    failed = "error" in row
+    tone = VERMILION if failed else _tone(row)
+    facts = "no answer" if failed else " · ".join(w for w in (row.get("quantization_level") or "", _megabytes(row.get("bytes"))) if w)
+    body = [rect(x, top, width, height, SOFT, radius=6), rect(x, top, width, 6, tone, radius=3),
+            text(x + 14, top + 28, ("✗ " if failed else "") + shown(row["quantization"], int((width - 28) / 8.6)), bold=True),
+            text(x + 14, top + 46, facts, size=11, fill=MUTE)]
+    body += [text(x + 14, top + 68 + LEADING * i, words, size=12) for i, words in enumerate(lines)]
+    if row.get("flags"):
+        body.append(text(x + 14, top + height - 10, shown("⚑ " + ", ".join(row["flags"]), int((width - 28) / 6.2)), size=11, fill=MUTE))
+    return body
+
+
+def _bars(rows: Sequence[dict], top: float) -> tuple[list[str], float]:
+    """Speed by the server's own clock, one bar a row."""
+    if not rows:
+        return [], top + 6
+    fastest = max(row.get("tokens_per_second", 0) for row in rows) or 1
+    left, room = 236, WIDTH - 236 - 150
+    body = [text(MARGIN, top + 12, "Speed, by the server's own clock", size=12, bold=True)]
+    for i, row in enumerate(rows):
+        y, speed = top + 24 + 26 * i, row.get("tokens_per_second", 0)
+        body += [text(MARGIN, y + 14, shown(row["quantization"], 28), size=12), rect(left, y, room, 18, SOFT),
+                 rect(left, y, room * speed / fastest, 18, _tone(row)),
+                 text(left + room + 10, y + 14, f"{speed:.1f} tokens/s" if speed else "not measured", size=12, bold=True)]
+    return body, top + 32 + 26 * len(rows)
+
+
+def _tone(row: dict) -> str:
+    """The blue of its bits per weight, where the level names them."""
+    digits = [int(c) for c in str(row.get("quantization_level") or row.get("quantization", "")) if c.isdigit()]
+    tones = {4: BITS_TONES[4], 5: BITS_TONES[5], 6: BITS_TONES[6], 8: BITS_TONES[8], 2: BITS_TONES[3], 3: BITS_TONES[3]}
+    level = str(row.get("quantization_level") or "")
+    return BITS_TONES[16] if level.upper().startswith(("F16", "BF16")) else tones.get(digits[0] if digits else 0, GREY)
+
+
+def _finding(rows: Sequence[dict]) -> str:
+    good = sorted((row for row in rows if row.get("tokens_per_second")), key=lambda row: -row["tokens_per_second"])
+    failed = sum("error" in row for row in rows)
+    trouble = f"; {failed} gave no answer" if failed else ""
+    if len(good) > 1:
+        times = good[0]["tokens_per_second"] / good[-1]["tokens_per_second"]
+        return f"{good[0]['quantization']} wrote fastest: {times:.1f} times as fast as {good[-1]['quantization']}{trouble}"
+    if good:
+        return f"{good[0]['quantization']} answered at {good[0]['tokens_per_second']:.1f} tokens per second{trouble}"
+    return f"No answer came from {len(rows)} models" if failed > 1 else "No answer came" if failed else f"{len(rows)} answers, no speed"
+
+
+def _table(rows: Sequence[dict]) -> tuple[tuple[str, ...], ...]:
+    head = ("quantization", "tokens/s", "bytes", "seconds to load", "remarks", "answer or error")
+    return (head, *((row["quantization"], f"{row.get('tokens_per_second', 0):.1f}", f"{row.get('bytes') or 0:,}",
+                     f"{row.get('load_seconds', 0):.2f}", ", ".join(row.get("flags", [])),
+                     printable(row.get("error") or row.get("text") or row.get("response", ""))) for row in rows))
+
+
+def _megabytes(count: int | None) -> str:
+    return f"{count / 1e9:.2f} GB" if count and count >= 1e9 else f"{count / 1e6:.0f} MB" if count else ""
+
+
+def _own_lines(printed: str) -> str:
+    """A printed Modelfile without its comment lines and licence: the lines a person would have written."""
+    kept = [words for words in printed.split("\nLICENSE")[0].splitlines() if words.strip() and not words.startswith("#")]
+    return "\n".join(shown(words, 96) for words in kept)
+
+
+def _custom_table(printed: str, question: str, answer: str) -> tuple[tuple[str, ...], ...]:
+    lines = [("show --modelfile", printable(words)) for words in printed.splitlines() if words.strip()]
+    return (("where", "words"), *lines, *([("you", printable(question)), ("the model", printable(answer))] if question else []))
