@@ -66,7 +66,7 @@ class ComparisonLab(Workbench):
             self.tell(f"Ollama answers at {self.server.address}: {len(every)} models. Choose two or more (Ctrl or Shift), then press Run.")
         else:
             self.tell(f"{self.why} You see a recorded run; its prompts are under “Or take one”.")
-            self._compare()
+            self._ask_all()
 
     def press_run(self) -> None:
         """What the Run button does."""
@@ -75,16 +75,16 @@ class ComparisonLab(Workbench):
         elif not self.prompt.value.strip():
             self.tell("The prompt is empty: write what the models shall answer.")
         elif self.live:
-            self.start(self._compare)
+            self.start(self._ask_all)
         else:
-            self._compare()
+            self._ask_all()
 
     def press_cancel(self) -> None:
         """What the Cancel button does."""
         self.cancel.set()
         self.tell("Cancelled; the model stops after its next word.")
 
-    def _compare(self) -> None:
+    def _ask_all(self) -> None:
         prompt, names = self.prompt.value, list(self.models.value)
         options = {"temperature": self.heat.value, "num_predict": self.length.value, **self.options}
         if self.live:
@@ -101,7 +101,7 @@ class ComparisonLab(Workbench):
         if change["new"]:
             self.prompt.value = change["new"]
             if not self.live:
-                self._compare()
+                self._ask_all()
 
     def _busy(self, busy: bool) -> None:
         self.run.disabled, self.stop.disabled, self.again.disabled = busy, not busy, busy
