@@ -1,0 +1,84 @@
+"""The KV cache against llama.cpp's own allocator, byte for byte."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from quantlab.memory.catalog import MODELS
+from quantlab.memory.kv_cache import KV_TYPES, kv_cache_bytes, longest_context
+from quantlab.models.architecture import Architecture
+from quantlab.models.types import block_of
+
+
+def measured() -> list[dict[str, str]]:
+    lines = (Path(__file__).parent / "measured.csv").read_text().splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def cuda_padding(name: str, type_kv: str) -> int:
+    """What a CUDA card adds: the last row of a quantized tensor is padded to 512 numbers, the tensor to 128 bytes."""
+    model = MODELS[name]
+    row, tensors = (576, 1) if model.kv_lora_rank else (model.n_head_kv * model.head_dim, 2)
+    if type_kv == "f16" or row % 512 == 0:
+        return 0
+    block_size, type_size = block_of(KV_TYPES[type_kv])
+    extra = (512 - row % 512) // block_size * type_size
+    return model.n_layer * tensors * -(-extra // 128) * 128
+
+
+@pytest.mark.parametrize("row", measured(), ids=lambda r: f"{r['model']}-{r['n_ctx']}-{r['type_kv']}")
+def test_every_byte_is_llama_cpps(row):
+    ours = kv_cache_bytes(MODELS[row["model"]], int(row["n_ctx"]), type_k=row["type_kv"], type_v=row["type_kv"])
+    assert ours + cuda_padding(row["model"], row["type_kv"]) == int(row["kv_bytes"])
+
+
+def test_the_padding_of_cuda_is_small_and_rare():
+    padded = [row for row in measured() if cuda_padding(row["model"], row["type_kv"])]
+    assert 0 < len(padded) < 6
+    assert all(cuda_padding(row["model"], row["type_kv"]) < 1e-3 * int(row["kv_bytes"]) for row in padded)
+
+
+def test_the_measured_rows_reach_every_kind_of_attention():
+    rows = measured()
+    assert {row["type_kv"] for row in rows} == set(KV_TYPES)
+    archs = {MODELS[row["model"]].arch for row in rows}
+    assert {"llama", "gemma2", "gemma3", "gpt-oss", "deepseek2", "qwen3moe", "phi3"} <= archs
+
+
+def test_a_context_is_rounded_up_to_256():
+    llama = MODELS["llama3.1:8b"]
+    assert kv_cache_bytes(llama, 1) == kv_cache_bytes(llama, 256) < kv_cache_bytes(llama, 257) == kv_cache_bytes(llama, 512)
+
+
+def test_a_window_stops_growing_and_a_full_layer_does_not():
+    gemma = MODELS["gemma3:4b"]
+    per_token = (kv_cache_bytes(gemma, 65536) - kv_cache_bytes(gemma, 32768)) / 32768
+    assert per_token == 5 * 2 * 4 * 256 * 2      # 5 of 34 layers see everything; 2 rows of 4 heads of 256, 2 bytes each
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("type_kv", KV_TYPES)
+def test_longest_context_is_the_last_that_fits(name, type_kv):
+    budget = 3 * 2**30
+    longest = longest_context(MODELS[name], budget, type_kv)
+    sizes = [kv_cache_bytes(MODELS[name], n, type_k=type_kv, type_v=type_kv) for n in (longest, longest + 256)]
+    assert sizes[0] <= budget < sizes[1]
+
+
+def test_no_room_is_no_context():
+    assert longest_context(MODELS["llama3.1:8b"], 1000) == longest_context(MODELS["llama3.1:8b"], -1) == 0
+
+
+@pytest.mark.parametrize("n_ctx", [0, -1, float("nan"), float("inf"), 10**12, 1.5, True])
+def test_impossible_contexts_are_named(n_ctx):
+    with pytest.raises(ValueError, match="n_ctx"):
+        kv_cache_bytes(MODELS["llama3.1:8b"], n_ctx)
+
+
+def test_unknown_type_and_odd_rows_are_named():
+    with pytest.raises(ValueError, match="q5_1"):
+        kv_cache_bytes(MODELS["llama3.1:8b"], 4096, type_k="q5_1")
+    odd = Architecture(arch="llama", n_layer=1, n_embd=48, n_head=3, n_head_kv=3, head_dim=16, n_ff=64, n_vocab=100)
+    with pytest.raises(ValueError, match="row of 48"):
+        kv_cache_bytes(odd, 4096, type_v="q8_0")

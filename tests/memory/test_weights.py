@@ -1,0 +1,79 @@
+"""Weight bytes: against llama-quantize's recorded sizes and llama.cpp's own allocation."""
+
+import pytest
+
+import quantlab as ql
+from quantlab.memory.catalog import MODELS, PUBLISHED
+from quantlab.memory.weights import (
+    FTYPES,
+    about_weight_bytes,
+    bits_per_weight,
+    bytes_by_role,
+    card_weight_bytes,
+    model_weight_bytes,
+    weight_bytes,
+)
+from tests.memory.test_kv_cache import measured
+
+RECORDED = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b"}
+
+
+@pytest.mark.parametrize("row", {row["model"]: row for row in measured()}.values(), ids=lambda r: r["model"])
+def test_the_card_holds_what_llama_cpp_puts_there(row):
+    on_card, exact = card_weight_bytes(row["model"], "Q4_K_M")
+    assert exact
+    padding = int(row["weights_gpu_bytes"]) - on_card      # CUDA pads quantized rows to 512 numbers; ours does not
+    assert 0 <= padding < 1e-3 * on_card, padding
+
+
+@pytest.mark.parametrize("row", {row["model"]: row for row in measured()}.values(), ids=lambda r: r["model"])
+def test_word_vectors_stay_in_main_memory(row):
+    total, _ = model_weight_bytes(row["model"], "Q4_K_M")
+    on_card, _ = card_weight_bytes(row["model"], "Q4_K_M")
+    if not MODELS[row["model"]].tied_embeddings:
+        assert total - on_card == int(row["weights_host_bytes"])
+    else:
+        assert total == on_card and int(row["weights_host_bytes"]) > 0      # there twice
+
+
+@pytest.mark.parametrize("ftype", FTYPES)
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_models_are_exact(name, ftype):
+    table = ql.tensor_list(RECORDED[name], ftype)
+    assert weight_bytes(table) == table.nbytes.sum() == sum(bytes_by_role(table).values())
+    assert model_weight_bytes(name, ftype) == (weight_bytes(table), True)
+    assert bits_per_weight(table) == pytest.approx(8 * table.nbytes.sum() / table.n_weights.sum())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_about_is_near_the_recorded_q4_k_m(name):
+    near = 0.1 if name == "gpt-oss:20b" else 0.03      # its rows of 2880 hold no 256-weight blocks: most types fall back
+    assert about_weight_bytes(MODELS[name], "Q4_K_M") == pytest.approx(PUBLISHED[name].q4_k_m_bytes, rel=near)
+
+
+@pytest.mark.parametrize("ftype", FTYPES)
+def test_about_is_near_for_llama_2(ftype):
+    assert about_weight_bytes(MODELS["llama2:7b"], ftype) == pytest.approx(model_weight_bytes("llama2:7b", ftype)[0], rel=0.03)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_more_bits_are_more_bytes(name):
+    sizes = [model_weight_bytes(name, ftype)[0] for ftype in ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == pytest.approx(2 * MODELS[name].n_params, rel=1e-2)
+
+
+def test_by_role_the_feed_forward_part_is_the_largest():
+    roles = bytes_by_role(ql.tensor_list("llama-2-7b", "Q4_K_M"))
+    assert next(iter(roles)) == "ffn_down" and roles["ffn_down"] > roles["attn_q"]
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="llama9"):
+        model_weight_bytes("llama9:1b", "Q4_K_M")
+    with pytest.raises(ValueError, match="Q9_X"):
+        model_weight_bytes("llama2:7b", "Q9_X")
+    with pytest.raises(ValueError, match="divided by 0"):
+        bits_per_weight([])
+    with pytest.raises(ValueError, match="100 weights"):
+        weight_bytes([((100, 2), "Q4_0")])
