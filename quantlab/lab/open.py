@@ -3,7 +3,10 @@
 The store belongs to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
 """
 
+from html import escape
+
 from ..models import source as files
+from ..models.store import pulled_models
 from ..profile import is_reference
 
 
@@ -17,7 +20,53 @@ def open_model(source) -> files.Model:
     return files.open_model(source, None if is_reference() else _ask)
 
 
+class MyModels(list):
+    """Names of the models that this machine has; `.sizes` in bytes by name, `.note` says who told.
+
+    `.first` is the smallest of them, or "sample": a name that can always be opened.
+    """
+
+    def __init__(self, sizes: dict[str, int], note: str):
+        super().__init__(sorted(sizes))
+        self.sizes, self.note = sizes, note
+
+    @property
+    def first(self) -> str:
+        return min(self, key=self.sizes.__getitem__, default="sample")
+
+    def __repr__(self) -> str:
+        return "\n".join([*(f"{name:40} {self.sizes[name] / 1e9:7.2f} GB" for name in self), self.note])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def my_models() -> MyModels:
+    """What Ollama has pulled on this machine: from its store, and from its server where one answers.
+
+    Never raises for a missing store or server; the reference profile looks at neither.
+    """
+    if is_reference():
+        return MyModels({}, "Reference profile: no store is looked at. On your machine this lists what Ollama has pulled.")
+    stored = {model.name: model.size for model in pulled_models()}
+    told, note = _listed()
+    sizes = told | stored
+    if not sizes:
+        return MyModels({}, f"No pulled models were found. {note}")
+    return MyModels(sizes, f"{len(stored)} readable in Ollama's store; {note}")
+
+
 def _ask(name: str) -> dict:
     from .server import Server
 
     return Server(timeout=30).show(name, verbose=True)
+
+
+def _listed() -> tuple[dict[str, int], str]:
+    from .server import LabError, Server
+
+    try:
+        models = Server(timeout=10).models()
+    except LabError as error:
+        return {}, str(error)
+    return {model["name"]: model["size"] for model in models}, f"the server lists {len(models)}."

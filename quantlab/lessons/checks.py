@@ -26,3 +26,27 @@ def check_q5_k_m_bytes(answer: object) -> Feedback:
              int(tensor_list("llama-2-7b", "Q5_K_S").nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
     return check_number(answer, expected, near_misses=hints, rel_tol=1e-11, unit="bytes",
                         praise=f"{expected:,} bytes, {expected / GB:.2f} GB: {8 * expected / tensors.n_weights.sum():.2f} bits per weight.")
+
+
+def check_q4_0_bytes(answer: object) -> Feedback:
+    """Lesson 03: a tensor of 384 × 384 weights in Q4_0, in bytes."""
+    weights = 384 * 384
+    q4_0 = FORMATS["Q4_0"]
+    expected = weights // q4_0.block_size * q4_0.type_size
+    hints = {weights // 2: "Those are the codes alone. Each block of 32 weights has a scale, too.",
+             weights * 4: "That is F32: four bytes a weight.",
+             expected * 8: "Those are bits.", weights // 32 * FORMATS["Q8_0"].type_size: "That is Q8_0, 34 bytes a block.",
+             weights // 32: "That is the number of blocks. How many bytes has one?",
+             q4_0.type_size: "That is one block. How many are there?"}
+    return check_number(answer, expected, near_misses=hints, rel_tol=1e-9, unit="bytes",
+                        praise=f"{weights // 32:,} blocks of 18 bytes: {expected:,}, as the file's own tensor list says.")
+
+
+def check_q6_k_bits(answer: object) -> Feedback:
+    """Lesson 05: bits per weight of a Q6_K super-block."""
+    q6_k = FORMATS["Q6_K"]
+    hints = {6.0: "You counted the codes. What do the scales cost?", 6.5: "Almost: the float16 scale of the whole super-block is missing.",
+             q6_k.type_size: "Those are the bytes of the super-block. Make them bits, and share them among 256 weights.",
+             6.0625: "You counted one float16. There are 16 sub-scales, too.", q6_k.type_size / 256: "Those are bytes per weight."}
+    return check_number(answer, q6_k.bpw, near_misses=hints, rel_tol=1e-6, unit="bits",
+                        praise="(256 · 6 + 16 · 8 + 16) / 256: Q6_K is 6.5625 bits a weight, not 6.")

@@ -5,6 +5,7 @@ data, and its decisions were written down (data/tensor_types.csv). Sizes follow 
 """
 
 import csv
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +51,20 @@ def tensor_rows(model: str, ftype: str) -> tuple[tuple, ...]:
     if types is None:
         raise ValueError(f"no recorded ftype {ftype!r}; there are {', '.join(recorded_ftypes(name))}")
     return tuple(_row(tensor, types) for tensor in ARCHITECTURES[name].tensors())
+
+
+def types_by_role(model: str, *ftypes: str):
+    """A pandas table: one row per role of matrix, one column per ftype, "16 × Q4_K, 16 × Q6_K" in the cells."""
+    import pandas as pd
+
+    columns = {}
+    for ftype in ftypes:
+        counts: dict[str, Counter] = {}
+        for row in tensor_rows(model, ftype):
+            if len(row[3]) > 1:
+                counts.setdefault(row[1], Counter())[row[4]] += 1
+        columns[ftype] = {role: ", ".join(f"{n} × {qtype}" for qtype, n in types.most_common()) for role, types in counts.items()}
+    return pd.DataFrame(columns).rename_axis("role")
 
 
 def recorded_ftypes(model: str = "llama-3.1-8b") -> list[str]:
