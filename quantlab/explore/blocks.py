@@ -6,7 +6,8 @@ import numpy as np
 from ..basics.sample import sample_weights
 from ..formats.anatomy import ALL, BlockParts, take_apart
 from ..formats.tensor import QuantizedTensor, get_format, quantize
-from ..views.blocks import BlockFacts, draw_block, number
+from ..views.blocks import BlockFacts, draw_block
+from ..views.numbers import number
 from ..views.style import Picture
 from .base import Explorer
 

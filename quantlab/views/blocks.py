@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, log10
 
+from .numbers import number
 from .style import GREY, INK, LINE, MEANING, MUTE, PAPER, Picture, ink_on
 from .svg import circle, line, page, rect, text
 
@@ -163,9 +163,3 @@ def _table(facts: BlockFacts) -> tuple[tuple[str, ...], ...]:
         more = (number(facts.original[i]), number(value - facts.original[i])) if facts.original else ()
         rows.append((str(i), str(code), number(value), *more))
     return tuple(rows)
-
-
-def number(value: float) -> str:
-    """Four digits, no exponent where it can be helped, and a real minus sign."""
-    form = f".{3 - floor(log10(abs(value)))}f" if 1e-7 < abs(value) < 1e-4 else ".4g"
-    return format(value, form).replace("-", "−")
