@@ -91,8 +91,9 @@ def custom(server: Server) -> dict:
     options = {"seed": 1, "num_thread": 1, "num_predict": 100}
     plain = server.generate("smollm2:135m-instruct-q8_0", ASKED, options={**options, "temperature": 0.7, "top_p": 0.9})
     printed = re.sub(r"\S+/blobs/", "~/.ollama/models/blobs/", model.show())       # where the store lay says nothing
-    return {"modelfile": CODING, "show": printed, "question": ASKED, "answer": model.ask(ASKED, options=options),
-            "base_answer": plain["response"]}
+    sizes = {m["name"]: m["size"] for m in server.models()}
+    return {"modelfile": CODING, "show": printed, "bytes": sizes["coding-assistant:latest"], "base_bytes": sizes[f"{BASE}:{TAGS[2]}"],
+            "question": ASKED, "answer": model.ask(ASKED, options=options), "base_answer": plain["response"]}
 
 
 def tidy(row: dict) -> dict:

@@ -18,7 +18,7 @@ class CustomModelLab(Workbench):
     """Lesson 09's explorer."""
 
     def __init__(self, base: str | None, options: dict):
-        self.options, self.live, self.model, self.printed = options, False, None, ""
+        self.options, self.live, self.model, self.printed, self.written = options, False, None, "", ""
         run = recorded("custom")
         self.name = widgets.Text(value="coding-assistant", description="Name", layout=dict(width="360px"), style=NAMED)
         self.base = widgets.Dropdown(description="Base model", layout=dict(width="370px"), style=NAMED)
@@ -81,19 +81,21 @@ class CustomModelLab(Workbench):
             return
         self.printed = self.model.show()
         self.tell(f"{name} was created. It shares the weights of its base: only the new lines take room.")
-        self.draw(draw_custom_model(name, self.printed))
+        self.written = text
+        self.draw(draw_custom_model(name, self.printed, written=text))
 
     def _ask(self) -> None:
         question = self.question.value
         self.tell(f"{self.model.name} is thinking", busy=True)
         answer = self.model.ask(question, options={"num_predict": 200, **self.options}, cancel=self.cancel)
         self.tell("")
-        self.draw(draw_custom_model(self.model.name, self.printed, question, answer))
+        self.draw(draw_custom_model(self.model.name, self.printed, question, answer, written=self.written))
 
     def _show_recorded(self) -> None:
         run = recorded("custom")
         self.text.value, self.question.value = run["modelfile"], run["question"]
-        self.draw(draw_custom_model("coding-assistant", run["show"], run["question"], run["answer"], provenance("custom")))
+        self.draw(draw_custom_model("coding-assistant", run["show"], run["question"], run["answer"],
+                                    provenance("custom"), run["modelfile"]))
 
     def _new_base(self, change) -> None:
         lines = [f"FROM {change['new']}" if words.upper().startswith("FROM ") else words for words in self.text.value.splitlines()]

@@ -1,8 +1,10 @@
 """The exercises of the lessons: each check knows the right answer, computed from the package, and the usual wrong ones."""
 
 from ..formats.table import FORMATS
+from ..lab.modelfile import ModelfileError, parse_modelfile
+from ..lab.records import recorded
 from ..models.tensor_lists import tensor_list
-from .feedback import Feedback, check_number
+from .feedback import NOT_STARTED, Feedback, check_number
 
 GB, GIB = 1e9, 2**30
 
@@ -50,3 +52,33 @@ def check_q6_k_bits(answer: object) -> Feedback:
              6.0625: "You counted one float16. There are 16 sub-scales, too.", q6_k.type_size / 256: "Those are bytes per weight."}
     return check_number(answer, q6_k.bpw, near_misses=hints, rel_tol=1e-6, unit="bits",
                         praise="(256 · 6 + 16 · 8 + 16) / 256: Q6_K is 6.5625 bits a weight, not 6.")
+
+
+def check_tokens_per_second(answer: object) -> Feedback:
+    """Lesson 07: the speed of the cold q8_0 run, from the server's counters."""
+    run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold" and "q8_0" in r["quantization"])
+    expected, count = run["tokens_per_second"], run["eval_count"]
+    hints = {run["wall_tokens_per_second"]: "That is the stopwatch: loading and reading the prompt are in it.",
+             expected / 1e9: "Durations are in nanoseconds.",
+             1 / expected: "Those are seconds per token: turn it over.",
+             (count + 16) / count * expected: "The prompt's tokens were read, not written.",
+             count / (run["time"] - run["load_seconds"]): "The loading is out, but reading the prompt is still in."}
+    return check_number(answer, expected, near_misses=hints, rel_tol=5e-3, unit="tokens/s",
+                        praise="Tokens written over the time it took to write them; nothing else belongs in there.")
+
+
+def check_modelfile(answer: object) -> Feedback:
+    """Lesson 09: a Modelfile with a base, a SYSTEM text, temperature 0 and a stop word."""
+    if answer is ...:
+        return NOT_STARTED
+    try:
+        found = parse_modelfile(answer)
+    except ModelfileError as error:
+        return Feedback("not yet" if isinstance(answer, str) else "wrong kind", f"Ollama would refuse it: {error}.")
+    missing = [words for words, there in (("a SYSTEM line", found.system), ("PARAMETER temperature", "temperature" in found.parameters),
+                                          ("PARAMETER stop", "stop" in found.parameters)) if not there]
+    if missing:
+        return Feedback("not yet", f"It is a valid Modelfile; still missing: {', '.join(missing)}.")
+    if found.parameters["temperature"] != 0:
+        return Feedback("almost", f"Temperature {found.parameters['temperature']:g} still rolls dice. Which value never does?")
+    return Feedback("correct", f"A model on {found.base} that always says the same thing. Paste it into the explorer and press Create.")

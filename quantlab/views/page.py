@@ -26,14 +26,22 @@ def draw_comparison(prompt: str, rows: Sequence[dict], notice: str = "", before:
                 table=_table(rows))
 
 
-def draw_custom_model(name: str, printed: str, question: str = "", answer: str = "", notice: str = "") -> Picture:
-    """What the server says it made (`show --modelfile`), and below it what the model answered."""
+def draw_custom_model(name: str, printed: str, question: str = "", answer: str = "", notice: str = "", written: str = "") -> Picture:
+    """What the server says it made (`show --modelfile`), and below it what the model answered.
+
+    written: the Modelfile it was made from; lines that stand in both are marked as the learner's own.
+    """
+    if not printed:
+        return page(80, [], finding=f"{name} has not been created yet", subtitle="Write its Modelfile, then press Create.")
     strip, top = _notice(notice, 66)
     lines = wrapped(_own_lines(printed), 96, 14)
     body = [*strip, rect(MARGIN, top, WIDTH - 2 * MARGIN, 34 + LEADING * len(lines), SOFT, radius=6),
             text(MARGIN + 12, top + 20, f"$ ollama show {name} --modelfile", size=12, fill=MUTE, mono=True)]
-    body += [text(MARGIN + 12, top + 40 + LEADING * i, words, size=12, mono=True, bold=words.startswith(("SYSTEM", "PARAMETER")))
-             for i, words in enumerate(lines)]
+    yours = {" ".join(words.split()) for words in written.splitlines() if words.strip()}
+    own = [i for i, words in enumerate(lines) if " ".join(words.split()) in yours]
+    body += [text(MARGIN + 12, top + 40 + LEADING * i, words, size=12, mono=True) for i, words in enumerate(lines)]
+    body += [rect(MARGIN, top + 28 + LEADING * i, 4, LEADING, ORANGE, radius=0) for i in own]
+    body += [text(WIDTH - MARGIN - 12, top + 40 + LEADING * i, "yours", size=11, fill=MUTE, anchor="end") for i in own]
     top += 46 + LEADING * len(lines)
     if question:
         said = wrapped(answer or "(asking ...)", 104, MOST_LINES)
@@ -41,8 +49,7 @@ def draw_custom_model(name: str, printed: str, question: str = "", answer: str =
                  line(MARGIN, top - 4, MARGIN, top + 34 + LEADING * len(said), stroke=ORANGE, width=3)]
         body += [text(MARGIN + 12, top + 40 + LEADING * i, words, size=12) for i, words in enumerate(said)]
         top += 46 + LEADING * len(said)
-    own = sum(words.startswith(("SYSTEM", "PARAMETER")) for words in printed.splitlines())
-    finding = f"{name} stands: {own} lines of its Modelfile are SYSTEM or PARAMETER" if printed else f"{name} has not been created yet"
+    finding = f"{name} stands: {len(own)} lines are yours, {len(lines) - len(own)} came with the base model"
     return page(int(top) + 8, body, finding=finding, subtitle="the server's own words", table=_custom_table(printed, question, answer))
 
 
@@ -55,7 +62,8 @@ def wrapped(words: str, letters: int, most: int) -> list[str]:
         letters //= 2
     lines = []
     for paragraph in printable(words).strip().split("\n"):
-        lines += textwrap.wrap(paragraph, letters, break_on_hyphens=False) or [""]
+        indent = "\u00a0" * (len(paragraph) - len(paragraph.lstrip(" ")))       # plain spaces would vanish in SVG
+        lines += textwrap.wrap(paragraph.lstrip(" "), letters, break_on_hyphens=False, initial_indent=indent) or [""]
     if len(lines) > most:
         lines = [*lines[: most - 1], lines[most - 1][: letters - 2] + " …"]
     return lines
