@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Request, sync_playwright
@@ -22,6 +23,7 @@ EXPLORER = ".ql-moving:has(.noUi-handle)"
 PROBE = Path(__file__).with_name("probe.js")
 
 
+@cache
 def find_chromium() -> str | None:
     """The browser: `QUANTLAB_CHROMIUM`, Chromium on PATH, or the one Playwright installed; None when there is none."""
     for candidate in (os.environ.get("QUANTLAB_CHROMIUM"), shutil.which("chromium"), shutil.which("chromium-browser"),

@@ -42,15 +42,16 @@ window.look = (() => {
     clock = { start: null, painted: null };
     const mine = clock;
     document.addEventListener(event, () => { mine.start = performance.now(); }, { capture: true, once: true });
-    const wait = () => {
-      if (mine.start === null || signature(root) === before) { setTimeout(wait, 1); return; }
+    const watch = new MutationObserver(() => {
+      if (mine.start === null || signature(root) === before) return;
+      watch.disconnect();
       requestAnimationFrame(() => {          // a task posted in the frame runs after that frame is painted
         const after = new MessageChannel();
         after.port1.onmessage = () => { mine.painted = performance.now(); };
         after.port2.postMessage(0);
       });
-    };
-    wait();
+    });
+    watch.observe(root, { subtree: true, childList: true, attributes: true, characterData: true });
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
