@@ -39,7 +39,8 @@ _ROOMS = {
     "explore.superblock": "explore_super_block sample_super_block",
     "explore.tags": "explore_tag",
     "explore.llama": "explore_llama",
-    "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes check_q4_0_bytes check_q6_k_bits check_tokens_per_second check_modelfile",
+    "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes check_q4_0_bytes check_q6_k_bits "
+                      "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight",
     "lessons.feedback": "check_number check_choice check_function",
     "lessons.predict": "predict",
     "lessons.quiz": "quiz Question",

@@ -4,7 +4,7 @@ from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
 from ..models.tensor_lists import tensor_list
-from .feedback import NOT_STARTED, Feedback, check_number
+from .feedback import NOT_STARTED, Feedback, check_function, check_number
 
 GB, GIB = 1e9, 2**30
 
@@ -82,3 +82,21 @@ def check_modelfile(answer: object) -> Feedback:
     if found.parameters["temperature"] != 0:
         return Feedback("almost", f"Temperature {found.parameters['temperature']:g} still rolls dice. Which value never does?")
     return Feedback("correct", f"A model on {found.base} that always says the same thing. Paste it into the explorer and press Create.")
+
+
+def check_q4_0_gigabytes(answer: object) -> Feedback:
+    """Lesson 01: 8 billion weights as Q4_0, in GB."""
+    weights, bpw = 8e9, FORMATS["Q4_0"].bpw
+    expected = weights * bpw / 8 / GB
+    hints = {weights * 4 / 8 / GB: "You counted the codes. Every 32 of them bring a scale along.",
+             weights * bpw / GB: "Those are gigabits: a byte has 8 bits.", weights * bpw / 8: "Right, but in bytes.",
+             weights * bpw / 8 / GIB: "Right, but in GiB; a GB is 10⁹ bytes.", 32.0: "That is FP32.", 16.0: "That is 16 bits a weight.",
+             weights * FORMATS["Q8_0"].bpw / 8 / GB: "That is Q8_0."}
+    return check_number(answer, expected, near_misses=hints, unit="GB",
+                        praise="4.5 GB: billions of weights times bits per weight, divided by 8. It can be done in the head.")
+
+
+def check_bits_per_weight(answer: object) -> Feedback:
+    """Lesson 02: codes of `bits` bits and a 16-bit scale per block."""
+    return check_function(answer, lambda bits, block_size: bits + 16 / block_size, [(4, 32), (8, 32), (4, 64), (3, 16), (4, 4096)],
+                          praise="That is the price list of every plain format: Q4_0 is (4, 32), Q8_0 is (8, 32).")
