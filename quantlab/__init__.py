@@ -20,6 +20,7 @@ _ROOMS = {
     "memory.catalog": "MODELS GPUS",
     "memory.recommend": "recommend_quantization",
     "memory.weights": "weight_bytes",
+    "memory.kv_cache": "kv_cache_bytes",
     "memory.machine": "my_machine",
     "lab.tags": "get_available_quantizations available_table",
     "lab.compare": "compare_quantizations",
@@ -39,6 +40,8 @@ _ROOMS = {
     "explore.superblock": "explore_super_block sample_super_block",
     "explore.tags": "explore_tag",
     "explore.llama": "explore_llama",
+    "explore.fit": "explore_fit plot_rule",
+    "explore.memory": "explore_memory",
     "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes check_q4_0_bytes check_q6_k_bits "
                       "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight",
     "lessons.feedback": "check_number check_choice check_function",
