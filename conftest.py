@@ -55,5 +55,6 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("not tested here")
     for reason, reports in sorted(groups.items()):
         cures = {CURES[word] for report in reports for word in getattr(report, "keywords", ()) if word in CURES}
+        cures = set() if "`" in reason else cures                # the reason already says what to do
         tests = "1 test" if len(reports) == 1 else f"{len(reports)} tests"
         terminalreporter.line(f"{tests}: {reason}" + "".join(f" ({cure})" for cure in sorted(cures)))

@@ -10,7 +10,7 @@ from tests.browser.page import find_chromium, open_browser
 def lab():
     """JupyterLab on a copy of the lessons, under the reference profile."""
     if find_chromium() is None:
-        pytest.skip("no Chromium")
+        pytest.skip("no Chromium: `make tools` installs it")
     with Lab() as running:
         yield running
 
@@ -19,6 +19,6 @@ def lab():
 def chromium():
     """The browser. It ends with the module: while it is open, Playwright keeps an event loop that others dislike."""
     if find_chromium() is None:
-        pytest.skip("no Chromium")
+        pytest.skip("no Chromium: `make tools` installs it")
     with open_browser() as browser:
         yield browser

@@ -1,4 +1,4 @@
-"""Each lesson in the real JupyterLab: it runs, its handles move its pictures, and it is there for eyes and ears."""
+"""Each lesson in the real JupyterLab: readable before it runs, alive after, and there for eyes and ears."""
 
 from pathlib import Path
 
@@ -14,9 +14,10 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_lesson_runs_moves_and_speaks(name, lab, chromium):
+def test_lesson_shows_runs_moves_and_speaks(name, lab, chromium):
     with LessonPage(lab, chromium, name) as lesson:
         lesson.open()
+        assert_saved_pictures_are_shown(lesson)
         lesson.run_all()
         assert lesson.cell_errors() == []
         for theme in THEMES:
@@ -30,6 +31,14 @@ def test_lesson_runs_moves_and_speaks(name, lab, chromium):
         assert lesson.faults == []
 
 
+def assert_saved_pictures_are_shown(lesson: LessonPage) -> None:
+    """Opened untrusted and not yet run: the pictures in the file are there, and no broken widget."""
+    expected = sum("image/png" in output.get("data", {}) for output in lesson.saved_outputs())
+    shown = lesson.wait_until(lambda: lesson.pictures() >= expected)
+    assert shown, f"{lesson.pictures()} of {expected} saved pictures"
+    assert lesson.cell_errors() == []
+
+
 def assert_handles_move_pictures(lesson: LessonPage) -> None:
     """One key press in each explorer, and one drag in the first, change what is shown; what is said follows."""
     for i, explorer in enumerate(lesson.explorers()):
@@ -39,14 +48,3 @@ def assert_handles_move_pictures(lesson: LessonPage) -> None:
         assert spoke, f"explorer {i + 1} says the new finding"
         if i == 0:
             assert lesson.drag(explorer), "a drag changes the picture"
-
-
-@pytest.mark.parametrize("name", LESSONS)
-def test_saved_lesson_shows_its_pictures_before_anything_runs(name, lab, chromium):
-    """Opened untrusted and not run, as on a code host: the pictures in the file are shown, not a broken widget."""
-    with LessonPage(lab, chromium, name) as lesson:
-        expected = sum("image/png" in output.get("data", {}) for output in lesson.saved_outputs())
-        lesson.show()
-        assert lesson.wait_until(lambda: lesson.pictures() >= expected), f"{lesson.pictures()} of {expected} pictures"
-        assert lesson.cell_errors() == []
-        assert lesson.faults == []
