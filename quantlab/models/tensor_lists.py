@@ -70,6 +70,8 @@ def types_by_role(model: str, *ftypes: str):
 def recorded_ftypes(model: str = "llama-3.1-8b") -> list[str]:
     """The ftypes that `tensor_list` knows for a model, smallest file first."""
     names = [ftype for name, ftype in _recorded() if name == ALIASES.get(model, model)]
+    if not names:
+        raise ValueError(f"no tensor list of {model!r} here; there are {', '.join(ARCHITECTURES)}")
     return sorted(names, key=lambda ftype: sum(row[6] for row in tensor_rows(model, ftype)))
 
 
