@@ -16,7 +16,7 @@ PIECES = {"one row: 384 weights": slice(0, 1), "32 weights": (slice(0, 1), slice
           "the whole matrix: 147,456": slice(None)}
 #: The suspects of the line-up, in the order in which they stand: bits of each, None for the original.
 LINEUP = dict(zip("ABCDE", (4, 8, 2, None, 3), strict=True))
-SUSPECT = (slice(0, 28), slice(0, 28))
+SUSPECT = (slice(0, 27), slice(0, 27))
 
 
 def explore_bits(x: np.ndarray | None = None) -> Explorer:
@@ -46,7 +46,7 @@ def _rounding(weights: np.ndarray, bits: int) -> Picture:
 
 
 def plot_lineup(reveal: bool = False) -> Explorer:
-    """Five pictures of the same 784 real weights; one is the original. `reveal` says which, with bits, bytes and error."""
+    """Five pictures of the same 729 real weights; one is the original. `reveal` says which, with bits, bytes and error."""
     return show(_lineup(reveal))
 
 

@@ -46,6 +46,8 @@ def _error(stored) -> str:
         return "exact"
     if stored.value == 0:
         return "too small for this format"
+    if abs(stored.wanted / stored.error) > 1e9:
+        return "exact, as far as your digits go"
     return f"off by 1 part in {abs(stored.wanted / stored.error):,.0f}"
 
 

@@ -13,7 +13,7 @@ from .base import Explorer, show
 
 N = 1024
 OUTLIER = 500                          # which of the 1,024 weights grows
-SIZES = (1, 2, 5, 10, 20, 50, 100)
+SIZES = (1, 2, 3, 5, 10, 20, 50, 100)
 BLOCKS = (16, 32, 64, 128, 256, N)
 WIDE = dict(style=dict(description_width="110px"), layout=dict(width="360px"))
 
@@ -27,7 +27,7 @@ def explore_outlier(x: np.ndarray | None = None) -> Explorer:
     if len(weights) < N:
         raise ValueError(f"{N:,} weights are wanted, got {len(weights):,}")
     controls = {
-        "size": widgets.SelectionSlider(options=[("as it was", 1), *((f"{n} × the largest", n) for n in SIZES[1:])], value=1,
+        "size": widgets.SelectionSlider(options=[("as it was", 1), *((f"{n} × max", n) for n in SIZES[1:])], value=50,
                                         description="one weight", **WIDE),
         "block": widgets.SelectionSlider(options=[*((str(n), n) for n in BLOCKS[:-1]), ("all 1,024", N)], value=N,
                                          description="weights a block", **WIDE),

@@ -32,7 +32,7 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     shapes += _bits_bar(bits, block_size)
     table = (("what", "value"), ("rmse of the others", number(rmse, 3)), ("the same without the outlier", number(clean_rmse, 3)),
              ("others that became 0", percent(zeros)), ("bits per weight", f"{bits + 16 / block_size:.4g}"))
-    return page(366, shapes, finding=finding, subtitle=subtitle, table=table)
+    return page(378, shapes, finding=finding, subtitle=subtitle, table=table)
 
 
 def _heat(x: float, y: float, shade: np.ndarray) -> str:
@@ -54,7 +54,7 @@ def _frames(outlier: int, block_size: int, side: int) -> list[str]:
     x, y = 16 + outlier % side * CELL, 94 + outlier // side * CELL
     return [rect(16 + column * CELL - 1, 94 + row * CELL - 1, width * CELL + 2, height * CELL + 2, "none", stroke=INK, stroke_width=2),
             rect(x, y, CELL, CELL, INK, radius=0),
-            text(16, 366 - 2, "frame: the outlier's block · black: the outlier", size=11, fill=MUTE)]
+            text(16, 368, "frame: the outlier's block · solid square: the outlier", size=11, fill=MUTE)]
 
 
 def _error_bars(rmse: float, clean: float, worst: float) -> list[str]:
