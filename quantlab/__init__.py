@@ -43,7 +43,8 @@ _ROOMS = {
     "explore.fit": "explore_fit plot_rule",
     "explore.memory": "explore_memory",
     "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes check_q4_0_bytes check_q6_k_bits "
-                      "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight",
+                      "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight "
+                      "check_kv_bytes_per_token",
     "lessons.feedback": "check_number check_choice check_function",
     "lessons.predict": "predict",
     "lessons.quiz": "quiz Question",

@@ -12,7 +12,8 @@ from ..views.style import MEANING, Picture
 from .base import Explorer, show
 
 GIB = 2**30
-SMALLEST, LARGEST = 1.0, 256.0          # GB of the card's slider
+#: GB of the card's slider: the sizes that are sold, and some between them.
+SIZES = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 18, 20, 22, 24, 28, 32, 36, 40, 45, 48, 56, 64, 80, 96, 128, 141, 192, 256)
 PARAMS = (0.1, 0.3, 0.6, 1, 1.5, 2, 3, 4, 7, 8, 9, 12, 13, 14, 16, 20, 24, 27, 30, 32, 34, 40, 47, 70, 72, 104, 123, 180, 235, 405)
 CONTEXTS = {"2k": 2048, "8k": 8192, "32k": 32768, "128k": 131072}
 CARDS = ("GeForce RTX 4060", "GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
@@ -35,7 +36,7 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7) -> Explorer:
     }
     presets = {f"{short(card)}": dict(vram=clamped(GPUS[card].vram_bytes / GIB)) for card in CARDS}
     presets[f"My machine: {name}"] = dict(vram=machine)
-    presets["The lesson's 34 B on 24 GB"] = dict(vram=24.0, params=34)
+    presets["The lesson's 34 B on 24 GB"] = dict(vram=24, params=34)
     return Explorer(_draw, controls, presets=presets,
                     note="Hollow: the rule, parameters × GB per billion × 1.2. Filled: tensors and KV cache, to the byte where recorded.")
 
@@ -43,23 +44,24 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7) -> Explorer:
 def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
     """One model at four contexts against the rule's figure for it: what the rule leaves out is hatched."""
     rule = rule_of_thumb_gb(PUBLISHED[model].n_params / 1e9)[quant]
-    rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "rule, GB", "the rule is off by")]
+    rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "rule, GB", "the rule is")]
     for name, n_ctx in CONTEXTS.items():
         weights, kv, _ = _truth(model, quant, n_ctx)
-        off = f"{100 * (rule / (weights + kv) - 1):+.0f} %"
+        off = 100 * (rule / (weights + kv) - 1)
+        off = f"{abs(off):.0f} % too {'high' if off > 0 else 'low'}"
         parts = [Part("weights", weights, MEANING["weights"]), Part("KV cache", kv, MEANING["kv_cache"])]
-        rows.append(Row(name, [Bar(parts, f"{amount(weights)} + {amount(kv)}, rule {off}")]))
+        rows.append(Row(name, [Bar(parts, f"{amount(weights)} + {amount(kv)}: rule {off}")]))
         table.append((f"{n_ctx:,}", f"{weights:.2f}", f"{kv:.2f}", f"{rule:.2f}", off))
-    picture = draw_bars(rows, finding=f"One number for every context: the rule is {table[1][-1]} off at 2k and {table[-1][-1]} at 128k",
+    picture = draw_bars(rows, finding=f"One number for every context: the rule is {table[1][-1]} at 2k, {table[-1][-1]} at 128k",
                         subtitle=f"{model} as {quant}: weights + KV cache (f16) in GiB; the line is what the rule says.", limit=rule,
                         legend=[(MEANING["weights"], "weights"), (MEANING["kv_cache"], "KV cache")],
                         limit_words=f"rule: {rule:.1f}", table=tuple(table))
     return show(picture)
 
 
-def card_slider(value: float) -> widgets.FloatSlider:
+def card_slider(value: float) -> widgets.SelectionSlider:
     """The card's memory in GB, as written on its box (makers write GB and mean GiB)."""
-    return widgets.FloatSlider(value, min=SMALLEST, max=LARGEST, step=0.5, readout_format=".1f", description="card, GB", **WIDE)
+    return widgets.SelectionSlider(options=[(f"{size:g} GB", size) for size in SIZES], value=value, description="card", **WIDE)
 
 
 def card_here() -> tuple[float, str]:
@@ -72,13 +74,13 @@ def card_here() -> tuple[float, str]:
 
 
 def clamped(gigabytes: float) -> float:
-    """A card's memory on the slider's half-gigabyte grid; a driver that reports 7.996 of 8 still means 8.
+    """The nearest size on the slider; a driver that reports 7.996 of 8 still means 8.
 
     Raises ValueError for what is not a number.
     """
     if gigabytes != gigabytes:
         raise ValueError("vram_gb=nan is not an amount of memory: give GB, such as 8 or 24")
-    return min(max(round(min(gigabytes, LARGEST) * 2) / 2, SMALLEST), LARGEST)
+    return min(SIZES, key=lambda size: abs(size - min(gigabytes, SIZES[-1])))
 
 
 def short(name: str) -> str:

@@ -34,7 +34,7 @@ def explore_memory(model: str = "llama3.1:8b", vram_gb: float | None = None) -> 
     }
     presets = {"A long context": dict(n_ctx=32768, type_kv="f16"),
                "Windows keep it small": dict(model="gemma3:4b", n_ctx=131072),
-               "70 B at home": dict(model="llama3.1:70b", vram=24.0),
+               "70 B at home": dict(model="llama3.1:70b", vram=24),
                f"My machine: {name}": dict(vram=here)}
     return Explorer(_draw, controls, presets=presets,
                     note="Ollama: OLLAMA_KV_CACHE_TYPE sets the KV cache type (with OLLAMA_FLASH_ATTENTION=1), num_ctx the context.")

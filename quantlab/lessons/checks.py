@@ -3,6 +3,8 @@
 from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
+from ..memory.catalog import MODELS
+from ..memory.kv_cache import kv_cache_bytes
 from ..models.tensor_lists import tensor_list
 from .feedback import NOT_STARTED, Feedback, check_function, check_number
 
@@ -100,3 +102,15 @@ def check_bits_per_weight(answer: object) -> Feedback:
     """Lesson 02: codes of `bits` bits and a 16-bit scale per block."""
     return check_function(answer, lambda bits, block_size: bits + 16 / block_size, [(4, 32), (8, 32), (4, 64), (3, 16), (4, 4096)],
                           praise="That is the price list of every plain format: Q4_0 is (4, 32), Q8_0 is (8, 32).")
+
+
+def check_kv_bytes_per_token(answer: object) -> Feedback:
+    """Lesson 06: what one more token costs in the KV cache of Llama-3.1-8B, f16."""
+    model = MODELS["llama3.1:8b"]
+    expected = (kv_cache_bytes(model, 512) - kv_cache_bytes(model, 256)) // 256
+    hints = {expected / 2: "Nearly: a key *and* a value are kept, or two bytes a number instead of one.",
+             expected / model.n_layer: "That is one layer.", expected * 8: "Those are bits.", expected / 1024: "Right, but in KiB.",
+             expected * model.n_head // model.n_head_kv: "You took n_head. The cache keeps n_head_kv heads: grouped-query attention saves the rest.",
+             expected / 4: "Twice a factor of two is missing: key and value, and two bytes a number."}
+    return check_number(answer, expected, near_misses=hints, rel_tol=1e-9, unit="bytes",
+                        praise=f"{expected:,} bytes, 128 KiB a token: 8,192 tokens are exactly 1 GiB.")

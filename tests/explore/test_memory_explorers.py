@@ -6,7 +6,7 @@ import re
 import pytest
 
 import quantlab as ql
-from quantlab.explore.fit import CARDS, CONTEXTS, PARAMS, clamped, explore_fit, plot_rule
+from quantlab.explore.fit import CARDS, CONTEXTS, PARAMS, SIZES, clamped, explore_fit, plot_rule
 from quantlab.explore.memory import KEPT, SLIDER, explore_memory
 from quantlab.memory.catalog import GPUS, MODELS
 from quantlab.memory.kv_cache import KV_TYPES, kv_cache_bytes
@@ -27,7 +27,7 @@ def test_every_stop_of_the_fit_draws_something_else():
 
 def test_the_title_holds_the_lessons_own_recommendation():
     explorer = explore_fit()
-    for vram in (1.0, 3.5, 8.0, 24.0, 64.0, 256.0):
+    for vram in SIZES:
         for params in PARAMS:
             explorer.set(vram=vram, params=params)
             said = ql.recommend_quantization(vram, params)
@@ -77,7 +77,7 @@ def test_a_machine_without_a_card_offers_its_memory(monkeypatch):
     from quantlab.memory.machine import Machine
 
     monkeypatch.setattr(fit, "my_machine", lambda: Machine("Linux", 4, 6 * GIB, 5 * GIB))
-    assert explore_fit().controls["vram"].value == 6.0
+    assert explore_fit().controls["vram"].value == 6
     assert any("no card found" in words for words in explore_fit().buttons)
 
 
@@ -107,7 +107,7 @@ def test_every_way_out_fits_when_it_is_followed():
     ways = [line[2:] for line in words.splitlines() if line.startswith("✓ ")]
     assert len(ways) == 4
     tokens = int(re.match(r"[\d,]+", ways[1])[0].replace(",", ""))
-    moves = [dict(type_kv=ways[0].split()[-1]), dict(n_ctx=tokens), dict(ftype=ways[2].split()[-1]), dict(vram=float(ways[3].split()[3]))]
+    moves = [dict(type_kv=ways[0].split()[-1]), dict(n_ctx=tokens), dict(ftype=ways[2].split()[-1]), dict(vram=int(ways[3].split()[3]))]
     start = explorer.values()
     for move in moves:
         options = explorer.controls["n_ctx"].options
@@ -133,5 +133,8 @@ def test_an_unknown_model_is_named():
 
 
 def test_the_rule_loses_ground_as_the_context_grows():
-    off = [float(row[-1].split()[0]) for row in plot_rule().picture.table[1:]]
-    assert off == sorted(off, reverse=True) and off[0] < 10 and off[-1] < -60
+    rows = plot_rule("llama3.1:8b").picture.table[1:]
+    truth = [(card_weight_bytes("llama3.1:8b", "Q4_K_M")[0] + kv_cache_bytes(MODELS["llama3.1:8b"], n)) / GIB for n in CONTEXTS.values()]
+    rule = MODELS["llama3.1:8b"].n_params / 1e9 * 0.5 * 1.2
+    assert [row[-1] for row in rows] == [f"{abs(100 * (rule / t - 1)):.0f} % too {'high' if rule > t else 'low'}" for t in truth]
+    assert rows[0][-1].endswith("high") and rows[-1][-1].endswith("low")
