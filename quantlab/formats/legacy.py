@@ -42,7 +42,7 @@ def encode_q4_1(x: np.ndarray) -> np.ndarray:
 
 
 def decode_q4_1(blocks: np.ndarray) -> np.ndarray:
-    return d_times(blocks, two_nibbles(blocks)) + blocks["m"].astype(np.float32)[:, None]
+    return plus_m(blocks, d_times(blocks, two_nibbles(blocks)))
 
 
 def encode_q5_0(x: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def encode_q5_1(x: np.ndarray) -> np.ndarray:
 
 
 def decode_q5_1(blocks: np.ndarray) -> np.ndarray:
-    return d_times(blocks, two_nibbles(blocks) | sixteens(blocks)) + blocks["m"].astype(np.float32)[:, None]
+    return plus_m(blocks, d_times(blocks, two_nibbles(blocks) | sixteens(blocks)))
 
 
 def encode_q8_0(x: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def encode_q8_0(x: np.ndarray) -> np.ndarray:
     d = np.abs(np.maximum(-x.min(axis=0), x.max(axis=0))) / np.float32(127)     # abs: never -0
     x *= inverse(d)
     x += np.copysign(np.float32(0.49999997), x)      # C's roundf, halves away from zero: cut after adding almost a half
-    blocks["d"], blocks["qs"] = d, x.astype(np.int32).astype(np.int8).T
+    blocks["d"], blocks["qs"] = d, x.astype(np.int8).T
     return blocks
 
 
@@ -133,11 +133,10 @@ def codes(x: np.ndarray, d: np.ndarray, half: np.float32, top: int) -> np.ndarra
     one_over = inverse(d)
     x *= one_over
     x += half
-    q = x.astype(np.int32).astype(np.uint8)
-    np.minimum(q, np.uint8(top), out=q)
-    lost = np.flatnonzero((one_over == 0) & (d != 0))
-    if len(lost):
-        q[:, lost] = 0                               # 1 / d is infinite: C's cast of inf and NaN gives 0
+    q = x.astype(np.uint8)                           # cuts; all values lie between 0 and top + 1.5
+    np.minimum(q, np.full(q.shape[1], top, np.uint8), out=q)     # a full row: with one number NumPy is six times slower
+    if not one_over.all():
+        q[:, (one_over == 0) & (d != 0)] = 0                     # 1 / d is infinite: C's cast of inf and NaN gives 0
     return q
 
 
@@ -145,23 +144,39 @@ def codes(x: np.ndarray, d: np.ndarray, half: np.float32, top: int) -> np.ndarra
 
 def nibbles(q: np.ndarray) -> np.ndarray:
     """(32, n) codes -> (n, 16) bytes of their low four bits."""
-    return ((q[:16] & 15) | (q[16:] << 4)).T
+    return ((q[:16] & 15) | q[16:] * np.uint8(16)).T     # times 16 is faster than << 4 here, and drops a fifth bit, too
+
+
+def plus_m(blocks: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(n, 32) float32, each row plus its block's minimum, in place."""
+    x += blocks["m"].astype(np.float32)[:, None]
+    return x
 
 
 def two_nibbles(blocks: np.ndarray) -> np.ndarray:
     """`qs` of n blocks -> (n, 32) uint8 from 0 to 15."""
-    return np.concatenate([blocks["qs"] & 15, blocks["qs"] >> 4], axis=1)
+    qs = np.ascontiguousarray(blocks["qs"])
+    q = np.empty((len(qs), 32), np.uint8)
+    q[:, :16], q[:, 16:] = qs & 15, qs >> 4
+    return q
 
 
 def fifth_bits(q: np.ndarray) -> np.ndarray:
     """(32, n) codes -> (n, 4) bytes: bit j of the 32 is the fifth bit of code j."""
-    return np.packbits(q >> 4, axis=0, bitorder="little").T
+    bits = (q > 15).view(np.uint8).reshape(4, 8, -1)
+    byte = bits[:, 7]
+    for j in range(6, -1, -1):                       # from the highest bit down: double, and add the next one
+        byte = byte + byte + bits[:, j]
+    return byte.T
 
 
 def sixteens(blocks: np.ndarray) -> np.ndarray:
     """`qh` of n blocks -> (n, 32) uint8, 16 where the fifth bit is set."""
-    return np.unpackbits(blocks["qh"], axis=1, bitorder="little") << 4
+    return np.unpackbits(blocks["qh"], axis=1, bitorder="little") * np.uint8(16)
 
 
 def d_times(blocks: np.ndarray, q: np.ndarray) -> np.ndarray:
-    return q * blocks["d"].astype(np.float32)[:, None]
+    """(n, 32) whole numbers -> float32, each row times its block's scale."""
+    x = q.astype(np.float32)
+    x *= blocks["d"].astype(np.float32)[:, None]
+    return x
