@@ -183,7 +183,7 @@ def _fonts() -> list[str]:
 
 
 def _row(children) -> widgets.Box:
-    row = widgets.Box(list(children), layout=dict(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+    row = widgets.Box(list(children), layout=dict(flex_flow="row wrap", max_width=f"{WIDTH + 20}px"))
     return row.add_class("ql-row")
 
 
