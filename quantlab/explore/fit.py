@@ -98,7 +98,7 @@ def _draw(vram: float, params: float, context: str) -> Picture:
     model, rule, said = real_model(params), rule_of_thumb_gb(params), recommend_quantization(vram, params)
     truth = {quant: _truth(model, quant, CONTEXTS[context]) for quant in rule} if model else {}
     fitting = [quant for quant, (weights, kv, _) in truth.items() if weights + kv <= vram]
-    rows = [Row(quant, [_claim(needed, vram), *([_real(*truth[quant], vram)] if truth else [])], quant == said)
+    rows = [Row(quant, [_claim(needed, vram), *([_real(*truth[quant], vram)] if truth else [])], "✓" if quant == said else "")
             for quant, needed in rule.items()]
     legend, question = [("", "the rule")], f"{params:g} B on {vram:g} GB"
     if model:

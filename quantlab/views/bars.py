@@ -30,11 +30,11 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A name and its bars; `chosen` rows are marked with a tick."""
+    """A name and its bars; a row with a `mark`, such as a tick, stands out."""
 
     label: str
     bars: Sequence[Bar]
-    chosen: bool = False
+    mark: str = ""
 
 
 def draw_memory_bar(parts: Sequence[tuple[Part, str]], card: float, card_words: str, *, finding: str, subtitle: str,
@@ -99,7 +99,7 @@ def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Seque
     body, first = [hatching()], y
     for row in rows:
         middle = y + ROW * len(row.bars) / 2 + 3
-        body.append(text(LEFT, middle, ("✓ " if row.chosen else "") + row.label, bold=True, fill=GREEN if row.chosen else INK))
+        body.append(text(LEFT, middle, f"{row.mark} {row.label}".strip(), bold=True, fill=GREEN if row.mark else INK))
         for bar in row.bars:
             body += _bar(bar, y, scale, limit)
             y += ROW
