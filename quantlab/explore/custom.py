@@ -3,6 +3,7 @@
 import ipywidgets as widgets
 
 from ..lab.custom import create_custom_model
+from ..lab.modelfile import parse_modelfile
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
 from ..views.page import draw_custom_model
@@ -87,7 +88,9 @@ class CustomModelLab(Workbench):
     def _ask(self) -> None:
         question = self.question.value
         self.tell(f"{self.model.name} is thinking", busy=True)
-        answer = self.model.ask(question, options={"num_predict": 200, **self.options}, cancel=self.cancel)
+        own = parse_modelfile(self.written).parameters
+        most = {} if "num_predict" in own else {"num_predict": 200}      # a small model may never come to an end
+        answer = self.model.ask(question, options={**most, **self.options}, cancel=self.cancel)
         self.tell("")
         self.draw(draw_custom_model(self.model.name, self.printed, question, answer, written=self.written))
 

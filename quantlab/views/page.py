@@ -31,6 +31,7 @@ def draw_custom_model(name: str, printed: str, question: str = "", answer: str =
 
     written: the Modelfile it was made from; lines that stand in both are marked as the learner's own.
     """
+    name = shown(name, 40)
     if not printed:
         return page(80, [], finding=f"{name} has not been created yet", subtitle="Write its Modelfile, then press Create.")
     strip, top = _notice(notice, 66)
@@ -85,7 +86,7 @@ def _notice(words: str, top: float) -> tuple[list[str], float]:
     """A strip with a line that must be seen; returns it and where the rest begins."""
     if not words:
         return [], top
-    lines = wrapped(words, 112, 3)
+    lines = wrapped(words, 116, 3)
     height = 12 + 15 * len(lines)
     strip = [rect(MARGIN, top, WIDTH - 2 * MARGIN, height, SOFT), rect(MARGIN, top, 4, height, ORANGE, radius=0)]
     strip += [text(MARGIN + 14, top + 17 + 15 * i, words, size=11) for i, words in enumerate(lines)]
@@ -148,16 +149,20 @@ def _finding(rows: Sequence[dict]) -> str:
     trouble = f"; {failed} gave no answer" if failed else ""
     if len(good) > 1:
         times = good[0]["tokens_per_second"] / good[-1]["tokens_per_second"]
-        return f"{good[0]['quantization']} wrote fastest: {times:.1f} times as fast as {good[-1]['quantization']}{trouble}"
+        return f"{_named(good[0])} wrote fastest: {times:.1f} times as fast as {_named(good[-1])}{trouble}"
     if good:
-        return f"{good[0]['quantization']} answered at {good[0]['tokens_per_second']:.1f} tokens per second{trouble}"
+        return f"{_named(good[0])} answered at {good[0]['tokens_per_second']:.1f} tokens per second{trouble}"
     return f"No answer came from {len(rows)} models" if failed > 1 else "No answer came" if failed else f"{len(rows)} answers, no speed"
+
+
+def _named(row: dict) -> str:
+    return shown(row["quantization"], 40)
 
 
 def _table(rows: Sequence[dict]) -> tuple[tuple[str, ...], ...]:
     head = ("quantization", "tokens/s", "bytes", "seconds to load", "remarks", "answer or error")
-    return (head, *((row["quantization"], f"{row.get('tokens_per_second', 0):.1f}", f"{row.get('bytes') or 0:,}",
-                     f"{row.get('load_seconds', 0):.2f}", ", ".join(row.get("flags", [])),
+    return (head, *((_named(row), f"{row.get('tokens_per_second', 0):.1f}", f"{row.get('bytes') or 0:,}",
+                     f"{row.get('load_seconds', 0):.2f}", printable(", ".join(row.get("flags", []))),
                      printable(row.get("error") or row.get("text") or row.get("response", ""))) for row in rows))
 
 
