@@ -1,8 +1,7 @@
 """The KV cache: what the model remembers of the text so far, one key and one value per layer, head group and token.
 
 It grows with the context and knows nothing of the file's quantization. llama.cpp's rules, checked to the byte against
-what it allocates: ordinary and grouped-query attention, sliding windows, and DeepSeek's latent attention. (A CUDA card
-pads some quantized rows, by less than a KB a layer; that is not counted.)
+what it allocates on a CUDA device: ordinary and grouped-query attention, sliding windows, DeepSeek's latent attention.
 """
 
 from functools import cache
@@ -25,9 +24,10 @@ def kv_cache_bytes(architecture: Architecture, n_ctx: int, *, type_k: str = "f16
     """
     if isinstance(n_ctx, bool) or not isinstance(n_ctx, int) or not 1 <= n_ctx <= LARGEST_CONTEXT:
         raise ValueError(f"n_ctx={n_ctx!r} is no context length: give a whole number of tokens from 1 to {LARGEST_CONTEXT:,}")
-    token = _token_bytes(architecture, type_k, type_v)
     everywhere, local = _layers(architecture)
-    return token * (everywhere * _padded(n_ctx) + local * _window(architecture, n_ctx, n_ubatch))
+    rows = _rows(architecture, type_k, type_v)
+    return sum(everywhere * _tensor_bytes(width, _padded(n_ctx), kv_type)
+               + local * _tensor_bytes(width, _window(architecture, n_ctx, n_ubatch), kv_type) for width, kv_type in rows)
 
 
 def longest_context(architecture: Architecture, nbytes: int, type_kv: str = "f16") -> int:
@@ -42,12 +42,12 @@ def longest_context(architecture: Architecture, nbytes: int, type_kv: str = "f16
     return low * PADDING
 
 
-def _token_bytes(a: Architecture, type_k: str, type_v: str) -> int:
-    """Bytes of one cell (one token in one layer)."""
+def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
+    """(numbers, type) of each row that one token leaves in one layer."""
     if a.kv_lora_rank:                                  # MLA: one short vector stands for keys and values
-        return _row_bytes(a.kv_lora_rank + a.rope_dim, type_k)
+        return [(a.kv_lora_rank + a.rope_dim, type_k)]
     width = a.n_head_kv * a.head_dim
-    return _row_bytes(width, type_k) + _row_bytes(width, type_v)
+    return [(width, type_k), (width, type_v)]
 
 
 @cache
@@ -62,13 +62,16 @@ def _window(a: Architecture, n_ctx: int, n_ubatch: int) -> int:
     return min(_padded(n_ctx), _padded(a.sliding_window + n_ubatch))
 
 
-def _row_bytes(width: int, kv_type: str) -> int:
+def _tensor_bytes(width: int, cells: int, kv_type: str) -> int:
+    """`cells` rows of `width` numbers; CUDA reads quantized rows in steps of 512, so the last one is filled up."""
     if kv_type not in KV_TYPES:
         raise ValueError(f"KV cache type {kv_type!r} is not known; there are {', '.join(KV_TYPES)}")
     block_size, type_size = block_of(KV_TYPES[kv_type])
     if width % block_size:
         raise ValueError(f"a row of {width} numbers is no whole number of {kv_type} blocks of {block_size}: use f16")
-    return width // block_size * type_size
+    filling = -width % 512 if block_size > 1 else 0
+    nbytes = (cells * width + filling) // block_size * type_size if cells else 0
+    return -(-nbytes // 128) * 128
 
 
 def _padded(n: int) -> int:

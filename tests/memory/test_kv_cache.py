@@ -8,7 +8,6 @@ import pytest
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.kv_cache import KV_TYPES, kv_cache_bytes, longest_context
 from quantlab.models.architecture import Architecture
-from quantlab.models.types import block_of
 
 
 def measured() -> list[dict[str, str]]:
@@ -16,27 +15,10 @@ def measured() -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-def cuda_padding(name: str, type_kv: str) -> int:
-    """What a CUDA card adds: the last row of a quantized tensor is padded to 512 numbers, the tensor to 128 bytes."""
-    model = MODELS[name]
-    row, tensors = (576, 1) if model.kv_lora_rank else (model.n_head_kv * model.head_dim, 2)
-    if type_kv == "f16" or row % 512 == 0:
-        return 0
-    block_size, type_size = block_of(KV_TYPES[type_kv])
-    extra = (512 - row % 512) // block_size * type_size
-    return model.n_layer * tensors * -(-extra // 128) * 128
-
-
 @pytest.mark.parametrize("row", measured(), ids=lambda r: f"{r['model']}-{r['n_ctx']}-{r['type_kv']}")
 def test_every_byte_is_llama_cpps(row):
     ours = kv_cache_bytes(MODELS[row["model"]], int(row["n_ctx"]), type_k=row["type_kv"], type_v=row["type_kv"])
-    assert ours + cuda_padding(row["model"], row["type_kv"]) == int(row["kv_bytes"])
-
-
-def test_the_padding_of_cuda_is_small_and_rare():
-    padded = [row for row in measured() if cuda_padding(row["model"], row["type_kv"])]
-    assert 0 < len(padded) < 6
-    assert all(cuda_padding(row["model"], row["type_kv"]) < 1e-3 * int(row["kv_bytes"]) for row in padded)
+    assert ours == int(row["kv_bytes"])
 
 
 def test_the_measured_rows_reach_every_kind_of_attention():
