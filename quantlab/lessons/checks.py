@@ -3,7 +3,7 @@
 from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
-from ..memory.catalog import MODELS
+from ..memory.catalog import MODELS, PUBLISHED
 from ..memory.kv_cache import kv_cache_bytes
 from ..models.tensor_lists import tensor_list
 from .feedback import NOT_STARTED, Feedback, check_function, check_number
@@ -110,7 +110,20 @@ def check_kv_bytes_per_token(answer: object) -> Feedback:
     expected = (kv_cache_bytes(model, 512) - kv_cache_bytes(model, 256)) // 256
     hints = {expected / 2: "Nearly: a key *and* a value are kept, or two bytes a number instead of one.",
              expected / model.n_layer: "That is one layer.", expected * 8: "Those are bits.", expected / 1024: "Right, but in KiB.",
-             expected * model.n_head // model.n_head_kv: "You took n_head. The cache keeps n_head_kv heads: grouped-query attention saves the rest.",
+             expected * model.n_head // model.n_head_kv: "You took n_head; the cache keeps n_head_kv heads, fewer on purpose.",
              expected / 4: "Twice a factor of two is missing: key and value, and two bytes a number."}
     return check_number(answer, expected, near_misses=hints, rel_tol=1e-9, unit="bytes",
                         praise=f"{expected:,} bytes, 128 KiB a token: 8,192 tokens are exactly 1 GiB.")
+
+
+def check_file_bits(answer: object) -> Feedback:
+    """Lesson 04: bits per weight of Qwen3-8B's Q4_K_M file, from its number of weights and its bytes."""
+    origin = PUBLISHED["qwen3:8b"]
+    weights, nbytes = origin.n_params, origin.q4_k_m_bytes
+    expected = 8 * nbytes / weights
+    hints = {nbytes / weights: "Those are bytes per weight.", weights / nbytes: "That is weights per byte: turn it over, then make it bits.",
+             4.0: "That is the number in the name.", FORMATS["Q4_K"].bpw: "That is a block of Q4_K. The file is a mix.",
+             8 * nbytes / 8e9: "8B is a rounded name: count the weights there really are.",
+             expected / 8: "Those are bytes per weight.", expected / 1.073741824: "A GiB slipped in. Bytes need no other unit."}
+    return check_number(answer, expected, near_misses=hints, unit="bits",
+                        praise=f"{expected:.2f} bits: a Q4_K_M, by its size alone. Dense models of 7 B and more land at 4.8 to 5.0.")
