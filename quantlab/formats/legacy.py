@@ -76,7 +76,7 @@ def encode_q8_0(x: np.ndarray) -> np.ndarray:
     x, blocks = columns(x), np.empty(len(x), Q8_0)
     d = np.abs(np.maximum(-x.min(axis=0), x.max(axis=0))) / np.float32(127)     # abs: never -0
     x *= inverse(d)
-    x += np.copysign(np.float32(0.49999997), x)      # C's roundf, halves away from zero: cut after adding almost a half
+    x += almost_half(x)                              # C's roundf, halves away from zero, is: add almost a half and cut
     blocks["d"], blocks["qs"] = d, x.astype(np.int8).T
     return blocks
 
@@ -86,6 +86,12 @@ def decode_q8_0(blocks: np.ndarray) -> np.ndarray:
 
 
 # ---- scales and codes of one column per block: (32, n) -> (n,) or (32, n) ------------------------------------------
+
+def almost_half(x: np.ndarray) -> np.ndarray:
+    """0.49999997 with the sign of x: copysign, written with bits because NumPy's takes twice as long."""
+    sign = x.view(np.uint32) & np.uint32(0x80000000)
+    return (sign | np.float32(0.49999997).view(np.uint32)).view(np.float32)
+
 
 def columns(x: np.ndarray) -> np.ndarray:
     """(n, 32) -> a fresh (32, n): row j holds weight j of every block."""

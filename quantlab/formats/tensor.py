@@ -63,7 +63,7 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> Qu
         part = _float32(flat[piece])
         if not np.isfinite(part).all():
             _refuse(x)
-        blocks[piece] = form.encode(part, imatrix)
+        blocks[piece].view(np.uint8)[:] = form.encode(part, imatrix).view(np.uint8)      # as bytes: no field-by-field copy
     return QuantizedTensor(form, x.shape, blocks)
 
 
