@@ -121,7 +121,7 @@ def check_file_bits(answer: object) -> Feedback:
     origin = PUBLISHED["qwen3:8b"]
     weights, nbytes = origin.n_params, origin.q4_k_m_bytes
     expected = 8 * nbytes / weights
-    hints = {nbytes / weights: "Those are bytes per weight.", weights / nbytes: "That is weights per byte: turn it over, then make it bits.",
+    hints = {nbytes / weights: "Those are bytes per weight.", weights / nbytes: "That is weights per byte: turn it over, make it bits.",
              4.0: "That is the number in the name.", FORMATS["Q4_K"].bpw: "That is a block of Q4_K. The file is a mix.",
              8 * nbytes / 8e9: "8B is a rounded name: count the weights there really are.",
              expected / 8: "Those are bytes per weight.", expected / 1.073741824: "A GiB slipped in. Bytes need no other unit."}

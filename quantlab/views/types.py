@@ -79,18 +79,26 @@ def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
 
 def draw_error_curve(points: Sequence[tuple[str, float, float]], *, finding: str, subtitle: str, x_words: str, y_words: str,
                      table: tuple[tuple[str, ...], ...] = ()) -> Picture:
-    """(name, bits per weight, relative error) as named points joined by a line; both axes start at zero."""
-    left, right, top, bottom = 70, 700, 84, 300
-    x_most, y_most = 10.0, max(error for *_, error in points) * 1.15
-    place = [(left + bpw / x_most * (right - left), bottom - error / y_most * (bottom - top)) for _, bpw, error in points]
-    body = []
-    step = 0.02 if y_most < 0.2 else 0.1
-    for k in range(int(y_most / step) + 1):
-        y = bottom - k * step / y_most * (bottom - top)
-        body += [line(left, y, right, y), text(left - 8, y + 4, f"{100 * k * step:.0f} %", size=SMALL, anchor="end", fill=MUTE)]
-    for bits in range(0, 11, 2):
-        body.append(text(left + bits / x_most * (right - left), bottom + 18, bits, size=SMALL, anchor="middle", fill=MUTE))
-    body += [polyline(place, stroke=GREY), text(right, bottom + 36, x_words, size=12, anchor="end"), text(left, top - 12, y_words, size=12)]
-    for (name, _, error), (x, y) in zip(points, place, strict=True):
-        body += [circle(x, y, 6, BLUE), text(x + 10, y - 8, f"{name}  {100 * error:.1f} %", bold=True)]
-    return page(bottom + 50, body, finding=finding, subtitle=subtitle, table=table)
+    """(name, bits per weight, relative error) as named points joined by a line; the error's axis starts at zero, the bits' at 3."""
+    most = max(error for *_, error in points) * 1.15
+    place = [(_across(bpw), _down(error, most)) for _, bpw, error in points]
+    body = [text(70, 84, y_words, size=12)]
+    for k in range(int(most / 0.02) + 1):
+        y = _down(0.02 * k, most)
+        body += [line(70, y, 720, y), text(62, y + 4, f"{2 * k} %", size=SMALL, anchor="end", fill=MUTE)]
+    body += [text(_across(bits), 328, bits, size=SMALL, anchor="middle", fill=MUTE) for bits in range(3, 10)]
+    body += [polyline(place, stroke=GREY), text(720, 348, x_words, size=12, anchor="end")]
+    for i, ((name, _, error), (x, y)) in enumerate(zip(points, place, strict=True)):
+        before = i % 2 == 0 and i < len(points) - 1             # neighbours take turns, so that their names keep apart
+        words = text(x - 11, y + 5, f"{name}: {100 * error:.1f} %", bold=True, anchor="end") if before else \
+            text(x + 10, y - 8, f"{name}: {100 * error:.1f} %", bold=True)
+        body += [circle(x, y, 6, BLUE), words]
+    return page(360, body, finding=finding, subtitle=subtitle, table=table)
+
+
+def _across(bpw: float) -> float:
+    return 70 + (bpw - 3) / 6.7 * 650
+
+
+def _down(error: float, most: float) -> float:
+    return 310 - error / most * 210
