@@ -1,7 +1,6 @@
 """A real GGUF file under the magnifying glass: its parts to scale, its first bytes, and the first block of any tensor."""
 
 import struct
-import textwrap
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,9 +10,8 @@ from ..lab.open import open_model
 from ..models.families import role_and_layer
 from ..models.gguf_header import TensorInfo
 from ..models.source import Model
-from ..views.files import Field, Stretch, draw_file
+from ..views.files import Field, Stretch, draw_file, draw_refusal
 from ..views.style import Picture
-from ..views.svg import page, text
 from .base import Explorer, show
 from .models import bits_of, in_bytes
 
@@ -34,16 +32,11 @@ def explore_file(source="sample") -> Explorer:
     try:
         model = open_model(source)
     except ValueError as error:
-        return show(_in_words(f"{short(source)} was not opened", f"{error} explore_file() shows the bundled sample."))
+        return show(draw_refusal(f"{short(source)} was not opened", f"{error} explore_file() shows the bundled sample."))
     if model.file is None:
-        return show(_in_words(f"Only the tensor table of {short(model.name)} is known", f"Its bytes are out of reach: {model.why}. "
+        return show(draw_refusal(f"Only the tensor table of {short(model.name)} is known", f"Its bytes are out of reach: {model.why}. "
                               f"plot_model_map({model.name!r}) draws the table."))
     return _explorer(model)
-
-
-def _in_words(finding: str, reason: str) -> Picture:
-    lines = textwrap.wrap(reason, 100)[:6]
-    return page(90 + 20 * len(lines), [text(16, 80 + 20 * i, words) for i, words in enumerate(lines)], finding=finding)
 
 
 def _explorer(model: Model) -> Explorer:

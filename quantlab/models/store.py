@@ -65,7 +65,7 @@ def parse_name(name: str) -> ModelName:
     host = before.pop() if before else HOST
     parsed = ModelName(host, namespace, model, tag)
     for part, pattern in _PART.items():
-        if not re.fullmatch(pattern, getattr(parsed, part)) or ".." in getattr(parsed, part):
+        if not re.fullmatch(pattern, getattr(parsed, part)):
             raise ValueError(f"{shown(name)} is no Ollama name: its {part} is {shown(getattr(parsed, part))}; "
                              "names look like llama3.2:3b or user/model:tag")
     return parsed

@@ -1,5 +1,6 @@
 """A GGUF file as a strip to scale, its first part magnified, and some of its bytes in hexadecimal with their meaning."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -56,6 +57,12 @@ def draw_file(stretches: Sequence[Stretch], parts: Sequence[Stretch], fields: Se
     if footer:
         body.append(text(X, HEIGHT - 12, footer, size=12, bold=True))
     return page(HEIGHT, body, finding=finding, subtitle=subtitle, table=table)
+
+
+def draw_refusal(finding: str, reason: str) -> Picture:
+    """In place of a file that was not opened: what happened, and the reason in lines that fit."""
+    lines = textwrap.wrap(reason, 100)[:6]
+    return page(90 + 20 * len(lines), [text(X, 80 + 20 * i, words) for i, words in enumerate(lines)], finding=finding)
 
 
 def _strip(stretches: Sequence[Stretch], y: float, start: int, stop: int, chosen: int | None) -> list[str]:
