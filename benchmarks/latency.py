@@ -15,14 +15,13 @@ from tests.browser.page import LessonPage, open_browser
 
 LESSONS = ("01", "02", "05", "06")
 MOVES, WARM_UP, GOAL_MS = 40, 5, 100
-AS_LEARNERS_HAVE_IT = {"@jupyterlab/notebook-extension/tracker": {}}      # cells off the screen are skipped
 STOPS = (0.3, 0.5, 0.7, 0.9, 0.7, 0.5)                                   # of the track, for drags
 
 
 def main(lessons=LESSONS, moves: int = MOVES) -> dict:
     """lesson -> {"key": ..., "drag": ...}, each with p50_ms, p95_ms and the number of moves that were timed."""
     results = {}
-    with Lab(settings=AS_LEARNERS_HAVE_IT) as lab, open_browser() as browser:
+    with Lab() as lab, open_browser() as browser:
         for path in sorted(lab.folder.glob("*.ipynb")):
             if path.name.startswith(tuple(lessons)):
                 with LessonPage(lab, browser, path.name) as lesson:

@@ -7,6 +7,7 @@ a saved notebook that nobody has run still shows the picture.
 """
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
@@ -112,7 +113,7 @@ class Explorer(Touchable):
             return
         self.picture = self._drawn()
         self._make_room()
-        self.view.value = self.picture.svg
+        self.view.value = _own_names(self.picture.svg, self.view.model_id)
         self.say(self.picture.finding)
         self._write_table()
 
@@ -180,6 +181,15 @@ def _fonts() -> list[str]:
     """matplotlib ships DejaVu Sans: the one font that every machine of this workbook has."""
     folder = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf"
     return [str(folder / name) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")]
+
+
+def _own_names(svg: str, owner: str) -> str:
+    """`svg` with its ids made the owner's own: a page looks for `url(#over)` in its first drawing, even when that is off the screen
+    and has no hatching to lend.
+    """
+    for name in set(re.findall(r' id="([\w-]+)"', svg)):
+        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(f"url(#{name})", f"url(#{name}-{owner})")
+    return svg
 
 
 def _row(children) -> widgets.Box:

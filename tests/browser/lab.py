@@ -17,8 +17,6 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
-    # Cells far below the screen exist too, so that a test can find them and a screenshot can scroll to them.
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 QUIET = [

@@ -33,7 +33,8 @@ def look(lab: Lab, browser, name: str, out: Path, options: argparse.Namespace) -
                 print(file)
         unnamed = [] if options.unrun else [f"control without a name: {html}" for html in lesson.unnamed_handles()]
         cut = [f"words cut at a picture's edge: {words}" for words in lesson.cut_words()]
-        return lesson.faults + lesson.cell_errors() + unnamed + cut
+        shared = [f"two drawings share the id {name}" for name in lesson.shared_ids()]
+        return lesson.faults + lesson.cell_errors() + unnamed + cut + shared
 
 
 def main(arguments: list[str] | None = None) -> int:

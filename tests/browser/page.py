@@ -189,6 +189,10 @@ class LessonPage:
         """Texts of the drawings that reach beyond their drawing's edge, so that a learner cannot read them."""
         return self.page.evaluate("look.cutWords()")
 
+    def shared_ids(self) -> list[str]:
+        """Ids of shapes that two drawings of the page share; each drawing must bring its own."""
+        return self.page.evaluate("look.sharedIds()")
+
     def pictures(self) -> int:
         """How many saved pictures (not drawings of a living widget) the page shows."""
         return self.page.evaluate("look.savedPictures()")
@@ -201,14 +205,14 @@ class LessonPage:
         size = self.page.viewport_size
         self.page.set_viewport_size({"width": size["width"], "height": height})
         self.page.wait_for_timeout(200)
-        outer, files = self.page.locator(SCROLLER), []
-        view, end = outer.evaluate("""e => [e.clientHeight, e.scrollTop - e.getBoundingClientRect().top
-            + Math.max(...[...e.querySelectorAll('.jp-Cell')].map(c => c.getBoundingClientRect().bottom))]""")
-        for i, top in enumerate(range(0, max(int(end) - 60, 1), view - 40)):
+        outer, files, top, end = self.page.locator(SCROLLER), [], 0, 1
+        while top < end:                                   # cells off the screen have a guessed height: look again
             outer.evaluate("(e, top) => e.scrollTo({top, behavior: 'instant'})", top)
-            self.page.wait_for_timeout(60)
-            files.append(folder / f"{label}-{i + 1:02d}.png")
+            self.page.wait_for_timeout(100)
+            files.append(folder / f"{label}-{len(files) + 1:02d}.png")
             outer.screenshot(path=files[-1], animations="disabled")
+            view, end = outer.evaluate("look.extent")
+            top += view - 40
         outer.evaluate("e => e.scrollTo({top: 0, behavior: 'instant'})")
         self.page.set_viewport_size(size)
         return files

@@ -33,6 +33,16 @@ window.look = (() => {
       .filter((e) => !inside(e.getBoundingClientRect())).map((e) => e.textContent);
   });
 
+  // Ids that two drawings share: the second would borrow its hatching from the first, which may be off the screen.
+  const sharedIds = () => {
+    const ids = all(".ql-view svg [id]").map((e) => e.id);
+    return ids.filter((id, i) => ids.indexOf(id) !== i);
+  };
+
+  // Height of the scroller's window, and where the last cell ends in what it scrolls.
+  const extent = (e) => [e.clientHeight, e.scrollTop - e.getBoundingClientRect().top - 60
+    + Math.max(...all(".jp-Cell", e).map((cell) => cell.getBoundingClientRect().bottom))];
+
   const savedPictures = () => all(".jp-OutputArea-output img").filter((e) => e.naturalWidth > 300).length;
 
   // Latency: from the next `event` in the page to the first painted frame in which the explorer looks different.
@@ -55,5 +65,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { signature, outputs, busy, widgetsStand, unnamed, cutWords, savedPictures, arm, latency };
+  return { signature, outputs, busy, widgetsStand, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
 })();

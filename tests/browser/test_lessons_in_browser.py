@@ -27,6 +27,7 @@ def test_lesson_shows_runs_moves_and_speaks(name, lab, chromium):
         assert lesson.unnamed_handles() == []
         assert lesson.silent_explorers() == []
         assert lesson.cut_words() == []
+        assert lesson.shared_ids() == []
         assert lesson.cell_errors() == []
         assert lesson.faults == []
 

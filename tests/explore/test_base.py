@@ -1,6 +1,7 @@
 """The base of all explorers: what it promises to eyes, ears, keyboards and readers without a kernel."""
 
 import base64
+import re
 import struct
 
 import ipywidgets as widgets
@@ -8,7 +9,7 @@ import pytest
 
 from quantlab.explore.base import Explorer, Touchable, html_table, png, show
 from quantlab.views.style import Picture
-from quantlab.views.svg import page, rect
+from quantlab.views.svg import hatching, page, rect
 
 
 def draw(bits: int, size: float = 4.0) -> Picture:
@@ -161,6 +162,14 @@ def test_words_from_outside_are_escaped():
                                                   if isinstance(child, widgets.HTML))]
     assert "<script" not in "".join(shown)
     assert sum("&lt;script&gt;" in text for text in shown) >= 3
+
+
+def test_two_pictures_on_a_page_do_not_share_their_hatching():
+    hatched = page(120, [hatching("over"), rect(16, 80, 90, 20, "url(#over)")], finding="hatched")
+    one, two = show(hatched).view.value, show(hatched).view.value
+    (first,), (second,) = re.findall(r'id="(over[^"]*)"', one), re.findall(r'id="(over[^"]*)"', two)
+    assert first != second
+    assert f"url(#{first})" in one and f"url(#{second})" in two
 
 
 def test_show_has_a_picture_a_sentence_and_nothing_to_reset():
