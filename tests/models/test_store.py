@@ -69,7 +69,8 @@ def test_case_does_not_matter_and_the_first_store_wins(tmp_path):
     ([layer("tensor")], "safetensors"), ([layer("template")], "cloud"), ([], "cloud"), ("{", "not what Ollama writes"),
     ("[]", "not what Ollama writes"), ('{"layers": [1]}', "not what Ollama writes"), ("[" * 100_000, "not what Ollama writes"),
     ([layer(digest="sha256:../../../etc/passwd")], "no SHA-256 digest"), ([layer(digest=None)], "no SHA-256 digest"),
-    ([layer(digest=DIGEST + "/../../x")], "no SHA-256 digest"), ([layer(digest=DIGEST.upper())], "no SHA-256 digest"), ([layer(digest="sha256:" + "ef" * 32)], "ollama pull"),
+    ([layer(digest=DIGEST + "/../../x")], "no SHA-256 digest"),
+    ([layer(digest=DIGEST.upper())], "no SHA-256 digest"), ([layer(digest="sha256:" + "ef" * 32)], "ollama pull"),
 ])
 def test_a_manifest_without_a_usable_file_is_refused_in_words(tmp_path, layers, words):
     root = put(tmp_path, f"{LIBRARY}/m/t", layers)

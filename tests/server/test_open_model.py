@@ -4,7 +4,9 @@ import gguf
 import numpy as np
 import pytest
 
-from quantlab.lab.open import open_model
+from quantlab.explore.files import explore_file
+from quantlab.explore.models import plot_model_map
+from quantlab.lab.open import my_models, open_model
 from quantlab.models.store import pulled_models
 from quantlab.models.tensor_lists import tensor_list
 
@@ -81,3 +83,25 @@ def test_the_reference_profile_asks_no_server(without_store, monkeypatch):
     monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
     with pytest.raises(ValueError, match="no Ollama store"):
         open_model(NAME)
+
+
+def test_my_models_are_found_by_store_and_by_server_and_can_be_looked_at(with_store, monkeypatch, tmp_path):
+    mine = my_models()
+    assert NAME in mine and mine.sizes[mine.first] == min(mine.sizes.values())
+    explorer = explore_file(mine.first)
+    assert explorer.finding.startswith("“GGUF”, version 3")
+    explorer.set(part="blk.0.attn_q.weight")
+    assert "blk.0.attn_q.weight" in explorer.finding
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert list(my_models()) == list(mine)
+    assert "Only the tensor table" in explore_file(mine.first).finding
+    assert "× Q5_0" in plot_model_map(NAME).finding
+
+
+def test_without_store_and_server_the_list_is_empty_and_says_so(nobody, monkeypatch, tmp_path):
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    mine = my_models()
+    assert list(mine) == [] and mine.first == "sample" and "No Ollama answers" in mine.note
+    assert explore_file(mine.first).finding.startswith("“GGUF”")
