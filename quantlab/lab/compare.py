@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .names import full_name, missing_words
+from .names import full_name, missing_words, with_tag
 from .server import LabError, Server
 
 NUM_PREDICT = 100
@@ -91,11 +91,6 @@ def measured_row(quant: str, name: str, answer: dict, seconds: float, facts: dic
 def per_second(count: int, nanoseconds: int | None) -> float:
     """Tokens per second from the server's counters; 0.0 when it sent none."""
     return count / nanoseconds * 1e9 if nanoseconds else 0.0
-
-
-def with_tag(name: str) -> str:
-    """A name as the server lists it: `llama3.2` is `llama3.2:latest`."""
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 
 
 def _flags(answer: dict) -> list[str]:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .compare import with_tag
 from .modelfile import Modelfile, ModelfileError, parse_modelfile
-from .names import missing_words, nearest
+from .names import missing_words, nearest, with_tag
 from .server import LabError, Server
 from .tags import registry_bytes
 

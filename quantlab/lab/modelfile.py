@@ -99,9 +99,8 @@ def _known_command(line: int, name: str) -> str:
     if command in NOT_HERE:
         raise ModelfileError(f"line {line}: {command} is for `ollama create` on the command line; here it is not supported")
     meant = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
-    hint = f"did you mean {meant[0]}?" if meant else f"a line starts with one of {', '.join(COMMANDS)}, or with #"
-    raise ModelfileError(f"line {line}: {name!r} is no Modelfile command; {hint}"
-                         + ("" if meant else ' (a text over several lines needs """ around it)'))
+    hint = f"did you mean {meant[0]}?" if meant else f'a text over several lines needs """ around it (commands: {", ".join(COMMANDS)})'
+    raise ModelfileError(f"line {line}: {name!r} is no Modelfile command; {hint}")
 
 
 def _unquoted(line: int, command: str, value: str) -> str:

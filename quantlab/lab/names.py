@@ -36,6 +36,11 @@ def split_name(name: str) -> tuple[str, str]:
     return head + slash + model, tag if colon and tag else "latest"
 
 
+def with_tag(name: str) -> str:
+    """A name as the server lists it: `llama3.2` is `llama3.2:latest`."""
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
 def quant_of(tag: str) -> str:
     """The quantization that a tag names ("3b-instruct-q4_K_M" -> "q4_K_M"), or ""."""
     found = _QUANT.search(tag)

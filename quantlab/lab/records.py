@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from ..profile import is_reference
+from .names import with_tag
 from .server import LabError, Server
 
 
@@ -32,7 +33,7 @@ def provenance(name: str) -> str:
 
 
 def recorded_rows(prompt: str, names: list[tuple[str, str]], server: Server | None) -> tuple[Server | None, list[dict] | None]:
-    """(server to ask, None) when one answers and the profile is live; else (None, the recorded rows for this prompt).
+    """(server to ask, None) when one has any of the models and the profile is live; else (None, the recorded rows).
 
     names: pairs (quantization as given, full model name).  A prompt or model that was not recorded gives an error row.
     """
@@ -40,12 +41,13 @@ def recorded_rows(prompt: str, names: list[tuple[str, str]], server: Server | No
         return None, recorded_answers(prompt, names, "the reference profile shows recorded runs")
     server = server or Server()
     try:
-        server.version()
-        return server, None
+        installed = {model["name"] for model in server.models()}
     except LabError as error:
-        if error.kind != "down":
-            return server, None
-        return None, recorded_answers(prompt, names, f"no Ollama answers at {server.address}")
+        return (None, recorded_answers(prompt, names, f"no Ollama answers at {server.address}")) if error.kind == "down" else (server, None)
+    wanted = {with_tag(name) for _, name in names}
+    if wanted & installed or not wanted <= set(recorded_models()):
+        return server, None
+    return None, recorded_answers(prompt, names, f"none of these models is installed here: `ollama pull {names[0][1]}` would bring one")
 
 
 def recorded_prompts() -> list[str]:

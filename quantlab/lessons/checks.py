@@ -24,7 +24,8 @@ def check_q5_k_m_bytes(answer: object) -> Feedback:
     """Lesson 10: all tensors of Llama-2-7B as Q5_K_M, in bytes."""
     tensors = tensor_list("llama-2-7b", "Q5_K_M")
     expected = int(tensors.nbytes.sum())
-    hints = {expected / GB: "Right, but in GB. The question asks for bytes.", expected / GIB: "Right, but in GiB. The question asks for bytes.",
+    hints = {expected / GB: "Right, but in GB. The question asks for bytes.",
+             expected / GIB: "Right, but in GiB. The question asks for bytes.",
              expected * 8: "Those are bits.", int(tensors.n_weights.sum()): "That is the number of weights.",
              int(tensor_list("llama-2-7b", "Q4_K_M").nbytes.sum()): "That is Q4_K_M.",
              int(tensor_list("llama-2-7b", "Q5_K_S").nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
@@ -76,7 +77,7 @@ def check_modelfile(answer: object) -> Feedback:
     try:
         found = parse_modelfile(answer)
     except ModelfileError as error:
-        return Feedback("not yet" if isinstance(answer, str) else "wrong kind", f"Ollama would refuse it: {error}.")
+        return Feedback("not yet" if isinstance(answer, str) else "wrong kind", f"No model can be made from it. {str(error)[:1].upper()}{str(error)[1:]}")
     missing = [words for words, there in (("a SYSTEM line", found.system), ("PARAMETER temperature", "temperature" in found.parameters),
                                           ("PARAMETER stop", "stop" in found.parameters)) if not there]
     if missing:

@@ -1,0 +1,69 @@
+"""Recorded runs say when and where they were made, are shown as such, and add up to what the lessons tell."""
+
+import json
+
+import pytest
+
+from quantlab.lab.compare import compare_quantizations
+from quantlab.lab.names import snapshot
+from quantlab.lab.records import is_right, provenance, recorded, recorded_models, recorded_prompts, seed_scores
+from tests.lab.stand_in import TAGS, stand_in
+
+PAIR = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
+NAMES = ("seeds", "comparison", "clock", "custom")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_record_says_when_and_where(name):
+    run = recorded(name)
+    assert all(run[key] for key in ("about", "date", "ollama", "machine", "models"))
+    assert run["date"] in provenance(name) and run["ollama"] in provenance(name)
+    assert "/tmp" not in json.dumps(run) and "/home" not in json.dumps(run)
+
+
+def test_an_unknown_record_names_those_there_are():
+    with pytest.raises(ValueError, match="clock, comparison, custom, seeds"):
+        recorded("speed")
+
+
+def test_recorded_names_are_real_tags():
+    assert {name.split(":")[1] for name in recorded_models()} <= set(snapshot()["models"]["smollm2"]["tags"])
+
+
+def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
+    for prompt in recorded_prompts():
+        rows = compare_quantizations(prompt, "smollm2", PAIR, or_recorded=True)
+        assert [row["quantization"] for row in rows] == PAIR and all(provenance("comparison") in row["recorded"] for row in rows)
+    rows = compare_quantizations(prompt, "smollm2", [PAIR[0], "360m"], or_recorded=True)
+    assert "text" in rows[0] and rows[1].keys() == {"quantization", "error"} and "was not recorded" in rows[1]["error"]
+
+
+def test_without_a_server_the_record_comes_only_when_asked_for(nobody):
+    assert "error" in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR)[0]
+    assert nobody in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR, or_recorded=True)[0]["recorded"]
+
+
+def test_a_server_without_the_models_does_not_spoil_the_lesson(monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    with stand_in(lambda path, body: (200, json.dumps(TAGS).encode())) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        rows = compare_quantizations(recorded_prompts()[0], "smollm2", PAIR, or_recorded=True)
+    assert "ollama pull smollm2:135m-instruct-q4_K_M" in rows[0]["recorded"]
+
+
+def test_what_lesson_07_tells_is_in_the_record():
+    scores = seed_scores()
+    assert [tuple(row.values()) for row in scores.values()] == [(3, 0), (2, 3), (6, 5), (4, 6), (2, 5)]
+    assert len(recorded("seeds")["runs"]) == 5 * 8 * 2
+    assert is_right("It was LEONARDO.", ["leonardo"]) and not is_right("Leo", ["leonardo"])
+    warm = [run["tokens_per_second"] for run in recorded("clock")["runs"] if run["turn"] != "cold"]
+    assert [round(speed, 1) for speed in warm[:3]] == [8.3, 5.4, 4.4]
+    mona = next(run for run in recorded("comparison")["runs"] if "Mona" in run["prompt"])["rows"]
+    assert "own camera" in mona[1]["text"] and mona[2]["tokens_per_second"] / mona[1]["tokens_per_second"] > 2.9
+
+
+def test_what_lesson_09_tells_is_in_the_record():
+    run = recorded("custom")
+    assert run["bytes"] - run["base_bytes"] == 131
+    assert all(line in run["show"] for line in run["modelfile"].splitlines() if line.startswith(("SYSTEM", "PARAMETER")))
