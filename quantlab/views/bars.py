@@ -120,13 +120,12 @@ def _bar(bar: Bar, y: float, scale: float, limit: float) -> list[str]:
     """One bar from BARS_LEFT; beyond the limit hatched, beyond the picture cut and marked with an arrow."""
     shapes, start, most = [], 0.0, (BARS_RIGHT - BARS_LEFT) / scale
     for part in bar.parts:
-        end = min(start + part.size, most)
-        fitting = min(end, limit) if limit else end
+        first, end = min(start, most), min(start + part.size, most)
+        fitting = max(first, min(end, limit)) if limit else end
         fill, stroke = (SOFT, GREY) if bar.claimed else (part.colour, "none")
-        shapes.append(rect(BARS_LEFT + start * scale, y, (fitting - start) * scale, THIN, fill, stroke=stroke, radius=0,
+        shapes.append(rect(BARS_LEFT + first * scale, y, (fitting - first) * scale, THIN, fill, stroke=stroke, radius=0,
                            title=f"{part.name} {part.size:.2f}"))
-        over = max(start, fitting)
-        shapes.append(rect(BARS_LEFT + over * scale, y, (end - over) * scale, THIN, "url(#over)", stroke=LINE, radius=0))
+        shapes.append(rect(BARS_LEFT + fitting * scale, y, (end - fitting) * scale, THIN, "url(#over)", stroke=LINE, radius=0))
         start += part.size
     arrow = [text(BARS_RIGHT + 1, y + 11, "▸", size=13)] if start > most * 1.001 else []
     return [*shapes, *arrow, text(BARS_RIGHT + 18, y + 11, bar.words, size=12, fill=MUTE if bar.claimed else INK)]
