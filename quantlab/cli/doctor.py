@@ -25,13 +25,14 @@ class Report:
 
     def __repr__(self) -> str:
         width = max(len(what) for what, _, _ in self.rows)
-        return "\n".join(f"{what:<{width}}  {found}" + (f"\n{'':<{width}}  → {advice}" if advice else "")
-                         for what, found, advice in self.rows)
+        lines = [f"{what:<{width}}  {found}" + (f"\n{'':<{width}}  → {advice}" if advice else "") for what, found, advice in self.rows]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        lines = "".join(f'<tr><th scope="row" style="text-align:left">{escape(what)}</th><td style="text-align:left">{escape(found)}'
-                        + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>" for what, found, advice in self.rows)
-        return f"<table>{lines}</table>"
+        left = 'style="text-align:left"'
+        lines = [f'<tr><th scope="row" {left}>{escape(what)}</th><td {left}>{escape(found)}'
+                 + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>" for what, found, advice in self.rows]
+        return f"<table>{''.join(lines)}</table>"
 
     def markdown(self) -> str:
         """As a Markdown table for a bug report."""
@@ -42,8 +43,8 @@ class Report:
 def doctor() -> Report:
     """Look at Python, packages, memory, graphics cards, Ollama and its model store; never raises, never changes anything."""
     if is_reference():
-        return Report((("profile", "reference: a fixed machine, so that this page repeats", "run the cell yourself to see your own machine"),
-                       *_machine(), ("Ollama", "none (reference profile)", "recorded runs are shown in lessons 07 and 09")))
+        profile = ("profile", "reference: a fixed machine, so that this page repeats", "run the cell yourself to see your own machine")
+        return Report((profile, *_machine(), ("Ollama", "none (reference profile)", "recorded runs are shown in lessons 07 and 09")))
     return Report((("quantlab", __version__, ""), *_software(), *_machine(), _ollama(), *_stores()))
 
 
@@ -65,7 +66,8 @@ def _machine() -> list[tuple[str, str, str]]:
     memory = f"{machine.ram_bytes / GIB:.1f} GiB, {machine.ram_free_bytes / GIB:.1f} free"
     cards = [f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GiB, {gpu.free_bytes / GIB:.1f} free" for gpu in machine.gpus]
     return [("memory", memory, ""),
-            ("graphics", "; ".join(cards) or "no card found", "" if cards else "models run on the processor; lesson 06 lets you choose a card")]
+            ("graphics", "; ".join(cards) or "no card found",
+             "" if cards else "models run on the processor; lesson 06 lets you choose a card")]
 
 
 def _ollama() -> tuple[str, str, str]:
@@ -84,7 +86,8 @@ def _stores() -> list[tuple[str, str, str]]:
                 continue
             next((root / "blobs").iterdir(), None)
         except PermissionError:
-            rows.append(("model store", f"{_home(root)}: not readable", "it belongs to the Ollama service; its models are looked at through the server"))
+            rows.append(("model store", f"{_home(root)}: not readable",
+                         "it belongs to the Ollama service; its models are looked at through the server"))
         else:
             rows.append(("model store", f"{_home(root)}: {len(pulled_models([root]))} models", ""))
     return rows or [("model store", "none on this machine", "it appears with the first `ollama pull`")]

@@ -32,8 +32,8 @@ def lab(_options, extra: list[str]) -> int:
     print(*messages, sep="\n", end="\n" if messages else "")
     print(f"Your copies of the lessons are in {workspace.FOLDER}/; nothing you change there is ever overwritten. Stop with Ctrl-C, twice.")
     root_user = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
-               *QUIET, *root_user, *extra]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
+               "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *root_user, *extra]
     try:
         return subprocess.call(command)
     except KeyboardInterrupt:
@@ -58,7 +58,7 @@ def reset(options, _extra) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quantlab", description="quantlab: quantization you can touch.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("lab", help="open the lessons in JupyterLab (your own copies, in my_notebooks/); further arguments go to JupyterLab")
+    commands.add_parser("lab", help="open your own copies of the lessons in JupyterLab; further arguments go to it")
     found = commands.add_parser("doctor", help="what was found on this machine, for you and for a bug report")
     found.add_argument("--markdown", action="store_true", help="as a table to paste into a bug report")
     fresh = commands.add_parser("reset", help="fresh copies of lessons; yours are kept in a dated folder")

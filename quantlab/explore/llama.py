@@ -32,8 +32,8 @@ def explore_llama() -> Explorer:
                                        description="one hot pixel", **wide),
         "scale": widgets.Dropdown(options=list(SCOPES), description="scales", **wide),
     }
-    presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=list(SCOPES)[0]),
-               "Blocks save it": dict(bits=4, hot=50, scale=list(SCOPES)[1])}
+    whole, blocks = SCOPES
+    presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=whole), "Blocks save it": dict(bits=4, hot=50, scale=blocks)}
     return Explorer(lambda **values: _draw(original, **values), controls, presets=presets,
                     note="Every pixel is stored as a small whole number times a scale. That is all quantization is.")
 

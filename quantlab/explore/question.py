@@ -41,7 +41,7 @@ class MultipleChoice(Touchable):
         self.say(words)
 
     def _button(self, index: int, words: str) -> widgets.Button:
-        button = widgets.Button(description=f"{LETTERS[index]}   {words}", layout=dict(width="auto", height="auto", max_width="740px"))
+        button = widgets.Button(description=f"{LETTERS[index]} · {words}", layout=dict(width="auto", height="auto", max_width="740px"))
         button.add_class("ql-option")
         button.on_click(lambda _button: self.choose(index))
         return button

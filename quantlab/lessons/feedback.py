@@ -89,7 +89,7 @@ def check_function(function: object, reference: Callable, examples: Sequence[tup
         wanted = np.asarray(reference(*_copies(arguments)))
         try:
             given = function(*_copies(arguments))
-        except Exception as error:  # noqa: BLE001  the learner's code may raise anything
+        except Exception as error:      # broad on purpose: the learner's code may raise anything
             return Feedback("not yet", f"Your function raised {type(error).__name__}: {error}. It was called with {_shown(arguments)}.")
         if given is None or given is ...:
             return NOT_STARTED if given is ... else Feedback("not yet", "Your function returns nothing: is there a `return`?")
@@ -106,10 +106,7 @@ def _first_difference(given: object, wanted: np.ndarray, rtol: float) -> str:
         return f"{_kind(given)} came back, numbers were expected."
     if given.shape != wanted.shape:
         return f"the result has shape {given.shape}, {wanted.shape} was expected."
-    if wanted.dtype.kind == "f":
-        same = np.isclose(given, wanted, rtol=rtol, atol=1e-12)
-    else:
-        same = given == wanted
+    same = np.isclose(given, wanted, rtol=rtol, atol=1e-12) if wanted.dtype.kind == "f" else given == wanted
     if np.all(same):
         return ""
     where = tuple(int(i) for i in np.argwhere(~np.atleast_1d(same))[0])

@@ -15,9 +15,12 @@ def _weights() -> list[Question]:
     q4_0 = FORMATS["Q4_0"]
     return [
         Question("What does quantizing a weight store?", [
-            ("a float with fewer digits", "That is what F16 and BF16 are: still floats. Quantizing drops the exponent of each weight."),
-            ("a small whole number, and a scale it shares with others", "Yes: weight = scale × whole number. The scale is where the exponent went."),
-            ("an index into a list of all weights", "Codebook formats do come close to this, but the list has 16 or a few hundred entries, not all weights."),
+            ("a float with fewer digits",
+             "That is what F16 and BF16 are: still floats. Quantizing drops the exponent of each weight."),
+            ("a small whole number, and a scale it shares with others",
+             "Yes: weight = scale × whole number. The scale is where the exponent went."),
+            ("an index into a list of all weights",
+             "Codebook formats do come close to this, but the list has 16 or a few hundred entries, not all weights."),
         ], 1),
         Question("One scale for a whole tensor, and one weight 50 times larger than the rest. What happens?", [
             ("only that weight is stored badly", "It is the only one stored well: the scale was made for it."),
@@ -38,33 +41,36 @@ def _files() -> list[Question]:
     raised = mix[(mix.role == "attn_v") & (mix.type == "Q6_K")]
     return [
         Question("How many bits does a weight cost in a Q4_K_M file of Llama-3.1-8B, on average?", [
+            ("4", "No tensor of the file is that small: even Q4_K carries scales."),
             (f"{q4_k.bpw:g}", "That is Q4_K, the type of most tensors. The file is a mix with larger types in it."),
             (f"{mix_bpw:.2f}", "Yes: Q4_K for most tensors, Q6_K for some, and the average counts all of them."),
-            ("4", "No tensor of the file is that small: even Q4_K carries scales."),
-        ], 1),
+        ], 2),
         Question("What does the M in Q4_K_M raise?", [
             ("all attention tensors to 5 bits", "The lesson's table says so; no file looks like this."),
             (f"attn_v and ffn_down, in {len(raised)} of 32 layers, to Q6_K", "Yes. And the output tensor is Q6_K in every K-quant."),
             ("nothing, M is the size of the model", "The model's size is in the tag before it, such as 8b. S and M are recipes."),
         ], 1),
         Question("Where do you find what a model file is made of?", [
+            ("in the header of the GGUF file: a name, a shape and a type for each tensor",
+             "Yes, and it can be read without loading a single weight."),
             ("in its tag", "The tag is a name somebody gave. It is usually right; the file always is."),
-            ("in the header of the GGUF file: a name, a shape and a type for each tensor", "Yes, and it can be read without loading a single weight."),
             ("only its maker knows", "The file says all of it: lesson 03 reads it byte by byte."),
-        ], 1),
+        ], 0),
     ]
 
 
 def _practice() -> list[Question]:
     return [
         Question("The lesson's rule of thumb for a 7B model on an 8 GB card?", [
-            (recommend_quantization(8, 7), "Yes: 7 × 0.625 × 1.2 is 5.25 GB. It leaves the context out, so look at lesson 06 before you trust it."),
+            (recommend_quantization(8, 7),
+             "Yes: 7 × 0.625 × 1.2 is 5.25 GB. It leaves the context out, so look at lesson 06 before you trust it."),
             ("q8_0", "7 × 1.0 × 1.2 is 8.4 GB: over by a little."),
             ("f16", "7 × 2.0 × 1.2 is 16.8 GB: twice the card."),
         ], 0),
         Question("Your model fits, but long chats do not. What grew?", [
             ("the weights", "They are the same from the first token to the last."),
-            ("the KV cache: keys and values of every token in the context", "Yes. Its size is exact arithmetic, and storing it as q8_0 nearly halves it."),
+            ("the KV cache: keys and values of every token in the context",
+             "Yes. Its size is exact arithmetic, and storing it as q8_0 nearly halves it."),
             ("the GGUF file", "Nothing writes to it."),
         ], 1),
         Question("Model A answers one prompt at 21 tokens/s by the clock, B at 25. Which is faster?", [
