@@ -18,7 +18,7 @@ PARAMS = (0.1, 0.3, 0.6, 1, 1.5, 2, 3, 4, 7, 8, 9, 12, 13, 14, 16, 20, 24, 27, 3
 CONTEXTS = {"2k": 2048, "8k": 8192, "32k": 32768, "128k": 131072}
 CARDS = ("GeForce RTX 4060", "GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
 NEAR = 1.35                             # a model of "about that size" differs by less than this factor
-WIDE = dict(style=dict(description_width="120px"), layout=dict(width="370px"))
+WIDE = dict(style=dict(description_width="120px"), layout=dict(width="360px"))
 
 
 def explore_fit(vram_gb: float | None = None, params_b: float = 7) -> Explorer:

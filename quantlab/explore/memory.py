@@ -32,9 +32,10 @@ def explore_memory(model: str = "llama3.1:8b", vram_gb: float | None = None) -> 
         "type_kv": widgets.Dropdown(options=list(KV_TYPES), value="f16", description="KV cache type", **WIDE),
         "vram": card_slider(here if vram_gb is None else clamped(vram_gb)),
     }
-    presets = {"A long context": dict(n_ctx=32768, type_kv="f16"),
-               "Windows keep it small": dict(model="gemma3:4b", n_ctx=131072),
-               "70 B at home": dict(model="llama3.1:70b", vram=24),
+    usual = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16")
+    presets = {"A long context on 8 GB": usual | dict(n_ctx=32768, vram=8),
+               "Windows keep it small": usual | dict(model="gemma3:4b", n_ctx=131072, vram=8),
+               "70 B at home": usual | dict(model="llama3.1:70b", vram=24),
                f"My machine: {name}": dict(vram=here)}
     return Explorer(_draw, controls, presets=presets,
                     note="Ollama: OLLAMA_KV_CACHE_TYPE sets the KV cache type (with OLLAMA_FLASH_ATTENTION=1), num_ctx the context.")
@@ -94,7 +95,8 @@ def _ways(model: str, ftype: str, n_ctx: int, type_kv: str, card: int) -> Iterat
         yield f"{tokens:,} tokens of context", _spare(weights + _kv(model, tokens, type_kv), card)
     for smaller in reversed(SLIDER[:SLIDER.index(ftype)]):
         if (total := card_weight_bytes(model, smaller)[0] + kv) <= card - kept:
-            yield f"the weights as {smaller}", _spare(total, card)
+            caution = "; test it first" if SLIDER.index(smaller) < SLIDER.index("Q4_K_S") else ""
+            yield f"the weights as {smaller}", _spare(total, card) + caution
             break
     larger = [gpu for gpu in GPUS.values() if gpu.vram_bytes >= weights + kv + kept]
     if larger:
