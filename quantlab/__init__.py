@@ -42,10 +42,11 @@ _ROOMS = {
     "explore.llama": "explore_llama",
     "explore.fit": "explore_fit plot_rule",
     "explore.memory": "explore_memory",
+    "explore.choice": "explore_choice",
     "explore.types": "explore_types plot_weight_error",
     "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes check_q4_0_bytes check_q6_k_bits "
                       "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight "
-                      "check_kv_bytes_per_token check_file_bits",
+                      "check_kv_bytes_per_token check_file_bits check_best_type",
     "lessons.feedback": "check_number check_choice check_function",
     "lessons.predict": "predict",
     "lessons.quiz": "quiz Question",

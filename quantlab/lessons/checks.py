@@ -3,7 +3,8 @@
 from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
-from ..memory.catalog import MODELS, PUBLISHED
+from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.choice import candidates, choose
 from ..memory.kv_cache import kv_cache_bytes
 from ..models.tensor_lists import tensor_list
 from .feedback import NOT_STARTED, Feedback, check_function, check_number
@@ -128,3 +129,14 @@ def check_file_bits(answer: object) -> Feedback:
              expected / 8: "Those are bytes per weight.", expected / 1.073741824: "A GiB slipped in. Bytes need no other unit."}
     return check_number(answer, expected, near_misses=hints, unit="bits",
                         praise=f"{expected:.2f} bits: a Q4_K_M, by its size alone. Dense models of 7 B and more land at 4.8 to 5.0.")
+
+
+def check_best_type(answer: object) -> Feedback:
+    """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
+    options = {o.ftype: o for o in candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)}
+    expected = choose(tuple(options.values()), "quality")
+    left = {ftype: o.left / GIB for ftype, o in options.items()}
+    hints = {"Q8_0": f"That is what the rule of thumb says. It has forgotten the context: {-left['Q8_0']:.2f} GiB too much.",
+             "Q6_K": f"Weights and context fit, but only {left['Q6_K']:.2f} GiB would be left for buffers.", "F16": "Not even the weights fit.",
+             **dict.fromkeys(("Q4_K_M", "Q4_K_S", "Q4_0"), "It fits, with room for more bits. Quality was asked for.")}
+    return check_choice(answer, expected, hints=hints, praise=f"{expected}: {left[expected]:.2f} GiB stay free. For a short chat it would be Q8_0.")

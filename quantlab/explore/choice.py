@@ -1,0 +1,113 @@
+"""Lesson 08: your card, a model, a context, a wish; a suggestion, and one line on each type that was not taken."""
+
+import ipywidgets as widgets
+
+from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
+from ..views.choice import Line, draw_choice
+from ..views.style import Picture
+from .base import Explorer
+from .fit import GIB, WIDE, card_here, card_slider, clamped, short
+
+OTHER = "another card: use the slider"
+CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))
+WORDS = {"balance": "a balance (the usual default)", "quality": "quality", "memory": "memory for other things", "speed": "speed"}
+
+
+def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None) -> Explorer:
+    """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason.
+
+    model: a name of MODELS, but not gpt-oss.  vram_gb: None takes this machine's card.  Raises ValueError for another model.
+    """
+    if model not in CHOICES:
+        raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
+    here, name = card_here()
+    vram = here if vram_gb is None else clamped(vram_gb)
+    controls = {
+        "wish": widgets.Dropdown(options=[(words, wish) for wish, words in WORDS.items()], value="balance",
+                                 description="most important", **WIDE),
+        "model": widgets.Dropdown(options=list(CHOICES), value=model, description="model", **WIDE),
+        "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192, description="context, tokens", **WIDE),
+        "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card", **WIDE),
+        "vram": card_slider(vram),
+    }
+    _follow(controls["card"], controls["vram"])
+    presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
+               "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"), f"My machine: {name}": dict(vram=here)}
+    return Explorer(_draw, controls, presets=presets,
+                    note="A rule over bytes, with its reasons. It has not read a single answer of any model: that is your part.")
+
+
+def _named(vram: float, name: str) -> str:
+    """The catalog's card of this (short) name and size."""
+    return next((card for card in GPUS if short(card) == name and _gigabytes(card) == vram), OTHER)
+
+
+def _gigabytes(card: str) -> float:
+    return clamped(GPUS[card].vram_bytes / GIB)
+
+
+def _follow(card: widgets.Dropdown, vram: widgets.FloatSlider) -> None:
+    """A chosen card moves the slider; a slider that leaves the card's size lets go of its name."""
+    def to_slider(change):
+        if change.new != OTHER:
+            vram.value = _gigabytes(change.new)
+
+    def let_go(change):
+        if card.value != OTHER and abs(_gigabytes(card.value) - change.new) > 1e-6:
+            card.value = OTHER
+
+    card.observe(to_slider, names="value")
+    vram.observe(let_go, names="value")
+
+
+def _draw(wish: str, model: str, n_ctx: int, card: str, vram: float) -> Picture:
+    size = int(vram * GIB) if card == OTHER else GPUS[card].vram_bytes
+    options = candidates(model, size, n_ctx)
+    best = choose(options, wish)
+    chosen = next((option for option in options if option.ftype == best), None)
+    lines = [Line(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish)) for o in options]
+    words = f"{vram:g} GiB" if card == OTHER else f"{short(card)} ({size / GIB:.3g} GiB)"
+    head = ("type", "bits per weight", "weights and KV cache", "verdict")
+    table = (head, *((o.ftype, f"{o.bpw:.2f}", line.total, ("suggested: " if o == chosen else "") + line.reason)
+                     for o, line in zip(options, lines, strict=True)))
+    return draw_choice(lines, best, size / GIB, words, _notes(chosen, model, n_ctx, size, card), table=table,
+                       finding=_finding(chosen, model, wish, words), subtitle=_subtitle(model, n_ctx))
+
+
+def _finding(chosen: Candidate | None, model: str, wish: str, card: str) -> str:
+    if chosen is None:
+        return f"{model} on {card}: nothing fits"
+    first = WISHES[wish][0]
+    why = "the usual default fits" if wish == "balance" else f"the first choice for {wish}"
+    return f"{model} on {card}: try {chosen.ftype}, " + (why if chosen.ftype == first else f"as {first} does not fit")
+
+
+def _subtitle(model: str, n_ctx: int) -> str:
+    trained = MODELS[model].n_ctx_train
+    beyond = f" (trained for {trained:,})" if n_ctx > trained else ""
+    return f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, everything on the card"
+
+
+def _notes(chosen: Candidate | None, model: str, n_ctx: int, size: int, card: str) -> list[tuple[str, str]]:
+    kept = ("Kept free", f"{RESERVE / GIB:.1f} GiB for compute buffers and the driver. That is an assumption, not a measurement.")
+    if chosen is None:
+        return [("Instead", f"{instead(model, size, n_ctx)}."), ("Or", "Ollama leaves some layers to the CPU, several times slower."), kept]
+    about = "" if chosen.exact else "about "
+    counted = (f"{about}{chosen.weights / GIB:.2f} GiB of weights ({chosen.bpw:.2f} bits each) and {chosen.kv / GIB:.2f} GiB of KV cache")
+    return [("Counted", counted), kept, ("Speed", _speed(chosen, model, card)),
+            ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
+
+
+def _speed(chosen: Candidate, model: str, card: str) -> str:
+    if card == OTHER:
+        return "choose a named card to see the most that its memory allows"
+    most = fastest(model, chosen, GPUS[card].bandwidth)
+    if most is None:
+        return "a mixture of experts reads only some weights for each token: not estimated here"
+    return f"at most {most:.0f} tokens a second: {GPUS[card].bandwidth / 1e9:.0f} GB/s, and all weights are read for each token"
+
+
+def _total(option: Candidate) -> str:
+    total = (option.weights + option.kv) / GIB
+    return f"{'' if option.exact else '≈ '}{total:.1f} GiB" if total < 100 else f"{'' if option.exact else '≈ '}{total:.0f} GiB"
