@@ -7,7 +7,7 @@ from ..memory.catalog import GPUS, MODELS, PUBLISHED
 from ..memory.choice import candidates, choose
 from ..memory.kv_cache import kv_cache_bytes
 from ..models.tensor_lists import tensor_list
-from .feedback import NOT_STARTED, Feedback, check_function, check_number
+from .feedback import NOT_STARTED, Feedback, check_choice, check_function, check_number
 
 GB, GIB = 1e9, 2**30
 
@@ -137,6 +137,8 @@ def check_best_type(answer: object) -> Feedback:
     expected = choose(tuple(options.values()), "quality")
     left = {ftype: o.left / GIB for ftype, o in options.items()}
     hints = {"Q8_0": f"That is what the rule of thumb says. It has forgotten the context: {-left['Q8_0']:.2f} GiB too much.",
-             "Q6_K": f"Weights and context fit, but only {left['Q6_K']:.2f} GiB would be left for buffers.", "F16": "Not even the weights fit.",
+             "Q6_K": f"Weights and context fit, but only {left['Q6_K']:.2f} GiB would be left for buffers.",
+             "F16": "Not even the weights fit.",
              **dict.fromkeys(("Q4_K_M", "Q4_K_S", "Q4_0"), "It fits, with room for more bits. Quality was asked for.")}
-    return check_choice(answer, expected, hints=hints, praise=f"{expected}: {left[expected]:.2f} GiB stay free. For a short chat it would be Q8_0.")
+    return check_choice(answer, expected, hints=hints,
+                        praise=f"{expected}: {left[expected]:.2f} GiB stay free. For a short chat it would be Q8_0.")
