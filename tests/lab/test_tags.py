@@ -44,14 +44,12 @@ def test_an_odd_answer_for_one_tag_keeps_its_listed_row(odd):
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_registry_that_stalls_is_given_up_quickly():
-    import time
-
-    slow = {tag: (200, [2.0, b"{}"]) for tag in snapshot()["models"]["llama3.2"]["tags"] if tag != "latest"}
-    with stand_in(registry_of({"latest": 1}, slow)) as url:
-        start = time.monotonic()
+def test_a_registry_that_stalls_is_given_up_after_a_few_questions():
+    asked, all_tags = [], snapshot()["models"]["llama3.2"]["tags"]
+    answer = registry_of({"latest": 1}, {tag: (200, [2.0, b"{}"]) for tag in all_tags if tag != "latest"})
+    with stand_in(lambda path, body: asked.append(path) or answer(path, body)) as url:
         tags = get_available_quantizations("llama3.2", registry=url, timeout=0.3)
-    assert time.monotonic() - start < 5 and len(tags) == len(snapshot()["models"]["llama3.2"]["tags"])
+    assert len(asked) < len(all_tags) / 2 and len(tags) == len(all_tags)
 
 
 def test_the_reference_profile_asks_nobody(monkeypatch):
