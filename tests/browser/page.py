@@ -127,7 +127,7 @@ class LessonPage:
         """What the explorer's live region tells a screen reader."""
         return explorer.locator(".ql-live").first.text_content().strip()
 
-    def wait_until(self, true: Callable[[], bool], seconds: float = 5) -> bool:
+    def wait_until(self, true: Callable[[], bool], seconds: float = 8) -> bool:
         """True as soon as `true()` is; False when it never becomes so."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
