@@ -28,7 +28,7 @@ def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None) -> 
                                  description="most important", **WIDE),
         "model": widgets.Dropdown(options=list(CHOICES), value=model, description="model", **WIDE),
         "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192, description="context, tokens", **WIDE),
-        "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card", **WIDE),
+        "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card by name", **WIDE),
         "vram": card_slider(vram),
     }
     _follow(controls["card"], controls["vram"])

@@ -84,7 +84,7 @@ def reason(option: Candidate, chosen: Candidate | None, wish: str) -> str:
         return f"fits, at {option.bpw:.2f} bits a weight instead of {chosen.bpw:.2f}"
     if wish == "speed":
         return f"fits, but reads {100 * more / chosen.weights:.0f} % more for every token"
-    return f"fits, for {_gib(more)} more: worth it only if you see it" if wish == "balance" else f"fits, but takes {_gib(more)} more"
+    return f"fits, for {_gib(more)} more: worth it if you can tell" if wish == "balance" else f"fits, but takes {_gib(more)} more"
 
 
 def fastest(model: str, option: Candidate, bandwidth: int) -> float | None:
