@@ -1,5 +1,7 @@
 """Custom models on a real Ollama, judged by its own command line tool."""
 
+from pathlib import Path
+
 import pytest
 
 from quantlab.lab.custom import create_custom_model
@@ -29,6 +31,14 @@ def test_a_gguf_file_is_uploaded_and_quantized(live):
     printed = live.cli("show", "from-file", "--modelfile")
     assert "PARAMETER stop A" in printed and "PARAMETER stop B" in printed
     assert Server().show(model.name)["details"]["quantization_level"] == "Q4_K_S"
+
+    # What lesson 09 tells: a custom model shares its base's file, which stays when only the base is removed.
+    child = create_custom_model("child", "FROM from-file\nSYSTEM Say moo.\nPARAMETER num_thread 1")
+    blob = next(words for words in child.show().split() if "/blobs/sha256-" in words)
+    live.cli("rm", "from-file")
+    assert Path(blob).stat().st_size > 90e6 and child.ask("Hello", options={"num_predict": 4}).strip()
+    live.cli("rm", "child")
+    assert not Path(blob).exists()
 
 
 def test_messages_and_template_reach_the_model(live):
