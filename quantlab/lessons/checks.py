@@ -78,7 +78,8 @@ def check_modelfile(answer: object) -> Feedback:
     try:
         found = parse_modelfile(answer)
     except ModelfileError as error:
-        return Feedback("not yet" if isinstance(answer, str) else "wrong kind", f"No model can be made from it. {str(error)[:1].upper()}{str(error)[1:]}")
+        why = str(error)
+        return Feedback("not yet" if isinstance(answer, str) else "wrong kind", f"No model can be made from it. {why[:1].upper()}{why[1:]}")
     missing = [words for words, there in (("a SYSTEM line", found.system), ("PARAMETER temperature", "temperature" in found.parameters),
                                           ("PARAMETER stop", "stop" in found.parameters)) if not there]
     if missing:
