@@ -99,7 +99,8 @@ def instead(model: str, card: int, n_ctx: int) -> str:
     """What to change when no type fits: the context if that is enough, and the largest catalog model that would."""
     smallest = candidates(model, card, 256)[0]
     tokens = longest_context(MODELS[model], card - smallest.weights - RESERVE) // 1024 * 1024 if smallest.fits else 0
-    others = [name for name in CHOICES if choose(candidates(name, card, n_ctx), "balance") == "Q4_K_M"]
+    room = card - RESERVE
+    others = [name for name in CHOICES if card_weight_bytes(name, "Q4_K_M")[0] + kv_cache_bytes(MODELS[name], n_ctx) <= room]
     ways = [f"{tokens:,} tokens of context would fit as {smallest.ftype}"] if tokens else []
     if others:
         ways.append(f"{max(others, key=lambda name: PUBLISHED[name].n_params)} would fit as Q4_K_M")

@@ -105,6 +105,7 @@ def _types_by_role(ftype: str) -> dict[str, list[str]]:
     return types
 
 
+@cache
 def _bpw(qtype: str, row: int) -> float:
     block_size, type_size = block_of(qtype if row % block_of(qtype)[0] == 0 else FALLBACK.get(qtype, "F16"))
     return 8 * type_size / block_size
