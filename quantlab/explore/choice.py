@@ -72,15 +72,15 @@ def _draw(wish: str, model: str, n_ctx: int, card: str, vram: float) -> Picture:
     table = (head, *((o.ftype, f"{o.bpw:.2f}", line.total, ("suggested: " if o == chosen else "") + line.reason)
                      for o, line in zip(options, lines, strict=True)))
     return draw_choice(lines, best, size / GIB, words, _notes(chosen, model, n_ctx, size, card), table=table,
-                       finding=_finding(chosen, model, wish, words), subtitle=_subtitle(model, n_ctx))
+                       finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"), subtitle=_subtitle(model, n_ctx))
 
 
-def _finding(chosen: Candidate | None, model: str, wish: str, card: str) -> str:
+def _finding(chosen: Candidate | None, model: str, wish: str, place: str) -> str:
     if chosen is None:
-        return f"{model} on {card}: nothing fits"
+        return f"{model} on {place}: nothing fits"
     first = WISHES[wish][0]
     why = "the usual default fits" if wish == "balance" else f"the first choice for {wish}"
-    return f"{model} on {card}: try {chosen.ftype}, " + (why if chosen.ftype == first else f"as {first} does not fit")
+    return f"{model} on {place}: try {chosen.ftype}, " + (why if chosen.ftype == first else f"as {first} does not fit")
 
 
 def _subtitle(model: str, n_ctx: int) -> str:
