@@ -50,8 +50,9 @@ def main(names: list[str]) -> int:
         print(f"{name} ...", flush=True)
         before = conditions()
         measured = import_module(f"benchmarks.{name}").main()
+        after = [round(load, 2) for load in psutil.getloadavg()]
         file = RESULTS / f"{name}.json"
-        file.write_text(json.dumps({"benchmark": name, **before, "results": measured}, indent=1) + "\n")
+        file.write_text(json.dumps({"benchmark": name, **before, "load_average_after": after, "results": measured}, indent=1) + "\n")
         print(json.dumps(measured, indent=1), f"-> {file.relative_to(ROOT)}", sep="\n", flush=True)
     return 0
 
