@@ -14,12 +14,13 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT_CELL_METADATA = {"tags", "jupyter"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}
 
 
 def clean(notebook, stem: str):
-    """Stable cell ids, no widget state, no timings, no versions; execution counts and outputs stay."""
+    """Stable cell ids, no widget state, no random ids, no versions; execution counts and outputs stay."""
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for i, cell in enumerate(notebook.cells):
@@ -29,6 +30,8 @@ def clean(notebook, stem: str):
             cell.metadata["jupyter"] = {"source_hidden": True}      # the answer stands in the call: fold it away
         for output in cell.get("outputs", []):
             output.pop("transient", None)
+            if WIDGET in output.get("data", {}):
+                output["data"][WIDGET]["model_id"] = cell["id"]      # otherwise a new random one at every run
     return notebook
 
 

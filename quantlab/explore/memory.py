@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import ipywidgets as widgets
 
 from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.choice import RESERVE
 from ..memory.kv_cache import KV_TYPES, kv_cache_bytes, longest_context
 from ..memory.weights import FTYPES, card_weight_bytes
 from ..views.bars import Part, draw_memory_bar
@@ -13,7 +14,6 @@ from .base import Explorer
 from .fit import GIB, WIDE, card_here, card_slider, clamped
 
 CONTEXTS = tuple(k * 1024 for k in (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128))
-KEPT = 0.6          # GiB kept free for what is not counted (compute buffers, the driver's share): an assumption, and said so
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]     # smallest file first
 
 
@@ -49,10 +49,11 @@ def _draw(model: str, ftype: str, n_ctx: int, type_kv: str, vram: float) -> Pict
     parts = [(Part("weights", weights, MEANING["weights"]), f"{about}{_gib(weights)}"),
              (Part("KV cache", kv, MEANING["kv_cache"]), _gib(kv))]
     left = card - weights - kv
-    ways = list(_ways(model, ftype, n_ctx, type_kv, card))[:4] if left < KEPT * GIB else []
+    ways = list(_ways(model, ftype, n_ctx, type_kv, card))[:4] if left < RESERVE else []
     return draw_memory_bar(parts, card, f"card: {vram:g} GiB", finding=_finding(left, weights, kv, about),
                            subtitle=_subtitle(model, ftype, n_ctx, type_kv), not_counted=_not_counted(left),
-                           ways=ways, ways_title=f"What would make it fit and keep {KEPT} GiB free", table=_table(weights, kv, card, about))
+                           ways=ways, ways_title=f"What would make it fit and keep {RESERVE / GIB:.1f} GiB free",
+                           table=_table(weights, kv, card, about))
 
 
 def _finding(left: int, weights: int, kv: int, about: str) -> str:
@@ -65,7 +66,7 @@ def _finding(left: int, weights: int, kv: int, about: str) -> str:
         share = f"the KV cache adds {100 * ratio:.0f} % to the model" if ratio >= 0.01 else "the KV cache adds next to nothing"
     if left < 0:
         return f"{about.capitalize()}{_gib(-left)} too much: {share}"
-    if left < KEPT * GIB:
+    if left < RESERVE:
         return f"Tight: {about}{_gib(left)} left for buffers; {share}"
     return f"It fits, {about}{_gib(left)} left for buffers; {share}"
 
@@ -79,26 +80,25 @@ def _subtitle(model: str, ftype: str, n_ctx: int, type_kv: str) -> str:
 
 def _not_counted(left: int) -> str:
     words = "Not counted yet: compute buffers and the driver's own share, some tenths of a GiB to more than one."
-    return words + (" It may not fit after all." if 0 <= left < KEPT * GIB else "")
+    return words + (" It may not fit after all." if 0 <= left < RESERVE else "")
 
 
 def _ways(model: str, ftype: str, n_ctx: int, type_kv: str, card: int) -> Iterator[tuple[str, str]]:
-    """Single changes that leave KEPT free, the gentlest first: a smaller cache, less context, a smaller type, a larger card."""
+    """Single changes that leave RESERVE free, the gentlest first: a smaller cache, less context, a smaller type, a larger card."""
     weights, kv = card_weight_bytes(model, ftype)[0], _kv(model, n_ctx, type_kv)
-    kept = int(KEPT * GIB)
     for smaller in list(KV_TYPES)[list(KV_TYPES).index(type_kv) + 1:]:
-        if (total := weights + _kv(model, n_ctx, smaller)) <= card - kept:
+        if (total := weights + _kv(model, n_ctx, smaller)) <= card - RESERVE:
             yield f"KV cache as {smaller}", _spare(total, card)
             break
-    tokens = longest_context(MODELS[model], card - weights - kept, type_kv) // 1024 * 1024
+    tokens = longest_context(MODELS[model], card - weights - RESERVE, type_kv) // 1024 * 1024
     if tokens:
         yield f"{tokens:,} tokens of context", _spare(weights + _kv(model, tokens, type_kv), card)
     for smaller in reversed(SLIDER[:SLIDER.index(ftype)]):
-        if (total := card_weight_bytes(model, smaller)[0] + kv) <= card - kept:
+        if (total := card_weight_bytes(model, smaller)[0] + kv) <= card - RESERVE:
             caution = "; test it first" if SLIDER.index(smaller) < SLIDER.index("Q4_K_S") else ""
             yield f"the weights as {smaller}", _spare(total, card) + caution
             break
-    larger = [gpu for gpu in GPUS.values() if gpu.vram_bytes >= weights + kv + kept]
+    larger = [gpu for gpu in GPUS.values() if gpu.vram_bytes >= weights + kv + RESERVE]
     if larger:
         gpu = min(larger, key=lambda gpu: gpu.vram_bytes)
         yield f"a card of {gpu.vram_bytes / GIB:.0f} GiB", f"such as {gpu.name}: {_spare(weights + kv, gpu.vram_bytes)}"

@@ -16,8 +16,8 @@ def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = I
     """Words with their baseline at (x, y); anchor is "start", "middle" or "end"."""
     family = ' font-family="DejaVu Sans Mono, monospace"' if mono else ""
     weight = ' font-weight="bold"' if bold else ""
-    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" style="fill:{fill}" text-anchor="{anchor}"'
-            f'{family}{weight}>{escape(str(words))}</text>')
+    place = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}"{_paint(fill)}{place}{family}{weight}>{escape(str(words))}</text>'
 
 
 def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: str = "none", stroke_width: float = 1,
@@ -26,23 +26,31 @@ def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: 
     tip = f"<title>{escape(title)}</title>" if title else ""
     fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
     return (f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" rx="{radius:g}"'
-            f' style="fill:{fill};stroke:{stroke};stroke-width:{stroke_width:g}"{fade}>{tip}</rect>')
+            f'{_paint(fill, stroke, stroke_width)}{fade}>{tip}</rect>')
 
 
 def line(x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1, dash: str = "") -> str:
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return (f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-            f' style="stroke:{stroke};stroke-width:{width:g}"{dashes}/>')
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{_paint("none", stroke, width)}{dashes}/>'
 
 
 def circle(x: float, y: float, radius: float, fill: str, *, stroke: str = "none", opacity: float = 1) -> str:
-    return (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="fill:{fill};stroke:{stroke}"'
-            f' fill-opacity="{opacity:g}"/>')
+    fade = f' fill-opacity="{opacity:g}"' if opacity != 1 else ""
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"{_paint(fill, stroke)}{fade}/>'
 
 
 def polyline(points: Iterable[tuple[float, float]], *, stroke: str = INK, width: float = 1.5) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline points="{path}" style="fill:none;stroke:{stroke};stroke-width:{width:g}"/>'
+    return f'<polyline points="{path}"{_paint("none", stroke, width)}/>'
+
+
+def _paint(fill: str, stroke: str = "none", width: float = 1) -> str:
+    """Plain colours as attributes, which are short and quick to apply; a theme's variables as the style they must be."""
+    wanted = {"fill": fill} | ({"stroke": stroke} if stroke != "none" else {})
+    themed = ";".join(f"{what}:{colour}" for what, colour in wanted.items() if colour.startswith("var("))
+    plain = "".join(f' {what}="{colour}"' for what, colour in wanted.items() if not colour.startswith("var("))
+    thick = f' stroke-width="{width:g}"' if stroke != "none" and width != 1 else ""
+    return plain + thick + (f' style="{themed}"' if themed else "")
 
 
 def hatching(name: str = "over", colour: str = VERMILION) -> str:

@@ -7,8 +7,9 @@ import pytest
 
 import quantlab as ql
 from quantlab.explore.fit import CARDS, CONTEXTS, PARAMS, SIZES, clamped, explore_fit, plot_rule
-from quantlab.explore.memory import KEPT, SLIDER, explore_memory
+from quantlab.explore.memory import SLIDER, explore_memory
 from quantlab.memory.catalog import GPUS, MODELS
+from quantlab.memory.choice import RESERVE
 from quantlab.memory.kv_cache import KV_TYPES, kv_cache_bytes
 from quantlab.memory.weights import card_weight_bytes
 
@@ -115,7 +116,7 @@ def test_every_way_out_fits_when_it_is_followed():
             explorer.controls["n_ctx"].options = (*options, (f"{tokens:,}", tokens))
         explorer.set(**(start | move))
         left = re.match(r"It fits, ([\d.]+) GiB left", explorer.finding)
-        assert left and float(left[1]) >= KEPT - 0.01, (move, explorer.finding)
+        assert left and float(left[1]) >= RESERVE / 2**30 - 0.01, (move, explorer.finding)
 
 
 def test_what_is_not_recorded_is_called_about():

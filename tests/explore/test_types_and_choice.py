@@ -6,10 +6,9 @@ import pytest
 
 import quantlab as ql
 from quantlab.explore.choice import CONTEXTS, OTHER, explore_choice
-from quantlab.explore.memory import KEPT
 from quantlab.explore.types import NAMES, UNITS, explore_types, plot_weight_error
 from quantlab.memory.catalog import GPUS
-from quantlab.memory.choice import CHOICES, RESERVE, WISHES, candidates, choose
+from quantlab.memory.choice import CHOICES, WISHES, candidates, choose
 from quantlab.memory.mixes import LESSON_TABLE, mix
 
 GIB = 2**30
@@ -92,7 +91,3 @@ def test_buttons_work_and_handles_have_their_own_names():
         labels = list(explorer.assistant.labels.values())
         assert len(set(labels)) == len(labels)
         assert explorer._repr_mimebundle_()["text/plain"] == explorer.finding
-
-
-def test_both_explorers_keep_the_same_reserve():
-    assert int(KEPT * GIB) == RESERVE
