@@ -1,5 +1,7 @@
 """Lesson 01: drag the bits over real weights; a line-up of suspects; the bars of the first page, computed."""
 
+from math import ceil
+
 import ipywidgets as widgets
 import numpy as np
 
@@ -60,7 +62,7 @@ def _lineup(reveal: bool) -> Picture:
         words = ()
         if reveal:
             words = ("FP32, the original", size(weights.nbytes), "rmse 0") if stored is None else (
-                f"{bits} bits, {2**bits - 1} shades", size(stored.nbytes), f"rmse {number(stored.rmse, 2)}")
+                f"{bits} bits, {2**bits - 1} shades", size(ceil(stored.nbytes)), f"rmse {number(stored.rmse, 2)}")
         pictures.append((letter, words, values / (2 * shown)))
     original = next(letter for letter, bits in LINEUP.items() if bits is None)
     finding = (f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths" if reveal

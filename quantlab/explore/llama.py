@@ -51,13 +51,14 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     rmse = float(np.sqrt(np.mean((restored - original)[cool] ** 2)))
     seen = 1 - rmse / float(original[cool].std())
     return draw_pixels(original, restored, stored.levels(len(stored.scale) // 2),
-                       finding=_finding(bits, hot, block, shades, seen),
+                       whose="the levels of one block" if block else "the levels to store them",
+                       finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen),
                        subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: {scale}",
                        facts=(("shades used", f"{shades}" + (" a block" if block else "")),
                               ("bits per pixel, scales included", f"{stored.bpw:.1f}")))
 
 
-def _finding(bits: int, hot: int, block: int | None, shades: int, seen: float) -> str:
+def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
     if block and hot > 1:
         return f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back"
     left = f"{shades} shades" if shades > 1 else "one shade"
@@ -65,4 +66,8 @@ def _finding(bits: int, hot: int, block: int | None, shades: int, seen: float) -
         fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
         return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
     fate = "a woodcut of a llama" if seen < 0.6 else "a llama, a bit posterized" if seen < 0.85 else "still very much a llama"
-    return f"{bits} bits, {left} instead of 256: {fate}"
+    if block:
+        return f"{bits} bits, {left} of its own for every {BLOCK} pixels: {fate}"
+    if shades == before:
+        return f"{bits} bits, all {before} shades of the original: {fate}"
+    return f"{bits} bits, {left} instead of {before}: {fate}"

@@ -34,7 +34,7 @@ def explore_kquants(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explo
                                   description="model", **WIDE),
     }
     presets = {"S": {"ftype": "Q4_K_S"}, "M": {"ftype": "Q4_K_M"},
-               "Columns that do not fit": {"ftype": "Q4_K_M", "model": "smollm2-135m"}}
+               "Rows that do not fit": {"ftype": "Q4_K_M", "model": "smollm2-135m"}}
     return Explorer(_draw_map, controls, presets=presets,
                     note="From the smallest file to the largest. Each tile is one tensor; rest the mouse on it for its name.")
 

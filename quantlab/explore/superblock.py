@@ -8,6 +8,7 @@ import numpy as np
 
 from ..basics.sample import sample_weights
 from ..formats.table import FORMATS
+from ..views.numbers import number
 from ..views.style import Picture
 from ..views.superblock import SubBlock, draw_super_block
 from .base import Explorer
@@ -65,7 +66,7 @@ def _draw(sub: int, weight: int) -> Picture:
     half = "low" if sub % 2 == 0 else "high"
     sums = [f"weight {32 * sub + weight}: the {half} half of byte {16 + 32 * (sub // 2) + weight} is {code}",
             "d · scale · code − dmin · min",
-            f"{d:.2e} · {chosen.scale} · {code} − {dmin:.2e} · {chosen.minimum}",
+            f"{number(d, 3)} · {chosen.scale} · {code} − {number(dmin, 3)} · {chosen.minimum}",
             f"= {value:+.4f}", f"before {before:+.4f}: off by {abs(value - before) / step:.2f} of a step"]
     table = (("Sub-block", "Scale", "Minimum", "Lowest level", "Highest level"),
              *((str(i), str(s.scale), str(s.minimum), f"{s.levels[0]:.4f}", f"{s.levels[-1]:.4f}") for i, s in enumerate(_subs())))

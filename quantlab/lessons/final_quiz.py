@@ -73,9 +73,9 @@ def _practice() -> list[Question]:
              "Yes. Its size is exact arithmetic, and storing it as q8_0 nearly halves it."),
             ("the GGUF file", "Nothing writes to it."),
         ], 1),
-        Question("Model A answers one prompt at 21 tokens/s by the clock, B at 25. Which is faster?", [
-            ("B", "Perhaps. But the clock includes loading the model, and one run is noise."),
-            ("A", "The numbers say the opposite, and even they prove little."),
+        Question("One prompt, by the clock: the Q4 file writes 21 tokens/s, the Q8 file 25. Which is faster?", [
+            ("the Q8 file", "Perhaps. But the clock includes loading the model, and one run is noise."),
+            ("the Q4 file", "The numbers say the opposite, and even they prove little."),
             ("cannot tell", "Yes: take eval_count / eval_duration from the server, warm up first, and repeat."),
         ], 2),
         Question("Which quantization should you use?", [

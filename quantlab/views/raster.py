@@ -11,15 +11,15 @@ from .svg import line, page, rect, text
 
 
 def draw_pixels(original: np.ndarray, restored: np.ndarray, levels: np.ndarray, *, finding: str, subtitle: str,
-                facts: tuple[tuple[str, str], ...]) -> Picture:
+                facts: tuple[tuple[str, str], ...], whose: str = "the levels to store them") -> Picture:
     """A large picture of `restored`, a small one of `original`, and where the pixel values and the levels lie.
 
     original, restored: (height, width) float, black -0.5 to white +0.5 (brighter is clipped).
     levels: the values the quantizer can write; those outside the range of the picture are left out.
-    facts: (what, value) lines beside the picture.
+    facts: (what, value) lines beside the picture.  whose: words for the levels, where they are those of one block only.
     """
     body = [image(16, 70, restored, 5), text(520, 84, "the original", size=12, fill=MUTE), image(520, 92, original, 2)]
-    body += _value_line(520, 320, 192, original, levels)
+    body += [text(520, 250, f"pixel values, and {whose}", size=10, fill=MUTE), *_value_line(520, 320, 192, original, levels)]
     for i, (what, value) in enumerate(facts):
         body += [text(520, 360 + 20 * i, what, size=12, fill=MUTE), text(744, 360 + 20 * i, value, size=12, anchor="end", bold=True)]
     return page(416, body, finding=finding, subtitle=subtitle, table=(("What", "Value"), *facts))
@@ -40,8 +40,7 @@ def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np
     """A histogram of the values above an axis, and a tick below it for each level."""
     counts, _ = np.histogram(values, bins=48, range=(-0.5, 0.5))
     tallest, step = 60 / counts.max(), width / 48
-    shapes = [text(x, y - 70, "pixel values, and the levels to store them", size=10, fill=MUTE)]
-    shapes += [rect(x + i * step, y - n * tallest, step - 0.5, n * tallest, GREY, radius=0) for i, n in enumerate(counts)]
+    shapes = [rect(x + i * step, y - n * tallest, step - 0.5, n * tallest, GREY, radius=0) for i, n in enumerate(counts)]
     shapes += [line(x, y, x + width, y, stroke=LINE)]
     for level in levels[np.abs(levels) <= 0.5]:
         at = x + (level + 0.5) * width

@@ -48,7 +48,7 @@ def test_the_map_says_what_the_tensor_list_says():
 def test_presets_and_reset_move_the_map():
     explorer = explore_kquants()
     first = explorer.picture.svg
-    for words in ("S", "Columns that do not fit"):
+    for words in ("S", "Rows that do not fit"):
         explorer.buttons[words].click()
         assert explorer.picture.svg != first
     explorer.buttons["Reset"].click()

@@ -55,6 +55,14 @@ def shown(name: str) -> list[str]:
     return found
 
 
+@every_lesson
+def test_the_maps_say_the_minutes_that_the_lesson_says(name):
+    own = re.search(r"[Aa]bout (\d+) minutes", prose(name))[1]
+    maps = prose("00_start_here") + (ROOT / "README.md").read_text()
+    lines = [line for line in maps.splitlines() if f"{name}.ipynb)" in line and "|" in line]
+    assert lines and all(f"| {own} |" in line or f"| {own} min |" in line for line in lines), (own, lines)
+
+
 def test_all_lessons_are_there():
     assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == LESSONS
 
