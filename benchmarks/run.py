@@ -17,7 +17,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-BENCHMARKS = ("formats", "startup", "latency")
+BENCHMARKS = ("formats", "startup", "latency", "fresh_clone")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "playwright")
 
 

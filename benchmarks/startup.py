@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.browser.lab import ROOT, free_port, stop_family
@@ -35,24 +36,29 @@ def milliseconds(first: str, code: str) -> float:
     return round(1000 * statistics.median(times), 1)
 
 
-def serve(limit: float = 120) -> float:
+def serve() -> float:
     """Seconds from typing `python -m quantlab lab` to the answer that holds lesson 00, in a folder of its own."""
-    port = free_port()
     with tempfile.TemporaryDirectory(prefix="quantlab-startup-") as folder:
         shutil.copytree(ROOT / "notebooks", Path(folder) / "notebooks")
-        own = {name: str(Path(folder) / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
-        start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "quantlab", "lab", "--no-browser", f"--port={port}",
-                                    "--ServerApp.port_retries=0", "--IdentityProvider.token=bench"],
-                                   cwd=folder, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            while not _served(port):
-                if process.poll() is not None or time.perf_counter() - start > limit:
-                    raise RuntimeError(f"`python -m quantlab lab` did not serve lesson 00 in {limit} s")
-                time.sleep(0.05)
-            return time.perf_counter() - start
-        finally:
-            stop_family(process)
+        return until_served(lambda *arguments: [sys.executable, "-m", "quantlab", "lab", *arguments], Path(folder))
+
+
+def until_served(command: Callable[..., list[str]], folder: Path, limit: float = 900) -> float:
+    """Seconds until the command, given JupyterLab's arguments and run in `folder`, serves lesson 00; then stop it."""
+    port = free_port()
+    own = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
+    arguments = ("--no-browser", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=bench")
+    start = time.perf_counter()
+    process = subprocess.Popen(command(*arguments), cwd=folder, env={**os.environ, **own},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not _served(port):
+            if process.poll() is not None or time.perf_counter() - start > limit:
+                raise RuntimeError(f"lesson 00 was not served in {limit} s")
+            time.sleep(0.05)
+        return time.perf_counter() - start
+    finally:
+        stop_family(process)
 
 
 def _served(port: int) -> bool:
