@@ -35,7 +35,7 @@ def _draw(value: float) -> Picture:
 
 def _row(value: float, name: str) -> FloatRow:
     form, stored = FLOATS[name], float_anatomy(value, name)
-    return FloatRow(name, stored.sign, stored.exponent, stored.mantissa, f"= {number(stored.value, 8)}", _error(stored),
+    return FloatRow(name, stored.sign, stored.exponent, stored.mantissa, f"= {_words(stored.value, 8)}", _error(stored),
                     limits(form.smallest, form.largest))
 
 
@@ -55,14 +55,20 @@ def _finding(value: float, half, brain) -> str:
     if not math.isfinite(value):
         return f"{value} has bits too: all of its exponent is 1"
     if math.isinf(brain.value):
-        return f"{number(value, 6)} is too large for every format here: FP32 and BF16 end at 3.4e+38"
+        return f"{_words(value, 6)} is too large for every format here: FP32 and BF16 end at 3.4e+38"
     if math.isinf(half.value):
-        return f"{number(value, 6)} is too large for FP16, whose largest number is 65504; BF16 holds {number(brain.value, 6)}"
+        return f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds {_words(brain.value, 6)}"
     if half.value == 0 and value:
-        return f"{number(value, 6)} is too small for FP16, which stores 0; BF16 holds {number(brain.value, 6)}"
+        return f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}"
     if half.error == brain.error == 0:
-        return f"{number(value, 6)} is exact in 16 bits, of either kind"
+        return f"{_words(value, 6)} is exact in 16 bits, of either kind"
     better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(brain.error) else "BF16 comes closer: more exponent"
     if abs(half.error) == abs(brain.error):
         better = "both are equally close"
-    return f"{number(value, 6)} in 16 bits: FP16 stores {number(half.value, 7)}, BF16 {number(brain.value, 7)}; {better}"
+    return f"{_words(value, 6)} in 16 bits: FP16 stores {_words(half.value, 7)}, BF16 {_words(brain.value, 7)}; {better}"
+
+
+def _words(value: float, digits: int) -> str:
+    """A number as the lesson's text writes it: 100,000 and not 100000."""
+    words = number(value, digits)
+    return words[:-len(digits_only)] + f"{int(digits_only):,}" if (digits_only := words.lstrip("−")).isdigit() else words

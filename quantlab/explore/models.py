@@ -131,7 +131,7 @@ def bits_of(qtype: str) -> int:
 
 def in_bytes(count: float) -> str:
     """Decimal, as Ollama and download pages say it: "4.91 GB"."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if count >= size:
             return f"{count / size:.2f} {unit}" if unit == "GB" else f"{count / size:.1f} {unit}"
     return f"{count:.0f} bytes"

@@ -25,11 +25,11 @@ def check_q5_k_m_bytes(answer: object) -> Feedback:
     """Lesson 10: all tensors of Llama-2-7B as Q5_K_M, in bytes."""
     tensors = tensor_list("llama-2-7b", "Q5_K_M")
     expected = int(tensors.nbytes.sum())
-    hints = {expected / GB: "Right, but in GB. The question asks for bytes.",
-             expected / GIB: "Right, but in GiB. The question asks for bytes.",
-             expected * 8: "Those are bits.", int(tensors.n_weights.sum()): "That is the number of weights.",
-             int(tensor_list("llama-2-7b", "Q4_K_M").nbytes.sum()): "That is Q4_K_M.",
-             int(tensor_list("llama-2-7b", "Q5_K_S").nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
+    hints = {size: f"Right, but in {unit}. The question asks for bytes." for unit, factor in (("GB", GB), ("GiB", GIB))
+             for size in (expected / factor, round(expected / factor, 2), round(expected / factor, 1))}
+    hints |= {expected * 8: "Those are bits.", int(tensors.n_weights.sum()): "That is the number of weights.",
+              int(tensor_list("llama-2-7b", "Q4_K_M").nbytes.sum()): "That is Q4_K_M.",
+              int(tensor_list("llama-2-7b", "Q5_K_S").nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
     return check_number(answer, expected, near_misses=hints, rel_tol=1e-11, unit="bytes",
                         praise=f"{expected:,} bytes, {expected / GB:.2f} GB: {8 * expected / tensors.n_weights.sum():.2f} bits per weight.")
 

@@ -24,7 +24,7 @@ def draw_lineup(pictures: Sequence[tuple[str, Sequence[str], np.ndarray]], *, fi
         shapes += [text(x + len(values) * scale / 2, 114 + len(values) * scale + 17 * k, words, size=11, fill=MUTE, anchor="middle")
                    for k, words in enumerate(lines)]
     height = 104 + len(values) * scale + 17 * max(len(lines) for _, lines, _ in pictures)
-    table = (("picture", *("what" for _ in pictures[0][1])), *((letter, *lines) for letter, lines, _ in pictures))
+    table = (("picture", *("stored as", "takes", "error")[:len(pictures[0][1])]), *((letter, *lines) for letter, lines, _ in pictures))
     return page(int(height), shapes, finding=finding, subtitle=subtitle, table=table if pictures[0][1] else ())
 
 

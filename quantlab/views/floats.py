@@ -52,4 +52,4 @@ def _row(row: FloatRow, y: float) -> list[str]:
 
 def limits(smallest: float, largest: float) -> str:
     """The smallest and the largest positive number of a format, in words."""
-    return f"from {number(smallest, 2)} to {number(largest, 5)}"
+    return f"from {number(smallest, 2)} to {f'{largest:,.0f}' if largest < 1e6 else number(largest, 5)}"

@@ -83,7 +83,7 @@ def test_the_bits_drawn_are_numpys():
 
 
 @pytest.mark.parametrize(("value", "words"), [
-    (1e5, "too large for FP16, whose largest number is 65504"), (1e-9, "too small for FP16"), (1.0, "exact in 16 bits"),
+    (1e5, "too large for FP16, whose largest number is 65,504"), (1e-9, "too small for FP16"), (1.0, "exact in 16 bits"),
     (3.0e-6, "BF16 comes closer"), (0.3, "FP16 comes closer")])
 def test_the_finding_names_the_better_of_the_two(value, words):
     explorer = explore_float(value)
