@@ -1,0 +1,22 @@
+"""`python -m quantlab lab` really serves the learner's copy, and running a lesson never touches the original."""
+
+import shutil
+import subprocess
+import sys
+
+from benchmarks.startup import until_served
+from quantlab.cli.workspace import FOLDER
+from tests.browser.lab import ROOT
+
+
+def test_lab_serves_the_learners_copy_of_lesson_00(tmp_path):
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    until_served(lambda *arguments: [sys.executable, "-m", "quantlab", "lab", *arguments], tmp_path, limit=120)
+    copies = {p.name: p.read_bytes() for p in (tmp_path / FOLDER).glob("*.ipynb")}
+    assert copies == {p.name: p.read_bytes() for p in (tmp_path / "notebooks").glob("*.ipynb")}
+
+
+def test_the_learners_folder_is_ignored_by_git():
+    ignored = subprocess.run(["git", "check-ignore", f"{FOLDER}/00_start_here.ipynb", ".tools/x", ".venv/x"], cwd=ROOT,
+                             capture_output=True, text=True)
+    assert ignored.stdout.split() == [f"{FOLDER}/00_start_here.ipynb", ".tools/x", ".venv/x"]
