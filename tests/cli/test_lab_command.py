@@ -1,7 +1,6 @@
 """`python -m quantlab lab` really serves the learner's copy, and running a lesson never touches the original."""
 
 import shutil
-import subprocess
 import sys
 
 from benchmarks.startup import until_served
@@ -17,6 +16,5 @@ def test_lab_serves_the_learners_copy_of_lesson_00(tmp_path):
 
 
 def test_the_learners_folder_is_ignored_by_git():
-    ignored = subprocess.run(["git", "check-ignore", f"{FOLDER}/00_start_here.ipynb", ".tools/x", ".venv/x"], cwd=ROOT,
-                             capture_output=True, text=True)
-    assert ignored.stdout.split() == [f"{FOLDER}/00_start_here.ipynb", ".tools/x", ".venv/x"]
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {f"{FOLDER}/", ".tools/", ".venv/"} <= set(ignored)
