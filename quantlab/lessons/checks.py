@@ -51,7 +51,7 @@ def check_q4_0_bytes(answer: object) -> Feedback:
 def check_q6_k_bits(answer: object) -> Feedback:
     """Lesson 05: bits per weight of a Q6_K super-block."""
     q6_k = FORMATS["Q6_K"]
-    hints = {6.0: "You counted the codes. What do the scales cost?", 6.5: "Almost: the float16 scale of the whole super-block is missing.",
+    hints = {6.0: "You counted the codes. What do the scales cost?", 6.5: "The float16 scale of the whole super-block is missing.",
              q6_k.type_size: "Those are the bytes of the super-block. Make them bits, and share them among 256 weights.",
              6.0625: "You counted one float16. There are 16 sub-scales, too.", q6_k.type_size / 256: "Those are bytes per weight."}
     return check_number(answer, q6_k.bpw, near_misses=hints, rel_tol=1e-6, unit="bits",
