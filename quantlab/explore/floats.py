@@ -17,7 +17,7 @@ def explore_float(value: float | None = None) -> Explorer:
 
     value: the first number shown; a weight of the bundled matrix by default.
     """
-    weight = float(str(sample_weights()[0, 0]))             # -0.14861962: as many digits as a float32 has
+    weight = round(float(sample_weights()[0, 0]), 9)        # -0.148619622: no more digits than tell a float32 apart
     start = weight if value is None else float(value)
     box = widgets.FloatText(start, step=0.01, description="your number", style=dict(description_width="110px"),
                             layout=dict(width="360px"))
