@@ -7,6 +7,7 @@
     correct       with what to take away
 """
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,16 +87,16 @@ def check_function(function: object, reference: Callable, examples: Sequence[tup
     if not callable(function):
         return Feedback("wrong kind", f"A function is wanted here, not {_kind(function)}.")
     for arguments in examples:
-        wanted = np.asarray(reference(*_copies(arguments)))
+        wanted, asked = np.asarray(reference(*_copies(arguments))), _shown(reference, arguments)
         try:
             given = function(*_copies(arguments))
         except Exception as error:      # broad on purpose: the learner's code may raise anything
-            return Feedback("not yet", f"Your function raised {type(error).__name__}: {error}. It was called with {_shown(arguments)}.")
+            return Feedback("not yet", f"Your function raised {type(error).__name__}: {error}. It was called with {asked}.")
         if given is None or given is ...:
             return NOT_STARTED if given is ... else Feedback("not yet", "Your function returns nothing: is there a `return`?")
         message = _first_difference(given, wanted, rtol)
         if message:
-            return Feedback("not yet", f"For {_shown(arguments)}: {message}")
+            return Feedback("not yet", f"For {asked}: {message}")
     return Feedback("correct", praise)
 
 
@@ -118,8 +119,10 @@ def _copies(arguments: tuple) -> tuple:
     return tuple(a.copy() if isinstance(a, np.ndarray) else a for a in arguments)
 
 
-def _shown(arguments: tuple) -> str:
-    return ", ".join(np.array2string(a, precision=3, threshold=8) if isinstance(a, np.ndarray) else repr(a) for a in arguments)
+def _shown(reference: Callable, arguments: tuple) -> str:
+    """The arguments with the names that the reference solution gives them: "bits = 4, block_size = 64"."""
+    values = [np.array2string(a, precision=3, threshold=8) if isinstance(a, np.ndarray) else repr(a) for a in arguments]
+    return ", ".join(f"{name} = {value}" for name, value in zip(inspect.signature(reference).parameters, values, strict=False))
 
 
 def _kind(thing: object) -> str:

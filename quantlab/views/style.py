@@ -26,8 +26,8 @@ MEANING = {
 }
 
 #: Light to dark blue for fewer to more bits per weight; the number always stands on the tile.
-BITS_TONES = {2: "#deebf7", 3: "#c6dbef", 4: "#9ecae1", 5: "#6baed6", 6: "#2b7bba", 8: "#08519c", 16: "#08306b",
-              32: "#04193a"}
+BITS_TONES = {2: "#deebf7", 3: "#c6dbef", 4: "#9ecae1", 5: "#6baed6", 6: "#2b7bba", 8: "#1d66a8", 16: "#134f8d",
+              32: "#0b3a70"}
 
 FONT = "DejaVu Sans, Verdana, sans-serif"
 WIDTH = 760             # pixels: fits beside JupyterLab's file browser on a small laptop
