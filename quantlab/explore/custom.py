@@ -4,6 +4,7 @@ import ipywidgets as widgets
 
 from ..lab.custom import create_custom_model
 from ..lab.modelfile import parse_modelfile
+from ..lab.names import with_tag
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
 from ..views.page import draw_custom_model
@@ -41,8 +42,10 @@ class CustomModelLab(Workbench):
         """Find the server; without one show the recorded model."""
         installed, why = installed_models(self.server)
         self.live = bool(installed)
-        every = [name for _, name in installed] or [recorded("custom")["modelfile"].split()[1]]
-        self.base.options, self.base.value = every, base if base in every else every[0]
+        usual = recorded("custom")["modelfile"].split()[1]
+        every = [name for _, name in installed] or [usual]
+        others = [name for name in every if name != with_tag(self.name.value.strip())] or every    # not the model itself
+        self.base.options, self.base.value = every, next((name for name in (base, usual) if name in every), others[0])
         self._busy(False)
         if self.live:
             self._new_base({"new": self.base.value})
@@ -73,7 +76,7 @@ class CustomModelLab(Workbench):
         name, text = self.name.value.strip(), self.text.value
         try:
             self.model = create_custom_model(name, text, server=self.server, progress=lambda step: self.tell(step, busy=True),
-                                             confirm=lambda question: bool(asked.append(question)) or download)
+                                             confirm=lambda question: bool(asked.append(question)) or download, cancel=self.cancel)
         except LabError:
             if not asked or download:
                 raise

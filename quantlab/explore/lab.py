@@ -65,7 +65,9 @@ class ComparisonLab(Workbench):
         if self.live:
             self.tell(f"Ollama answers at {self.server.address}: {len(every)} models. Choose two or more (Ctrl or Shift), then press Run.")
         else:
-            self.tell(f"{self.why} You see a recorded run; its prompts are under “Or take one”.")
+            known = self.prompt.value.strip() in recorded_prompts()
+            seen = "You see a recorded run; its prompts are" if known else "Your prompt was not recorded; prompts that were are"
+            self.tell(f"{self.why} {seen} under “Or take one”.")
             self._ask_all()
 
     def press_run(self) -> None:
@@ -94,7 +96,7 @@ class ComparisonLab(Workbench):
             rows = recorded_answers(prompt, [(name, name) for name in names], self.why.rstrip(".")[:1].lower() + self.why.rstrip(".")[1:])
         rows = [{**row, "quantization": split_name(row["quantization"])[1]} for row in rows]
         if self.live:
-            self.tell("Done. Each model was loaded before its clock started." if not self.cancel.is_set() else "Cancelled.")
+            self.tell("Cancelled." if self.cancel.is_set() else _ended(rows))
         self.draw(draw_comparison(prompt, rows, _notice(rows)))
 
     def _take(self, change) -> None:
@@ -114,6 +116,14 @@ def _likely_pair(names: list[str]) -> tuple[str, ...]:
         if "q4_K_M" in first and twin in names:
             return first, twin
     return tuple(names[:2])
+
+
+def _ended(rows: Sequence[dict]) -> str:
+    """What to say when every model was asked."""
+    errors = {row["error"] for row in rows if "error" in row}
+    if len(errors) == 1 and all("error" in row for row in rows):
+        return errors.pop()
+    return "Done. Each model was loaded before its clock started." if not errors else "Not every model answered: its card says why."
 
 
 def _notice(rows: Sequence[dict]) -> str:

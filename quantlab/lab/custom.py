@@ -1,6 +1,7 @@
 """Custom models: a Modelfile's text becomes a model on the server, and never a download that nobody asked for."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,13 @@ class CustomModel:
 
 def create_custom_model(name: str, modelfile: str, *, quantize: str | None = None, server: Server | None = None,
                         timeout: float = 600, progress: Callable[[str], None] | None = None,
-                        confirm: Callable[[str], bool] | None = None) -> CustomModel:
+                        confirm: Callable[[str], bool] | None = None, cancel: threading.Event | None = None) -> CustomModel:
     """Create `name` from the text of a Modelfile, as `ollama create NAME -f Modelfile` does.
 
     FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: q4_K_S, q4_K_M or q8_0, from a
     16 or 32 bit file.  If the base is not installed, `confirm` is asked with the size, the free disk and the question;
-    without it, or if it says no, nothing is downloaded.  Raises ModelfileError or LabError, both ValueErrors.
+    without it, or if it says no, nothing is downloaded; setting `cancel` ends a download.  Raises ModelfileError or LabError,
+    both ValueErrors.
     """
     _check_name(name)
     if quantize is not None and quantize not in QUANTIZE:
@@ -53,7 +55,7 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
             if progress:
                 progress(step)
 
-    fields = _base_fields(wanted, server, tell, confirm)
+    fields = _base_fields(wanted, server, tell, confirm, cancel)
     fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters, "messages": wanted.messages,
                "license": wanted.licenses, "quantize": quantize, "adapters": _uploads(wanted.adapters, server, tell)}
     server.create(name, tell, **{key: value for key, value in fields.items() if value})
@@ -71,7 +73,7 @@ def pull_question(name: str, server: Server) -> str:
     return f"{name} is not installed. Download it? It is {words}; {free}."
 
 
-def _base_fields(wanted: Modelfile, server: Server, tell, confirm) -> dict:
+def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel) -> dict:
     """`from_` for an installed model, `files` for a GGUF file."""
     path = _as_path(wanted.base)
     if path is not None:
@@ -83,7 +85,7 @@ def _base_fields(wanted: Modelfile, server: Server, tell, confirm) -> dict:
             others = nearest(wanted.base, installed)
             hint = missing_words(wanted.base, installed) if others or not installed else f"{wanted.base} is not installed."
             raise LabError(f"FROM {wanted.base}: {hint} Nothing was downloaded.", "missing")
-        server.pull(wanted.base, tell)
+        server.pull(wanted.base, tell, cancel)
     return {"from_": wanted.base}
 
 

@@ -97,8 +97,11 @@ class Server:
             return self._client().create_blob(Path(path))
 
     def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event | None = None) -> None:
-        """Download a model from the registry. Ask the person first: `quantlab.lab.pull.question` has the words."""
-        for step in self._stream("/api/pull", {"model": name}, cancel):
+        """Download a model from the registry. Ask the person first: `quantlab.lab.custom.pull_question` has the words.
+
+        The time limit holds between two messages, not for the whole: gigabytes may take an hour.
+        """
+        for step in self._stream("/api/pull", {"model": name}, cancel, whole=False):
             if progress and step.get("status"):
                 done, total = step.get("completed"), step.get("total")
                 progress(f"{step['status']} {done / total:.0%}" if done and total else str(step["status"]))
@@ -124,14 +127,15 @@ class Server:
             self._refuse(answer)
             return _as_object(answer.text)
 
-    def _stream(self, path: str, body: dict, cancel: threading.Event | None) -> Iterator[dict]:
+    def _stream(self, path: str, body: dict, cancel: threading.Event | None, whole: bool = True) -> Iterator[dict]:
+        """The messages of an answer; whole: the time limit counts from the start, not only between two of them."""
         end = time.monotonic() + self.timeout
         with self._friendly(), self._http() as http, http.stream("POST", path, json=body) as answer:
             self._refuse(answer)
             for text in answer.iter_lines():
                 if cancel is not None and cancel.is_set():
                     raise LabError("Cancelled.", "cancelled")
-                if time.monotonic() > end:
+                if whole and time.monotonic() > end:
                     raise self._too_slow()
                 if text.strip():
                     yield self._checked(_as_object(text))
@@ -172,7 +176,8 @@ class Server:
         except ollama.ResponseError as error:
             raise LabError(f"Ollama says: {error.error}", "missing" if error.status_code == 404 else "refused") from error
         except httpx.HTTPError as error:
-            raise LabError(f"The connection to {self.address} broke: {error or type(error).__name__}.", "garbled") from error
+            raise LabError(f"The connection to {self.address} broke; is Ollama still running? ({error or type(error).__name__})",
+                           "garbled") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
 

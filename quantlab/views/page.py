@@ -50,7 +50,8 @@ def draw_custom_model(name: str, printed: str, question: str = "", answer: str =
                  line(MARGIN, top - 4, MARGIN, top + 34 + LEADING * len(said), stroke=ORANGE, width=3)]
         body += [text(MARGIN + 12, top + 40 + LEADING * i, words, size=12) for i, words in enumerate(said)]
         top += 46 + LEADING * len(said)
-    finding = f"{name} stands: {len(own)} lines are yours, {len(lines) - len(own)} came with the base model"
+    yours = "1 line is yours" if len(own) == 1 else f"{len(own)} lines are yours"
+    finding = f"{name} stands: {yours}, {len(lines) - len(own)} came with the base model"
     return page(int(top) + 8, body, finding=finding, subtitle="the server's own words", table=_custom_table(printed, question, answer))
 
 

@@ -1,5 +1,7 @@
 """A server that misbehaves costs a row, never a traceback; a host means what Ollama says it means."""
 
+import threading
+
 import pytest
 from ollama._client import _parse_host
 
@@ -24,6 +26,20 @@ def test_an_answer_that_repeats_itself_and_never_ends_is_flagged_as_a_loop():
         row = compare_quantizations("hi", "m", ["loop"], server=Server(url))[0]
     assert row["flags"] == ["degenerate loop"]
     assert row["response"].startswith("moo moo") and row["tokens_per_second"] == 0.0
+
+
+def test_a_download_may_take_longer_than_the_limit_as_long_as_it_goes_on():
+    step = b'{"status": "pulling", "completed": 1, "total": 2}\n'
+    with stand_in(lambda path, body: (200, [step, 0.4, step, 0.4, step])) as url:
+        seen = []
+        Server(url, timeout=0.6).pull("m", seen.append)
+        assert seen == ["pulling 50%"] * 3
+
+
+def test_a_download_ends_when_it_is_cancelled():
+    step, cancel = b'{"status": "pulling"}\n', threading.Event()
+    with stand_in(lambda path, body: (200, [step] * 3)) as url, pytest.raises(LabError, match="Cancelled"):
+        Server(url).pull("m", lambda _step: cancel.set(), cancel)
 
 
 def test_the_rows_after_a_failure_are_still_asked():

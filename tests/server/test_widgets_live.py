@@ -1,5 +1,7 @@
 """The lab's explorers without a browser: press, wait for the thread, look."""
 
+import json
+
 import pytest
 
 from quantlab.explore.custom import explore_custom_model
@@ -119,6 +121,44 @@ def test_a_broken_server_is_a_sentence_in_the_widget(nobody, monkeypatch):
         lab.press_run()
         finish(lab)
     assert "No answer came from 2 models" in lab.finding and "the runner died" in lab.picture.svg
+
+
+def test_a_server_that_went_away_is_said_and_nothing_is_called_done(nobody, monkeypatch):
+    with stand_in(ollama_that) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        lab = explore_comparison("hi", models=("m:loop",))
+    lab.press_run()
+    finish(lab)
+    assert "No Ollama answers" in lab.status.value and "Done" not in lab.status.value
+    lab.look()
+    assert not lab.live and "Your prompt was not recorded" in lab.status.value
+    lab.examples.value = recorded_prompts()[1]
+    lab.look()
+    assert "You see a recorded run" in lab.status.value and "Recorded on" in lab.picture.svg
+
+
+def test_a_model_that_gave_no_answer_is_not_called_done(nobody, monkeypatch):
+    with stand_in(ollama_that) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        lab = explore_comparison("hi", models=("m:500", "m:loop"))
+        lab.press_run()
+        finish(lab)
+    assert "Not every model answered" in lab.status.value
+
+
+def test_the_model_made_before_is_not_offered_as_its_own_base(nobody, monkeypatch):
+    def server(path, body):
+        names = ("coding-assistant:latest", "tinyllama:1.1b", *more)
+        return 200, json.dumps({"models": [{"model": name, "modified_at": "2026-01-01T00:00:00Z", "size": 1, "digest": name,
+                                            "details": {"quantization_level": "Q8_0"}} for name in names]}).encode()
+
+    with stand_in(server) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        more = ()
+        assert explore_custom_model().base.value == "tinyllama:1.1b"
+        more = ("zephyr:7b", recorded("custom")["modelfile"].split()[1])
+        assert explore_custom_model().base.value == more[1]
+        assert explore_custom_model("zephyr:7b").base.value == "zephyr:7b"
 
 
 @pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "</text></svg><img src=x onerror=alert(1)>", "\x1b[31mred\x00\x08",
