@@ -19,15 +19,17 @@ UNITS = {"GB": 1e9, "GiB": 2.0**30}
 WIDE = dict(style=dict(description_width="60px"), layout=dict(width="370px"))
 
 
-def explore_types(model: str = "llama-3.1-8b") -> Explorer:
+def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explorer:
     """Eight file types with sizes computed from every tensor of a real model, beside the sizes that the lesson prints.
 
-    model: "llama-3.1-8b" or "llama-2-7b".  Raises ValueError for another one.
+    model: "llama-3.1-8b" or "llama-2-7b"; ftype: the type to begin with.  Raises ValueError for another one.
     """
     if model not in NAMES:
         raise ValueError(f"no tensor lists of {model!r} for this picture; there are {', '.join(NAMES)}")
+    if ftype not in LESSON_TABLE:
+        raise ValueError(f"no type {ftype!r} in the lesson's table; there are {', '.join(LESSON_TABLE)}")
     controls = {
-        "ftype": widgets.SelectionSlider(options=list(LESSON_TABLE), value="Q4_K_M", description="type", **WIDE),
+        "ftype": widgets.SelectionSlider(options=list(LESSON_TABLE), value=ftype, description="type", **WIDE),
         "model": widgets.Dropdown(options=[(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key)
                                            for key, name in NAMES.items()], value=model, description="model", **WIDE),
         "unit": widgets.Dropdown(options=[("GB: 1,000,000,000 bytes", "GB"), ("GiB: 1,073,741,824 bytes", "GiB")], value="GB",

@@ -39,6 +39,9 @@ def test_differences_are_those_to_the_lessons_column():
 def test_types_of_an_unknown_model_are_refused():
     with pytest.raises(ValueError, match="llama-2-7b"):
         explore_types("llama-4")
+    with pytest.raises(ValueError, match="Q4_K_M"):
+        explore_types("llama-2-7b", "Q4_K_L")
+    assert explore_types("llama-2-7b", "Q4_0").finding.startswith("Q4_0 of Llama-2-7B: 3.83 GB")
 
 
 def test_one_more_bit_halves_the_error():
