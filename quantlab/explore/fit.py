@@ -140,7 +140,8 @@ def _finding(said: str, model: str | None, fitting: list[str], context: str, que
         return f"{question}: the rule says {rule}, and {model} with {context} context agrees"
     if not best:
         agrees = said == TOO_LARGE
-        return f"{question}: the rule says {rule}, and {model} " + ("agrees" if agrees else f"with {context} context does not fit at all")
+        truth = f"and {model} agrees" if agrees else f"but {model} with {context} context does not fit"
+        return f"{question}: the rule says {rule}, {truth}"
     return f"{question}: the rule says {rule}, but {model} with {context} context fits as {best}"
 
 
@@ -150,7 +151,7 @@ def _subtitle(model: str | None, params: float, context: str) -> str:
     trained = MODELS[model].n_ctx_train
     beyond = f" (trained for {trained:,} tokens)" if CONTEXTS[context] > trained else ""
     size = f"{PUBLISHED[model].n_params / 1e9:.2f} B"
-    return f"Real: {model}, {size} parameters{beyond}, weights + KV cache. Compute buffers are not counted."
+    return f"Real: {model}, {size} parameters{beyond}, weights + KV cache in GiB. Compute buffers are not counted."
 
 
 def _table(rule: dict[str, float], truth: dict[str, tuple], vram: float) -> tuple[tuple[str, ...], ...]:
