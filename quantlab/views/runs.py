@@ -55,7 +55,7 @@ def draw_clock(runs: Sequence[Mapping], notice: str) -> Picture:
                      text(200 + room + 10, y + 13 + 19 * j, f"{run[key]:.1f} tokens/s, {words}", size=12)]
     worst = min(runs, key=lambda run: run["wall_tokens_per_second"] / run["tokens_per_second"])
     share = 1 - worst["wall_tokens_per_second"] / worst["tokens_per_second"]
-    finding = f"The stopwatch hides {share:.0%} of the speed of the {worst['turn']} run"
+    finding = f"The stopwatch hides {100 * share:.0f} % of the speed of the {worst['turn']} {worst['quantization']} run"
     table = (("run", "stopwatch", "server", "seconds to load"),
              *((f"{run['quantization']}, {run['turn']}", f"{run['wall_tokens_per_second']:.1f}", f"{run['tokens_per_second']:.1f}",
                 f"{run['load_seconds']:.2f}") for run in runs))
