@@ -3,6 +3,7 @@
 import ipywidgets as widgets
 
 from ..memory.catalog import GPUS, MODELS, PUBLISHED, nearest_model
+from ..memory.choice import RESERVE
 from ..memory.kv_cache import kv_cache_bytes
 from ..memory.machine import my_machine
 from ..memory.recommend import TOO_LARGE, recommend_quantization, rule_of_thumb_gb
@@ -17,6 +18,7 @@ SIZES = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 18, 20, 22, 24,
 PARAMS = (0.1, 0.3, 0.6, 1, 1.5, 2, 3, 4, 7, 8, 9, 12, 13, 14, 16, 20, 24, 27, 30, 32, 34, 40, 47, 70, 72, 104, 123, 180, 235, 405)
 CONTEXTS = {"2k": 2048, "8k": 8192, "32k": 32768, "128k": 131072}
 CARDS = ("GeForce RTX 4060", "GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
+ROOM = RESERVE / GIB                     # what must stay free for buffers before we say that it fits
 NEAR = 1.35                             # a model of "about that size" differs by less than this factor
 WIDE = dict(style=dict(description_width="120px"), layout=dict(width="360px"))
 
@@ -97,7 +99,7 @@ def real_model(params: float) -> str | None:
 def _draw(vram: float, params: float, context: str) -> Picture:
     model, rule, said = real_model(params), rule_of_thumb_gb(params), recommend_quantization(vram, params)
     truth = {quant: _truth(model, quant, CONTEXTS[context]) for quant in rule} if model else {}
-    fitting = [quant for quant, (weights, kv, _) in truth.items() if weights + kv <= vram]
+    fitting = [quant for quant, (weights, kv, _) in truth.items() if vram - weights - kv >= ROOM]
     rows = [Row(quant, [_claim(needed, vram), *([_real(*truth[quant], vram)] if truth else [])], "✓" if quant == said else "")
             for quant, needed in rule.items()]
     legend, question = [("", "the rule")], f"{params:g} B on {vram:g} GB"
@@ -118,12 +120,12 @@ def _claim(needed: float, vram: float) -> Bar:
 
 
 def _real(weights: float, kv: float, exact: bool, vram: float) -> Bar:
-    words = f"{'' if exact else '≈ '}{amount(weights)} + {amount(kv)}{_verdict(weights + kv, vram)}"
+    words = f"{'' if exact else '≈ '}{amount(weights)} + {amount(kv)}{_verdict(weights + kv, vram, ROOM)}"
     return Bar([Part("weights", weights, MEANING["weights"]), Part("KV cache", kv, MEANING["kv_cache"])], words)
 
 
-def _verdict(needed: float, vram: float) -> str:
-    return ", fits" if needed <= vram else f", {amount(needed - vram)} too much"
+def _verdict(needed: float, vram: float, room: float = 0) -> str:
+    return f", {amount(needed - vram)} too much" if needed > vram else ", tight" if needed > vram - room else ", fits"
 
 
 def amount(gigabytes: float) -> str:
@@ -151,7 +153,7 @@ def _subtitle(model: str | None, params: float, context: str) -> str:
     trained = MODELS[model].n_ctx_train
     beyond = f" (trained for {trained:,} tokens)" if CONTEXTS[context] > trained else ""
     size = f"{PUBLISHED[model].n_params / 1e9:.2f} B"
-    return f"Real: {model}, {size} parameters{beyond}, weights + KV cache in GiB. Compute buffers are not counted."
+    return f"Real: {model}, {size}{beyond}, weights + KV cache in GiB. Tight: under {ROOM:.1f} GiB left for buffers."
 
 
 def _table(rule: dict[str, float], truth: dict[str, tuple], vram: float) -> tuple[tuple[str, ...], ...]:
@@ -161,7 +163,7 @@ def _table(rule: dict[str, float], truth: dict[str, tuple], vram: float) -> tupl
         if quant in truth:
             weights, kv, exact = truth[quant]
             rows.append((quant, f"{needed:.2f}", f"{'' if exact else 'about '}{weights:.2f}", f"{kv:.2f}",
-                         "yes" if weights + kv <= vram else "no"))
+                         "no" if weights + kv > vram else "tight" if weights + kv > vram - ROOM else "yes"))
         else:
             rows.append((quant, f"{needed:.2f}", "not known", "not known", "not known"))
     return (head, *rows)

@@ -46,6 +46,15 @@ def test_the_real_bars_are_the_memory_rooms_bytes():
         assert row[4] == ("yes" if weights + kv <= 8 else "no")
 
 
+def test_what_leaves_less_than_the_reserve_is_tight_and_not_said_to_fit():
+    explorer = explore_fit(8, 8)
+    explorer.set(context="2k")
+    weights, kv = card_weight_bytes("llama3.1:8b", "Q8_0")[0], kv_cache_bytes(MODELS["llama3.1:8b"], 2048)
+    assert 0 < 8 * GIB - weights - kv < RESERVE
+    assert explorer.picture.table[3][4] == "tight" and ", tight" in explorer.picture.svg
+    assert explorer.finding.endswith("agrees") and "q5_K_M" in explorer.finding
+
+
 def test_a_size_without_a_model_says_so():
     explorer = explore_fit(24, 405)
     assert "No model of about 405 B" in explorer.picture.svg and "weights of" not in explorer.picture.svg
