@@ -27,16 +27,16 @@ def test_the_lesson_s_modelfile_makes_what_ollama_show_prints(live):
 
 
 def test_a_gguf_file_is_uploaded_and_quantized(live):
-    model = create_custom_model("from-file", f"FROM {FILES['F16']}\nPARAMETER stop A\nPARAMETER stop B", quantize="q4_K_S")
+    model = create_custom_model("from-file", f"FROM {FILES['F16']}\nPARAMETER stop <one>\nPARAMETER stop <two>", quantize="q4_K_S")
     printed = live.cli("show", "from-file", "--modelfile")
-    assert "PARAMETER stop A" in printed and "PARAMETER stop B" in printed
+    assert "PARAMETER stop <one>" in printed and "PARAMETER stop <two>" in printed
     assert Server().show(model.name)["details"]["quantization_level"] == "Q4_K_S"
 
     # What lesson 09 tells: a custom model shares its base's file, which stays when only the base is removed.
     child = create_custom_model("child", "FROM from-file\nSYSTEM Say moo.\nPARAMETER num_thread 1")
     blob = next(words for words in child.show().split() if "/blobs/sha256-" in words)
     live.cli("rm", "from-file")
-    assert Path(blob).stat().st_size > 90e6 and child.ask("Hello", options={"num_predict": 4}).strip()
+    assert Path(blob).stat().st_size > 90e6 and child.ask("Hello", options={"num_predict": 4, "temperature": 0}).strip()
     live.cli("rm", "child")
     assert not Path(blob).exists()
 
