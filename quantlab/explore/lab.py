@@ -94,7 +94,8 @@ class ComparisonLab(Workbench):
                                          cancel=self.cancel, on_progress=lambda words: self.tell(words, busy=True))
         else:
             rows = recorded_answers(prompt, [(name, name) for name in names], self.why.rstrip(".")[:1].lower() + self.why.rstrip(".")[1:])
-        rows = [{**row, "quantization": split_name(row["quantization"])[1]} for row in rows]
+        if len({split_name(name)[0] for name in names}) == 1:       # forms of one model need no more than their tag
+            rows = [{**row, "quantization": split_name(row["quantization"])[1]} for row in rows]
         if self.live:
             self.tell("Cancelled." if self.cancel.is_set() else _ended(rows))
         self.draw(draw_comparison(prompt, rows, _notice(rows)))
@@ -121,8 +122,8 @@ def _likely_pair(names: list[str]) -> tuple[str, ...]:
 def _ended(rows: Sequence[dict]) -> str:
     """What to say when every model was asked."""
     errors = {row["error"] for row in rows if "error" in row}
-    if len(errors) == 1 and all("error" in row for row in rows):
-        return errors.pop()
+    if all("error" in row for row in rows):
+        return errors.pop() if len(errors) == 1 else "No model answered: the cards say why."
     return "Done. Each model was loaded before its clock started." if not errors else "Not every model answered: its card says why."
 
 

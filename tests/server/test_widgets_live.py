@@ -8,7 +8,7 @@ from quantlab.explore.custom import explore_custom_model
 from quantlab.explore.lab import explore_comparison, show_comparison
 from quantlab.lab.records import recorded, recorded_prompts
 from quantlab.lab.server import Server
-from tests.lab.stand_in import ollama_that, stand_in
+from tests.lab.stand_in import TAGS, ollama_that, stand_in
 
 PAIR = ("smollm:135m-instruct-q4_K_M", "smollm:135m-instruct-q8_0")
 
@@ -144,6 +144,21 @@ def test_a_model_that_gave_no_answer_is_not_called_done(nobody, monkeypatch):
         lab.press_run()
         finish(lab)
     assert "Not every model answered" in lab.status.value
+
+
+def test_models_of_several_names_keep_their_names(nobody, monkeypatch):
+    tags = {"models": [{**TAGS["models"][0], "model": name} for name in ("llama3.2:latest", "mistral:latest", "mistral:7b")]}
+    said = b'{"response": "moo", "done": true, "eval_count": 1, "eval_duration": 1000000}\n'
+    with stand_in(lambda path, body: (200, json.dumps(tags).encode() if path == "/api/tags" else said)) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        lab = explore_comparison("hi", models=("llama3.2:latest", "mistral:latest"))
+        lab.press_run()
+        finish(lab)
+        assert [row[0] for row in lab.picture.table[1:]] == ["llama3.2:latest", "mistral:latest"]
+        lab.models.value = ("mistral:latest", "mistral:7b")
+        lab.press_run()
+        finish(lab)
+        assert sorted(row[0] for row in lab.picture.table[1:]) == ["7b", "latest"]
 
 
 def test_the_model_made_before_is_not_offered_as_its_own_base(nobody, monkeypatch):
