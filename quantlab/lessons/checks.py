@@ -111,7 +111,7 @@ def check_kv_bytes_per_token(answer: object) -> Feedback:
     """Lesson 06: what one more token costs in the KV cache of Llama-3.1-8B, f16."""
     model = MODELS["llama3.1:8b"]
     expected = (kv_cache_bytes(model, 512) - kv_cache_bytes(model, 256)) // 256
-    hints = {expected / 2: "Nearly: a key *and* a value are kept, or two bytes a number instead of one.",
+    hints = {expected / 2: "Nearly: a key and a value are kept, or two bytes a number instead of one.",
              expected / model.n_layer: "That is one layer.", expected * 8: "Those are bits.", expected / 1024: "Right, but in KiB.",
              expected * model.n_head // model.n_head_kv: "You took n_head; the cache keeps n_head_kv heads, fewer on purpose.",
              expected / 4: "Twice a factor of two is missing: key and value, and two bytes a number."}

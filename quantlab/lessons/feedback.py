@@ -126,5 +126,6 @@ def _shown(reference: Callable, arguments: tuple) -> str:
 
 
 def _kind(thing: object) -> str:
-    return {"str": "text", "NoneType": "nothing (None)", "list": "a list", "ndarray": "an array", "function": "a function"}.get(
-        type(thing).__name__, f"a {type(thing).__name__}")
+    names = {"str": "text", "NoneType": "nothing (None)", "list": "a list", "ndarray": "an array", "function": "a function",
+             "int": "a number", "float": "a number"}
+    return names.get(type(thing).__name__, f"a {type(thing).__name__}")
