@@ -11,7 +11,7 @@ from .fit import GIB, WIDE, card_here, card_slider, clamped, short
 
 OTHER = "another card: use the slider"
 CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))
-WORDS = {"balance": "a balance (the usual default)", "quality": "quality", "memory": "memory for other things", "speed": "speed"}
+WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory": "memory for other things", "speed": "speed"}
 
 
 def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None) -> Explorer:
