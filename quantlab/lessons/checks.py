@@ -140,6 +140,6 @@ def check_best_type(answer: object) -> Feedback:
     hints = {"Q8_0": f"That is what the rule of thumb says. It has forgotten the context: {-left['Q8_0']:.2f} GiB too much.",
              "Q6_K": f"Weights and context fit, but only {left['Q6_K']:.2f} GiB would be left for buffers.",
              "F16": "Not even the weights fit.",
-             **dict.fromkeys(("Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0"), "It fits, with room for more bits. Quality was asked for.")}
+             **dict.fromkeys(("Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K"), "It fits, with room for more bits.")}
     return check_choice(answer, expected, hints=hints,
                         praise=f"{expected}: {left[expected]:.2f} GiB stay free. For a short chat it would be Q8_0.")
