@@ -96,9 +96,9 @@ class ComparisonLab(Workbench):
             rows = recorded_answers(prompt, [(name, name) for name in names], self.why.rstrip(".")[:1].lower() + self.why.rstrip(".")[1:])
         if len({split_name(name)[0] for name in names}) == 1:       # forms of one model need no more than their tag
             rows = [{**row, "quantization": split_name(row["quantization"])[1]} for row in rows]
-        if self.live:
-            self.tell("Cancelled." if self.cancel.is_set() else _ended(rows))
         self.draw(draw_comparison(prompt, rows, _notice(rows)))
+        if self.live:       # after the picture: "Done" means that it is there
+            self.tell("Cancelled." if self.cancel.is_set() else _ended(rows))
 
     def _take(self, change) -> None:
         if change["new"]:

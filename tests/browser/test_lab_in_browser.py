@@ -59,6 +59,7 @@ def test_lesson_07_compares_two_quants_on_a_typed_prompt(live_lab, chromium, smo
 def assert_table_tells_the_truth(explorer, url: str) -> None:
     """Both models answered, at a speed, with the size that the server itself gives."""
     explorer.locator("button:has-text('As table')").click()
+    explorer.locator(".ql-table tbody tr").first.wait_for()
     rows = [line.locator("td").all_text_contents() for line in explorer.locator(".ql-table tbody tr").all()]
     with urllib.request.urlopen(f"{url}/api/tags", timeout=10) as answer:
         sizes = {model["name"]: model["size"] for model in json.load(answer)["models"]}
