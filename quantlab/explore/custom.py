@@ -84,9 +84,9 @@ class CustomModelLab(Workbench):
             self.tell(asked[0])
             return
         self.printed = self.model.show()
-        self.tell(f"{name} was created. It shares the weights of its base: only the new lines take room.")
         self.written = text
         self.draw(draw_custom_model(name, self.printed, written=text))
+        self.tell(f"{name} was created. It shares the weights of its base: only the new lines take room.")
 
     def _ask(self) -> None:
         question = self.question.value
@@ -94,8 +94,8 @@ class CustomModelLab(Workbench):
         own = parse_modelfile(self.written).parameters
         most = {} if "num_predict" in own else {"num_predict": 200}      # a small model may never come to an end
         answer = self.model.ask(question, options={**most, **self.options}, cancel=self.cancel)
-        self.tell("")
         self.draw(draw_custom_model(self.model.name, self.printed, question, answer, written=self.written))
+        self.tell("")
 
     def _show_recorded(self) -> None:
         run = recorded("custom")

@@ -72,4 +72,5 @@ def test_the_server_answers_what_the_client_wraps(live):
     assert server.version().count(".") == 2
     assert {m["quantization_level"] for m in server.models()} >= {"Q4_1", "Q4_K_M", "Q8_0"}
     assert server.generate(f"smollm:{PAIR[1]}", "", options={"num_thread": 1})["response"] == ""
-    assert any(m["name"] == f"smollm:{PAIR[1]}" and m["size"] > 10**8 for m in server.ps())
+    # One file has two names here, and a loaded file is listed under the name it was first asked by.
+    assert any(m["name"].endswith(f":{PAIR[1]}") and m["size"] > 10**8 for m in server.ps())
