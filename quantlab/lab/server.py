@@ -15,7 +15,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import ollama
+
+try:
+    import ollama
+except ValueError:      # it reads OLLAMA_HOST while it is imported and stops at one that means nothing; we say so when asked
+    _unreadable = os.environ.pop("OLLAMA_HOST")
+    import ollama
+    os.environ["OLLAMA_HOST"] = _unreadable
 
 SECONDS = 300.0         # default limit of one request
 CONNECT_SECONDS = 3.0
@@ -30,12 +36,19 @@ class LabError(ValueError):
 
 
 class Server:
-    """An Ollama server. host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one request."""
+    """An Ollama server. host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one request.
+
+    A host that means nothing is no error yet: each request then fails with the sentence that says so.
+    """
 
     def __init__(self, host: str | None = None, timeout: float = SECONDS):
         if not timeout > 0:
             raise ValueError(f"timeout={timeout} seconds cannot work: give a positive number")
-        self.address, self.timeout = server_address(host), timeout
+        self.timeout, self._unusable = timeout, ""
+        try:
+            self.address = server_address(host)
+        except LabError as error:
+            self.address, self._unusable = "an address that means nothing", str(error)
 
     def version(self) -> str:
         """What the server calls itself, such as "0.17.4"."""
@@ -164,6 +177,8 @@ class Server:
     @contextmanager
     def _friendly(self):
         """Turn each way a request can fail into a LabError."""
+        if self._unusable:
+            raise LabError(self._unusable, "down")
         try:
             yield
         except LabError:
@@ -191,11 +206,11 @@ def server_address(host: str | None = None) -> str:
     scheme, found, rest = words.partition("://")
     scheme, rest = (scheme, rest) if found else ("http", words)
     port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
-    parts = urlsplit(f"{scheme}://{rest}")
     try:
+        parts = urlsplit(f"{scheme}://{rest}")
         port = parts.port or port
-    except ValueError:
-        raise LabError(f"OLLAMA_HOST={words!r} has no valid port; 127.0.0.1:11434 is the usual one.") from None
+    except ValueError as error:
+        raise LabError(f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual one.") from None
     name = parts.hostname or "127.0.0.1"
     try:
         number = ipaddress.ip_address(name)

@@ -1,5 +1,8 @@
 """A server that misbehaves costs a row, never a traceback; a host means what Ollama says it means."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -83,8 +86,19 @@ def test_any_address_and_quotes_mean_this_machine(host, address):
     assert server_address(host) == address
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:99999999", "localhost:port", "[::1"])
+def test_a_host_that_means_nothing_is_a_sentence_in_every_lesson(host):
+    """In a fresh interpreter: the `ollama` package reads the variable, and stops, while it is imported."""
+    code = ("import quantlab as ql; print(ql.doctor(), ql.compare_quantizations('hi', 'm', ['q8_0'])[0]['error'], ql.my_models().note,"
+            "ql.explore_comparison().why, ql.explore_custom_model().finding, len(ql.get_available_quantizations('llama3.2')))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={
+        **os.environ, "OLLAMA_HOST": host, "QUANTLAB_PROFILE": "live", "QUANTLAB_REGISTRY": "http://127.0.0.1:9"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"OLLAMA_HOST='{host}' is no address") == 4
+
+
 def test_nonsense_is_refused_in_words():
-    with pytest.raises(LabError, match="port"):
+    with pytest.raises(LabError, match="Port out of range"):
         server_address("127.0.0.1:99999999")
     for bad in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="timeout="):
