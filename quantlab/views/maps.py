@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .style import BITS_TONES, BLUE, INK, MEANING, MUTE, SOFT, WIDTH, Picture, ink_on
-from .svg import line, page, rect, text
+from .svg import letters, line, page, rect, text
 
 LEFT, RIGHT = 112, WIDTH - 16
 STEP, TILE = 25, 22         # pixels: from row to row, height of a tile
@@ -41,12 +41,17 @@ def draw_model_map(rows: Sequence[tuple[str, Sequence[Tile]]], outside: Sequence
 
 def _row(role: str, tiles: Sequence[Tile], y: float, width: float, words: str = "") -> str:
     parts = [text(LEFT - 8, y + 16, role, size=12, anchor="end")]
+    digits: dict[str, list[tuple[float, str]]] = {}             # ink -> (place, digit): a row's digits are one or two shapes
     for i, tile in enumerate(tiles):
         tone = BITS_TONES.get(tile.bits, SOFT)
+        ink, middle = ink_on(tone) if tone != SOFT else INK, LEFT + (i + 0.5) * width - 1
         parts.append(rect(LEFT + i * width, y, width - 2, TILE, tone, radius=3, title=tile.title))
-        if tile.bits and (words or width >= 10):
-            parts.append(text(LEFT + (i + 0.5) * width - 1, y + 15.5, words or tile.bits, size=11, anchor="middle",
-                              fill=ink_on(tone) if tone != SOFT else INK))
+        if len(written := words or str(tile.bits or "")) == 1 and width >= 10:
+            digits.setdefault(ink, []).append((middle, written))
+        elif written and (words or width >= 10):
+            parts.append(text(middle, y + 15.5, written, size=11, anchor="middle", fill=ink))
+    for ink, places in digits.items():
+        parts.append(letters([x for x, _ in places], y + 15.5, "".join(digit for _, digit in places), size=11, fill=ink))
     return "".join(parts)
 
 
