@@ -62,7 +62,7 @@ class Quantized:
 def quantize_absmax(x: np.ndarray, bits: int = 4, *, block_size: int | None = None) -> Quantized:
     """Divide by a scale, round, keep the whole numbers from -(2^(bits-1) - 1) to the same above zero.
 
-    x: finite floats, any shape.  bits: 2 to 16.  block_size: weights that share a scale, a divisor of the row length;
+    x: finite floats, any shape.  bits: a whole number, 2 to 16.  block_size: weights that share a scale, a divisor of the row length;
     None means one scale for the whole tensor, `x.shape[-1]` one per row (channel).  Raises ValueError otherwise.
     """
     groups = _groups(x, bits, block_size, least=2)
@@ -98,7 +98,7 @@ def quantize_nf4(x: np.ndarray, *, block_size: int | None = 64) -> Quantized:
 def _groups(x: np.ndarray, bits: int, block_size: int | None, least: int) -> np.ndarray:
     """Check the arguments; x as (n_groups, block_size) float32."""
     x = np.asarray(x, np.float32)
-    if not least <= bits <= 16:
+    if not least <= bits <= 16 or bits != int(bits):
         raise ValueError(f"bits must be {least} to 16 for this quantizer, got {bits}")
     if x.size == 0:
         raise ValueError(f"there is nothing to quantize in an array of shape {x.shape}")

@@ -6,7 +6,7 @@ from ..memory.catalog import GPUS, MODELS, PUBLISHED, nearest_model
 from ..memory.choice import RESERVE
 from ..memory.kv_cache import kv_cache_bytes
 from ..memory.machine import my_machine
-from ..memory.recommend import TOO_LARGE, recommend_quantization, rule_of_thumb_gb
+from ..memory.recommend import GB_PER_BILLION, TOO_LARGE, recommend_quantization, rule_of_thumb_gb
 from ..memory.weights import card_weight_bytes
 from ..views.bars import Bar, Part, Row, draw_bars
 from ..views.style import MEANING, Picture
@@ -26,8 +26,10 @@ WIDE = dict(style=dict(description_width="120px"), layout=dict(width="360px"))
 def explore_fit(vram_gb: float | None = None, params_b: float = 7) -> Explorer:
     """Drag the card and the model's size: what the rule recommends, and what a real model of about that size needs.
 
-    vram_gb: None takes this machine's card.  Values beyond the sliders are clamped.
+    vram_gb: None takes this machine's card.  Values beyond the sliders are clamped; NaN is refused in words.
     """
+    if params_b != params_b:
+        raise ValueError("params_b=nan is not a size: give billions of parameters, such as 7 or 34")
     machine, name = card_here()
     start = clamped(vram_gb) if vram_gb is not None else machine
     controls = {
@@ -45,6 +47,10 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7) -> Explorer:
 
 def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
     """One model at four contexts against the rule's figure for it: what the rule leaves out is hatched."""
+    if model not in PUBLISHED:
+        raise ValueError(f"no model {model!r} in the catalog; there are {', '.join(PUBLISHED)}")
+    if quant not in GB_PER_BILLION:
+        raise ValueError(f"the rule has no {quant!r}; it knows {', '.join(GB_PER_BILLION)}")
     rule = rule_of_thumb_gb(PUBLISHED[model].n_params / 1e9)[quant]
     rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "rule, GB", "the rule is")]
     for name, n_ctx in CONTEXTS.items():

@@ -79,6 +79,8 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Explorer:
     for name in ("Q4_0", "Q4_1"):
         stored = quantize(matrix, name)
         rows.append((name, "a block of 32, as ggml does it", stored.bpw, float(np.sqrt(np.mean((stored.dequantize() - matrix) ** 2)))))
+    if not (rows[2][3] and rows[4][3]):
+        raise ValueError("these weights are stored without any error: there is nothing to compare")
     by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))
     return show(draw_error_bars(rows, finding=f"A scale per row: error {by_row} smaller. Per 32 weights: {by_block}",
                                 subtitle=f"{matrix.size:,} real weights, {bits}-bit codes; shorter bars are better"))

@@ -85,6 +85,7 @@ def test_scales_cost_bits():
 @pytest.mark.parametrize(("call", "words"), [
     (lambda x: quantize_absmax(x, 1), "bits must be 2 to 16 for this quantizer, got 1"),
     (lambda x: quantize_affine(x, 17), "got 17"),
+    (lambda x: quantize_absmax(x, 4.5), "got 4.5"),
     (lambda x: quantize_absmax(x, 4, block_size=7), "a block of 7 weights does not divide a row of 384"),
     (lambda x: quantize_absmax(x, 4, block_size=0), "a block of 0"),
     (lambda x: quantize_absmax(x * np.float32(1e7), 4), "beyond float16's largest number"),

@@ -69,6 +69,15 @@ def test_nan_is_refused_in_words():
     for call in (lambda: explore_fit(float("nan")), lambda: explore_memory(vram_gb=float("nan"))):
         with pytest.raises(ValueError, match="not an amount of memory"):
             call()
+    with pytest.raises(ValueError, match="not a size"):
+        explore_fit(8, float("nan"))
+
+
+def test_the_rule_for_an_unknown_model_or_type_is_refused_in_words():
+    with pytest.raises(ValueError, match=r"no model 'llama9:7b' in the catalog; there are .*llama3\.1:8b"):
+        plot_rule("llama9:7b")
+    with pytest.raises(ValueError, match="no 'q2_K'; it knows q4_K_M"):
+        plot_rule(quant="q2_K")
 
 
 def test_presets_name_cards_of_the_catalog_and_this_machine():

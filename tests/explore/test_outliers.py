@@ -78,6 +78,12 @@ def test_a_scale_beyond_float16_is_said_in_words():
     assert "beyond float16's largest number" in explorer.finding
 
 
+def test_weights_without_an_error_are_refused_in_words():
+    for x in (np.zeros((4, 64)), np.full((4, 64), 7.0)):
+        with pytest.raises(ValueError, match="nothing to compare"):
+            plot_scopes(x)
+
+
 def test_too_few_weights_are_refused_with_the_number():
     with pytest.raises(ValueError, match="1,024 weights are wanted, got 32"):
         explore_outlier(np.zeros(32))
