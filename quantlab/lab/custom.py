@@ -1,12 +1,12 @@
 """Custom models: a Modelfile's text becomes a model on the server, and never a download that nobody asked for."""
 
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..models.store import free_disk
 from .modelfile import Modelfile, ModelfileError, parse_modelfile
 from .names import missing_words, nearest, with_tag
 from .server import LabError, Server
@@ -67,7 +67,7 @@ def pull_question(name: str, server: Server) -> str:
     size = registry_bytes(name)
     words = f"about {size / 1e9:.1f} GB" if size else "of unknown size (the registry does not answer)"
     if urlsplit(server.address).hostname in ("127.0.0.1", "localhost", "::1"):
-        free = f"this disk has {shutil.disk_usage(Path.home()).free / 1e9:.0f} GB free"
+        free = f"the disk of Ollama's models has {free_disk() / 1e9:.0f} GB free"
     else:
         free = "the free disk of another machine cannot be seen from here"
     return f"{name} is not installed. Download it? It is {words}; {free}."

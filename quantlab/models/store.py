@@ -8,6 +8,7 @@ Lesson: 03_gguf_and_tags.
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,24 @@ def store_roots() -> list[Path]:
     own = os.environ.get("OLLAMA_MODELS")
     return [*([Path(own)] if own else []), Path.home() / ".ollama" / "models",
             Path("/usr/share/ollama/.ollama/models"), Path("/var/lib/ollama/.ollama/models")]
+
+
+def free_disk() -> int:
+    """Free bytes on the disk of the first store there is, where a download would go; without one, of the home folder's."""
+    root = next((root for root in store_roots() if _stands(root)), Path.home())
+    for place in (root, *root.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:                 # another user's folder: those above it lie on the same disk
+            continue
+    return 0
+
+
+def _stands(root: Path) -> bool:
+    try:
+        return root.is_dir()
+    except PermissionError:
+        return True                     # the Ollama service's own
 
 
 def find_model(name: str, roots: list[Path] | None = None) -> StoredModel:

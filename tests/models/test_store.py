@@ -3,10 +3,11 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from quantlab.models.store import StoreError, find_model, parse_name, pulled_models, store_roots
+from quantlab.models.store import StoreError, find_model, free_disk, parse_name, pulled_models, store_roots
 from tests.models.gguf_builder import GOOD
 
 DIGEST = "sha256:" + "ab" * 32
@@ -134,3 +135,20 @@ def test_stores_are_looked_for_in_ollamas_order(monkeypatch, tmp_path):
     assert [str(root) for root in store_roots()[2:]] == ["/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"]
     monkeypatch.delenv("OLLAMA_MODELS")
     assert store_roots()[0] == Path.home() / ".ollama" / "models"
+
+
+def test_free_disk_is_asked_where_a_download_would_go(tmp_path, monkeypatch):
+    asked = []
+
+    def usage(place):
+        asked.append(Path(place))
+        if "locked" in asked[-1].parts:
+            raise PermissionError(place)
+        return SimpleNamespace(free=7)
+
+    monkeypatch.setattr("quantlab.models.store.shutil.disk_usage", usage)
+    for name in ("store", "locked"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / name))
+        assert free_disk() == 7
+    assert asked == [tmp_path / "store", tmp_path / "locked", tmp_path]
