@@ -22,7 +22,7 @@ def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *
                           on_progress: Callable[[str], None] | None = None) -> list[dict]:
     """Ask each quantization the same thing; one row (a dict) each, in the order given.
 
-    quants: suffixes as in the lesson ("3b-instruct-q4_K_M", "" for the default) or full names.  options: Ollama's
+    quants: suffixes as in the lesson ("3b-instruct-q4_K_M", "" or None for the default) or full names.  options: Ollama's
     (temperature, seed, num_thread, ...); num_predict is 100 unless given.  timeout: seconds for each request.
     warm_up: load the model before the clock starts.  or_recorded: where no server answers, and under the reference
     profile, return the run that was recorded for this prompt; such rows say so under "recorded".
@@ -32,7 +32,7 @@ def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *
     """
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("the prompt is empty: write what the models shall answer")
-    names = [(quant or "default", full_name(model_base, quant)) for quant in _as_list(quants)]
+    names = [(quant or "default", full_name(model_base, quant or "")) for quant in _as_list(quants)]
     if or_recorded:
         from .records import recorded_rows
 

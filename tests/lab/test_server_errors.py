@@ -52,8 +52,8 @@ def test_the_rows_after_a_failure_are_still_asked():
 
 
 def test_without_a_server_each_row_says_how_to_start_one(nobody):
-    rows = compare_quantizations("hi", "llama3.2", ["3b", ""])
-    assert [row["quantization"] for row in rows] == ["3b", "default"]
+    rows = compare_quantizations("hi", "llama3.2", ["3b", "", None])
+    assert [row["quantization"] for row in rows] == ["3b", "default", "default"]
     assert all(nobody in row["error"] and "ollama serve" in row["error"] for row in rows)
 
 
