@@ -18,7 +18,6 @@ FOLDER = ROOT / "notebooks"
 LESSONS = ["00_start_here", "01_what_is_quantization", "02_blocks_and_outliers", "03_gguf_and_tags",
            "04_quantization_types", "05_k_quants", "06_will_it_fit", "07_quality_testing", "08_when_to_use_which",
            "09_custom_models", "10_takeaways_and_quiz"]
-FRAME = {"00_start_here", "10_takeaways_and_quiz"}        # the map and the quiz have no exercise of their own
 TAGS = {"setup", "predict", "explore", "exercise", "check", "solution", "show-code", "needs-ollama", "quiz"}
 OF_THIS_MACHINE = re.compile(r"(?<![\w.~])/(home|root|work|tmp|Users|private)/\w|[A-Z]:\\Users|site-packages|pyenv")
 OF_AN_INDEX = re.compile(r"index-url|/simple\b|pythonhosted|find-links")
@@ -84,29 +83,22 @@ def test_headings_go_down_one_step_at_a_time(name):
 
 @every_lesson
 def test_needed_sections(name):
-    needed = {"## Next"} if name == "00_start_here" else {"## Objectives", "## Takeaways", "## Next"}
-    if name not in FRAME:
-        needed |= {"## Exercise"}
+    needed = {"## Objectives", "## Exercise", "## Takeaways", "## Next"}
     assert needed - set(headings(name)) == set()
-    if name not in FRAME:
-        assert re.search(r"[Aa]bout (\d+|\w+) minutes", prose(name)), "say how long it takes"
 
 
 @every_lesson
 def test_picture_within_the_first_screen(name):
     pictures = [i for i, cell in enumerate(read(name).cells) if cell.cell_type == "code"
                 and any("image/png" in output.get("data", {}) for output in cell.outputs)]
-    if name != "10_takeaways_and_quiz":
-        assert pictures, "a lesson has at least one picture"
-        assert pictures[0] <= 3, f"the first picture is in cell {pictures[0]}"
+    assert pictures, "a lesson has at least one picture"
+    assert pictures[0] <= 3, f"the first picture is in cell {pictures[0]}"
 
 
 @every_lesson
 def test_predict_explore_exercise_check(name):
     assert {t for c in read(name).cells for t in c.metadata.get("tags", [])} <= TAGS
     assert cells(name, "code", "setup"), "one cell tagged setup"
-    if name in FRAME:
-        return
     for tag in ("predict", "explore", "exercise", "check"):
         assert cells(name, "code", tag), f"a cell tagged {tag}"
     assert all("ql.predict(" in c.source for c in cells(name, "code", "predict"))
