@@ -10,6 +10,15 @@ built="$PWD/.tools/ollama-$version/ollama"
 
 say() { echo "ollama: $*" >&2; }
 die() { say "$*"; exit 1; }
+counted() {     # Go names each package when it is compiled: a line for fifty of them; whatever else it says is passed on
+    local n=0 line
+    while read -r line; do
+        case "$line" in
+            *[!A-Za-z0-9._/-]*) echo "$line" >&2 ;;
+            *) n=$((n + 1)); [ $((n % 50)) != 0 ] || say "    $n packages are compiled" ;;
+        esac
+    done
+}
 
 if [ "${1:-}" != "--build" ] && found=$(command -v ollama); then
     say "found on PATH: $("$found" --version 2>/dev/null | grep -o 'version is .*' || true)"
@@ -32,11 +41,11 @@ malgo_dir=$(cd "$scratch" && go mod download -json "github.com/gen2brain/malgo@$
 [ -f "$malgo_dir/miniaudio.h" ] || die "miniaudio.h is not in the Go module malgo $malgo"
 ln -sf "$malgo_dir/miniaudio.h" "$include/miniaudio/miniaudio.h"
 (cd "$scratch" && go mod download "github.com/ollama/ollama@v$version")
-say "2/3 compiling (three to five minutes on two cores; nothing is printed meanwhile)"
+say "2/3 compiling (three to five minutes on two cores)"
 # -O2 alone keeps the baseline x86-64 build whose `create --quantize` writes the bytes ggml writes;
 # a build with fused multiply-add writes others.
 (cd "$scratch" && GOBIN="$scratch/bin" GOFLAGS=-mod=mod CGO_CFLAGS="-O2" CGO_CXXFLAGS="-O2 -I$include" \
-    go install -ldflags "-X github.com/ollama/ollama/version.Version=$version" "github.com/ollama/ollama@v$version")
+    go install -v -ldflags "-X github.com/ollama/ollama/version.Version=$version" "github.com/ollama/ollama@v$version") 2>&1 | counted
 mv "$scratch/bin/ollama" "$built"       # the name appears only when the build is whole
-say "3/3 done: $("$built" --version 2>/dev/null | tail -1)"
+say "3/3 done: $("$built" --version 2>/dev/null | grep -o 'version is .*' || true)"
 echo "$built"
