@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv and install the project into it: `tools/setup.sh` for learners, `tools/setup.sh dev` for tests too.
-# uses uv when present, else venv and pip. Safe to run again. Touches nothing outside the project folder.
+# Uses uv when present, else venv and pip. Safe to run again. Installs nothing outside the project folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wants=${1:-lab}

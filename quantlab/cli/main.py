@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from . import workspace
 
 QUIET = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-         "--LabApp.extension_manager=readonly"]      # no news prompt, no request that leaves this machine
+         "--LabApp.extension_manager=readonly"]      # no request that leaves this machine
+DEFAULTS = Path(__file__).with_name("jupyter")       # no question about news either: a setting, which has no argument
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,9 +37,15 @@ def lab(_options, extra: list[str]) -> int:
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
                "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *root_user, *extra]
     try:
-        return subprocess.call(command)
+        return subprocess.call(command, env=quiet_environment())
     except KeyboardInterrupt:
         return 0
+
+
+def quiet_environment() -> dict[str, str]:
+    """The environment in which JupyterLab starts: what the user has, and our defaults for settings the user left alone."""
+    paths = [str(DEFAULTS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
 
 
 def doctor(options, _extra) -> int:

@@ -1,7 +1,6 @@
-"""A JupyterLab of our own: a free loopback port, a temporary copy of the lessons, nobody's settings but ours."""
+"""A JupyterLab of our own, started as a learner's is: a free loopback port, a copy of the lessons, nobody's settings."""
 
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -15,21 +14,16 @@ from pathlib import Path
 
 import psutil
 
+from quantlab.cli.main import QUIET, quiet_environment
+
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-}
-QUIET = [
-    "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True",
-]
 
 
 class Lab:
     """Serves a copy of `notebooks` (a folder) until `stop`; use it in a `with` statement.
 
     environment: variables for the kernels, on top of the present ones; the reference profile unless it says otherwise.
-    settings: plugin name -> JupyterLab settings, on top of SETTINGS.  Raises RuntimeError with the log's end when
+    settings: plugin name -> JupyterLab settings.  Raises RuntimeError with the log's end when
     JupyterLab does not come up in a minute.
     """
 
@@ -38,7 +32,7 @@ class Lab:
         self.home = Path(tempfile.mkdtemp(prefix="quantlab-lab-"))
         self.folder = self.home / "notebooks"
         shutil.copytree(notebooks, self.folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-        for plugin, values in {**SETTINGS, **(settings or {})}.items():
+        for plugin, values in (settings or {}).items():
             file = self.home / "settings" / f"{plugin}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
@@ -89,9 +83,9 @@ class Lab:
         own = {name: str(self.home / folder) for name, folder in folders.items()}
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
                    f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-                   f"--ServerApp.root_dir={self.folder}", *QUIET]
+                   f"--ServerApp.root_dir={self.folder}", "--LabApp.expose_app_in_browser=True", *QUIET]
         with (self.home / "lab.log").open("w") as log:
-            return subprocess.Popen(command, env={**os.environ, **own, **environment}, cwd=self.home,
+            return subprocess.Popen(command, env={**quiet_environment(), **own, **environment}, cwd=self.home,
                                     stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def _wait(self, seconds: float = 60) -> None:

@@ -53,6 +53,15 @@ def test_a_good_page_has_no_faults(scratch, chromium):
         assert handle.get_attribute("aria-valuetext") == explorer.locator(".widget-readout").inner_text()
 
 
+def test_jupyterlab_asks_nobody_about_news(scratch, chromium):
+    """The question would come at the first visit of every learner; the arguments of `quantlab lab` alone do not prevent it."""
+    with LessonPage(scratch, chromium, "good.ipynb") as lesson:
+        lesson.open()
+        lesson.page.wait_for_timeout(3000)
+        assert lesson.page.locator(".Toastify__toast").all_inner_texts() == []
+        assert lesson.faults == []
+
+
 def test_a_dragged_handle_speaks_once_where_it_rests(scratch, chromium):
     with LessonPage(scratch, chromium, "good.ipynb") as lesson:
         lesson.open()
