@@ -74,13 +74,13 @@ def nearest(name: str, installed: tuple[str, ...] = (), count: int = 3) -> list[
 
 
 def missing_words(name: str, installed: tuple[str, ...] = ()) -> str:
-    """The sentence for a model that is not installed: whether the tag exists at all, and what to do."""
+    """The sentence for a model that is not installed: what was meant (the lesson prints 100 characters), whether it exists, what to do."""
     model, tag = split_name(name)
     entry = snapshot()["models"].get(model)
     others = nearest(name, installed)
     meant = f" Nearest real names: {', '.join(others)}." if others else ""
     if entry and tag not in entry["tags"]:
-        return f"{name} is not installed, and on {snapshot()['date']} the library had no such tag.{meant}"
+        return f"{name} is not installed.{meant} On {snapshot()['date']} the library had no such tag."
     have = f" Installed: {', '.join(installed[:6])}." if installed else " No model is installed yet."
     return f"{name} is not installed. `ollama pull {name}` would download it.{have if entry else meant or have}"
 

@@ -56,7 +56,9 @@ def test_without_a_server_the_lesson_runs_and_says_what_is_missing(nobody, capsy
 def test_with_a_server_the_lesson_s_own_tags_are_answered_with_the_real_ones(live, capsys):
     run(FIRST)
     run(SECOND, BASE="llama3.2", QUANTS=["8b-q4_K_M", "8b-q8_0"])
-    assert capsys.readouterr().out.count("not installed") == 2
+    out = capsys.readouterr().out
+    assert out.count("is not installed") == 2
+    assert "llama3.1:8b-instruct-q4_K_M" in out and "llama3.1:8b-instruct-q8_0" in out, "within what the lesson's loop prints"
 
 
 @pytest.mark.server
