@@ -1,74 +1,166 @@
-"""One block taken apart: which field owns each byte, which weight each bit, and what the codes are. Lesson: 03.
+"""One block taken apart, from its declared layout alone: where each value stands, which weights it moves, what they may become.
 
-Of ggml's two kinds of field, numbers (`d`, `m`) belong to all 32 weights of a block, codes (`qs`, `qh`) to one each.
+Nothing here knows a format: whose a bit is says `layout.owners`, what becomes of a flipped bit says the format's own decoder.
+The names of values (`d`, `sc`, `q`, ...) are those of the declarations. Lessons: 03, 05, 12.
 """
 
-from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
-from . import legacy
-from .table import Format
+from .layout import Owner
+from .table import FORMATS, Format
 
-ALL = -1                    # the owner of a bit that all weights of the block share
-_OFFSET = {"Q4_0": 8, "Q4_1": 0, "Q5_0": 16, "Q5_1": 0, "Q8_0": 0}
-
-
-@dataclass(frozen=True)
-class BlockParts:
-    """raw: the block's bytes.  owners: for each byte its field.  weight_of_bit: for each byte, which weight bit 0 to 7
-    belongs to (ALL for a scale).  codes: the 32 stored numbers.  weight = d * (code - offset) + m."""
-
-    qtype: str
-    raw: bytes
-    owners: tuple[str, ...]
-    weight_of_bit: tuple[tuple[int, ...], ...]
-    codes: tuple[int, ...]
-    d: float
-    m: float
-    offset: int
-    decoded: tuple[float, ...]
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        """Every value this block can hold, by ascending code."""
-        return tuple(self.d * (code - self.offset) + self.m for code in self.all_codes)
-
-    @property
-    def all_codes(self) -> range:
-        """The codes that the format can store."""
-        return {"Q8": range(-127, 128), "Q5": range(32), "Q4": range(16)}[self.qtype[:2]]
-
-    def bits_of(self, field: str) -> str:
-        """The 16 bits of a float16 field, sign first (in the file its low byte comes first)."""
-        at = self.owners.index(field)
-        return f"{int.from_bytes(self.raw[at : at + 2], 'little'):016b}"
+GROUP_AT_LEAST = 16         # weights: ggml's smallest sub-block
 
 
-def take_apart(form: Format, block: np.ndarray) -> BlockParts:
-    """One block (a scalar of `form.dtype`) of Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0.  ValueError for another format."""
-    if form.name not in _OFFSET:
-        raise ValueError(f"{form.name} blocks cannot be taken apart yet; {', '.join(_OFFSET)} can")
-    one = np.asarray(block, form.dtype).reshape(1)
-    sizes = [(name, form.dtype[name].itemsize) for name in form.dtype.names]
-    return BlockParts(
-        qtype=form.name, raw=one.tobytes(), owners=tuple(name for name, size in sizes for _ in range(size)),
-        weight_of_bit=tuple(_weights(form.name, name, i) for name, size in sizes for i in range(size)),
-        codes=tuple(_codes(form.name, one)), d=float(one["d"][0]), m=float(one["m"][0]) if "m" in form.dtype.names else 0.0,
-        offset=_OFFSET[form.name], decoded=tuple(form.decode(one)[0].tolist()))
+class Anatomy:
+    """What can be said about every block of a format: `anatomy("Q4_K")`."""
+
+    def __init__(self, form: Format):
+        self.form, self.layout = form, form.layout
+
+    @cached_property
+    def places(self) -> dict[tuple[str, int | tuple[int, ...]], tuple[tuple[int, int], ...]]:
+        """(name, index) -> the (byte, bit) of each bit of that value, its lowest bit first."""
+        found = {}
+        for byte, bits in enumerate(self.layout.owners):
+            for bit, owner in enumerate(bits):
+                found.setdefault((owner.name, owner.index), []).append((owner.bit, byte, bit))
+        return {key: tuple(place[1:] for place in sorted(stands)) for key, stands in found.items()}
+
+    @cached_property
+    def code(self) -> str:
+        """The name of the values that come closest to one for each weight: `q`, or the codebook numbers `grid`."""
+        return max(self.layout.counts, key=self.layout.counts.get)
+
+    @cached_property
+    def n_codes(self) -> int:
+        """How many codes there are: all that their bits can say, or as many as leave room where several share a byte in base 3."""
+        shared = [int(2 ** (len(places) / len(index))) for (name, index), places in self.places.items()
+                  if name == self.code and isinstance(index, tuple)]
+        return min(shared, default=1 << self.layout.widths[self.code])
+
+    @cached_property
+    def group_size(self) -> int:
+        """Weights of a sub-block: the fewest (but at least 16) that share a value; a whole block where there are no sub-blocks."""
+        shares = [self.form.block_size // count for count in self.layout.counts.values()]
+        return min((share for share in shares if share >= GROUP_AT_LEAST), default=self.form.block_size)
+
+    def group(self, weight: int) -> range:
+        """The weights of the sub-block of `weight`."""
+        first = weight // self.group_size * self.group_size
+        return range(first, first + self.group_size)
+
+    def owner(self, byte: int, bit: int) -> Owner:
+        return self.layout.owners[byte][bit]
+
+    def weights(self, owner: Owner) -> tuple[int, ...]:
+        """The weights that a bit of this owner has a say in."""
+        return owner.index if isinstance(owner.index, tuple) else tuple(self.layout.weights_of(owner.name, owner.index))
+
+    @cached_property
+    def needs(self) -> tuple[tuple[tuple[str, int | tuple[int, ...]], ...], ...]:
+        """For each weight the (name, index) of the values that it is made of."""
+        needs = [[] for _ in range(self.form.block_size)]
+        for name, index in self.places:
+            for weight in self.weights(Owner(name, index, 0)):
+                needs[weight].append((name, index))
+        return tuple(map(tuple, needs))
+
+    def says(self, weight: int) -> set[tuple[int, int]]:
+        """The (byte, bit) of all bits that have a say in a weight: those of its code and of every scale above it."""
+        return {place for value in self.needs[weight] for place in self.places[value]}
+
+    def code_place(self, weight: int) -> tuple[int, int]:
+        """Where the lowest bit of a weight's code stands."""
+        return next(self.places[value][0] for value in self.needs[weight] if value[0] == self.code)
+
+    def index(self, name: str, weight: int) -> int:
+        """Which of the values `name` a weight needs."""
+        return weight * self.layout.counts[name] // self.form.block_size
+
+    def values(self, raw: bytes) -> dict[str, np.ndarray]:
+        """name -> the values of one block; the four parts of IQ1_M's `d` come together as the float16 that they are."""
+        return _values(self.form.name, raw)
+
+    def decode(self, raw: bytes) -> np.ndarray:
+        """The (block_size,) weights of one block."""
+        return _decoded(self.form.name, raw)
+
+    def levels(self, raw: bytes, weight: int) -> np.ndarray:
+        """All values that a weight could take if only its code were another, by ascending code; none for floats.
+
+        Codebook formats: the different numbers that the entries have there, mirrored where signs are stored, in ascending order.
+        """
+        if self.form.block_size == 1:
+            return np.empty(0, np.float32)
+        values = self.layout.unpack(np.frombuffer(raw, self.form.dtype))
+        values[self.code] = np.zeros_like(values[self.code])                # the codes have no say in the levels
+        column = _levels(self.form.name, self.layout.pack(**values).tobytes())[:, weight]
+        if self.layout.counts[self.code] == self.form.block_size:
+            return column
+        return np.unique(np.concatenate([column, -column]) if "signs" in values else column)
 
 
-def _weights(qtype: str, field: str, i: int) -> tuple[int, ...]:
-    """Which weight each bit of byte `i` of a field belongs to, bit 0 (the lowest) first."""
-    if field in ("d", "m"):
-        return (ALL,) * 8
-    if field == "qh":
-        return tuple(range(8 * i, 8 * i + 8))
-    return (i,) * 8 if qtype == "Q8_0" else (i,) * 4 + (i + 16,) * 4
+@cache
+def anatomy(qtype: str) -> Anatomy:
+    """The anatomy of a format, by its name in `FORMATS`."""
+    return Anatomy(FORMATS[qtype])
 
 
-def _codes(qtype: str, one: np.ndarray) -> list[int]:
-    if qtype == "Q8_0":
-        return one["qs"][0].tolist()
-    low = legacy.two_nibbles(one)[0]
-    return (low | legacy.sixteens(one)[0] if "qh" in one.dtype.names else low).tolist()
+@lru_cache(64)
+def _values(qtype: str, raw: bytes) -> dict[str, np.ndarray]:
+    layout = FORMATS[qtype].layout
+    values = {name: rows[0] for name, rows in layout.unpack(np.frombuffer(raw, layout.dtype)).items()}
+    if layout.widths.get("d") == 16 and values["d"].dtype.kind == "u":
+        values["d"] = values["d"].astype("<u2").view("<f2")
+    return values
+
+
+@lru_cache(64)
+def _decoded(qtype: str, raw: bytes) -> np.ndarray:
+    return FORMATS[qtype].decode(np.frombuffer(raw, FORMATS[qtype].dtype))[0]
+
+
+@lru_cache(16)
+def _levels(qtype: str, raw: bytes) -> np.ndarray:
+    """(how many codes, block_size): the block decoded once for each code, given to all of its weights at once."""
+    parts = anatomy(qtype)
+    one_each = parts.layout.counts[parts.code] == parts.form.block_size
+    return _with_codes(qtype, raw, np.arange(parts.n_codes) if one_each else _telling_codes(qtype))
+
+
+@cache
+def _telling_codes(qtype: str) -> np.ndarray:
+    """Few numbers of a codebook whose entries have, at each of their places, every value that occurs there in any entry."""
+    parts = anatomy(qtype)
+    values = parts.layout.unpack(np.zeros(1, parts.form.dtype))
+    values["d"][:] = np.float16(1) if values["d"].dtype.kind == "f" else np.float16(1).view(np.uint16)
+    entries = _with_codes(qtype, parts.layout.pack(**values).tobytes(), np.arange(parts.n_codes))
+    share = parts.form.block_size // parts.layout.counts[parts.code]
+    return np.unique(np.concatenate([np.unique(entries[:, place], return_index=True)[1] for place in range(share)]))
+
+
+def _with_codes(qtype: str, raw: bytes, codes: np.ndarray) -> np.ndarray:
+    """(n, block_size): what a block decodes to when all of its codes are codes[0], codes[1], ..."""
+    form, code = FORMATS[qtype], anatomy(qtype).code
+    values = form.layout.unpack(np.frombuffer(raw, form.dtype))
+    values = {name: np.repeat(rows, len(codes), axis=0) for name, rows in values.items()}
+    values[code][:] = codes[:, None].astype(values[code].dtype)              # 128 and more become negative where codes are signed
+    return form.decode(form.layout.pack(**values))
+
+
+def flipped(raw: bytes, byte: int, bit: int) -> bytes:
+    """The block with one bit turned over."""
+    return with_byte(raw, byte, raw[byte] ^ 1 << bit)
+
+
+def with_byte(raw: bytes, byte: int, value: int) -> bytes:
+    """The block with one byte replaced."""
+    return raw[:byte] + bytes([value]) + raw[byte + 1 :]
+
+
+def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Which weights differ; NaN is no different from NaN, nor -0 from 0."""
+    return np.flatnonzero((before != after) & ~(np.isnan(before) & np.isnan(after)))

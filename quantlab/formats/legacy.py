@@ -5,184 +5,182 @@ Each one cuts a row into blocks of 32 weights and gives every block its own scal
     Q4_0  Q5_0  Q8_0     weight = d * (code - offset)     codes lie evenly around zero
     Q4_1  Q5_1           weight = d * code + m            codes start at the block's minimum `m`
 
-`encode_*` takes (n, 32) float32, all finite, and returns n blocks as a NumPy structured array with ggml's field names;
-`decode_*` takes them back to (n, 32) float32. Source: ggml-quants.c, quantize_row_*_ref and dequantize_row_*.
-Inside, the arrays are (32, n), one *column* per block: NumPy is fastest when it walks along many blocks at once.
+Without an importance matrix `d` (and `m`) come straight from the block's extremes; with one, from the searches in `search`, which
+weight the squared error of column j by  imatrix_j * sqrt(mean square of the row + x_j^2).
+
+`encode_*` takes (n, 32) float32 and returns n blocks; `decode_*` takes them back to (n, 32) float32.
+ggml: quantize_row_*_ref, quantize_row_*_impl and dequantize_row_*. Lessons: 03, 04, 11.
 """
 
 import numpy as np
 
-Q4_0 = np.dtype([("d", "<f2"), ("qs", "u1", 16)])                                   # 18 bytes
-Q4_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("qs", "u1", 16)])                     # 20 bytes
-Q5_0 = np.dtype([("d", "<f2"), ("qh", "u1", 4), ("qs", "u1", 16)])                  # 22 bytes
-Q5_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("qh", "u1", 4), ("qs", "u1", 16)])    # 24 bytes
-Q8_0 = np.dtype([("d", "<f2"), ("qs", "i1", 32)])                                   # 34 bytes
+from . import cfloat
+from .cfloat import columns, inverse, largest, round_away, to_float16
+from .layout import Bits, Layout
+from .quads import cut, low_and_high, quads, spread
+from .search import symmetric
+from .search_affine import affine
+
+LARGEST = np.finfo(np.float32).max
+LOW_FOUR = Bits("q", "qs", 4, run=16)               # bytes 0 to 15 hold weights 0 to 15 below, weights 16 to 31 above
+FIFTH = Bits("q", "qh", 1, at=4)                    # one bit a weight, in order
+
+Q4_0 = Layout("Q4_0", 32, [("d", "<f2"), ("qs", "u1", 16)], LOW_FOUR)
+Q4_1 = Layout("Q4_1", 32, [("d", "<f2"), ("m", "<f2"), ("qs", "u1", 16)], LOW_FOUR)
+Q5_0 = Layout("Q5_0", 32, [("d", "<f2"), ("qh", "u1", 4), ("qs", "u1", 16)], LOW_FOUR, FIFTH)
+Q5_1 = Layout("Q5_1", 32, [("d", "<f2"), ("m", "<f2"), ("qh", "u1", 4), ("qs", "u1", 16)], LOW_FOUR, FIFTH)
+Q8_0 = Layout("Q8_0", 32, [("d", "<f2"), ("qs", "i1", 32)], Bits("q", "qs", 8, signed=True))
 
 
-def encode_q4_0(x: np.ndarray) -> np.ndarray:
+def encode_q4_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
     """The weight farthest from zero becomes code 0, which decodes to -8 d; so zero itself is code 8."""
-    x, blocks = columns(x), np.empty(len(x), Q4_0)
-    d = farthest_from_zero(x) / np.float32(-8)
-    blocks["d"] = d
-    blocks["qs"] = nibbles(codes(x, d, np.float32(8.5), 15))
-    return blocks
+    d, q = around_zero(x, 8) if imatrix is None else around_zero_by_importance(x, 8, imatrix, mean_square)
+    return Q4_0.pack(d=to_float16(d), q=q)
 
 
 def decode_q4_0(blocks: np.ndarray) -> np.ndarray:
-    return d_times(blocks, two_nibbles(blocks).view(np.int8) - np.int8(8))
+    return d_times_q(Q4_0.unpack(blocks), offset=8)
 
 
-def encode_q4_1(x: np.ndarray) -> np.ndarray:
+def encode_q4_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
     """Code 0 is the block's smallest weight, code 15 its largest."""
-    x, blocks = columns(x), np.empty(len(x), Q4_1)
-    m, d = range_of(x, 15)
-    blocks["d"], blocks["m"] = d, m
-    blocks["qs"] = nibbles(codes(above(x, m, d), d, np.float32(0.5), 15))
-    return blocks
+    d, m, q = from_minimum(x, 15) if imatrix is None else from_minimum_by_importance(x, 15, imatrix, mean_square)
+    return Q4_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
 def decode_q4_1(blocks: np.ndarray) -> np.ndarray:
-    return plus_m(blocks, d_times(blocks, two_nibbles(blocks)))
+    return d_times_q_plus_m(Q4_1.unpack(blocks))
 
 
-def encode_q5_0(x: np.ndarray) -> np.ndarray:
+def encode_q5_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
     """Q4_0 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    x, blocks = columns(x), np.empty(len(x), Q5_0)
-    d = farthest_from_zero(x) / np.float32(-16)
-    q = codes(x, d, np.float32(16.5), 31)
-    blocks["d"], blocks["qh"], blocks["qs"] = d, fifth_bits(q), nibbles(q)
-    return blocks
+    d, q = around_zero(x, 16) if imatrix is None else around_zero_by_importance(x, 16, imatrix, mean_square)
+    return Q5_0.pack(d=to_float16(d), q=q)
 
 
 def decode_q5_0(blocks: np.ndarray) -> np.ndarray:
-    return d_times(blocks, (two_nibbles(blocks) | sixteens(blocks)).view(np.int8) - np.int8(16))
+    return d_times_q(Q5_0.unpack(blocks), offset=16)
 
 
-def encode_q5_1(x: np.ndarray) -> np.ndarray:
+def encode_q5_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
     """Q4_1 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    x, blocks = columns(x), np.empty(len(x), Q5_1)
-    m, d = range_of(x, 31)
-    q = codes(above(x, m, d), d, np.float32(0.5), 31)
-    blocks["d"], blocks["m"], blocks["qh"], blocks["qs"] = d, m, fifth_bits(q), nibbles(q)
-    return blocks
+    d, m, q = from_minimum(x, 31) if imatrix is None else from_minimum_by_importance(x, 31, imatrix, mean_square)
+    return Q5_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
 def decode_q5_1(blocks: np.ndarray) -> np.ndarray:
-    return plus_m(blocks, d_times(blocks, two_nibbles(blocks) | sixteens(blocks)))
+    return d_times_q_plus_m(Q5_1.unpack(blocks))
 
 
 def encode_q8_0(x: np.ndarray) -> np.ndarray:
-    """Whole numbers from -127 to 127: the weight farthest from zero is always ±127."""
-    x, blocks = columns(x), np.empty(len(x), Q8_0)
-    d = np.abs(np.maximum(-x.min(axis=0), x.max(axis=0))) / np.float32(127)     # abs: never -0
-    x *= inverse(d)
-    x += almost_half(x)                              # C's roundf, halves away from zero, is: add almost a half and cut
-    blocks["d"], blocks["qs"] = d, x.astype(np.int8).T
-    return blocks
+    """Whole numbers from -127 to 127: the weight farthest from zero is always ±127. ggml has no use for an imatrix here."""
+    xt = quads(x)
+    low, high = low_and_high(xt)
+    d = np.maximum(-low, high)
+    nan = np.isnan(d)
+    if nan.any():
+        d[nan] = largest(np.abs(columns(x[nan], 32)))
+    d = np.abs(d) / np.float32(127)                  # abs: never -0
+    one_over = inverse(d)
+    xt *= spread(one_over)
+    return Q8_0.pack(d=to_float16(d), q=cut(round_away(xt), odd_ones(one_over, high - low)))
 
 
 def decode_q8_0(blocks: np.ndarray) -> np.ndarray:
-    return d_times(blocks, blocks["qs"])
+    return d_times_q(Q8_0.unpack(blocks), offset=0)
 
 
-# ---- scales and codes of one column per block: (32, n) -> (n,) or (32, n) ------------------------------------------
+# ---- scales and codes from a block's extremes: (n, 32) -> d, (m,) q -------------------------------------------------
 
-def almost_half(x: np.ndarray) -> np.ndarray:
-    """0.49999997 with the sign of x: copysign, written with bits because NumPy's takes twice as long."""
-    sign = x.view(np.uint32) & np.uint32(0x80000000)
-    return (sign | np.float32(0.49999997).view(np.uint32)).view(np.float32)
+def around_zero(x: np.ndarray, half: int) -> tuple[np.ndarray, np.ndarray]:
+    """C's MIN(2 half - 1, (int8_t)(x / d + half + 0.5)) with d = the weight farthest from zero / -half."""
+    xt = quads(x)
+    low, high = low_and_high(xt)
+    d = farthest_from_zero(x, low, high) / np.float32(-half)
+    one_over = inverse(d)
+    xt *= spread(one_over)
+    xt += np.float32(half + 0.5)
+    return d, cut(xt, odd_ones(one_over, high - low), top=2 * half - 1)
 
 
-def columns(x: np.ndarray) -> np.ndarray:
-    """(n, 32) -> a fresh (32, n): row j holds weight j of every block."""
-    return np.array(x.T, np.float32, order="C")
+def from_minimum(x: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top; it never comes to more than `top`."""
+    xt = quads(x)
+    low, high = low_and_high(xt)
+    span = high - low
+    m, high = range_of(x, low, high)
+    d = (high - m + np.float32(0)) / np.float32(top)                 # + 0: never -0
+    one_over = inverse(d)
+    xt -= spread(m)
+    xt *= spread(one_over)
+    xt += np.float32(0.5)
+    return d, m, cut(xt, odd_ones(one_over, span))
 
 
-def farthest_from_zero(x: np.ndarray) -> np.ndarray:
-    """The weight with the largest magnitude, with its sign; of several, the first one (C compares with `<`)."""
-    low, high = x.min(axis=0), x.max(axis=0)
+def farthest_from_zero(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Of both ends the one with the larger magnitude; when in doubt C's loop decides: the first one, and never a NaN."""
     far = np.where(-low > high, low, high)
-    tied = np.flatnonzero(low == -high)
-    if len(tied):
-        first = np.abs(x[:, tied]).argmax(axis=0)
-        far[tied] = x[first, tied] + np.float32(0)   # + 0 turns a -0 into the +0 that C starts from
+    balance = low + high
+    odd = np.flatnonzero((balance == 0) | np.isnan(balance))
+    if len(odd):
+        far[odd] = cfloat.farthest_from_zero(columns(x[odd], 32))
     return far
 
 
-def range_of(x: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The minimum `m` and the step `d` between minimum and maximum."""
-    m, high = x.min(axis=0), x.max(axis=0)
-    zero = np.flatnonzero(m == 0)
-    if len(zero):                                    # of +0 and -0 C keeps the first, NumPy does not promise
-        first = (x[:, zero] == 0).argmax(axis=0)
-        m[zero] = x[first, zero]
-    return m, np.abs(high - m) / np.float32(n_steps)                              # abs: never -0
+def range_of(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends as C's loop finds them (changed in place): it starts from ±FLT_MAX, skips a NaN, and keeps the first of several zeros."""
+    odd = np.flatnonzero(~np.isfinite(low + high))
+    if len(odd):
+        nan = np.isnan(x[odd])
+        low[odd] = np.where(nan, LARGEST, x[odd]).min(axis=1, initial=LARGEST)
+        high[odd] = np.where(nan, -LARGEST, x[odd]).max(axis=1, initial=-LARGEST)
+    zero = np.flatnonzero(low == 0)
+    if len(zero):
+        low[zero] = x[zero, (x[zero] == 0).argmax(axis=1)]
+    return low, high
 
 
-def above(x: np.ndarray, m: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """x - m, in place; zero where the range is too large for float32, as those codes are all 0 in C."""
-    x -= m
-    if np.isinf(d).any():
-        x[:, np.isinf(d)] = 0
+def odd_ones(one_over: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """Blocks in which x / d may not be a small number: NaN or infinity among the weights or in 1 / d leaves its mark on the product."""
+    return np.flatnonzero(~np.isfinite(one_over * span))
+
+
+# ---- scales and codes by search: what an importance matrix adds -----------------------------------------------------
+
+def by_importance(x: np.ndarray, imatrix: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(32, n) weights and how much each one matters; mean_square: (n,) of the row that a block stands in."""
+    xt = columns(x, 32)
+    return xt, columns(imatrix, 32) * np.sqrt(mean_square + xt * xt)
+
+
+def around_zero_by_importance(x: np.ndarray, half: int, imatrix: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """d, q from 0 to 2 half - 1."""
+    xt, w = by_importance(x, imatrix, mean_square)
+    found = symmetric(xt, w, half)
+    return found.scale, found.levels(xt).T
+
+
+def from_minimum_by_importance(x: np.ndarray, top: int, imatrix: np.ndarray,
+                               mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """d, m (never above zero), q from 0 to top."""
+    xt, w = by_importance(x, imatrix, mean_square)
+    found = affine(xt, w, top, -0.9, 0.05, 36)
+    return found.scale, -found.minimum, found.levels(xt).T
+
+
+# ---- the way back ---------------------------------------------------------------------------------------------------
+
+def d_times_q(values: dict[str, np.ndarray], offset: int) -> np.ndarray:
+    """(n, 32) weights d * (q - offset)."""
+    x = values["q"].astype(np.float32)
+    if offset:
+        x -= np.float32(offset)
+    x *= values["d"].astype(np.float32)
     return x
 
 
-def inverse(d: np.ndarray) -> np.ndarray:
-    """1 / d, and 0 where that is infinite: a scale of zero, or one so small that C's codes come out as 0."""
-    one_over = np.float32(1) / d
-    one_over[np.isinf(one_over)] = 0
-    return one_over
-
-
-def codes(x: np.ndarray, d: np.ndarray, half: np.float32, top: int) -> np.ndarray:
-    """C's MIN(top, (int8_t)(x / d + half)): rounded by adding and cutting. Works in place; returns (32, n) uint8."""
-    one_over = inverse(d)
-    x *= one_over
-    x += half
-    q = x.astype(np.uint8)                           # cuts; all values lie between 0 and top + 1.5
-    np.minimum(q, np.full(q.shape[1], top, np.uint8), out=q)     # a full row: with one number NumPy is six times slower
-    if not one_over.all():
-        q[:, (one_over == 0) & (d != 0)] = 0                     # 1 / d is infinite: C's cast of inf and NaN gives 0
-    return q
-
-
-# ---- packing: two codes share a byte, weight j in the low four bits, weight j + 16 in the high four ---------------
-
-def nibbles(q: np.ndarray) -> np.ndarray:
-    """(32, n) codes -> (n, 16) bytes of their low four bits."""
-    return ((q[:16] & 15) | q[16:] * np.uint8(16)).T     # times 16 is faster than << 4 here, and drops a fifth bit, too
-
-
-def plus_m(blocks: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """(n, 32) float32, each row plus its block's minimum, in place."""
-    x += blocks["m"].astype(np.float32)[:, None]
-    return x
-
-
-def two_nibbles(blocks: np.ndarray) -> np.ndarray:
-    """`qs` of n blocks -> (n, 32) uint8 from 0 to 15."""
-    qs = np.ascontiguousarray(blocks["qs"])
-    q = np.empty((len(qs), 32), np.uint8)
-    q[:, :16], q[:, 16:] = qs & 15, qs >> 4
-    return q
-
-
-def fifth_bits(q: np.ndarray) -> np.ndarray:
-    """(32, n) codes -> (n, 4) bytes: bit j of the 32 is the fifth bit of code j."""
-    bits = (q > 15).view(np.uint8).reshape(4, 8, -1)
-    byte = bits[:, 7]
-    for j in range(6, -1, -1):                       # from the highest bit down: double, and add the next one
-        byte = byte + byte + bits[:, j]
-    return byte.T
-
-
-def sixteens(blocks: np.ndarray) -> np.ndarray:
-    """`qh` of n blocks -> (n, 32) uint8, 16 where the fifth bit is set."""
-    return np.unpackbits(blocks["qh"], axis=1, bitorder="little") * np.uint8(16)
-
-
-def d_times(blocks: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """(n, 32) whole numbers -> float32, each row times its block's scale."""
-    x = q.astype(np.float32)
-    x *= blocks["d"].astype(np.float32)[:, None]
+def d_times_q_plus_m(values: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, 32) weights d * q + m."""
+    x = d_times_q(values, offset=0)
+    x += values["m"].astype(np.float32)
     return x

@@ -1,50 +1,82 @@
-"""Every ggml tensor type in one table: how many weights a block holds, in how many bytes, and the way there and back.
-
-The structs are ggml's (ggml-common.h). The five plain formats and the floats are written here; of the others the
-bytes can be read (through `gguf`), not yet written.
-"""
+"""Every ggml tensor type in one table: its declared layout, and the way into blocks and back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from types import ModuleType
 
 import numpy as np
 
-from . import legacy
+from . import codebook, floats, grid_search, kquants, kquants_symmetric, legacy, microscaling, nonlinear, ternary
+from .cfloat import mean_square
+from .layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Format:
-    """A ggml tensor type: `block_size` weights are stored in `type_size` bytes, laid out as `dtype` says."""
+    """A ggml tensor type: `block_size` weights in `type_size` bytes, laid out as `layout` declares.
 
-    name: str
-    block_size: int
-    dtype: np.dtype
-    decoder: Callable[[np.ndarray], np.ndarray]
-    encoder: Callable[[np.ndarray], np.ndarray] | None = None
+    imatrix: what the encoder does with an importance matrix, as in ggml: "ignored", "used" (weights and squares of one block),
+    "used by row" (the squares of a whole row count), "needed" (ggml refuses to write the type without one).
+    nonfinite: ggml writes NaN and infinity in some way instead of aborting the process.
+    chunk: how many weights to encode at a time, measured.
+    """
+
+    layout: Layout
+    decoder: Callable[..., np.ndarray]
+    encoder: Callable[..., np.ndarray] | None = None
+    imatrix: str = "ignored"
+    nonfinite: bool = True
+    chunk: int = 1 << 16
+
+    @property
+    def name(self) -> str:
+        return self.layout.name
+
+    @property
+    def block_size(self) -> int:
+        """Weights of one block."""
+        return self.layout.block_size
 
     @property
     def type_size(self) -> int:
         """Bytes of one block."""
-        return self.dtype.itemsize
+        return self.layout.type_size
 
     @property
     def bpw(self) -> float:
         """Bits per weight, scales included."""
-        return 8 * self.type_size / self.block_size
+        return self.layout.bpw
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The struct of one block."""
+        return self.layout.dtype
 
     def encode(self, x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
-        """(n, block_size) finite floats -> n blocks of `dtype`.  ValueError for what cannot be written yet."""
-        if self.encoder is None:
-            can = ", ".join(name for name, f in FORMATS.items() if f.encoder)
-            raise ValueError(f"not yet: {self.name} blocks can be read here, but not written; {can} can be written")
-        if imatrix is not None:
-            raise ValueError(f"not yet: {self.name} with an importance matrix; leave imatrix out for the plain encoder")
-        x = np.asarray(x, np.float32)
-        if x.ndim != 2 or x.shape[1] != self.block_size:
-            raise ValueError(f"{self.name}.encode wants shape (n, {self.block_size}), got {x.shape}; see quantize()")
+        """Rows of finite float weights -> the blocks of all rows, one after the other.
+
+        x: (rows, n) with n a multiple of block_size.  imatrix: (n,), how much each column matters, at least 0.
+        Checks shapes only; `ql.quantize` checks the numbers, takes any shape and works in pieces.  ValueError for a type that can
+        only be read, and without the imatrix that a type needs.
+        """
+        x = np.ascontiguousarray(x, np.float32)
+        if x.ndim != 2 or x.shape[1] % self.block_size or not x.shape[1]:
+            raise ValueError(f"{self.name}.encode wants rows, shape (rows, a multiple of {self.block_size}), got {x.shape}; see quantize()")
+        self.check_imatrix(imatrix, x.shape[1])
+        weights = None
+        if imatrix is not None and self.imatrix != "ignored":
+            weights = np.broadcast_to(np.asarray(imatrix, np.float32), x.shape).reshape(-1, self.block_size)
+        by_row = weights is not None and self.imatrix == "used by row"
+        return self.encode_blocks(x.reshape(-1, self.block_size), weights,
+                                  mean_square(x).repeat(x.shape[1] // self.block_size) if by_row else None)
+
+    def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
+        """(n, block_size) weights, their importances and the mean squares of their rows -> n blocks; nothing is checked."""
+        if not len(x):
+            return np.empty(0, self.dtype)
+        arguments = [v for v in (x, imatrix, mean_square) if v is not None]
         with np.errstate(all="ignore"):         # huge and tiny weights overflow float16 and 1 / d, exactly as in C
-            return self.encoder(x)
+            return self.encoder(*arguments)
 
     def decode(self, blocks: np.ndarray) -> np.ndarray:
         """n blocks of `dtype`, or (n, type_size) uint8 -> (n, block_size) float32."""
@@ -54,72 +86,54 @@ class Format:
                 raise ValueError(f"{self.name}.decode wants (n, {self.type_size}) bytes, got {blocks.dtype} "
                                  f"of shape {blocks.shape}")
             blocks = blocks.view(self.dtype)[:, 0]
+        if not len(blocks):
+            return np.empty((0, self.block_size), np.float32)
         with np.errstate(all="ignore"):
             return self.decoder(blocks).astype(np.float32, copy=False)
+
+    def check_imatrix(self, imatrix: np.ndarray | None, n: int) -> None:
+        """ValueError unless this type can be written with (or without) that importance matrix for rows of `n` weights."""
+        if self.encoder is None:
+            can = ", ".join(name for name, f in FORMATS.items() if f.encoder)
+            raise ValueError(f"{self.name} blocks can be read here, but not written; {can} can be written")
+        if imatrix is None:
+            if self.imatrix == "needed":
+                raise ValueError(f"{self.name} is only written with an importance matrix, as in ggml: pass imatrix=, "
+                                 f"one number for each of the {n} columns")
+            return
+        weights = np.asarray(imatrix)
+        if weights.shape != (n,) or weights.dtype.kind not in "fiu":
+            raise ValueError(f"an imatrix holds one number per column: {n} of them, got {weights.dtype} of shape {weights.shape}")
+        with np.errstate(over="ignore"):
+            bad = np.flatnonzero(~np.isfinite(weights.astype(np.float32)) | (weights < 0))
+        if len(bad):
+            raise ValueError(f"an imatrix holds finite numbers from 0 up: imatrix[{bad[0]}] is {weights[bad[0]]}")
 
     def __str__(self) -> str:
         return self.name
 
 
-def _decode_with_gguf(name: str, blocks: np.ndarray) -> np.ndarray:
-    import gguf
-
-    raw = blocks.view(np.uint8).reshape(len(blocks), -1)
-    return gguf.dequantize(raw, gguf.GGMLQuantizationType[name])
-
-
-def _encode_float(dtype: np.dtype, x: np.ndarray) -> np.ndarray:
-    return x.astype(dtype["x"])[:, 0].view(dtype)
+def _row(room: ModuleType, name: str, imatrix: str = "ignored", *, chunk: int = 1 << 16, **more) -> Format:
+    """A format from its module: layout Q4_K, decode_q4_k and, where there is one, encode_q4_k."""
+    encoder = more.pop("encoder", getattr(room, f"encode_{name.lower()}", None))
+    return Format(getattr(room, name), getattr(room, f"decode_{name.lower()}"), encoder, imatrix, chunk=chunk, **more)
 
 
-def _decode_float(blocks: np.ndarray) -> np.ndarray:
-    return blocks["x"].astype(np.float32)[:, None]
-
-
-def _encode_bf16(x: np.ndarray) -> np.ndarray:
-    """The upper half of a float32, rounded to nearest, ties to even (ggml_compute_fp32_to_bf16)."""
-    bits = np.ascontiguousarray(x[:, 0]).view(np.uint32)
-    return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype("<u2").view(BF16)
-
-
-def _decode_bf16(blocks: np.ndarray) -> np.ndarray:
-    return (blocks["x"].astype(np.uint32) << 16).view(np.float32)[:, None]
-
-
-F32, F16, BF16 = np.dtype([("x", "<f4")]), np.dtype([("x", "<f2")]), np.dtype([("x", "<u2")])
-
-#: Blocks that are read through gguf: weights per block, and ggml's struct.
-_READ_ONLY = {
-    "Q2_K": (256, [("scales", "u1", 16), ("qs", "u1", 64), ("d", "<f2"), ("dmin", "<f2")]),
-    "Q3_K": (256, [("hmask", "u1", 32), ("qs", "u1", 64), ("scales", "u1", 12), ("d", "<f2")]),
-    "Q4_K": (256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qs", "u1", 128)]),
-    "Q5_K": (256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qh", "u1", 32), ("qs", "u1", 128)]),
-    "Q6_K": (256, [("ql", "u1", 128), ("qh", "u1", 64), ("scales", "i1", 16), ("d", "<f2")]),
-    "IQ1_S": (256, [("d", "<f2"), ("qs", "u1", 32), ("qh", "<u2", 8)]),
-    "IQ1_M": (256, [("qs", "u1", 32), ("qh", "u1", 16), ("scales", "u1", 8)]),
-    "IQ2_XXS": (256, [("d", "<f2"), ("qs", "<u2", 32)]),
-    "IQ2_XS": (256, [("d", "<f2"), ("qs", "<u2", 32), ("scales", "u1", 8)]),
-    "IQ2_S": (256, [("d", "<f2"), ("qs", "u1", 64), ("qh", "u1", 8), ("scales", "u1", 8)]),
-    "IQ3_XXS": (256, [("d", "<f2"), ("qs", "u1", 96)]),
-    "IQ3_S": (256, [("d", "<f2"), ("qs", "u1", 64), ("qh", "u1", 8), ("signs", "u1", 32), ("scales", "u1", 4)]),
-    "IQ4_NL": (32, [("d", "<f2"), ("qs", "u1", 16)]),
-    "IQ4_XS": (256, [("d", "<f2"), ("scales_h", "<u2"), ("scales_l", "u1", 4), ("qs", "u1", 128)]),
-    "TQ1_0": (256, [("qs", "u1", 48), ("qh", "u1", 4), ("d", "<f2")]),
-    "TQ2_0": (256, [("qs", "u1", 64), ("d", "<f2")]),
-    "MXFP4": (32, [("e", "u1"), ("qs", "u1", 16)]),
-    "NVFP4": (64, [("d", "u1", 4), ("qs", "u1", 32)]),
-}
+SEARCHED = 640 * 256      # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
 
 #: name -> Format, for every tensor type that holds weights.
-FORMATS: dict[str, Format] = {f.name: f for f in (
-    Format("F32", 1, F32, _decode_float, partial(_encode_float, F32)),
-    Format("F16", 1, F16, _decode_float, partial(_encode_float, F16)),
-    Format("BF16", 1, BF16, _decode_bf16, _encode_bf16),
-    Format("Q4_0", 32, legacy.Q4_0, legacy.decode_q4_0, legacy.encode_q4_0),
-    Format("Q4_1", 32, legacy.Q4_1, legacy.decode_q4_1, legacy.encode_q4_1),
-    Format("Q5_0", 32, legacy.Q5_0, legacy.decode_q5_0, legacy.encode_q5_0),
-    Format("Q5_1", 32, legacy.Q5_1, legacy.decode_q5_1, legacy.encode_q5_1),
-    Format("Q8_0", 32, legacy.Q8_0, legacy.decode_q8_0, legacy.encode_q8_0),
-    *(Format(name, size, np.dtype(fields), partial(_decode_with_gguf, name))
-      for name, (size, fields) in _READ_ONLY.items()),
+FORMATS: dict[str, Format] = {form.name: form for form in (
+    _row(floats, "F32"), _row(floats, "F16"), _row(floats, "BF16"),
+    _row(legacy, "Q4_0", "used by row", chunk=1 << 18), _row(legacy, "Q4_1", "used by row", chunk=1 << 18),
+    _row(legacy, "Q5_0", "used by row", chunk=1 << 18), _row(legacy, "Q5_1", "used by row", chunk=1 << 18),
+    _row(legacy, "Q8_0", chunk=1 << 18),
+    _row(kquants, "Q2_K", "used", chunk=SEARCHED), _row(kquants_symmetric, "Q3_K", "used", chunk=SEARCHED),
+    _row(kquants, "Q4_K", "used", chunk=SEARCHED), _row(kquants, "Q5_K", "used", chunk=SEARCHED),
+    _row(kquants_symmetric, "Q6_K", "used", chunk=SEARCHED),
+    _row(nonlinear, "IQ4_NL", "used", chunk=1 << 17), _row(nonlinear, "IQ4_XS", "used", chunk=1 << 17),
+    _row(codebook, "IQ1_S"), _row(codebook, "IQ1_M"), _row(codebook, "IQ2_XXS"),
+    _row(codebook, "IQ2_XS", "needed", nonfinite=False, chunk=1 << 17, encoder=grid_search.encode_iq2_xs),
+    _row(codebook, "IQ2_S"), _row(codebook, "IQ3_XXS"), _row(codebook, "IQ3_S"),
+    _row(ternary, "TQ1_0", chunk=1 << 17), _row(ternary, "TQ2_0", chunk=1 << 17),
+    _row(microscaling, "MXFP4", chunk=1 << 17), _row(microscaling, "NVFP4", chunk=1 << 17),
 )}

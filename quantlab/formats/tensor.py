@@ -2,15 +2,23 @@
 
     quantize(x, "Q4_0").nbytes
     dequantize(data, "Q8_0", (384, 384))
+
+A piece is encoded the same wherever it is cut, so pieces can also be sent to any `concurrent.futures.Executor`; beyond input and
+output a few MB are needed, however large the tensor.
 """
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
+from .cfloat import mean_square
 from .table import FORMATS, Format
 
-CHUNK = 1 << 16      # weights at a time: 256 KiB of float32, measured best for the block formats
+IN_FLIGHT = 1 << 22  # weights that an executor may hold at a time: 16 MiB of float32
+AT_ONCE = 1 << 16    # weights whose squares are added up at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +42,25 @@ class QuantizedTensor:
         """The bytes as they stand in a GGUF file."""
         return self.blocks.tobytes()
 
-    def dequantize(self) -> np.ndarray:
+    def dequantize(self, executor: Executor | None = None) -> np.ndarray:
         """float32 of `shape`."""
-        return _decoded(self.blocks, self.format, self.shape)
+        return _decoded(self.blocks, self.format, self.shape, executor)
 
     def __repr__(self) -> str:
         return (f"QuantizedTensor({self.format.name}, shape={self.shape}, {self.nbytes:,} bytes, "
                 f"{self.bpw:g} bits per weight)")
 
 
-def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> QuantizedTensor:
+def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *, executor: Executor | None = None,
+             allow_nonfinite: bool = False) -> QuantizedTensor:
     """Encode a float array as ggml's `qtype` blocks, each row (last axis) by itself: ggml_quantize_chunk.
 
     x: any shape whose last axis is a multiple of the block size; converted to float32 first.
-    Raises ValueError for a type or row length that does not fit, for weights that are not finite, and for what cannot
-    be written yet.
+    imatrix: (n,), how much each column matters, finite and at least 0. Types that take none ignore it, as in ggml.
+    executor: any `concurrent.futures.Executor`; the pieces are sent there.
+    allow_nonfinite: write NaN and ±infinity as ggml does where it does (its IQ encoders with a codebook abort the process instead).
+    Raises ValueError for a type or row length that does not fit, for weights that are not finite (unless allowed), and for an
+    imatrix of the wrong length or with negative or non-finite numbers.
     """
     form = get_format(qtype)
     x = np.asarray(x)
@@ -57,17 +69,18 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> Qu
     if x.ndim == 0:
         raise ValueError("weights must be an array with at least one axis, got a single number")
     _check_row(x.shape[-1], form)
-    flat = np.ascontiguousarray(x).reshape(-1, form.block_size)
-    blocks = np.empty(len(flat), form.dtype)
-    for piece in _pieces(len(flat), form):
-        part = _float32(flat[piece])
-        if not np.isfinite(part).all():
-            _refuse(x)
-        blocks[piece].view(np.uint8)[:] = form.encode(part, imatrix).view(np.uint8)      # as bytes: no field-by-field copy
+    form.check_imatrix(imatrix, x.shape[-1])
+    if form.imatrix == "ignored":
+        imatrix = None
+    allow_nonfinite = allow_nonfinite and form.nonfinite
+    blocks = np.empty(x.size // form.block_size, form.dtype)
+    work = _tasks(x, form, None if imatrix is None else np.asarray(imatrix, np.float32), allow_nonfinite)
+    for piece, encoded in _spread(executor, _encode_piece, work, form):
+        blocks[piece].view(np.uint8)[:] = encoded.view(np.uint8)         # as bytes: no field-by-field copy
     return QuantizedTensor(form, x.shape, blocks)
 
 
-def dequantize(data, qtype: str, shape: tuple[int, ...]) -> np.ndarray:
+def dequantize(data, qtype: str, shape: tuple[int, ...], *, executor: Executor | None = None) -> np.ndarray:
     """Decode the bytes of a tensor to float32 of `shape` (NumPy's order, row length last).
 
     data: bytes, a memoryview or any contiguous array.  ValueError when its length is not what shape and type need.
@@ -82,7 +95,7 @@ def dequantize(data, qtype: str, shape: tuple[int, ...]) -> np.ndarray:
     if data.nbytes != n_blocks * form.type_size:
         raise ValueError(f"{shape} in {form.name} is {n_blocks:,} blocks of {form.type_size} bytes = "
                          f"{n_blocks * form.type_size:,} bytes, got {data.nbytes:,}")
-    return _decoded(data.reshape(-1).view(np.uint8).view(form.dtype), form, shape)
+    return _decoded(data.reshape(-1).view(np.uint8).view(form.dtype), form, shape, executor)
 
 
 def get_format(qtype: str) -> Format:
@@ -96,16 +109,87 @@ def get_format(qtype: str) -> Format:
     raise ValueError(f"no tensor type {qtype!r}; there are {', '.join(FORMATS)}")
 
 
-def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...]) -> np.ndarray:
+# ---- pieces ---------------------------------------------------------------------------------------------------------
+
+def _tasks(x: np.ndarray, form: Format, imatrix: np.ndarray | None, allow_nonfinite: bool) -> Iterator[tuple[slice, tuple]]:
+    """(which blocks, what `_encode_piece` needs for them), piece by piece."""
+    per_row = x.shape[-1] // form.block_size
+    by_row = form.imatrix == "used by row" and imatrix is not None
+    squares = _mean_squares(x) if by_row else None
+    for piece in _pieces(x.size // form.block_size, form):
+        part = _float32(_blocks_of(x, piece, form.block_size))
+        if not allow_nonfinite and not np.isfinite(part).all():
+            _refuse(x, form)
+        rest = ()
+        if imatrix is not None:
+            number = np.arange(piece.start, piece.start + len(part))
+            weights = imatrix.reshape(per_row, -1)[number % per_row]
+            rest = (weights, squares[number // per_row]) if by_row else (weights,)
+        yield piece, (form.name, np.ascontiguousarray(part), *rest)
+
+
+def _encode_piece(qtype: str, *arrays: np.ndarray) -> np.ndarray:
+    return FORMATS[qtype].encode_blocks(*arrays)
+
+
+def _decode_piece(qtype: str, blocks: np.ndarray) -> np.ndarray:
+    return FORMATS[qtype].decode(blocks)
+
+
+def _spread(executor: Executor | None, function: Callable, work: Iterable[tuple[slice, tuple]],
+            form: Format) -> Iterator[tuple[slice, np.ndarray]]:
+    """(piece, function(*arguments)) for all of the work, here or on the executor; in order, a bounded number at a time."""
+    waiting = deque()
+    for piece, arguments in work:
+        if executor is None:
+            yield piece, function(*arguments)
+            continue
+        waiting.append((piece, executor.submit(function, *arguments)))
+        if len(waiting) * form.chunk >= IN_FLIGHT:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for piece, future in waiting:
+        yield piece, future.result()
+
+
+def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...], executor: Executor | None) -> np.ndarray:
     out = np.empty((len(blocks), form.block_size), np.float32)
-    for piece in _pieces(len(blocks), form):
-        out[piece] = form.decode(blocks[piece])
+    work = ((piece, (form.name, blocks[piece])) for piece in _pieces(len(blocks), form))
+    for piece, weights in _spread(executor, _decode_piece, work, form):
+        out[piece] = weights
     return out.reshape(shape)
 
 
 def _pieces(n_blocks: int, form: Format) -> list[slice]:
-    step = CHUNK // form.block_size
-    return [slice(start, start + step) for start in range(0, n_blocks, step)]
+    step = max(form.chunk // form.block_size, 1)
+    return [slice(start, min(start + step, n_blocks)) for start in range(0, n_blocks, step)]
+
+
+def _blocks_of(x: np.ndarray, piece: slice, block_size: int) -> np.ndarray:
+    """Those blocks of x as (n, block_size); an array in another memory order is gathered here, piece by piece."""
+    if x.flags.c_contiguous:
+        return x.reshape(-1, block_size)[piece]
+    flat = np.arange(piece.start * block_size, piece.stop * block_size)
+    return x[np.unravel_index(flat, x.shape)].reshape(-1, block_size)
+
+
+def _mean_squares(x: np.ndarray) -> np.ndarray:
+    """(rows,) float32 mean square of each row, added up in order, many short rows or a part of a long one at a time."""
+    n, rows = x.shape[-1], x.size // max(x.shape[-1], 1)
+    step = max(AT_ONCE // n, 1)
+    with np.errstate(all="ignore"):
+        parts = [_long_mean_square(x, row, n) if n > AT_ONCE else
+                 mean_square(_float32(_blocks_of(x, slice(row, min(row + step, rows)), n))) for row in range(0, rows, step)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _long_mean_square(x: np.ndarray, row: int, n: int) -> np.ndarray:
+    """(1,) the mean square of one row, carried on from part to part."""
+    total = np.zeros(1, np.float32)
+    for start in range(row * n, (row + 1) * n, AT_ONCE):
+        part = _float32(_blocks_of(x, slice(start, min(start + AT_ONCE, (row + 1) * n)), 1))[:, 0]
+        total = np.add.accumulate(np.concatenate([total, part * part]))[-1:]
+    return total / np.float32(n)
 
 
 def _float32(part: np.ndarray) -> np.ndarray:
@@ -120,7 +204,11 @@ def _check_row(length: int, form: Format) -> None:
                          f"that length fits {fitting}")
 
 
-def _refuse(x: np.ndarray) -> None:
+def _refuse(x: np.ndarray, form: Format) -> None:
     """Name the first weight that is not a finite float32; ggml would write it, and its block would decode to NaN."""
-    where = np.argwhere(~np.isfinite(_float32(x)))[0].tolist()
-    raise ValueError(f"weights must be finite float32 numbers: x{where} is {x[tuple(where)]}")
+    for piece in _pieces(x.size, FORMATS["F32"]):
+        wrong = np.flatnonzero(~np.isfinite(_float32(_blocks_of(x, piece, 1))))
+        if len(wrong):
+            where = [int(i) for i in np.unravel_index(piece.start + wrong[0], x.shape)]
+            also = "" if form.nonfinite else f", and ggml itself aborts on one in {form.name}"
+            raise ValueError(f"weights must be finite float32 numbers: x{where} is {x[tuple(where)]}{also}")

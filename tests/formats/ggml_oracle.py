@@ -34,8 +34,8 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> np
     x = np.ascontiguousarray(x, np.float32)
     rows, n = x.shape
     out = np.zeros((rows, GGML.ggml_row_size(NUMBER[qtype], n)), np.uint8)
-    weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32).ctypes.data
-    GGML.ggml_quantize_chunk(NUMBER[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, weights)
+    weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32)       # named: it has to live during the call
+    GGML.ggml_quantize_chunk(NUMBER[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, None if imatrix is None else weights.ctypes.data)
     return out
 
 

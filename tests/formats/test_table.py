@@ -80,14 +80,35 @@ def test_bf16_is_written_as_gguf_writes_it():
     assert FORMATS["BF16"].encode(x[:, None]).tobytes() == expected.tobytes()
 
 
-def test_what_cannot_be_written_yet_says_what_can():
-    with pytest.raises(ValueError, match=r"not yet: Q4_K blocks can be read.*Q8_0 can be written"):
-        FORMATS["Q4_K"].encode(np.zeros((1, 256), np.float32))
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_blocks_are_no_weights_and_no_weights_no_blocks(name):
+    form = FORMATS[name]
+    assert form.decode(np.empty(0, form.dtype)).shape == (0, form.block_size)
+    if form.encoder:
+        imatrix = np.ones(form.block_size) if form.imatrix == "needed" else None
+        assert form.encode(np.empty((0, form.block_size)), imatrix).tobytes() == b""
 
 
-def test_an_importance_matrix_is_refused_not_ignored():
-    with pytest.raises(ValueError, match=r"not yet: Q4_0 with an importance matrix"):
-        FORMATS["Q4_0"].encode(np.zeros((1, 32), np.float32), imatrix=np.ones(32, np.float32))
+def test_rows_are_encoded_one_after_the_other():
+    x = np.random.default_rng(1).standard_normal((3, 64), dtype=np.float32)
+    imatrix = np.random.default_rng(2).random(64)
+    whole = FORMATS["Q4_0"].encode(x, imatrix)
+    assert whole.tobytes() == b"".join(FORMATS["Q4_0"].encode(row[None], imatrix).tobytes() for row in x)
+
+
+@pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
+def test_the_table_needs_an_imatrix_where_ggml_does():
+    needing = {name for name, form in FORMATS.items() if form.imatrix == "needed"}
+    theirs = {name for name in FORMATS if ggml.GGML.ggml_quantize_requires_imatrix(ggml.NUMBER[name])}
+    assert needing == theirs & {name for name, form in FORMATS.items() if form.encoder}
+
+
+@pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
+@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.encoder and f.block_size > 1 and f.imatrix != "needed"])
+def test_the_table_ignores_an_imatrix_where_ggml_does(name):
+    x = np.random.default_rng(3).standard_normal((8, 256), dtype=np.float32)
+    ignored = ggml.quantize(x, name, np.linspace(0, 1, 256)).tobytes() == ggml.quantize(x, name).tobytes()
+    assert (FORMATS[name].imatrix == "ignored") == ignored
 
 
 def test_names_may_be_lower_case_and_mixes_are_explained():
@@ -99,7 +120,7 @@ def test_names_may_be_lower_case_and_mixes_are_explained():
 
 
 def test_wrong_block_shapes_are_named():
-    with pytest.raises(ValueError, match=r"\(n, 32\), got \(4, 16\)"):
+    with pytest.raises(ValueError, match=r"multiple of 32\), got \(4, 16\)"):
         FORMATS["Q4_0"].encode(np.zeros((4, 16), np.float32))
     with pytest.raises(ValueError, match=r"\(n, 18\) bytes, got uint8 of shape \(2, 17\)"):
         FORMATS["Q4_0"].decode(np.zeros((2, 17), np.uint8))

@@ -1,9 +1,13 @@
-"""Whole tensors: any shape, the bytes of a file, and refusals that name the number."""
+"""Whole tensors: any shape, the bytes of a file, pieces, and refusals that name the number."""
+
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from quantlab.basics.sample import PATH, sample_weights
+from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import dequantize, quantize
 
 
@@ -55,6 +59,56 @@ def spoiled(value: float) -> np.ndarray:
     return x
 
 
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_an_executor_writes_and_reads_the_same_bytes(pool):
+    x = np.random.default_rng(4).standard_normal((600, 512), dtype=np.float32)
+    imatrix = np.random.default_rng(5).random(512)
+    with pool(2) as executor:
+        for qtype, weights in (("Q4_0", imatrix), ("Q4_K", None), ("Q8_0", None)):
+            spread, here = quantize(x, qtype, weights, executor=executor), quantize(x, qtype, weights)
+            assert spread.tobytes() == here.tobytes()
+            np.testing.assert_array_equal(spread.dequantize(executor), here.dequantize())
+            np.testing.assert_array_equal(dequantize(here.tobytes(), qtype, x.shape, executor=executor), here.dequantize())
+
+
+@pytest.mark.parametrize("n", [512, 1 << 19])       # many rows to a piece, many pieces to a row
+def test_memory_stays_small_whatever_the_size(n):
+    x = np.asfortranarray(np.random.default_rng(6).standard_normal(1 << 23, dtype=np.float32).reshape(-1, n))
+    imatrix = np.ones(n)
+    quantize(x[:, :512].copy(), "Q4_0", np.ones(512))
+    tracemalloc.start()
+    try:
+        stored = quantize(x, "Q4_0", imatrix)
+        extra = tracemalloc.get_traced_memory()[1] - stored.nbytes
+    finally:
+        tracemalloc.stop()
+    assert extra < 16e6 < x.nbytes
+
+
+def test_a_row_longer_than_a_piece_has_one_mean_square():
+    """Importances of the plain formats depend on the whole row, wherever it is cut."""
+    x = np.random.default_rng(8).standard_normal((2, 1 << 17), dtype=np.float32)
+    imatrix = np.random.default_rng(9).random(1 << 17, dtype=np.float32)
+    whole = FORMATS["Q4_0"].encode(x, imatrix)
+    assert quantize(x, "Q4_0", imatrix).tobytes() == whole.tobytes()
+    assert quantize(x[:, :512], "Q4_0", imatrix[:512]).tobytes() != whole.reshape(2, -1)[:, :16].tobytes()
+
+
+@pytest.mark.parametrize("qtype", ["TQ2_0", "MXFP4", "NVFP4", "Q8_0"])
+def test_types_that_take_no_imatrix_ignore_it_as_ggml_does(qtype):
+    x = sample_weights().reshape(-1, 256)
+    assert quantize(x, qtype, np.linspace(0, 9, 256)).tobytes() == quantize(x, qtype).tobytes()
+
+
+@pytest.mark.parametrize("qtype", ["Q4_0", "Q8_0", "Q4_K", "Q6_K"])
+def test_nonfinite_weights_are_written_only_when_asked_for(qtype):
+    x = np.ones((2, 256), np.float32)
+    x[1, 3] = np.inf
+    with pytest.raises(ValueError, match=r"x\[1, 3\] is inf$"):
+        quantize(x, qtype)
+    assert quantize(x, qtype, allow_nonfinite=True).tobytes()[: len(quantize(x[:1], qtype).tobytes())] == quantize(x[:1], qtype).tobytes()
+
+
 @pytest.mark.parametrize(("call", "words"), [
     (lambda: quantize(spoiled(np.nan), "Q4_0"), r"x\[1, 40\] is nan"),
     (lambda: quantize(spoiled(-np.inf), "Q8_0"), r"x\[1, 40\] is -inf"),
@@ -63,8 +117,14 @@ def spoiled(value: float) -> np.ndarray:
     (lambda: quantize(np.zeros((2, 96)), "Q4_K"), r"row of 96 .* Q4_K blocks of 256; .* Q4_0"),
     (lambda: quantize(np.float32(1), "Q4_0"), "single number"),
     (lambda: quantize(np.array(["a"]), "Q4_0"), "real numbers"),
-    (lambda: quantize(np.zeros(32), "Q4_0", imatrix=np.ones(32)), "not yet: Q4_0 with an importance matrix"),
-    (lambda: quantize(np.zeros(256), "Q4_K"), "not yet: Q4_K"),
+    (lambda: quantize(np.zeros((4, 64)), "Q4_0", imatrix=np.ones(32)), r"one number per column: 64 of them, got float64 of shape \(32,\)"),
+    (lambda: quantize(np.zeros((4, 64)), "Q4_0", imatrix=1.0), "one number per column: 64 of them"),
+    (lambda: quantize(np.zeros(32), "Q4_1", imatrix=-np.arange(32)), r"imatrix\[1\] is -1"),
+    (lambda: quantize(np.zeros(32), "Q8_0", imatrix=np.full(32, np.nan)), r"imatrix\[0\] is nan"),
+    (lambda: quantize(np.zeros(32), "Q5_0", imatrix=np.full(32, 1e39)), r"imatrix\[0\] is 1e\+39"),
+    (lambda: quantize(np.zeros(256), "IQ2_XS"), "IQ2_XS is only written with an importance matrix, as in ggml"),
+    (lambda: quantize(np.zeros(256), "IQ3_S"), "IQ3_S blocks can be read here, but not written; F32"),
+    (lambda: quantize(np.full(256, np.inf), "IQ2_XS", np.ones(256), allow_nonfinite=True), r"x\[0\] is inf, and ggml itself aborts"),
     (lambda: dequantize(b"123", "Q4_0", (2, 32)), r"2 blocks of 18 bytes = 36 bytes, got 3"),
     (lambda: dequantize(bytes(36), "Q4_0", (-2, 32)), "positive"),
     (lambda: dequantize(bytes(18), "Q4_0", (33,)), "row of 33"),
