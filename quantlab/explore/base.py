@@ -135,9 +135,9 @@ class Explorer(Touchable):
     def _buttons(self, presets) -> dict[str, widgets.Widget]:
         buttons = {}
         for words, values in presets.items():
-            buttons[words] = _button(words, f"Set the handles: {words}", lambda _b, values=values: self.set(**values))
+            buttons[words] = button(words, f"Set the handles: {words}", lambda _b, values=values: self.set(**values))
         if self.controls:
-            buttons["Reset"] = _button("Reset", "Back to the first picture", lambda _b: self.set(**self.initial))
+            buttons["Reset"] = button("Reset", "Back to the first picture", lambda _b: self.set(**self.initial))
         if self.picture.table:
             table = widgets.ToggleButton(description="As table", tooltip="The same facts in words and numbers",
                                          layout=dict(width="auto"))
@@ -197,10 +197,11 @@ def _row(children) -> widgets.Box:
     return row.add_class("ql-row")
 
 
-def _button(words: str, tooltip: str, press: Callable) -> widgets.Button:
-    button = widgets.Button(description=words, tooltip=tooltip, layout=dict(width="auto"))
-    button.on_click(press)
-    return button
+def button(words: str, tooltip: str, press: Callable) -> widgets.Button:
+    """A button as wide as its words; `press` is called with it."""
+    made = widgets.Button(description=words, tooltip=tooltip, layout=dict(width="auto"))
+    made.on_click(press)
+    return made
 
 
 def _label(name: str, control: widgets.Widget) -> str:

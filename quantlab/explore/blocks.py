@@ -1,110 +1,247 @@
-"""The block explorer: walk through the bytes of a real quantized tensor and see which weights each one holds."""
+"""The block explorer: any format, real weights, every bit coloured by its owner; change a bit and see the weights move."""
 
 import ipywidgets as widgets
 import numpy as np
 
-from ..basics.sample import sample_weights
-from ..formats.anatomy import ALL, BlockParts, take_apart
-from ..formats.tensor import QuantizedTensor, get_format, quantize
-from ..views.blocks import BlockFacts, draw_block
-from ..views.numbers import number
+from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
+from ..formats.tensor import QuantizedTensor
+from ..views.blocks import draw_block, next_row
 from ..views.style import Picture
-from .base import Explorer
+from .base import Explorer, button
+from .block_bench import Bench
+from .block_facts import block_facts, block_table, close_facts, group_facts
+from .block_words import byte_said, field_words, flip_said, selection
+from .touch import Touch
 
-FORMATS = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
 WIDE = dict(style=dict(description_width="60px"), layout=dict(width="360px"))
+HEX = "0123456789ABCDEF"
+KEYS = ("ArrowLeft ArrowRight ArrowUp ArrowDown Home End Space Enter Backspace Delete "
+        "0 1 2 3 4 5 6 7 8 9 a b c d e f A B C D E F")
+LABEL = ("The block's bits. Left and right: the next bit; with shift, the next byte. Up and down: the next row. "
+         "Space: flip the bit. Two hexadecimal digits: write the byte. Backspace: undo all edits.")
 
 
-def explore_block(x: np.ndarray | QuantizedTensor | None = None, qtype: str = "Q4_0") -> Explorer:
-    """Every byte of every block: choose a format, a block and a byte.
+def explore_block(x: np.ndarray | QuantizedTensor | None = None, qtype: str = "Q4_0") -> "BlockExplorer":
+    """Every bit of every block: choose a format, a block, a weight, a byte and a bit; flip it and see what moves.
 
     x: float weights (the bundled ones by default), quantized here; or a `QuantizedTensor`, shown as it is.
-    qtype: Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0.  Raises ValueError for other types and for weights that do not fit.
+    qtype: the format to begin with.  Raises ValueError for what does not fit.
     """
-    if isinstance(x, QuantizedTensor):
-        original, stored = None, {x.format.name: x}
-    else:
-        original = np.asarray(sample_weights() if x is None else x, np.float32)
-        stored = {name: quantize(original, name) for name in (get_format(qtype).name, *FORMATS)}
-    first = next(iter(stored))
-    take_apart(stored[first].format, stored[first].blocks[0])      # refuse here what cannot be shown
-    controls = _controls(stored, first)
-    return Explorer(lambda **values: _draw(original, stored, **values), controls, presets=_presets(original, stored),
-                    note="Byte and block move with the arrow keys. "
-                         "Colour and letter say whose byte it is; hexadecimal digits say what is in it.")
+    return BlockExplorer(Bench(x, qtype))
 
 
-def _controls(stored: dict[str, QuantizedTensor], first: str) -> dict[str, widgets.Widget]:
-    byte = widgets.IntSlider(7, min=0, max=stored[first].format.type_size - 1, description="byte", **WIDE)
-    choice = widgets.Dropdown(options=sorted(stored), value=first, description="format", **WIDE)
-    choice.observe(lambda change: setattr(byte, "max", get_format(change.new).type_size - 1), names="value")
-    last = len(stored[first].blocks) - 1
-    return {"byte": byte, "block": widgets.IntSlider(0, min=0, max=last, description="block", **WIDE), "qtype": choice}
+class BlockExplorer(Explorer):
+    """Two ways to choose lead to the same place: a weight leads to the bits of its code, a bit to a weight that it moves."""
 
+    def __init__(self, bench: Bench):
+        self.bench = bench
+        self.said = self.typed = self.led = ""          # an edit in words; the first of two digits; who was touched last
+        self.wrong = None                               # what stands in the box and is no byte
+        controls = self._controls()
+        self.shown_hex = controls["hex"].value
+        super().__init__(self._picture, controls, note=(
+            "Click a bit, and again to flip it. Keys in the picture: arrows, Space flips, two hex digits write a byte, Backspace undoes."))
+        del self.initial["hex"]                         # Reset moves what is chosen; the box follows
+        self.children = (*self.children, Touch(LABEL, KEYS, self.touched))
 
-def _presets(original: np.ndarray | None, stored: dict[str, QuantizedTensor]) -> dict[str, dict[str, object]]:
-    presets = {"The scale": {"byte": 0}, "A byte of codes": {"byte": 7}}
-    if original is not None and original.size >= 64:
-        blocks = np.abs(original.reshape(-1, 32))
-        share = blocks.max(axis=1) / np.maximum(blocks.mean(axis=1, dtype=float), 1e-30)
-        presets["A block with an outlier"] = {"block": int(share.argmax())}
-        presets["The most even block"] = {"block": int(share.argmin())}
-    return presets
+    # ---- what is chosen
 
+    @property
+    def parts(self) -> Anatomy:
+        return anatomy(self.controls["qtype"].value)
 
-def _draw(original: np.ndarray | None, stored: dict[str, QuantizedTensor], byte: int, block: int, qtype: str) -> Picture:
-    tensor = stored[qtype]
-    form, n_blocks = tensor.format, len(tensor.blocks)
-    block, byte = min(block, n_blocks - 1), min(byte, form.type_size - 1)
-    parts = take_apart(form, tensor.blocks[block])
-    if not np.isfinite(parts.decoded).all():
-        raise ValueError(f"Block {block} decodes to infinity: its weights need a scale beyond float16's largest number, 65504")
-    before = () if original is None else tuple(original.reshape(-1, 32)[block].tolist())
-    bit_weights = parts.weight_of_bit[byte][::-1]                   # drawn highest bit first
-    headline, lines = _explanation(parts, byte, before)
-    owner = parts.owners[byte]
-    facts = BlockFacts(parts.raw, parts.owners, parts.codes, parts.decoded, before, parts.levels, parts.all_codes[0], byte,
-                       bit_weights, headline, lines, parts.bits_of(owner) if owner in ("d", "m") else "")
-    row, column = divmod(block * 32, tensor.shape[-1])
-    return draw_block(facts, finding=_finding(parts, byte), subtitle=(
-        f"{qtype}: {form.type_size} bytes for 32 weights, {form.bpw:g} bits each.   Block {block:,} of {n_blocks:,}: "
-        f"row {row}, weights {column} to {column + 31}"))
+    @property
+    def place(self) -> tuple[str, int]:
+        """Format and number of the block."""
+        return self.controls["qtype"].value, self.controls["block"].value
 
+    @property
+    def raw(self) -> bytes:
+        """The block's bytes as they are now."""
+        return self.bench.raw(*self.place)
 
-def _finding(parts: BlockParts, byte: int) -> str:
-    owner, size = parts.owners[byte], len(parts.raw)
-    weights = list(dict.fromkeys(parts.weight_of_bit[byte]))
-    if owner == "d":
-        return f"Byte {byte} of {size}: half of the scale d = {number(parts.d)}, which all 32 weights share"
-    if owner == "m":
-        return f"Byte {byte} of {size}: half of the minimum m = {number(parts.m)}, which all 32 weights share"
-    if owner == "qh":
-        return f"Byte {byte} of {size}: the fifth bits of the codes of weights {weights[0]} to {weights[-1]}"
-    if len(weights) == 1:
-        return f"Byte {byte} of {size} is weight {weights[0]}: code {number(parts.codes[weights[0]])}"
-    first, second = weights
-    return (f"Byte {byte} of {size} holds two weights: code {parts.codes[first]} for weight {first}, "
-            f"code {parts.codes[second]} for weight {second}")
+    def _controls(self) -> dict[str, widgets.Widget]:
+        first, form = self.bench.first, anatomy(self.bench.first).form
+        byte, bit = anatomy(first).code_place(min(5, form.block_size - 1))
+        sliders = {"block": (0, self.bench.lengths[first] - 1), "weight": (min(5, form.block_size - 1), form.block_size - 1),
+                   "byte": (byte, form.type_size - 1), "bit": (bit, 7)}
+        controls = {"qtype": widgets.Dropdown(options=list(self.bench.lengths), value=first, description="format", **WIDE)}
+        controls |= {name: widgets.IntSlider(value, min=0, max=last, description=name, **WIDE) for name, (value, last) in sliders.items()}
+        controls["hex"] = widgets.Text(f"{self.bench.raw(first, 0)[byte]:02X}", description="byte in hex", continuous_update=False,
+                                       style=dict(description_width="80px"), layout=dict(width="140px"))
+        controls["qtype"].observe(self._change_format, names="value")
+        for name, leads in (("weight", "weight"), ("byte", "bit"), ("bit", "bit")):
+            controls[name].observe(lambda _change, leads=leads: setattr(self, "led", leads), names="value")
+        return controls
 
+    def _change_format(self, change) -> None:
+        """The same weight, in the other format."""
+        old, new, controls = anatomy(change.old), anatomy(change.new), self.controls
+        at = controls["block"].value * old.form.block_size + controls["weight"].value
+        held, self._held = self._held, True
+        try:
+            block, weight = divmod(at, new.form.block_size)
+            for name, value, last in (("block", block, self.bench.lengths[change.new] - 1), ("weight", weight, new.form.block_size - 1),
+                                      ("byte", new.code_place(weight)[0], new.form.type_size - 1), ("bit", new.code_place(weight)[1], 7)):
+                controls[name].max = last
+                controls[name].value = min(value, last)
+        finally:
+            self._held = held
 
-def _explanation(parts: BlockParts, byte: int, before: tuple[float, ...]) -> tuple[str, list[str]]:
-    """What stands under the bits: the formula with names, then with numbers."""
-    weight, owner = parts.weight_of_bit[byte][0], parts.owners[byte]
-    name = "code" if not parts.offset else f"(code − {parts.offset})"
-    formula = f"d · {name}" + (" + m" if "m" in parts.owners else "")
-    if weight == ALL:
-        value, here = (parts.d if owner == "d" else parts.m), ("high" if byte % 2 else "low")
-        return f"every weight = {formula}", [f"= here {owner} is {number(value)}", f"this byte is the {here} half of its float16:"]
-    code = parts.codes[weight]
-    inner = number(code) if not parts.offset else f"({code} − {parts.offset})"
-    tail = "" if "m" not in parts.owners else f" {'−' if parts.m < 0 else '+'} {number(abs(parts.m))}"
-    lines = [f"= {number(parts.d)} · {inner}{tail} = {number(parts.decoded[weight])}"]
-    if before:
-        error = parts.decoded[weight] - before[weight]
-        step = f" ({abs(error / parts.d):.2f} of a step)" if parts.d else ""
-        lines += [f"before {number(before[weight])}", f"error {number(float(f'{error:.2g}'))}{step}"]
-    if owner == "qh":
-        lines.append(f"its fifth bit is {code >> 4}: {'16 and more' if code >> 4 else 'less than 16'}")
-    if parts.qtype == "Q8_0" and code < 0:
-        lines.append(f"a byte from 128 means minus: {code + 256} − 256")
-    return f"weight {weight} = {formula}", lines
+    def redraw(self, _change=None) -> None:
+        """Bring weight, byte and bit together, then draw."""
+        if not self._held:
+            self.said, self.typed, self.wrong = "", "", None
+            self._settle()
+            self._show()
+
+    def _settle(self) -> None:
+        """The last one touched leads; what was typed in the box is written."""
+        controls, parts = self.controls, self.parts
+        if self.led == "weight":
+            self._move(*parts.code_place(controls["weight"].value))
+        else:
+            self._move(controls["byte"].value, controls["bit"].value)
+        if controls["hex"].value != self.shown_hex:
+            self._write(controls["hex"].value)
+
+    def _move(self, byte: int, bit: int) -> None:
+        """Choose a bit, and a weight that it moves: the present one if it does."""
+        controls, weights = self.controls, self.parts.weights(self.parts.owner(byte, bit))
+        weight = controls["weight"].value
+        self._place(byte=byte, bit=bit, weight=weight if weight in weights else weights[0])
+
+    def _place(self, **values) -> None:
+        """Move controls without drawing."""
+        self._held = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._held, self.led = False, ""
+
+    def _show(self) -> None:
+        """Draw what is chosen; the box shows the byte, unless what stands in it is no byte."""
+        self._place(hex=f"{self.raw[self.controls['byte'].value]:02X}" if self.wrong is None else self.wrong)
+        self.shown_hex = self.controls["hex"].value
+        super().redraw()
+
+    # ---- editing
+
+    def flip(self, _button=None) -> None:
+        """Turn the chosen bit over."""
+        byte, bit = self.controls["byte"].value, self.controls["bit"].value
+        before, after = self.raw, flipped(self.raw, byte, bit)
+        self._edit(after, flip_said(self.parts, before, after, byte, bit))
+
+    def _write(self, words: str) -> None:
+        """Write a byte given in hexadecimal; other words only get an answer."""
+        digits = words.strip().upper().removeprefix("0X")
+        if not 0 < len(digits) <= 2 or not set(digits) <= set(HEX):
+            self.said, self.wrong = f"{words[:20]!r} is no byte: write two hexadecimal digits, from 00 to FF", words
+            return
+        byte, before = self.controls["byte"].value, self.raw
+        after = with_byte(before, byte, int(digits, 16))
+        self.bench.edit(*self.place, after)
+        self.said = byte_said(self.parts, before, after, byte)
+
+    def _edit(self, after: bytes, said: str) -> None:
+        self.bench.edit(*self.place, after)
+        self.said, self.typed = said, ""
+        self._show()
+
+    def undo(self, _button=None) -> None:
+        """The block as it was stored."""
+        self.bench.undo(*self.place)
+        self.redraw()
+
+    def _start_again(self, _button=None) -> None:
+        self.bench.undo_all()
+        self.redraw()
+
+    # ---- mouse and keys in the picture
+
+    def touched(self, message: dict) -> None:
+        """A click or a key in the picture, as `Touch` tells it."""
+        if "weight" in message:
+            self.set(weight=min(max(int(message["weight"]), 0), self.parts.form.block_size - 1))
+        elif "spot" in message:
+            self._pick(int(message["spot"]), bool(message.get("single")))
+        elif "key" in message:
+            self._press(str(message["key"]))
+
+    def _pick(self, spot: int, single: bool) -> None:
+        byte, bit = self._bit_at(spot)
+        if single and (byte, bit) == (self.controls["byte"].value, self.controls["bit"].value):
+            self.flip()
+        else:
+            self.set(byte=byte, bit=bit)
+
+    def _bit_at(self, spot: int) -> tuple[int, int]:
+        """(byte, bit) of a number in reading order, pulled back into the block."""
+        byte, place = divmod(min(max(spot, 0), 8 * self.parts.form.type_size - 1), 8)
+        return byte, 7 - place
+
+    def _press(self, key: str) -> None:
+        byte, bit = self.controls["byte"].value, self.controls["bit"].value
+        here = 8 * byte + 7 - bit
+        steps = {"ArrowLeft": -1, "ArrowRight": 1, "Shift+ArrowLeft": -8, "Shift+ArrowRight": 8, "Home": -here, "End": 8 * len(self.raw)}
+        if key in steps:
+            byte, bit = self._bit_at(here + steps[key])
+            self.set(byte=byte, bit=bit)
+        elif key in ("ArrowUp", "ArrowDown"):
+            self.set(byte=next_row(field_words(self.parts), len(self.raw), byte, key == "ArrowDown"))
+        elif key in (" ", "Enter"):
+            self.flip()
+        elif key in ("Backspace", "Delete"):
+            self.undo()
+        elif key.upper() in HEX:
+            self._type(key.upper())
+
+    def _type(self, digit: str) -> None:
+        """The first of two digits waits for the second."""
+        if not self.typed:
+            self.typed = digit
+            self._show()
+            return
+        words, self.typed = self.typed + digit, ""
+        self._write(words)
+        self._show()
+
+    # ---- the picture and its buttons
+
+    def _picture(self, qtype: str, block: int, weight: int, byte: int, bit: int, hex: str) -> Picture:
+        parts, raw, stored = anatomy(qtype), self.bench.raw(qtype, block), self.bench.stored(qtype, block)
+        before, form = self.bench.before(qtype, block), parts.form
+        edited = sum((a ^ b).bit_count() for a, b in zip(raw, stored, strict=True))
+        first, last = block * form.block_size, (block + 1) * form.block_size - 1
+        subtitle = (f"{qtype}: {form.type_size} bytes for {form.block_size} weight{'s' * (form.block_size > 1)}, {form.bpw:g} bits each.   "
+                    f"Block {block:,} of {self.bench.lengths[qtype]:,}: weight{f's {first:,} to' if last > first else ''} {last:,}")
+        if edited:
+            subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
+        return draw_block(
+            block_facts(parts, raw, stored, byte, bit, weight), close_facts(parts, raw, stored, byte, bit, weight, before, self.typed),
+            group_facts(parts, raw, stored, weight, before), finding=self.said or selection(parts, raw, byte, bit), subtitle=subtitle,
+            table=block_table(parts, raw, stored, byte, weight, before))
+
+    def _buttons(self, presets) -> dict[str, widgets.Widget]:
+        buttons = {words: button(words, tip, press) for words, tip, press in (
+            ("Flip this bit", "Turn the chosen bit over", self.flip), ("Undo edits", "The block as it was stored", self.undo),
+            ("The scale", "Choose a bit of the scale that all weights of the block share", self._to_scale))}
+        if self.bench.weights is not None:
+            buttons |= {words: button(words, f"Go to {words.lower()}", lambda _b, even=even: self._to_block(even))
+                        for words, even in (("A block with an outlier", False), ("The most even block", True))}
+        buttons |= super()._buttons(presets)
+        buttons["Reset"].on_click(self._start_again)
+        return buttons
+
+    def _to_scale(self, _button=None) -> None:
+        """The middle bit of what all weights of the block share: of a float16, one of its mantissa."""
+        shared = next(name for name in ("d", "e", "exponent") if name in self.parts.layout.counts)
+        places = self.parts.places[shared, 0]
+        byte, bit = places[len(places) // 2]
+        self.set(byte=byte, bit=bit)
+
+    def _to_block(self, even: bool) -> None:
+        block, weight = self.bench.most(self.place[0], even)
+        self.set(block=block, weight=weight)

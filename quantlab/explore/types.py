@@ -3,18 +3,13 @@
 import re
 
 import ipywidgets as widgets
-import numpy as np
 
-from ..basics.sample import sample_weights
-from ..formats.tensor import quantize
 from ..memory.mixes import LESSON_TABLE, Mix, Share, mix
-from ..profile import stable
 from ..views.style import Picture
-from ..views.types import Piece, Size, draw_error_curve, draw_types
-from .base import Explorer, show
+from ..views.types import Piece, Size, draw_types
+from .base import Explorer
 
 NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
-PLAIN = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")       # the formats that can be written here
 UNITS = {"GB": 1e9, "GiB": 2.0**30}
 WIDE = dict(style=dict(description_width="60px"), layout=dict(width="370px"))
 
@@ -91,19 +86,3 @@ def _amount(share: Share, unit: str) -> str:
 def bits_in(qtype: str) -> int:
     """The number in a type's name: 4 for Q4_K, 16 for F16."""
     return int(re.search(r"\d+", qtype)[0])
-
-
-def plot_weight_error() -> Explorer:
-    """What the plain formats do to the bundled weights: rmse as a share of the weights' spread, against bits per weight."""
-    weights, points = sample_weights(), []
-    for name in PLAIN:
-        stored = quantize(weights, name)
-        rmse = float(np.sqrt(np.mean((stored.dequantize() - weights) ** 2, dtype=float)))
-        points.append((name, stored.bpw, stable(rmse / float(weights.std(dtype=float)))))
-    (first, few, most), (last, many, least) = points[0], points[-1]
-    table = (("format", "bits per weight", "error, % of the weights' spread"),
-             *((name, f"{bpw:g}", f"{100 * error:.2f}") for name, bpw, error in points))
-    return show(draw_error_curve(
-        points, finding=f"{last} takes {many / few:.1f} times the bits of {first} and makes {most / least:.0f} times smaller errors",
-        subtitle=f"{weights.size:,} attention weights of all-MiniLM-L6-v2, stored and read back. K-quants are not measured here.",
-        x_words="bits per weight, scales included", y_words="error: rmse as a share of the weights' standard deviation", table=table))

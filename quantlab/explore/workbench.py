@@ -39,7 +39,7 @@ class Workbench(Touchable):
         self.status.value = f'<div class="ql-answer">{mark}{escape(words) or "&nbsp;"}</div>'
 
     def start(self, work: Callable[[], None]) -> None:
-        """Run `work` in a thread; LabErrors and other ValueErrors become sentences. Nothing happens while one runs."""
+        """Run `work` in a thread; LabErrors, other ValueErrors and OSErrors become sentences. Nothing happens while one runs."""
         if self.thread is not None and self.thread.is_alive():
             self.tell("One thing after the other: press Cancel, or wait for the answer.")
             return
@@ -49,7 +49,7 @@ class Workbench(Touchable):
         def task():
             try:
                 work()
-            except ValueError as error:
+            except (ValueError, OSError) as error:          # OSError: a file named in FROM that cannot be read
                 self.tell(str(error))
                 self.say(str(error))
             finally:

@@ -1,165 +1,173 @@
-"""A block of a quantized tensor, byte by byte: tiles that say who owns them, bits, the formula, and the number line."""
+"""A block, byte by byte: every bit in the colour of its owner, those that make one weight in full strength.
 
-from collections.abc import Sequence
+Above, the struct as it lies in the file, one row for each field; under it the chosen byte and the weights. The rows carry
+`data-first` (the number of their first bit in reading order) and `data-bits`, so that a click finds the bit it meant.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from .numbers import number
-from .style import GREY, INK, LINE, MEANING, MUTE, PAPER, Picture, ink_on
-from .svg import circle, line, page, rect, text
+from .block_bits import Close, draw_close
+from .block_levels import Group, draw_group, group_height
+from .spots import characters, spot
+from .style import INK, MEANING, MUTE, VERMILION, WIDTH, Picture, ink_on
+from .svg import page, rect, text
 
-HIGH = "#7fcdbb"            # the fifth bits: codes too, so a green
-COLOUR = {"d": MEANING["scale"], "m": MEANING["min"], "qh": HIGH, "qs": MEANING["code"]}
-LETTER = {"d": "d", "m": "m", "qh": "h", "qs": "q"}
-SAYS = {"d": "d: scale", "m": "m: minimum", "qh": "h: fifth bits of the codes", "qs": "q: codes"}
-FLOAT16_PARTS = (("sign", 1), ("exponent", 5), ("mantissa", 10))
-TILE, LEFT, RIGHT = 28, 16, 496
+LEFT, TILES, RIGHT = 16, 92, WIDTH - 16
+TOP, CLOSE = 68, 126                                   # where the rows begin; height of the chosen byte's panel
+WIDE_BLOCK = 40                                        # bytes: from here on 32 in a row, each with less room
+TINTS = (0.22, 0.42)                                   # neighbours in a byte alternate
+LETTERS = {"dmin": "D", "signs": "±", "delta": "Δ"}         # of the others the first letter
+
+#: (name, first byte, how many, what it holds); what it holds is a list of (name of the values, a few words, more words).
+Fields = Sequence[tuple[str, int, int, Sequence[tuple[str, str, str]]]]
 
 
 @dataclass(frozen=True)
 class BlockFacts:
-    """What the block view draws.  owners, raw: one per byte.  codes, decoded, original: one per weight (original may
-    be empty).  chosen: the byte looked at; its bits are `bits` (highest first) with the weight of each in `bit_weights`
-    (-1: all).  headline, lines: what is said about it; float16: the 16 bits of a scale, highest first, or "".
-    levels: the values that the block can hold, by ascending code, the first of them `first_code`."""
+    """raw: the bytes.  fields: in the order of the file.  owners: per byte the (name, index) of
+    each bit, lowest first.  meaning: name -> its key in MEANING.  lit: the (byte, bit) that make the chosen weight.
+    byte, bit: the chosen one.  changed: bytes that differ from what was stored.
+    """
 
     raw: bytes
-    owners: Sequence[str]
-    codes: Sequence[int]
-    decoded: Sequence[float]
-    original: Sequence[float]
-    levels: Sequence[float]
-    first_code: int
-    chosen: int
-    bit_weights: Sequence[int]
-    headline: str
-    lines: Sequence[str]
-    float16: str = ""
+    fields: Fields
+    owners: Sequence[Sequence[tuple[str, object]]]
+    meaning: Mapping[str, str]
+    lit: Collection[tuple[int, int]]
+    byte: int
+    bit: int
+    changed: Collection[int]
 
 
-def draw_block(facts: BlockFacts, *, finding: str, subtitle: str) -> Picture:
-    """The block as the look of all block explorers has it; 760 by 470 pixels."""
-    weights = [w for w in dict.fromkeys(facts.bit_weights) if w >= 0]
-    body = [*_tiles(facts), *_codes(facts, weights), *_legend(facts), *_bits(facts, weights),
-            *_float16(facts), *_number_line(facts, weights)]
-    return page(470, body, finding=finding, subtitle=subtitle, table=_table(facts))
+def draw_block(facts: BlockFacts, close: Close, group: Group, *, finding: str, subtitle: str,
+               table: tuple[tuple[str, ...], ...]) -> Picture:
+    """The whole picture; its height depends on the format alone."""
+    rows = _rows(facts.fields, len(facts.raw))
+    y = rows[-1].y + rows[-1].height + 14
+    body = [_paths(facts, rows)]
+    for row in rows:
+        body += _digits(facts, row)
+        body += _marks(facts, row)
+    body += _names(facts, rows)
+    body += draw_close(close, y)
+    body += draw_group(group, y + CLOSE)
+    return page(int(y + CLOSE + group_height(group)), body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
-def _tiles(facts: BlockFacts) -> list[str]:
-    shapes = [text(LEFT, 84, f"the {len(facts.raw)} bytes, in the order of the file", size=12, fill=MUTE)]
-    heads = sum(owner != "qs" for owner in facts.owners)
-    for i, (owner, byte) in enumerate(zip(facts.owners, facts.raw, strict=True)):
-        column, row = (i, 0) if i < heads else ((i - heads) % 16, 1 + (i - heads) // 16)
-        x, y, colour = LEFT + column * TILE, 94 + row * 36, COLOUR[owner]
-        shapes.append(rect(x, y, TILE - 2, 33, colour, radius=3, opacity=1 if i == facts.chosen else 0.82,
-                           title=f"byte {i}: {SAYS[owner]}"))
-        shapes.append(text(x + 13, y + 13, LETTER[owner], size=10, fill=ink_on(colour), anchor="middle"))
-        shapes.append(text(x + 13, y + 27, f"{byte:02X}", size=11, fill=ink_on(colour), anchor="middle", mono=True))
-        if i == facts.chosen:
-            shapes.append(rect(x - 1, y - 1, TILE, 35, "none", stroke=INK, stroke_width=3, radius=4))
+class Row(NamedTuple):
+    """A row of tiles: its first byte, how many, where it begins, how high it is; mixed: its field holds several kinds of values."""
+
+    first: int
+    count: int
+    y: float
+    height: int
+    mixed: bool
+
+
+def _tile(n_bytes: int) -> tuple[int, float]:
+    """(tiles in a row, from one to the next)"""
+    columns = 32 if n_bytes >= WIDE_BLOCK else 16
+    return columns, (RIGHT - TILES) / columns
+
+
+def _rows(fields: Fields, n_bytes: int) -> list[Row]:
+    """Each field begins a row of its own."""
+    columns, _ = _tile(n_bytes)
+    rows, y = [], TOP
+    for _, start, count, held in fields:
+        height = 34 if columns == 16 or len(held) > 1 else 23
+        for first in range(start, start + count, columns):
+            rows.append(Row(first, min(columns, start + count - first), y, height, len(held) > 1))
+            y += height
+    return rows
+
+
+def next_row(fields: Fields, n_bytes: int, byte: int, down: bool) -> int:
+    """The byte under or over another one in the picture; the byte itself where the rows end."""
+    rows = _rows(fields, n_bytes)
+    at = next(i for i, row in enumerate(rows) if row.first <= byte < row.first + row.count)
+    to = at + 1 if down else at - 1
+    if not 0 <= to < len(rows):
+        return byte
+    return rows[to].first + min(byte - rows[at].first, rows[to].count - 1)
+
+
+def _runs(owners: Sequence[tuple[str, object]]) -> list[tuple[str, int, int]]:
+    """One byte's bits as (name, highest bit, lowest bit) of each owner, from the left."""
+    runs, high = [], 7
+    for bit in range(7, -1, -1):
+        if bit == 0 or owners[bit - 1] != owners[bit]:
+            runs.append((owners[bit][0], high, bit))
+            high = bit - 1
+    return runs
+
+
+def _paths(facts: BlockFacts, rows: Sequence[Row]) -> str:
+    """The coloured bits of all tiles, one path for each colour and strength: a shape a bit would make the picture ten times as long."""
+    _, pitch = _tile(len(facts.raw))
+    paths, width = {}, pitch - 1.5
+    for row in rows:
+        for i in range(row.count):
+            for k, (name, high, low) in enumerate(_runs(facts.owners[row.first + i])):
+                strength = 1 if (row.first + i, low) in facts.lit else TINTS[k % 2]
+                x, across = TILES + i * pitch + (7 - high) * width / 8, (high - low + 1) * width / 8
+                paths.setdefault((MEANING[facts.meaning[name]], strength), []).append(
+                    f"M{x:.1f} {row.y}h{across:.1f}v{row.height - 3}h{-across:.1f}z")
+    return "".join(f'<path d="{"".join(shapes)}" fill="{colour}"' + (f' fill-opacity="{strength}"' if strength != 1 else "") + "/>"
+                   for (colour, strength), shapes in paths.items())
+
+
+def _digits(facts: BlockFacts, row: Row) -> list[str]:
+    """Each half byte's hexadecimal digit over its bits; in a mixed row, the letters of the owners under these."""
+    columns, pitch = _tile(len(facts.raw))
+    width, size, places = pitch - 1.5, 13 if columns == 16 else 10, {}
+    up = 8.5 if row.mixed else 2.5
+    for i in range(row.count):
+        byte, x = row.first + i, TILES + i * pitch
+        for half, digit in enumerate(f"{facts.raw[byte]:02X}"):
+            ink = _ink(facts, byte, range(4, 8) if half == 0 else range(4))
+            places.setdefault((ink, row.y + (row.height + size) / 2 - up, size), []).append((x + width * (0.28 + 0.44 * half), digit))
+        if row.mixed:
+            letters = list(dict.fromkeys(LETTERS.get(name, name[0]) for name, _, _ in _runs(facts.owners[byte])))
+            for k, letter in enumerate(letters):
+                ink = _ink(facts, byte, range(8 - 8 * (k + 1) // len(letters), 8 - 8 * k // len(letters)))
+                places.setdefault((ink, row.y + row.height - 7, 9), []).append((x + width * (k + 0.5) / len(letters), letter))
+    return [characters(where, y, size, ink) for (ink, y, size), where in places.items()]
+
+
+def _ink(facts: BlockFacts, byte: int, bits: range) -> str:
+    """What can be read over these bits: most of them in full strength, or pale."""
+    lit = sum((byte, bit) in facts.lit for bit in bits)
+    return ink_on(MEANING[facts.meaning[facts.owners[byte][bits[len(bits) // 2]][0]]]) if 2 * lit > len(bits) else INK
+
+
+def _marks(facts: BlockFacts, row: Row) -> list[str]:
+    """A corner on each byte that was changed, the frame of the chosen one with its bit, and the surface that takes the clicks."""
+    _, pitch = _tile(len(facts.raw))
+    width = pitch - 1.5
+    shapes = [f'<path d="M{TILES + (byte - row.first) * pitch + width - 7:.1f} {row.y}h7v7z" fill="{VERMILION}"/>'
+              for byte in facts.changed if 0 <= byte - row.first < row.count]
+    if 0 <= facts.byte - row.first < row.count:
+        x = TILES + (facts.byte - row.first) * pitch
+        shapes += [rect(x - 1, row.y - 1, width + 2, row.height - 1, "none", stroke=INK, stroke_width=2.5, radius=3),
+                   rect(x + (7 - facts.bit) * width / 8, row.y + row.height - 7, width / 8, 5, INK, radius=0)]
+    return [*shapes, spot(TILES, row.y, row.count * pitch, row.height - 1, first=8 * row.first, bits=8 * row.count)]
+
+
+def _names(facts: BlockFacts, rows: Sequence[Row]) -> list[str]:
+    """The field's name before its first row; what it holds behind the row, or under the name where the row is full."""
+    columns, pitch = _tile(len(facts.raw))
+    first, shapes = {row.first: row for row in rows}, []
+    for name, start, count, held in facts.fields:
+        row, full = first[start], count >= columns
+        shapes.append(text(LEFT, row.y + (9 if full else row.height / 2 + 3), name, size=12, bold=True, mono=True))
+        y, x = (row.y + 19.5, LEFT) if full else (row.y + row.height / 2 + (3 if len(held) < 3 else -4), TILES + count * pitch + 8)
+        for value, short, words in held:
+            if not full and x + 5.8 * len(words) > RIGHT:
+                x, y = TILES + count * pitch + 8, y + 14
+            shapes += [rect(x, y - 7, 8, 8, MEANING[facts.meaning[value]], radius=1),
+                       text(x + 12, y, short if full else words, size=9 if full else 11, fill=MUTE)]
+            x, y = (x, y + 11) if full else (x + 26 + 5.8 * len(words), y)
     return shapes
-
-
-def _codes(facts: BlockFacts, weights: list[int]) -> list[str]:
-    shapes = [text(LEFT, 222, "the codes of the 32 weights, in the order of the weights", size=12, fill=MUTE)]
-    low, high = min(facts.codes), max(facts.codes)
-    for i, code in enumerate(facts.codes):
-        x, y = LEFT + i % 16 * TILE, 232 + i // 16 * 28
-        tone = 0.12 + 0.5 * (code - low) / (high - low or 1)
-        shapes += [rect(x, y, TILE - 2, 25, MEANING["code"], radius=3, opacity=tone),
-                   text(x + 13, y + 16, number(code), size=10 if -10 < code < 100 else 9, anchor="middle", bold=i in weights)]
-        if i in weights:
-            shapes.append(rect(x - 1, y - 1, TILE, 27, "none", stroke=_weight_colour(weights, i), stroke_width=3, radius=4))
-    return shapes
-
-
-def _weight_colour(weights: list[int], i: int) -> str:
-    return MEANING["partner"] if len(weights) == 2 and i == weights[0] else MEANING["code"]
-
-
-def _legend(facts: BlockFacts) -> list[str]:
-    shapes, x = [], LEFT
-    for owner in dict.fromkeys(facts.owners):
-        count = facts.owners.count(owner)
-        words = f"{SAYS[owner]}, {count} bytes"
-        shapes += [rect(x, 303, 11, 11, COLOUR[owner]), text(x + 16, 313, words, size=11)]
-        x += 40 + 6 * len(words)
-    return shapes
-
-
-def _bits(facts: BlockFacts, weights: list[int]) -> list[str]:
-    owner, byte = facts.owners[facts.chosen], facts.raw[facts.chosen]
-    shapes = [text(RIGHT, 84, f"byte {facts.chosen} = {byte:02X} hex = {byte}", bold=True)]
-    for i, (bit, weight) in enumerate(zip(f"{byte:08b}", facts.bit_weights, strict=True)):
-        colour = COLOUR[owner] if weight < 0 or owner == "qh" else _weight_colour(weights, weight)
-        x = RIGHT + i * 31
-        shapes += [rect(x, 94, 28, 33, colour, radius=4),
-                   text(x + 14, 116, bit, size=16, fill=ink_on(colour), anchor="middle", bold=True)]
-        if owner == "qh":
-            shapes.append(text(x + 14, 141, weight, size=10, fill=MUTE, anchor="middle"))
-    if len(weights) == 2:
-        for k, weight in enumerate(weights):
-            words = f"weight {weight}: code {facts.codes[weight]}"
-            shapes.append(text(RIGHT + 60 + k * 124, 143, words, size=11, anchor="middle"))
-    shapes.append(text(RIGHT, 172, facts.headline, size=12))
-    for i, words in enumerate(facts.lines):
-        result = words.startswith("=")
-        shapes.append(text(RIGHT, 196 + 21 * i, words, size=12, bold=result, fill=INK if result else MUTE))
-    return shapes
-
-
-def _float16(facts: BlockFacts) -> list[str]:
-    """The sixteen bits of a scale, in their three parts, with those of the chosen byte framed."""
-    if not facts.float16:
-        return []
-    shapes, i = [], 0
-    for part, count in FLOAT16_PARTS:
-        colour = MEANING[part]
-        for bit in facts.float16[i : i + count]:
-            x = RIGHT + i * 15.5
-            shapes += [rect(x, 244, 14, 22, colour), text(x + 7, 260, bit, size=11, fill=ink_on(colour), anchor="middle")]
-            i += 1
-        shapes.append(text(RIGHT + (i - count / 2) * 15.5, 283, part, size=11, fill=MUTE, anchor="middle"))
-    high = facts.chosen % 2 == 1
-    return [*shapes, rect(RIGHT - 1 + (0 if high else 124), 242, 123, 26, "none", stroke=INK, stroke_width=2, radius=3)]
-
-
-def _number_line(facts: BlockFacts, weights: list[int]) -> list[str]:
-    values = [*facts.levels, *facts.original, *facts.decoded]
-    low, high = min(values), max(values)
-    span = high - low or 1.0
-    y = 424
-
-    def at(value: float) -> float:
-        return LEFT + 12 + (value - low) / span * 704
-
-    dots = facts.original or facts.decoded
-    what = "32 weights before (dots)" if facts.original else "32 weights (dots)"
-    shapes = [text(LEFT, 346, f"{what} on the {len(facts.levels)} levels that this block can hold (ticks)", size=12, fill=MUTE),
-              line(LEFT, y, 744, y, stroke=INK), _comb([at(level) for level in facts.levels], y)]
-    shapes += [circle(at(value), 366 + 11 * (i % 4), 3.2, GREY, opacity=0.75)
-               for i, value in enumerate(dots) if i not in weights]
-    for i in weights:
-        colour, height = _weight_colour(weights, i), 366 + 11 * (i % 4)
-        shapes += [line(at(facts.decoded[i]), y - 10, at(facts.decoded[i]), y + 1, stroke=colour, width=4),
-                   line(at(dots[i]), height, at(facts.decoded[i]), y - 10, stroke=colour, width=1.5),
-                   circle(at(dots[i]), height, 5, colour, stroke=INK)]
-    every = {16: 1, 32: 2}.get(len(facts.levels), 64)
-    shapes += [text(at(level), y + 15, number(facts.first_code + i), size=10, fill=MUTE, anchor="middle")
-               for i, level in enumerate(facts.levels) if (facts.first_code + i) % every == 0]
-    shapes.append(text(380, y + 34, f"code (above), weights from {number(low)} to {number(high)}", size=11, fill=MUTE,
-                       anchor="middle"))
-    return shapes
-
-
-def _comb(places: list[float], y: float) -> str:
-    """All level ticks as one path: 255 single lines would triple the picture."""
-    path = "".join(f"M{x:.1f} {y - 7}v7" for x in places)
-    return f'<path d="{path}" style="stroke:{INK if len(places) < 64 else LINE};stroke-width:1;fill:{PAPER}"/>'
-
-
-def _table(facts: BlockFacts) -> tuple[tuple[str, ...], ...]:
-    rows = [("weight", "code", "decoded", *(("before", "error") if facts.original else ()))]
-    for i, (code, value) in enumerate(zip(facts.codes, facts.decoded, strict=True)):
-        more = (number(facts.original[i]), number(value - facts.original[i])) if facts.original else ()
-        rows.append((str(i), str(code), number(value), *more))
-    return tuple(rows)

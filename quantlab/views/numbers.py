@@ -1,6 +1,6 @@
 """Numbers as people read them: a real minus sign, no exponent where it can be helped, bytes in units."""
 
-from math import floor, log10
+from math import floor, isinf, isnan, log10
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -9,6 +9,15 @@ def number(value: float, digits: int = 4) -> str:
     if 1e-7 < abs(value) < 1e-4:
         words = f"{value:.{digits - 1 - floor(log10(abs(value)))}f}".rstrip("0")
     return words.replace("-", "−")
+
+
+def told(value: float, digits: int = 4) -> str:
+    """`value` with so many significant digits, whatever it is: thousands in full, infinities, what is no number."""
+    if isnan(value):
+        return "NaN"
+    if isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:,.0f}".replace("-", "−") if 1000 <= abs(value) < 1e9 else number(value, digits)
 
 
 def size(nbytes: float) -> str:

@@ -1,14 +1,12 @@
 """One weight too large: whose codes it spoils, and what it costs to keep the damage in one block."""
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from .numbers import number, percent
-from .style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, VERMILION, Picture
+from .raster import heat
+from .style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
 from .svg import line, page, rect, text
 
 CELL = 8
@@ -24,7 +22,7 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     side = int(len(error) ** 0.5)
     shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
     shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
-              rect(16, 94, side * CELL, side * CELL, SOFT), _heat(16, 94, shade), *_frames(outlier, block_size, side)]
+              rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL), *_frames(outlier, block_size, side)]
     shapes += _error_bars(rmse, clean_rmse, worst)
     shapes += [text(320, 212, "of the others became exactly 0", size=12, fill=MUTE),
                text(744, 212, percent(zeros), bold=True, anchor="end"),
@@ -33,18 +31,6 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     table = (("what", "value"), ("rmse of the others", number(rmse, 3)), ("the same without the outlier", number(clean_rmse, 3)),
              ("others that became 0", percent(zeros)), ("bits per weight", f"{bits + 16 / block_size:.4g}"))
     return page(378, shapes, finding=finding, subtitle=subtitle, table=table)
-
-
-def _heat(x: float, y: float, shade: np.ndarray) -> str:
-    """(rows, columns) from 0 to 1 as an embedded picture, clear to vermilion: the paper shows through in either theme."""
-    colour = [int(VERMILION[i : i + 2], 16) for i in (1, 3, 5)]
-    pixels = np.empty((*shade.shape, 4), np.uint8)
-    pixels[..., :3], pixels[..., 3] = colour, (255 * shade).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.repeat(CELL, 0).repeat(CELL, 1)).save(buffer, "PNG", compress_level=1)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    rows, columns = shade.shape
-    return f'<image x="{x:g}" y="{y:g}" width="{columns * CELL}" height="{rows * CELL}" href="data:image/png;base64,{data}"/>'
 
 
 def _frames(outlier: int, block_size: int, side: int) -> list[str]:

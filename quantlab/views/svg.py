@@ -67,12 +67,15 @@ def hatching(name: str = "over", colour: str = VERMILION) -> str:
 
 
 def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", width: int = WIDTH,
-         table: tuple[tuple[str, ...], ...] = ()) -> Picture:
-    """The finished picture: the finding as its title, a quiet subtitle, and the shapes of `body` below y = 70."""
+         table: tuple[tuple[str, ...], ...] = (), role: str = "img") -> Picture:
+    """The finished picture: the finding as its title, a quiet subtitle, and the shapes of `body` below y = 70.
+
+    role: "group" for a picture with parts that a screen reader may name by themselves.
+    """
     head = [text(16, 30, finding, size=_title_size(finding, width), bold=True)]
     if subtitle:
         head.append(text(16, 52, subtitle, size=12, fill=MUTE))
-    return Picture(_sheet(width, height, finding, [*head, *body]), finding, width, height, table)
+    return Picture(_sheet(width, height, finding, [*head, *body], role), finding, width, height, table)
 
 
 def notice(words: str, advice: str) -> Picture:
@@ -84,9 +87,9 @@ def notice(words: str, advice: str) -> Picture:
     return Picture(_sheet(WIDTH, height + 20, words, body), words, WIDTH, height + 20)
 
 
-def _sheet(width: int, height: int, finding: str, shapes: Iterable[str]) -> str:
+def _sheet(width: int, height: int, finding: str, shapes: Iterable[str], role: str = "img") -> str:
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-            f' role="img" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(shapes)}</svg>')
+            f' role="{role}" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(shapes)}</svg>')
 
 
 def _title_size(words: str, width: int) -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .style import BITS_TONES, BLUE, GREY, INK, MUTE, PAPER, SMALL, SOFT, VERMILION, WIDTH, Picture, ink_on
-from .svg import circle, line, page, polyline, rect, text
+from .style import BITS_TONES, GREY, INK, MUTE, PAPER, SMALL, SOFT, VERMILION, WIDTH, Picture, ink_on
+from .svg import page, rect, text
 
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 92, 424
@@ -75,30 +75,3 @@ def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
         shapes += [rect(LEFT, line_y - 9, 10, 10, BITS_TONES[piece.bits], stroke=GREY), text(LEFT + 17, line_y, piece.name, size=12),
                    text(LEFT + 140, line_y, piece.size, size=12), text(LEFT + 390, line_y, piece.where, size=12, fill=MUTE)]
     return shapes
-
-
-def draw_error_curve(points: Sequence[tuple[str, float, float]], *, finding: str, subtitle: str, x_words: str, y_words: str,
-                     table: tuple[tuple[str, ...], ...] = ()) -> Picture:
-    """(name, bits per weight, relative error) as named points joined by a line; the error's axis starts at zero, the bits' at 3."""
-    most = max(error for *_, error in points) * 1.15
-    place = [(_across(bpw), _down(error, most)) for _, bpw, error in points]
-    body = [text(70, 84, y_words, size=12)]
-    for k in range(int(most / 0.02) + 1):
-        y = _down(0.02 * k, most)
-        body += [line(70, y, 720, y), text(62, y + 4, f"{2 * k} %", size=SMALL, anchor="end", fill=MUTE)]
-    body += [text(_across(bits), 328, bits, size=SMALL, anchor="middle", fill=MUTE) for bits in range(3, 10)]
-    body += [polyline(place, stroke=GREY), text(720, 348, x_words, size=12, anchor="end")]
-    for i, ((name, _, error), (x, y)) in enumerate(zip(points, place, strict=True)):
-        before = i % 2 == 0 and i < len(points) - 1             # neighbours take turns, so that their names keep apart
-        words = text(x - 11, y + 5, f"{name}: {100 * error:.1f} %", bold=True, anchor="end") if before else \
-            text(x + 10, y - 8, f"{name}: {100 * error:.1f} %", bold=True)
-        body += [circle(x, y, 6, BLUE), words]
-    return page(360, body, finding=finding, subtitle=subtitle, table=table)
-
-
-def _across(bpw: float) -> float:
-    return 70 + (bpw - 3) / 6.7 * 650
-
-
-def _down(error: float, most: float) -> float:
-    return 310 - error / most * 210

@@ -1,19 +1,15 @@
-"""Every stop of every handle of the file, K-quant, super-block and tag explorers draws; the pictures differ; bad input is a sentence."""
+"""Every stop of every handle of the file, K-quant and tag explorers draws; the pictures differ; bad input is a sentence."""
 
 import re
 
-import numpy as np
 import pytest
 
 from quantlab.explore.base import png
 from quantlab.explore.files import explore_file, header_fields
 from quantlab.explore.models import NOT_SHOWN, bits_of, explore_kquants, in_bytes, plot_bytes_by_role, plot_model_map
-from quantlab.explore.superblock import _subs, _unpacked, explore_super_block, sample_super_block
 from quantlab.explore.tags import EXAMPLES, explore_tag
-from quantlab.formats.table import FORMATS
 from quantlab.models.source import open_model
 from quantlab.models.tensor_lists import ARCHITECTURES, recorded_ftypes, tensor_list
-from tests.formats import ggml_oracle
 from tests.models.gguf_builder import INFOS, build, info, pair, string
 
 
@@ -137,33 +133,6 @@ def test_a_models_own_map_counts_its_types(tmp_path):
         plot_model_map(tmp_path / "one.gguf")
     (tmp_path / "gap.gguf").write_bytes(build([], [info("blk.3.x.weight", (32, 1))], b"\0" * 18))
     sound(plot_model_map(tmp_path / "gap.gguf"))
-
-
-def test_every_stop_of_the_super_block_draws():
-    explorer = explore_super_block()
-    seen = set()
-    for sub in range(8):
-        for weight in (0, 7, 31):
-            explorer.set(sub=sub, weight=weight)
-            seen.add(sound(explorer))
-    assert len(seen) == 24
-    for preset in ("The widest", "The narrowest"):
-        explorer.buttons[preset].click()
-        sound(explorer)
-
-
-def test_the_super_block_is_decoded_as_the_format_decodes_it():
-    _, _, codes, _, _ = _unpacked()
-    ours = np.array([[_subs()[i].levels[code] for code in codes[i]] for i in range(8)], np.float32).ravel()
-    truth = FORMATS["Q4_K"].decode(np.frombuffer(sample_super_block(), np.uint8).reshape(1, 144))[0]
-    np.testing.assert_allclose(ours, truth, rtol=0, atol=1e-7)
-
-
-@pytest.mark.skipif(ggml_oracle.GGML is None, reason=ggml_oracle.REASON)
-def test_the_committed_super_block_is_what_ggml_writes():
-    from quantlab.basics.sample import sample_weights
-
-    assert ggml_oracle.quantize(sample_weights()[:1, :256], "Q4_K").tobytes() == sample_super_block()
 
 
 def test_every_example_tag_draws_and_nonsense_is_a_sentence():

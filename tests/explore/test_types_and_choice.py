@@ -6,7 +6,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.explore.choice import CONTEXTS, OTHER, explore_choice
-from quantlab.explore.types import NAMES, UNITS, explore_types, plot_weight_error
+from quantlab.explore.types import NAMES, UNITS, explore_types
 from quantlab.memory.catalog import GPUS
 from quantlab.memory.choice import CHOICES, WISHES, candidates, choose
 from quantlab.memory.mixes import LESSON_TABLE, mix
@@ -42,12 +42,6 @@ def test_types_of_an_unknown_model_are_refused():
     with pytest.raises(ValueError, match="Q4_K_M"):
         explore_types("llama-2-7b", "Q4_K_L")
     assert explore_types("llama-2-7b", "Q4_0").finding.startswith("Q4_0 of Llama-2-7B: 3.83 GB")
-
-
-def test_one_more_bit_halves_the_error():
-    error = {row[0]: float(row[2]) for row in plot_weight_error().picture.table[1:]}
-    assert 0.45 < error["Q5_0"] / error["Q4_0"] < 0.55 and 14 < error["Q4_0"] / error["Q8_0"] < 18
-    assert sorted(error, key=error.get, reverse=True) == ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
 
 
 @pytest.mark.parametrize("wish", WISHES)
