@@ -1,10 +1,10 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks bench tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks bench bench-truth tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .venv/.ready-lab: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh lab
@@ -28,6 +28,9 @@ notebooks: .venv/.ready-dev  ## execute the lessons again under the reference pr
 
 bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
 	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
+
+bench-truth: .venv/.ready-dev  ## hold 100 million weights per type against ggml, byte by byte (a quarter of an hour)
+	@$(PYTHON_IN) benchmarks/run.py truth
 
 tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models (asks for root)
 	@tools/system.sh

@@ -1,6 +1,6 @@
 """How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real browser.
 
-    python -m benchmarks.latency             the explorers of lessons 01, 02, 05 and 06
+    python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06 and 11; the block explorer of 03
     python -m benchmarks.latency 06 --moves 80
 """
 
@@ -13,7 +13,8 @@ from playwright.sync_api import Locator, TimeoutError
 from tests.browser.lab import Lab
 from tests.browser.page import LessonPage, open_browser
 
-LESSONS = ("01", "02", "05", "06")
+LESSONS = ("01", "02", "03", "05", "06", "11")
+BLOCKS = ".ql-explorer:has(.ql-touch)"                                   # explorers whose picture itself takes keys
 MOVES, WARM_UP, GOAL_MS = 40, 5, 100
 STOPS = (0.3, 0.5, 0.7, 0.9, 0.7, 0.5)                                   # of the track, for drags
 
@@ -33,6 +34,8 @@ def measure(lesson: LessonPage, moves: int) -> dict:
     """Run the lesson and time the first handle of its first explorer, by keyboard and by drag."""
     lesson.open()
     lesson.run_all()
+    if lesson.name.startswith("03"):
+        return {f"block explorer, {qtype}": summary(flips(lesson, qtype, moves)) for qtype in ("Q4_0", "Q4_K", "IQ2_XS")}
     explorer = lesson.explorers()[0]
     keys(lesson, explorer, WARM_UP)
     return {"key": summary(keys(lesson, explorer, moves)), "drag": summary(drags(lesson, explorer, moves))}
@@ -51,6 +54,19 @@ def keys(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
             key = "ArrowRight"
         times += timed(lesson, explorer, "keydown", lambda key=key: lesson.page.keyboard.press(key))
     return times
+
+
+def flips(lesson: LessonPage, qtype: str, moves: int) -> list[float]:
+    """Times of bits walked to and flipped by key in the picture of the block explorer."""
+    explorer = lesson.page.locator(BLOCKS).first
+    explorer.scroll_into_view_if_needed()
+    explorer.locator(".ql-c-qtype select").select_option(label=qtype)
+    lesson.wait_until(lambda: f"{qtype}:" in explorer.locator(".ql-view svg").text_content())
+    explorer.locator(".ql-view").focus()
+    times = []
+    for i in range(moves + WARM_UP):
+        times += timed(lesson, explorer, "keydown", lambda i=i: lesson.page.keyboard.press("Space" if i % 2 else "ArrowRight"))
+    return times[WARM_UP:]
 
 
 def drags(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:

@@ -1,7 +1,8 @@
 """`make bench`: run the benchmarks and write what was measured, where and when, to benchmarks/results/<name>.json.
 
-    python benchmarks/run.py                 all
+    python benchmarks/run.py                 all but the slow ones
     python benchmarks/run.py latency         one
+    python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
 """
 
 import json
@@ -17,8 +18,9 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-BENCHMARKS = ("formats", "startup", "latency", "fresh_clone")
-PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "playwright")
+USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone")
+BENCHMARKS = (*USUAL, "truth")
+PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "libggml-python", "libgguf", "playwright")
 
 
 def conditions() -> dict:
@@ -46,7 +48,7 @@ def main(names: list[str]) -> int:
         print(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
     RESULTS.mkdir(exist_ok=True)
-    for name in names or BENCHMARKS:
+    for name in names or USUAL:
         print(f"{name} ...", flush=True)
         before = conditions()
         measured = import_module(f"benchmarks.{name}").main()

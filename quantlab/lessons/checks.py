@@ -143,3 +143,26 @@ def check_best_type(answer: object) -> Feedback:
              **dict.fromkeys(("Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K"), "It fits, with room for more bits.")}
     return check_choice(answer, expected, hints=hints,
                         praise=f"{expected}: {left[expected]:.2f} GiB stay free. For a short chat it would be Q8_0.")
+
+
+def check_best_scale(answer: object) -> Feedback:
+    """Lesson 11: the least-squares scale of three weights whose codes are given, the last one counting twice."""
+    codes, weights, counts = (2, -1, 4), (0.21, -0.12, 0.38), (1, 1, 2)
+    products, squares = ([w * v * code for w, v, code in zip(counts, values, codes, strict=True)] for values in (weights, codes))
+    plain = sum(x * code for x, code in zip(weights, codes, strict=True)) / sum(code * code for code in codes)
+    hints = {plain: "You let all three count alike. The last one matters twice, in both sums.",
+             sum(products) / sum(w * abs(code) for w, code in zip(counts, codes, strict=True)): "Below stands the square of each code.",
+             0.38 / 4: "That is the plain scale: it makes the largest weight exact and forgets the others.",
+             sum(products): "That is the sum above. Divide it by the sum below.", sum(squares): "That is the sum below."}
+    return check_number(answer, sum(products) / sum(squares), near_misses=hints, rel_tol=2e-3,
+                        praise="0.0968: between what the three would like, and closest to what the important one wants.")
+
+
+def check_iq2_xs_bits(answer: object) -> Feedback:
+    """Lesson 12: bits per weight of an IQ2_XS block."""
+    form = FORMATS["IQ2_XS"]
+    hints = {(32 * 9 + 32 * 7) / 256: "Entries and signs are there. What do the scales cost?",
+             8 * form.type_size: "Those are the bits of the block.", form.type_size: "Those are the bytes of the block.",
+             form.bpw - 16 / 256: "The float16 scale of the whole block is missing.", form.bpw - 64 / 256: "The sub-scales are missing.",
+             form.bpw + 32 / 256: "Seven bits of signs, not eight: the eighth sign follows from the others."}
+    return check_number(answer, form.bpw, near_misses=hints, rel_tol=1e-6, unit="bits", praise="592 bits for 256 weights: 2.3125.")
