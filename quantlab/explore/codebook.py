@@ -15,7 +15,7 @@ from ..views.style import Picture
 from .base import Explorer, show
 
 BOOKS = ("IQ2_XXS", "IQ2_XS", "IQ2_S")
-WIDE = dict(style=dict(description_width="90px"), layout=dict(width="370px"))
+WIDE = dict(style=dict(description_width="110px"), layout=dict(width="370px"))
 
 
 def plot_levels(x: np.ndarray | None = None) -> Explorer:
@@ -98,7 +98,8 @@ def _draw(x, signs, number, turned, order, errors, scales, rank, book, eight) ->
     index_bits, sign_bits = (f"{value:0{layout.widths[name]}b}" for name, value in (("grid", int(order[rank])), ("signs", number)))
     lines = (("entry", f"number {order[rank]} of {len(order):,}"), ("its numbers", " ".join(str(int(v)) for v in entry)),
              ("off by (rms)", f"{100 * errors[rank]:.0f} %"), ("bits for eight weights", f"{len(index_bits)} + {len(sign_bits)}"))
-    words = ("no entry is nearer" if rank == 0 else f"{rank} entries are nearer") + (", and one sign is wrong" if turned >= 0 else "")
+    words = "no entry is nearer" if rank == 0 else "1 entry is nearer" if rank == 1 else f"{rank} entries are nearer"
+    words += ", and one sign is wrong" if turned >= 0 else ""
     pairs = zip(x.tolist(), stored.tolist(), strict=True)
     table = (("weight", "before", "stored"), *((str(i), f"{a:.4f}", f"{b:.4f}") for i, (a, b) in enumerate(pairs)))
     return draw_entry(x.tolist(), stored.tolist(), turned, index_bits, sign_bits, errors.tolist(), rank, lines, table=table,

@@ -1,10 +1,13 @@
 """The scale-search explorer: how the error of a group changes with its scale, and how importance moves the best place."""
 
+from typing import NamedTuple
+
 import ipywidgets as widgets
 import numpy as np
 
 from ..basics.sample import sample_weights
 from ..formats.cfloat import mean_square
+from ..formats.kquants import BY_IMPORTANCE
 from ..formats.landscape import Landscape, one_scale, scale_and_minimum
 from ..profile import stable
 from ..views.numbers import number
@@ -12,12 +15,25 @@ from ..views.search import Candidate, draw_search
 from ..views.style import Picture
 from .base import Explorer
 
-#: format -> (weights of a group, nmax, (rmin, rdelta, nstep) of the search for scale and minimum, or None for one scale)
-SEARCHES = {"Q2_K": (16, 3, (-0.9, 0.05, 36)), "Q3_K": (16, 4, None), "Q4_0": (32, 8, None), "Q4_K": (32, 15, (-0.9, 0.05, 36)),
-            "Q5_K": (32, 31, (-0.9, 0.05, 36)), "Q6_K": (16, 32, None)}
+
+class Search(NamedTuple):
+    """How ggml looks for the scale of a group of `size` weights when it has an importance matrix.
+
+    factor: a weight counts as  imatrix * sqrt(factor * mean square + x^2);  None: as the imatrix says.
+    steps: (rmin, rdelta, nstep) of the search for scale and minimum; None: one scale.
+    """
+
+    size: int
+    nmax: int
+    factor: int | None
+    steps: tuple[float, float, int] | None = None
+
+
+SEARCHES = {"Q2_K": Search(16, 3, 1, BY_IMPORTANCE), "Q3_K": Search(16, 4, 2), "Q4_0": Search(32, 8, 1),
+            "Q4_K": Search(32, 15, 2, BY_IMPORTANCE), "Q5_K": Search(32, 31, 2, BY_IMPORTANCE), "Q6_K": Search(16, 32, None)}
 TIMES = (0, 0.1, 0.3, 1, 3, 10, 30, 100)
 REACH = 1.45            # how far beyond nmax the fine sweep goes
-WIDE = dict(style=dict(description_width="120px"), layout=dict(width="370px"))
+WIDE = dict(style=dict(description_width="150px"), layout=dict(width="375px"))
 
 
 def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Explorer:
@@ -42,17 +58,18 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Ex
     presets = {"All matter alike": dict(far=1, times=1), "Ignore the largest": dict(far=0, times=1),
                "One matters most": dict(far=1, times=100)}
     return Explorer(lambda **values: _draw(weights, **values), controls, presets=presets,
-                    note="Blue: the candidates that ggml tries. Grey: all others. A larger dot is a weight that matters more.")
+                    note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first one; ggml keeps a better one for "
+                         "the next candidates). Each error is taken with the best scale for the candidate's codes.")
 
 
 def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, times: float) -> Picture:
-    size, nmax, search = SEARCHES[qtype]
+    size, nmax, factor, search = SEARCHES[qtype]
     row, place = rows[group // 8], group % 8
     x = row.reshape(-1, size)[place * (32 // size)]
     importance = np.ones(size, np.float32)
     farthest, picked = int(np.abs(x).argmax()), picked % size
     importance[picked], importance[farthest] = times, far
-    w = importance * np.sqrt(mean_square(row[None]) + x * x)
+    w = importance if factor is None else importance * np.sqrt(mean_square(row[None], factor) + x * x)
     if not x.any() or not w.any():
         raise ValueError("Nothing matters in this group: all its weights are zero, or of no importance")
     sweep = np.linspace(nmax - REACH, nmax + REACH, 291)
@@ -62,22 +79,25 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
                     for steps, errors in ((land.steps, land.error), (land.tried, land.tried_error)))
     words = "steps from zero to the largest weight" if search is None else "steps from the smallest weight to the largest"
     return draw_search(curve, tried, land.best, x.tolist(), importance.tolist(), land.plain.tolist(), land.levels.tolist(), picked,
-                       finding=_finding(land, nmax), table=_table(land), x_words=words,
+                       finding=_finding(x, land, nmax), table=_table(land), x_words=words,
                        subtitle=f"{qtype}, group {group} of real weights: {len(tried)} candidates; picked weight "
-                                f"{picked} is {number(float(x[picked]))}, the largest {number(float(x[farthest]))}")
+                                f"{picked} is {number(float(x[picked]))}, the one farthest from zero {number(float(x[farthest]))}")
 
 
-def _finding(land: Landscape, nmax: int) -> str:
+def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
     if not land.best:
         return "The plain scale is already the best of the candidates here"
-    left = stable(float(land.tried_error[land.best] / land.tried_error[0]), 2)
-    steps = land.tried[land.best]
-    why = "cuts the largest weight off a little" if steps > nmax else "leaves room above the largest weight"
-    return f"{steps:.4g} steps instead of {nmax} leave {100 * left:.0f} % of the plain scale's error: the best {why}"
+    left = 100 * stable(float(land.tried_error[land.best] / land.tried_error[0]), 2)
+    low, high = (bool(end) for end in (land.levels.min() <= x.min(), land.levels.max() >= x.max()))
+    why = {(True, True): "its levels reach both ends", (False, False): "both ends are cut off a little",
+           (True, False): "the upper end is cut off a little", (False, True): "the lower end is cut off a little"}[low, high]
+    if abs(land.tried[land.best] - nmax) < 1e-6:
+        return f"As many steps, but the best line through the codes: {left:.0f} % of the plain squared error; {why}"
+    return f"{land.tried[land.best]:.4g} steps instead of {nmax}: {left:.0f} % of the plain squared error; {why}"
 
 
 def _table(land: Landscape) -> tuple[tuple[str, ...], ...]:
     order = np.argsort(land.tried)
-    return (("steps", "weighted error, % of the plain scale's", ""),
+    return (("steps", "weighted squared error, % of the plain scale's", ""),
             *((f"{land.tried[i]:.4g}", f"{100 * stable(float(land.tried_error[i] / (land.tried_error[0] or 1))):.3g}",
                "plain" if i == 0 else "kept" if i == land.best else "") for i in order))

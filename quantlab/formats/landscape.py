@@ -16,7 +16,8 @@ from .search_affine import affine
 class Landscape(NamedTuple):
     """steps, error: (n,) a fine sweep.  tried, tried_error: ggml's candidates, the plain one first.  best: which of them it kept.
 
-    plain, levels: every value that the first and the kept candidate can write.  Errors are weighted sums of squares.
+    plain, levels: every value that the plain scale and the kept one can write.  Errors are weighted sums of squares, each with the best
+    scale for the candidate's codes.
     """
 
     steps: np.ndarray
@@ -33,13 +34,12 @@ def one_scale(x: np.ndarray, w: np.ndarray, nmax: int, sweep: np.ndarray) -> Lan
     trace: list = []
     kept = symmetric(x[:, None], w[:, None], nmax, trace)
     far = float(kept.far[0])
-    scales = np.array([float(scale[0]) for _, scale, _, _ in trace])
     tried = np.array([-float(inverse[0]) * far for inverse, *_ in trace])
     errors = np.array([float(error[0]) for *_, error in trace])
     fine = np.array([_fit_scale(x, w, np.clip(np.rint(-x * steps / far), -nmax, nmax - 1)) for steps in sweep])
     best = int(np.argmin(errors))
     codes = np.arange(-nmax, nmax)
-    return Landscape(sweep, fine, tried, errors, best, scales[0] * codes, float(kept.scale[0]) * codes)
+    return Landscape(sweep, fine, tried, errors, best, -far / nmax * codes, float(kept.scale[0]) * codes)
 
 
 def scale_and_minimum(x: np.ndarray, w: np.ndarray, nmax: int, search: tuple[float, float, int], sweep: np.ndarray) -> Landscape:

@@ -26,7 +26,7 @@ MIDDLES = (ENTRIES[1:] + ENTRIES[:-1]) / 2
 
 
 def encode_mxfp4(x: np.ndarray) -> np.ndarray:
-    """The largest weight, rounded down to a power of two, becomes entry 4: between entries 4 and 8 it finds its own code."""
+    """The largest weight, rounded down to a power of two, becomes entry 8 (which stands for 4); what is above 12 is cut off."""
     xt = quads(x)
     most = largest_magnitude(x, xt)
     e = e8m0(most)

@@ -17,8 +17,8 @@ code at a time; the search for a scale *and* a minimum stands in search_affine. 
 The formats store their scales rounded, and then round the weights once more with what they really have. Only where a scale was
 rounded to 0 can they not divide: there ggml leaves the codes of the search, stale as they are. That is what `levels` is for.
 
-Each takes a list as `trace` and puts into it, per candidate, (inverse scale tried, scale found, minimum found or None, error): arrays
-of shape (n,), the error landscape that lesson 11 draws.
+Each takes a list as `trace` and puts into it, per candidate (the descent: per change), (inverse scale tried, scale found, minimum
+found or None, error): arrays of shape (n,), the error landscape that lesson 11 draws.
 """
 
 from dataclasses import dataclass

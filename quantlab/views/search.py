@@ -32,7 +32,7 @@ def draw_search(curve: Sequence[Candidate], tried: Sequence[Candidate], best: in
         return (LEFT + (candidate.steps - first) / (last - first) * (RIGHT - LEFT),
                 BOTTOM - min(candidate.error, most) / most * (BOTTOM - TOP))
 
-    body = [text(LEFT, TOP - 10, "weighted error, the plain scale's is 100 %", size=12, fill=MUTE),
+    body = [text(LEFT, TOP - 10, "weighted squared error, the plain scale's is 100 %", size=12, fill=MUTE),
             *_axes(most, first, last, at), text(RIGHT, BOTTOM + 34, x_words, size=12, fill=MUTE, anchor="end"),
             polyline([at(c) for c in curve], stroke=GREY), *_tried(tried, best, at),
             *_line(weights, importance, plain, levels, picked)]
@@ -51,7 +51,7 @@ def _axes(most: float, first: float, last: float, at) -> list[str]:
 
 
 def _tried(tried: Sequence[Candidate], best: int, at) -> list[str]:
-    shapes = [circle(*at(c), 3.5, BLUE, opacity=0.75) for c in tried[1:]]
+    shapes = [circle(*at(c), 3.5, BLUE) for c in tried[1:]]
     (x, y), (best_x, best_y) = at(tried[0]), at(tried[best])
     shapes += [circle(x, y, 6, "none", stroke=VERMILION),
                text(x, max(y - 12, TOP + 8), "plain", size=12, fill=VERMILION, anchor="middle", bold=True)]

@@ -24,14 +24,16 @@ window.look = (() => {
     .filter((e) => !(e.getAttribute("aria-label") || (e.matches("button") && e.textContent.trim())))
     .map((e) => e.outerHTML.slice(0, 200));
 
-  // Words of the drawings that reach beyond their drawing's edge, so that a learner cannot read them.
-  const cutWords = () => all(".ql-view svg").flatMap((svg) => {
+  // Words that a learner cannot read: those of a drawing that reach beyond its edge, and labels longer than their place.
+  const cutLabels = () => all(".ql-explorer .widget-label").filter(visible)
+    .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent);
+  const cutWords = () => cutLabels().concat(all(".ql-view svg").flatMap((svg) => {
     const frame = svg.getBoundingClientRect();
     const inside = (box) => box.left > frame.left - 1 && box.right < frame.right + 1
       && box.top > frame.top - 1 && box.bottom < frame.bottom + 1;
     return all("text", svg).filter((e) => e.getBoundingClientRect().width)
       .filter((e) => !inside(e.getBoundingClientRect())).map((e) => e.textContent);
-  });
+  }));
 
   // Ids that two drawings share: the second would borrow its hatching from the first, which may be off the screen.
   const sharedIds = () => {

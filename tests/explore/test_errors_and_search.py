@@ -85,6 +85,21 @@ def test_an_unknown_search_names_those_there_are():
         explore_scale_search(np.ones(100))
 
 
+@pytest.mark.parametrize("qtype", ["Q4_K", "Q5_K", "Q2_K"])
+def test_the_sentence_of_a_searched_group_is_about_the_scale_that_ggml_would_keep(qtype):
+    from quantlab.formats.search_affine import affine
+
+    size, nmax, factor, steps = SEARCHES[qtype]
+    widget, rows = explore_scale_search(qtype=qtype), sample_weights().reshape(-1, 256)
+    for group in (0, 3, 8, 13):
+        widget.set(group=group)
+        x = rows[group // 8].reshape(-1, size)[group % 8 * (32 // size)][:, None]
+        fit = affine(x, np.sqrt(mean_square(rows[group // 8][None], factor) + x * x), nmax, *steps)
+        reach = float(fit.inverse[0]) * (max(float(x.max()), 0) - float(fit.kept_min[0]))
+        said = nmax if "plain scale is already" in widget.finding or "As many" in widget.finding else float(widget.finding.split()[0])
+        assert reach == pytest.approx(said, abs=0.02)
+
+
 def test_the_kept_levels_of_q4_0_are_those_that_ggml_stores_with_an_imatrix():
     """The explorer's landscape ends where the real encoder ends: same scale, up to its rounding to float16."""
     row = sample_weights().reshape(-1, 256)[:1]
