@@ -50,8 +50,10 @@ def selection(parts: Anatomy, raw: bytes, byte: int, bit: int) -> str:
     owner, size = parts.owner(byte, bit), parts.form.block_size
     weights, value = parts.weights(owner), value_of(parts, raw, owner)
     whose = f"Byte {byte} of {len(raw)}, bit {bit}: {name_of(parts, owner)}, now {value}"
-    if len(weights) == 1 or isinstance(owner.index, tuple):
-        return whose if not isinstance(owner.index, tuple) else f"{whose}, of {span(weights)}"
+    if isinstance(owner.index, tuple):
+        return f"{whose}, of {span(weights)}"
+    if len(weights) == 1:
+        return whose if size == 1 else f"{whose}, which makes {told(parts.decode(raw)[weights[0]].item())}"
     return f"{whose}, shared by {f'all {size} weights' if len(weights) == size else span(weights)}"
 
 

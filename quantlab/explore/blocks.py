@@ -221,7 +221,8 @@ class BlockExplorer(Explorer):
             subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
         return draw_block(
             block_facts(parts, raw, stored, byte, bit, weight), close_facts(parts, raw, stored, byte, bit, weight, before, self.typed),
-            group_facts(parts, raw, stored, weight, before), finding=self.said or selection(parts, raw, byte, bit), subtitle=subtitle,
+            group_facts(parts, raw, stored, weight, before), finding=self.said or f"{selection(parts, raw, byte, bit)} (block {block:,})",
+            subtitle=subtitle,
             table=block_table(parts, raw, stored, byte, weight, before))
 
     def _buttons(self, presets) -> dict[str, widgets.Widget]:

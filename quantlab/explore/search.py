@@ -58,8 +58,8 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Ex
     presets = {"All matter alike": dict(far=1, times=1), "Ignore the largest": dict(far=0, times=1),
                "One matters most": dict(far=1, times=100)}
     return Explorer(lambda **values: _draw(weights, **values), controls, presets=presets,
-                    note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first one; ggml keeps a better one for "
-                         "the next candidates). Each error is taken with the best scale for the candidate's codes.")
+                    note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first one; ggml keeps a better "
+                         "one for the next candidates). Each error: with the best scale for its codes.")
 
 
 def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, times: float) -> Picture:
