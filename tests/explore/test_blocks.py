@@ -109,7 +109,7 @@ def test_the_words_of_a_flipped_code_and_of_flipped_scales():
 def test_a_sub_scale_moves_its_sub_block():
     explorer = explore_block(qtype="Q4_K")
     explorer.set(byte=4 + 2, bit=3)
-    assert "sub-scale 2, now " in explorer.finding and explorer.finding.endswith("shared by weights 64 to 95")
+    assert "sub-scale 2, now " in explorer.finding and explorer.finding.endswith("shared by weights 64 to 95 (block 0)")
     explorer.flip()
     assert "of sub-block 2 moved" in explorer.finding
 
