@@ -17,6 +17,7 @@ _ROOMS = {
     "basics.sample": "sample_weights",
     "models.architecture": "Architecture",
     "models.tensor_lists": "tensor_list types_by_role",
+    "models.recipes": "recipe explain_recipe",
     "memory.catalog": "MODELS GPUS",
     "memory.recommend": "recommend_quantization",
     "memory.weights": "weight_bytes",

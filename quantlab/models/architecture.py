@@ -86,3 +86,24 @@ _NEVER_ZERO = {"n_layer", "n_embd", "n_head", "n_head_kv", "head_dim", "n_vocab"
 def _check_count(name: str, value: object, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name}={value!r} cannot be: a whole number from {least:d} to {most} is needed")
+
+
+#: Three models by name: the shapes, as their published configurations give them.
+ARCHITECTURES = {
+    "llama-2-7b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=32, head_dim=128, n_ff=11008,
+                               n_vocab=32000, n_ctx_train=4096),
+    "llama-3.1-8b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128,
+                                 n_ff=14336, n_vocab=128256, rope_freqs=True, n_ctx_train=131072),
+    "smollm2-135m": Architecture(arch="llama", n_layer=30, n_embd=576, n_head=9, n_head_kv=3, head_dim=64, n_ff=1536,
+                                 n_vocab=49152, tied_embeddings=True, n_ctx_train=8192),
+}
+#: Ollama's names for them.
+ALIASES = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b", "smollm2:135m": "smollm2-135m"}
+
+
+def architecture_named(model: str) -> Architecture:
+    """The shape of "llama-3.1-8b", or of "llama3.1:8b" as Ollama calls it.  ValueError for a name that is not here."""
+    name = ALIASES.get(model, model) if isinstance(model, str) else model
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise ValueError(f"no architecture {model!r} here; there are {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]

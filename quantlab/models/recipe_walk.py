@@ -1,0 +1,141 @@
+"""From the rules to the types: `choices` walks recipe_rules.py for every tensor of a model.
+
+The position of a matrix is not always its layer. llama.cpp takes the tensors layer by layer and counts how many of a
+kind came before; in a model with experts it reads the layer's number from the name instead, except in its 2-bit mixes.
+Ollama counts in the order of the file. A layer with two ffn_down (DeepSeek: the experts' and the shared one) is then
+counted twice, so the "last eighth" begins in the middle of the model.
+"""
+
+from collections import Counter
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from .architecture import Architecture, architecture_named
+from .families import TensorShape, role_and_layer
+from .recipe_rules import CONDITIONS, PROGRAMS, TWO_BITS, VALUES, Place, Program, Rule, is_70b
+from .source import Model
+from .types import block_of
+
+#: Parts of names that make a matrix one of a kind, whatever follows: "ffn_down_exps" is an "ffn_down", too.
+KINDS = ("attn_qkv.weight", "attn_kv_b.weight", "attn_v.weight", "attn_k.weight", "attn_q.weight", "attn_output.weight",
+         "ffn_up", "ffn_gate", "ffn_down")
+LEFT = "too few numbers to be worth it, and too much depends on them"
+
+
+class Choice(NamedTuple):
+    """What a tensor gets: `qtype`, by which `rule` (None: by none), and a `note` where something else decided."""
+
+    tensor: TensorShape
+    qtype: str
+    rule: Rule | None = None
+    note: str = ""
+
+
+def program_named(by: str) -> Program:
+    """The program of this name, or ValueError."""
+    if by not in PROGRAMS:
+        raise ValueError(f"by={by!r} is no program whose rules are known here; known are {', '.join(PROGRAMS)}")
+    return PROGRAMS[by]
+
+
+def usual_type(program: Program, ftype: str) -> str:
+    """The usual type of an ftype.  ValueError with the nearest names when the program has no such ftype."""
+    if not isinstance(ftype, str) or ftype.upper() not in program.usual:
+        near = get_close_matches(str(ftype).upper(), program.usual, n=3)
+        hint = f"; the nearest are {', '.join(near)}" if near else ""
+        raise ValueError(f"{program.name} has no ftype {ftype!r} that is known here{hint}; there are {', '.join(program.usual)}")
+    return program.usual[ftype.upper()]
+
+
+def rules_of(program: Program, ftype: str) -> list[Rule]:
+    """The rules that matter for an ftype, in order; a file of plain floats has none."""
+    if block_of(usual_type(program, ftype))[0] == 1:
+        return []
+    return [rule for rule in program.rules if rule.ftypes == "*" or ftype.upper() in rule.ftypes.split()]
+
+
+def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: bool) -> list[Choice]:
+    """What each tensor of the model gets, in the order of its tensors.  ValueError as `recipe` says."""
+    program = program_named(by)
+    usual, rules = usual_type(program, ftype), rules_of(program, ftype)
+    architecture, tensors, types = _opened(model)
+    places = _places(program, ftype.upper(), architecture, tensors, usual, imatrix)
+    tied = not any(tensor.name == "output.weight" for tensor in tensors)
+    found = []
+    for tensor in tensors:
+        if tensor.name not in places:
+            found.append(Choice(tensor, types[tensor.name], note=LEFT))
+            continue
+        kind = "output" if tied and tensor.name == "token_embd.weight" else _kind(tensor)
+        rule = next((rule for rule in rules if _fits(rule, kind, places[tensor.name])), None)
+        found.append(_fitting(program, Choice(tensor, rule.qtype if rule else usual, rule)))
+    return found
+
+
+def _opened(model: Architecture | Model | str) -> tuple[Architecture, list[TensorShape], dict[str, str]]:
+    """(architecture, tensors in file order, tensor name -> the type it has now)."""
+    if isinstance(model, Model):
+        table = model.tensors[["name", "shape", "type"]].itertuples(index=False, name=None)
+        rows = [(TensorShape(name, *role_and_layer(name), tuple(shape)), qtype) for name, shape, qtype in table]
+        return model.architecture, [tensor for tensor, _ in rows], {tensor.name: qtype for tensor, qtype in rows}
+    architecture = model if isinstance(model, Architecture) else architecture_named(model)
+    tensors = list(architecture.tensors())
+    return architecture, tensors, {tensor.name: "F32" for tensor in tensors}
+
+
+def _places(program: Program, ftype: str, architecture: Architecture, tensors: list[TensorShape], usual: str,
+            imatrix: bool) -> dict[str, Place]:
+    """Tensor name -> its place, for each matrix that is quantized at all."""
+    a, ollama, values = architecture, program.name == "ollama", VALUES.split()
+    n_values = sum(_kind(tensor) in values for tensor in tensors)
+    n_layer = len({tensor.layer for tensor in tensors} - {None}) if ollama else a.n_layer
+    numbered = not ollama and a.n_expert > 1 and ftype not in TWO_BITS.split()
+    seen: Counter = Counter()
+    places = {}
+    for tensor in tensors if ollama else sorted(tensors, key=_by_layer):
+        if _is_left(program, tensor):
+            continue
+        kind = _kind(tensor)
+        group = VALUES if kind in values and not ollama else kind
+        index = tensor.layer if numbered and kind.startswith("ffn") and tensor.layer is not None else seen[group]
+        seen[group] += 1
+        places[tensor.name] = Place(
+            index, n_values if kind in values else n_layer, tensor.shape[0] % block_of(usual)[0] == 0,
+            len(tensor.shape) > 2 and tensor.shape[2] > 1, a.n_head // a.n_head_kv, a.n_expert, is_70b(a), imatrix)
+    return places
+
+
+def _by_layer(tensor: TensorShape) -> tuple[int, str]:
+    return (-1 if tensor.layer is None else tensor.layer), tensor.name
+
+
+def _is_left(program: Program, tensor: TensorShape) -> bool:
+    """Vectors, biases, norms and the router are never quantized."""
+    name, matrix = tensor.name, len(tensor.shape) > 1 and max(tensor.shape[1:]) > 1
+    return (not matrix or not name.endswith("weight") or name.startswith(program.left_starts)
+            or any(part in name for part in program.left))
+
+
+def _kind(tensor: TensorShape) -> str:
+    return next((kind.removesuffix(".weight") for kind in KINDS if kind in tensor.name), tensor.role)
+
+
+def _fits(rule: Rule, kind: str, place: Place) -> bool:
+    if rule.roles != "*" and kind not in rule.roles.split():
+        return False
+    where = (rule.where,) if isinstance(rule.where, str) else rule.where
+    return all(CONDITIONS[words](place) for words in where)
+
+
+def _fitting(program: Program, choice: Choice) -> Choice:
+    """The choice itself, or the type that takes over because the tensor's rows are no whole number of blocks."""
+    row, qtype = choice.tensor.shape[0], choice.qtype
+    block = block_of(qtype)[0]
+    if row % block == 0:
+        return choice
+    if program.refuses and qtype not in program.fallbacks:
+        raise ValueError(f"{program.name} refuses this: the rows of {choice.tensor.name} have {row} weights, no whole "
+                         f"number of {qtype} blocks of {block}, and nothing takes over for {qtype}")
+    other = program.fallbacks.get(qtype, qtype)
+    other = other if row % block_of(other)[0] == 0 else "F16"
+    return choice._replace(qtype=other, note=f"in place of {qtype}: rows of {row} are no whole number of blocks of {block}")
