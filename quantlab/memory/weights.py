@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from functools import cache
 
 from ..models.architecture import Architecture
+from ..models.recipe_rules import FALLBACKS
 from ..models.tensor_lists import ARCHITECTURES, tensor_rows
 from ..models.types import block_of, tensor_nbytes
 from .catalog import MODELS, PUBLISHED
 
 REFERENCE = "llama-3.1-8b"          # whose recorded types stand in where a model has none of its own
-#: What llama.cpp takes instead when a row is no whole number of 256-weight blocks (llama_tensor_get_type).
-FALLBACK = {"Q2_K": "IQ4_NL", "Q3_K": "IQ4_NL", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 #: ftypes from which "about" is allowed: the mixes that the lessons compare.
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 
@@ -107,7 +106,7 @@ def _types_by_role(ftype: str) -> dict[str, list[str]]:
 
 @cache
 def _bpw(qtype: str, row: int) -> float:
-    block_size, type_size = block_of(qtype if row % block_of(qtype)[0] == 0 else FALLBACK.get(qtype, "F16"))
+    block_size, type_size = block_of(qtype if row % block_of(qtype)[0] == 0 else FALLBACKS.get(qtype, "F16"))
     return 8 * type_size / block_size
 
 
