@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .gguf_header import TensorInfo, read_header
+from .permissions import denied
 from .types import PLAIN_TYPES
 
 
@@ -15,11 +16,13 @@ class GGUFFile:
     """An open GGUF file. Use it in a `with` block, or call `close()`.
 
     path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`: see Header.
+    `paths`: the file's path, or those of all parts (gguf_split.py).
     Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF file.
     """
 
     def __init__(self, path):
         self.path = Path(path)
+        self.paths = (self.path,)
         self._map = _mapped(self.path)
         try:
             header = read_header(self._map)
@@ -93,6 +96,6 @@ def _mapped(path: Path) -> mmap.mmap:
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}") from None
     except PermissionError:
-        raise ValueError(f"{path} may not be read by you (permission denied)") from None
+        raise ValueError(denied(path)) from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None

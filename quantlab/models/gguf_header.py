@@ -19,6 +19,7 @@ from .types import (
     REMOVED_TENSOR_TYPES,
     STRING,
     TENSOR_TYPES,
+    UINT32,
     tensor_nbytes,
 )
 
@@ -27,6 +28,8 @@ SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, t
 SMALLEST_TENSOR_INFO = 8 + 1 + 4 + 8 + 4 + 8    # bytes: name length, a letter, n_dims, one dimension, type, offset
 MOST_DIMENSIONS = 4
 DEFAULT_ALIGNMENT, LARGEST_ALIGNMENT = 32, 65536
+#: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however long the file.
+MOST_TENSORS = MOST_VALUES = 65536
 
 #: First bytes of what people open by mistake.
 OTHER_FILES = {b"ggml": "an old GGML file from before GGUF", b"lmgg": "an old GGML file from before GGUF",
@@ -35,7 +38,7 @@ OTHER_FILES = {b"ggml": "an old GGML file from before GGUF", b"lmgg": "an old GG
                b"<!DO": "a web page", b"<htm": "a web page", b"FUGG": "GGUF with its bytes in the wrong order"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """One tensor of a file: `shape` in ggml's order (row length first), `offset` in bytes from the file's first."""
 
@@ -66,25 +69,25 @@ class Header:
 
 
 def read_header(data) -> Header:
-    """The header of the GGUF file whose bytes are `data` (bytes or mmap).
+    """The header of the GGUF file whose bytes are `data` (bytes or mmap, or a Cursor at their start).
 
     Raises ValueError, with what was found and where, for anything that is not whole and consistent.
     """
-    cursor = Cursor(data)
+    cursor = data if isinstance(data, Cursor) else Cursor(data)
     version = _magic_and_version(cursor)
-    n_tensors = cursor.count("tensor count", SMALLEST_TENSOR_INFO)
-    n_values = cursor.count("metadata count", SMALLEST_KEY_VALUE)
+    n_tensors = _count(cursor, "tensor count", SMALLEST_TENSOR_INFO, MOST_TENSORS)
+    n_values = _count(cursor, "metadata count", SMALLEST_KEY_VALUE, MOST_VALUES)
     metadata_at = cursor.at
     metadata = _metadata(cursor, n_values)
-    alignment = _alignment(metadata)
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     infos_at = cursor.at
     cursor.bound("tensor count", n_tensors, SMALLEST_TENSOR_INFO)
     early_ollama = metadata.get("general.architecture") in OLLAMA_MXFP4_ARCHITECTURES
     raw = [_tensor_info(cursor, early_ollama) for _ in range(n_tensors)]
-    data_at = min(-(-cursor.at // alignment) * alignment, len(data))
-    tensors = _placed(raw, data_at, alignment, len(data))
+    data_at = min(-(-cursor.at // alignment) * alignment, cursor.size)
+    tensors = _placed(raw, data_at, alignment, cursor.size)
     parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at), ("tensor list", infos_at, data_at),
-             ("weights", data_at, len(data)))
+             ("weights", data_at, cursor.size))
     return Header(version, alignment, metadata, tensors, parts)
 
 
@@ -105,6 +108,13 @@ def _magic_and_version(cursor: Cursor) -> int:
     raise ValueError(f"GGUF version {version} is unknown; versions 2 and 3 are read")
 
 
+def _count(cursor: Cursor, what: str, smallest: int, most: int) -> int:
+    count = cursor.count(what, smallest)
+    if count > most:
+        raise ValueError(f"{what} of {count}: no model comes near the {most} that are read here")
+    return count
+
+
 def _metadata(cursor: Cursor, count: int) -> dict[str, object]:
     metadata: dict[str, object] = {}
     for i in range(count):
@@ -113,12 +123,14 @@ def _metadata(cursor: Cursor, count: int) -> dict[str, object]:
             raise ValueError(f"key {i} of the metadata is empty")
         if key in metadata:
             raise ValueError(f"the metadata has the key {shown(key)} twice")
-        metadata[key] = _value(cursor, key)
+        value_type = cursor.number("I", f"type of {shown(key)}")
+        metadata[key] = _value(cursor, key, value_type)
+        if key == "general.alignment":
+            _check_alignment(metadata[key], value_type)
     return metadata
 
 
-def _value(cursor: Cursor, key: str) -> object:
-    value_type = cursor.number("I", f"type of {shown(key)}")
+def _value(cursor: Cursor, key: str, value_type: int) -> object:
     if value_type == STRING:
         return cursor.string(shown(key))
     if value_type == ARRAY:
@@ -126,13 +138,11 @@ def _value(cursor: Cursor, key: str) -> object:
     return cursor.scalar(value_type, key)
 
 
-def _alignment(metadata: dict[str, object]) -> int:
-    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-    if type(alignment) is not int:
-        raise ValueError(f"general.alignment is {shown(alignment)}; a whole number is needed")
+def _check_alignment(alignment: object, value_type: int) -> None:
+    if value_type != UINT32:
+        raise ValueError(f"general.alignment is {shown(alignment)}, of value type {value_type}; ggml reads type {UINT32} (UINT32) only")
     if not 8 <= alignment <= LARGEST_ALIGNMENT or alignment & (alignment - 1):
         raise ValueError(f"general.alignment is {alignment}; a power of two from 8 to {LARGEST_ALIGNMENT} is needed")
-    return alignment
 
 
 def _tensor_info(cursor: Cursor, early_ollama: bool) -> tuple[str, tuple[int, ...], int, int]:

@@ -1,8 +1,11 @@
 """From what a file says about itself to an `Architecture`: the keys of GGUF, with their defaults (llama-model.cpp)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+
+import numpy as np
 
 from .architecture import MOST_LAYERS, Architecture
+from .families import FAMILIES, SWA_PATTERN
 from .gguf_cursor import GGUFArray, shown
 
 #: Architecture's field -> GGUF's key, behind "<arch>.".
@@ -23,9 +26,11 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
 
     Raises ValueError naming the missing key, or the architecture that is not known here.
     """
-    spelled = metadata.get("general.architecture")
-    if not isinstance(spelled, str):
-        raise ValueError("the metadata does not say general.architecture")
+    spelled, arch = metadata.get("general.architecture"), architecture_name(metadata)
+    if arch is None:
+        raise ValueError("unknown architecture: the metadata does not say general.architecture")
+    if arch not in FAMILIES:
+        raise ValueError(f"unknown architecture {shown(arch)}: its numbers would be a guess; known are {', '.join(sorted(FAMILIES))}")
     numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}") for field, key in KEYS.items()}
     for field in NEEDED:
         if numbers[field] is None:
@@ -34,17 +39,30 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
     found |= _defaults(found, shapes)
     if "kv_lora_rank" in found:
         found |= _latent(metadata, spelled, found)
+    pattern = metadata.get(f"{spelled}.attention.sliding_window_pattern")
+    if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:     # a list is ignored, as in llama.cpp
+        found["swa_pattern"] = pattern
     return Architecture(
-        arch=OTHER_SPELLINGS.get(spelled, spelled), tied_embeddings="output.weight" not in shapes,
+        arch=arch, tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
+
+
+def architecture_name(metadata: Mapping[str, object]) -> str | None:
+    """The `general.architecture` of the metadata, in llama.cpp's spelling; None when it is not said."""
+    spelled = metadata.get("general.architecture")
+    return OTHER_SPELLINGS.get(spelled, spelled) if isinstance(spelled, str) else None
 
 
 def _number(value: object, key: str) -> int | None:
     """One whole number: some files give one per layer, then the largest stands for all."""
     if isinstance(value, GGUFArray):
-        value = value.decode() if len(value) <= MOST_LAYERS else ()
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        value = max((int(number) for number in value), default=None)
+        if len(value) > MOST_LAYERS:
+            raise ValueError(f"{key} has {len(value)} numbers; {MOST_LAYERS} layers are the most")
+        value = list(value.decode())
+    if isinstance(value, list):             # /api/show has lists, the file arrays
+        numbers = [number.item() if isinstance(number, np.generic) else number for number in value]
+        odd = [number for number in numbers if type(number) is not int]
+        value = odd[0] if odd else max(numbers, default=None)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
@@ -53,10 +71,11 @@ def _number(value: object, key: str) -> int | None:
 
 
 def _defaults(found: dict[str, int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """What llama.cpp assumes when a key is absent."""
-    missing = {"n_head_kv": found["n_head"], "head_dim": found["n_embd"] // max(found["n_head"], 1), "n_ff": 0,
-               "n_vocab": shapes.get("token_embd.weight", (0, 0))[-1]}
-    return {field: number for field, number in missing.items() if field not in found}
+    """What llama.cpp assumes when a key is absent; the vocabulary is as large as its table of vectors."""
+    missing = {"n_head_kv": found["n_head"], "head_dim": found["n_embd"] // max(found["n_head"], 1), "n_ff": 0, "n_vocab": 0}
+    embeddings = shapes.get("token_embd.weight", ())
+    rows = {"n_vocab": embeddings[1]} if len(embeddings) == 2 else {}       # whatever the file claims, these are there
+    return {field: number for field, number in missing.items() if field not in found} | rows
 
 
 def _latent(metadata: Mapping[str, object], arch: str, found: dict[str, int]) -> dict[str, int]:

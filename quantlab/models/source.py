@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from .architecture import Architecture
-from .families import role_and_layer
+from .families import FAMILIES, role_and_layer
+from .gguf_cursor import shown
 from .gguf_file import GGUFFile
-from .metadata import architecture_of
+from .gguf_split import open_gguf
+from .metadata import architecture_name, architecture_of
 from .store import StoreError, find_model
 from .types import ftype_name, tensor_nbytes
 
@@ -59,7 +61,7 @@ class Model:
 
     @cached_property
     def architecture(self) -> Architecture:
-        """The model's shape. Raises ValueError for an architecture that is not known here."""
+        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess."""
         return architecture_of(self.metadata, {name: shape for name, (_, shape) in self._types.items()})
 
     @property
@@ -94,8 +96,13 @@ class Model:
 
     def facts(self) -> list[tuple[str, str]]:
         """The model in a few rows of words, for `repr` and for pictures."""
-        return [("architecture", str(self.metadata.get("general.architecture", "unknown"))), ("ftype", self.ftype),
+        files = [("files", f"{len(self.file.paths)}")] if self.file is not None and len(self.file.paths) > 1 else []
+        return [("architecture", self._architecture_in_words()), ("ftype", self.ftype), *files,
                 ("tensors", f"{len(self._types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
+
+    def _architecture_in_words(self) -> str:
+        name = architecture_name(self.metadata)
+        return name if name in FAMILIES else f"{shown(name)} (unknown architecture)" if name else "unknown"
 
     def _size(self) -> list[tuple[str, str]]:
         try:
@@ -115,10 +122,11 @@ class Model:
 def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None) -> Model:
     """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or the bundled "sample".
 
+    A model split over several files opens by its first (`-00001-of-00003.gguf`), the others beside it.
     show: called with the name when the store cannot give the file; returns the server's answer to /api/show with
     `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was tried.
     """
-    text = str(source)
+    text = os.path.expanduser(str(source))
     if text in BUNDLED:
         return _from_file(text, BUNDLED[text])
     if isinstance(source, Path) or text.lower().endswith(".gguf") or os.path.isfile(text):
@@ -157,7 +165,7 @@ def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a s
 
 
 def _from_file(name: str, path) -> Model:
-    file = GGUFFile(path)
+    file = open_gguf(path)
     return Model(name, file.metadata, {info.name: (info.qtype, info.shape) for info in file.infos.values()}, file)
 
 

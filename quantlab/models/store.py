@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .gguf_cursor import shown
+from .permissions import denied
 
 HOST, NAMESPACE, TAG = "registry.ollama.ai", "library", "latest"
 MODEL_LAYER, PROJECTOR_LAYER = "application/vnd.ollama.image.model", "application/vnd.ollama.image.projector"
@@ -74,7 +75,7 @@ def parse_name(name: str) -> ModelName:
 
 def store_roots() -> list[Path]:
     """Where a store may be, in the order in which Ollama and its installers use these places."""
-    own = os.environ.get("OLLAMA_MODELS")
+    own = os.environ.get("OLLAMA_MODELS", "").strip().strip("\"'")     # as Ollama reads it (envconfig.Var)
     return [*([Path(own)] if own else []), Path.home() / ".ollama" / "models",
             Path("/usr/share/ollama/.ollama/models"), Path("/var/lib/ollama/.ollama/models")]
 
@@ -112,7 +113,7 @@ def find_model(name: str, roots: list[Path] | None = None) -> StoredModel:
             if (root / "manifests").is_dir():
                 reasons.append(f"{wanted} is not among the models in {root}")
         except PermissionError as error:
-            reasons.append(f"{error.filename or root} may not be read by you; it belongs to the Ollama service")
+            reasons.append(denied(error.filename or root))
     raise StoreError("; ".join(reasons) or "no Ollama store was found on this machine")
 
 

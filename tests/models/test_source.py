@@ -137,7 +137,9 @@ def test_deepseeks_compressed_heads_are_understood():
 
 
 @pytest.mark.parametrize(("pairs", "words"), [
-    ([], "general.architecture"), ([pair("general.architecture", 8, string("bert"))], "block_count"),
+    ([], "unknown architecture: .* general.architecture"),
+    ([pair("general.architecture", 8, string("bert")), pair("bert.block_count", 4, u32(2))], "unknown architecture 'bert'.* a guess"),
+    ([pair("general.architecture", 8, string("llama"))], "llama.block_count"),
     ([pair("general.architecture", 8, string("llama")), pair("llama.block_count", 8, string("x"))], "'x'"),
 ])
 def test_an_unknown_architecture_is_refused_in_words(pairs, words, tmp_path):

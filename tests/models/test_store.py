@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from quantlab.models.permissions import denied
 from quantlab.models.store import StoreError, find_model, free_disk, parse_name, pulled_models, store_roots
 from tests.models.gguf_builder import GOOD
 
@@ -112,16 +113,18 @@ def as_nobody():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
-@pytest.mark.parametrize("closed", ["", "manifests", "blobs/" + DIGEST.replace(":", "-")])
-def test_a_store_of_another_user_is_named_as_unreadable(tmp_path, closed, request):
+@pytest.mark.parametrize(("closed", "letter"), [("", "x"), ("manifests", "r"), ("blobs", "x"), ("blobs/" + DIGEST.replace(":", "-"), "r")])
+def test_a_store_of_another_user_says_which_permission_is_missing_where(tmp_path, closed, letter, request):
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):      # pytest's own folders are private
         folder.chmod(0o755)
     root = put(tmp_path / "store", f"{LIBRARY}/m/t", [layer()])
     (root / closed).chmod(0)
     try:
         request.getfixturevalue("as_nobody")
-        with pytest.raises(StoreError, match="may not be read by you"):
+        with pytest.raises(StoreError) as error:
             find_model("m:t", [root])
+        assert f"may not be read by you: permission {letter} is missing on {root / closed} (" in str(error.value)
+        assert "---------" in str(error.value)          # its mode, as `ls -l` shows it
         assert pulled_models([root]) == []
     finally:
         if os.getuid() == 0:
@@ -129,8 +132,21 @@ def test_a_store_of_another_user_is_named_as_unreadable(tmp_path, closed, reques
         (root / closed).chmod(0o755)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+def test_a_group_that_has_the_permission_is_named(tmp_path, monkeypatch):
+    """Ollama's Linux installer makes a user and group `ollama` whose home is closed to others (drwxr-x---)."""
+    monkeypatch.setattr("quantlab.models.permissions.os.access", lambda place, *_, **__: place != tmp_path)
+    monkeypatch.setattr("quantlab.models.permissions.Path.group", lambda _: "ollama")
+    tmp_path.chmod(0o750)
+    assert denied(tmp_path / "blobs").endswith(":ollama); members of the group ollama have it")
+    tmp_path.chmod(0o700)
+    assert denied(tmp_path / "blobs").endswith(":ollama)")
+
+
 def test_stores_are_looked_for_in_ollamas_order(monkeypatch, tmp_path):
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    assert store_roots()[0] == tmp_path
+    monkeypatch.setenv("OLLAMA_MODELS", f' "{tmp_path}" ')       # Ollama takes quotes and blanks away
     assert store_roots()[0] == tmp_path
     assert [str(root) for root in store_roots()[2:]] == ["/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"]
     monkeypatch.delenv("OLLAMA_MODELS")
