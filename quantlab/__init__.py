@@ -18,6 +18,7 @@ _ROOMS = {
     "models.architecture": "Architecture",
     "models.tensor_lists": "tensor_list types_by_role",
     "models.recipes": "recipe explain_recipe",
+    "models.writer": "quantize_model",
     "memory.catalog": "MODELS GPUS",
     "memory.recommend": "recommend_quantization",
     "memory.weights": "weight_bytes",

@@ -44,6 +44,20 @@ class GGUFFile:
         info = self._info(name)
         return self.bytes_at(info.offset, info.offset + info.nbytes)
 
+    def piece(self, name: str, start: int, stop: int) -> bytes:
+        """Bytes `start` up to `stop` of one stored tensor; a pass over a whole file in pieces takes no more memory than a piece."""
+        info = self._info(name)
+        start, stop = info.offset + start, info.offset + min(stop, info.nbytes)
+        data = self.bytes_at(start, stop)
+        self.let_go(start, stop)
+        return data
+
+    def let_go(self, start: int, stop: int) -> None:
+        """Give the memory of these mapped bytes back, where the system can be told (Linux); they can be read again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            page = start // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, page, min(stop, self.size) - page)
+
     def tensor(self, name: str) -> np.ndarray:
         """One tensor as float32, decoded from its blocks. Shape: (rows, row length), NumPy's order, not ggml's."""
         from ..formats.tensor import dequantize

@@ -6,7 +6,7 @@ Source: llama.cpp's llama-model-loader.cpp and tools/gguf-split.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
@@ -45,10 +45,18 @@ class SplitFile(GGUFFile):
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the bytes from `start` up to `stop`, counted through all parts."""
-        pieces = [file.bytes_at(start - begin, min(stop - begin, file.size))
-                  for begin, file in zip(self._starts, self._files, strict=False)
-                  if begin < stop and start < begin + file.size]
-        return b"".join(pieces)
+        return b"".join(file.bytes_at(first, last) for file, first, last in self._among(start, stop))
+
+    def let_go(self, start: int, stop: int) -> None:
+        """Give the memory of these mapped bytes back, counted through all parts."""
+        for file, first, last in self._among(start, stop):
+            file.let_go(first, last)
+
+    def _among(self, start: int, stop: int) -> Iterator[tuple[GGUFFile, int, int]]:
+        """(part, its first byte, the byte after its last) for the parts in which these bytes are."""
+        for begin, file in zip(self._starts, self._files, strict=False):
+            if begin < stop and start < begin + file.size:
+                yield file, max(start - begin, 0), min(stop - begin, file.size)
 
     def close(self) -> None:
         """Let go of all parts."""

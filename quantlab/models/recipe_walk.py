@@ -75,8 +75,7 @@ def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: boo
 def _opened(model: Architecture | Model | str) -> tuple[Architecture, list[TensorShape], dict[str, str]]:
     """(architecture, tensors in file order, tensor name -> the type it has now)."""
     if isinstance(model, Model):
-        table = model.tensors[["name", "shape", "type"]].itertuples(index=False, name=None)
-        rows = [(TensorShape(name, *role_and_layer(name), tuple(shape)), qtype) for name, shape, qtype in table]
+        rows = [(TensorShape(name, *role_and_layer(name), shape), qtype) for name, (qtype, shape) in model.types.items()]
         return model.architecture, [tensor for tensor, _ in rows], {tensor.name: qtype for tensor, qtype in rows}
     architecture = model if isinstance(model, Architecture) else architecture_named(model)
     tensors = list(architecture.tensors())

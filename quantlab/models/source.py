@@ -41,6 +41,11 @@ class Model:
         self.name, self.metadata, self.file, self.why = name, metadata, file, why
         self._types = dict(types)
 
+    @property
+    def types(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Tensor name -> (type, shape in ggml's order), in file order: the table without pandas, which takes a second to load."""
+        return dict(self._types)
+
     @cached_property
     def tensors(self):
         """A pandas table, one row per tensor in file order: name, role, layer, shape, type, n_weights, nbytes, bpw.

@@ -30,13 +30,13 @@ SMALL = {
 }
 
 
-def write(path, a: Architecture, **options) -> None:
-    """A whole GGUF file of architecture `a` with a vocabulary and random weights: Q8_0 where llama.cpp quantizes.
+def write(path, a: Architecture, qtype: str = "Q8_0", **options) -> None:
+    """A whole GGUF file of architecture `a` with a vocabulary and random weights: `qtype` where llama.cpp quantizes.
 
     options: for gguf's writer, `split_max_tensors=7` for example.
     """
     writer = gguf.GGUFWriter(path, a.arch, **options)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_file_type(gguf.LlamaFileType["ALL_F32" if qtype == "F32" else f"MOSTLY_{qtype}"])
     for field, method in METHODS.items():
         if (number := getattr(a, field)) not in (0, None) and not (a.kv_lora_rank and field in ("head_dim", "n_head_kv")):
             getattr(writer, f"add_{method}")(number)
@@ -56,8 +56,8 @@ def write(path, a: Architecture, **options) -> None:
         if tensor.stays_f32:
             writer.add_tensor(tensor.name, x)
         else:
-            q8_0 = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(tensor.name, gguf.quantize(x, q8_0), raw_dtype=q8_0)
+            number = gguf.GGMLQuantizationType[qtype]
+            writer.add_tensor(tensor.name, gguf.quantize(x, number), raw_dtype=number)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -1,0 +1,112 @@
+"""How far a long piece of work is: `Progress` says it, `show` puts it where the user looks, a terminal's line or a notebook's bar."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+
+from ..profile import is_reference
+
+BETWEEN = 0.2       # seconds between two pictures
+
+
+class Cancelled(RuntimeError):
+    """The user stopped the work."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Weights done and in all, the tensor just done, seconds since the start, and seconds to go (None: not known yet)."""
+
+    done: int
+    total: int
+    tensor: str
+    seconds: float
+    left: float | None
+
+    def __str__(self) -> str:
+        if self.done == self.total:
+            return f"{self.total / 1e6:,.0f} million weights in {_clock(self.seconds)}"
+        to_go = "" if self.left is None else f", {_clock(self.left)} to go"
+        return f"{100 * self.done // max(self.total, 1):3d} %  {self.tensor}{to_go}"
+
+
+@dataclass
+class Clock:
+    """Estimates what is left from the speed of each kind of work so far: a K-quant takes ten times as long as Q8_0.
+
+    left: kind -> weights to go.
+    """
+
+    left: dict[str, int]
+    start: float = field(default_factory=time.monotonic)
+    spent: dict[str, float] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.total, self.last = sum(self.left.values()), self.start
+
+    def tick(self, kind: str, n: int, tensor: str) -> Progress:
+        """`n` more weights of a kind are done."""
+        now = time.monotonic()
+        self.spent[kind] = self.spent.get(kind, 0) + now - self.last
+        self.done[kind] = self.done.get(kind, 0) + n
+        self.left[kind] -= n
+        self.last = now
+        done, seconds = sum(self.done.values()), now - self.start
+        pace = {kind: self.spent[kind] / self.done[kind] for kind in self.done}
+        left = sum(n * pace.get(kind, seconds / done) for kind, n in self.left.items()) if seconds > 2 * BETWEEN else None
+        return Progress(done, self.total, tensor, seconds, left)
+
+
+def show() -> Callable[[Progress], None]:
+    """Something to call with each Progress: a bar in a notebook, a line in a terminal; elsewhere (a log, a test) nothing is shown.
+
+    Nor is it under the reference profile, whose outputs must repeat.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if is_reference():
+        return lambda progress: None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        return _sparing(_Bar())
+    return _sparing(_line) if sys.stderr.isatty() else lambda progress: None
+
+
+def _sparing(draw: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Draws five times a second at most, and always at the end."""
+    last = 0.0
+
+    def sometimes(progress: Progress) -> None:
+        nonlocal last
+        if progress.seconds - last >= BETWEEN or progress.done == progress.total:
+            last = progress.seconds
+            draw(progress)
+    return sometimes
+
+
+def _line(progress: Progress) -> None:
+    end = "\n" if progress.done == progress.total else ""
+    print(f"\r{str(progress)[:79]:<79}", end=end, file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """A native progress bar with words beside it, replaced in place: no widget, so it also stays in a saved notebook."""
+
+    def __init__(self):
+        self.place = None
+
+    def __call__(self, progress: Progress) -> None:
+        from IPython.display import HTML, display
+
+        words = escape(str(progress))
+        picture = HTML(f'<label>{words} <progress value="{progress.done}" max="{progress.total}"></progress></label>')
+        if self.place is None:
+            self.place = display(picture, display_id=True)
+        else:
+            self.place.update(picture)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60) if seconds >= 60 else (0, seconds)
+    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -1,0 +1,161 @@
+"""`quantize_model`: from a 16- or 32-bit GGUF file to the quantized file that llama-quantize would write.
+
+    quantize_model("model-F16.gguf", "model-Q4_K_M.gguf", "Q4_K_M")
+
+A few rows are read, encoded and written at a time, so memory does not grow with the model; with an `executor` they are encoded
+elsewhere (a process pool, a cluster) and still written in order. Which tensor gets which type is the recipe's business (recipes.py),
+what the blocks look like the formats', and how a file becomes whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import progress as meter
+from .gguf_file import GGUFFile
+from .gguf_write import NewTensor, header, padding
+from .imatrix_file import as_imatrix
+from .plan import Job, new_metadata, plan
+from .progress import Cancelled, Clock, Progress
+from .source import Model, open_model
+from .whole_file import check_room, whole_file
+
+SLAB = 1 << 20          # weights encoded at a time
+IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
+
+
+def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None = None, *, by: str = "llama.cpp",
+                   progress: Callable[[Progress], object] | None | str = "show", cancel=None,
+                   allow_requantize: bool = False) -> Path:
+    """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`, quantized; returns its path.
+
+    ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize` makes.
+    imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.
+    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's `client.get_executor()`.
+    progress: called with a Progress after each piece, and stops the work by returning False; None: nothing is shown.
+    cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run raises Cancelled.
+    allow_requantize: also take a quantized source, whose errors stay; the new file says so in `quantlab.requantized_from`.
+
+    `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or Ctrl-C nothing is
+    left. Raises ValueError, in words, for what cannot be done, and OSError when the disk fails.
+    """
+    dst, imatrix = Path(dst), as_imatrix(imatrix)
+    with nullcontext(src) if isinstance(src, Model) else open_model(src) as model:
+        if model.file is None:
+            raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
+        if dst.exists() and any(dst.samefile(path) for path in model.file.paths):
+            raise ValueError(f"source and destination are the same file, {dst}: a model is never quantized in place")
+        jobs = plan(model, ftype, imatrix, by, allow_requantize)
+        tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs], model.file.alignment
+        head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
+        check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment) for tensor in tensors))
+        with whole_file(dst) as write:
+            write(head)
+            watch = _watch(jobs, meter.show() if progress == "show" else progress, cancel)
+            for slab, data in _encoded(model.file, jobs, executor):
+                write(data)
+                if slab.last:
+                    write(bytes(padding(slab.job.nbytes, alignment)))
+                watch(slab)
+    return dst
+
+
+class Slab(NamedTuple):
+    """Some rows of a tensor: bytes `start` to `stop` of the source's, all in one matrix, `n_weights` of them."""
+
+    job: Job
+    start: int
+    stop: int
+    matrix: int
+    n_weights: int
+
+    @property
+    def last(self) -> bool:
+        """Whether the tensor ends here."""
+        return self.stop == self.job.info.nbytes
+
+
+def encode_rows(raw: bytes, source: str, qtype: str, n: int, imatrix: np.ndarray | None) -> bytes:
+    """Rows of `n` weights as type `source` stores them -> the same rows as `qtype` stores them. Runs on the executor."""
+    from ..formats.tensor import dequantize, get_format, quantize
+
+    if source in ("F16", "F32"):        # NumPy's own
+        x = np.frombuffer(raw, get_format(source).dtype["x"]).reshape(-1, n)
+    else:
+        x = dequantize(raw, source, (len(raw) // get_format(source).type_size * get_format(source).block_size // n, n))
+    blocks = quantize(x, qtype, imatrix).blocks
+    for name in blocks.dtype.names:
+        if blocks.dtype[name].kind == "f" and not np.isfinite(blocks[name]).all():
+            raise ValueError(f"weights up to {np.abs(x).max():g} are too large for {qtype}: they would decode to infinity")
+    return blocks.tobytes()
+
+
+def _slabs(job: Job) -> Iterator[Slab]:
+    """A tensor in pieces of whole rows, matrix by matrix (each expert has its own)."""
+    info = job.info
+    n, rows = info.shape[0], info.shape[1] if len(info.shape) > 1 else 1
+    row_bytes = info.nbytes * n // info.n_weights
+    at_once = max(SLAB // n, 1)
+    for matrix in range(info.n_weights // (n * rows)):
+        for row in range(0, rows, at_once):
+            first, count = matrix * rows + row, min(at_once, rows - row)
+            yield Slab(job, first * row_bytes, (first + count) * row_bytes, matrix, count * n)
+
+
+def _encoded(file: GGUFFile, jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Slab, bytes]]:
+    """(slab, its new bytes) for all tensors in order, encoded here or on the executor, a bounded number at a time."""
+    waiting, held = deque(), 0
+    try:
+        for job in jobs:
+            for slab in _slabs(job):
+                waiting.append((slab, _begin(file, slab, executor)))
+                held += slab.n_weights
+                while held >= (IN_FLIGHT if executor else 1):
+                    slab, result = waiting.popleft()
+                    held -= slab.n_weights
+                    yield slab, _finish(slab, result)
+        while waiting:
+            slab, result = waiting.popleft()
+            yield slab, _finish(slab, result)
+    finally:
+        for _, result in waiting:
+            if executor and not isinstance(result, bytes):
+                result.cancel()
+
+
+def _begin(file: GGUFFile, slab: Slab, executor: Executor | None):
+    """The slab's bytes where they stay as they are; else a function, or a future, that gives the new ones."""
+    job, raw = slab.job, file.piece(slab.job.info.name, slab.start, slab.stop)
+    if job.kept:
+        return raw
+    weights = None if job.imatrix is None else job.imatrix[slab.matrix]
+    arguments = (raw, job.info.qtype, job.qtype, job.info.shape[0], weights)
+    return executor.submit(encode_rows, *arguments) if executor else lambda: encode_rows(*arguments)
+
+
+def _finish(slab: Slab, result) -> bytes:
+    if isinstance(result, bytes):
+        return result
+    try:
+        return result() if callable(result) else result.result()
+    except ValueError as error:
+        raise ValueError(f"tensor {slab.job.info.name}: {error}") from None
+
+
+def _watch(jobs: list[Job], report: Callable[[Progress], object] | None, cancel) -> Callable[[Slab], None]:
+    """Tells `report` after each slab how far the work is, and raises Cancelled when it should stop."""
+    left: dict[str, int] = {}
+    for job in jobs:
+        left[job.kind] = left.get(job.kind, 0) + job.info.n_weights
+    clock = Clock(left)
+
+    def watch(slab: Slab) -> None:
+        now = clock.tick(slab.job.kind, slab.n_weights, slab.job.info.name)
+        if (report is not None and report(now) is False) or (cancel is not None and cancel.is_set()):
+            raise Cancelled(f"stopped after {now.done:,} of {now.total:,} weights; nothing was left behind")
+    return watch
