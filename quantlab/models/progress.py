@@ -40,7 +40,7 @@ class Clock:
     """
 
     left: dict[str, int]
-    start: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=lambda: time.monotonic())
     spent: dict[str, float] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
 

@@ -8,20 +8,31 @@ takes for the whole file; it can be deleted.
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_place(path: Path, sources: Iterable[Path]) -> None:
+    """ValueError in words unless a file can be put at `path`: its folder exists, and nothing is in the way, such as one of `sources`."""
+    try:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: give the file a name too")
+        if not path.parent.is_dir():
+            raise ValueError(f"there is no folder {path.parent}: make it first")
+        if path.exists() and any(path.samefile(source) for source in sources):
+            raise ValueError(f"source and destination are the same file, {path}: nothing is rewritten in place")
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} is a device or the like, which a file cannot replace")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be reached: {error.strerror}") from None
+
+
 def check_room(path: Path, nbytes: int) -> None:
-    """ValueError in words unless a file of `nbytes` bytes can become `path`: a folder that exists, and room on its disk."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: give the file a name too")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}: make it first")
+    """ValueError in words unless the disk has room for a file of `nbytes` bytes, beside what has its name now."""
     free = shutil.disk_usage(path.parent).free
     if nbytes > free:
-        raise ValueError(f"{path.name} would have {nbytes / 1e6:,.0f} MB, but {path.parent} has room for {free / 1e6:,.0f} MB")
+        raise ValueError(f"{path.name} would have {nbytes / 1e6:,.1f} MB, but {path.parent} has room for {free / 1e6:,.1f} MB")
 
 
 @contextmanager
@@ -33,11 +44,11 @@ def whole_file(path: Path) -> Iterator[Callable[[bytes], None]]:
     """
     part = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
-        file = open(part, "xb", buffering=0)
+        part.touch(exist_ok=False)
     except OSError as error:
         raise ValueError(f"no file can be made in {path.parent}: {error.strerror}") from None
     try:
-        with file:
+        with open(part, "wb", buffering=0) as file:
             yield lambda data: _write(file, data, path)
             with _in_words(path):
                 os.fsync(file.fileno())

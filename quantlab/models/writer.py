@@ -23,14 +23,14 @@ from .imatrix_file import as_imatrix
 from .plan import Job, new_metadata, plan
 from .progress import Cancelled, Clock, Progress
 from .source import Model, open_model
-from .whole_file import check_room, whole_file
+from .whole_file import check_place, check_room, whole_file
 
 SLAB = 1 << 20          # weights encoded at a time
 IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
 
 
 def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None = None, *, by: str = "llama.cpp",
-                   progress: Callable[[Progress], object] | None | str = "show", cancel=None,
+                   progress: Callable[[Progress], object] | str | None = "show", cancel=None,
                    allow_requantize: bool = False) -> Path:
     """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`, quantized; returns its path.
 
@@ -48,8 +48,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     with nullcontext(src) if isinstance(src, Model) else open_model(src) as model:
         if model.file is None:
             raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
-        if dst.exists() and any(dst.samefile(path) for path in model.file.paths):
-            raise ValueError(f"source and destination are the same file, {dst}: a model is never quantized in place")
+        check_place(dst, model.file.paths)
         jobs = plan(model, ftype, imatrix, by, allow_requantize)
         tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs], model.file.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
