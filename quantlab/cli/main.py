@@ -1,4 +1,4 @@
-"""`python -m quantlab lab|doctor|reset`: what `make` calls, and the way in where there is no make (Windows)."""
+"""`python -m quantlab lab|doctor|reset|quantize`: what `make` calls, and the way in where there is no make (Windows)."""
 
 import argparse
 import os
@@ -20,8 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     if extra and options.command != "lab":
         _parser().error(f"unknown arguments: {' '.join(extra)}")
     try:
-        return {"lab": lab, "doctor": doctor, "reset": reset}[options.command](options, extra)
-    except (FileNotFoundError, ValueError) as error:
+        return {"lab": lab, "doctor": doctor, "reset": reset, "quantize": quantize}[options.command](options, extra)
+    except (OSError, ValueError) as error:
         print(f"quantlab: {error}", file=sys.stderr)
         return 1
 
@@ -63,6 +63,18 @@ def reset(options, _extra) -> int:
     return 0
 
 
+def quantize(options, _extra) -> int:
+    """Write a quantized copy of a model; Ctrl-C stops and leaves nothing behind."""
+    from ..models.writer import quantize_model
+
+    try:
+        print(quantize_model(options.source, options.file, options.ftype, options.imatrix, allow_requantize=options.allow_requantize))
+    except KeyboardInterrupt:
+        print("quantlab: stopped; nothing was left behind", file=sys.stderr)
+        return 130
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quantlab", description="quantlab: quantization you can touch.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -71,4 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--markdown", action="store_true", help="as a table to paste into a bug report")
     fresh = commands.add_parser("reset", help="fresh copies of lessons; yours are kept in a dated folder")
     fresh.add_argument("lessons", nargs="*", metavar="NN", help="numbers such as 01 06; all lessons when left out")
+    mix = commands.add_parser("quantize", help="write the quantized file that llama-quantize would write")
+    mix.add_argument("source", help="a 16- or 32-bit GGUF file, or the name of a pulled model")
+    mix.add_argument("file", help="the new file")
+    mix.add_argument("ftype", help="Q4_K_M, IQ4_XS, Q8_0, ...")
+    mix.add_argument("--imatrix", metavar="FILE", help="an importance matrix, as llama-imatrix writes it")
+    mix.add_argument("--allow-requantize", action="store_true", help="take a source that is quantized already, and mark the new file")
     return parser

@@ -44,7 +44,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or Ctrl-C nothing is
     left. Raises ValueError, in words, for what cannot be done, and OSError when the disk fails.
     """
-    dst, imatrix = Path(dst), as_imatrix(imatrix)
+    dst, imatrix = Path(dst).expanduser(), as_imatrix(imatrix)
     with nullcontext(src) if isinstance(src, Model) else open_model(src) as model:
         if model.file is None:
             raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
