@@ -72,15 +72,14 @@ class Cursor:
         at = before = self.at
         last, length_at = self.size - LENGTH.size, LENGTH.unpack_from
         for _ in range(count):
-            before = at
             if at > last:
                 break
-            at += LENGTH.size + length_at(self.data, at)[0]
+            before, at = at, at + LENGTH.size + length_at(self.data, at)[0]
         else:
             if at <= self.size:
                 self.at = at
                 return
-        self.at = before
+        self.at = at if at <= self.size else before
         self.step(self.number("Q", f"the length of {what}"), what)      # the same string again, to say what is missing
 
     def scalar(self, value_type: int, key: str):
