@@ -33,6 +33,8 @@ def explorer(lesson):
     found = lesson.page.locator(".ql-explorer:has(.ql-touch)").first
     found.scroll_into_view_if_needed()
     found.locator("button:has-text('Reset')").click()
+    lesson.wait_idle()                                            # the kernel's answer must not come in between keys
+    lesson.page.wait_for_timeout(200)
     return found
 
 
