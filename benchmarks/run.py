@@ -2,6 +2,7 @@
 
     python benchmarks/run.py                 all but the slow ones
     python benchmarks/run.py latency         one
+    python benchmarks/run.py quantize_model  a real small model and the shape of a large one: ten minutes
     python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
     python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers
 """
@@ -20,7 +21,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone")
-BENCHMARKS = (*USUAL, "truth", "fuzz")
+BENCHMARKS = (*USUAL, "quantize_model", "truth", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "libggml-python", "libgguf", "playwright")
 
 
