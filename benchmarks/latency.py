@@ -1,6 +1,7 @@
 """How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real browser.
 
-    python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06 and 11; the block explorer of 03
+    python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06 and 11; in 03 the block
+                                             explorer, in 05 the model map's menu and keys, too
     python -m benchmarks.latency 06 --moves 80
 """
 
@@ -38,7 +39,11 @@ def measure(lesson: LessonPage, moves: int) -> dict:
         return {f"block explorer, {qtype}": summary(flips(lesson, qtype, moves)) for qtype in ("Q4_0", "Q4_K", "IQ2_XS")}
     explorer = lesson.explorers()[0]
     keys(lesson, explorer, WARM_UP)
-    return {"key": summary(keys(lesson, explorer, moves)), "drag": summary(drags(lesson, explorer, moves))}
+    found = {"key": summary(keys(lesson, explorer, moves)), "drag": summary(drags(lesson, explorer, moves))}
+    if lesson.name.startswith("05"):
+        found["model map, ftype from its menu"] = summary(choices(lesson, explorer, moves))
+        found["model map, from tensor to tensor"] = summary(walks(lesson, explorer, moves))
+    return found
 
 
 def keys(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
@@ -66,6 +71,25 @@ def flips(lesson: LessonPage, qtype: str, moves: int) -> list[float]:
     times = []
     for i in range(moves + WARM_UP):
         times += timed(lesson, explorer, "keydown", lambda i=i: lesson.page.keyboard.press("Space" if i % 2 else "ArrowRight"))
+    return times[WARM_UP:]
+
+
+def choices(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
+    """Times of ftypes chosen one after the other from the menu of the model map."""
+    menu, times = explorer.locator(".ql-c-ftype select"), []
+    names = menu.locator("option").all_text_contents()
+    for name in islice(cycle(names), moves):
+        times += timed(lesson, explorer, "change", lambda name=name: menu.select_option(label=name))
+    return times
+
+
+def walks(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
+    """Times of steps by arrow key from tensor to tensor in the picture of the model map."""
+    explorer.locator(".ql-view").focus()
+    lesson.page.keyboard.press("Home")
+    times = []
+    for key in islice(cycle(("ArrowRight", "ArrowDown", "ArrowRight", "ArrowUp")), moves + WARM_UP):
+        times += timed(lesson, explorer, "keydown", lambda key=key: lesson.page.keyboard.press(key))
     return times[WARM_UP:]
 
 

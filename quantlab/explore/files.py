@@ -35,7 +35,7 @@ def explore_file(source="sample") -> Explorer:
         return show(draw_refusal(f"{short(source)} was not opened", f"{error} explore_file() shows the bundled sample."))
     if model.file is None:
         return show(draw_refusal(f"Only the tensor table of {short(model.name)} is known", f"Its bytes are out of reach: {model.why}. "
-                              f"plot_model_map({model.name!r}) draws the table."))
+                              f"explore_model_map({model.name!r}) draws the table."))
     return _explorer(model)
 
 

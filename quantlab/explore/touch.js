@@ -3,10 +3,19 @@
 function touched(event) {
   const spot = event.target.closest && event.target.closest(".ql-spot");
   if (!spot) return null;
-  const box = spot.getBoundingClientRect(), { first, bits, weight, weights } = spot.dataset;
-  const many = Number(bits || weights);
+  const { first, bits, weight, weights, cells } = spot.dataset, many = Number(bits || weights || cells);
+  const box = spot.getBoundingClientRect();
   const place = Math.min(Math.max(Math.floor(((event.clientX - box.left) / box.width) * many), 0), many - 1);
+  if (cells) return { cell: Number(first) + place, tip: tip(spot.dataset.tips, place) };
   return bits ? { spot: Number(first) + place, single: many === 1 } : { weight: Number(weight) + place };
+}
+
+// "Q6_K*4 Q4_K*2|Q5_K*6" says what each cell holds, equal ones once: the words of cell number `place`, one for each list.
+function tip(lists, place) {
+  return (lists || "").split("|").map((list) => {
+    let left = place;
+    return (list.split(" ").find((run) => (left -= Number(run.split("*")[1])) < 0) || "").split("*")[0];
+  }).join(" and ");
 }
 
 function render({ model, el }) {
@@ -17,6 +26,11 @@ function render({ model, el }) {
     if (!message) return;
     view.focus({ preventScroll: true });
     tell(message);
+  };
+  const hover = (event) => { // what the mouse rests on; a step within one cell changes nothing
+    const { cell, tip } = touched(event) || {};
+    const words = cell === undefined ? "" : tip;
+    if (view.title !== words) view.title = words;
   };
   const keydown = (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || !model.get("listens").split(" ").includes(event.key.replace(" ", "Space"))) return;
@@ -41,6 +55,7 @@ function render({ model, el }) {
     view.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab: A, B, D and arrows are ours here
     view.addEventListener("click", click);
     view.addEventListener("keydown", keydown);
+    view.addEventListener("pointermove", hover);
     watch.observe(view, { childList: true, subtree: true });
     point();
   };
@@ -48,7 +63,7 @@ function render({ model, el }) {
   return () => {
     clearTimeout(searching);
     watch.disconnect();
-    if (view) { view.removeEventListener("click", click); view.removeEventListener("keydown", keydown); }
+    if (view) { view.removeEventListener("click", click); view.removeEventListener("keydown", keydown); view.removeEventListener("pointermove", hover); }
   };
 }
 

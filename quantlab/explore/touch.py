@@ -11,7 +11,7 @@ class Touch(anywidget.AnyWidget):
     """The invisible hand of an explorer: put it among the children of a `Touchable`, beside a `.ql-view` with an SVG.
 
     label: what a screen reader says of the picture when it gets the focus.  heard: called with each message, one of
-    {"spot": number of a bit, "single": whether it stood alone}, {"weight": number} or {"key": "ArrowLeft"}.
+    {"spot": number of a bit, "single": whether it stood alone}, {"weight": number}, {"cell": number} or {"key": "ArrowLeft"}.
     The SVG's part with `data-here` is the chosen one: its aria-label is read out as it changes.
     """
 

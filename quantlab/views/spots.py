@@ -1,6 +1,6 @@
 """Small parts of a picture that can be touched: surfaces that take clicks, and characters in their cells."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 
@@ -12,6 +12,16 @@ def spot(x: float, y: float, width: float, height: float, **hooks: object) -> st
     """
     data = "".join(f' data-{name}="{value}"' for name, value in hooks.items())
     return f'<rect class="ql-spot" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill-opacity="0"{data}/>'
+
+
+def touchable(shapes: Iterable[str], **hooks: object) -> str:
+    """Shapes that take clicks together: a row of equal cells, from the first one's left edge to the last one's right.
+
+    first, cells: so many cells side by side, the first one is number `first`.  tips: what the mouse is told of each, as runs of
+    equal words ("Q6_K*4 Q4_K*2"); a second list after "|".
+    """
+    data = "".join(f' data-{name}="{escape(str(value))}"' for name, value in hooks.items())
+    return f'<g class="ql-spot"{data} pointer-events="all">{"".join(shapes)}</g>'
 
 
 def here(words: str, shape: str) -> str:

@@ -35,6 +35,15 @@ def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: 
             f'{_paint(fill, stroke, stroke_width)}{fade}>{tip}</rect>')
 
 
+def tiles(xs: Iterable[float], y: float, width: float, height: float, fill: str, *, radius: float = 2, opacity: float = 1) -> str:
+    """Equal boxes in a row, each with its left edge at its own x, as one shape."""
+    r = min(radius, width / 2, height / 2)
+    box = (f"h{width - 2 * r:.1f}q{r:g} 0 {r:g} {r:g}v{height - 2 * r:.1f}q0 {r:g} {-r:g} {r:g}h{2 * r - width:.1f}"
+           f"q{-r:g} 0 {-r:g} {-r:g}v{2 * r - height:.1f}q0 {-r:g} {r:g} {-r:g}z") if r else f"h{width:.1f}v{height:.1f}h{-width:.1f}z"
+    fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
+    return f'<path d="{"".join(f"M{x + r:.1f} {y:.1f}{box}" for x in xs)}"{_paint(fill)}{fade}/>'
+
+
 def line(x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1, dash: str = "") -> str:
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{_paint("none", stroke, width)}{dashes}/>'

@@ -1,12 +1,10 @@
-"""Every stop of every handle of the file, K-quant and tag explorers draws; the pictures differ; bad input is a sentence."""
-
-import re
+"""Every stop of every handle of the file and tag explorers draws; the pictures differ; bad input is a sentence."""
 
 import pytest
 
 from quantlab.explore.base import png
 from quantlab.explore.files import explore_file, header_fields
-from quantlab.explore.models import NOT_SHOWN, bits_of, explore_kquants, in_bytes, plot_bytes_by_role, plot_model_map
+from quantlab.explore.models import bits_of, in_bytes, plot_bytes_by_role
 from quantlab.explore.tags import EXAMPLES, explore_tag
 from quantlab.models.source import open_model
 from quantlab.models.tensor_lists import ARCHITECTURES, recorded_ftypes, tensor_list
@@ -19,45 +17,6 @@ def sound(explorer):
     assert len(picture.svg) < 100_000 and picture.finding and "\n" not in picture.finding
     assert explorer.finding == picture.finding
     return picture.svg
-
-
-def test_every_ftype_of_every_model_draws_another_map():
-    explorer = explore_kquants()
-    slider, menu = explorer.controls["ftype"], explorer.controls["model"]
-    for _, model in menu.options:
-        menu.value = model
-        seen = set()
-        for ftype in slider.options:
-            slider.value = ftype
-            seen.add(sound(explorer))
-            nbytes = tensor_list(model, ftype).nbytes.sum()
-            assert in_bytes(nbytes) in explorer.finding and ftype in explorer.finding
-        assert len(seen) == len(slider.options) == 30 - len(NOT_SHOWN)
-
-
-def test_the_map_says_what_the_tensor_list_says():
-    explorer = explore_kquants("llama-3.1-8b", "Q4_K_M")
-    assert "attn_v and ffn_down are Q6_K in 16 of 32 layers" in explorer.finding
-    digits = "".join(re.findall(r'font-size="11"[^>]*middle">([46]+)<', explorer.picture.svg))
-    assert digits.count("6") == 32 and digits.count("4") == 7 * 32 - 32
-    explorer.set(model="smollm2-135m")
-    assert "mostly Q5_0" in explorer.finding and "576" in explorer.finding
-
-
-def test_presets_and_reset_move_the_map():
-    explorer = explore_kquants()
-    first = explorer.picture.svg
-    for words in ("S", "Rows that do not fit"):
-        explorer.buttons[words].click()
-        assert explorer.picture.svg != first
-    explorer.buttons["Reset"].click()
-    assert explorer.picture.svg == first
-
-
-@pytest.mark.parametrize("wrong", [dict(model="llama-9"), dict(ftype="Q4_K_L")])
-def test_unknown_models_and_ftypes_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"llama-9|Q4_K_L"):
-        explore_kquants(**wrong)
 
 
 def test_extra_bytes_add_up():
@@ -124,15 +83,6 @@ def test_what_cannot_be_opened_is_a_sentence_not_a_traceback(tmp_path):
     for source in (tmp_path / "bad.gguf", tmp_path / "none.gguf", "no such model", "../../x"):
         explorer = explore_file(source)
         assert "was not opened" in explorer.finding and png(explorer.picture)
-
-
-def test_a_models_own_map_counts_its_types(tmp_path):
-    assert "1 × F32, 1 × Q8_0 and 1 × Q4_0" in plot_model_map("sample").finding
-    (tmp_path / "one.gguf").write_bytes(build([], [info("norm", (8,), 0)], b"\0" * 32))
-    with pytest.raises(ValueError, match="no layers"):
-        plot_model_map(tmp_path / "one.gguf")
-    (tmp_path / "gap.gguf").write_bytes(build([], [info("blk.3.x.weight", (32, 1))], b"\0" * 18))
-    sound(plot_model_map(tmp_path / "gap.gguf"))
 
 
 def test_every_example_tag_draws_and_nonsense_is_a_sentence():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from quantlab.explore.files import explore_file
-from quantlab.explore.models import plot_model_map
+from quantlab.explore.model_map import explore_model_map
 from quantlab.lab.open import my_models, open_model
 from quantlab.models.store import pulled_models
 from quantlab.models.tensor_lists import tensor_list
@@ -96,7 +96,7 @@ def test_my_models_are_found_by_store_and_by_server_and_can_be_looked_at(with_st
     monkeypatch.setenv("HOME", str(tmp_path))
     assert list(my_models()) == list(mine)
     assert "Only the tensor table" in explore_file(mine.first).finding
-    assert "× Q5_0" in plot_model_map(NAME).finding
+    assert "× Q5_0" in explore_model_map(NAME).finding
 
 
 def test_without_store_and_server_the_list_is_empty_and_says_so(nobody, monkeypatch, tmp_path):
