@@ -15,7 +15,7 @@ from tests.models.gguf_builder import GOOD
 from tests.models.written import SMALL, write
 
 TEST_MODELS = Path(__file__).resolve().parents[2] / ".tools" / "models"
-LARGE = 200_000                     # bytes of header; larger ones are mutated seldom and not given to gguf's slow reader
+LARGE = 200_000                     # bytes of header; larger ones are mutated seldom, for gguf's reader takes seconds for them
 SELDOM = 100
 EXTREMES = (0, 1, 2, 3, 7, 8, 9, 12, 13, 31, 32, 33, 255, 2**16 - 1, 2**16, 2**30, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**42 + 1,
             2**61 + 1, 2**62, 2**63 - 1, 2**63, 2**64 - 32, 2**64 - 1)

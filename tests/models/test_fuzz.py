@@ -12,7 +12,9 @@ from tests.models.mutations import Steps, mutant, seeds
 def test_five_thousand_mutants_open_rightly_or_are_refused_in_words():
     found = run(range(5000), real=False, oracle_every=4)
     assert found["mutants"] == 5000 and found["faults"] == 0
-    assert found["opened"] > 400 and found["opened_and_gguf_s_reader"]["same"] > 80 and found["families_of_words"] > 30
+    against = found["opened_and_gguf_s_reader"]
+    assert found["opened"] > 400 and against["same"] > 80 and found["families_of_words"] > 30
+    assert against["same"] + against["not asked"] == found["opened"]        # gguf refuses nothing that ours accepts
     assert found["most"]["steps"] < 100_000 and found["most"]["memory_mb"] < 64     # judge() holds each to its own size
 
 
@@ -26,7 +28,7 @@ def test_a_mutant_is_the_same_each_time(tmp_path):
 def _judged(tmp_path, data: bytes) -> dict:
     path = tmp_path / "judged.file"
     path.write_bytes(data)
-    return judge(path, len(data), True)
+    return judge(path, True)
 
 
 def test_the_judge_knows_good_from_bad(tmp_path):
@@ -60,6 +62,16 @@ def test_the_judge_finds_another_value(tmp_path):
         assert same_as_gguf(tmp_path / "two", model) == "same"
         with pytest.raises(Fault, match=r"general\.file_type is 3, gguf reads 2"):
             same_as_gguf(tmp_path / "one", model)
+
+
+def test_the_judge_finds_another_text_that_is_not_utf8(tmp_path, monkeypatch):
+    path = tmp_path / "words"
+    path.write_bytes(build([pair("words", 9, u32(8) + u64(3) + string("a") + string(b"\xff") + string(b"\xc3"))]))
+    with open_model(path) as model:
+        assert same_as_gguf(path, model) == "same"
+        monkeypatch.setattr("benchmarks.fuzz._is_utf8", lambda raw: raw != b"\xc3")          # one who overlooks the first
+        with pytest.raises(Fault, match="words is 'text 1 is the first that is not UTF-8', gguf reads 'text 2 is"):
+            same_as_gguf(path, model)
 
 
 def test_steps_grow_with_the_file_and_not_with_its_claims():
