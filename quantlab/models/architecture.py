@@ -51,10 +51,12 @@ class Architecture:
     n_ctx_train: int = 0
 
     def __post_init__(self):
-        if self.arch not in FAMILIES:
+        if not isinstance(self.arch, str) or self.arch not in FAMILIES:
             raise ValueError(f"architecture {self.arch!r} is not known here; known are {', '.join(sorted(FAMILIES))}")
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.type is bool and not isinstance(value, bool):
+                raise ValueError(f"{field.name}={value!r} cannot be: True or False is needed")
             if "int" in str(field.type) and value is not None:
                 most = MOST_LAYERS if field.name == "n_layer" else LARGEST
                 _check_count(field.name, value, field.name in _NEVER_ZERO, most)

@@ -69,7 +69,7 @@ class GGUFFile:
         return dequantize(raw, info.qtype, shape)
 
     def _info(self, name: str) -> TensorInfo:
-        if name not in self.infos:
+        if not isinstance(name, str) or name not in self.infos:
             near = [known for known in self.infos if str(name) in known][:3]
             hint = f"; did you mean {', '.join(near)}?" if near else f"; it has {len(self.infos)} others"
             raise ValueError(f"{self.path.name} has no tensor {name!r}{hint}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 
 SUMS, COUNTS = ".in_sum2", ".counts"
@@ -92,7 +93,10 @@ def _importance(file: GGUFFile, name: str) -> np.ndarray:
 
 
 def _checked(name: str, values) -> np.ndarray:
-    values = np.atleast_2d(np.asarray(values, np.float32))
+    try:
+        values = np.atleast_2d(np.asarray(values, np.float32))
+    except (TypeError, ValueError):     # words, or rows of unequal length
+        raise ValueError(f"the importances of {name} must be rows of finite numbers from 0 up, not {shown(values)}") from None
     wrong = np.argwhere(~np.isfinite(values) | (values < 0))
     if values.ndim != 2 or len(wrong):
         found = f"one is {values[tuple(wrong[0])]}" if len(wrong) else f"their shape is {values.shape}"

@@ -33,7 +33,7 @@ class Choice(NamedTuple):
 
 def program_named(by: str) -> Program:
     """The program of this name, or ValueError."""
-    if by not in PROGRAMS:
+    if not isinstance(by, str) or by not in PROGRAMS:
         raise ValueError(f"by={by!r} is no program whose rules are known here; known are {', '.join(PROGRAMS)}")
     return PROGRAMS[by]
 

@@ -131,7 +131,11 @@ def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None
     show: called with the name when the store cannot give the file; returns the server's answer to /api/show with
     `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was tried.
     """
-    text = os.path.expanduser(str(source))
+    if not isinstance(source, str | os.PathLike):
+        raise ValueError(f"a model is a file's path, the name of a pulled model or \"sample\", not {shown(source)}")
+    text = os.path.expanduser(os.fspath(source))
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"{shown(text)} cannot be the name of a model or a file")
     if text in BUNDLED:
         return _from_file(text, BUNDLED[text])
     if isinstance(source, Path) or text.lower().endswith(".gguf") or os.path.isfile(text):
@@ -161,7 +165,7 @@ def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a s
         try:
             shape = tuple(int(n) for n in tensor["shape"])
             types[str(tensor["name"])] = (str(tensor["type"]), shape)
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             raise ValueError(f"the server's answer about {name} has a tensor like {str(tensor)[:80]!r}") from None
         if not shape or min(shape) < 1:
             raise ValueError(f"the server's answer about {name} has a tensor of shape {shape}")

@@ -35,7 +35,7 @@ def tensor_rows(model: str, ftype: str) -> tuple[tuple, ...]:
     name = ALIASES.get(model, model)
     if name not in ARCHITECTURES:
         raise ValueError(f"no tensor list of {model!r} here; there are {', '.join(ARCHITECTURES)}")
-    if ftype.upper() not in USUAL:
+    if str(ftype).upper() not in USUAL:
         raise ValueError(f"no recorded ftype {ftype!r}; there are {', '.join(recorded_ftypes(name))}")
     types = recipe(ftype, ARCHITECTURES[name])
     return tuple(_row(tensor, types[tensor.name]) for tensor in ARCHITECTURES[name].tensors())

@@ -1,9 +1,12 @@
 """open_model: a path, a pulled name, the sample, and a server's word where no file can be read."""
 
+from pathlib import Path
+
 import gguf
 import numpy as np
 import pytest
 
+from quantlab.models.architecture import Architecture
 from quantlab.models.source import BUNDLED, from_show, open_model
 from quantlab.models.store import StoreError
 from quantlab.models.tensor_lists import ARCHITECTURES
@@ -169,3 +172,21 @@ def test_ollamas_first_mxfp4_is_put_in_ggmls_order(tmp_path):
                            [info("t", (64, 2), 4)], stored.tobytes()))
     with pytest.raises(ValueError, match="Q4_2"):
         open_model(path)
+
+
+@pytest.mark.parametrize("source", [None, 3, b"sample", ["sample"], "a\0b", Path("a\0b.gguf"), ""])
+def test_what_is_no_name_is_said_in_words(source):
+    with pytest.raises(ValueError, match=r"is no Ollama name|cannot be the name of a model|is a file's path, the name"):
+        open_model(source)
+
+
+def test_what_is_no_tensor_name_and_no_truth_value_is_said_in_words():
+    with open_model("sample") as model:
+        for name in (None, 3, ["blk.0.attn_q.weight"]):
+            with pytest.raises(ValueError, match="has no tensor"):
+                model.tensor(name)
+    numbers = dict(n_layer=1, n_embd=1, n_head=1, n_head_kv=1, head_dim=1, n_ff=1, n_vocab=1)
+    for wrong, words in (({"arch": []}, r"architecture \[\] is not known"), ({"tied_embeddings": "no"}, "True or False is needed"),
+                         ({"n_layer": "4"}, "n_layer='4' cannot be")):
+        with pytest.raises(ValueError, match=words):
+            Architecture(**{"arch": "llama"} | numbers | wrong)
