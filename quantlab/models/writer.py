@@ -23,7 +23,7 @@ from .imatrix_file import as_imatrix
 from .plan import Job, new_metadata, plan
 from .progress import Cancelled, Clock, Progress
 from .source import Model, open_model
-from .whole_file import check_place, check_room, whole_file
+from .whole_file import as_place, check_place, check_room, clear_abandoned, whole_file
 
 SLAB = 1 << 20          # weights encoded at a time
 IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
@@ -41,10 +41,12 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run raises Cancelled.
     allow_requantize: also take a quantized source, whose errors stay; the new file says so in `quantlab.requantized_from`.
 
-    `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or Ctrl-C nothing is
-    left. Raises ValueError, in words, for what cannot be done, and OSError when the disk fails.
+    `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or Ctrl-C nothing is left.
+    What a killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. Raises ValueError, in words,
+    for what cannot be done, and OSError when the disk fails.
     """
-    dst, imatrix = Path(dst).expanduser(), as_imatrix(imatrix)
+    dst, imatrix = as_place(dst), as_imatrix(imatrix)
+    _check_helpers(executor, progress, cancel)
     with nullcontext(src) if isinstance(src, Model) else open_model(src) as model:
         if model.file is None:
             raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
@@ -52,6 +54,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
         jobs = plan(model, ftype, imatrix, by, allow_requantize)
         tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs], model.file.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
+        clear_abandoned(dst)
         check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment) for tensor in tensors))
         with whole_file(dst) as write:
             write(head)
@@ -62,6 +65,15 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
                     write(bytes(padding(slab.job.nbytes, alignment)))
                 watch(slab)
     return dst
+
+
+def _check_helpers(executor, progress, cancel) -> None:
+    """ValueError, before anything is done, for what cannot do the work that it is given for."""
+    for name, given, fits in (("executor", executor, hasattr(executor, "submit")), ("cancel", cancel, hasattr(cancel, "is_set")),
+                              ("progress", progress, progress == "show" or callable(progress))):
+        if given is not None and not fits:
+            wanted = {"executor": "a concurrent.futures.Executor", "cancel": "a threading.Event", "progress": "a function"}[name]
+            raise ValueError(f"{name}={given!r} cannot be: {wanted} is needed")
 
 
 class Slab(NamedTuple):

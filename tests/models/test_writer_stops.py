@@ -176,6 +176,25 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(folder, sources)
     assert os.listdir(folder) == []
 
 
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"dst": None}, "None is no name for a new file"), ({"dst": ""}, "'' is no name"), ({"dst": "a\0b"}, "is no name"),
+    ({"dst": b"x.gguf"}, "is no name"), ({"src": None}, "the name of a pulled model or \"sample\", not None"), ({"src": 3}, "not 3"),
+    ({"src": "a\0b.gguf"}, "cannot be the name of a model or a file"), ({"ftype": 15}, "no ftype 15"), ({"ftype": None}, "no ftype None"),
+    ({"by": ["ollama"]}, r"by=\['ollama'\] is no program"), ({"executor": 4}, "executor=4 cannot be: a concurrent.futures.Executor"),
+    ({"executor": "dask"}, "executor='dask' cannot be"), ({"progress": "bar"}, "progress='bar' cannot be: a function"),
+    ({"cancel": True}, "cancel=True cannot be: a threading.Event"), ({"imatrix": {"blk.0.attn_q.weight": "abc"}}, "not 'abc'"),
+    ({"imatrix": {"blk.0.attn_q.weight": ["a"] * 256}}, r"importances of blk\.0\.attn_q\.weight must be rows of finite numbers"),
+    ({"imatrix": {"blk.0.attn_q.weight": [[1], [1, 2]]}}, r"not \[\[1\], \[1, 2\]\]"),
+    ({"imatrix": {"blk.0.attn_q.weight": {}}}, r"not \{\}"),
+    ({"imatrix": [1.0] * 256}, "not list"), ({"imatrix": ""}, "is not a file"),
+])
+def test_what_is_no_name_no_number_and_no_helper_is_said_in_words(folder, sources, arguments, words):
+    given = {"src": sources / "llama-F16.gguf", "dst": folder / "x.gguf", "ftype": "Q8_0"} | arguments
+    with pytest.raises(ValueError, match=words):
+        ql.quantize_model(**given)
+    assert os.listdir(folder) == []
+
+
 # ---- stopped
 
 def interrupted(_step):
@@ -215,9 +234,33 @@ def test_kill_9_at_ten_moments_leaves_no_file_under_the_final_name(folder, sourc
         stopped.append(run.wait() == -signal.SIGKILL)
         assert not dst.exists() or dst.read_bytes() == whole
         assert all(name == "x.gguf" or name.endswith(".part") for name in os.listdir(folder))
-        for name in os.listdir(folder):
-            (folder / name).unlink()
-    assert sum(stopped) >= 5 and src.read_bytes() == before
+        dst.unlink(missing_ok=True)
+    assert sum(stopped) >= 5 and src.read_bytes() == before and os.listdir(folder)
+    assert ql.quantize_model(src, dst, "Q4_K_M").read_bytes() == whole and os.listdir(folder) == ["x.gguf"]     # the parts are cleared
+
+
+def test_only_what_a_killed_run_has_left_is_cleared(folder, sources):
+    src, others = sources / "llama-F16.gguf", {"x.gguf.download.part", "x.gguf.0123.part", "y.gguf.0123abcd.part", "x.gguf.0123abcd"}
+    for name in (*others, "x.gguf.0123abcd.part"):
+        (folder / name).write_bytes(b"part")
+    ql.quantize_model(src, folder / "x.gguf", "Q8_0")
+    assert set(os.listdir(folder)) == others | {"x.gguf"}
+
+
+def test_a_part_that_is_being_written_is_left_alone(folder, sources):
+    """A second run for the same file begins and ends while the first one writes."""
+    src, inner = sources / "llama-F16.gguf", []
+
+    def once(_step):
+        if not inner:
+            inner.append(None)
+            assert len(list(folder.glob("*.part"))) == 1
+            inner[0] = ql.quantize_model(src, folder / "x.gguf", "Q8_0").read_bytes()
+            assert len(list(folder.glob("*.part"))) == 1
+
+    outer = ql.quantize_model(src, folder / "x.gguf", "Q4_0", progress=once).read_bytes()
+    assert os.listdir(folder) == ["x.gguf"] and len(outer) < len(inner[0])
+    assert outer == ql.quantize_model(src, folder / "alone.gguf", "Q4_0").read_bytes()
 
 
 # ---- how far it is
