@@ -32,7 +32,7 @@ def explore_file(source="sample") -> Explorer:
     try:
         model = open_model(source)
     except ValueError as error:
-        return show(draw_refusal(f"{short(source)} was not opened", f"{error} explore_file() shows the bundled sample."))
+        return show(draw_refusal(f"{short(source)} was not opened", f"{ended(error)} explore_file() shows the bundled sample."))
     if model.file is None:
         return show(draw_refusal(f"Only the tensor table of {short(model.name)} is known", f"Its bytes are out of reach: {model.why}. "
                               f"explore_model_map({model.name!r}) draws the table."))
@@ -132,6 +132,11 @@ def tensor_fields(raw: bytes, block, weights: np.ndarray) -> list[Field]:
                 words = f"{words}: {np.frombuffer(part, '<f2')[0]:.3g}"
             fields.append(Field(name, part, words if len(part) < 3 else f"{words}, {len(part)} bytes", colour))
     return fields
+
+
+def ended(error: ValueError) -> str:
+    """Its sentence with a full stop, so that another one can follow."""
+    return f"{str(error).rstrip('.')}."
 
 
 def short(value: object) -> str:

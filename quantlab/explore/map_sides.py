@@ -93,6 +93,10 @@ class Stock:
         ftypes = [key for key in PROGRAMS["llama.cpp"].usual if self.side(key)]
         return [AS_IS] * bool(self.file) + sorted(ftypes, key=lambda key: self.side(key).nbytes)
 
+    def key(self, words) -> str | None:
+        """The key that `words` means, in any case ("q4_k_m"); None when it is none of this model's."""
+        return next((key for key in (*self.by_size(), *self.ollamas()) if key.lower() == str(words).lower()), None)
+
     def ollamas(self) -> list[str]:
         """The keys of Ollama's own mixes."""
         return [key for ftype in PROGRAMS["ollama"].usual if self.side(key := OLLAMA + ftype)]
@@ -108,13 +112,13 @@ def stock_of(source) -> Stock:
     if isinstance(source, Model):
         return _of_file(source)
     known = {short: name for name, short in ALIASES.items()}
-    if source in known:
+    if isinstance(source, str) and source in known:
         return Stock(known[source], SHAPES[known[source]])
     try:
         with open_model(source) as model:
             return _of_file(model)
     except ValueError:
-        if source in SHAPES:
+        if isinstance(source, str) and source in SHAPES:
             return Stock(source, SHAPES[source])
         raise
 

@@ -6,7 +6,7 @@ from ..views.files import draw_refusal
 from ..views.maps import draw_model_map
 from ..views.style import Picture
 from .base import Explorer, button, show
-from .files import short
+from .files import ended, short
 from .map_facts import MapFacts
 from .map_sides import AS_IS, SHAPES, Side, Stock, stock_of
 from .models import in_bytes
@@ -31,15 +31,15 @@ def explore_model_map(source=None, beside=None, *, ftype: str | None = None) -> 
     try:
         stock, other = _two(source, beside)
     except ValueError as error:
-        return show(draw_refusal("The map needs a model that can be opened", f"{error} explore_model_map() shows Llama-3.1-8B."))
+        return show(draw_refusal("The map needs a model that can be opened", f"{ended(error)} explore_model_map() shows Llama-3.1-8B."))
     empty = next((one for one in (stock, other) if one and one.file and not one.file.tensors), None)
     if empty:
         return show(draw_refusal(f"{short(empty.name)} has no tensors to draw", "Its header lists none."))
-    ftype = ftype.upper() if ftype and ftype != AS_IS else ftype or (AS_IS if stock.file else "Q4_K_M")
-    if ftype not in stock.by_size():
+    first = stock.key(ftype) if ftype is not None else AS_IS if stock.file else "Q4_K_M"
+    if first not in stock.by_size():
         raise ValueError(f"no ftype {ftype!r} of {stock.name} here; there are {', '.join(stock.by_size())}")
-    second = OTHER if other else beside or NOTHING
-    return ModelMap(stock, ftype, other, second, stock.file is None and stock.name in SHAPES)
+    second = OTHER if other else NOTHING if beside is None else stock.key(beside)
+    return ModelMap(stock, first, other, second, stock.file is None and stock.name in SHAPES)
 
 
 def explore_kquants(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explorer:
@@ -55,8 +55,12 @@ def plot_model_map(source="sample") -> Explorer:
 def _two(source, beside) -> tuple[Stock, Stock | None]:
     """(the model, and the other one if `beside` is not just a mix of the same)"""
     stock = stock_of("llama-3.1-8b" if source is None else source)
-    of_the_same = beside is None or (isinstance(beside, str) and stock.side(beside))
-    return stock, None if of_the_same else stock_of(beside)
+    if beside is None or stock.key(beside):
+        return stock, None
+    try:
+        return stock, stock_of(beside)
+    except ValueError as error:
+        raise ValueError(f"Beside it: {ended(error)} Nor is it an ftype of {stock.name}.") from None
 
 
 class ModelMap(Explorer):

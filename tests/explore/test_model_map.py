@@ -232,6 +232,16 @@ def test_an_ftype_that_the_model_cannot_have_is_refused():
             explore_model_map(source, ftype=ftype)
 
 
+def test_ftypes_are_meant_in_any_case_and_what_is_none_is_said():
+    lower, upper = explore_model_map(beside="ollama's q4_k_s", ftype="q5_k_m"), explore_model_map(beside="Ollama's Q4_K_S", ftype="Q5_K_M")
+    assert lower.picture == upper.picture and explore_model_map(beside="q4_k_s").controls["beside"].value == "Q4_K_S"
+    assert "Nor is it an ftype" in explore_model_map(beside="Q4_K_L").picture.svg
+    for source in (3, ["llama-3.1-8b"], {}, b"sample"):
+        assert "can be opened" in explore_model_map(source).finding and "can be opened" in explore_model_map(beside=source).finding
+    with pytest.raises(ValueError, match="no ftype 15 of"):
+        explore_model_map(ftype=15)
+
+
 def test_any_architecture_and_the_names_of_earlier_lessons():
     assert "model" not in explore_model_map(MODELS["qwen3:30b"]).controls
     assert explore_kquants("smollm2-135m").controls["model"].value == "smollm2:135m"
