@@ -8,6 +8,7 @@ counted twice, so the "last eighth" begins in the middle of the model.
 
 from collections import Counter
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import NamedTuple
 
 from .architecture import Architecture, architecture_named
@@ -61,13 +62,15 @@ def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: boo
     architecture, tensors, types = _opened(model)
     places = _places(program, ftype.upper(), architecture, tensors, usual, imatrix)
     tied = not any(tensor.name == "output.weight" for tensor in tensors)
-    found = []
+    found, of_kind = [], {}
     for tensor in tensors:
         if tensor.name not in places:
             found.append(Choice(tensor, types[tensor.name], note=LEFT))
             continue
         kind = "output" if tied and tensor.name == "token_embd.weight" else _kind(tensor)
-        rule = next((rule for rule in rules if _fits(rule, kind, places[tensor.name])), None)
+        if kind not in of_kind:
+            of_kind[kind] = [rule for rule in rules if rule.roles == "*" or kind in rule.roles.split()]
+        rule = next((rule for rule in of_kind[kind] if _fits(rule, places[tensor.name])), None)
         found.append(_fitting(program, Choice(tensor, rule.qtype if rule else usual, rule)))
     return found
 
@@ -78,7 +81,7 @@ def _opened(model: Architecture | Model | str) -> tuple[Architecture, list[Tenso
         rows = [(TensorShape(name, *role_and_layer(name), shape), qtype) for name, (qtype, shape) in model.types.items()]
         return model.architecture, [tensor for tensor, _ in rows], {tensor.name: qtype for tensor, qtype in rows}
     architecture = model if isinstance(model, Architecture) else architecture_named(model)
-    tensors = list(architecture.tensors())
+    tensors = _tensors(architecture)
     return architecture, tensors, {tensor.name: "F32" for tensor in tensors}
 
 
@@ -115,15 +118,21 @@ def _is_left(program: Program, tensor: TensorShape) -> bool:
             or any(part in name for part in program.left))
 
 
+@lru_cache(8)
+def _tensors(architecture: Architecture) -> list[TensorShape]:
+    """Its tensors, listed once for all ftypes."""
+    return list(architecture.tensors())
+
+
+@lru_cache(4096)
 def _kind(tensor: TensorShape) -> str:
     return next((kind.removesuffix(".weight") for kind in KINDS if kind in tensor.name), tensor.role)
 
 
-def _fits(rule: Rule, kind: str, place: Place) -> bool:
-    if rule.roles != "*" and kind not in rule.roles.split():
-        return False
-    where = (rule.where,) if isinstance(rule.where, str) else rule.where
-    return all(CONDITIONS[words](place) for words in where)
+def _fits(rule: Rule, place: Place) -> bool:
+    if isinstance(rule.where, str):
+        return CONDITIONS[rule.where](place)
+    return all(CONDITIONS[words](place) for words in rule.where)
 
 
 def _fitting(program: Program, choice: Choice) -> Choice:

@@ -4,6 +4,8 @@ Sources: ggml.h (enum ggml_type), gguf.h (enum gguf_type), llama.h (enum llama_f
 are facts of the formats (quantlab.formats.table); only the plain integers of ggml, which no format encodes, are.
 """
 
+from functools import cache
+
 #: gguf value type -> (name, struct code, bytes); strings and arrays carry their own length.
 VALUE_TYPES = {0: ("UINT8", "B", 1), 1: ("INT8", "b", 1), 2: ("UINT16", "H", 2), 3: ("INT16", "h", 2),
                4: ("UINT32", "I", 4), 5: ("INT32", "i", 4), 6: ("FLOAT32", "f", 4), 7: ("BOOL", "B", 1),
@@ -37,6 +39,7 @@ def ftype_name(number: object) -> str:
     return FTYPES.get(number, "unknown") if type(number) is int else "unknown"
 
 
+@cache
 def block_of(qtype: str) -> tuple[int, int]:
     """(weights per block, bytes per block) of a tensor type's name; a plain integer is a block of one.
 
