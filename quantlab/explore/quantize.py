@@ -8,8 +8,9 @@ import ipywidgets as widgets
 
 from ..lab.custom import create_custom_model
 from ..lab.records import provenance, recorded
+from ..models.plan import written_ftypes
 from ..models.progress import Cancelled
-from ..models.recipe_rules import USUAL
+from ..models.source import open_model
 from ..models.types import FTYPES
 from ..models.writer import quantize_model
 from ..views.own_file import draw_own_file
@@ -18,34 +19,37 @@ from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
 MOST_TOKENS = 200       # a small model may never come to an end
 
 
-def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", **options) -> "QuantizeLab":
+def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", imatrix: str | None = None, **options) -> "QuantizeLab":
     """Quantize a 16-bit model to any mix of llama.cpp, give the file to Ollama, see what it says of it, and ask it something.
 
-    source: a GGUF path or a pulled model with 16 or 32 bits.  options: Ollama's, for the answers (num_thread, ...).
-    Without a server a recorded run is shown.
+    source: a GGUF path or a pulled model with 16 or 32 bits.  imatrix: the path of llama.cpp's GGUF file, which the smallest mixes need.
+    options: Ollama's, for the answers (num_thread, ...).  Without a server a recorded run is shown.
+    Raises ValueError for an ftype that is not written here.
     """
-    if ftype.upper() not in USUAL:
-        raise ValueError(f"no ftype {ftype!r} here; there are {', '.join(USUAL)}")
-    return QuantizeLab(source, ftype.upper(), options)
+    if str(ftype).upper() not in written_ftypes():
+        raise ValueError(f"ftype {ftype!r} is not written here; there are {', '.join(written_ftypes())}")
+    return QuantizeLab(str(source or ""), ftype.upper(), str(imatrix or ""), options)
 
 
 class QuantizeLab(Workbench):
     """`made` holds what is drawn: the file, what the server says of it, question and answer."""
 
-    def __init__(self, source: str | None, ftype: str, options: dict):
+    def __init__(self, source: str, ftype: str, imatrix: str, options: dict):
         self.options, self.live, self.made, self.model = options, False, {}, None
         runs = recorded("own_file")["runs"]
         self.runs = {run["ftype"]: run for run in runs}
-        self.source = widgets.Text(value=source or "", description="From", placeholder="a GGUF file, or a pulled model with 16 bits",
+        self.source = widgets.Text(value=source, description="From", placeholder="a GGUF file, or a pulled model with 16 bits",
                                    layout=dict(width="450px"), style=NAMED)
-        self.ftype = widgets.Dropdown(options=list(USUAL), value=ftype, description="ftype", layout=dict(width="280px"), style=NAMED)
+        self.ftype = widgets.Dropdown(options=written_ftypes(), value=ftype, description="ftype", layout=dict(width="280px"), style=NAMED)
+        self.imatrix = widgets.Text(value=imatrix, description="imatrix", placeholder="a GGUF file of llama-imatrix; most mixes need none",
+                                    layout=dict(width="450px"), style=NAMED)
         self.make = button("Quantize and create", "Write the file, then let Ollama make a model of it", self.press_make)
         self.stop = button("Cancel", "Stop; nothing is left of a file that is not whole", lambda: self.cancel.set())
         self.question = widgets.Text(value=runs[0]["question"], description="Ask it", layout=dict(width="600px"), style=NAMED)
         self.ask = button("Ask", "Send the question to your model", self.press_ask)
-        controls = {"source": self.source, "ftype": self.ftype, "make": self.make, "cancel": self.stop, "question": self.question,
-                    "ask": self.ask}
-        rows = [row([self.source, self.ftype]), row([self.make, self.stop]), row([self.question, self.ask])]
+        controls = {"source": self.source, "ftype": self.ftype, "imatrix": self.imatrix, "make": self.make, "cancel": self.stop,
+                    "question": self.question, "ask": self.ask}
+        rows = [row([self.source, self.ftype]), row([self.imatrix]), row([self.make, self.stop]), row([self.question, self.ask])]
         super().__init__(controls, rows, draw_own_file(self.runs.get(ftype, runs[0]), provenance("own_file")))
         self.status.layout = dict(WIDE)
         self.ftype.observe(lambda _change: self._show_recorded(), names="value")
@@ -83,16 +87,14 @@ class QuantizeLab(Workbench):
             self.start(self._ask)
 
     def _make(self) -> None:
-        source, ftype = self.source.value.strip(), self.ftype.value
+        source, ftype, imatrix = self.source.value.strip(), self.ftype.value, self.imatrix.value.strip()
         stem = re.sub(r"[^\w.-]+", "-", Path(source).name.removesuffix(".gguf"))
-        path, weights, start = Path(f"{stem}-{ftype}.gguf").absolute(), [0], time.monotonic()
-
-        def tell(progress) -> None:
-            weights[0] = progress.total
-            self.tell(str(progress), busy=True)
-
+        path, start = Path(f"{stem}-{ftype}.gguf").absolute(), time.monotonic()
         try:
-            quantize_model(source, path, ftype, progress=tell, cancel=self.cancel)
+            with open_model(source) as model:
+                quantize_model(model, path, ftype, imatrix or None, cancel=self.cancel,
+                               progress=lambda progress: self.tell(str(progress), busy=True))
+                source_bytes = sum(part.stat().st_size for part in model.file.paths)
         except Cancelled:
             self.tell("Stopped. Nothing is left of the file.")
             return
@@ -100,9 +102,9 @@ class QuantizeLab(Workbench):
         self.model = create_custom_model(name, f"FROM {path}", server=self.server, progress=lambda step: self.tell(step, busy=True))
         details = self.server.show(name)["details"]
         number = next(number for number, known in FTYPES.items() if known == ftype)
-        self.made = {"source": source, "source_bytes": 2 * weights[0], "ftype": ftype, "file_type": number, "bytes": path.stat().st_size,
+        self.made = {"source": source, "source_bytes": source_bytes, "ftype": ftype, "file_type": number, "bytes": path.stat().st_size,
                      "seconds": seconds, "name": name, "level": details["quantization_level"], "parameters": details["parameter_size"],
-                     "architecture": details["family"]}
+                     "architecture": details["family"], **({"imatrix": Path(imatrix).name} if imatrix else {})}
         self.draw(draw_own_file(self.made))
         self.tell(f"{name} was made from {path.name}. Ollama keeps a copy of its own, so the file can go.")
 

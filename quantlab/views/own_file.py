@@ -13,7 +13,8 @@ def draw_own_file(run: Mapping[str, object], notice: str = "") -> Picture:
     """Two bars, a few lines of `ollama show`, and the answer.
 
     run: source, source_bytes, ftype, file_type, bytes, seconds, name, level (Ollama's word for the quantization), parameters,
-    architecture; and question and answer once there are any.  notice: a line that must be seen, such as when it was recorded.
+    architecture; imatrix, a file's name, if one was used; and question and answer once there are any.
+    notice: a line that must be seen, such as when it was recorded.
     """
     body, y = [], 70
     for words in wrapped(notice, 116, 3) if notice else ():
@@ -33,7 +34,8 @@ def draw_own_file(run: Mapping[str, object], notice: str = "") -> Picture:
         y += 46 + LEADING * len(said)
     known = run["level"] != "unknown"
     finding = f"Ollama runs our {run['ftype']} file" + (" and names it" if known else ", and calls its quantization “unknown”")
-    subtitle = f"{shown(run['source'], 50)} as {run['ftype']}: written in {run['seconds']:.1f} s, then made a model by “ollama create”."
+    made = f"{run['ftype']} with {shown(run['imatrix'], 24)}" if "imatrix" in run else run["ftype"]
+    subtitle = f"{shown(run['source'], 50)} as {made}: written in {run['seconds']:.1f} s, then made a model by “ollama create”."
     return page(int(y) + 8, body, finding=finding, subtitle=subtitle, table=_table(run))
 
 
@@ -57,5 +59,5 @@ def _told(run: Mapping[str, object], y: float) -> list[str]:
 
 def _table(run: Mapping[str, object]) -> tuple[tuple[str, ...], ...]:
     keys = ("source", "source_bytes", "ftype", "file_type", "bytes", "seconds", "name", "architecture", "parameters", "level")
-    rows = [(key, shown(str(run[key]), 100)) for key in (*keys, "question", "answer") if key in run]
+    rows = [(key, shown(str(run[key]), 100)) for key in (*keys, "imatrix", "question", "answer") if key in run]
     return (("what", "value"), *rows)

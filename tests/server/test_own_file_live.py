@@ -3,6 +3,7 @@
 import re
 
 import gguf
+import numpy as np
 import pytest
 
 from quantlab.explore.base import png
@@ -32,6 +33,31 @@ def test_a_mix_that_ollama_does_not_make_is_made_run_and_named(live, tmp_path, m
     live.cli("rm", name)
 
 
+def test_a_mix_that_needs_an_importance_matrix_is_made_with_one(live, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = gguf.GGUFWriter("weights.gguf", "")
+    writer.add_type("imatrix")
+    for tensor in gguf.GGUFReader(FILES["F16"]).tensors:
+        if len(tensor.shape) > 1:
+            writer.add_tensor(f"{tensor.name}.in_sum2", np.ones((1, tensor.shape[0]), np.float32))
+            writer.add_tensor(f"{tensor.name}.counts", np.ones((1, 1), np.float32))
+    for step in ("header_to_file", "kv_data_to_file", "tensors_to_file"):
+        getattr(writer, f"write_{step}")()
+    writer.close()
+    bench = explore_quantize(FILES["F16"], "Q2_K_S", "weights.gguf")
+    bench.make.click()
+    bench.thread.join(120)
+    assert "was made" in bench.status.value and "with weights.gguf: written" in bench.picture.svg and bench.made["level"] == "Q2_K_S"
+    made = gguf.GGUFReader("SmolLM2-135M-Instruct.F16-Q2_K_S.gguf")
+    assert made.get_field("quantize.imatrix.file").contents() == "weights.gguf"
+    assert bench.made["source_bytes"] == FILES["F16"].stat().st_size
+    live.cli("rm", bench.made["name"])
+    bench.imatrix.value = "nothing.gguf"
+    bench.make.click()
+    bench.thread.join(120)
+    assert "there is no file nothing.gguf" in bench.status.value
+
+
 def test_cancel_leaves_nothing_and_nonsense_is_a_sentence(live, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bench = explore_quantize(str(FILES["F16"]), "IQ4_XS")
@@ -59,5 +85,6 @@ def test_without_a_server_the_recorded_runs_are_shown(nobody):
     assert "Q3_K_M file and names it" in bench.finding
     bench.ftype.value = "Q2_K"
     assert "Q2_K was not recorded" in bench.status.value
-    with pytest.raises(ValueError, match="Q4_K_L"):
-        explore_quantize(ftype="Q4_K_L")
+    for ftype in ("Q4_K_L", "IQ3_S", 15, None):
+        with pytest.raises(ValueError, match=f"ftype {ftype!r} is not written here; there are Q4_0, "):
+            explore_quantize(ftype=ftype)
