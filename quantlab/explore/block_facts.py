@@ -100,7 +100,7 @@ def _others(parts: Anatomy, raw: bytes, stored: bytes) -> list[tuple[str, int, l
     values, size = parts.values(raw), parts.group_size
     n = parts.form.block_size // size
     own = [name for name, count in parts.layout.counts.items() if count == n]
-    return [(f"{i}: " + ", ".join(f"{name} {values[name][i]}" for name in own), i * size, parts.levels(raw, i * size).tolist(),
+    return [(f"{i}: " + ", ".join(f"{name} {told(values[name][i].item())}" for name in own), i * size, parts.levels(raw, i * size).tolist(),
              parts.levels(stored, i * size).tolist()) for i in range(n)]
 
 

@@ -81,7 +81,7 @@ class Anatomy:
         return weight * self.layout.counts[name] // self.form.block_size
 
     def values(self, raw: bytes) -> dict[str, np.ndarray]:
-        """name -> the values of one block; the four parts of IQ1_M's `d` come together as the float16 that they are."""
+        """name -> the values of one block: small floats as what they stand for, the four parts of IQ1_M's `d` as the float16."""
         return _values(self.form.name, raw)
 
     def decode(self, raw: bytes) -> np.ndarray:
@@ -115,7 +115,7 @@ def _values(qtype: str, raw: bytes) -> dict[str, np.ndarray]:
     values = {name: rows[0] for name, rows in layout.unpack(np.frombuffer(raw, layout.dtype)).items()}
     if layout.widths.get("d") == 16 and values["d"].dtype.kind == "u":
         values["d"] = values["d"].astype("<u2").view("<f2")
-    return values
+    return values | {name: numbers[values[name]] for name, numbers in layout.stands_for.items()}
 
 
 @lru_cache(64)

@@ -11,7 +11,7 @@ FORMULAS = {
     "Q2_K": "d · sc · q − dmin · m", "Q4_K": "d · sc · q − dmin · m", "Q5_K": "d · sc · q − dmin · m",
     "Q3_K": "d · (sc − 32) · (q − 4)", "Q6_K": "d · sc · (q − 32)",
     "TQ1_0": "d · (q − 1)", "TQ2_0": "d · (q − 1)",
-    "IQ4_NL": "d · entry", "IQ4_XS": "d · (sc − 32) · entry", "MXFP4": "2^(e − 128) · entry", "NVFP4": "scale · entry",
+    "IQ4_NL": "d · entry", "IQ4_XS": "d · (sc − 32) · entry", "MXFP4": "2^(e − 128) · entry", "NVFP4": "d · entry",
     "IQ2_XXS": "d · (sc + 0.5) / 4 · entry", "IQ2_XS": "d · (sc + 0.5) / 4 · entry", "IQ2_S": "d · (sc + 0.5) / 4 · entry",
     "IQ3_XXS": "d · (sc + 0.5) / 2 · entry", "IQ3_S": "d · (2 · sc + 1) · entry",
     "IQ1_S": "d · (2 · sc + 1) · entry", "IQ1_M": "d · (2 · sc + 1) · entry",
@@ -22,7 +22,6 @@ _BEFORE_ENTRY = {
     "d · entry": lambda v: v["d"],
     "d · (sc − 32) · entry": lambda v: v["d"] * (v["sc"] - 32),
     "2^(e − 128) · entry": lambda v: 2.0 ** (v["e"] - 128),
-    "scale · entry": lambda v: v["scale"],
     "d · (sc + 0.5) / 4 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 4,
     "d · (sc + 0.5) / 2 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 2,
     "d · (2 · sc + 1) · entry": lambda v: v["d"] * (2 * v["sc"] + 1),
@@ -33,8 +32,6 @@ def numbers(parts: Anatomy, raw: bytes, weight: int) -> dict[str, float]:
     """The number behind every name in the formula of a weight; `entry` is missing where its scale is 0 or not finite."""
     formula = FORMULAS[parts.form.name]
     values = {name: row[parts.index(name, weight)].item() for name, row in parts.values(raw).items()}
-    if "scale" in formula:                                # NVFP4's d, read as the small float it is: what its code 1 stands for
-        values["scale"] = parts.levels(raw, weight)[1].item()
     if formula in _BEFORE_ENTRY:
         before = _BEFORE_ENTRY[formula](values)
         if before and abs(before) < float("inf"):

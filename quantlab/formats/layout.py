@@ -33,11 +33,12 @@ class Owner(NamedTuple):
 class Layout:
     """A declared block format: `block_size` weights in `type_size` bytes.
 
+    stands_for: name -> the numbers that its values are codes of, where those are small floats of a kind that NumPy has not.
     Raises ValueError when two declarations claim the same bit or a struct's bit belongs to nobody.
     """
 
-    def __init__(self, name: str, block_size: int, fields: list[tuple], *bits: Bits):
-        self.name, self.block_size, self.bits = name, block_size, bits
+    def __init__(self, name: str, block_size: int, fields: list[tuple], *bits: Bits, stands_for: dict[str, np.ndarray] | None = None):
+        self.name, self.block_size, self.bits, self.stands_for = name, block_size, bits, stands_for or {}
         self.dtype = np.dtype(fields)
         self.cut_up = {b.field for b in bits}
         self._check()

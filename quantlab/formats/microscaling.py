@@ -17,8 +17,20 @@ import numpy as np
 from .layout import Bits, Layout
 from .quads import largest_magnitude, quads, spread, to_blocks
 
+
+def _ue4m3_values() -> np.ndarray:
+    """What each of 256 bytes stands for, halved because the entries are doubled; the top bit is ignored, 0x7F (NaN) counts as 0."""
+    code = np.arange(256)
+    exponent, mantissa = code >> 3 & 15, code & 7
+    value = np.where(exponent == 0, mantissa / 8 * 2.0**-6, (1 + mantissa / 8) * 2.0 ** (exponent - 7.0)) / 2
+    value[0x7F] = 0
+    return value.astype(np.float32)
+
+
+UE4M3 = _ue4m3_values()
+
 MXFP4 = Layout("MXFP4", 32, [("e", "u1"), ("qs", "u1", 16)], Bits("q", "qs", 4, run=16))
-NVFP4 = Layout("NVFP4", 64, [("d", "u1", 4), ("qs", "u1", 32)], Bits("q", "qs", 4, run=8))
+NVFP4 = Layout("NVFP4", 64, [("d", "u1", 4), ("qs", "u1", 32)], Bits("q", "qs", 4, run=8), stands_for={"d": UE4M3})
 
 ENTRIES = np.array([0, 1, 2, 3, 4, 6, 8, 12], np.float32)
 E2M1 = np.concatenate([ENTRIES, -ENTRIES + np.float32(0)])           # ggml's kvalues_mxfp4; + 0: there is no -0 among them
@@ -70,18 +82,6 @@ def ue4m3(v: np.ndarray) -> np.ndarray:
     small = bits < 121 << 23                                         # no exponent left: whole multiples of 2^-9, at most seven
     code[small] = np.minimum((v[small] * np.float32(512) + np.float32(0.5)).astype(np.int32), 7)
     return code.astype(np.uint8)
-
-
-def _ue4m3_values() -> np.ndarray:
-    """What each of 256 bytes stands for, halved because the entries are doubled; the top bit is ignored, 0x7F (NaN) counts as 0."""
-    code = np.arange(256)
-    exponent, mantissa = code >> 3 & 15, code & 7
-    value = np.where(exponent == 0, mantissa / 8 * 2.0**-6, (1 + mantissa / 8) * 2.0 ** (exponent - 7.0)) / 2
-    value[0x7F] = 0
-    return value.astype(np.float32)
-
-
-UE4M3 = _ue4m3_values()
 
 
 # ---- codes ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from quantlab.explore.block_bench import Bench, recorded_blocks
 from quantlab.explore.blocks import explore_block
 from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import QuantizedTensor, quantize
+from quantlab.views.numbers import told
 from tests.formats import ggml_oracle
 
 FONTS = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf"
@@ -174,6 +175,14 @@ def test_the_weight_stays_the_same_in_another_format():
         assert (values["block"], values["weight"]) == (block, weight), qtype
         assert (values["byte"], values["bit"]) == explorer.parts.code_place(weight)
         assert explorer.controls["byte"].max == FORMATS[qtype].type_size - 1
+
+
+def test_nvfp4s_scale_is_shown_as_the_small_float_it_is():
+    explorer = explore_block(qtype="NVFP4")
+    explorer.set(byte=2, bit=0)
+    scale = gguf.quants.NVFP4.ue4m3_to_fp32(np.array([explorer.raw[2]], np.uint8)).item()
+    assert f"scale 2, now {told(scale)}, shared by weights 32 to 47" in explorer.finding
+    assert f">scale 2 = {told(scale)}<" in explorer.picture.svg and f"2: d {told(scale)}<" in explorer.picture.svg
 
 
 def test_byte_and_weight_lead_to_each_other():
