@@ -12,10 +12,9 @@ from itertools import cycle, islice
 from playwright.sync_api import Locator, TimeoutError
 
 from tests.browser.lab import Lab
-from tests.browser.page import LessonPage, open_browser
+from tests.browser.page import TOUCHABLE, LessonPage, open_browser
 
 LESSONS = ("01", "02", "03", "05", "06", "11")
-BLOCKS = ".ql-explorer:has(.ql-touch)"                                   # explorers whose picture itself takes keys
 MOVES, WARM_UP, GOAL_MS = 40, 5, 100
 STOPS = (0.3, 0.5, 0.7, 0.9, 0.7, 0.5)                                   # of the track, for drags
 
@@ -63,7 +62,7 @@ def keys(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
 
 def flips(lesson: LessonPage, qtype: str, moves: int) -> list[float]:
     """Times of bits walked to and flipped by key in the picture of the block explorer."""
-    explorer = lesson.page.locator(BLOCKS).first
+    explorer = lesson.page.locator(TOUCHABLE).first
     explorer.scroll_into_view_if_needed()
     explorer.locator(".ql-c-qtype select").select_option(label=qtype)
     lesson.wait_until(lambda: f"{qtype}:" in explorer.locator(".ql-view svg").text_content())

@@ -20,6 +20,7 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 SCROLLER = f"{PANEL} .jp-WindowedPanel-outer"
 EXPLORER = ".ql-moving:has(.noUi-handle)"
+TOUCHABLE = ".ql-explorer:has(.ql-touch)"
 PROBE = Path(__file__).with_name("probe.js")
 
 
@@ -126,6 +127,28 @@ class LessonPage:
     def said(self, explorer: Locator) -> str:
         """What the explorer's live region tells a screen reader."""
         return explorer.locator(".ql-live").first.text_content().strip()
+
+    def touchable(self) -> Locator:
+        """The first explorer whose picture takes clicks and keys, back at its beginning."""
+        explorer = self.page.locator(TOUCHABLE).first
+        explorer.scroll_into_view_if_needed()
+        explorer.locator("button:has-text('Reset')").click()
+        self.answered()
+        return explorer
+
+    def answered(self) -> None:
+        """Wait until the kernel has answered all that the page has told it, and the page has drawn it.
+
+        What is typed into a box before that may be replaced by an answer to what came earlier.
+        """
+        self.page.evaluate("look.answered()")
+
+    def hears(self, explorer: Locator, wanted: str | re.Pattern) -> re.Match:
+        """Wait until the explorer says `wanted` (a text or a pattern) somewhere in its sentence."""
+        pattern = wanted if isinstance(wanted, re.Pattern) else re.compile(re.escape(wanted))
+        heard = self.wait_until(lambda: pattern.search(self.said(explorer)))
+        assert heard, f"{pattern.pattern!r} is not in {self.said(explorer)!r}"
+        return pattern.search(self.said(explorer))
 
     def wait_until(self, true: Callable[[], bool], seconds: float = 8) -> bool:
         """True as soon as `true()` is; False when it never becomes so."""

@@ -24,6 +24,13 @@ window.look = (() => {
     .filter((e) => !(e.getAttribute("aria-label") || (e.matches("button") && e.textContent.trim())))
     .map((e) => e.outerHTML.slice(0, 200));
 
+  // The kernel takes one thing after the other: when it is done with nothing at all, it is done with what was sent before.
+  const answered = async () => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    await kernel.requestExecute({ code: "", silent: true, store_history: false }).done;
+    await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted, 50)));
+  };
+
   // Words that a learner cannot read: those of a drawing that reach beyond its edge, and labels longer than their place.
   const cutLabels = () => all(".ql-explorer .widget-label").filter(visible)
     .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent);
@@ -67,5 +74,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { signature, outputs, busy, widgetsStand, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
+  return { signature, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
 })();

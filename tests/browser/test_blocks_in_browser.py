@@ -30,17 +30,7 @@ def lesson(lab, chromium):
 
 @pytest.fixture
 def explorer(lesson):
-    found = lesson.page.locator(".ql-explorer:has(.ql-touch)").first
-    found.scroll_into_view_if_needed()
-    found.locator("button:has-text('Reset')").click()
-    lesson.wait_idle()                                            # the kernel's answer must not come in between keys
-    lesson.page.wait_for_timeout(200)
-    return found
-
-
-def says(lesson, explorer, pattern: re.Pattern) -> re.Match:
-    assert lesson.wait_until(lambda: pattern.search(lesson.said(explorer))), f"{pattern.pattern!r} is not in {lesson.said(explorer)!r}"
-    return pattern.search(lesson.said(explorer))
+    return lesson.touchable()
 
 
 @pytest.mark.parametrize("qtype", SIZES)
@@ -49,16 +39,16 @@ def test_a_flipped_bit_moves_the_weight_as_ggml_decodes_it(lesson, explorer, qty
     assert lesson.wait_until(lambda: f"{qtype}:" in explorer.locator(".ql-view svg").text_content())
     explorer.locator(".ql-view").focus()
     lesson.page.keyboard.press("Home")                            # away from the bit that will be clicked
-    says(lesson, explorer, re.compile(r"Byte 0 of \d+, bit 7"))
+    lesson.hears(explorer, re.compile(r"Byte 0 of \d+, bit 7"))
     codes = explorer.locator(".ql-c-weight .noUi-handle")
     codes.focus()
     codes.press("ArrowRight")                                     # a weight leads to the bits of its code
-    chosen = says(lesson, explorer, re.compile(r"Byte (\d+) of \d+, bit (\d): weight \d+'s code")).group()
+    chosen = lesson.hears(explorer, re.compile(r"Byte (\d+) of \d+, bit (\d): weight \d+'s code")).group()
     explorer.locator(".ql-spot[data-bits='1']").nth(2).click()
     assert lesson.wait_until(lambda: lesson.said(explorer) and chosen not in lesson.said(explorer))
-    byte, place = map(int, says(lesson, explorer, CHOSEN).groups())
+    byte, place = map(int, lesson.hears(explorer, CHOSEN).groups())
     lesson.page.keyboard.press("Space")
-    weight, old, new = says(lesson, explorer, MOVED).groups()
+    weight, old, new = lesson.hears(explorer, MOVED).groups()
     raw = ggml.quantize(sample_weights().reshape(-1, SIZES[qtype])[:1], qtype)
     flipped = raw.copy()
     flipped[0, byte] ^= 1 << place
@@ -74,17 +64,17 @@ def test_keys_walk_write_and_undo(lesson, explorer):
     explorer.locator(".ql-c-qtype select").select_option(label="Q4_0")
     view.focus()
     lesson.page.keyboard.press("Home")
-    assert says(lesson, explorer, CHOSEN).groups() == ("0", "7")
+    lesson.hears(explorer, "Byte 0 of 18, bit 7")
     lesson.page.keyboard.press("ArrowRight")
-    says(lesson, explorer, re.compile(r"Byte 0 of 18, bit 6"))
+    lesson.hears(explorer, "Byte 0 of 18, bit 6")
     lesson.page.keyboard.press("Shift+ArrowRight")
-    says(lesson, explorer, re.compile(r"Byte 1 of 18, bit 6"))
+    lesson.hears(explorer, "Byte 1 of 18, bit 6")
     lesson.page.keyboard.press("End")
-    says(lesson, explorer, re.compile(r"Byte 17 of 18, bit 0"))
+    lesson.hears(explorer, "Byte 17 of 18, bit 0")
     before = lesson.picture(explorer)
     lesson.page.keyboard.press("7")
     lesson.page.keyboard.press("F")
-    says(lesson, explorer, re.compile(r"Byte 17 was [0-9A-F]{2} and is 7F now"))
+    lesson.hears(explorer, re.compile(r"Byte 17 was [0-9A-F]{2} and is 7F now"))
     lesson.page.keyboard.press("Backspace")
     assert lesson.wait_until(lambda: lesson.picture(explorer) == before)
     chosen = explorer.locator("[data-here]")
@@ -96,8 +86,9 @@ def test_the_box_writes_a_byte_and_answers_nonsense_in_words(lesson, explorer):
     box = explorer.locator(".ql-c-hex input")
     box.fill("zz")
     box.press("Enter")
-    says(lesson, explorer, re.compile(r"'zz' is no byte: write two hexadecimal digits"))
+    lesson.hears(explorer, re.compile(r"'zz' is no byte: write two hexadecimal digits"))
+    lesson.answered()
     box.fill("00")
     box.press("Enter")
-    says(lesson, explorer, re.compile(r"is 00 now"))
+    lesson.hears(explorer, "is 00 now")
     assert lesson.faults == []

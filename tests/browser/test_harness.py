@@ -20,6 +20,7 @@ Explorer(draw, {"bits": widgets.IntSlider(4, min=2, max=8, description="bits")})
 '''
 DEAD = 'Explorer(lambda bits: draw(3), {"bits": widgets.IntSlider(4, description="bits")})'
 CUT = 'Explorer(lambda: page(120, [text(700, 100, "cut at the right edge")], finding="Words are cut"))'
+SLOW = 'import time; Explorer(lambda bits: time.sleep(1) or draw(bits), {"bits": widgets.IntSlider(4, min=2, max=8, description="bits")})'
 NAMELESS = 'v = Touchable([widgets.IntSlider(3)]); v'
 BEYOND = '''
 from IPython.display import HTML
@@ -30,9 +31,9 @@ RAISES = 'raise ZeroDivisionError("on purpose")'
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory, chromium):
-    """A JupyterLab with two lessons, one good and one with all faults."""
+    """A JupyterLab with three lessons: one good, one slow, and one with all faults."""
     folder = tmp_path_factory.mktemp("scratch")
-    for name, sources in {"good": [GOOD], "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
+    for name, sources in {"good": [GOOD], "slow": [GOOD, SLOW], "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
         cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {
             "name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}), folder / f"{name}.ipynb")
@@ -51,6 +52,20 @@ def test_a_good_page_has_no_faults(scratch, chromium):
         handle = explorer.locator(".noUi-handle")
         assert handle.get_attribute("aria-label") == "bits"
         assert handle.get_attribute("aria-valuetext") == explorer.locator(".widget-readout").inner_text()
+
+
+def test_the_harness_waits_for_a_slow_answer(scratch, chromium):
+    with LessonPage(scratch, chromium, "slow.ipynb") as lesson:
+        lesson.open()
+        lesson.run_all()
+        explorer = lesson.explorers()[1]
+        before = lesson.picture(explorer)
+        explorer.locator(".noUi-handle").focus()
+        lesson.page.keyboard.press("ArrowRight")
+        assert lesson.picture(explorer) == before
+        lesson.answered()
+        assert lesson.picture(explorer) != before
+        lesson.hears(explorer, "5 bits here")           # after a handle has rested
 
 
 def test_jupyterlab_asks_nobody_about_news(scratch, chromium):

@@ -21,11 +21,7 @@ def lesson(lab, chromium):
 
 @pytest.fixture
 def explorer(lesson):
-    found = lesson.page.locator(".ql-explorer:has(.ql-touch)").first
-    found.scroll_into_view_if_needed()
-    found.locator("button:has-text('Reset')").click()
-    assert lesson.wait_until(lambda: lesson.said(found).startswith("Q4_K_M is 4.91 GB"))
-    return found
+    return lesson.touchable()
 
 
 def said(name: str, ftype: str) -> str:
@@ -36,10 +32,10 @@ def said(name: str, ftype: str) -> str:
 
 def hears(lesson, explorer, words: str) -> None:
     """The live region says it, and so does the part that a screen reader is led to."""
-    assert lesson.wait_until(lambda: words in lesson.said(explorer)), f"{words!r} is not in {lesson.said(explorer)!r}"
-    here = explorer.locator("[data-here]")
+    lesson.hears(explorer, words)
+    here, view = explorer.locator("[data-here]"), explorer.locator(".ql-view")
     assert here.get_attribute("aria-label") == words
-    assert explorer.locator(".ql-view").get_attribute("aria-activedescendant") == here.get_attribute("id")
+    assert lesson.wait_until(lambda: view.get_attribute("aria-activedescendant") == here.get_attribute("id"))
 
 
 def row(explorer, role: str):
