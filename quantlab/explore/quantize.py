@@ -41,7 +41,7 @@ class QuantizeLab(Workbench):
         self.source = widgets.Text(value=source, description="From", placeholder="a GGUF file, or a pulled model with 16 bits",
                                    layout=dict(width="450px"), style=NAMED)
         self.ftype = widgets.Dropdown(options=written_ftypes(), value=ftype, description="ftype", layout=dict(width="280px"), style=NAMED)
-        self.imatrix = widgets.Text(value=imatrix, description="imatrix", placeholder="a GGUF file of llama-imatrix; most mixes need none",
+        self.imatrix = widgets.Text(value=imatrix, description="imatrix", placeholder="a GGUF file; most mixes need none",
                                     layout=dict(width="450px"), style=NAMED)
         self.make = button("Quantize and create", "Write the file, then let Ollama make a model of it", self.press_make)
         self.stop = button("Cancel", "Stop; nothing is left of a file that is not whole", lambda: self.cancel.set())
