@@ -19,6 +19,7 @@ _ROOMS = {
     "models.tensor_lists": "tensor_list types_by_role",
     "models.recipes": "recipe explain_recipe",
     "models.writer": "quantize_model",
+    "inference.load": "load_lm",
     "memory.catalog": "MODELS GPUS",
     "memory.recommend": "recommend_quantization",
     "memory.weights": "weight_bytes",

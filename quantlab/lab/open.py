@@ -11,7 +11,7 @@ from ..profile import is_reference
 
 
 def open_model(source) -> files.Model:
-    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or the bundled "sample".
+    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny", "sample").
 
     When no local store can give the file, the server that OLLAMA_HOST names is asked for the tensor table; such a model
     has `.tensors`, `.architecture`, `.ftype` and sizes, but no weights (`.why` says why). Raises ValueError in words.

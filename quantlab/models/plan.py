@@ -58,9 +58,10 @@ def written_ftypes() -> list[str]:
     return [ftype for ftype, needed in types.items() if all(FORMATS[qtype].encoder for qtype in needed)]
 
 
-def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requantize: bool) -> list[Job]:
+def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requantize: bool,
+         pure: bool = False) -> list[Job]:
     """One Job for each tensor, in the order of the file. Raises ValueError when one of them cannot be done."""
-    types = recipe(ftype, model, by=by, imatrix=imatrix is not None)
+    types = recipe(ftype, model, by=by, imatrix=imatrix is not None, pure=pure)
     infos = model.file.infos
     _check_source(model, types, allow_requantize)
     return [_job(infos[name], qtype, ftype.upper(), imatrix) for name, qtype in types.items()]

@@ -55,10 +55,19 @@ def rules_of(program: Program, ftype: str) -> list[Rule]:
     return [rule for rule in program.rules if rule.ftypes == "*" or ftype.upper() in rule.ftypes.split()]
 
 
-def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: bool) -> list[Choice]:
+def pure_type(program: Program, ftype: str) -> str:
+    """The one type of all matrices: the usual type of an ftype, or the type of that name."""
+    from ..formats.table import FORMATS
+
+    if program.name != "llama.cpp":
+        raise ValueError(f"{program.name} makes no pure mixes; llama.cpp does")
+    return ftype.upper() if isinstance(ftype, str) and ftype.upper() in FORMATS else usual_type(program, ftype)
+
+
+def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: bool, pure: bool = False) -> list[Choice]:
     """What each tensor of the model gets, in the order of its tensors.  ValueError as `recipe` says."""
     program = program_named(by)
-    usual, rules = usual_type(program, ftype), rules_of(program, ftype)
+    usual, rules = (pure_type(program, ftype), []) if pure else (usual_type(program, ftype), rules_of(program, ftype))
     architecture, tensors, types = _opened(model)
     places = _places(program, ftype.upper(), architecture, tensors, usual, imatrix)
     tied = not any(tensor.name == "output.weight" for tensor in tensors)

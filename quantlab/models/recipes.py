@@ -24,16 +24,20 @@ class Line(NamedTuple):
     why: str
 
 
-def recipe(ftype: str, model: Architecture | Model | str, *, by: str = "llama.cpp", imatrix: bool = False) -> dict[str, str]:
+def recipe(ftype: str, model: Architecture | Model | str, *, by: str = "llama.cpp", imatrix: bool = False,
+           pure: bool = False) -> dict[str, str]:
     """Tensor name -> the name of its type, in the order of the model's tensors.
 
     ftype: "Q4_K_M", as `llama-quantize` names it, in any case.  model: an Architecture, an open model, or one of the
     names "llama-2-7b", "llama-3.1-8b", "smollm2-135m".  by: "llama.cpp", or "ollama" for `ollama create --quantize`.
-    imatrix: whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.  Tensors that
+    imatrix: whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.
+    pure: every matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the name of a type ("Q3_K") will
+    then do as well. Where a row is no whole number of blocks, on which llama-quantize would break off, the usual type takes over.
+    Tensors that
     are never quantized keep the type they have in an open model, and are F32 in an Architecture.
     Raises ValueError for an ftype, a program or a model that is not known, and for rows that llama-quantize refuses.
     """
-    return {choice.tensor.name: choice.qtype for choice in choices(ftype, model, by, imatrix)}
+    return {choice.tensor.name: choice.qtype for choice in choices(ftype, model, by, imatrix, pure)}
 
 
 def explain_recipe(ftype: str, model: Architecture | Model | str | None = None, *, by: str = "llama.cpp",

@@ -1,4 +1,4 @@
-"""`open_model`: one way in for a GGUF file, a model that Ollama has pulled, and the sample that comes with quantlab.
+"""`open_model`: one way in for a GGUF file, a model that Ollama has pulled, and what comes with quantlab: a "sample", and the "tiny" Llama.
 
     with open_model("llama3.2:3b") as model:
         model.tensors, model.tensor("blk.0.attn_q.weight")
@@ -26,7 +26,7 @@ from .store import StoreError, find_model
 from .types import ftype_name, tensor_nbytes
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {"sample": DATA / "sample.gguf"}
+BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
 
 
 class Model:
@@ -125,7 +125,7 @@ class Model:
 
 
 def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None) -> Model:
-    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or the bundled "sample".
+    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny", "sample").
 
     A model split over several files opens by its first (`-00001-of-00003.gguf`), the others beside it.
     show: called with the name when the store cannot give the file; returns the server's answer to /api/show with
