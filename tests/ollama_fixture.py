@@ -53,7 +53,7 @@ def ollama(tmp_path_factory):
     """A running, empty server."""
     binary = _binary()
     if binary is None:
-        _without("no Ollama server: `make ollama` finds or builds one")
+        without("no Ollama server: `make ollama` finds or builds one")
     server = _start(binary, tmp_path_factory.mktemp("ollama"))
     try:
         _wait(server)
@@ -71,7 +71,7 @@ def smollm(ollama):
     """
     for path in FILES.values():
         if not path.is_file():
-            _without(f"no test model {path.name}: `python tools/test_models.py` fetches it")
+            without(f"no test model {path.name}: `python tools/test_models.py` fetches it")
     for tag, (kind, ftype) in FORMS.items():
         modelfile = ollama.home / "Modelfile"
         modelfile.write_text(f"FROM {FILES[kind]}\nPARAMETER num_thread 1\n")
@@ -97,7 +97,7 @@ def nobody(monkeypatch):
     return url
 
 
-def _without(reason: str) -> None:
+def without(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI=true, and {reason}")
     pytest.skip(reason)

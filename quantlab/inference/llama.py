@@ -151,10 +151,10 @@ class LanguageModel:
     def _turns(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cosine and sine (T, 1, pairs) of the angles by which RoPE turns each pair at each position.
 
-        Pair i turns by position * base^(-2i / rope_dim); Llama 3.1 slows some pairs down by the file's `rope_freqs`.
+        Pair i turns by position * base^(-2i / head_dim); Llama 3.1 slows some pairs down by the file's `rope_freqs`.
         """
-        n_rot = self.architecture.rope_dim or self.architecture.head_dim
-        speeds = self.rope_base ** (-np.arange(0, n_rot, 2) / n_rot) / self.rope_scale
+        head_dim = self.architecture.head_dim
+        speeds = self.rope_base ** (-np.arange(0, head_dim, 2) / head_dim) / self.rope_scale
         if "rope_freqs.weight" in self.weights:
             speeds = speeds / self.weights["rope_freqs.weight"]
         angles = positions[:, None, None] * speeds
@@ -193,17 +193,13 @@ class LanguageModel:
 
 
 def rotate(x: np.ndarray, turns: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """RoPE: turn each pair of neighbours (2i, 2i + 1) of every head; columns beyond the pairs stay.
+    """RoPE: turn each pair of neighbours (2i, 2i + 1) of every head, as a point in a plane.
 
     x: (T, heads, head_dim).  GGUF's llama files have the rows of Q and K in this order already (LLAMA_ROPE_TYPE_NORM).
     """
     cos, sin = turns
-    n_rot = 2 * cos.shape[-1]
-    even, odd = x[..., 0:n_rot:2], x[..., 1:n_rot:2]
-    turned = x.copy()
-    turned[..., 0:n_rot:2] = even * cos - odd * sin
-    turned[..., 1:n_rot:2] = even * sin + odd * cos
-    return turned
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return np.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1).reshape(x.shape)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

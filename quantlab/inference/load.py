@@ -101,11 +101,11 @@ def _check_tensors(model: Model, a: Architecture) -> None:
             raise ValueError(f"{model.name} has no tensor {name}, without which a llama of {a.n_layer} layers cannot run")
         if info.shape != shape:
             raise ValueError(f"{name} of {model.name} has the shape {info.shape}; by the file's own numbers it must be {shape}")
-    biases = {name.removesuffix("weight") + "bias": shape[1:] for name, shape in wanted.items() if len(shape) == 2}
+    biases = {name.removesuffix("weight") + "bias": shape[1:] for name, shape in wanted.items() if name.startswith("blk.") and shape[1:]}
     for name, info in model.file.infos.items():
         if name not in wanted and info.shape != biases.get(name):
             raise ValueError(f"{model.name} has a tensor {name} of shape {info.shape} that no llama has: it would be ignored")
-    if a.rope_dim % 2 or a.rope_dim > a.head_dim or a.head_dim % 2:
-        raise ValueError(f"RoPE cannot turn {a.rope_dim or a.head_dim} of {a.head_dim} columns in pairs")
+    if a.rope_dim not in (0, a.head_dim) or a.head_dim % 2:
+        raise ValueError(f"RoPE is to turn {a.rope_dim or a.head_dim} of the {a.head_dim} columns of a head; a llama turns all, in pairs")
     if not a.n_ctx_train:
         raise ValueError(f"{model.name} does not say with how many tokens it was trained (llama.context_length)")

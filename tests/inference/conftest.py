@@ -1,0 +1,20 @@
+"""SmolLM2 for the tests of this room: the 16-bit file that the server tests use, and the same weights as float32."""
+
+import pytest
+
+from tests.inference.files import copied
+from tests.ollama_fixture import FILES, without
+
+
+@pytest.fixture(scope="session")
+def smollm_f16():
+    if not FILES["F16"].is_file():
+        without(f"no test model {FILES['F16'].name}: `python tools/test_models.py` fetches it")
+    return FILES["F16"]
+
+
+@pytest.fixture(scope="session")
+def smollm_f32(smollm_f16, tmp_path_factory):
+    file = copied(smollm_f16, tmp_path_factory.mktemp("smollm") / "SmolLM2-135M-Instruct.F32.gguf", f32=True)
+    yield file
+    file.unlink()           # half a gigabyte that pytest would keep
