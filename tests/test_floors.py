@@ -10,7 +10,8 @@ FLOORS = {"profile": 0, "basics": 1, "formats": 1, "models": 2, "views": 2, "mem
           "explore": 4, "lessons": 5, "cli": 6}
 #: A library -> the rooms that may know it.
 OWNERS = {"ipywidgets": {"explore"}, "anywidget": {"explore"}, "traitlets": {"explore"}, "resvg_py": {"explore"},
-          "httpx": {"lab"}, "ollama": {"lab"}, "matplotlib": {"views"}}
+          "httpx": {"lab"}, "ollama": {"lab"}, "matplotlib": {"views"},
+          "tokenizers": {"inference"}, "jinja2": {"inference"}}
 SHAPES = {"text", "rect", "line", "circle", "polyline", "hatching", "page"}      # only views draw
 FEEDBACK = "lessons/feedback.py"                  # runs the learner's own code, which may raise anything
 MODULE_LINES, FUNCTION_LINES = 250, 45

@@ -7,7 +7,7 @@ import pytest
 
 import quantlab as ql
 
-HEAVY = ("numpy", "pandas", "matplotlib", "ipywidgets", "anywidget", "gguf", "httpx", "ollama", "psutil")
+HEAVY = ("numpy", "pandas", "matplotlib", "ipywidgets", "anywidget", "gguf", "httpx", "ollama", "psutil", "tokenizers", "jinja2")
 
 
 def run(code: str) -> str:

@@ -5,6 +5,7 @@
 The tokens are those of llama.cpp (tested). What is cut where stands in pieces.py.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
@@ -14,8 +15,10 @@ from .pieces import ALIASES, CUTS, SPACE, WHOLE_WORDS, byte_level, sentence_piec
 
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4            # token types (llama.h: enum llama_token_type)
 MODELS = {"gpt2": "byte-level BPE", "llama": "SentencePiece"}
-#: Tokens by which a model ends its turn, whatever number the file calls eos (llama-vocab.cpp: special_eog_ids).
-ENDS = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "</s>", "<|eom_id|>", "<EOT>"}
+#: Control tokens by which a model ends its turn or begins something else, whatever the file calls eos (llama-vocab.cpp: special_eog_ids).
+ENDS = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "</s>", "<|eom_id|>", "<EOT>",
+        "<end_of_utterance>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>",
+        "<reponame>", "<|file_sep|>"}
 
 
 class Tokenizer:
@@ -140,7 +143,10 @@ def _split(merge: str) -> tuple[str, str, str]:
 
 
 def _merges_by_score(own: Tokenizer, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
-    """SentencePiece joins the two neighbours whose union has the best score; here all such pairs, the best first."""
+    """SentencePiece joins the two neighbours whose union has the best score; here all such pairs, the best first.
+
+    Of two pairs with the same union and score it takes the left one, the library the pair that stands first here: a rare difference.
+    """
     normal = sorted((number for number, kind in enumerate(own.types) if kind == 1), key=lambda number: -own.scores[number])
     pairs = ((word[:cut], word[cut:]) for word in (own.tokens[number] for number in normal) for cut in range(1, len(word)))
     return [(left, right) for left, right in pairs if left in vocabulary and right in vocabulary]
@@ -155,6 +161,9 @@ def _check(own: Tokenizer) -> None:
         if number is not None and (type(number) is not int or not 0 <= number < n):
             raise ValueError(f"tokenizer.ggml.{name}_token_id is {shown(number)}, outside the vocabulary of {n}")
     known = set(own.tokens)
+    if len(known) < n:
+        twice = next(token for token, count in Counter(own.tokens).items() if count > 1)
+        raise ValueError(f"the vocabulary has {shown(twice)} more than once")
     for merge in own.merges:
         left, _, right = _split(merge)
         if not {left, right, left + right} <= known:

@@ -13,7 +13,7 @@ from .recipe_rules import PROGRAMS
 from .recipe_walk import rules_of
 from .recipes import recipe
 from .source import Model
-from .types import FTYPES, block_of, tensor_nbytes
+from .types import block_of, ftype_number, tensor_nbytes
 
 QUANTIZATION_VERSION = 2        # ggml.h: GGML_QNT_VERSION
 #: llama-quantize refuses to write these without an importance matrix, and Q2_K in a Q2_K_S file (tensor_requires_imatrix).
@@ -73,7 +73,7 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[J
     for key, raw in raw_pairs(model.file.bytes_at(start, stop), len(model.metadata)):
         if key not in REPLACED:
             yield raw
-    number = next(number for number, name in FTYPES.items() if name == ftype.upper())
+    number = ftype_number(ftype)
     new = {"general.quantization_version": QUANTIZATION_VERSION, "general.file_type": number}
     if imatrix is not None:
         new |= imatrix.metadata()

@@ -39,6 +39,12 @@ def ftype_name(number: object) -> str:
     return FTYPES.get(number, "unknown") if type(number) is int else "unknown"
 
 
+def ftype_number(name: str) -> int:
+    """The `general.file_type` of a mix, or of a file of one type: one of Q4_K is called Q4_K_M, as llama-quantize does."""
+    called = (name.upper(), f"{name.upper()}_M", f"{name.upper()}_MOE")
+    return next(number for number, known in FTYPES.items() if known in called)
+
+
 @cache
 def block_of(qtype: str) -> tuple[int, int]:
     """(weights per block, bytes per block) of a tensor type's name; a plain integer is a block of one.

@@ -31,7 +31,7 @@ IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of
 
 def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None = None, *, by: str = "llama.cpp",
                    progress: Callable[[Progress], object] | str | None = "show", cancel=None,
-                   allow_requantize: bool = False) -> Path:
+                   allow_requantize: bool = False, pure: bool = False) -> Path:
     """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`, quantized; returns its path.
 
     ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize` makes.
@@ -39,6 +39,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's `client.get_executor()`.
     progress: called with a Progress after each piece, and stops the work by returning False; None: nothing is shown.
     cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run raises Cancelled.
+    pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a type, "Q3_K".
     allow_requantize: also take a quantized source, whose errors stay; the new file says so in `quantlab.requantized_from`.
 
     `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or Ctrl-C nothing is left.
@@ -51,7 +52,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
         if model.file is None:
             raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
         check_place(dst, model.file.paths)
-        jobs = plan(model, ftype, imatrix, by, allow_requantize)
+        jobs = plan(model, ftype, imatrix, by, allow_requantize, pure)
         tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs], model.file.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
         clear_abandoned(dst)

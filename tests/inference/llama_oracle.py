@@ -88,7 +88,8 @@ class LlamaCpp:
     def piece(self, token: int) -> bytes:
         """llama_token_to_piece, special tokens as they are spelled."""
         room = ctypes.create_string_buffer(1024)
-        return room.raw[:self.lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)]
+        n = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)
+        return room.raw[:n]
 
     def fact(self, name: str) -> int:
         """`llama_vocab_bos` and its like."""

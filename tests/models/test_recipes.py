@@ -252,6 +252,22 @@ def test_rows_that_fit_nothing_are_f16_or_refused():
         recipe("Q4_K_M", replace(LLAMA_7B, n_embd=1000))
 
 
+def test_pure_gives_every_matrix_the_one_type_the_embeddings_too():
+    """llama-quant.cpp: with `pure` no rule is asked, not even for the output or for tied embeddings."""
+    types = recipe("Q4_K_M", LLAMA_8B, pure=True)
+    assert {types[tensor.name] for tensor in LLAMA_8B.tensors() if not tensor.stays_f32} == {"Q4_K"}
+    assert all(types[tensor.name] == "F32" for tensor in LLAMA_8B.tensors() if tensor.stays_f32)
+    assert recipe("Q4_K", LLAMA_8B, pure=True) == types == recipe("q4_k", LLAMA_8B, pure=True)
+    assert set(recipe("MXFP4", LLAMA_8B, pure=True).values()) == {"MXFP4", "F32"}
+    tied = recipe("Q3_K", "smollm2-135m", pure=True)            # rows of 576: the fallback, in the embeddings as well
+    assert tied["token_embd.weight"] == tied["blk.0.attn_q.weight"] == "Q4_0" and tied["blk.0.ffn_down.weight"] == "Q3_K"
+    for wrong, words in ((dict(ftype="Q9"), "Q9"), (dict(ftype="Q4_K", by="ollama"), "ollama makes no pure mixes")):
+        with pytest.raises(ValueError, match=words):
+            recipe(**{"model": LLAMA_8B, **wrong}, pure=True)
+    with pytest.raises(ValueError, match="Q4_K"):
+        recipe("Q4_K", LLAMA_8B)                                # the name of a type, but not of a mix
+
+
 @pytest.mark.parametrize("ask", [recipe, explain_recipe])
 @pytest.mark.parametrize(("wrong", "words"), [
     (dict(ftype="Q4_K_L"), "nearest are Q4_K_S|nearest are Q4_K_M"), (dict(ftype="x"), "there are Q4_0"), (dict(ftype=4), "4"),

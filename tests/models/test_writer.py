@@ -14,6 +14,7 @@ from quantlab.models.gguf_write import raw_pairs
 from quantlab.models.plan import written_ftypes
 from quantlab.models.recipe_rules import USUAL
 from quantlab.models.source import open_model
+from quantlab.models.types import FTYPES, ftype_number
 from tests.formats import ggml_oracle
 from tests.models.written import SMALL, write
 
@@ -56,6 +57,21 @@ def wanted(path, types, imatrix=None) -> dict[str, tuple[str, bytes]]:
         rows = [ggml_oracle.quantize(part, qtype, weights) for part, weights in zip(x, importance, strict=True)]
         found[tensor.name] = qtype, np.concatenate(rows).tobytes()
     return found
+
+
+@needs_ggml
+@pytest.mark.parametrize(("ftype", "number"), [("Q4_K", 15), ("Q4_K_S", 14), ("Q3_K", 12), ("MXFP4", 38), ("Q2_K", 10)])
+def test_a_pure_file_has_one_type_and_a_number_that_llama_cpp_knows(sources, tmp_path, ftype, number):
+    source, new = sources / "llama-F16.gguf", tmp_path / "new.gguf"
+    ql.quantize_model(source, new, ftype, pure=True, progress=None)
+    with open_model(source) as model:
+        types = ql.recipe(ftype, model, pure=True)
+    assert tensors(new) == wanted(source, types) and set(types.values()) == {ftype.removesuffix("_S"), "F32"}
+    assert fields(new)["general.file_type"][1] == number
+
+
+def test_a_file_of_any_one_type_has_a_number():
+    assert all(FTYPES[ftype_number(name)].startswith(name) for name in ql.FORMATS)
 
 
 @needs_ggml

@@ -1,0 +1,107 @@
+"""`load_lm`: the weights that a file holds, or would hold; and files that are no Llama, in words."""
+
+import numpy as np
+import pytest
+
+import quantlab as ql
+from quantlab.models.recipes import recipe
+from quantlab.models.source import BUNDLED, from_show, open_model
+from tests.inference.files import copied
+from tests.models.written import SMALL, write
+
+TINY = BUNDLED["tiny"]
+
+
+def test_by_name_by_path_and_from_an_open_model_it_is_the_same():
+    by_name, by_path = ql.load_lm("tiny"), ql.load_lm(TINY)
+    with open_model("tiny") as model:
+        opened = ql.load_lm(model)
+        assert all(np.array_equal(model.tensor(name), by_name.weights[name]) for name in model.types)     # and it is still open
+    for other in (by_path, opened):
+        assert other.weights.keys() == by_name.weights.keys()
+        assert all(np.array_equal(other.weights[name], values) for name, values in by_name.weights.items())
+    assert all(values.dtype == np.float32 for values in by_name.weights.values())
+    assert (by_name.n_vocab, by_name.n_ctx_train) == (by_name.tokenizer.n_vocab, by_name.architecture.n_ctx_train)
+
+
+@pytest.mark.parametrize(("ftype", "pure"), [("Q4_K_M", False), ("Q4_0", False), ("Q2_K", True), ("Q3_K", True), ("MXFP4", True),
+                                             ("BF16", False)])
+def test_a_mix_gives_the_weights_that_its_file_holds(tmp_path, ftype, pure):
+    file = ql.quantize_model("tiny", tmp_path / "new.gguf", ftype, pure=pure, progress=None)
+    made, read = ql.load_lm("tiny", ftype, pure=pure), ql.load_lm(file)
+    assert all(np.array_equal(made.weights[name], values) for name, values in read.weights.items())
+    with open_model(file) as model, open_model("tiny") as source:
+        assert {name: qtype for name, (qtype, _) in model.types.items()} == recipe(ftype, source, pure=pure)
+
+
+def test_vectors_are_never_quantized():
+    plain, pure = ql.load_lm("tiny"), ql.load_lm("tiny", "Q2_K", pure=True)
+    for name, values in plain.weights.items():
+        assert np.array_equal(values, pure.weights[name]) == (values.ndim == 1), name
+
+
+def test_an_importance_matrix_is_used():
+    plain = ql.load_lm("tiny", "Q4_K_M")
+    name, columns = "blk.0.ffn_up.weight", plain.architecture.n_embd
+    weighted = ql.load_lm("tiny", "Q4_K_M", imatrix={name: np.linspace(0.01, 100, columns)})
+    assert not np.array_equal(weighted.weights[name], plain.weights[name])
+    assert np.array_equal(weighted.weights["blk.1.ffn_up.weight"], plain.weights["blk.1.ffn_up.weight"])
+
+
+def test_a_quantized_file_can_be_quantized_again(tmp_path):
+    file = ql.quantize_model("tiny", tmp_path / "q.gguf", "Q4_0", progress=None)
+    again = ql.load_lm(file, "Q8_0")
+    assert np.abs(again.weights["blk.0.attn_q.weight"] - ql.load_lm(file).weights["blk.0.attn_q.weight"]).max() > 0
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: ql.load_lm("tiny", "Q4_K_L"), "Q4_K_L"),
+    (lambda: ql.load_lm("tiny", "Q3_K"), "Q3_K"),
+    (lambda: ql.load_lm("tiny", pure=True), "no ftype is given"),
+    (lambda: ql.load_lm("tiny", imatrix={}), "no ftype is given"),
+    (lambda: ql.load_lm("tiny", "IQ2_XXS"), "needs an imatrix"),
+    (lambda: ql.load_lm("tiny", "Q4_K_M", imatrix={"blk.0.ffn_up.weight": [1, 2]}), "belongs to another model"),
+    (lambda: ql.load_lm("no such model"), "no such model"),
+    (lambda: ql.load_lm("missing.gguf"), "there is no file"),
+    (lambda: ql.load_lm(from_show({"tensors": [{"name": "a", "type": "F32", "shape": [1]}]}, "far")), "the weights of far are not at hand"),
+])
+def test_what_cannot_be_loaded_is_refused_in_words(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"arch": "qwen2"}, "architecture 'qwen2'; only llama can be run"),
+    ({"arch": "mamba"}, "architecture 'mamba'; only llama"),
+    ({"tensors": {"blk.1.ffn_up.weight": None}}, "has no tensor blk.1.ffn_up.weight"),
+    ({"tensors": {"token_embd.weight": None}}, "token_embd.weight"),
+    ({"tensors": {"blk.1.ffn_up.weight": np.zeros((3, 256), np.float32)}}, r"ffn_up.weight of t.gguf has the shape \(256, 3\); .* must be"),
+    ({"tensors": {"blk.0.attn_q_norm.weight": np.zeros(64, np.float32)}}, "a tensor blk.0.attn_q_norm.weight .* that no llama has"),
+    ({"tensors": {"blk.0.attn_q.bias": np.zeros(3, np.float32)}}, "a tensor blk.0.attn_q.bias of shape"),
+    ({"metadata": {"llama.expert_count": 8, "llama.expert_used_count": 2}}, "8 experts"),
+    ({"metadata": {"llama.rope.scaling.type": "yarn"}}, "positions by 'yarn'"),
+    ({"metadata": {"llama.rope.dimension_count": 32}}, "RoPE is to turn 32 of the 64"),
+    ({"metadata": {"llama.rope.freq_base": -1.0}}, "rope_base of t.gguf is -1"),
+    ({"metadata": {"llama.rope.freq_base": float("nan")}}, "rope.freq_base of t.gguf is nan; a number"),
+    ({"metadata": {"llama.context_length": None}}, "does not say with how many tokens"),
+    ({"metadata": {"tokenizer.ggml.pre": "tekken"}}, "pre-tokenizer 'tekken'"),
+    ({"metadata": {"tokenizer.ggml.model": "bert"}}, "of the kind 'bert'"),
+    ({"metadata": {"tokenizer.ggml.tokens": ["a", "b"]}}, "2 tokens, but tokenizer.ggml.token_type has 1024"),
+])
+def test_a_file_that_is_no_llama_is_refused_in_words(tmp_path, change, words):
+    with pytest.raises(ValueError, match=words):
+        ql.load_lm(copied(TINY, tmp_path / "t.gguf", **change))
+
+
+def test_more_tokens_than_vectors_are_refused(tmp_path):
+    tokens = [f"t{i}" for i in range(1025)]
+    metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": [1] * 1025, "tokenizer.ggml.merges": None}
+    with pytest.raises(ValueError, match="1025 tokens, but word vectors for 1024 only"):
+        ql.load_lm(copied(TINY, tmp_path / "t.gguf", metadata=metadata))
+
+
+@pytest.mark.parametrize("arch", [arch for arch in SMALL if arch != "llama"])
+def test_no_other_family_is_taken_for_a_llama(tmp_path, arch):
+    write(tmp_path / "other.gguf", SMALL[arch], "F16")
+    with pytest.raises(ValueError, match="only llama can be run here"):
+        ql.load_lm(tmp_path / "other.gguf")

@@ -1,0 +1,46 @@
+"""The tiny Llama in a real Ollama: it takes the file as it ships, quantizes it, and generates from it."""
+
+import pytest
+
+import quantlab as ql
+from quantlab.models.source import BUNDLED
+
+pytestmark = pytest.mark.server
+PROMPT = "To be, or not to be,"
+
+
+@pytest.fixture(scope="module")
+def tiny(ollama):
+    modelfile = ollama.home / "Modelfile.tiny"
+    modelfile.write_text(f"FROM {BUNDLED['tiny']}\nPARAMETER num_thread 1\n")
+    ollama.cli("create", "tiny", "-f", str(modelfile))
+    ollama.cli("create", "tiny:q4_K_M", "--quantize", "q4_K_M", "-f", str(modelfile))
+    yield ollama
+    ollama.cli("rm", "tiny", "tiny:q4_K_M")
+
+
+def generated(server, model, n):
+    import ollama
+
+    answer = ollama.Client(server.url).generate(model, PROMPT, raw=True, options={"temperature": 0, "num_predict": n, "num_ctx": 256,
+                                                                                  "repeat_penalty": 1.0})
+    return answer["response"], answer["eval_count"]
+
+
+def test_ollama_generates_from_the_file_that_ships(tiny):
+    text, n = generated(tiny, "tiny", 24)
+    ours = "".join(ql.load_lm("tiny").generate(PROMPT, n))
+    assert n > 8 and text[:20] == ours[:20], "F16 in both: greedy texts begin alike"
+
+
+def test_ollama_generates_from_its_own_quantized_copy(tiny):
+    text, n = generated(tiny, "tiny:q4_K_M", 24)
+    assert n > 8 and text.strip()
+
+
+def test_its_name_in_the_store_loads_as_well(tiny, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(tiny.store))
+    named, bundled = ql.load_lm("tiny:latest"), ql.load_lm("tiny")
+    assert list(named.generate(PROMPT, 8)) == list(bundled.generate(PROMPT, 8))
+    quantized = ql.load_lm("tiny:q4_K_M")
+    assert quantized.n_vocab == bundled.n_vocab and "".join(quantized.generate(PROMPT, 8))
