@@ -1,1 +1,1 @@
-"""Running a model: its tokenizer, its forward pass in NumPy, and the text it writes."""
+"""Floor 3, inference: a language model in NumPy, and how its quality changes when it is quantized."""

@@ -17,17 +17,19 @@ class Cancelled(RuntimeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Weights done and in all, the tensor just done, seconds since the start, and seconds to go (None: not known yet)."""
+    """Weights (or another `unit`) done and in all, the tensor just done, seconds since the start, and seconds to go (None: not known yet)."""
 
     done: int
     total: int
     tensor: str
     seconds: float
     left: float | None
+    unit: str = "weights"
 
     def __str__(self) -> str:
         if self.done == self.total:
-            return f"{self.total / 1e6:,.0f} million weights in {_clock(self.seconds)}"
+            count = f"{self.total / 1e6:,.0f} million" if self.unit == "weights" else f"{self.total:,}"
+            return f"{count} {self.unit} in {_clock(self.seconds)}"
         to_go = "" if self.left is None else f", {_clock(self.left)} to go"
         return f"{100 * self.done // max(self.total, 1):3d} %  {self.tensor}{to_go}"
 
@@ -43,6 +45,7 @@ class Clock:
     start: float = field(default_factory=lambda: time.monotonic())
     spent: dict[str, float] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
+    unit: str = "weights"
 
     def __post_init__(self):
         self.total, self.last = sum(self.left.values()), self.start
@@ -57,7 +60,22 @@ class Clock:
         done, seconds = sum(self.done.values()), now - self.start
         pace = {kind: self.spent[kind] / self.done[kind] for kind in self.done}
         left = sum(n * pace.get(kind, seconds / done) for kind, n in self.left.items()) if seconds > 2 * BETWEEN else None
-        return Progress(done, self.total, tensor, seconds, left)
+        return Progress(done, self.total, tensor, seconds, left, self.unit)
+
+
+def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], object] | str | None, cancel) -> Callable[[str, int, str], None]:
+    """A function to call after each piece with its kind, how many of `unit` it was, and words: tells `progress`, heeds `cancel`.
+
+    left: kind -> how many there are.  progress: called with each Progress; "show" for `show()`.  Raises Cancelled when `progress` returns
+    False or `cancel.is_set()`.
+    """
+    clock, report = Clock(left, unit=unit), show() if progress == "show" else progress
+
+    def tick(kind: str, n: int, words: str) -> None:
+        now = clock.tick(kind, n, words)
+        if (report is not None and report(now) is False) or (cancel is not None and cancel.is_set()):
+            raise Cancelled(f"stopped after {now.done:,} of {now.total:,} {unit}")
+    return tick
 
 
 def show() -> Callable[[Progress], None]:
