@@ -38,8 +38,8 @@ def tokens_of(lm, text: str | Sequence[int]) -> np.ndarray:
 def chunks_of(lm, text: str | Sequence[int], n_ctx: int | None = None, chunks: int | None = None) -> np.ndarray:
     """(chunks, n_ctx) int64: whole chunks of the text, the first ones; all without `chunks`.
 
-    n_ctx: 512 unless given, or what the model was trained for where that is less. (llama.cpp's tool wants a text of two chunks at least; one
-    is enough here.)  Raises ValueError for a text shorter than a chunk, and for an n_ctx beyond what the model was trained for.
+    n_ctx: 512 unless given, or what the model was trained for where that is less. (llama.cpp's tool wants two chunks of text at least;
+    one is enough here.)  Raises ValueError for a text shorter than a chunk, and for an n_ctx beyond what the model was trained for.
     """
     n_ctx = checked_n_ctx(lm, n_ctx)
     if chunks is not None and (not _whole(chunks) or chunks < 1):

@@ -29,7 +29,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return z - np.log(np.exp(z).sum(-1, keepdims=True))
 
 
-def perplexity(lm, text: str | Sequence[int], *, n_ctx: int | None = None, chunks: int | None = None, tick: Tick | None = None) -> Perplexity:
+def perplexity(lm, text: str | Sequence[int], *, n_ctx: int | None = None, chunks: int | None = None,
+               tick: Tick | None = None) -> Perplexity:
     """How unsure the model is of each next token of the text: `.ppl`, its standard error `.ppl_se`, and `.nll` of each position.
 
     text: a str or token numbers.  n_ctx: tokens of a chunk (512, or what the model was trained for if less).  chunks: how many of them
@@ -75,9 +76,14 @@ class Reference:
             self._logits[i] = logits
         return logits
 
+    def prepare(self) -> None:
+        """Compute what will be kept now, so that the time of the first comparison is its own."""
+        for i in range(len(self.chunks) if self._keep else 0):
+            self.logits(i)
+
     def divergence(self, lm, tick: Tick | None = None) -> Divergence:
         """Another model's predictions on the same chunks."""
-        check_same_vocabulary(self.lm, lm, self.chunks[0])
+        check_same_vocabulary(self.lm, lm)
         parts, n_ctx = [], self.chunks.shape[1]
         for i, chunk in enumerate(self.chunks):
             base, logits, right = self.logits(i), scored_logits(lm, chunk), right_tokens(chunk)
@@ -119,13 +125,15 @@ def right_tokens(chunk: np.ndarray) -> np.ndarray:
     return chunk[len(chunk) // 2 + 1 :]
 
 
-def check_same_vocabulary(reference, lm, tokens: np.ndarray) -> None:
+def check_same_vocabulary(reference, lm) -> None:
     """ValueError unless a token's number means the same to both."""
     if reference.n_vocab != lm.n_vocab:
         raise ValueError(f"{reference.name} has {reference.n_vocab:,} tokens and {lm.name} has {lm.n_vocab:,}: only models with the same "
                          "vocabulary can be compared, such as two types of one model")
-    if lm.tokenizer is not reference.tokenizer and lm.tokenizer.decode(tokens.tolist()) != reference.tokenizer.decode(tokens.tolist()):
-        raise ValueError(f"the same token numbers are other words in {reference.name} and in {lm.name}: they cannot be compared")
+    if lm.tokenizer is not reference.tokenizer and lm.tokenizer.tokens != reference.tokenizer.tokens:
+        pairs = enumerate(zip(reference.tokenizer.tokens, lm.tokenizer.tokens, strict=False))
+        at, (one, other) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
+        raise ValueError(f"token {at} is {one!r} in {reference.name} and {other!r} in {lm.name}: they cannot be compared")
 
 
 def _rows(logits: np.ndarray) -> list[slice]:

@@ -46,8 +46,10 @@ def raw_pairs(metadata: bytes, count: int) -> Iterator[tuple[str, bytes]]:
         yield key, metadata[start : cursor.at]
 
 
-def pair(key: str, value: int | str) -> bytes:
-    """A key with a number (UINT32, as llama-quantize writes all of its own) or a string."""
+def pair(key: str, value: int | str | list[str]) -> bytes:
+    """A key with a number (UINT32, as llama-quantize writes all of its own), a string, or a list of strings."""
+    if isinstance(value, list):
+        return _string(key) + struct.pack("<IIQ", ARRAY, STRING, len(value)) + b"".join(map(_string, value))
     if isinstance(value, str):
         return _string(key) + struct.pack("<I", STRING) + _string(value)
     return _string(key) + struct.pack("<II", UINT32, value)

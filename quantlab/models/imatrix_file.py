@@ -1,20 +1,26 @@
 """Importance matrices as `llama-imatrix` writes them: how much each column of each matrix matters, measured on real text.
 
+    write_imatrix("tiny.imatrix.gguf", imatrix), read_imatrix("tiny.imatrix.gguf")
+
 The file is a GGUF file. For a matrix NAME it holds `NAME.in_sum2`, the sums of the squared inputs to its columns (one row for each
-expert), and `NAME.counts`, how many tokens were summed; importance is the one divided by the other (llama.cpp: load_imatrix).
+expert), and `NAME.counts`, how many tokens were summed; importance is the one divided by the other (llama.cpp: save_imatrix, load_imatrix).
 Lessons: 11, 12.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
+from .gguf_write import NewTensor, header, padding, pair
+from .whole_file import whole_file
 
 SUMS, COUNTS = ".in_sum2", ".counts"
+ALIGNMENT = 32      # GGUF_DEFAULT_ALIGNMENT
 LONGEST = 127       # bytes that llama-quantize keeps of a name in the metadata
 
 
@@ -22,13 +28,16 @@ LONGEST = 127       # bytes that llama-quantize keeps of a name in the metadata
 class Imatrix:
     """values: tensor name -> (experts, columns) float32; one row for a matrix without experts.
 
-    file, datasets, chunks: where it comes from, for the new file's metadata; empty and 0 when nobody knows.
+    file, datasets, chunks, chunk_size: where it comes from, for the new file's metadata; empty and 0 when nobody knows.
+    counts: tensor name -> (experts,) float32, how many tokens were summed; without an entry it counts as one.
     """
 
     values: Mapping[str, np.ndarray]
     file: str = ""
     datasets: tuple[str, ...] = ()
     chunks: int = 0
+    chunk_size: int = 0
+    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
         """(matrices, columns) for a tensor of this shape (ggml's order), or None when the matrix was not measured.
@@ -74,9 +83,27 @@ def read_imatrix(path) -> Imatrix:
         names = [name.removesuffix(SUMS) for name in file.infos if name.endswith(SUMS)]
         if not names:
             raise ValueError(f"{file.path.name} is a GGUF file, but no imatrix: no tensor in it ends in {SUMS}")
-        chunks, datasets = file.metadata.get("imatrix.chunk_count", 0), file.metadata.get("imatrix.datasets", ())
-        return Imatrix({name: _importance(file, name) for name in names}, path, tuple(str(text) for text in datasets),
-                       chunks if type(chunks) is int else 0)
+        chunks, size, datasets = (file.metadata.get(f"imatrix.{key}", 0) for key in ("chunk_count", "chunk_size", "datasets"))
+        return Imatrix({name: _importance(file, name) for name in names}, path, tuple(str(text) for text in datasets or ()),
+                       chunks if type(chunks) is int else 0, size if type(size) is int else 0,
+                       {name: file.tensor(name + COUNTS).reshape(-1) for name in names})
+
+
+def write_imatrix(path, imatrix: Imatrix) -> Path:
+    """Write the file that `llama-imatrix` would, for llama-quantize and for `read_imatrix`; whole or not at all. Returns its path."""
+    path, tensors, data = Path(path).expanduser(), [], []
+    for name in sorted(imatrix.values):
+        values = imatrix.values[name]
+        counts = np.asarray(imatrix.counts.get(name, np.ones(len(values))), np.float32).reshape(-1, 1)
+        for part, array in ((SUMS, values * counts), (COUNTS, counts)):
+            raw = array.astype("<f4").tobytes()
+            tensors.append(NewTensor(name + part, array.shape[::-1], "F32"))
+            data.append(raw + bytes(padding(len(raw), ALIGNMENT)))
+    pairs = [pair("general.type", "imatrix"), pair("imatrix.datasets", list(imatrix.datasets)),
+             pair("imatrix.chunk_count", imatrix.chunks), pair("imatrix.chunk_size", imatrix.chunk_size)]
+    with whole_file(path) as write:
+        write(header(pairs, tensors, ALIGNMENT) + b"".join(data))
+    return path
 
 
 def _importance(file: GGUFFile, name: str) -> np.ndarray:

@@ -17,7 +17,7 @@ class Cancelled(RuntimeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Weights (or another `unit`) done and in all, the tensor just done, seconds since the start, and seconds to go (None: not known yet)."""
+    """Weights (or another `unit`) done and in all, the tensor just done, seconds since the start and to go (None: not known yet)."""
 
     done: int
     total: int
@@ -63,7 +63,8 @@ class Clock:
         return Progress(done, self.total, tensor, seconds, left, self.unit)
 
 
-def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], object] | str | None, cancel) -> Callable[[str, int, str], None]:
+def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], object] | str | None,
+            cancel) -> Callable[[str, int, str], None]:
     """A function to call after each piece with its kind, how many of `unit` it was, and words: tells `progress`, heeds `cancel`.
 
     left: kind -> how many there are.  progress: called with each Progress; "show" for `show()`.  Raises Cancelled when `progress` returns

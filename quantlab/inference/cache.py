@@ -1,0 +1,96 @@
+"""Measurements that need not be made twice: small JSON files in the user's own cache folder, one for each measurement.
+
+A file is named after everything the numbers depend on: the model file's digest, the text's, the settings, and the code that measured.
+A changed file, text or line of that code is another key, so nothing stale is ever read. A file that is damaged, or that cannot be
+written, is as good as none: the measurement is made again.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..models.whole_file import whole_file
+
+PACKAGE = Path(__file__).resolve().parent.parent
+#: The code that the numbers come from.
+CODE = ("formats/*.py", "inference/*.py", "models/recipe*.py", "models/plan.py", "models/gguf_*.py")
+VARIABLE = "QUANTLAB_CACHE"
+
+
+def cache_folder() -> Path:
+    """The user's folder for measurements: what QUANTLAB_CACHE says, or where the system keeps such files."""
+    if given := os.environ.get(VARIABLE):
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "quantlab" / "quality"
+
+
+class Measured:
+    """What was measured, by key.  folder: a path, True for the user's own folder, or None (False) to remember nothing."""
+
+    def __init__(self, folder=True):
+        self.folder = cache_folder() if folder is True else Path(folder).expanduser() if folder else None
+
+    def get(self, key: dict) -> dict | None:
+        """What was put under this key; None when nothing was, or when the file is damaged."""
+        if self.folder is None:
+            return None
+        try:
+            found = json.loads(self._path(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        whole = isinstance(found, dict) and found.keys() == {"key", "value", "check"} and isinstance(found["value"], dict)
+        return found["value"] if whole and found["key"] == key and found["check"] == digest(found["value"]) else None
+
+    def put(self, key: dict, value: dict) -> None:
+        """Remember a value of plain numbers and words; whole or not at all, and not where nothing can be written."""
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._path(key)) as write:
+                write(json.dumps({"key": key, "value": value, "check": digest(value)}, indent=1).encode())
+        except (OSError, ValueError):
+            return
+
+    def _path(self, key: dict) -> Path:
+        return self.folder / f"{digest(key)}.json"
+
+
+def digest(value) -> str:
+    """32 hexadecimal digits for anything JSON can hold, an array, or bytes."""
+    if isinstance(value, np.ndarray):
+        value = f"{value.dtype} {value.shape}".encode() + np.ascontiguousarray(value).tobytes()
+    raw = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+def files_digest(paths) -> str:
+    """The digest of a model's files. A blob of Ollama's store bears its own in its name; others are read once a session."""
+    return digest([_file_digest(str(path), os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths])
+
+
+@cache
+def _file_digest(path: str, _size: int, _changed: int) -> str:
+    if named := re.fullmatch(r"sha256[-:]([0-9a-f]{64})", Path(path).name):
+        return named[1]
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """The digest of the code that encodes, runs and measures: with another line of it, everything is measured anew."""
+    files = sorted(path for pattern in CODE for path in PACKAGE.glob(pattern))
+    return digest(b"".join(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes().replace(b"\r\n", b"\n") for path in files))
