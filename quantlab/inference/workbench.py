@@ -82,5 +82,5 @@ class Workbench:
 def numbers(found: Divergence) -> dict[str, float]:
     """The statistics of a Divergence by the names of the table's columns; shares are shares of 1."""
     return {"ppl": found.ppl, "ppl_se": found.ppl_se, "ppl_base": found.base.ppl, "ln_ratio": found.ln_ratio,
-            "ln_ratio_se": found.ln_ratio_se, "kld": found.mean_kld, "kld_se": found.kld_se, "kld99": found.kld_percentile(99), "top1": found.top1,
-            "mean_p_diff": found.mean_p_diff, "rms_p_diff": found.rms_p_diff, "predicted": found.n}
+            "ln_ratio_se": found.ln_ratio_se, "kld": found.mean_kld, "kld_se": found.kld_se, "kld99": found.kld_percentile(99),
+            "top1": found.top1, "mean_p_diff": found.mean_p_diff, "rms_p_diff": found.rms_p_diff, "predicted": found.n}
