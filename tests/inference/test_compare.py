@@ -159,10 +159,10 @@ def test_what_cannot_be_measured_at_all_is_refused_in_words(folder, ftypes, sett
 
 def test_the_cache_lies_in_the_users_own_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("QUANTLAB_CACHE", raising=False)
-    for platform, variable, end in (("linux", "XDG_CACHE_HOME", ("quantlab", "quality")), ("win32", "LOCALAPPDATA", ("quantlab", "quality"))):
+    for platform, variable in (("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")):
         monkeypatch.setattr("sys.platform", platform)
         monkeypatch.setenv(variable, str(tmp_path))
-        assert cache_folder() == tmp_path.joinpath(*end)
+        assert cache_folder() == tmp_path / "quantlab" / "quality"
     assert Measured(None).folder is None and Measured(tmp_path).get({"never": "put"}) is None
 
 

@@ -126,7 +126,7 @@ def test_bad_texts_are_refused_in_words(tiny, given, settings, words):
 
 
 def test_models_of_other_vocabularies_are_not_compared(tiny, text, smollm_f16):
-    with pytest.raises(ValueError, match="has 1,024 tokens and .* has 49,152"):
+    with pytest.raises(ValueError, match=r"has 1,024 tokens and .* has 49,152"):
         divergence(tiny, load_lm(smollm_f16), text, chunks=1)
     other = load_lm("tiny")
     other.tokenizer.tokens = ["!", *reversed(other.tokenizer.tokens[1:])]
