@@ -26,6 +26,20 @@ def letters(xs: Iterable[float], y: float, words: str, *, size: float = TEXT, fi
     return f'<text x="{places}" y="{y:.1f}" font-size="{size:g}"{_paint(fill)} text-anchor="middle">{escape(words)}</text>'
 
 
+def runs(x: float, y: float, parts: Iterable[tuple[str, str, str]], *, size: float = TEXT) -> str:
+    """A line of differently set words, each part beginning where the one before it ends: (words, colour, how).
+
+    how: any of "bold", "underline" and "through", between spaces; "" for plain.
+    """
+    lines = {"underline": "underline", "through": "line-through"}
+    spans = []
+    for words, fill, how in parts:
+        drawn = " ".join(lines[name] for name in how.split() if name in lines)
+        weight = ' font-weight="bold"' if "bold" in how.split() else ""
+        spans.append(f'<tspan{_paint(fill)}{weight}{f" text-decoration={chr(34)}{drawn}{chr(34)}" if drawn else ""}>{escape(words)}</tspan>')
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" xml:space="preserve">{"".join(spans)}</text>'
+
+
 def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: str = "none", stroke_width: float = 1,
          radius: float = 2, opacity: float = 1, title: str = "") -> str:
     """A filled box; `title` is shown when the mouse rests on it. A negative size is drawn as zero."""

@@ -1,0 +1,126 @@
+"""A recital: what a model goes on to write after famous words, marked from its first wrong word on, above what it should have written.
+
+Below, a tile for each passage: a tick, or how far the model came. Whatever a model wrote is only ever drawn as text.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .page import printable
+from .spots import here, touchable
+from .style import GREEN, INK, LINE, MUTE, PAPER, SMALL, SOFT, VERMILION, WIDTH, Picture, ink_on
+from .svg import line, page, rect, runs, text
+
+MARGIN, TOP = 16, 72
+LARGE, SMALLER = (16, 23, 72, 6), (13, 18, 90, 5)      # a text's font size, line height, letters in a line, most lines
+TILE, STEP = 23, 26
+
+
+class Said(NamedTuple):
+    """A text in three parts: words that were given, words as they should be, and words from the first wrong one on."""
+
+    given: str
+    good: str
+    rest: str
+
+    @property
+    def whole(self) -> str:
+        return self.given + self.good + self.rest
+
+
+class Passage(NamedTuple):
+    """A tile: the passage's opening words, whether all was recited, and what else is written on it (how many words came)."""
+
+    opening: str
+    recited: bool
+    mark: str
+
+
+class Row(NamedTuple):
+    """A row of tiles and what they have in common; `first` is the number of its first tile."""
+
+    words: str
+    first: int
+    passages: Sequence[Passage]
+
+
+def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Sequence[Row], chosen: int | None, *, finding: str, subtitle: str,
+                 table: tuple[tuple[str, ...], ...] = ()) -> Picture:
+    """What the model wrote over what it should have written, and under both a tile for each passage.
+
+    labels: what stands over the two texts.  chosen: the number of the passage that is shown, None when it is none of them.
+    The picture has one height for all texts, so that a slider may run through them.
+    """
+    size, leading, _, most = LARGE
+    card = 16 + leading * most
+    body = [text(MARGIN, TOP + 12, labels[0], size=12, fill=MUTE), rect(MARGIN, TOP + 20, WIDTH - 2 * MARGIN, card, SOFT, radius=6)]
+    body += _lines(wrote, MARGIN + 14, TOP + 20 + 8 + size, LARGE, (MUTE, INK, VERMILION), "bold underline")
+    y = TOP + card + 46
+    body += [text(MARGIN, y, labels[1], size=12, fill=MUTE)]
+    body += _lines(should, MARGIN + 14, y + 8 + SMALLER[0], SMALLER, (MUTE, MUTE, INK), "")
+    y += 22 + SMALLER[1] * SMALLER[3]
+    body.append(line(MARGIN + 4, TOP + card + 54, MARGIN + 4, y - 10, stroke=LINE, width=2))
+    for row in rows:
+        body += [text(MARGIN, y + 12, row.words, size=12), _tiles(row, y + 20)]
+        if chosen is not None and 0 <= chosen - row.first < len(row.passages):
+            body.append(_frame(row, chosen, y + 20))
+        y += TILE + 34
+    body.append(text(MARGIN, y + 6, "✓ recited to the end; a number: so many words came, then a wrong one. Click a tile to hear its passage.",
+                     size=SMALL, fill=MUTE))
+    return page(int(y + 20), body, finding=finding, subtitle=subtitle, table=table, role="group")
+
+
+def _lines(said: Said, x: float, y: float, look: tuple[int, int, int, int], inks: tuple[str, str, str], how: str) -> list[str]:
+    """The text line by line, each line in the parts it has of the three; lines beyond the last one end in an ellipsis."""
+    size, leading, letters, most = look
+    words, cuts = printable(said.whole), (len(said.given), len(said.given) + len(said.good))
+    spans = _broken(words, letters)
+    shown = []
+    for i, (start, end) in enumerate(spans[:most]):
+        edges = [start, *(min(max(cut, start), end) for cut in cuts), end]
+        parts = [(_spaced(words[a:b]), ink, style) for a, b, ink, style in
+                 zip(edges, edges[1:], inks, ("", "", how), strict=False) if b > a]
+        if i == most - 1 and len(spans) > most:
+            parts.append((" …", MUTE, ""))
+        shown.append(runs(x, y + leading * i, parts, size=size))
+    return shown
+
+
+def _broken(words: str, letters: int) -> list[tuple[int, int]]:
+    """(start, end) of each line: a line of the text, or as much of it as fits before a space; empty lines are left out."""
+    spans = []
+    for found in re.finditer(r"[^\n]*\S[^\n]*", words):
+        start, end = found.span()
+        while end - start > letters:
+            cut = words.rfind(" ", start + 1, start + letters + 1)
+            cut = cut if cut > start else start + letters
+            spans.append((start, cut))
+            start = cut + (words[cut] == " ")
+        spans.append((start, end))
+    return spans
+
+
+def _spaced(words: str) -> str:
+    """Spaces that SVG keeps: several in a row, and those at the edges."""
+    return re.sub(r"^ | $| {2,}", lambda found: "\u00a0" * len(found[0]), words)
+
+
+def _tiles(row: Row, y: float) -> str:
+    shapes, tips = [], []
+    for i, passage in enumerate(row.passages):
+        x = MARGIN + STEP * i
+        if passage.recited:
+            shapes += [rect(x, y, TILE, TILE, GREEN, radius=4), text(x + TILE / 2, y + 16, "✓", size=12, fill=ink_on(GREEN), anchor="middle", bold=True)]
+        else:
+            shapes += [rect(x + 0.5, y + 0.5, TILE - 1, TILE - 1, PAPER, stroke=LINE, radius=4),
+                       text(x + TILE / 2, y + 16, passage.mark, size=SMALL, anchor="middle")]
+        tips.append(printable(f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words'}").replace(" ", "\u00a0").replace("*", "∗").replace("|", "¦"))
+    surface = rect(MARGIN, y, STEP * len(row.passages), TILE, "none")
+    return touchable([surface, *shapes], first=row.first, cells=len(row.passages), tips=" ".join(f"{tip}*1" for tip in tips))
+
+
+def _frame(row: Row, chosen: int, y: float) -> str:
+    passage = row.passages[chosen - row.first]
+    said = f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words, then a wrong one'}"
+    return here(said, rect(MARGIN + STEP * (chosen - row.first) - 2, y - 2, TILE + 4, TILE + 4, "none", stroke=INK, stroke_width=2.5, radius=6))
