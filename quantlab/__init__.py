@@ -50,6 +50,7 @@ _ROOMS = {
     "explore.models": "plot_bytes_by_role",
     "explore.model_map": "explore_model_map explore_kquants plot_model_map",
     "explore.quantize": "explore_quantize",
+    "explore.recital": "explore_recital",
     "explore.search": "explore_scale_search",
     "explore.tags": "explore_tag",
     "explore.llama": "explore_llama",

@@ -49,7 +49,7 @@ class LmStock:
 
     def size_words(self, qtype: str) -> str:
         """The type's bits per weight, and the bytes of all tensors in MB: "3.44 bits per weight, 1.8 MB"."""
-        return f"{FORMATS[qtype].bpw:.4g} bits per weight, {self.nbytes_at(qtype) / 1e6:,.1f} MB"
+        return f"{FORMATS[qtype].bpw:.3g} bits per weight, {self.nbytes_at(qtype) / 1e6:,.1f} MB"
 
     def ready(self, qtype: str) -> bool:
         """Whether `at` answers at once."""

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from .page import printable
 from .spots import here, touchable
-from .style import GREEN, INK, LINE, MUTE, PAPER, SMALL, SOFT, VERMILION, WIDTH, Picture, ink_on
+from .style import GREEN, INK, LINE, MUTE, PAPER, SMALL, VERMILION, Picture, ink_on
 from .svg import line, page, rect, runs, text
 
 MARGIN, TOP = 16, 72
-LARGE, SMALLER = (16, 23, 72, 6), (13, 18, 90, 5)      # a text's font size, line height, letters in a line, most lines
+LARGE, SMALLER = (19, 25, 58, 6), (13, 18, 90, 5)      # a text's font size, line height, letters in a line, most lines
 TILE, STEP = 23, 26
 
 
@@ -45,29 +45,27 @@ class Row(NamedTuple):
     passages: Sequence[Passage]
 
 
-def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Sequence[Row], chosen: int | None, *, finding: str, subtitle: str,
-                 table: tuple[tuple[str, ...], ...] = ()) -> Picture:
+def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Sequence[Row], chosen: int | None, *, finding: str,
+                 subtitle: str, table: tuple[tuple[str, ...], ...] = ()) -> Picture:
     """What the model wrote over what it should have written, and under both a tile for each passage.
 
     labels: what stands over the two texts.  chosen: the number of the passage that is shown, None when it is none of them.
     The picture has one height for all texts, so that a slider may run through them.
     """
-    size, leading, _, most = LARGE
-    card = 16 + leading * most
-    body = [text(MARGIN, TOP + 12, labels[0], size=12, fill=MUTE), rect(MARGIN, TOP + 20, WIDTH - 2 * MARGIN, card, SOFT, radius=6)]
-    body += _lines(wrote, MARGIN + 14, TOP + 20 + 8 + size, LARGE, (MUTE, INK, VERMILION), "bold underline")
-    y = TOP + card + 46
-    body += [text(MARGIN, y, labels[1], size=12, fill=MUTE)]
-    body += _lines(should, MARGIN + 14, y + 8 + SMALLER[0], SMALLER, (MUTE, MUTE, INK), "")
-    y += 22 + SMALLER[1] * SMALLER[3]
-    body.append(line(MARGIN + 4, TOP + card + 54, MARGIN + 4, y - 10, stroke=LINE, width=2))
+    body, y = [], TOP
+    for said, words, look, inks, how, edge in ((wrote, labels[0], LARGE, (MUTE, INK, VERMILION), "bold underline", INK),
+                                               (should, labels[1], SMALLER, (MUTE, MUTE, INK), "", LINE)):
+        size, leading, _, most = look
+        body += [text(MARGIN, y + 12, words, size=12, fill=MUTE), *_lines(said, MARGIN + 14, y + 22 + size, look, inks, how),
+                 line(MARGIN + 3, y + 22, MARGIN + 3, y + 26 + leading * most, stroke=edge, width=3)]
+        y += 40 + leading * most
     for row in rows:
         body += [text(MARGIN, y + 12, row.words, size=12), _tiles(row, y + 20)]
         if chosen is not None and 0 <= chosen - row.first < len(row.passages):
             body.append(_frame(row, chosen, y + 20))
         y += TILE + 34
-    body.append(text(MARGIN, y + 6, "✓ recited to the end; a number: so many words came, then a wrong one. Click a tile to hear its passage.",
-                     size=SMALL, fill=MUTE))
+    key = "✓ recited to the end; a number: so many words came, then a wrong one. Click a tile to see its passage."
+    body.append(text(MARGIN, y + 6, key, size=SMALL, fill=MUTE))
     return page(int(y + 20), body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
@@ -111,16 +109,24 @@ def _tiles(row: Row, y: float) -> str:
     for i, passage in enumerate(row.passages):
         x = MARGIN + STEP * i
         if passage.recited:
-            shapes += [rect(x, y, TILE, TILE, GREEN, radius=4), text(x + TILE / 2, y + 16, "✓", size=12, fill=ink_on(GREEN), anchor="middle", bold=True)]
+            shapes += [rect(x, y, TILE, TILE, GREEN, radius=4),
+                       text(x + TILE / 2, y + 16, "✓", size=12, fill=ink_on(GREEN), anchor="middle", bold=True)]
         else:
             shapes += [rect(x + 0.5, y + 0.5, TILE - 1, TILE - 1, PAPER, stroke=LINE, radius=4),
                        text(x + TILE / 2, y + 16, passage.mark, size=SMALL, anchor="middle")]
-        tips.append(printable(f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words'}").replace(" ", "\u00a0").replace("*", "∗").replace("|", "¦"))
+        tips.append(_tip(passage))
     surface = rect(MARGIN, y, STEP * len(row.passages), TILE, "none")
     return touchable([surface, *shapes], first=row.first, cells=len(row.passages), tips=" ".join(f"{tip}*1" for tip in tips))
+
+
+def _tip(passage: Passage) -> str:
+    """What the mouse is told of a tile; spaces, * and | have a meaning of their own in the list of tips."""
+    words = f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words'}"
+    return printable(words).translate(str.maketrans({" ": "\u00a0", "\n": "\u00a0", "*": "∗", "|": "¦"}))
 
 
 def _frame(row: Row, chosen: int, y: float) -> str:
     passage = row.passages[chosen - row.first]
     said = f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words, then a wrong one'}"
-    return here(said, rect(MARGIN + STEP * (chosen - row.first) - 2, y - 2, TILE + 4, TILE + 4, "none", stroke=INK, stroke_width=2.5, radius=6))
+    x = MARGIN + STEP * (chosen - row.first)
+    return here(said, rect(x - 2, y - 2, TILE + 4, TILE + 4, "none", stroke=INK, stroke_width=2.5, radius=6))

@@ -29,14 +29,10 @@ def letters(xs: Iterable[float], y: float, words: str, *, size: float = TEXT, fi
 def runs(x: float, y: float, parts: Iterable[tuple[str, str, str]], *, size: float = TEXT) -> str:
     """A line of differently set words, each part beginning where the one before it ends: (words, colour, how).
 
-    how: any of "bold", "underline" and "through", between spaces; "" for plain.
+    how: "bold", "underline", both with a space between, or "" for plain.
     """
-    lines = {"underline": "underline", "through": "line-through"}
-    spans = []
-    for words, fill, how in parts:
-        drawn = " ".join(lines[name] for name in how.split() if name in lines)
-        weight = ' font-weight="bold"' if "bold" in how.split() else ""
-        spans.append(f'<tspan{_paint(fill)}{weight}{f" text-decoration={chr(34)}{drawn}{chr(34)}" if drawn else ""}>{escape(words)}</tspan>')
+    looks = {"bold": ' font-weight="bold"', "underline": ' text-decoration="underline"'}
+    spans = [f'<tspan{_paint(fill)}{"".join(looks[name] for name in how.split())}>{escape(words)}</tspan>' for words, fill, how in parts]
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" xml:space="preserve">{"".join(spans)}</text>'
 
 
