@@ -45,6 +45,7 @@ _ROOMS = {
     "explore.blocks": "explore_block",
     "explore.errors": "explore_error_map",
     "explore.floats": "explore_float",
+    "explore.next_token": "explore_next_token",
     "explore.outliers": "explore_outlier plot_scopes",
     "explore.files": "explore_file",
     "explore.models": "plot_bytes_by_role",

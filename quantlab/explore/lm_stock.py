@@ -8,6 +8,7 @@ from functools import lru_cache
 from ..formats.table import FORMATS
 from ..inference.llama import LanguageModel
 from ..inference.load import load_lm
+from ..inference.recital import knows_passages
 from ..lab.open import open_model
 from ..models.recipes import recipe
 from ..models.types import tensor_nbytes
@@ -21,6 +22,7 @@ class LmStock:
     """`reference` is the model as its file is; `at(qtype)` the same with every matrix in one type, as `llama-quantize --pure` would.
 
     own: the file's own mix, such as "F16".  n_weights: how many.  digest: SHA-256 of the file, in hexadecimal.
+    knows_passages: whether it is the tiny Llama, in one type or another.
     Raises ValueError, in words, for a model that cannot be opened or run.
     """
 
@@ -28,7 +30,7 @@ class LmStock:
         with open_model(model) as opened:
             self.reference = load_lm(opened)
             self.name, self.own, self.n_weights = opened.name, opened.ftype, opened.n_weights
-            self.nbytes, self.path = opened.nbytes, opened.file.paths[0]
+            self.nbytes, self.path, self.knows_passages = opened.nbytes, opened.file.paths[0], knows_passages(opened.metadata)
             self._shapes = {name: shape for name, (_, shape) in opened.types.items()}
             self._types = {qtype: recipe(qtype, opened, pure=True) for qtype in TYPES}
         self.source, self.seconds = model, {}

@@ -197,7 +197,7 @@ def _count(words: int) -> str:
 
 def _rows(known: dict[int, Recited], stock: LmStock) -> list[Row]:
     passages, rows = read_passages(), []
-    groups = (("passages that it read again and again", "as famous, read like any other text") if stock.name == "tiny"
+    groups = (("passages that it read again and again", "as famous, read like any other text") if stock.knows_passages
               else ("famous passages", "more"))
     for by_heart, group in zip((True, False), groups, strict=True):
         numbers = [i for i, one in enumerate(passages) if one["by_heart"] == by_heart]
