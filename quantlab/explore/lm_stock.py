@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache
 
 from ..formats.table import FORMATS
@@ -11,6 +12,7 @@ from ..inference.load import load_lm
 from ..inference.recital import knows_passages
 from ..lab.open import open_model
 from ..models.recipes import recipe
+from ..models.source import Model
 from ..models.types import tensor_nbytes
 
 #: From many bits to few, as a slider shows them.
@@ -21,13 +23,14 @@ ROOM = 400e6            # bytes of float32 weights that are kept; the last model
 class LmStock:
     """`reference` is the model as its file is; `at(qtype)` the same with every matrix in one type, as `llama-quantize --pure` would.
 
+    model: what `open_model` takes, or an open Model, which must stay open.
     own: the file's own mix, such as "F16".  n_weights: how many.  digest: SHA-256 of the file, in hexadecimal.
     knows_passages: whether it is the tiny Llama, in one type or another.
     Raises ValueError, in words, for a model that cannot be opened or run.
     """
 
     def __init__(self, model="tiny"):
-        with open_model(model) as opened:
+        with nullcontext(model) if isinstance(model, Model) else open_model(model) as opened:
             self.reference = load_lm(opened)
             self.name, self.own, self.n_weights = opened.name, opened.ftype, opened.n_weights
             self.nbytes, self.path, self.knows_passages = opened.nbytes, opened.file.paths[0], knows_passages(opened.metadata)

@@ -22,8 +22,7 @@ PROMPT = "To be, or not to be,--that is the"
 KEYS = "ArrowLeft ArrowRight Home End PageUp PageDown"
 LABEL = ("Your text in tokens, and what may follow. Left and right: the token before and after. Home and End: the first and the last. "
          "Page Down: fewer bits. Page Up: more bits.")
-NOTE = ("Type any text; ␣ is a space, ⏎ the end of a line. Click a token to see what was expected after it. Keys in the picture: "
-        "arrows walk through the text, Page Down takes bits away.")
+NOTE = "Type any text; ␣ is a space, ⏎ the end of a line. Click a token to see what was expected after it."
 
 
 def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K") -> Explorer:
@@ -46,7 +45,7 @@ class NextToken(Explorer):
     """`read` holds what the models made of the present text: type -> (tokens, n_vocab) ln p."""
 
     def __init__(self, stock: LmStock, prompt: str, qtype: str):
-        self.stock, self.status, self.read, self.text, self.tokens = stock, markup(), {}, None, []
+        self.stock, self.status, self.read, self.text, self.tokens = stock, markup("&nbsp;"), {}, None, []
         live = stock.n_weights < SMALL_MODEL
         controls = {
             "prompt": widgets.Text(value=prompt, description="your text", continuous_update=live, style=NAMED, layout=dict(width="740px")),
@@ -60,7 +59,7 @@ class NextToken(Explorer):
 
     def tell(self, words: str) -> None:
         """A line of what goes on; the words are our own."""
-        self.status.value = f'<span class="ql-note">{words}</span>' if words else ""
+        self.status.value = f'<span class="ql-note">{words or "&nbsp;"}</span>'
 
     def redraw(self, change=None) -> None:
         """Draw; a new text begins at its end."""

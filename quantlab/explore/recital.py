@@ -22,8 +22,7 @@ NAMED = dict(description_width="110px")
 KEYS = "ArrowLeft ArrowRight ArrowUp ArrowDown Home End PageUp PageDown"
 LABEL = ("What the model recites. Left and right: the next passage. Up and down: the other row. Home and End: the first passage and "
          "the last. Page Down: fewer bits. Page Up: more bits.")
-NOTE = ("Type an opening of your own and press Enter; a temperature above 0 draws the words by lot, and the same seed draws the same. "
-        "Keys in the picture: arrows go from passage to passage, Page Down takes bits away.")
+NOTE = "Type an opening of your own and press Enter. A temperature above 0 draws the words by lot; the same seed draws the same."
 
 
 def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> Explorer:
@@ -169,8 +168,8 @@ def _controls(qtype: str, passage: int) -> dict[str, widgets.Widget]:
                                     layout=dict(width="370px")),
         "own": widgets.Text(value="My kingdom for a", description="my own words", continuous_update=False, style=NAMED,
                             layout=dict(width="350px")),
-        "temperature": widgets.BoundedFloatText(0, min=0, max=2, step=0.1, description="temperature", style=dict(description_width="80px"),
-                                                layout=dict(width="160px")),
+        "temperature": widgets.BoundedFloatText(0, min=0, max=2, step=0.1, description="temperature", style=dict(description_width="95px"),
+                                                layout=dict(width="175px")),
         "seed": widgets.BoundedIntText(0, min=0, max=9999, description="seed", style=dict(description_width="40px"),
                                        layout=dict(width="120px"))}
 

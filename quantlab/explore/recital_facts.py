@@ -57,8 +57,8 @@ def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, tick: C
 
 def recorded(stock: LmStock) -> dict[str, list[Recited]]:
     """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
-    record = _record()
-    if record.get("model_sha256") != stock.digest or record.get("tokens") != RECITED:
+    record = _record() if stock.knows_passages else {}
+    if not record or record["model_sha256"] != stock.digest or record["tokens"] != RECITED:
         return {}
     passages = read_passages()
     return {qtype: [Recited(passage["opening"], passage["work"], passage["by_heart"], right, right == RECITED, wrote, should)

@@ -111,7 +111,7 @@ def _bars(chances: Sequence[Chance], others: Chance, names: tuple[str, str], y: 
     for name, tone, right in ((names[0], GREY, 662), (names[1], BLUE, 744)):
         body += [text(right, y + 12, name, size=12, bold=True, anchor="end"), rect(right - 9.2 * len(name) - 14, y + 3, 9, 9, tone)]
     y += 20
-    body += [line(x, y, x, y + ROW * len(chances)) for x in (LEFT, LEFT + ROOM)]
+    body += [line(LEFT, y, LEFT, y + ROW * len(chances)), line(LEFT + ROOM, y - 4, LEFT + ROOM, y)]
     for i, one in enumerate(chances):
         body += _chance(one, y + ROW * i, scale, names)
     y += ROW * len(chances)

@@ -13,7 +13,7 @@ from .style import GREEN, INK, LINE, MUTE, PAPER, SMALL, VERMILION, Picture, ink
 from .svg import line, page, rect, runs, text
 
 MARGIN, TOP = 16, 72
-LARGE, SMALLER = (19, 25, 58, 6), (13, 18, 90, 5)      # a text's font size, line height, letters in a line, most lines
+LARGE, SMALLER = (19, 25, 62, 6), (13, 18, 90, 5)      # a text's font size, line height, letters in a line, most lines
 TILE, STEP = 23, 26
 
 
