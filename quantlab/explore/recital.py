@@ -6,13 +6,13 @@ from html import escape
 import ipywidgets as widgets
 
 from ..inference.generate import generate_tokens, prompt_tokens
-from ..inference.recital import read_passages
+from ..inference.recital import RECITED, read_passages
 from ..views.files import draw_refusal
 from ..views.recital import Passage, Row, Said, draw_recital
 from ..views.style import Picture
 from .base import Explorer, button, markup, show
 from .lm_stock import TYPES, LmStock, stock_of
-from .recital_facts import Recited, n_recited, parted, recite, recorded, title_of
+from .recital_facts import FEWER, Recited, n_recited, parted, recite, recorded, title_of
 from .touch import Touch
 
 OWN = -1                # in the menu: the learner's own words
@@ -94,7 +94,8 @@ class Recital(Explorer):
             numbers = list(range(len(passages))) if few else [max(wanted, 0)]
             lm = self.stock.at(qtype, self.tell)
             self.tell(f"{qtype} recites {len(numbers)} passages …" if few else f"{qtype} recites …")
-            known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers]), strict=True))
+            n = RECITED if self.stock.knows_passages else FEWER
+            known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n), strict=True))
             self.tell("")
         return known
 

@@ -12,6 +12,7 @@ from ..views.recital import Said
 from .lm_stock import TYPES, LmStock
 
 RECORD = PASSAGES.with_name("recital.json")
+FEWER = 24              # tokens that another model must recite: its tokens may be longer words, and the passages end
 TITLES = {"lear": "King Lear", "sonnets": "Sonnets", "tempest": "The Tempest", "merchant_of_venice": "The Merchant of Venice",
           "midsummer_nights_dream": "A Midsummer Night's Dream"}
 
@@ -48,9 +49,9 @@ def parted(opening: str, wrote: str, should: str) -> tuple[Said, Said]:
     return Said(opening, wrote[:cuts[0]], wrote[cuts[0]:]), Said(opening, should[:cuts[1]], should[cuts[1]:])
 
 
-def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, tick: Callable[[int], object] | None = None) -> list[Recited]:
-    """Let the model recite the passages (all of the tiny model's unless given), always taking its likeliest token."""
-    table = recital(lm, passages, tick=tick)
+def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int = RECITED) -> list[Recited]:
+    """Let the model recite n tokens of the passages (all of the tiny model's unless given), always taking its likeliest token."""
+    table = recital(lm, passages, n=n)
     return [Recited(row.opening, row.work, bool(row.by_heart), int(row.right), bool(row.recited), row.wrote, row.should)
             for row in table.itertuples()]
 
