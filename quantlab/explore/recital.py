@@ -55,7 +55,7 @@ class Recital(Explorer):
         self.lines, self.written = dict(self.recorded), {}
         self.status.add_class("ql-note")
         presets = {"4 bits": {"qtype": "Q4_K"}, "3 bits": {"qtype": "Q3_K"}, "2 bits": {"qtype": "Q2_K"}}
-        super().__init__(self._draw, _controls(qtype, passage), presets=presets, note=NOTE)
+        super().__init__(self._draw, _controls(qtype, passage, stock), presets=presets, note=NOTE)
         view, *others = self.children
         self.children = (view, self.status, *others, Touch(LABEL, KEYS, self.touched))
 
@@ -119,7 +119,7 @@ class Recital(Explorer):
             wrote, should, labels, of_this = self._own(qtype, own, temperature, seed)
         else:
             line = known[passage]
-            (wrote, should), of_this = line.said, _of_this(line)
+            (wrote, should), of_this = line.said, _of_this(line, self.stock)
             labels = (f"{qtype} goes on, always with its likeliest token:", f"Shakespeare, {title_of(line.work)}:")
         return draw_recital(wrote, should, labels, _rows(known, self.stock), None if mine else passage,
                             finding=of_this if mine else f"{_score(qtype, known, self.stock)}; {of_this}",
@@ -161,8 +161,9 @@ class Recital(Explorer):
         self.set(passage=min(max(to, 0), len(passages) - 1))
 
 
-def _controls(qtype: str, passage: int) -> dict[str, widgets.Widget]:
-    menu = [(one["opening"] + (" …" if one["by_heart"] else " …   (not learned)"), i) for i, one in enumerate(read_passages())]
+def _controls(qtype: str, passage: int, stock: LmStock) -> dict[str, widgets.Widget]:
+    untaught = " …   (not learned)" if stock.knows_passages else " …"
+    menu = [(one["opening"] + (" …" if one["by_heart"] else untaught), i) for i, one in enumerate(read_passages())]
     return {
         "qtype": widgets.SelectionSlider(options=TYPES, value=qtype, description="type", style=NAMED, layout=dict(width="350px")),
         "passage": widgets.Dropdown(options=[*menu, ("(my own words)", OWN)], value=passage, description="opening", style=NAMED,
@@ -176,16 +177,17 @@ def _controls(qtype: str, passage: int) -> dict[str, widgets.Widget]:
 
 
 def _score(qtype: str, known: dict[int, Recited], stock: LmStock) -> str:
-    drilled = [line for line in known.values() if line.by_heart]
-    n, still = n_recited(drilled), "" if qtype == stock.own else " still"
-    if drilled and n == len(drilled):
-        return f"At {qtype} it{still} knows all {n} passages" if n > 1 else f"At {qtype} it{still} knows this passage"
-    return f"At {qtype} it{still} knows {n} of {len(drilled)} passages" if n else f"At {qtype} it knows none of {len(drilled)} passages"
+    if not stock.knows_passages:
+        return f"At {qtype} it recites {sum(line.recited for line in known.values())} of {len(known)} passages tried"
+    n, of, still = n_recited(list(known.values())), sum(line.by_heart for line in known.values()), "" if qtype == stock.own else " still"
+    if n == of:
+        return f"At {qtype} it{still} knows all {n} passages"
+    return f"At {qtype} it{still} knows {n} of {of} passages" if n else f"At {qtype} it knows none of {of} passages"
 
 
-def _of_this(line: Recited) -> str:
+def _of_this(line: Recited, stock: LmStock) -> str:
     """How the chosen passage went, for the second half of the title."""
-    this = "this one" if line.by_heart else "this one, never learned,"
+    this = "this one, never learned," if stock.knows_passages and not line.by_heart else "this one"
     if line.recited:
         return f"{this} word for word"
     return f"{this} breaks off after {_count(line.n_words)}" if line.n_words else f"{this} goes wrong at the first word"
