@@ -7,7 +7,7 @@ Numbers are shown with the digits that repeat on every processor (see compare.py
 
 from numbers import Integral
 
-from ..views.numbers import number, percent, size
+from ..views.numbers import number, percent, size, told
 from ..views.quality import Dot, draw_pareto
 from ..views.sensitivity import Line, draw_sensitivity
 from ..views.svg import notice
@@ -44,11 +44,12 @@ def plot_sensitivity(table, model: str = "") -> Explorer:
         klds = [found.get(place) for place in range(1 if alone else n_layer)]
         lines.append(Line(role, klds, size(float(group.saved.sum())), alone))
     worst, mildest = measured.loc[measured.kld.idxmax()], measured.loc[measured.kld.idxmin()]
-    times = f": {number(worst.kld / mildest.kld, 2)} times as much as {_named(mildest)}" if mildest.kld > 0 else ""
+    times = f": {_rounded(worst.kld / mildest.kld)} times as much as {_named(mildest)}" if mildest.kld > 0 else ""
     finding = f"{qtype} hurts most in {_named(worst)}{times}"
     head = ("tensor", "KL divergence", "saved")
     rows = tuple((_named(row), number(row.kld, 3), size(float(row.saved))) for _, row in measured.iterrows())
-    return show(draw_sensitivity(lines, finding=finding, subtitle=f"{model or 'one matrix'} in {qtype} at a time, all else as it is",
+    subtitle = f"one matrix of {model} in {qtype} at a time, all else as it is" if model else f"one matrix in {qtype}, all else as it is"
+    return show(draw_sensitivity(lines, finding=finding, subtitle=subtitle,
                                  right="saved in all layers", table=(head, *rows)))
 
 
@@ -63,11 +64,15 @@ def _recited(row) -> str:
 
 
 def _finding(rows) -> str:
-    """What a learner should see: the smallest type that hardly differs, and what the next smaller one costs."""
+    """What a learner should see: the smallest type that is nearly as good, and what the next smaller one costs."""
     ordered = sorted((row for row in rows if _best(row, rows)), key=lambda row: -row.nbytes)
-    good = [row for row in ordered if row.kld < 0.05]
+    recites = all(_recited(row) for row in ordered) and max(row.recited for row in ordered)
+    good = [row for row in ordered if (row.recited == recites if recites else row.kld < 0.05)]
     if good and good[-1] is not ordered[-1]:
         small, next_one = good[-1], ordered[ordered.index(good[-1]) + 1]
+        if recites:
+            return (f"{small.ftype} ({size(small.nbytes)}) recites {small.recited} of {small.passages} passages, "
+                    f"{next_one.ftype} {next_one.recited}")
         return (f"{small.ftype} ({size(small.nbytes)}) says the same token in {percent(round(small.top1, 3))} of all places, "
                 f"{next_one.ftype} in {percent(round(next_one.top1, 3))}")
     last = ordered[-1]
@@ -77,6 +82,11 @@ def _finding(rows) -> str:
 def _named(row) -> str:
     """ "attn_v of layer 3"; a tensor outside the layers by its role alone (its layer is pandas' NA, which is no number)."""
     return f"{row.role} of layer {row.layer}" if isinstance(row.layer, Integral) else row.role
+
+
+def _rounded(value: float) -> str:
+    """Two digits, without an exponent."""
+    return told(float(f"{value:.2g}"), 3)
 
 
 def _why(table) -> str:

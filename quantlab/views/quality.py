@@ -9,14 +9,16 @@ from .style import BLUE, GREY, INK, LINE, MUTE, PAPER, SMALL, WIDTH, Picture
 from .svg import circle, line, page, polyline, text
 
 LEFT, RIGHT, TOP, BOTTOM = 78, WIDTH - 24, 92, 372
-DOT, LETTER, LEADING = 6, 7.9, 14
-#: Where a label may stand: pixels from its dot, and the side of the text that is there; the first place that is free is taken.
-PLACES = ((11, 4, "start"), (-11, 4, "end"), (9, -12, "start"), (-9, -12, "end"), (9, 20, "start"), (-9, 20, "end"), (0, -15, "middle"),
-          (0, 26, "middle"), (16, -28, "start"), (-16, -28, "end"), (16, 38, "start"), (-16, 38, "end"))
+DOT, LETTER, SMALLER, SPACE = 6, 8.2, 6.2, 5
+#: Where a label may stand: pixels from its dot, and the side of the text that is there; the first place that is free is taken. Below and
+#: to the left of the best types there are no others; the rest look for a place on the other side of the line.
+BELOW = ((-11, 9, "end"), (-11, 20, "end"), (-14, 34, "end"), (-14, 48, "end"), (-14, 62, "end"))
+ABOVE = ((11, -3, "start"), (11, -17, "start"), (14, -31, "start"), (14, -45, "start"), (14, -59, "start"), (14, -73, "start"))
+FAR = 25                # pixels; a label farther off gets a line to its dot
 
 
 class Dot(NamedTuple):
-    """A type: its bytes, its divergence (0: no different from the original), a second line for its label, and whether no other type
+    """A type: its bytes, its divergence (0: no different from the original), words beside its name, and whether no other type
     is both smaller and nearer."""
 
     name: str
@@ -26,7 +28,7 @@ class Dot(NamedTuple):
     best: bool = True
 
 
-def draw_pareto(dots: Sequence[Dot], *, finding: str, subtitle: str, across: str = "bytes of all weights, each step a factor",
+def draw_pareto(dots: Sequence[Dot], *, finding: str, subtitle: str, across: str = "bytes of all weights",
                 up: str = "KL divergence from the original, nats per token", table: tuple[tuple[str, ...], ...] = ()) -> Picture:
     """The types as dots, those worth having joined by a line; what has no divergence at all stands on a line of its own below.
 
@@ -44,11 +46,11 @@ def draw_pareto(dots: Sequence[Dot], *, finding: str, subtitle: str, across: str
     front = sorted((dot for dot in dots if dot.best and dot.kld > 0), key=lambda dot: dot.nbytes)
     if len(front) > 1:
         body.append(polyline([at(dot) for dot in front], stroke=BLUE))
-    places = [at(dot) for dot in dots]
-    for dot, (x, y) in zip(dots, places, strict=True):
-        body.append(circle(x, y, DOT, BLUE if dot.best else PAPER, stroke=INK if dot.best else GREY))
-    for dot, label in zip(dots, _labels(dots, places), strict=True):
-        body += _label(dot, *label)
+    ordered = sorted(dots, key=lambda dot: dot.best)        # the best lie on top
+    for dot in ordered:
+        body.append(circle(*at(dot), DOT, BLUE if dot.best else PAPER, stroke=INK if dot.best else GREY))
+    for dot, label in zip(ordered, _labels(ordered, [at(dot) for dot in ordered]), strict=True):
+        body += _label(dot, *at(dot), *label)
     body.append(text(LEFT, BOTTOM + 82, "filled: no other type here is both smaller and nearer to the original", size=SMALL, fill=MUTE))
     return page(BOTTOM + 94, body, finding=finding, subtitle=subtitle, table=table)
 
@@ -76,30 +78,37 @@ def _axis_across(least: float, most: float, words: str) -> list[str]:
 
 
 def _labels(dots: Sequence[Dot], places: Sequence[tuple[float, float]]) -> list[tuple[float, float, str]]:
-    """(x, y, anchor) for each label: the first of PLACES that touches no dot, no label and no edge."""
+    """(x, y, anchor) for each label: the first place that touches no dot, no label and no edge, or the one that touches fewest."""
     taken = [(x - DOT - 2, y - DOT - 2, x + DOT + 2, y + DOT + 2) for x, y in places]
-    chosen = []
-    for dot, (x, y) in zip(dots, places, strict=True):
-        boxes = [(_box(dot, x + dx, y + dy, anchor), (x + dx, y + dy, anchor)) for dx, dy, anchor in PLACES]
-        free = [(box, label) for box, label in boxes
-                if box[0] > LEFT - 4 and box[2] < WIDTH and not any(_touch(box, other) for other in taken)]
-        box, label = (free or boxes)[0]
+    chosen: dict[int, tuple[float, float, str]] = {}
+    for i in sorted(range(len(dots)), key=lambda i: (not dots[i].best, places[i][1])):
+        x, y = places[i]
+        order = BELOW + ABOVE if dots[i].best and dots[i].kld > 0 else ABOVE + BELOW
+        boxes = [(_box(dots[i], x + dx, y + dy, anchor), (x + dx, y + dy, anchor)) for dx, dy, anchor in order]
+        box, chosen[i] = min(boxes, key=lambda found: _trouble(found[0], taken))
         taken.append(box)
-        chosen.append(label)
-    return chosen
+    return [chosen[i] for i in range(len(dots))]
+
+
+def _trouble(box: tuple[float, ...], taken: list[tuple[float, ...]]) -> int:
+    return sum(_touch(box, other) for other in taken) + (box[0] < LEFT - 4) + (box[2] > WIDTH)
 
 
 def _box(dot: Dot, x: float, y: float, anchor: str) -> tuple[float, float, float, float]:
-    width = max(LETTER * len(dot.name), 6.2 * len(dot.words))
-    left = x - {"start": 0, "middle": width / 2, "end": width}[anchor]
-    return left, y - 11, left + width, y + (LEADING if dot.words else 0) + 2
+    width = LETTER * len(dot.name) + (SPACE + SMALLER * len(dot.words) if dot.words else 0)
+    left = x - width if anchor == "end" else x
+    return left, y - 11, left + width, y + 3
 
 
 def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _label(dot: Dot, x: float, y: float, anchor: str) -> list[str]:
-    ink = INK if dot.best else MUTE
-    shapes = [text(x, y, dot.name, size=12, anchor=anchor, bold=dot.best, fill=ink)]
-    return [*shapes, text(x, y + LEADING - 1, dot.words, size=10, anchor=anchor, fill=MUTE)] if dot.words else shapes
+def _label(dot: Dot, dot_x: float, dot_y: float, x: float, y: float, anchor: str) -> list[str]:
+    """The name and the words beside it; a thin line where they stand far from the dot."""
+    shapes = [line(dot_x, dot_y, x - 2, y - 4, stroke=GREY)] if abs(y - dot_y) > FAR else []
+    after = -(SMALLER * len(dot.words) + SPACE) if anchor == "end" and dot.words else 0
+    shapes.append(text(x + after, y, dot.name, size=12, anchor=anchor, bold=dot.best, fill=INK if dot.best else MUTE))
+    if dot.words:
+        shapes.append(text(x if anchor == "end" else x + LETTER * len(dot.name) + SPACE, y, dot.words, size=10, anchor=anchor, fill=MUTE))
+    return shapes
