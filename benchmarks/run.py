@@ -3,6 +3,7 @@
     python benchmarks/run.py                 all but the slow ones
     python benchmarks/run.py latency         one
     python benchmarks/run.py quantize_model  a real small model and the shape of a large one: ten minutes
+    python benchmarks/run.py quality         eleven types of the tiny model and SmolLM2's perplexity: a minute
     python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
     python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers
 """
