@@ -37,7 +37,7 @@ _ROOMS = {
     "lab.open": "open_model my_models",
     "lab.records": "recorded seed_scores",
     "explore.codebook": "explore_codebook plot_levels",
-    "explore.quality": "plot_quality plot_sensitivity",
+    "explore.quality_plots": "plot_quality plot_sensitivity",
     "explore.custom": "explore_custom_model",
     "explore.lab": "explore_comparison show_comparison",
     "explore.runs": "plot_seeds plot_clock",
