@@ -1,0 +1,133 @@
+"""Any mix of types for a model's matrices: how large it is and how far its predictions move, with everything kept that may be asked again.
+
+    bench = MixBench("tiny", text)
+    bench.nbytes({"blk.0.attn_v.weight": "Q6_K", ...}), bench.measure({...}).mean_kld
+
+Only the roundings are kept, once for each tensor and type, so that a mix that differs in one role costs one role.  Lesson: 05.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..formats.table import FORMATS
+from ..formats.tensor import dequantize, quantize
+from ..models.families import role_and_layer
+from ..models.recipe_rules import PROGRAMS
+from ..models.recipes import recipe
+from ..models.source import open_model
+from ..models.types import tensor_nbytes
+from .load import load_lm
+from .quality import Reference
+from .scores import Divergence, standard_error
+
+KEPT = 1 << 30          # bytes of rounded tensors that are kept
+NOISE = 2               # a difference below so many standard errors is a tie
+#: What a matrix may be rounded to, from few bits to many; "F16" leaves it as it is.
+TYPES = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "F16")
+#: llama.cpp's mixes whose sizes are budgets.
+BUDGETS = ("Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_M")
+BUDGET_CHUNKS = 8       # of 256 tokens: 1,016 predicted ones
+
+
+class Gap(NamedTuple):
+    """Mean difference of two KLDs on the same text, and its standard error."""
+
+    mean: float
+    se: float
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether the difference is within the noise of this text: under two standard errors."""
+        return not abs(self.mean) > NOISE * self.se
+
+
+class MixBench:
+    """A model, a text, and the mixes tried on them.
+
+    model: as `load_lm` takes it.  text: what to predict; chunks of it are read, those from `skip` on.  matrices: name -> shape (ggml's
+    order) of what can be quantized.  roles: role -> the names of its matrices.  Raises ValueError as `load_lm` and `Reference` do.
+    """
+
+    def __init__(self, model, text: str, *, chunks: int = BUDGET_CHUNKS, skip: int = 0):
+        with open_model(model) as opened:
+            self.own, self.name = opened.types, opened.name
+            self.mixes = {ftype: _recipe(ftype, opened) for ftype in PROGRAMS["llama.cpp"].usual}
+            self.lm = load_lm(opened)
+        self.matrices = {name: shape for name, (_, shape) in self.own.items() if name in _quantized(self.mixes)}
+        self.roles: dict[str, list[str]] = {}
+        for name in self.matrices:
+            self.roles.setdefault(role_and_layer(name)[0], []).append(name)
+        self.text, self.n_chunks, self.skip, self._reference = text, chunks, skip, None
+        self._rounded: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+
+    @property
+    def reference(self) -> Reference:
+        """The model as it is, on the text; computed when first asked for."""
+        if self._reference is None:
+            whole = Reference(self.lm, self.text, chunks=self.skip + self.n_chunks)
+            whole.chunks = whole.chunks[self.skip:]
+            self._reference = whole
+        return self._reference
+
+    def budgets(self) -> list[str]:
+        """The mixes of BUDGETS that this model can have."""
+        return [ftype for ftype in BUDGETS if self.mixes.get(ftype)]
+
+    def alike(self, qtype: str) -> dict[str, str]:
+        """Every matrix in one type, embeddings too, as `llama-quantize --pure`."""
+        return {name: fitting(qtype, shape) for name, shape in self.matrices.items()}
+
+    def mix(self, ftype: str) -> dict[str, str]:
+        """What llama.cpp's mix of this name gives to each matrix. ValueError where it cannot be had."""
+        if not self.mixes.get(ftype):
+            raise ValueError(f"no mix {ftype!r} of {self.name}; there are {', '.join(name for name, types in self.mixes.items() if types)}")
+        return {name: self.mixes[ftype][name] for name in self.matrices}
+
+    def nbytes(self, types: Mapping[str, str]) -> int:
+        """Bytes of all tensors of the file, those included that are never quantized."""
+        return sum(tensor_nbytes(shape, self._stored(name, types.get(name, "F16"))) for name, (_, shape) in self.own.items())
+
+    def measure(self, types: Mapping[str, str]) -> Divergence:
+        """How far the predictions move when each matrix is rounded to its type; matrices not named stay as they are."""
+        weights = {name: self._round(name, qtype) for name, qtype in types.items() if qtype != "F16"}
+        return self.reference.divergence(self.lm.with_weights(weights))
+
+    def _stored(self, name: str, qtype: str) -> str:
+        return self.own[name][0] if qtype == "F16" or name not in self.matrices else qtype
+
+    def _round(self, name: str, qtype: str) -> np.ndarray:
+        if (name, qtype) not in self._rounded:
+            x = self.lm.weights[name]
+            self._rounded[name, qtype] = dequantize(quantize(x, qtype).blocks, qtype, x.shape)
+            while sum(kept.nbytes for kept in self._rounded.values()) > KEPT and len(self._rounded) > 1:
+                self._rounded.popitem(last=False)
+        self._rounded.move_to_end((name, qtype))
+        return self._rounded[name, qtype]
+
+
+def gap(a: np.ndarray, b: np.ndarray) -> Gap:
+    """How much larger the KLDs `a` are than `b`, position by position: the luck of the text, which both share, cancels."""
+    return Gap(float((a - b).mean()), standard_error(a - b))
+
+
+def fitting(qtype: str, shape: tuple[int, ...]) -> str:
+    """The type itself, or what llama.cpp takes where rows are no whole number of its blocks (Q4_K: Q5_0)."""
+    if shape[0] % FORMATS[qtype].block_size == 0:
+        return qtype
+    other = PROGRAMS["llama.cpp"].fallbacks.get(qtype, "F16")
+    return other if shape[0] % FORMATS[other].block_size == 0 else "F16"
+
+
+def _recipe(ftype: str, opened) -> dict[str, str]:
+    try:
+        return recipe(ftype, opened)
+    except ValueError:              # rows that llama-quantize refuses
+        return {}
+
+
+def _quantized(mixes: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The matrices: what any mix quantizes."""
+    return {name for types in mixes.values() for name, qtype in types.items() if FORMATS[qtype].block_size > 1}

@@ -1,0 +1,48 @@
+"""Tables measured once on the tiny model and shipped with it, so that a lesson shows them at once and says that they are recorded.
+
+Made by tools/record_tiny_quality.py, each in quantlab/data/tiny/NAME.json with its text, date and machine. A table belongs to one file of
+weights, which it names by SHA-256: for any other file there is no recorded table.  Lessons: 04, 05, 08.
+"""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from ..models.source import DATA
+
+FOLDER = DATA / "tiny"
+NAMES = ("quality", "sensitivity", "budget")
+
+
+def recorded_table(name: str, path: str | Path = FOLDER / "tiny.gguf") -> dict | None:
+    """The recorded table `name` of the model file at `path`: {"about", "sha256", "date", "machine", ..., "rows"}; None when there is none.
+
+    Raises ValueError for a name that is none of "quality", "sensitivity" and "budget".
+    """
+    if name not in NAMES:
+        raise ValueError(f"no recorded table is called {name!r}; there are {', '.join(NAMES)}")
+    file = FOLDER / f"{name}.json"
+    if not file.exists():
+        return None
+    table = json.loads(file.read_text(encoding="utf-8"))
+    return table if table["sha256"] == sha256(path) else None
+
+
+def provenance(table: dict) -> str:
+    """When and on what a table was measured."""
+    return f"Recorded on {table['date']} on {table['machine']}, {table['predicted']:,} predicted tokens of {table['text']}."
+
+
+def sha256(path: str | Path) -> str:
+    """The digest of a file; a blob of Ollama's store bears it in its name."""
+    path = Path(path)
+    if path.name.startswith("sha256-"):
+        return path.name.removeprefix("sha256-")
+    return _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,107 @@
+"""A plane with two axes, one shape for every picture of size against quality: ticks, grid lines, points, labels that keep clear of each other.
+
+An axis may be logarithmic: then equal steps are equal ratios, and the ticks are 1, 2 and 5 times a power of ten (or the powers alone).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+from .numbers import number
+from .style import INK, MUTE
+from .svg import line, text
+
+WIDE = 0.62             # width of a letter as a share of the font's size
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values from `low` to `high` on the pixels from `start` to `end`; `log`: equal ratios are equal lengths (both ends above 0)."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value; what lies outside is put on the nearest end."""
+        share = (self._scaled(max(value, self.low)) - self._scaled(self.low)) / (self._scaled(self.high) - self._scaled(self.low))
+        return self.start + min(max(share, 0), 1) * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Round values between the ends, at most about eight."""
+        if self.log:
+            powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+            for factors in ((1, 2, 5), (1,)):
+                found = [f * 10.0**p for p in powers for f in factors if self.low <= f * 10.0**p <= self.high * 1.0001]
+                if len(found) <= 9:
+                    break
+            return found
+        rough = (self.high - self.low) / 7
+        step = next(f * 10 ** floor(log10(rough)) for f in (1, 2, 5, 10) if f * 10 ** floor(log10(rough)) >= rough)
+        return [step * i for i in range(ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9) + 1)]
+
+    def _scaled(self, value: float) -> float:
+        return log10(value) if self.log else value
+
+
+def spread(values: Sequence[float], log: bool = False, room: float = 0.06) -> tuple[float, float]:
+    """Ends for an axis that holds all values, with a little room; equal values get room, too."""
+    low, high = min(values), max(values)
+    if log:
+        ratio = max(high / low, 1.5) ** room
+        return low / ratio, high * ratio
+    rest = room * (high - low) or max(abs(high), 1) * room
+    return low - rest, high + rest
+
+
+def frame(x: Axis, y: Axis, x_words: str, y_words: str, told=number) -> list[str]:
+    """Grid lines with their numbers, and what the axes say. told: a value of the y axis in words."""
+    shapes = []
+    for value in y.ticks():
+        shapes += [line(x.start, y(value), x.end, y(value)), text(x.start - 8, y(value) + 4, told(value), size=11, fill=MUTE, anchor="end")]
+    for value in x.ticks():
+        shapes += [line(x(value), y.start, x(value), y.start + 5, stroke=INK), text(x(value), y.start + 18, number(value), size=11, fill=MUTE, anchor="middle")]
+    return [*shapes, line(x.start, y.start, x.end, y.start, stroke=INK), text(16, y.end - 12, y_words, size=12, fill=MUTE),
+            text(x.end, y.start + 34, x_words, size=12, fill=MUTE, anchor="end")]
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words to stand beside a point at (x, y), which has this radius."""
+
+    words: str
+    x: float
+    y: float
+    radius: float = 5
+    size: float = 11
+    bold: bool = False
+    fill: str = INK
+
+
+def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (), right: float = 744, top: float = 66,
+           bottom: float = 1e9) -> list[str]:
+    """The words of each label to the right, left, above or below of its point: where they meet the fewest points and other words.
+
+    The first labels choose first.  obstacles: further points to keep clear of.
+    """
+    taken = [(label.x - label.radius, label.y - label.radius, label.x + label.radius, label.y + label.radius) for label in labels]
+    taken += [(x - 4, y - 4, x + 4, y + 4) for x, y in obstacles]
+    shapes = []
+    for label in labels:
+        wide, gap = WIDE * label.size * len(label.words) * (1.08 if label.bold else 1), label.radius + 4
+        places = [(x, y) for dy in (0, -0.9, 0.9) for x, y in ((label.x + gap, label.y + dy * label.size), (label.x - gap - wide, label.y + dy * label.size))]
+        places += [(label.x - wide / 2, label.y - gap - 5), (label.x - wide / 2, label.y + gap + 6)]
+        places += [(x, label.y + dy * label.size) for dy in (-1.8, 1.8) for x in (label.x + gap, label.x - gap - wide)]
+        boxes = [(x, y - 0.55 * label.size, x + wide, y + 0.55 * label.size) for x, y in places]
+        costs = [sum(_area(box, other) for other in taken) + 1e4 * (box[2] > right or box[0] < 60 or box[1] < top or box[3] > bottom) for box in boxes]
+        best = costs.index(min(costs))
+        taken.append(boxes[best])
+        shapes.append(text(boxes[best][0], places[best][1] + 0.36 * label.size, label.words, size=label.size, bold=label.bold, fill=label.fill))
+    return shapes
+
+
+def _area(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Square pixels that two boxes share."""
+    return max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
