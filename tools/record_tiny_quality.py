@@ -10,17 +10,17 @@ Nothing is random: the text is the beginning of held_out.txt, the recital takes 
 import argparse
 import json
 import platform
+import sys
 from datetime import UTC, datetime
 from math import isnan
 
-from quantlab.formats.table import FORMATS
+from quantlab.explore.quality import wanted
 from quantlab.inference.compare import compare_quality
 from quantlab.inference.mixes import BUDGET_CHUNKS, TYPES, MixBench
 from quantlab.inference.recorded import FOLDER, NAMES, sha256
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.workbench import HELD_OUT, USUAL_CHUNKS
 from quantlab.models.progress import Progress
-from quantlab.models.recipe_rules import PROGRAMS
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio", "ln_ratio_se", "recited", "passages", "controls")
 SENSITIVE = ("Q2_K", "Q3_K", "Q4_K")
@@ -30,8 +30,8 @@ TEXT = "scenes of Shakespeare that the model never saw (held_out.txt)"
 def record_quality() -> list[dict]:
     """Every mix of llama.cpp that can be made without an importance matrix, then every type for all matrices alike."""
     rows = []
-    for pure, names in ((False, list(PROGRAMS["llama.cpp"].usual)), (True, [name for name in FORMATS if name not in ("F32", "F16", "BF16")])):
-        table = compare_quality("tiny", names, pure=pure, progress=told)
+    for pure in (False, True):
+        table = compare_quality("tiny", [*([] if pure else ["F16"]), *wanted(pure)], pure=pure, progress=told)
         rows += [{"pure": pure} | {key: row[key] for key in COLUMNS} for row in table.to_dict("records") if not row["error"]]
     return rows
 
@@ -60,7 +60,8 @@ def record_budget() -> list[dict]:
 
 
 def told(progress: Progress) -> None:
-    print(f"\r{str(progress)[:110]:<110}", end="" if progress.done < progress.total else "\n", flush=True)
+    if sys.stderr.isatty() or progress.done == progress.total:
+        print(f"\r{str(progress)[:110]:<110}", end="" if progress.done < progress.total else "\n", file=sys.stderr, flush=True)
 
 
 def plain(value):

@@ -113,7 +113,7 @@ class Explorer(Touchable):
             return
         self.picture = self._drawn()
         self._make_room()
-        self.view.value = _own_names(self.picture.svg, self.view.model_id)
+        self.view.value = own_names(self.picture.svg, self.view.model_id)
         self.say(self.picture.finding)
         self._write_table()
 
@@ -183,7 +183,7 @@ def _fonts() -> list[str]:
     return [str(folder / name) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")]
 
 
-def _own_names(svg: str, owner: str) -> str:
+def own_names(svg: str, owner: str) -> str:
     """`svg` with its ids made the owner's own: a page looks for `url(#over)` in its first drawing, even when that is off the screen
     and has no hatching to lend.
     """

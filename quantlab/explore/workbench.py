@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from ..lab.server import LabError, Server
 from ..profile import is_reference
 from ..views.style import WIDTH, Picture
-from .base import Touchable, html_table, markup
+from .base import Touchable, html_table, markup, own_names
 
 WIDE = dict(width="740px")
 NAMED = dict(description_width="120px")
@@ -29,7 +29,7 @@ class Workbench(Touchable):
 
     def draw(self, picture: Picture) -> None:
         self.picture = picture
-        self.view.value = picture.svg
+        self.view.value = own_names(picture.svg, self.view.model_id)
         self._write_table()
         self.say(picture.finding)
 

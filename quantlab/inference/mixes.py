@@ -8,6 +8,7 @@ Only the roundings are kept, once for each tensor and type, so that a mix that d
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
 from ..models.source import open_model
 from ..models.types import tensor_nbytes
+from .chunks import checked_n_ctx, chunks_of
 from .load import load_lm
 from .quality import Reference
 from .scores import Divergence, standard_error
@@ -60,7 +62,8 @@ class MixBench:
         self.roles: dict[str, list[str]] = {}
         for name in self.matrices:
             self.roles.setdefault(role_and_layer(name)[0], []).append(name)
-        self.text, self.n_chunks, self.skip, self._reference = text, chunks, skip, None
+        self.text, self.skip, self._reference = text, skip, None
+        self.n_chunks = len(chunks_of(self.lm, text, chunks=chunks))
         self._rounded: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
 
     @property
@@ -68,13 +71,27 @@ class MixBench:
         """The model as it is, on the text; computed when first asked for."""
         if self._reference is None:
             whole = Reference(self.lm, self.text, chunks=self.skip + self.n_chunks)
-            whole.chunks = whole.chunks[self.skip:]
+            if len(whole.chunks) <= self.skip:
+                raise ValueError(f"the text has {len(whole.chunks)} chunks; there are none after the first {self.skip}")
+            whole.chunks = whole.chunks[self.skip :]
             self._reference = whole
         return self._reference
 
     def budgets(self) -> list[str]:
         """The mixes of BUDGETS that this model can have."""
         return [ftype for ftype in BUDGETS if self.mixes.get(ftype)]
+
+    @property
+    def n_predicted(self) -> int:
+        """How many tokens are predicted for a measurement."""
+        n_ctx = checked_n_ctx(self.lm, None)
+        return self.n_chunks * (n_ctx - 1 - n_ctx // 2)
+
+    def elsewhere(self) -> "MixBench":
+        """The same bench on the next chunks of the text; the roundings are shared."""
+        other = copy(self)
+        other.skip, other._reference = self.skip + self.n_chunks, None
+        return other
 
     def alike(self, qtype: str) -> dict[str, str]:
         """Every matrix in one type, embeddings too, as `llama-quantize --pure`."""

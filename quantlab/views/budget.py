@@ -1,16 +1,17 @@
 """Spend your bits: the roles of a mix as a bar against a budget, and where the mix stands between those to beat."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 from .numbers import size
-from .plane import Axis, Label, beside, frame, spread
-from .style import BITS_TONES, BLUE, GREEN, GREY, INK, MUTE, SOFT, VERMILION, WIDTH, Picture, ink_on
+from .plane import Axis, Label, along, beside, frame, spread
+from .style import BITS_TONES, BLUE, GREEN, GREY, INK, MUTE, PAPER, SOFT, VERMILION, WIDTH, Picture, ink_on
 from .svg import circle, hatching, line, page, polyline, rect, text
 
 LEFT, RIGHT = 16, WIDTH - 16
 BAR_TOP, BAR = 92, 38
-PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 76, 210, 440
+PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 76, 204, 436
 
 
 class Part(NamedTuple):
@@ -41,8 +42,10 @@ def draw_budget(parts: Sequence[Part], budget: tuple[str, float], marks: Sequenc
     body = [hatching(), *_bar(parts, budget), *_plane(marks, budget)]
     y = PLOT_BOTTOM + 60
     for head, words in lines:
-        body += [text(LEFT, y, head, size=12, bold=True), text(LEFT + 120, y, words, size=12)]
-        y += 20
+        body.append(text(LEFT, y, head, size=12, bold=True))
+        for part in wrap(words, 88):
+            body.append(text(LEFT + 110, y, part, size=12))
+            y += 19
     return page(y, body, finding=finding, subtitle=subtitle, table=table)
 
 
@@ -54,7 +57,7 @@ def _bar(parts: Sequence[Part], budget: tuple[str, float]) -> list[str]:
     for part in parts:
         tone, width = BITS_TONES[part.bits], part.nbytes * scale
         shapes.append(rect(x, BAR_TOP, width - 1, BAR, tone, radius=0, title=part.said))
-        fits = [words for words in (part.words, part.words.split()[-1]) if 6.6 * len(words) + 4 < width]
+        fits = [words for words in (part.words, part.words.split(" ")[-1]) if words and 6.6 * len(words) + 4 < width]
         if fits:
             shapes.append(text(x + width / 2, BAR_TOP + BAR / 2 + 4, fits[0], size=11, anchor="middle", fill=ink_on(tone)))
         x += width
@@ -65,7 +68,7 @@ def _bar(parts: Sequence[Part], budget: tuple[str, float]) -> list[str]:
     over = total - limit
     said = f"{size(over)} too much" if over > 0 else f"{size(-over)} to spend" if over else "spent to the last byte"
     ink = VERMILION if over > 0 else INK
-    return [*shapes, *_groups(parts, scale), text(RIGHT, BAR_TOP - 10, said, size=12, bold=True, fill=ink, anchor="end")]
+    return [*shapes, *_groups(parts, scale), text(RIGHT, BAR_TOP + BAR + 24, said, size=12, bold=True, fill=ink, anchor="end")]
 
 
 def _groups(parts: Sequence[Part], scale: float) -> list[str]:
@@ -78,7 +81,7 @@ def _groups(parts: Sequence[Part], scale: float) -> list[str]:
         start = ends[group][0] if group in ends and group == last else x
         ends[group], last, x = (start, x + width), group, x + width
     for group, (start, end) in ends.items():
-        if end - start > 6.2 * len(group):
+        if end - start > 6.2 * len(group) and group != "norms":
             shapes += [line(start + 1, y, end - 3, y, stroke=GREY), text((start + end) / 2 - 1, y + 14, group, size=11, fill=MUTE, anchor="middle")]
     return shapes
 
@@ -95,15 +98,17 @@ def _plane(marks: Sequence[Mark], budget: tuple[str, float]) -> list[str]:
     body = [rect(edge, PLOT_TOP, RIGHT - edge, PLOT_BOTTOM - PLOT_TOP, SOFT, radius=0),
             *frame(x, y, "size of the file, MB", "KL divergence (log scale): lower is nearer to the unquantized model"),
             line(edge, PLOT_TOP - 4, edge, PLOT_BOTTOM, stroke=INK, width=2), text(edge + 6, PLOT_BOTTOM - 8, "over the budget", size=11, fill=MUTE)]
-    for kind in ("alike", "mix"):
-        body.append(polyline([(x(m.nbytes / 1e6), y(m.kld)) for m in sorted(near, key=lambda m: m.nbytes) if m.kind == kind and m.kld],
-                             stroke=GREY if kind == "alike" else BLUE, width=1))
+    keep_clear = [(x(mark.nbytes / 1e6), y(mark.kld)) for mark in near if mark.kld]
+    for kind, colour in (("alike", GREY), ("mix", BLUE)):
+        path = [(x(m.nbytes / 1e6), y(m.kld)) for m in sorted(near, key=lambda m: m.nbytes) if m.kind == kind and m.kld]
+        keep_clear += along(path)
+        body.append(polyline(path, stroke=colour, width=1))
     order = sorted(near, key=lambda m: ("now", "best", "mix", "alike", "tried").index(m.kind))
     body += [shape for mark in reversed(order) for shape in _mark(mark, x, y)]
     labels = [Label(mark.name, x(mark.nbytes / 1e6), y(mark.kld), 8 if mark.kind == "now" else 6, bold=mark.kind in ("now", "best") or mark.name == name,
-                    fill=GREEN if mark.kind == "best" else BLUE if mark.kind == "mix" else INK if mark.kind == "now" else MUTE)
+                    fill=MUTE if mark.kind == "alike" else INK)
               for mark in order if mark.kld and mark.kind != "tried"]
-    return body + beside(labels, top=PLOT_TOP, bottom=PLOT_BOTTOM)
+    return body + beside(labels, keep_clear, top=PLOT_TOP, bottom=PLOT_BOTTOM)
 
 
 def _mark(mark: Mark, x: Axis, y: Axis) -> list[str]:
@@ -114,6 +119,6 @@ def _mark(mark: Mark, x: Axis, y: Axis) -> list[str]:
     if mark.kind == "mix":
         return [rect(at - 5, height - 5, 10, 10, BLUE, radius=0)]
     if mark.kind == "now":
-        return [circle(at, height, 8, INK), circle(at, height, 3.5, "#ffffff")]
+        return [circle(at, height, 8, INK), circle(at, height, 3.5, PAPER)]
     return [circle(at, height, {"alike": 4.5, "tried": 2.5, "best": 6}[mark.kind], {"alike": SOFT, "tried": GREY, "best": GREEN}[mark.kind],
                    stroke=GREY if mark.kind == "alike" else "none")]

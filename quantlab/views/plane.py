@@ -5,7 +5,8 @@ An axis may be logarithmic: then equal steps are equal ratios, and the ticks are
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from itertools import pairwise
+from math import ceil, floor, hypot, log10
 
 from .numbers import number
 from .style import INK, MUTE
@@ -56,15 +57,17 @@ def spread(values: Sequence[float], log: bool = False, room: float = 0.06) -> tu
     return low - rest, high + rest
 
 
-def frame(x: Axis, y: Axis, x_words: str, y_words: str, told=number) -> list[str]:
-    """Grid lines with their numbers, and what the axes say. told: a value of the y axis in words."""
-    shapes = []
+def frame(x: Axis, y: Axis, x_words: str, y_words: str, told=number, bottom: float | None = None) -> list[str]:
+    """Grid lines with their numbers, and what the axes say. told: a value of the y axis in words.  bottom: where the x axis lies."""
+    shapes, bottom = [], y.start if bottom is None else bottom
     for value in y.ticks():
-        shapes += [line(x.start, y(value), x.end, y(value)), text(x.start - 8, y(value) + 4, told(value), size=11, fill=MUTE, anchor="end")]
+        shapes += [line(x.start, y(value), x.end, y(value)),
+                   text(x.start - 8, y(value) + 4, told(value), size=11, fill=MUTE, anchor="end")]
     for value in x.ticks():
-        shapes += [line(x(value), y.start, x(value), y.start + 5, stroke=INK), text(x(value), y.start + 18, number(value), size=11, fill=MUTE, anchor="middle")]
-    return [*shapes, line(x.start, y.start, x.end, y.start, stroke=INK), text(16, y.end - 12, y_words, size=12, fill=MUTE),
-            text(x.end, y.start + 34, x_words, size=12, fill=MUTE, anchor="end")]
+        shapes += [line(x(value), bottom, x(value), bottom + 5, stroke=INK),
+                   text(x(value), bottom + 18, number(value), size=11, fill=MUTE, anchor="middle")]
+    return [*shapes, line(x.start, bottom, x.end, bottom, stroke=INK), text(16, y.end - 12, y_words, size=12, fill=MUTE),
+            text(x.end, bottom + 34, x_words, size=12, fill=MUTE, anchor="end")]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
     The first labels choose first.  obstacles: further points to keep clear of.
     """
     taken = [(label.x - label.radius, label.y - label.radius, label.x + label.radius, label.y + label.radius) for label in labels]
-    taken += [(x - 4, y - 4, x + 4, y + 4) for x, y in obstacles]
+    taken += [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]
     shapes = []
     for label in labels:
         wide, gap = WIDE * label.size * len(label.words) * (1.08 if label.bold else 1), label.radius + 4
@@ -100,6 +103,15 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
         taken.append(boxes[best])
         shapes.append(text(boxes[best][0], places[best][1] + 0.36 * label.size, label.words, size=label.size, bold=label.bold, fill=label.fill))
     return shapes
+
+
+def along(path: Sequence[tuple[float, float]], step: float = 10) -> list[tuple[float, float]]:
+    """Points every few pixels of a line, for labels to keep clear of."""
+    points = []
+    for (x1, y1), (x2, y2) in pairwise(path):
+        n = max(int(hypot(x2 - x1, y2 - y1) / step), 1)
+        points += [(x1 + (x2 - x1) * i / n, y1 + (y2 - y1) * i / n) for i in range(1, n)]
+    return points
 
 
 def _area(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
