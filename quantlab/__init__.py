@@ -55,6 +55,7 @@ _ROOMS = {
     "explore.quality": "explore_quality",
     "explore.quantize": "explore_quantize",
     "explore.recital": "explore_recital",
+    "explore.sensitivity": "explore_sensitivity",
     "explore.search": "explore_scale_search",
     "explore.tags": "explore_tag",
     "explore.llama": "explore_llama",

@@ -11,18 +11,15 @@ import ipywidgets as widgets
 from ..formats.table import FORMATS
 from ..inference.compare import compare_quality
 from ..inference.recorded import provenance, recorded_table
-from ..models.metadata import architecture_name
 from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
-from ..models.store import pulled_models
-from ..profile import is_reference
 from ..views.pareto import draw_pareto
 from ..views.svg import notice
-from .quality_facts import LEFT_OUT, MEASURES, PLAIN, UNITS, QualityFacts
+from .measured import PLAIN, TINY, patience, plain_rows, runnable_models, short_place
+from .quality_facts import LEFT_OUT, MEASURES, UNITS, QualityFacts
 from .touch import Touch
 from .workbench import Workbench, button, row
 
-TINY = "tiny"
 FILES, ALIKE = "llama.cpp's files", "one type for every matrix"
 USUAL = "Q4_K_M"
 NAMED = dict(style=dict(description_width="90px"), layout=dict(width="350px"))
@@ -63,7 +60,7 @@ class QualityLab(Workbench):
         self._moving = False
         for control in named:
             control.observe(self._changed, names="value")
-        self.children = (*self.children, Touch(LABEL, KEYS, self.touched))
+        self.children = (self.view, *(child for child in self.children if child is not self.view), Touch(LABEL, KEYS, self.touched))
         self._busy(False)
         self.show()
         self.tell(self._where())
@@ -80,13 +77,13 @@ class QualityLab(Workbench):
         """Draw what the menus say."""
         facts, model = self.facts, self.controls["model"].value
         if not facts.rows:
-            self.draw(notice(f"{model} has not been measured here yet", f"Press Measure here. {_patience(model)}"))
+            self.draw(notice(f"{model} has not been measured here yet", f"Press Measure here. {patience(model)}"))
             return
         self._offer(facts)
         key, unit, focus = (self.controls[name].value for name in ("key", "unit", "focus"))
         place = self.tables[model, facts.pure][1]
         self.draw(draw_pareto(facts.points(key, unit), facts.names.index(focus), facts.lines(focus), UNITS[unit][0], facts.scale(key),
-                              finding=facts.finding(focus, key, unit), subtitle=f"{model}, {self.controls['pure'].label}. {_short(place)}",
+                              finding=facts.finding(focus, key, unit), subtitle=f"{model}, {self.controls['pure'].label}. {short_place(place)}",
                               table=facts.table()))
 
     def _offer(self, facts: QualityFacts) -> None:
@@ -110,7 +107,7 @@ class QualityLab(Workbench):
 
     def _where(self) -> str:
         model, pure = self.controls["model"].value, self.controls["pure"].value
-        return self.tables.get((model, pure), ([], f"Not measured yet. {_patience(model)}"))[1]
+        return self.tables.get((model, pure), ([], f"Not measured yet. {patience(model)}"))[1]
 
     # ---- mouse and keys in the picture
 
@@ -141,8 +138,7 @@ class QualityLab(Workbench):
     def _measure(self) -> None:
         model, pure = self.controls["model"].value, self.controls["pure"].value
         table = compare_quality(model, wanted(pure), pure=pure, progress=lambda step: self.tell(str(step), busy=True), cancel=self.cancel)
-        rows = [{"pure": pure} | {key: None if value != value else value for key, value in found.items()}       # NaN is not equal to itself
-                for found in table.astype(object).where(table.notna(), None).to_dict("records") if not found["error"]]
+        rows = [{"pure": pure} | found for found in plain_rows(table)]
         stopped = f" Stopped: {len(rows)} of {len(table)} types are finished; Measure here goes on." if self.cancel.is_set() else ""
         if rows:
             self.tables[model, pure] = rows, f"Measured here on {date.today().isoformat()} with scenes of Shakespeare.{stopped}"
@@ -161,19 +157,6 @@ def wanted(pure: bool) -> list[str]:
     return [*first, *(name for name in names if name not in first and name not in LEFT_OUT)]
 
 
-def runnable_models() -> list[str]:
-    """The pulled models that can be measured: of the llama architecture, with 16 or 32 bits. None under the reference profile."""
-    found = []
-    for stored in [] if is_reference() else pulled_models():
-        try:
-            with open_model(stored.name) as opened:
-                if architecture_name(opened.metadata) == "llama" and opened.ftype in PLAIN:
-                    found.append(stored.name)
-        except ValueError:              # not readable, or no GGUF: nothing to measure
-            continue
-    return found
-
-
 def _nearest(name: str, names: list[str]) -> str:
     """The name that is most like another one: Q4_K for Q4_K_M."""
     return max(names, key=lambda other: (other == USUAL, len(_common(name, other))))
@@ -181,12 +164,3 @@ def _nearest(name: str, names: list[str]) -> str:
 
 def _common(a: str, b: str) -> str:
     return a[: next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))]
-
-
-def _patience(model: str) -> str:
-    return "That takes about a minute." if model == TINY else "That takes a while: a model of 135 million weights needs about 15 seconds for each type."
-
-
-def _short(place: str) -> str:
-    """The subtitle's part of where the numbers come from."""
-    return place.split(",")[0].split(" with ")[0].rstrip(".")

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from ..views.numbers import number, percent, size, told
 from ..views.pareto import Point, Scale
+from .measured import PLAIN
 
-PLAIN = ("F32", "F16", "BF16")
 #: Mixes that are another one under a further name, or need experts.
 LEFT_OUT = (*PLAIN, "MXFP4_MOE")
 #: For models whose weights are −1, 0 and 1; of others they leave nothing, and would press all other points together. In the table only.

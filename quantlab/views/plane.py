@@ -100,7 +100,7 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
         boxes = [(x, y - 0.55 * label.size, x + wide, y + 0.55 * label.size) for x, y in places]
         costs = [sum(_area(box, other) for other in taken) + 1e4 * (box[2] > right or box[0] < 60 or box[1] < top or box[3] > bottom) for box in boxes]
         best = costs.index(min(costs))
-        taken.append(boxes[best])
+        taken.append((boxes[best][0] - 3, boxes[best][1], boxes[best][2] + 3, boxes[best][3]))
         shapes.append(text(boxes[best][0], places[best][1] + 0.36 * label.size, label.words, size=label.size, bold=label.bold, fill=label.fill))
     return shapes
 
