@@ -38,14 +38,14 @@ class BitBudget(Explorer):
     """`game` knows the tries; `thread` measures what the sliders show while that is not known."""
 
     def __init__(self, game: Game, budget: str):
-        self.game, self.lock, self.thread, self.held = game, threading.RLock(), None, ""
+        self.game, self.lock, self.thread, self.verdict = game, threading.RLock(), None, ""
         stops = [("as in the mix", MIX), *((name, name) for name in TYPES[:-1]), ("F16: as it is", "F16")]
         controls = {"budget": widgets.Dropdown(options=game.bench.budgets(), value=budget, description="budget", style=NAMED,
                                                layout=dict(width="230px"))}
         controls |= {role: widgets.SelectionSlider(options=stops, value=game.alike(budget), description=role, style=NAMED,
                                                    layout=dict(width="345px")) for role in game.roles}
         controls["budget"].observe(lambda change: self._other_budget(change.new), names="value")
-        super().__init__(self._draw, controls, presets={"All alike": {}}, note=NOTE)
+        super().__init__(self._draw, controls, note=NOTE)
 
     def redraw(self, _change=None) -> None:
         """Draw at once, and measure in a thread what is not known yet; one drawing after the other, whoever asks for it."""
@@ -64,15 +64,16 @@ class BitBudget(Explorer):
     # ---- the buttons
 
     def _buttons(self, presets) -> dict[str, widgets.Widget]:
-        usual = super()._buttons({})
-        budget = self.controls["budget"].value
-        self.mix_button = button(f"llama.cpp's {budget}", "Every role as in llama.cpp's mix", lambda _b: self._all(MIX))
-        return {"mix": self.mix_button,
-                "All alike": button("All alike", "The largest single type that fits, for all", lambda _b: self._all(self.game.alike(self.budget))),
-                "Everything into attn_v + ffn_down": button("Everything into attn_v + ffn_down", "The others at Q2_K, these two as high as fits",
-                                                            lambda _b: self.set(**self.game.favoured(self.budget))),
-                "My best": button("My best", "Back to your best mix within the budget", lambda _b: self.back_to_best()),
-                "Does it hold?": button("Does it hold?", "Measure your best on text that you did not tune it on", lambda _b: self.hold()), **usual}
+        made = {
+            f"llama.cpp's {self.budget}": ("Every role as in llama.cpp's mix", lambda: self._all(MIX)),
+            "All alike": ("The largest single type that fits, for all", lambda: self._all(self.game.alike(self.budget))),
+            "Everything into attn_v + ffn_down": ("The others at Q2_K, these two as high as fits",
+                                                  lambda: self.set(**self.game.favoured(self.budget))),
+            "My best": ("Back to your best mix within the budget", self.back_to_best),
+            "Does it hold?": ("Measure your best on text that you did not tune it on", self.hold)}
+        buttons = {words: button(words, tooltip, lambda _b, press=press: press()) for words, (tooltip, press) in made.items()}
+        self.mix_button = next(iter(buttons.values()))
+        return buttons | super()._buttons(presets)
 
     @property
     def budget(self) -> str:
@@ -83,7 +84,7 @@ class BitBudget(Explorer):
         self.set(**dict.fromkeys(self.game.roles, value))
 
     def _other_budget(self, budget: str) -> None:
-        self.held, self.mix_button.description = "", f"llama.cpp's {budget}"
+        self.verdict, self.mix_button.description = "", f"llama.cpp's {budget}"
 
     def back_to_best(self) -> None:
         """The sliders of your best mix within the budget; nothing happens while there is none."""
@@ -94,11 +95,11 @@ class BitBudget(Explorer):
     def hold(self) -> None:
         """Measure your best and the mix to beat on the next part of the text."""
         try:
-            self.held = self.game.hold(self.budget)
+            self.verdict = self.game.hold(self.budget)
         except ValueError as error:
-            self.held = str(error)
+            self.verdict = str(error)
         self.redraw()
-        self.say(self.held)
+        self.say(self.verdict)
 
     # ---- measuring
 
@@ -117,7 +118,7 @@ class BitBudget(Explorer):
             except ValueError as error:             # predictions that are no numbers
                 trouble = str(error)
             with self.lock:
-                self.held = trouble or self.held
+                self.verdict = trouble or self.verdict
                 if trouble or not self._unknown():
                     self.thread = None
                     super().redraw()
@@ -127,8 +128,9 @@ class BitBudget(Explorer):
 
     def _draw(self, budget: str, **roles: str) -> Picture:
         game = self.game
-        return draw_budget(game.parts(budget, roles), (budget, game.limit(budget)), game.marks(budget, roles), game.lines(budget, self.held),
-                           finding=game.finding(budget, roles), subtitle=self._subtitle(), table=game.table(budget, roles))
+        return draw_budget(game.parts(budget, roles), (budget, game.limit(budget)), game.marks(budget, roles),
+                           game.lines(budget, self.verdict), finding=game.finding(budget, roles), subtitle=self._subtitle(),
+                           table=game.table(budget, roles))
 
     def _subtitle(self) -> str:
         recorded = f"grey and blue marks recorded {self.game.recorded['date']}" if self.game.recorded else "every mark measured here"

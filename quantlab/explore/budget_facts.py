@@ -1,6 +1,7 @@
 """What "Spend your bits" knows: the mixes tried so far, those to beat, and what can be said of the one on the sliders."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,10 @@ FAVOURED = ("attn_v", "ffn_down")
 
 
 class Try(NamedTuple):
-    """A mix that was measured: bytes, mean KLD with its standard error, KLD position by position (None: recorded), its sliders (None: a mark)."""
+    """A mix that was measured: bytes, mean KLD with its standard error.
+
+    klds: the KLD position by position; None for a recorded mark.  values: the sliders; None for a mark.
+    """
 
     nbytes: int
     kld: float
@@ -34,6 +38,10 @@ class Game:
     def __init__(self, bench: MixBench, recorded: Mapping | None):
         self.bench, self.recorded, self.known, self.other = bench, recorded, {}, None
         self.roles = sorted(bench.roles, key=lambda role: (ORDER.index(role) if role in ORDER else len(ORDER), role))
+        self.limit, self.alike = cache(self._limit), cache(self._alike)
+        self.whole = {MIX: {}} | {name: bench.alike(name) for name in TYPES}
+        self.named = {key(self.whole[name]): (f"all {name}", "alike") for name in TYPES[:-1]}
+        self.named |= {key(bench.mix(name)): (name, "mix") for name in bench.budgets()}
         for row in recorded["rows"] if recorded else ():
             types = bench.mix(row["name"]) if row["kind"] == "mix" else bench.alike(row["name"])
             self.known[key(types)] = Try(row["nbytes"], row["kld"], row["kld_se"])
@@ -42,14 +50,14 @@ class Game:
 
     def types(self, budget: str, values: Mapping[str, str]) -> dict[str, str]:
         """What each matrix gets when the sliders stand so (role -> a type, or MIX)."""
-        whole = {name: self.bench.alike(name) for name in set(values.values()) - {MIX}} | {MIX: self.bench.mix(budget)}
+        whole = self.whole | {MIX: self.bench.mix(budget)}
         return {name: whole[values[role]][name] for role in self.roles for name in self.bench.roles[role]}
 
-    def limit(self, budget: str) -> int:
+    def _limit(self, budget: str) -> int:
         """The budget in bytes: the size of llama.cpp's mix."""
         return self.bench.nbytes(self.bench.mix(budget))
 
-    def alike(self, budget: str) -> str:
+    def _alike(self, budget: str) -> str:
         """The largest single type with which the file fits; the smallest where none does."""
         fitting = [name for name in TYPES if self.bench.nbytes(self.bench.alike(name)) <= self.limit(budget)]
         return fitting[-1] if fitting else TYPES[0]
@@ -101,7 +109,8 @@ class Game:
             nbytes = sum(tensor_nbytes(self.bench.matrices[name], self.stored(name, types[name])) for name in names)
             bits = sorted({int(FORMATS[self.stored(name, types[name])].bpw) for name in names})
             digits = str(bits[0]) if len(bits) == 1 else f"{bits[0]}–{bits[-1]}"
-            tone = min(BITS_TONES, key=lambda tone, mean=sum(bits) / len(bits): abs(tone - mean))
+            mean = sum(bits) / len(bits)
+            tone = min((abs(tone - mean), tone) for tone in BITS_TONES)[1]
             kinds = " and ".join(dict.fromkeys(self.stored(name, types[name]) for name in names))
             parts.append(Part(role, nbytes, tone, f"{role.split('_')[-1] if not role.startswith('token') else 'embd'} {digits}",
                               f"{role}: {kinds}, {size(nbytes)}"))
@@ -114,11 +123,8 @@ class Game:
 
     def marks(self, budget: str, values: Mapping[str, str]) -> list[Mark]:
         """Everything measured, as points; the present mix last, with its KLD or without."""
-        named = {key(self.bench.alike(name)): (f"all {name}", "alike") for name in TYPES[:-1]}
-        named |= {key(self.bench.mix(name)): (name, "mix") for name in self.bench.budgets()}
-        types, best = self.types(budget, values), self.best(budget)
-        marks = [Mark(*named.get(at, ("", "tried")), found.nbytes, found.kld) if at in named else Mark("", found.nbytes, found.kld, "tried")
-                 for at, found in self.known.items() if at not in named]
+        named, types, best = self.named, self.types(budget, values), self.best(budget)
+        marks = [Mark("", found.nbytes, found.kld, "tried") for at, found in self.known.items() if at not in named]
         marks += [Mark(words, self.known[at].nbytes, self.known[at].kld, kind) for at, (words, kind) in named.items() if at in self.known]
         if best is not None and best is not self.find(types):
             marks.append(Mark("your best", best.nbytes, best.kld, "best"))
@@ -140,7 +146,8 @@ class Game:
         if self.is_tie(now, rival):
             return f"A tie with {budget}: {kld} and {theirs} differ by no more than chance"
         if now.kld < rival.kld:
-            return f"You beat {budget}: {kld} is {percent(1 - now.kld / rival.kld)} below {theirs}" + (f", with {size(-over)} to spare" if over else "")
+            spare = f", with {size(-over)} to spare" if over else ""
+            return f"You beat {budget}: {kld} is {percent(1 - now.kld / rival.kld)} below {theirs}{spare}"
         more = f"{now.kld / rival.kld:.1f} times" if now.kld > 1.95 * rival.kld else f"{percent(now.kld / rival.kld - 1)} above"
         return f"{kld} is {more} {theirs}" + (f", and {size(-over)} are left to spend" if over else "")
 

@@ -31,7 +31,9 @@ def plain_rows(table) -> list[Mapping]:
 
 
 def patience(model: str) -> str:
-    return "That takes about a minute." if model == TINY else "That takes a while: a model of 135 million weights needs about 15 seconds for each point."
+    if model == TINY:
+        return "That takes about a minute."
+    return "That takes a while: a model of 135 million weights needs about 15 seconds for each point."
 
 
 def short_place(place: str) -> str:

@@ -50,7 +50,8 @@ class QualityLab(Workbench):
         self.controls = {
             "model": widgets.Dropdown(options=names, value=model, description="model", **NAMED),
             "pure": widgets.Dropdown(options=[(FILES, False), (ALIKE, True)], value=False, description="types of", **NAMED),
-            "key": widgets.Dropdown(options=[(measure.words, key) for key, measure in MEASURES.items()], value="kld", description="quality", **NAMED),
+            "key": widgets.Dropdown(options=[(measure.words, key) for key, measure in MEASURES.items()], value="kld",
+                                    description="quality", **NAMED),
             "unit": widgets.Dropdown(options=[(words[0], unit) for unit, words in UNITS.items()], value="bpw", description="size", **NAMED),
             "focus": widgets.Dropdown(options=[USUAL], value=USUAL, description="look at", **NAMED)}
         self.run = button("Measure here", "Measure every type of this model on this machine", self.press_run)
@@ -82,9 +83,9 @@ class QualityLab(Workbench):
         self._offer(facts)
         key, unit, focus = (self.controls[name].value for name in ("key", "unit", "focus"))
         place = self.tables[model, facts.pure][1]
+        subtitle = f"{model}, {self.controls['pure'].label}. {short_place(place)}"
         self.draw(draw_pareto(facts.points(key, unit), facts.names.index(focus), facts.lines(focus), UNITS[unit][0], facts.scale(key),
-                              finding=facts.finding(focus, key, unit), subtitle=f"{model}, {self.controls['pure'].label}. {short_place(place)}",
-                              table=facts.table()))
+                              finding=facts.finding(focus, key, unit), subtitle=subtitle, table=facts.table()))
 
     def _offer(self, facts: QualityFacts) -> None:
         """Only what these rows have is in the menus."""

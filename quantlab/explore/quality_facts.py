@@ -8,15 +8,19 @@ from ..views.numbers import number, percent, size, told
 from ..views.pareto import Point, Scale
 from .measured import PLAIN
 
-#: Mixes that are another one under a further name, or need experts.
-LEFT_OUT = (*PLAIN, "MXFP4_MOE")
+#: Not quantized; for experts only; not made without an importance matrix.
+LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S")
 #: For models whose weights are −1, 0 and 1; of others they leave nothing, and would press all other points together. In the table only.
 TERNARY = ("TQ1_0", "TQ2_0")
 NOISE = 2               # standard errors
 
 
 class Measure(NamedTuple):
-    """A way to say how good a row is. words: in the menu; short: in a sentence.  value: its number; better: +1 where more is better; se: its standard error, or None."""
+    """A way to say how good a row is.
+
+    words: in the menu; short: in a sentence.  value: its number; told: that in words.  better: +1 where more is better.
+    se: the standard error of a row's number, or None.
+    """
 
     words: str
     short: str
@@ -33,14 +37,15 @@ def _ppl_rise(row: Mapping) -> float:
 
 
 MEASURES = {
-    "kld": Measure("KL divergence", "KLD", "KL divergence (log scale): lower is nearer to the unquantized model", lambda row: row["kld"],
-                   lambda v: number(v, 3), -1, lambda row: row["kld_se"], log=True),
-    "ppl": Measure("perplexity increase", "perplexity", "perplexity, increase in % (log scale): lower is better", _ppl_rise, lambda v: f"{v:+.2g} %".replace("-", "−"),
-                   -1, lambda row: 100 * exp(row["ln_ratio"]) * row["ln_ratio_se"], log=True),
-    "top1": Measure("same top token", "same top token at", "tokens at which both would say the same, %: higher is better", lambda row: 100 * row["top1"],
-                    lambda v: f"{v:.3g} %", 1),
-    "recited": Measure("passages recited", "passages recited:", "passages recited without a mistake: higher is better", lambda row: row["recited"],
-                       lambda v: f"{v:.0f}", 1),
+    "kld": Measure("KL divergence", "KLD", "KL divergence (log scale): lower is nearer to the unquantized model",
+                   lambda row: row["kld"], lambda v: number(v, 3), -1, lambda row: row["kld_se"], log=True),
+    "ppl": Measure("perplexity increase", "perplexity", "perplexity, increase in % (log scale): lower is better",
+                   _ppl_rise, lambda v: f"{v:+.2g} %".replace("-", "−"), -1,
+                   lambda row: 100 * exp(row["ln_ratio"]) * row["ln_ratio_se"], log=True),
+    "top1": Measure("same top token", "same top token at", "tokens at which both would say the same, %: higher is better",
+                    lambda row: 100 * row["top1"], lambda v: f"{v:.3g} %", 1),
+    "recited": Measure("passages recited", "passages recited:", "passages recited without a mistake: higher is better",
+                       lambda row: row["recited"], lambda v: f"{v:.0f}", 1),
 }
 UNITS = {"bpw": ("bits per weight", lambda row: row["bpw"], lambda v: f"{v:.2f} bits"),
          "MB": ("size of the file, MB", lambda row: row["nbytes"] / 1e6, lambda v: size(1e6 * v))}
@@ -60,7 +65,8 @@ class QualityFacts:
 
     def __init__(self, rows: Sequence[Mapping], pure: bool):
         self.pure = pure
-        mine = sorted((row for row in rows if row["pure"] == pure and row["ftype"] not in LEFT_OUT), key=lambda row: (row["nbytes"], row["ftype"]))
+        mine = [row for row in rows if row["pure"] == pure and row["ftype"] not in LEFT_OUT]
+        mine.sort(key=lambda row: (row["nbytes"], row["ftype"]))
         self.rows = [row for row in mine if row["ftype"] not in TERNARY] or mine
         self.far = [row for row in mine if row not in self.rows]
         self.names = [row["ftype"] for row in self.rows]
@@ -96,8 +102,8 @@ class QualityFacts:
 
     def said(self, row: Mapping, key: str, unit: str) -> str:
         """One sentence on one type: the mouse's tip, and what a screen reader says."""
-        chance = " (chance)" if self.is_noise(row, key) else ""
-        return f"{row['ftype']}: {MEASURES[key].short} {MEASURES[key].told(MEASURES[key].value(row))}{chance}, {UNITS[unit][2](UNITS[unit][1](row))}"
+        measure, chance = MEASURES[key], " (chance)" if self.is_noise(row, key) else ""
+        return f"{row['ftype']}: {measure.short} {measure.told(measure.value(row))}{chance}, {UNITS[unit][2](UNITS[unit][1](row))}"
 
     def finding(self, name: str, key: str, unit: str) -> str:
         """The title: this type, and what beats it."""
@@ -107,7 +113,8 @@ class QualityFacts:
             return f"{said}; nothing as small does better"
         fewer = UNITS[unit][2](UNITS[unit][1](better)) if better["nbytes"] < row["nbytes"] else "as many bytes"
         measure = MEASURES[key]
-        close = self.level(row, key) == self.level(better, key) or measure.se and abs(measure.value(row) - measure.value(better)) <= NOISE * hypot(measure.se(row), measure.se(better))
+        near = NOISE * hypot(measure.se(row), measure.se(better)) if measure.se else 0
+        close = self.level(row, key) == self.level(better, key) or abs(measure.value(row) - measure.value(better)) <= near
         return f"{said}; {better['ftype']} does {'as well' if close else 'better'} with {fewer}"
 
     def lines(self, name: str) -> list[str]:
@@ -116,11 +123,13 @@ class QualityFacts:
         ppl = MEASURES["ppl"]
         own = f", {ppl.told(ppl.value(row))} ± {ppl.se(row):.2g} % against the unquantized model's" if row["ln_ratio"] is not None else ""
         lines = [f"{name}{' for every matrix' if self.pure else ''}: {size(row['nbytes'])}, {row['bpw']:.2f} bits per weight",
-                 f"KL divergence {number(row['kld'], 3)} ± {number(row['kld_se'], 1)} on average; 99 % of the tokens are below {number(row['kld99'], 3)}",
+                 f"KL divergence {number(row['kld'], 3)} ± {number(row['kld_se'], 1)} on average; 99 % of the tokens are below "
+                 f"{number(row['kld99'], 3)}",
                  f"Perplexity {number(row['ppl'], 4)}{own}",
                  f"At {percent(row['top1'])} of the tokens it would say what the unquantized model says"]
         if row.get("recited") is not None:
-            lines.append(f"{row['recited']} of {row['passages']} passages recited that it learned by heart; {row['controls']} of those that it did not learn")
+            lines.append(f"{row['recited']} of {row['passages']} passages recited that it learned by heart; {row['controls']} of those "
+                         "that it did not learn")
         return lines
 
     def table(self) -> tuple[tuple[str, ...], ...]:

@@ -22,8 +22,8 @@ MIXES = ("Q3_K_M", "Q4_K_M", "Q2_K", "Q3_K_L", "Q5_K_M")
 NOTHING = ""
 NAMED = dict(style=dict(description_width="90px"), layout=dict(width="350px"))
 KEYS = "ArrowLeft ArrowRight ArrowUp ArrowDown Home End n p PageUp PageDown"
-LABEL = ("Map of the model's tensors and how much each hurts. Left and right: the next layer. Up and down: another role. Home: the one that hurts "
-         "most. End: the least. n and p: the next less and the next more harmful. Page Up and Page Down: another type.")
+LABEL = ("Map of the model's tensors and how much each hurts. Left and right: the next layer. Up and down: another role. Home: the one "
+         "that hurts most. End: the least. n and p: the next less and the next more harmful. Page Up and Page Down: another type.")
 
 
 def explore_sensitivity(model: str = TINY, qtype: str = "Q2_K", mix: str = "Q3_K_M") -> "SensitivityLab":
@@ -86,7 +86,8 @@ class SensitivityLab(Workbench):
         sums = ("sum of the role", "sum of the layer") if facts.per == HARM else ("the role, per MB", "the layer, per MB")
         subtitle = f"{model}: KLD when one tensor alone is in {facts.qtype}. {short_place(self.tables[model][1])}"
         unit = ", per million bytes saved" if facts.per == PER_BYTE else ""
-        notes = [f"A tile: the KL divergence to the unquantized model{unit}; colour on a logarithmic scale.", *filter(None, [facts.verdict()])]
+        notes = [f"A tile: the KL divergence to the unquantized model{unit}; colour on a logarithmic scale.",
+                 *filter(None, [facts.verdict()])]
         self.draw(draw_sensitivity(facts.rows(), facts.layers(), facts.focus(self.place), notes, finding=facts.finding(), subtitle=subtitle,
                                    sums=sums, table=facts.table()))
 

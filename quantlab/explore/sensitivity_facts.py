@@ -15,7 +15,7 @@ HARM, PER_BYTE = "kld", "per MB"
 
 
 def raised_by(model, mixes: Sequence[str]) -> dict[str, dict[tuple, str]]:
-    """Mix -> {(layer, role): the type to which llama.cpp raises it above the mix's usual one}; mixes that the model cannot have are left out."""
+    """Mix -> {(layer, role): the type to which llama.cpp raises it above the mix's usual one}; what the model cannot have is left out."""
     found, program = {}, PROGRAMS["llama.cpp"]
     with open_model(model) as opened:
         for mix in mixes:
@@ -71,11 +71,14 @@ class SensitivityFacts:
         rows, first = [], 0
         for role in self.roles:
             places = self._places(role)
-            tiles = [Tile((log(max(self.values[place], 1e-12)) - low) / ((high - low) or 1), number(self.values[place], 2), self.raised.get(place, ""),
-                          self.said(place)) if place in self.single else None for place in places]
+            tiles = [self._tile(place, low, high) if place in self.single else None for place in places]
             rows.append(Row(role, first, tiles, (totals[role] / max(totals.values()), number(totals[role], 2)), places[0][0] is None))
             first += len(places)
         return rows
+
+    def _tile(self, place: tuple, low: float, high: float) -> Tile:
+        shade = (log(max(self.values[place], 1e-12)) - low) / ((high - low) or 1)
+        return Tile(shade, number(self.values[place], 2), self.raised.get(place, ""), self.said(place))
 
     def layers(self) -> list[str]:
         """What each layer sums up to."""
@@ -99,10 +102,13 @@ class SensitivityFacts:
         row, rank = self.single[place], self.order.index(place) + 1
         whole = self.together.get(role)
         alone = sum(found["kld"] for (_, other), found in self.single.items() if other == role)
-        lines = [self.said(place), f"± {number(self.value([row | {'kld': row['kld_se']}]), 1)}; number {rank} of {len(self.order)}, the most harmful first. "
-                 f"It saves {size(row['saved'])}.",
-                 f"{role} in all layers at once: KLD {number(whole['kld'], 3)}; one after the other they add up to {number(alone, 3)}." if whole and layer is not None
-                 else "It stands outside the layers" + ("; here it also turns the last vectors into words." if "output" not in self.roles else ".")]
+        more = "It stands outside the layers." if layer is None else ""
+        if layer is None and "output" not in self.roles:
+            more = "It stands outside the layers; in this model it also turns the last vectors into words."
+        if layer is not None and whole:
+            more = f"{role} in all layers at once: KLD {number(whole['kld'], 3)}; one at a time they add up to {number(alone, 3)}."
+        lines = [self.said(place), f"± {number(self.value([row | {'kld': row['kld_se']}]), 1)}; number {rank} of {len(self.order)}, "
+                 f"the most harmful first. It saves {size(row['saved'])}.", more]
         if self.mix:
             lines.append(f"{self.mix} raises it to {self.raised[place]}." if place in self.raised else f"{self.mix} does not raise it.")
         return Focus(self.roles.index(role), layer or 0, lines)
@@ -121,8 +127,9 @@ class SensitivityFacts:
     def table(self) -> tuple[tuple[str, ...], ...]:
         """All tensors, the most harmful first."""
         head = ("tensor", f"KLD in {self.qtype}", "±", "bytes saved", "KLD per MB saved", f"raised by {self.mix}" if self.mix else "")
-        return (head, *((named(place), number(row["kld"], 3), number(row["kld_se"], 1), f"{row['saved']:,}", number(row["kld"] / row["saved"] * 1e6, 3),
-                         self.raised.get(place, "")) for place, row in ((place, self.single[place]) for place in self.order)))
+        rows = [(place, self.single[place]) for place in self.order]
+        return (head, *((named(place), number(row["kld"], 3), number(row["kld_se"], 1), f"{row['saved']:,}",
+                         number(row["kld"] / row["saved"] * 1e6, 3), self.raised.get(place, "")) for place, row in rows))
 
 
 def _times(ratio: float) -> str:

@@ -82,7 +82,8 @@ def _groups(parts: Sequence[Part], scale: float) -> list[str]:
         ends[group], last, x = (start, x + width), group, x + width
     for group, (start, end) in ends.items():
         if end - start > 6.2 * len(group) and group != "norms":
-            shapes += [line(start + 1, y, end - 3, y, stroke=GREY), text((start + end) / 2 - 1, y + 14, group, size=11, fill=MUTE, anchor="middle")]
+            shapes += [line(start + 1, y, end - 3, y, stroke=GREY),
+                       text((start + end) / 2 - 1, y + 14, group, size=11, fill=MUTE, anchor="middle")]
     return shapes
 
 
@@ -97,7 +98,8 @@ def _plane(marks: Sequence[Mark], budget: tuple[str, float]) -> list[str]:
     edge = x(limit / 1e6)
     body = [rect(edge, PLOT_TOP, RIGHT - edge, PLOT_BOTTOM - PLOT_TOP, SOFT, radius=0),
             *frame(x, y, "size of the file, MB", "KL divergence (log scale): lower is nearer to the unquantized model"),
-            line(edge, PLOT_TOP - 4, edge, PLOT_BOTTOM, stroke=INK, width=2), text(edge + 6, PLOT_BOTTOM - 8, "over the budget", size=11, fill=MUTE)]
+            line(edge, PLOT_TOP - 4, edge, PLOT_BOTTOM, stroke=INK, width=2),
+            text(edge + 6, PLOT_BOTTOM - 8, "over the budget", size=11, fill=MUTE)]
     keep_clear = [(x(mark.nbytes / 1e6), y(mark.kld)) for mark in near if mark.kld]
     for kind, colour in (("alike", GREY), ("mix", BLUE)):
         path = [(x(m.nbytes / 1e6), y(m.kld)) for m in sorted(near, key=lambda m: m.nbytes) if m.kind == kind and m.kld]
@@ -105,8 +107,8 @@ def _plane(marks: Sequence[Mark], budget: tuple[str, float]) -> list[str]:
         body.append(polyline(path, stroke=colour, width=1))
     order = sorted(near, key=lambda m: ("now", "best", "mix", "alike", "tried").index(m.kind))
     body += [shape for mark in reversed(order) for shape in _mark(mark, x, y)]
-    labels = [Label(mark.name, x(mark.nbytes / 1e6), y(mark.kld), 8 if mark.kind == "now" else 6, bold=mark.kind in ("now", "best") or mark.name == name,
-                    fill=MUTE if mark.kind == "alike" else INK)
+    labels = [Label(mark.name, x(mark.nbytes / 1e6), y(mark.kld), 8 if mark.kind == "now" else 6,
+                    bold=mark.kind in ("now", "best") or mark.name == name, fill=MUTE if mark.kind == "alike" else INK)
               for mark in order if mark.kld and mark.kind != "tried"]
     return body + beside(labels, keep_clear, top=PLOT_TOP, bottom=PLOT_BOTTOM)
 

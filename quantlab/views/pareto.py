@@ -16,8 +16,8 @@ BAND = 84               # pixels for what is within the noise
 class Point(NamedTuple):
     """A type: its size and its quality in the axes' units, the family whose points are linked ("": none), and all of it in words.
 
-    beaten: another type is as small and as good, and better in one of the two.  noise: no change that can be told from chance; such points stand in a band of
-    their own, at three heights so that their names have room.
+    beaten: another type is as small and as good, and better in one of the two.  noise: no change that can be told from chance; such
+    points stand in a band of their own, at three heights so that their names have room.
     """
 
     name: str
@@ -56,8 +56,9 @@ def draw_pareto(points: Sequence[Point], chosen: int, lines: Sequence[str], x_wo
         fill, stroke = (PAPER, GREY) if point.beaten else (BLUE, "none")
         shapes = [circle(px, py, 11, PAPER, opacity=0), circle(px, py, 4.5 if point.beaten else 5.5, fill, stroke=stroke)]
         body.append(touchable(shapes, first=i, cells=1, tips=tip))
-    labels = sorted((Label(point.name, px, py, 7, bold=i == chosen, fill=MUTE if point.beaten and i != chosen else INK)
-                     for i, (point, (px, py)) in enumerate(zip(points, places, strict=True))), key=lambda label: (not label.bold, label.fill == MUTE))
+    labels = [Label(point.name, *place, 7, bold=i == chosen, fill=MUTE if point.beaten and i != chosen else INK)
+              for i, (point, place) in enumerate(zip(points, places, strict=True))]
+    labels.sort(key=lambda label: (not label.bold, label.fill == MUTE))
     body += beside(labels, keep_clear, right=WIDTH - 4, top=TOP - 8, bottom=BOTTOM)
     body.append(here(points[chosen].said, circle(*places[chosen], 9, "none", stroke=INK)))
     y0 = BOTTOM + 52
@@ -70,7 +71,8 @@ def _links(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> tu
     """Thin lines through each family, a wide one through what nothing beats, and points of both for labels to keep clear of."""
     front = [place for point, place in zip(points, places, strict=True) if not point.beaten and not point.noise]
     shapes, clear = [polyline(front, stroke=SKY, width=4)] if len(front) > 1 else [], along(front)
-    members = sorted(((point.family, place) for point, place in zip(points, places, strict=True) if not point.noise), key=lambda pair: pair[0])
+    members = [(point.family, place) for point, place in zip(points, places, strict=True) if not point.noise]
+    members.sort(key=lambda pair: pair[0])
     for family, group in groupby(members, key=lambda pair: pair[0]):
         path = [place for _, place in group]
         if family and len(path) > 1:

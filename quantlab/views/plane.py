@@ -1,4 +1,4 @@
-"""A plane with two axes, one shape for every picture of size against quality: ticks, grid lines, points, labels that keep clear of each other.
+"""A plane with two axes, for every picture of size against quality: ticks, grid lines, and labels that keep clear of each other.
 
 An axis may be logarithmic: then equal steps are equal ratios, and the ticks are 1, 2 and 5 times a power of ten (or the powers alone).
 """
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, hypot, log10
+
+import numpy as np
 
 from .numbers import number
 from .style import INK, MUTE
@@ -94,14 +96,15 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
     shapes = []
     for label in labels:
         wide, gap = WIDE * label.size * len(label.words) * (1.08 if label.bold else 1), label.radius + 4
-        places = [(x, y) for dy in (0, -0.9, 0.9) for x, y in ((label.x + gap, label.y + dy * label.size), (label.x - gap - wide, label.y + dy * label.size))]
+        places = [(x, label.y + dy * label.size) for dy in (0, -0.9, 0.9) for x in (label.x + gap, label.x - gap - wide)]
         places += [(label.x - wide / 2, label.y - gap - 5), (label.x - wide / 2, label.y + gap + 6)]
         places += [(x, label.y + dy * label.size) for dy in (-1.8, 1.8) for x in (label.x + gap, label.x - gap - wide)]
         boxes = [(x, y - 0.55 * label.size, x + wide, y + 0.55 * label.size) for x, y in places]
-        costs = [sum(_area(box, other) for other in taken) + 1e4 * (box[2] > right or box[0] < 60 or box[1] < top or box[3] > bottom) for box in boxes]
-        best = costs.index(min(costs))
+        best = int(np.argmin(_shared(np.array(boxes), np.array(taken)) + [
+            1e4 * (box[2] > right or box[0] < 60 or box[1] < top or box[3] > bottom) for box in boxes]))
         taken.append((boxes[best][0] - 3, boxes[best][1], boxes[best][2] + 3, boxes[best][3]))
-        shapes.append(text(boxes[best][0], places[best][1] + 0.36 * label.size, label.words, size=label.size, bold=label.bold, fill=label.fill))
+        x, y = places[best]
+        shapes.append(text(x, y + 0.36 * label.size, label.words, size=label.size, bold=label.bold, fill=label.fill))
     return shapes
 
 
@@ -114,6 +117,7 @@ def along(path: Sequence[tuple[float, float]], step: float = 10) -> list[tuple[f
     return points
 
 
-def _area(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    """Square pixels that two boxes share."""
-    return max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
+def _shared(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Square pixels that each box shares with the others; a box is (left, top, right, bottom)."""
+    low, high = np.maximum(boxes[:, None, :2], others[:, :2]), np.minimum(boxes[:, None, 2:], others[:, 2:])
+    return np.maximum(high - low, 0).prod(axis=2).sum(axis=1)

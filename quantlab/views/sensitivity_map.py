@@ -23,7 +23,10 @@ class Tile(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One role: a tile (or None) per layer, the number of its first cell, the sum (0 to 1 of the largest, and in words); alone: no layers."""
+    """One role: a tile (or None) per layer, the number of its first cell, the sum (0 to 1 of the largest, and in words).
+
+    alone: it stands outside the layers.
+    """
 
     role: str
     first: int
@@ -42,8 +45,10 @@ class Focus(NamedTuple):
 
 def draw_sensitivity(rows: Sequence[Row], layers: Sequence[str], focus: Focus, notes: Sequence[str], *, finding: str, subtitle: str,
                      sums: tuple[str, str], table: tuple[tuple[str, ...], ...] = ()) -> Picture:
-    """The map, the chosen tensor in words, and notes below. layers: the sum of each layer in words.  sums: what the right and the lower margin
-    are, in words."""
+    """The map, the chosen tensor in words, and notes below.
+
+    layers: the sum of each layer in words.  sums: what the right and the lower margin are.
+    """
     stack = [row for row in rows if not row.alone]
     tops = [TOP + (HIGH + GAP) * i + (44 if row.alone else 0) for i, row in enumerate(rows)]
     body = [text(BARS, TOP - 10, sums[0], size=11, fill=MUTE)]
