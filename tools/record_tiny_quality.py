@@ -22,7 +22,8 @@ from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.workbench import HELD_OUT, USUAL_CHUNKS
 from quantlab.models.progress import Progress
 
-COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio", "ln_ratio_se", "recited", "passages", "controls")
+COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio", "ln_ratio_se",
+           "recited", "passages", "controls")
 SENSITIVE = ("Q2_K", "Q3_K", "Q4_K")
 TEXT = "scenes of Shakespeare that the model never saw (held_out.txt)"
 
