@@ -16,7 +16,8 @@ def test_a_logarithmic_axis_makes_equal_ratios_equal_lengths():
     assert Axis(0, 10, 300, 0)(2.5) == pytest.approx(225)
 
 
-@pytest.mark.parametrize(("low", "high", "log"), [(0.00003, 0.2, True), (0.012, 0.019, True), (1, 2.5, True), (0, 28, False), (1.2, 4.6, False)])
+@pytest.mark.parametrize(("low", "high", "log"), [(0.00003, 0.2, True), (0.012, 0.019, True), (1, 2.5, True), (0, 28, False),
+                                                  (1.2, 4.6, False)])
 def test_ticks_are_few_and_inside(low, high, log):
     ticks = Axis(low, high, 0, 1, log).ticks()
     assert len(ticks) <= 10 and all(low <= tick <= high * 1.001 for tick in ticks) and (len(ticks) >= 2 or high / low < 2)
@@ -59,8 +60,8 @@ def test_points_within_chance_stand_in_their_band():
 def test_what_a_file_says_is_escaped_in_every_picture():
     bad = "<i>&"
     point = draw_pareto([Point(bad, 1, 1, bad, bad)], 0, [bad], bad, Scale(bad, True, str), finding=bad, subtitle=bad)
-    tile = draw_sensitivity([Row(bad, 0, [Tile(0.5, bad, bad, bad)], (1, bad))], [bad], Focus(0, 0, [bad]), [bad], finding=bad, subtitle=bad,
-                            sums=(bad, bad))
+    tile = draw_sensitivity([Row(bad, 0, [Tile(0.5, bad, bad, bad)], (1, bad))], [bad], Focus(0, 0, [bad]), [bad], finding=bad,
+                            subtitle=bad, sums=(bad, bad))
     part = draw_budget([Part(bad, 9, 4, bad, bad)], (bad, 9), [Mark(bad, 9, 0.1, "now")], [(bad, bad)], finding=bad, subtitle=bad)
     for picture in (point, tile, part):
         assert bad not in picture.svg
