@@ -21,9 +21,9 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone")
+USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model")
 BENCHMARKS = (*USUAL, "quantize_model", "truth", "fuzz")
-PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "libggml-python", "libgguf", "playwright")
+PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers", "libggml-python", "libgguf", "playwright")
 
 
 def conditions() -> dict:
