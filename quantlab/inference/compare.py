@@ -3,7 +3,7 @@
     ql.compare_quality("tiny", ["Q8_0", "Q4_K_M", "Q2_K"])
 
 Which digits repeat on every processor: the last bits of a float32 sum depend on it. With OpenBLAS's kernels for four generations of
-processors perplexities agreed in seven digits, kld in five, kld99 in three (Q8_0; more for fewer bits), top1 and recitals in all. So show
+processors perplexities agreed in seven digits, kld in four, kld99 in three (Q8_0; more for fewer bits), top1 and recitals in all. So show
 five digits of a perplexity at most, three of kld and kld99, and top1 in per cent with one decimal; top1 and a recital can change only where
 two tokens are as good as equally likely.
 Lessons: 04, 07, 08.
