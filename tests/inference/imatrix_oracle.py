@@ -35,13 +35,15 @@ class Watched(LlamaCpp):
         self.context = self.lib.llama_init_from_model(self.model, params)
 
     def _look(self, address, ask, _data) -> bool:
+        """Asked first whether this operation is wanted (the others run undisturbed), then shown it with its numbers."""
         tensor = Tensor.from_address(address)
         if not tensor.src[0] or not tensor.src[1]:
-            return True
+            return False
         matrix, x = Tensor.from_address(tensor.src[0]), Tensor.from_address(tensor.src[1])
         name = matrix.name.decode()
-        if ask or not (name.startswith("blk.") and name.endswith(".weight") and matrix.ne[1] > 1):
-            return True
+        wanted = name.startswith("blk.") and name.endswith(".weight") and matrix.ne[1] > 1
+        if ask or not wanted:
+            return wanted
         n, rows = x.ne[0], x.ne[1]
         assert x.type == F32 and 0 < n == matrix.ne[0] < 1 << 20 and x.nb[0] == 4 and x.nb[1] == 4 * n, name
         values = np.ctypeslib.as_array(ctypes.cast(x.data, ctypes.POINTER(ctypes.c_float)), (rows, n)).astype(np.float64)
