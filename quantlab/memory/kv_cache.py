@@ -5,14 +5,24 @@ what it allocates on a CUDA device: ordinary and grouped-query attention, slidin
 """
 
 from functools import cache
+from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.types import block_of
+from .placement import CARD_ALIGNMENT, aligned, row_filling
+from .settings import CACHE_TYPES, LARGEST_CONTEXT, PADDING, QUANTIZED, Settings, padded
 
-#: Types the cache may have (OLLAMA_KV_CACHE_TYPE): name -> ggml type.
-KV_TYPES = {"f16": "F16", "q8_0": "Q8_0", "q4_0": "Q4_0"}
-PADDING = 256               # llama.cpp rounds the number of cells up to this
-LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
+#: Types the cache may have in Ollama (OLLAMA_KV_CACHE_TYPE): name -> ggml type.  llama.cpp has a few more (settings.py).
+KV_TYPES = {name: CACHE_TYPES[name] for name in ("f16", "q8_0", "q4_0")}
+
+
+class LayerCache(NamedTuple):
+    """Bytes of the KV cache in one layer: where everything is kept, and where only a window is; cells of each."""
+
+    everywhere: int
+    window: int
+    cells: int
+    window_cells: int
 
 
 def kv_cache_bytes(architecture: Architecture, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16", n_ubatch: int = 512) -> int:
@@ -24,10 +34,40 @@ def kv_cache_bytes(architecture: Architecture, n_ctx: int, *, type_k: str = "f16
     """
     if isinstance(n_ctx, bool) or not isinstance(n_ctx, int) or not 1 <= n_ctx <= LARGEST_CONTEXT:
         raise ValueError(f"n_ctx={n_ctx!r} is no context length: give a whole number of tokens from 1 to {LARGEST_CONTEXT:,}")
-    everywhere, local = _layers(architecture)
-    rows = _rows(architecture, type_k, type_v)
-    return sum(everywhere * _tensor_bytes(width, _padded(n_ctx), kv_type)
-               + local * _tensor_bytes(width, _window(architecture, n_ctx, n_ubatch), kv_type) for width, kv_type in rows)
+    for kv_type in (type_k, type_v):
+        if kv_type not in KV_TYPES:
+            raise ValueError(f"KV cache type {kv_type!r} is not known; there are {', '.join(KV_TYPES)}")
+    return cache_bytes(architecture, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v, n_ubatch=n_ubatch))
+
+
+def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:
+    """Bytes of the KV cache in the layers from `first_layer` on: with all of them on a card, all of it lies there."""
+    one = layer_cache(a, settings)
+    everywhere, local = layers_by_sight(a, first_layer)
+    return everywhere * one.everywhere + local * one.window
+
+
+def layer_cache(a: Architecture, settings: Settings) -> LayerCache:
+    """What one layer of each kind keeps.  Raises ValueError for a cache type that the heads do not fit."""
+    cells, window = settings.n_ctx_seq, window_cells(a, settings)
+    rows = _rows(a, settings.type_k, settings.type_v)
+    sizes = [sum(_tensor_bytes(width, n * settings.n_streams, kv_type) for width, kv_type in rows) for n in (cells, window)]
+    return LayerCache(*sizes, cells, window)
+
+
+def window_cells(a: Architecture, settings: Settings) -> int:
+    """Cells that a sliding-window layer keeps a stream: windows and one step more, or the whole context where that is less."""
+    windows = a.sliding_window * (settings.n_parallel if settings.unified else 1)
+    return padded(min(settings.n_ctx_seq, windows + settings.n_tokens))
+
+
+def check_cache_types(a: Architecture, settings: Settings) -> None:
+    """ValueError where llama.cpp refuses a quantized cache: a head must be a whole number of blocks."""
+    key, value = (a.kv_lora_rank + a.rope_dim, a.kv_lora_rank) if a.kv_lora_rank else (a.head_dim, a.head_dim)
+    for name, width in (("type_k", key), ("type_v", value)):
+        kv_type = getattr(settings, name)
+        if kv_type in QUANTIZED and width % block_of(CACHE_TYPES[kv_type])[0]:
+            raise ValueError(f"{name}={kv_type!r} does not fit heads of {width} numbers, no whole number of blocks of 32: use f16")
 
 
 def longest_context(architecture: Architecture, nbytes: int, type_kv: str = "f16") -> int:
@@ -42,6 +82,13 @@ def longest_context(architecture: Architecture, nbytes: int, type_kv: str = "f16
     return low * PADDING
 
 
+@cache
+def layers_by_sight(a: Architecture, first_layer: int = 0) -> tuple[int, int]:
+    """(layers that keep the whole context, layers that keep a sliding window), from `first_layer` on."""
+    local = sum(a.is_sliding(layer) for layer in range(first_layer, a.n_layer))
+    return a.n_layer - first_layer - local, local
+
+
 def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
     """(numbers, type) of each row that one token leaves in one layer."""
     if a.kv_lora_rank:                                  # MLA: one short vector stands for keys and values
@@ -50,29 +97,9 @@ def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
     return [(width, type_k), (width, type_v)]
 
 
-@cache
-def _layers(a: Architecture) -> tuple[int, int]:
-    """(layers that keep the whole context, layers that keep a sliding window)."""
-    local = sum(a.is_sliding(layer) for layer in range(a.n_layer))
-    return a.n_layer - local, local
-
-
-def _window(a: Architecture, n_ctx: int, n_ubatch: int) -> int:
-    """Cells of a sliding-window layer: its window and one step more, or the whole context where that is less."""
-    return min(_padded(n_ctx), _padded(a.sliding_window + n_ubatch))
-
-
 def _tensor_bytes(width: int, cells: int, kv_type: str) -> int:
     """`cells` rows of `width` numbers; CUDA reads quantized rows in steps of 512, so the last one is filled up."""
-    if kv_type not in KV_TYPES:
-        raise ValueError(f"KV cache type {kv_type!r} is not known; there are {', '.join(KV_TYPES)}")
-    block_size, type_size = block_of(KV_TYPES[kv_type])
+    block_size, type_size = block_of(CACHE_TYPES[kv_type])
     if width % block_size:
         raise ValueError(f"a row of {width} numbers is no whole number of {kv_type} blocks of {block_size}: use f16")
-    filling = -width % 512 if block_size > 1 else 0
-    nbytes = (cells * width + filling) // block_size * type_size if cells else 0
-    return -(-nbytes // 128) * 128
-
-
-def _padded(n: int) -> int:
-    return -(-n // PADDING) * PADDING
+    return aligned(cells * width // block_size * type_size + row_filling(width, CACHE_TYPES[kv_type]), CARD_ALIGNMENT)

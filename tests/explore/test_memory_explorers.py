@@ -137,13 +137,11 @@ def test_every_way_out_fits_when_it_is_followed():
         assert left and float(left[1]) >= RESERVE / 2**30 - 0.01, (move, explorer.finding)
 
 
-def test_what_is_not_recorded_is_called_about():
+def test_the_recipe_makes_every_ftype_exact():
     explorer = explore_memory("gemma3:4b", 16)
-    assert "about" not in explorer.finding
-    explorer.set(ftype="Q5_K_M")
-    assert "about" in explorer.finding
-    explorer.set(ftype="F16")
-    assert "about" not in explorer.finding
+    for ftype in ("Q2_K", "Q5_K_M", "F16"):
+        explorer.set(ftype=ftype)
+        assert "about" not in explorer.finding
 
 
 def test_an_unknown_model_is_named():
