@@ -25,7 +25,7 @@ OPTIONS = {
     "type_v": ("--cache-type-v", "OLLAMA_KV_CACHE_TYPE"),
     "n_outputs": ("(one row for each answer)", "(one row for each answer)"),
     "n_gpu_layers": ("--n-gpu-layers", "num_gpu"),
-    "unified": ("--kv-unified", "(always)"),
+    "unified": ("--kv-unified", "(never)"),
 }
 
 
