@@ -5,6 +5,7 @@
 
 import csv
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..models.architecture import Architecture
@@ -62,6 +63,25 @@ GPUS: dict[str, Card] = {
 #: Name -> what else is known of the model.
 PUBLISHED: dict[str, Origin] = {
     row["name"]: Origin(int(row["n_params"]), int(row["q4_k_m_bytes"]), row["source"]) for row in _rows("models.csv")}
+
+
+def model_named(model: Architecture | str) -> Architecture:
+    """The shape itself, or that of a name in MODELS.  Raises ValueError with the nearest names."""
+    if isinstance(model, Architecture):
+        return model
+    if model not in MODELS:
+        near = get_close_matches(str(model), MODELS, n=3, cutoff=0.4)
+        hint = f"; the nearest are {', '.join(near)}" if near else ""
+        raise ValueError(f"no model {model!r} in the catalog{hint}; there are {', '.join(MODELS)}")
+    return MODELS[model]
+
+
+def card_named(name: str) -> Card:
+    """A card of GPUS.  Raises ValueError with the nearest names."""
+    if name not in GPUS:
+        near = get_close_matches(str(name), GPUS, n=3, cutoff=0.4)
+        raise ValueError(f"no card {name!r} in the table" + (f"; the nearest are {', '.join(near)}" if near else ""))
+    return GPUS[name]
 
 
 def nearest_model(params_b: float) -> str:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -66,5 +67,5 @@ def test_places_never_overlap(seed):
         else:
             live.append(space.take(choose.randrange(1, 5000)))
         ends = sorted(live)
-        assert all(x[0] + x[1] <= y[0] for x, y in zip(ends, ends[1:], strict=False))
+        assert all(x[0] + x[1] <= y[0] for x, y in pairwise(ends))
         assert all(offset + nbytes <= space.peak for offset, nbytes in live)

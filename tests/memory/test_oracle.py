@@ -1,0 +1,93 @@
+"""The oracle gives the measured table again, agrees with the estimate where nobody looked before, and fails in words."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+import quantlab as ql
+from quantlab.memory import oracle
+from quantlab.memory.catalog import MODELS
+from quantlab.memory.compute import compute_bytes
+from quantlab.memory.kv_cache import cache_bytes
+from quantlab.memory.placement import weights_of
+from quantlab.memory.settings import Settings
+from quantlab.models.architecture import Architecture
+from tests.memory.own_shapes import SHAPES, some_settings
+from tests.memory.test_placement import cases
+
+pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
+
+
+@pytest.mark.parametrize("name", sorted({row["model"] for row in cases()}))
+def test_the_committed_table_is_measured_again(name):
+    rows = random.Random(name).sample([row for row in cases() if row["model"] == name], 4)
+    for row, found in zip(rows, oracle.measure_all(name, "Q4_K_M", [row["settings"] for row in rows]), strict=True):
+        assert found[:3] == (row["weights_gpu_bytes"], row["kv_gpu_bytes"], row["compute_gpu_bytes"])
+        assert found.host == row["weights_host_bytes"] + row["compute_host_bytes"]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_other_shapes_in_other_settings_are_exact(name):
+    shape, choose = SHAPES[name], random.Random(name)
+    ftype = choose.choice(("Q2_K", "Q3_K_M", "Q4_0", "Q5_K_M", "Q6_K", "Q8_0", "F16"))
+    settings = [some_settings(choose, shape) for _ in range(6)]
+    for one, found in zip(settings, oracle.measure_all(shape, ftype, settings), strict=True):
+        ours = weights_of(shape, ftype).placed().card, cache_bytes(shape, one), compute_bytes(shape, one)
+        assert ours == found[:3], (ftype, one)
+
+
+@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b"])
+def test_layers_leave_the_card_one_after_the_other(name):
+    shape, weights = MODELS[name], weights_of(MODELS[name])
+    settings = [Settings(n_gpu_layers=n) for n in (0, 1, 2, shape.n_layer // 2, shape.n_layer, shape.n_layer + 1)]
+    for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
+        card, host = weights.placed(one.n_gpu_layers)
+        first = shape.n_layer - weights.n_blocks_on_card(one.n_gpu_layers)
+        assert (card, cache_bytes(shape, one, first)) == (found.weights, found.kv_cache)
+        assert host == sum(sizes["weights"] for where, sizes in found.buffers.items() if where != "CUDA0")
+
+
+def test_several_cards_share_the_layers():
+    one, two = (oracle.measure("qwen3:4b", vram=(2**40,) * n) for n in (1, 2))
+    assert {"CUDA0", "CUDA1"} <= two.buffers.keys()
+    assert two.kv_cache == one.kv_cache and two.weights >= one.weights
+
+
+def test_a_file_is_read_by_its_header(tmp_path):
+    path = oracle.write_hollow(tmp_path / "smol.gguf", SHAPES["smollm2-135m"], ql.recipe("Q8_0", SHAPES["smollm2-135m"]))
+    with ql.open_model(path) as model:
+        assert replace(model.architecture, rope_dim=0) == SHAPES["smollm2-135m"]
+        assert oracle.measure(model).weights == weights_of(model).placed().card
+
+
+def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path):
+    odd = Architecture(arch="llama", n_layer=2, n_embd=160, n_head=2, n_head_kv=2, head_dim=80, n_ff=320, n_vocab=100)
+    with pytest.raises(oracle.OracleError, match="80"):
+        oracle.measure(odd, "F16", type_k="q8_0")
+    with ql.open_model("sample") as model, pytest.raises(oracle.OracleError, match=r"key not found|architecture|missing"):
+        oracle.measure(model)
+
+
+def test_a_crash_over_there_is_a_sentence_here(monkeypatch):
+    monkeypatch.setattr(oracle.sys, "executable", "/bin/false")
+    with pytest.raises(oracle.OracleError, match="stopped with code 1"):
+        oracle.measure("qwen3:0.6b")
+
+
+@pytest.mark.parametrize(("table", "name", "words"), [
+    ("DEFAULTS", "n_batch", "n_batch=2048 instead of 1"), ("MODEL_DEFAULTS", "split_mode", "split_mode=1 instead of 7")])
+def test_another_llama_cpp_is_refused(monkeypatch, table, name, words):
+    from quantlab.memory import llama_library
+
+    monkeypatch.setitem(getattr(llama_library, table), name, 1 if table == "DEFAULTS" else 7)
+    with pytest.raises(llama_library.LayoutError, match=words):
+        llama_library.Library([])
+
+
+def test_another_version_is_refused(monkeypatch):
+    from quantlab.memory import llama_library
+
+    monkeypatch.setattr(llama_library, "PINNED", "2020.1.1")
+    with pytest.raises(llama_library.LayoutError, match="those of 2020"):
+        llama_library.Library([])
