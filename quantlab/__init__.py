@@ -28,6 +28,8 @@ _ROOMS = {
     "models.imatrix_file": "read_imatrix write_imatrix",
     "memory.catalog": "MODELS GPUS",
     "memory.recommend": "recommend_quantization",
+    "memory.estimate": "estimate_memory MemoryEstimate",
+    "memory.fit": "recommend",
     "memory.weights": "weight_bytes",
     "memory.kv_cache": "kv_cache_bytes",
     "memory.machine": "my_machine",

@@ -1,0 +1,131 @@
+"""`estimate_memory`: what llama.cpp would allocate for a model and its settings, part by part, without running anything.
+
+    estimate_memory("llama3.1:8b", "Q4_K_M", n_ctx=32768).total / 2**30      # 8.4 GiB on the card
+
+Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte where every layer lies there. What the driver
+takes for itself is not llama.cpp's and cannot be planned: it stands apart, as an assumption.  Lesson: 06_will_it_fit.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ..models.architecture import Architecture
+from ..models.source import Model
+from .catalog import model_named
+from .compute import compute_bytes, step
+from .kv_cache import cache_bytes, check_cache_types, layer_cache
+from .placement import Weights, weights_of
+from .settings import Settings
+
+ENGINE = "llama.cpp build 11549 (October 2026), CUDA layout"
+#: Architectures that Ollama 0.17 runs on an engine of its own, which allocates otherwise.
+OLLAMA_ENGINE = {"qwen3", "gemma3", "gpt-oss", "deepseek2"}
+
+
+class Assumption(NamedTuple):
+    """Bytes nobody can compute: what is usual, between `low` and `high`, and where that comes from."""
+
+    low: int
+    usual: int
+    high: int
+    why: str
+
+
+OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
+                      "a CUDA context takes 0.3 to 0.75 GiB of each card, as users report; not measured here")
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes on the card: weights, kv_cache, compute.  host: weights and cache in main memory.
+
+    engine: the program, version and layout that the figures stand for.  exact: False where some layers stay in main memory, because
+    the compute buffer is then an upper bound.  notes: what to know besides, in sentences.
+    """
+
+    ftype: str
+    settings: Settings
+    weights: int
+    kv_cache: int
+    compute: int
+    host: int
+    exact: bool
+    notes: tuple[str, ...]
+    engine: str = ENGINE
+    overhead: Assumption = OVERHEAD
+
+    @property
+    def total(self) -> int:
+        """What llama.cpp allocates on the card."""
+        return self.weights + self.kv_cache + self.compute
+
+    @property
+    def needed(self) -> int:
+        """With what the driver usually takes: compare this with the card's memory."""
+        return self.total + self.overhead.usual if self.total else 0
+
+
+def estimate_memory(model: Architecture | Model | str, ftype: str | None = None, *, n_ctx: int = 4096, n_ubatch: int = 512,
+                    n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16", type_v: str = "f16", n_outputs: int = 1,
+                    n_gpu_layers: int | None = None, unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
+    """The bytes that llama.cpp allocates.
+
+    model: a shape, a name of MODELS ("llama3.1:8b") or an open model, whose own tensors are then counted.  ftype: Q4_K_M unless said;
+    an open model's own.  projector: the open file of a model that also sees; its weights lie on the card (its buffers are not counted).
+    In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times OLLAMA_NUM_PARALLEL), n_ubatch
+    (--ubatch-size, num_batch).  n_parallel: conversations at a time (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn,
+    OLLAMA_FLASH_ATTENTION).  type_k, type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step
+    whose next word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells (--kv-unified).
+    Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
+    """
+    settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel, flash_attention=flash_attention, type_k=type_k,
+                        type_v=type_v, n_outputs=n_outputs, n_gpu_layers=n_gpu_layers, unified=unified)
+    shape = shape_of(model)
+    weights = weights_of(model if isinstance(model, Model) else shape, ftype)
+    found = planned(shape, weights, settings, ftype or (model.ftype if isinstance(model, Model) else "Q4_K_M"))
+    return found if projector is None else _with_projector(found, projector)
+
+
+def shape_of(model: Architecture | Model | str) -> Architecture:
+    """The architecture, checked for what the walk through its layers needs.  Raises ValueError."""
+    try:
+        shape = model.architecture if isinstance(model, Model) else model_named(model)
+    except ValueError as error:
+        if isinstance(model, Model):
+            raise ValueError(f"{error}. quantlab.memory.oracle.measure asks llama.cpp itself") from None
+        raise
+    if (shape.n_expert or shape.arch in ("qwen3moe", "gpt-oss")) and not shape.n_expert_used:
+        raise ValueError(f"a mixture of experts ({shape.arch}) needs n_expert and n_expert_used; "
+                         f"they are {shape.n_expert} and {shape.n_expert_used}")
+    if shape.arch == "deepseek2" and not shape.kv_lora_rank:
+        raise ValueError("deepseek2 without kv_lora_rank is another model: its attention needs kv_lora_rank, rope_dim and v_head_dim")
+    return shape
+
+
+def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str) -> MemoryEstimate:
+    """The estimate from parts already known; `recommend` calls it many times."""
+    check_cache_types(shape, settings)
+    placed = weights.placed(settings.n_gpu_layers)
+    first = shape.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
+    kv = cache_bytes(shape, settings, first)
+    whole = settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer
+    compute = compute_bytes(shape, replace(settings, n_gpu_layers=None)) + (0 if whole else lent_bytes(shape, weights, settings))
+    notes = []
+    if shape.arch in OLLAMA_ENGINE:
+        notes.append(f"Ollama runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
+    if not whole:
+        notes.append("layers in main memory borrow the card for long texts: the compute buffer is an upper bound")
+    return MemoryEstimate(ftype, settings, placed.card, kv, compute, placed.host + cache_bytes(shape, settings) - kv, whole, tuple(notes))
+
+
+def lent_bytes(shape: Architecture, weights: Weights, settings: Settings) -> int:
+    """Room on the card for what layers in main memory send there: their largest matrix, two results, and without flash attention the
+    mask twice more. An upper bound of what was measured."""
+    n, _ = step(settings)
+    masks = 0 if settings.flash_attention else 8 * layer_cache(shape, settings).cells * n
+    return weights.largest + 8 * n * shape.n_embd + masks
+
+
+def _with_projector(found: MemoryEstimate, projector: Model) -> MemoryEstimate:
+    return MemoryEstimate(found.ftype, found.settings, found.weights + projector.nbytes, found.kv_cache, found.compute, found.host, False,
+                          (*found.notes, f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture"))

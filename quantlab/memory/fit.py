@@ -1,0 +1,124 @@
+"""`recommend`: every type of file for a model on your card, ranked: what fits, with how long a context, and what must be split.
+
+    recommend("qwen3:14b", 12, n_ctx=8192)[0].ftype
+
+The bytes are `estimate_memory`'s; the card keeps `estimate.OVERHEAD.usual` for its driver.  Lesson: 06_will_it_fit.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from ..models.architecture import Architecture
+from ..models.recipe_rules import USUAL
+from ..models.source import Model
+from .compute import compute_bytes
+from .estimate import OVERHEAD, MemoryEstimate, planned, shape_of
+from .placement import Weights, weights_of
+from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
+
+GIB = 2**30
+LARGEST_CARD_GIB = 100_000
+
+
+@dataclass(frozen=True)
+class Option:
+    """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all layers on the card, negative
+    when they do not fit.  longest_context: tokens that fit with all layers on the card, 0 for none.  n_gpu_layers: how many fit at the
+    asked context (the output layer counts as one).  quality: from the table that was passed in, else None."""
+
+    ftype: str
+    size: int
+    bpw: float
+    estimate: MemoryEstimate
+    headroom: int
+    longest_context: int
+    n_gpu_layers: int
+    quality: object = None
+
+    @property
+    def fits(self) -> bool:
+        return self.headroom >= 0
+
+
+def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
+              ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
+              measure_all: Callable | None = None, **settings) -> list[Option]:
+    """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to be split, most layers first.
+
+    vram_gib: GiB of the card, or of each of several (each keeps its driver's share and a compute buffer of its own: an assumption).
+    settings: the other arguments of `estimate_memory`.  quality: ftype -> what is known of it, joined in.
+    measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself; else their number is on the safe side.
+    Types that llama-quantize refuses for this shape are left out.  Raises ValueError for cards and settings that cannot be.
+    """
+    cards, shape, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
+    options = []
+    for ftype in ftypes:
+        try:
+            weights = weights_of(model if isinstance(model, Model) else shape, ftype)
+        except ValueError as error:
+            if "refuses" in str(error):
+                continue
+            raise
+        options.append(_option(shape, weights, ftype, asked, _budget(cards, shape, asked), (quality or {}).get(ftype)))
+    if measure_all and len(cards) == 1:
+        options = [_counted(option, shape, sum(cards), measure_all) if not option.fits else option for option in options]
+    return sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw))
+
+
+def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
+    """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller."""
+    return _last(lambda n: planned(shape, weights, replace(settings, n_gpu_layers=n), "").total <= budget, 0, shape.n_layer + 1)
+
+
+def longest_context_that_fits(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
+    """The longest context with every layer on the card: a multiple of 256 up to what the model was trained for; 0 when none fits."""
+    most = shape.n_ctx_train or LARGEST_CONTEXT
+
+    def fits(n: int) -> bool:
+        return n == 0 or planned(shape, weights, replace(settings, n_ctx=n * PADDING, n_gpu_layers=None), "").total <= budget
+
+    return _last(fits, 0, padded(most) // PADDING) * PADDING
+
+
+def _option(shape, weights: Weights, ftype: str, asked: Settings, budget: int, quality) -> Option:
+    whole = planned(shape, weights, replace(asked, n_gpu_layers=None), ftype)
+    headroom = budget - whole.total
+    layers = shape.n_layer + 1 if headroom >= 0 else layers_that_fit(shape, weights, asked, budget)
+    estimate = whole if headroom >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
+    return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, headroom,
+                  longest_context_that_fits(shape, weights, asked, budget), layers, quality)
+
+
+def _counted(option: Option, shape: Architecture, vram: int, measure_all: Callable) -> Option:
+    """The number of layers counted by the oracle, from the safe one upwards."""
+    budget = vram - OVERHEAD.usual
+
+    def fits(n: int) -> bool:
+        return measure_all(shape, option.ftype, [replace(option.estimate.settings, n_gpu_layers=n)])[0].card <= budget
+
+    layers = _last(fits, option.n_gpu_layers, shape.n_layer)
+    return replace(option, n_gpu_layers=layers)
+
+
+def _last(fits: Callable[[int], bool], low: int, high: int) -> int:
+    """The largest number from low to high that fits, by halving; `low` is taken without asking."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _cards(vram_gib: float | Iterable[float]) -> list[int]:
+    sizes = [vram_gib] if isinstance(vram_gib, int | float) else list(vram_gib)
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int | float) or not isfinite(size) or not 0 < size <= LARGEST_CARD_GIB:
+            raise ValueError(f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
+    if not sizes:
+        raise ValueError("vram_gib is empty: give the GiB of one card, or of each of several")
+    return [int(size * GIB) for size in sizes]
+
+
+def _budget(cards: list[int], shape: Architecture, settings: Settings) -> int:
+    """Bytes of all cards together for one model: each has a driver, each but the first a compute buffer more than was counted."""
+    return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute_bytes(shape, settings)

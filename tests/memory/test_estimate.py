@@ -1,0 +1,63 @@
+"""The estimate adds up, names what it stands for, and refuses in words."""
+
+import math
+
+import pytest
+
+import quantlab as ql
+from quantlab.memory.catalog import MODELS
+from quantlab.memory.estimate import estimate_memory, lent_bytes
+from quantlab.memory.placement import weights_of
+from quantlab.memory.settings import Settings
+from quantlab.models.architecture import Architecture
+from tests.memory.test_placement import cases
+
+GIB = 2**30
+
+
+def test_all_608_cases_through_the_front_door():
+    for row in cases():
+        made = ql.estimate_memory(row["model"], row["ftype"], **row["settings"].as_dict())
+        assert (made.weights, made.kv_cache, made.compute) == (row["weights_gpu_bytes"], row["kv_gpu_bytes"], row["compute_gpu_bytes"])
+        assert made.total == made.weights + made.kv_cache + made.compute and made.exact
+        assert made.needed - made.total == made.overhead.usual and made.overhead.low < made.overhead.usual < made.overhead.high
+
+
+def test_nothing_on_the_card_needs_only_what_is_lent():
+    made = estimate_memory("llama3.1:8b", n_gpu_layers=0)
+    assert made.weights == made.kv_cache == 0 and not made.exact and any("upper bound" in note for note in made.notes)
+    assert made.host == weights_of(MODELS["llama3.1:8b"]).nbytes + 4096 * 32 * 2 * 1024 * 2
+
+
+def test_what_ollama_runs_itself_is_said():
+    assert any("engine of its own" in note for note in estimate_memory("qwen3:8b").notes)
+    assert not estimate_memory("llama3.1:8b").notes and "llama.cpp" in estimate_memory("llama3.1:8b").engine
+
+
+def test_lent_room_grows_with_the_mask():
+    shape, weights = MODELS["llama3.1:8b"], weights_of(MODELS["llama3.1:8b"])
+    assert lent_bytes(shape, weights, Settings(flash_attention=False)) > lent_bytes(shape, weights, Settings())
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"model": "llama3.1:9b"}, "nearest are llama3.1:8b"), ({"ftype": "Q4_K_X"}, "nearest are"), ({"n_ctx": 10**12}, "n_ctx=1000000000000"),
+    ({"n_ctx": math.nan}, "n_ctx=nan"), ({"type_k": "q5_k"}, "type_k='q5_k'"), ({"n_gpu_layers": -1}, "n_gpu_layers=-1")])
+def test_what_cannot_be_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        estimate_memory(**{"model": "llama3.1:8b"} | arguments)
+
+
+def test_experts_without_counts_and_odd_heads_are_refused():
+    shape = {"n_layer": 2, "n_embd": 160, "n_head": 2, "n_head_kv": 2, "head_dim": 80, "n_ff": 320, "n_vocab": 100}
+    with pytest.raises(ValueError, match="n_expert_used"):
+        estimate_memory(Architecture(arch="qwen3moe", **shape))
+    with pytest.raises(ValueError, match="kv_lora_rank"):
+        estimate_memory(Architecture(arch="deepseek2", **shape))
+    with pytest.raises(ValueError, match="heads of 80"):
+        estimate_memory(Architecture(arch="llama", **shape), "F16", type_k="q8_0")
+
+
+def test_a_projector_is_counted_with_its_weights():
+    with ql.open_model("sample") as eyes:
+        plain, seeing = estimate_memory("gemma3:4b"), estimate_memory("gemma3:4b", projector=eyes)
+        assert seeing.weights - plain.weights == eyes.nbytes and "buffers" in seeing.notes[-1]

@@ -1,0 +1,79 @@
+"""What is recommended fits, what is not does not; llama.cpp itself agrees where it can be asked."""
+
+from dataclasses import replace
+
+import pytest
+
+import quantlab as ql
+from quantlab.memory.catalog import MODELS
+from quantlab.memory.estimate import OVERHEAD, estimate_memory, planned
+from quantlab.memory.fit import longest_context_that_fits, recommend
+from quantlab.memory.placement import weights_of
+from quantlab.memory.settings import Settings
+
+GIB = 2**30
+FTYPES = ("Q2_K", "Q4_K_M", "Q6_K", "Q8_0", "F16")
+#: (model, GiB) where not every layer fits.
+PAIRS = [("llama3.1:8b", 4), ("llama3.1:8b", 3), ("llama3.1:70b", 24), ("llama3.1:70b", 40), ("llama2:7b", 4), ("mistral:7b", 4),
+         ("mixtral:8x7b", 12), ("mixtral:8x7b", 24), ("qwen2.5:7b", 4), ("qwen3:8b", 4), ("qwen3:14b", 8), ("qwen3:32b", 16),
+         ("qwen3:32b", 12), ("qwen3:30b", 12), ("gemma3:12b", 6), ("gemma3:27b", 12), ("gemma2:9b", 6), ("phi4:14b", 8),
+         ("gpt-oss:20b", 12), ("deepseek-v2:16b", 8)]
+
+
+def test_those_that_fit_come_first_with_most_bits_first():
+    options = ql.recommend("qwen3:14b", 12, n_ctx=8192, ftypes=FTYPES)
+    assert [option.ftype for option in options] == ["Q4_K_M", "Q2_K", "Q6_K", "Q8_0", "F16"]
+    assert [option.fits for option in options] == [True, True, False, False, False]
+    assert options[0].headroom == 12 * GIB - options[0].estimate.needed
+    layers = [option.n_gpu_layers for option in options[2:]]
+    assert options[0].n_gpu_layers == 41 and layers == sorted(layers, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "deepseek-v2:16b"])
+def test_the_longest_context_is_the_last_that_fits(name):
+    shape, weights = MODELS[name], weights_of(MODELS[name])
+    budget = weights.placed().card + GIB
+    longest = longest_context_that_fits(shape, weights, Settings(), budget)
+    assert 0 < longest < shape.n_ctx_train
+    assert estimate_memory(shape, n_ctx=longest).total <= budget < estimate_memory(shape, n_ctx=longest + 256).total
+
+
+def test_no_context_fits_where_the_weights_do_not():
+    (option,) = recommend("llama3.1:70b", 8, ftypes=["F16"])
+    assert option.longest_context == 0 and option.headroom < 0
+
+
+def test_two_cards_hold_more_than_one_but_pay_twice():
+    one, two = (recommend("llama3.1:70b", cards, ftypes=["Q4_K_M"])[0] for cards in (24, (24, 24)))
+    assert not one.fits and two.fits and two.headroom < one.headroom + 24 * GIB - OVERHEAD.usual
+
+
+def test_quality_is_joined_in():
+    options = recommend("qwen3:0.6b", 8, ftypes=FTYPES, quality={"Q4_K_M": 0.03})
+    assert {option.ftype: option.quality for option in options} == dict.fromkeys(FTYPES) | {"Q4_K_M": 0.03}
+
+
+def test_every_type_of_llama_quantize_is_ranked():
+    assert len(recommend("llama3.2:3b", 8)) == 30
+
+
+@pytest.mark.parametrize(("vram", "words"), [(0, "vram_gib=0"), (-8, "vram_gib=-8"), (float("nan"), "vram_gib=nan"), (1e9, "no amount"),
+                                             ([], "empty"), ([8, "x"], "'x'"), (True, "True")])
+def test_impossible_cards_are_named(vram, words):
+    with pytest.raises(ValueError, match=words):
+        recommend("llama3.1:8b", vram, ftypes=["Q4_K_M"])
+
+
+@pytest.mark.parametrize(("name", "vram"), PAIRS)
+def test_llama_cpp_agrees_on_the_number_of_layers(name, vram):
+    pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
+    from quantlab.memory import oracle
+
+    budget = vram * GIB - OVERHEAD.usual
+    safe, counted = (recommend(name, vram, ftypes=["Q4_K_M"], measure_all=f)[0].n_gpu_layers for f in (None, oracle.measure_all))
+    settings = [Settings(n_gpu_layers=n) for n in (counted, counted + 1)]
+    with_it, one_more = oracle.measure_all(name, "Q4_K_M", settings)
+    assert with_it.card <= budget < one_more.card
+    assert counted - 1 <= safe <= counted
+    upper = planned(MODELS[name], weights_of(MODELS[name]), replace(settings[0], n_gpu_layers=counted), "Q4_K_M")
+    assert upper.compute >= with_it.compute, "an upper bound"
