@@ -30,6 +30,7 @@ _ROOMS = {
     "memory.recommend": "recommend_quantization",
     "memory.estimate": "estimate_memory MemoryEstimate",
     "memory.fit": "recommend",
+    "memory.speed": "expected_speed",
     "memory.weights": "weight_bytes",
     "memory.kv_cache": "kv_cache_bytes",
     "memory.machine": "my_machine",
