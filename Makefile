@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks bench bench-truth fuzz tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks bench bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 
 help:  ## this list
@@ -31,6 +31,9 @@ bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results
 
 bench-truth: .venv/.ready-dev  ## hold 100 million weights per type against ggml, byte by byte (a quarter of an hour)
 	@$(PYTHON_IN) benchmarks/run.py truth
+
+bench-memory: .venv/.ready-dev  ## measure again what llama.cpp allocates; stops where a number is not the committed one (a minute)
+	@$(PYTHON_IN) benchmarks/run.py memory
 
 fuzz: .venv/.ready-dev  ## open 100,000 spoiled GGUF headers: each is refused in words or opened rightly (four minutes)
 	@$(PYTHON_IN) benchmarks/run.py fuzz

@@ -1,0 +1,79 @@
+"""`make bench-memory`: measure memory_measured.csv again with the pinned llama.cpp, write it, and say what differs from the estimate.
+
+A number that is not the committed one stops the run before anything is written: then llama.cpp plans otherwise, and the pin, the walk
+through the layers and the lessons have to be looked at together.
+"""
+
+import csv
+import time
+
+from quantlab.memory.catalog import DATA, model_named
+from quantlab.memory.compute import compute_bytes
+from quantlab.memory.estimate import estimate_memory
+from quantlab.memory.llama_library import PINNED
+from quantlab.memory.oracle import Measured, measure_all
+from quantlab.memory.settings import Settings
+
+TABLE = DATA / "memory_measured.csv"
+COLUMNS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes", "weights_host_bytes", "compute_host_bytes")
+
+
+def settings_of(row: dict[str, str]) -> Settings:
+    """The settings of a row of the table."""
+    n_ubatch = int(row["n_ubatch"])
+    return Settings(n_ctx=int(row["n_ctx"]), n_ubatch=n_ubatch, flash_attention=row["flash_attn"] == "1", type_k=row["type_kv"],
+                    type_v=row["type_kv"], n_outputs=n_ubatch if row["n_outputs"] == "n_ubatch" else int(row["n_outputs"]))
+
+
+def measured_rows(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows again, with what the oracle says now."""
+    found: list[dict[str, str]] = []
+    for model, ftype in dict.fromkeys((row["model"], row["ftype"]) for row in rows):
+        mine = [row for row in rows if (row["model"], row["ftype"]) == (model, ftype)]
+        for row, answer in zip(mine, measure_all(model, ftype, [settings_of(row) for row in mine]), strict=True):
+            found.append(row | dict(zip(COLUMNS, map(str, numbers(answer)), strict=True)))
+    return found
+
+
+def numbers(answer: Measured) -> tuple[int, ...]:
+    """The five numbers of a row: three on the card, two beside it."""
+    beside = [sizes for name, sizes in answer.buffers.items() if name != "CUDA0"]
+    return (*answer[:3], sum(sizes["weights"] for sizes in beside), sum(sizes["compute"] for sizes in beside))
+
+
+def main() -> dict:
+    """Measures, compares, writes; returns the errors of the estimate and its time."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        committed = list(csv.DictReader(file))
+    rows = measured_rows(committed)
+    drifted = [row for row, before in zip(rows, committed, strict=True) if row != before]
+    if drifted:
+        raise SystemExit(f"{len(drifted)} of {len(rows)} cases are not what was committed, the first: {drifted[0]}")
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return {"oracle": f"xllamacpp {PINNED}", "cases": len(rows), **_errors(rows), **_time(rows)}
+
+
+def _errors(rows: list[dict[str, str]]) -> dict:
+    off = []
+    for row in rows:
+        made = estimate_memory(row["model"], row["ftype"], **settings_of(row).as_dict())
+        off.append([ours - int(row[column]) for ours, column in zip((made.weights, made.kv_cache, made.compute), COLUMNS, strict=False)])
+    shares = [abs(compute) / int(row["compute_gpu_bytes"]) for (_, _, compute), row in zip(off, rows, strict=True)]
+    return {"weights_exact": sum(not w for w, _, _ in off), "kv_exact": sum(not kv for _, kv, _ in off),
+            "compute_exact": sum(not c for _, _, c in off), "compute_mean_error_percent": 100 * sum(shares) / len(shares),
+            "compute_worst_bytes": max(abs(c) for _, _, c in off), "lowest_below_truth_bytes": min(sum(parts) for parts in off)}
+
+
+def _time(rows: list[dict[str, str]]) -> dict:
+    taken = []
+    for row in rows:
+        compute_bytes.cache_clear()
+        model, settings = model_named(row["model"]), settings_of(row).as_dict()
+        started = time.perf_counter()
+        estimate_memory(model, row["ftype"], **settings)
+        taken.append(1000 * (time.perf_counter() - started))
+    taken.sort()
+    return {"estimate_p50_ms": round(taken[len(taken) // 2], 3), "estimate_p95_ms": round(taken[-(-95 * len(taken) // 100) - 1], 3)}
