@@ -58,11 +58,7 @@ class Walk:
 
 def step(settings: Settings) -> tuple[int, int]:
     """(tokens, output rows) of the largest step: as many tokens for each conversation (llama_context::graph_reserve)."""
-    n, streams = settings.n_tokens, settings.n_streams
-    if n % streams:
-        n = -(-n // streams) * streams
-        return n, n
-    return n, settings.n_rows
+    return -(-settings.n_tokens // settings.n_parallel) * settings.n_parallel, settings.n_rows
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ hybrid and recurrent ones too. Needs the `oracles` extra.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -83,12 +84,12 @@ def _ask(question: dict) -> list[dict]:
     command = [sys.executable, "-m", f"{__package__}.oracle_child"]
     try:
         done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, errors="replace", timeout=SECONDS,
-                              cwd=ROOT)
+                              cwd=ROOT, env=os.environ | {"GGML_NO_BACKTRACE": "1"})
     except subprocess.TimeoutExpired:
         raise OracleError(f"llama.cpp gave no answer in {SECONDS} seconds") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        words = next((line for line in lines if "ASSERT" in line), lines[-1] if lines else "")
+        words = next((line for line in lines if "ASSERT" in line), lines[0 if done.returncode < 0 else -1] if lines else "")
         raise OracleError(f"llama.cpp stopped with code {done.returncode} over this question. {words.rpartition('/')[2]}".strip())
     answer = json.loads(done.stdout)
     if "refused" in answer:

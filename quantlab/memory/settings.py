@@ -84,7 +84,7 @@ class Settings:
     @property
     def n_tokens(self) -> int:
         """Tokens that are computed at a time: never more than the context has."""
-        return min(self.n_ubatch, self.n_ctx_seq * self.n_streams)
+        return min(self.n_ubatch, padded(self.n_ctx))
 
     @property
     def n_rows(self) -> int:

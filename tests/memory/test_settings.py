@@ -32,3 +32,7 @@ def test_every_setting_names_what_it_mirrors():
 def test_impossible_settings_are_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         Settings(**wrong)
+
+
+def test_a_step_is_never_longer_than_the_context_that_was_asked_for():
+    assert Settings(n_ctx=1024, n_ubatch=2048, n_parallel=3).n_tokens == 1024       # though three parts of 512 make 1,536 cells
