@@ -16,7 +16,7 @@ from math import isnan
 
 from quantlab.explore.quality import wanted
 from quantlab.inference.compare import compare_quality
-from quantlab.inference.mixes import BUDGET_CHUNKS, TYPES, MixBench
+from quantlab.inference.mixes import READ, TYPES, MixBench
 from quantlab.inference.recorded import FOLDER, NAMES, sha256
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.workbench import HELD_OUT, USUAL_CHUNKS
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which tables (all)")
     for name in parser.parse_args().names or NAMES:
         rows = {"quality": record_quality, "sensitivity": record_sensitivity, "budget": record_budget}[name]()
-        chunks = BUDGET_CHUNKS if name == "budget" else USUAL_CHUNKS
+        chunks = READ // 256 if name == "budget" else USUAL_CHUNKS
         table = {"about": f"Made by tools/record_tiny_quality.py {name}", "sha256": sha256(FOLDER / "tiny.gguf"),
                  "date": datetime.now(UTC).date().isoformat(), "machine": f"{platform.machine()}, NumPy on the processor",
                  "text": TEXT, "text_sha256": sha256(HELD_OUT), "n_ctx": 256, "chunks": chunks, "predicted": 127 * chunks,

@@ -134,6 +134,7 @@ class BitBudget(Explorer):
 
     def _subtitle(self) -> str:
         recorded = f"grey and blue marks recorded {self.game.recorded['date']}" if self.game.recorded else "every mark measured here"
-        return f"{self.game.bench.name}: {self.game.bench.n_predicted:,} predicted tokens of text that it never saw; {recorded}"
+        unseen = " of text that it never saw" if self.game.recorded else ""
+        return f"{self.game.bench.name}: {self.game.bench.n_predicted:,} predicted tokens{unseen}; {recorded}"
 
 

@@ -80,7 +80,7 @@ class Game:
             before = self.find(types)
             if before is None or before.klds is None:
                 found = self.bench.measure(types)
-                mark = before is not None or sliders is None
+                mark = key(types) in self.named
                 self.known[key(types)] = Try(self.bench.nbytes(types), found.mean_kld, found.kld_se, found.kld, None if mark else sliders)
 
     def best(self, budget: str) -> Try | None:

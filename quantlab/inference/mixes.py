@@ -31,7 +31,7 @@ NOISE = 2               # a difference below so many standard errors is a tie
 TYPES = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "F16")
 #: llama.cpp's mixes whose sizes are budgets.
 BUDGETS = ("Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_M")
-BUDGET_CHUNKS = 8       # of 256 tokens: 1,016 predicted ones
+READ = 2048             # tokens of the text that are read; half of them are predicted
 
 
 class Gap(NamedTuple):
@@ -49,11 +49,12 @@ class Gap(NamedTuple):
 class MixBench:
     """A model, a text, and the mixes tried on them.
 
-    model: as `load_lm` takes it.  text: what to predict; chunks of it are read, those from `skip` on.  matrices: name -> shape (ggml's
-    order) of what can be quantized.  roles: role -> the names of its matrices.  Raises ValueError as `load_lm` and `Reference` do.
+    model: as `load_lm` takes it.  text: what to predict.  chunks, skip: so many chunks of it are read, from number `skip` on; as many as
+    2,048 tokens fill unless said.  matrices: name -> shape (ggml's order) of what can be quantized.  roles: role -> its matrices' names.
+    Raises ValueError as `load_lm` and `Reference` do.
     """
 
-    def __init__(self, model, text: str, *, chunks: int = BUDGET_CHUNKS, skip: int = 0):
+    def __init__(self, model, text: str, *, chunks: int | None = None, skip: int = 0):
         with open_model(model) as opened:
             self.own, self.name = opened.types, opened.name
             self.mixes = {ftype: _recipe(ftype, opened) for ftype in PROGRAMS["llama.cpp"].usual}
@@ -63,6 +64,7 @@ class MixBench:
         for name in self.matrices:
             self.roles.setdefault(role_and_layer(name)[0], []).append(name)
         self.text, self.skip, self._reference = text, skip, None
+        chunks = chunks or max(READ // checked_n_ctx(self.lm, None), 1)
         self.n_chunks = len(chunks_of(self.lm, text, chunks=chunks))
         self._rounded: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from quantlab.inference.compare import compare_quality
-from quantlab.inference.mixes import BUDGET_CHUNKS, MixBench
+from quantlab.inference.mixes import READ, MixBench
 from quantlab.inference.recorded import FOLDER, NAMES, provenance, recorded_table, sha256
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.workbench import HELD_OUT, USUAL_CHUNKS
@@ -17,7 +17,7 @@ def test_each_table_names_its_model_text_date_and_machine(name):
     assert table, f"{name}.json is of other weights: run tools/record_tiny_quality.py {name}"
     assert table["sha256"] == sha256(FOLDER / "tiny.gguf") and table["text_sha256"] == sha256(HELD_OUT)
     assert table["date"][:2] == "20" and table["machine"] and "seed" in table
-    assert table["predicted"] == 127 * table["chunks"] and table["chunks"] == (BUDGET_CHUNKS if name == "budget" else USUAL_CHUNKS)
+    assert table["predicted"] == 127 * table["chunks"] and table["chunks"] == (READ // 256 if name == "budget" else USUAL_CHUNKS)
     assert f"{table['predicted']:,} predicted tokens" in provenance(table)
 
 
