@@ -116,7 +116,8 @@ def _plane(marks: Sequence[Mark], budget: tuple[str, float]) -> list[str]:
 def _mark(mark: Mark, x: Axis, y: Axis) -> list[str]:
     at = x(mark.nbytes / 1e6)
     if mark.kld is None:
-        return [line(at, PLOT_TOP, at, PLOT_BOTTOM, stroke=INK, dash="4 4"), text(at - 6, PLOT_TOP + 14, "measuring…", size=12, bold=True, anchor="end")]
+        return [line(at, PLOT_TOP, at, PLOT_BOTTOM, stroke=INK, dash="4 4"),
+                text(at - 6, PLOT_TOP + 14, "measuring…", size=12, bold=True, anchor="end")]
     height = y(mark.kld) if mark.kld else PLOT_BOTTOM
     if mark.kind == "mix":
         return [rect(at - 5, height - 5, 10, 10, BLUE, radius=0)]

@@ -87,25 +87,38 @@ class Label:
 
 def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (), right: float = 744, top: float = 66,
            bottom: float = 1e9) -> list[str]:
-    """The words of each label to the right, left, above or below of its point: where they meet the fewest points and other words.
+    """The words of each label to the right, left, above or below of its point: where they meet the fewest points and other
+    words; where all that is taken, further away with a thin line.
 
     The first labels choose first.  obstacles: further points to keep clear of.
     """
-    taken = [(label.x - label.radius, label.y - label.radius, label.x + label.radius, label.y + label.radius) for label in labels]
-    taken += [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]
-    shapes = []
-    for label in labels:
-        wide, gap = WIDE * label.size * len(label.words) * (1.08 if label.bold else 1), label.radius + 4
-        places = [(x, label.y + dy * label.size) for dy in (0, -0.9, 0.9) for x in (label.x + gap, label.x - gap - wide)]
-        places += [(label.x - wide / 2, label.y - gap - 5), (label.x - wide / 2, label.y + gap + 6)]
-        places += [(x, label.y + dy * label.size) for dy in (-1.8, 1.8) for x in (label.x + gap, label.x - gap - wide)]
-        boxes = [(x, y - 0.55 * label.size, x + wide, y + 0.55 * label.size) for x, y in places]
-        best = int(np.argmin(_shared(np.array(boxes), np.array(taken)) + [
-            1e4 * (box[2] > right or box[0] < 60 or box[1] < top or box[3] > bottom) for box in boxes]))
-        taken.append((boxes[best][0] - 3, boxes[best][1], boxes[best][2] + 3, boxes[best][3]))
-        x, y = places[best]
+    circles = [(label.x - label.radius, label.y - label.radius, label.x + label.radius, label.y + label.radius) for label in labels]
+    solid, words = np.array(circles + [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]).reshape(-1, 4), np.empty((0, 4))
+    shapes, points = [], np.array([(label.x, label.y) for label in labels]).reshape(-1, 2)
+    for own, label in enumerate(labels):
+        places, wide, half = _places(label), WIDE * label.size * len(label.words) * (1.08 if label.bold else 1), 0.55 * label.size
+        places = [(x if to_right else x - wide / 2 if to_right is None else x - wide, y, far) for x, y, to_right, far in places]
+        boxes = np.array([(x, y - half, x + wide, y + half) for x, y, _ in places])
+        outside = (boxes[:, 2] > right) | (boxes[:, 0] < 60) | (boxes[:, 1] < top) | (boxes[:, 3] > bottom)
+        best = int(np.argmin(_shared(boxes, solid) + 4 * _shared(boxes, words) + 60 * _strangers(boxes, points, own) + 1e4 * outside
+                             + [90 * far for _, _, far in places]))
+        words = np.vstack([words, boxes[best] + (-3, 0, 3, 0)])
+        x, y, far = places[best]
+        if far:
+            shapes.append(line(label.x, label.y, min(max(label.x, x - 2), x + wide + 2), y, stroke=MUTE))
         shapes.append(text(x, y + 0.36 * label.size, label.words, size=label.size, bold=label.bold, fill=label.fill))
     return shapes
+
+
+def _places(label: Label) -> list[tuple[float, float, bool | None, bool]]:
+    """Where words may stand, the best first: (x, y, whether x is their left end (None: their middle), whether a line must lead there)."""
+    gap, size = label.radius + 4, label.size
+    beside_it = [(label.x + side * gap, label.y + dy * size, side > 0, False) for dy in (0, -0.9, 0.9) for side in (1, -1)]
+    over = [(label.x, label.y - gap - 5, None, False), (label.x, label.y + gap + 6, None, False)]
+    near = [(label.x + side * gap, label.y + dy * size, side > 0, False) for dy in (-1.8, 1.8) for side in (1, -1)]
+    far = [(label.x + side * out, label.y + dy * size, side > 0, True)
+           for out, dy in ((16, -3), (16, 3), (34, -2), (34, 2), (26, -5), (26, 5)) for side in (1, -1)]
+    return [*beside_it, *over, *near, *far]
 
 
 def along(path: Sequence[tuple[float, float]], step: float = 10) -> list[tuple[float, float]]:
@@ -115,6 +128,13 @@ def along(path: Sequence[tuple[float, float]], step: float = 10) -> list[tuple[f
         n = max(int(hypot(x2 - x1, y2 - y1) / step), 1)
         points += [(x1 + (x2 - x1) * i / n, y1 + (y2 - y1) * i / n) for i in range(1, n)]
     return points
+
+
+def _strangers(boxes: np.ndarray, points: np.ndarray, own: int) -> np.ndarray:
+    """How many other points are about as near to each box as its own: words there would seem to be theirs."""
+    away = np.maximum(np.maximum(boxes[:, None, :2] - points, points - boxes[:, None, 2:]), 0)
+    distance = np.hypot(away[..., 0], away[..., 1])
+    return (distance < distance[:, own, None] + 2).sum(axis=1) - 1
 
 
 def _shared(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ import pytest
 
 import quantlab as ql
 from quantlab.explore.base import png
+from quantlab.explore.measured import runnable_models
 from quantlab.explore.quality import explore_quality, wanted
 from quantlab.explore.quality_facts import MEASURES, UNITS, QualityFacts
 from quantlab.explore.sensitivity import MIXES, QTYPES, explore_sensitivity
 from quantlab.explore.sensitivity_facts import HARM, PER_BYTE, SensitivityFacts, raised_by
 from quantlab.inference.recorded import recorded_table
 from quantlab.models.recipes import recipe
+from tests.models.test_store import LIBRARY, layer, put
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -114,6 +116,17 @@ def test_a_model_that_was_not_measured_says_so(tmp_path):
         lab.touched({"key": "ArrowRight"})
         lab.controls["model"].value = "tiny"
         assert "Recorded on" in lab.picture.svg
+
+
+def test_the_menu_lists_the_pulled_models_that_can_run_and_measure(tmp_path, monkeypatch):
+    with ql.open_model("tiny") as model:
+        put(tmp_path, f"{LIBRARY}/bard/f16", [layer()], model.file.paths[0].read_bytes())
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    assert runnable_models() == []                                  # the reference profile looks at no store
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    assert runnable_models() == ["bard:f16"]
+    put(tmp_path, f"{LIBRARY}/broken/latest", [layer()], b"no GGUF")
+    assert runnable_models() == []
 
 
 # ---- the sensitivity map

@@ -32,7 +32,8 @@ def test_spread_leaves_room_even_for_equal_values():
 def test_labels_do_not_cover_each_other():
     labels = [Label(f"Q4_K_{letter}", 300 + 3 * i, 200 + 2 * i) for i, letter in enumerate("SMLX")]
     boxes = []
-    for words, shape in zip((label.words for label in labels), beside(labels), strict=True):
+    written = [shape for shape in beside(labels) if shape.startswith("<text")]
+    for words, shape in zip((label.words for label in labels), written, strict=True):
         x, y = (float(value) for value in re.search(r'x="([\d.-]+)" y="([\d.-]+)"', shape).groups())
         boxes.append((x, y - 8, x + 0.62 * 11 * len(words), y + 2))
     for i, a in enumerate(boxes):
