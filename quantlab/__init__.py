@@ -23,6 +23,7 @@ _ROOMS = {
     "inference.quality": "perplexity divergence",
     "inference.compare": "compare_quality",
     "inference.sensitivity": "sensitivity mix_quality",
+    "inference.workbench": "held_out_text",
     "inference.imatrix": "collect_imatrix",
     "inference.recital": "recital",
     "models.imatrix_file": "read_imatrix write_imatrix",

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from ..inference.mixes import TYPES, MixBench
 from ..inference.recorded import recorded_table
-from ..inference.workbench import HELD_OUT
+from ..inference.workbench import held_out_text
 from ..views.budget import draw_budget
 from ..views.style import Picture
 from .base import Explorer, button
@@ -28,7 +28,7 @@ def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | 
     text: what to predict; without it Shakespeare's scenes that the tiny model never saw, 1,016 predicted tokens of them.
     Raises ValueError, in words, for a model that cannot be run and for a budget that it cannot have.
     """
-    bench = MixBench(model, HELD_OUT.read_text(encoding="utf-8") if text is None else text)
+    bench = MixBench(model, held_out_text() if text is None else text)
     if budget.upper() not in bench.budgets():
         raise ValueError(f"no budget {budget!r} for {bench.name}; there are {', '.join(bench.budgets())}")
     return BitBudget(Game(bench, recorded_table("budget") if model == "tiny" and text is None else None), budget.upper())
