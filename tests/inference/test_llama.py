@@ -120,7 +120,7 @@ def variants():
     slower = np.linspace(1, 8, tiny().architecture.head_dim // 2, dtype=np.float32)
     return {
         "rope_freqs, as Llama 3.1 has them": {"tensors": {"rope_freqs.weight": slower}},
-        "an output matrix of its own": {"tensors": {"output.weight": weights["token_embd.weight"][::-1].astype(np.float16)}},
+        "an output matrix of its own": {"tensors": {"output.weight": weights["token_embd.weight"][::-1].copy()}},
         "biases": {"tensors": {"blk.0.attn_q.bias": rng.normal(size=q).astype(np.float32),
                                "blk.1.ffn_gate.bias": rng.normal(size=ff).astype(np.float32)}},
         "another rope base": {"metadata": {"llama.rope.freq_base": 500000.0}},
