@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from .wire import client, lines, watched
+
 try:
     import ollama
 except ValueError:      # it reads OLLAMA_HOST while it is imported and stops at one that means nothing; we say so when asked
@@ -28,7 +30,8 @@ CONNECT_SECONDS = 3.0
 
 
 class LabError(ValueError):
-    """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "refused", "garbled" or "cancelled"."""
+    """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "busy", "refused", "garbled",
+    "broken" (in the middle of an answer) or "cancelled"."""
 
     def __init__(self, sentence: str, kind: str = "refused"):
         super().__init__(sentence)
@@ -77,22 +80,29 @@ class Server:
         return self.show(name, verbose=True).get("tensors") or []
 
     def generate(self, model: str, prompt: str, *, options: dict | None = None, cancel: threading.Event | None = None,
-                 on_text: Callable[[str], None] | None = None, keep_alive: str | int | None = None) -> dict:
+                 on_text: Callable[[str], None] | None = None, keep_alive: str | int | None = None, **fields) -> dict:
         """One answer: the server's last message (durations in ns, counts) with the whole text under "response".
 
         An empty prompt only loads the model.  on_text gets each piece as it comes; setting `cancel` stops the server too.
-        "done" is False when the server ended without a last message.  Raises LabError.
+        fields: others of /api/generate (think, raw, truncate, shift, logprobs, top_logprobs, ...).  Also in the answer: "thinking",
+        "logprobs" of all tokens, and "first_seconds", from sending to the first piece.  "done" is False when the server ended
+        without a last message.  Raises LabError.
         """
-        body = {"model": model, "prompt": prompt, "options": dict(options or {})}
+        body = {"model": model, "prompt": prompt, "options": dict(options or {}), **fields}
         if keep_alive is not None:
             body["keep_alive"] = keep_alive
-        pieces, last = [], {}
+        pieces, thoughts, logprobs, last, first, start = [], [], [], {}, None, time.perf_counter()
         for part in self._stream("/api/generate", body, cancel):
             pieces.append(str(part.get("response") or ""))
+            thoughts.append(str(part.get("thinking") or ""))
+            logprobs += part.get("logprobs") or []
+            if first is None and (pieces[-1] or thoughts[-1]):
+                first = time.perf_counter() - start
             if on_text and pieces[-1]:
                 on_text(pieces[-1])
             last = part
-        return {**last, "done": bool(last.get("done")), "response": "".join(pieces), "pieces": [p for p in pieces if p]}
+        return {**last, "done": bool(last.get("done")), "response": "".join(pieces), "pieces": [p for p in pieces if p],
+                "thinking": "".join(thoughts), "logprobs": logprobs, "first_seconds": first}
 
     def create(self, name: str, progress: Callable[[str], None] | None = None, **fields) -> None:
         """Make the model `name`; fields as /api/create has them (from_, files, system, parameters, quantize, ...).
@@ -128,7 +138,7 @@ class Server:
         return httpx.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout))
 
     def _http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=self._limits(), trust_env=not self._is_loopback())
+        return client(self.address, self._limits(), not self._is_loopback())
 
     def _is_loopback(self) -> bool:
         """A proxy from the environment must not stand between this machine and itself."""
@@ -142,16 +152,21 @@ class Server:
 
     def _stream(self, path: str, body: dict, cancel: threading.Event | None, whole: bool = True) -> Iterator[dict]:
         """The messages of an answer; whole: the time limit counts from the start, not only between two of them."""
-        end = time.monotonic() + self.timeout
-        with self._friendly(), self._http() as http, http.stream("POST", path, json=body) as answer:
-            self._refuse(answer)
-            for text in answer.iter_lines():
-                if cancel is not None and cancel.is_set():
-                    raise LabError("Cancelled.", "cancelled")
-                if whole and time.monotonic() > end:
-                    raise self._too_slow()
-                if text.strip():
-                    yield self._checked(_as_object(text))
+        with self._friendly(), watched(cancel, self.timeout if whole else None) as cutter:
+            try:
+                with self._http() as http, http.stream("POST", path, json=body, extensions={"trace": cutter.trace}) as answer:
+                    self._refuse(answer)
+                    for text in lines(answer):
+                        if cancel is not None and cancel.is_set():
+                            raise LabError("Cancelled.", "cancelled")
+                        if text.strip():
+                            yield self._checked(_as_object(text))
+            except httpx.HTTPError as error:
+                if cutter.why:
+                    raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow() from error
+                raise
+            if cutter.why:      # cut between two messages: the rest is missing, though nothing failed
+                raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow()
 
     def _checked(self, part: dict) -> dict:
         if part.get("error"):
@@ -168,7 +183,7 @@ class Server:
         except LabError:
             said = None
         said = said or f"HTTP {answer.status_code}, and no word why"
-        raise LabError(f"Ollama says: {said}", "missing" if answer.status_code == 404 else "refused")
+        raise LabError(f"Ollama says: {said}", {404: "missing", 503: "busy"}.get(answer.status_code, "refused"))
 
     def _too_slow(self) -> LabError:
         return LabError(f"Ollama did not finish within {self.timeout:g} seconds. A larger timeout, a smaller model or a "
@@ -190,9 +205,11 @@ class Server:
             raise self._too_slow() from error
         except ollama.ResponseError as error:
             raise LabError(f"Ollama says: {error.error}", "missing" if error.status_code == 404 else "refused") from error
+        except OverflowError as error:
+            raise LabError(f"{self.address} sent {error}: not an answer that anybody would read.", "garbled") from error
         except httpx.HTTPError as error:
             raise LabError(f"The connection to {self.address} broke; is Ollama still running? ({error or type(error).__name__})",
-                           "garbled") from error
+                           "broken") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
 
