@@ -1,0 +1,116 @@
+"""What a comparison will ask, settled before it begins: models, prompts, options, and the order of all calls.
+
+The plan is written into the first line of the results file, so that a run goes on only with the plan it began with.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from .modelfile import PARAMETERS
+from .names import full_name, with_tag
+from .prompts import Prompt
+
+#: Sent with every call, so that no model falls back on a default of its own.
+OPTIONS = {"temperature": 0, "seed": 1, "num_ctx": 2048, "num_predict": 128}
+LOADING = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap")     # options that a load depends on
+MOST_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Call:
+    """One question to one model. round, prompt, model: numbers from 0, into the plan."""
+
+    round: int
+    model: int
+    prompt: int
+
+    @property
+    def key(self) -> str:
+        return f"r{self.round}-m{self.model}-p{self.prompt}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """models: full tags, the first is the reference.  options: Ollama's, the same for all.  think: sent as it is; None: not sent."""
+
+    prompts: tuple[Prompt, ...]
+    models: tuple[str, ...]
+    rounds: int
+    options: dict
+    think: bool | str | None = False
+
+    @property
+    def reference(self) -> str:
+        return self.models[0]
+
+    @property
+    def loading(self) -> dict:
+        """The options that decide how a model is loaded: a warm-up with others would load it twice."""
+        return {key: value for key, value in self.options.items() if key in LOADING}
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    @property
+    def key(self) -> str:
+        """A fingerprint: two plans have the same exactly when they ask the same."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def calls(self) -> list[Call]:
+        """Every call, in the order of asking: in each round a model answers all prompts before the next one is loaded.
+
+        Each second round is the mirror image of the one before, so that no model is always the first (on a cool machine); pairs of
+        rounds begin at another model.  Over an even number of rounds every model has the same mean place.
+        """
+        return [Call(number, model, prompt) for number in range(self.rounds) for model in order(number, len(self.models))
+                for prompt in _mirrored(range(len(self.prompts)), number % 2)]
+
+
+def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: str = "", reference: str | None = None, rounds: int = 2,
+              options: Mapping | None = None, think: bool | str | None = False) -> Plan:
+    """A checked plan.  models: full tags, or suffixes of `base` ("3b-instruct-q8_0").  reference: one of them, else the first.
+
+    ValueError for an unknown option, a model named twice, and numbers that make no sense.
+    """
+    if isinstance(models, str):
+        raise ValueError(f"models is a list of names: write [{models!r}]")
+    names = [_named(base, name) for name in models]
+    if not names:
+        raise ValueError("there is no model to ask: name at least one, such as 'llama3.2:3b-instruct-q4_K_M'")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is named twice")
+    if reference is not None:
+        first = _named(base, reference)
+        if first not in names:
+            raise ValueError(f"the reference {first} is not among the models: {', '.join(names)}")
+        names.sort(key=lambda name: name != first)
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= MOST_ROUNDS:
+        raise ValueError(f"rounds={rounds!r}: give a whole number from 1 to {MOST_ROUNDS}")
+    return Plan(tuple(prompts), tuple(names), rounds, {**OPTIONS, **_options(options or {})}, think)
+
+
+def order(number: int, count: int) -> list[int]:
+    """The models' places in round `number`: 0 1 2 3, its mirror 3 2 1 0, then 1 2 3 0 and its mirror, and so on."""
+    turned = [(place + number // 2) % count for place in range(count)]
+    return _mirrored(turned, number % 2)
+
+
+def _named(base: str, name: str) -> str:
+    return with_tag(full_name(base, name) if base else full_name(name, ""))
+
+
+def _mirrored(values: Sequence[int], mirror: int) -> list[int]:
+    return list(reversed(values)) if mirror else list(values)
+
+
+def _options(options: Mapping) -> dict:
+    for name, value in options.items():
+        if name not in PARAMETERS:
+            raise ValueError(f"{name!r} is no option of Ollama's; there are {', '.join(sorted(PARAMETERS))}")
+        if not isinstance(value, int | float | str | list) or value != value:
+            raise ValueError(f"option {name}={value!r}: a number or a text is wanted")
+    if options.get("num_predict", 1) < 1:
+        raise ValueError(f"num_predict={options['num_predict']}: an answer needs an end; give at least 1")
+    return dict(options)
