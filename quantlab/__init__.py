@@ -37,6 +37,7 @@ _ROOMS = {
     "memory.machine": "my_machine",
     "lab.tags": "get_available_quantizations available_table",
     "lab.compare": "compare_quantizations",
+    "lab.comparison": "Comparison",
     "lab.custom": "create_custom_model",
     "lab.open": "open_model my_models",
     "lab.records": "recorded seed_scores",

@@ -75,6 +75,16 @@ def registry_bytes(name: str, registry: str | None = None, timeout: float = SECO
     return size or known
 
 
+def probe_one(name: str, registry: str | None = None, timeout: float = SECONDS) -> tuple[bool, int | None]:
+    """(whether it is known, bytes of the weights or None) for one full tag: the registry's manifest; the reference profile asks nobody."""
+    model, tag = split_name(name)
+    if is_reference():
+        entry = snapshot()["models"].get(model)
+        return entry is not None, (entry or {}).get("bytes", {}).get(tag)
+    with httpx.Client(timeout=timeout) as http:
+        return _manifest(http, registry_address(registry), model, tag)
+
+
 def _asked(model_name: str) -> tuple[str, str]:
     if not isinstance(model_name, str) or not model_name.strip() or any(c.isspace() for c in model_name.strip()):
         raise ValueError(f"{model_name!r} is not the name of a model: give one such as 'llama3.2' or 'llama3.2:3b'")

@@ -1,0 +1,88 @@
+"""`ql.Comparison`: own prompts through several models or quants, often enough and in a fair order, kept in a file to go on from."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .journal import opened, read_records
+from .measure import row_of
+from .plan import Plan, make_plan
+from .preflight import Preflight, preflight
+from .prompts import read_prompts
+from .runner import PATIENCE, Progress, Run, finished, last_of_each
+from .server import SECONDS, Server
+
+
+class Comparison:
+    """Prompts x models x rounds on an Ollama server.
+
+    prompts: a list, a text, or a .txt, .csv or .jsonl file (quantlab.lab.prompts).  models: full tags, or suffixes of `base`.
+    reference: what the others are held against, else the first.  options: Ollama's, the same for all; temperature 0, seed 1,
+    num_ctx 2048 and num_predict 128 unless given.  think: False, True, a level, or None to leave it to the model.
+    file: where every finished call is kept; else a name in this folder made from what is asked, so that the same comparison goes
+    on where it stopped.  timeout: seconds for one call.  Raises ValueError in words for whatever cannot be asked; asks nobody yet.
+    """
+
+    def __init__(self, prompts: str | Path | Sequence, models: str | Sequence[str], *, base: str = "", reference: str | None = None,
+                 rounds: int = 2, options: Mapping | None = None, think: bool | str | None = False, file: str | Path | None = None,
+                 server: Server | None = None, timeout: float = SECONDS):
+        self.plan: Plan = make_plan(read_prompts(prompts), models, base=base, reference=reference, rounds=rounds, options=options,
+                                    think=think)
+        self.file = Path(file).expanduser() if file is not None else Path(f"comparison-{self.plan.key}.jsonl")
+        self.server = server or Server(timeout=timeout)
+        self.stopped = ""           # why the last run ended before all was asked
+
+    def preflight(self, registry: str | None = None) -> Preflight:
+        """What stands in the way before anything is asked: missing models, twins, different templates, memory.  Pulls nothing."""
+        return preflight(self.plan, self.server, registry=registry)
+
+    def run(self, *, on_progress: Callable[[Progress], None] | None = None, on_text: Callable[[str], None] | None = None,
+            cancel: threading.Event | None = None, patience: float = PATIENCE, again: bool = False) -> "Comparison":
+        """Ask whatever the file lacks, one call after the other.
+
+        Returns itself; `stopped` says why it ended early (cancelled, or no server for `patience` seconds), "" when all is there.
+        again: ask once more what failed.  ValueError when the file belongs to another comparison, or another run is writing it.
+        """
+        with opened(self.file, {"key": self.plan.key, "plan": self.plan.as_dict()}) as journal:
+            self.stopped = Run(self.plan, self.server, journal, cancel, on_progress, on_text, patience).go(again)
+        return self
+
+    @property
+    def records(self) -> list[dict]:
+        """What is in the file, raw; empty before the first run."""
+        return read_records(self.file)[1] if self.file.exists() else []
+
+    @property
+    def missing(self) -> int:
+        """Calls that are still to be asked."""
+        return len(self.plan.calls()) - len(finished(self.records))
+
+    def rows(self) -> list[dict]:
+        """One dict a finished call, in the order they were asked: the names instead of numbers, then quantlab.lab.measure's numbers."""
+        records = self.records
+        models = {name: facts for record in records if record["kind"] == "session" for name, facts in record["models"].items()}
+        twins = twin_flags(self.plan.models, models)
+        rows = []
+        for row in map(row_of, last_of_each(records)):
+            name = self.plan.models[row["model"]]
+            facts = models.get(name, {})
+            rows.append({**row, "model": name, "prompt": self.plan.prompts[row["prompt"]].text, "prompt_number": row["prompt"],
+                         "quantization": facts.get("quantization_level", ""), "bytes": facts.get("size"), "digest": facts.get("digest", ""),
+                         "flags": row["flags"] + twins.get(name, [])})
+        return rows
+
+    def table(self):
+        """The same as a pandas DataFrame; empty (with no columns) before the first run."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
+
+
+def twin_flags(names: Sequence[str], models: Mapping[str, Mapping]) -> dict[str, list[str]]:
+    """Two names for one file are not two quantizations: {name: ["same digest as ..."]}."""
+    seen, flags = {}, {}
+    for name in names:
+        digest = models.get(name, {}).get("digest")
+        if digest and seen.setdefault(digest, name) != name:
+            flags[name] = [f"same digest as {seen[digest]}"]
+    return flags

@@ -1,0 +1,158 @@
+"""The run of a comparison: call after call in the plan's order, each one on the disk before the next begins.
+
+A failed call is a row with a sentence; only Cancel and a server that stays away end a run, and the same run then goes on from its file.
+"""
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+
+from .asking import Gone, ask, cached_at_most, wait_for
+from .journal import Journal
+from .names import missing_words
+from .plan import Call, Plan
+from .resident import KEEP, make_alone
+from .server import LabError, Server
+
+PATIENCE = 30.0         # seconds that a server may need to come back
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. done, total: calls.  eta_seconds: None until a call was timed.  words: a line to show."""
+
+    done: int
+    total: int
+    model: str
+    prompt: str
+    eta_seconds: float | None
+
+    @property
+    def words(self) -> str:
+        left = "" if self.eta_seconds is None else f", about {duration(self.eta_seconds)} left"
+        return f"{self.done} of {self.total} calls{left}. Asking {self.model}: {self.prompt[:60]}"
+
+
+@dataclass
+class Run:
+    """A run under way.  on_progress: before each call.  on_text: each piece of an answer.  patience: seconds for a server to return."""
+
+    plan: Plan
+    server: Server
+    journal: Journal
+    cancel: threading.Event | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    on_text: Callable[[str], None] | None = None
+    patience: float = PATIENCE
+
+    def go(self, again: bool = False) -> str:
+        """Ask whatever the file lacks (again: also what failed); returns "" when all is there, else why not.  ValueError when a
+        model is no longer the file it was when this comparison began."""
+        self.calls, self.done = self.plan.calls(), finished(self.journal.records, again)
+        self.spent, self.began = {}, time.monotonic()
+        todo = [call for call in self.calls if call.key not in self.done]
+        if not todo:
+            return ""
+        try:
+            self._begin()
+            for (_, model), block in groupby(todo, key=lambda call: (call.round, call.model)):
+                self._block(self.plan.models[model], list(block))
+        except LabError as error:
+            if error.kind not in ("cancelled", "down"):
+                raise
+            return str(error)
+        return ""
+
+    def _begin(self) -> None:
+        """One record a session: when, where, with which versions and files."""
+        there = {model["name"]: model for model in self.server.models()}
+        known = {name: there[name] for name in self.plan.models if name in there}
+        for record in self.journal.records:
+            for name, facts in record.get("models", {}).items() if record["kind"] == "session" else ():
+                if name in known and known[name]["digest"] != facts["digest"]:
+                    raise ValueError(f"{name} is another file now than when this comparison began: give the new one its own results file")
+        self.journal.append({"kind": "session", "at": _now(), "ollama": self.server.version(), "machine": machine_words(),
+                             "python": platform.python_version(), "models": known})
+
+    def _block(self, model: str, block: list[Call]) -> None:
+        """All prompts that one model answers while it is loaded."""
+        memory, earlier = None, []
+        for call in block:
+            self._tell(call)
+            prompt, start = self.plan.prompts[call.prompt].text, time.monotonic()
+            try:
+                if memory is None:
+                    memory = self._patiently(lambda: make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel))
+                shared = cached_at_most(memory["prompt_tokens"], earlier, prompt)
+                answer = self._patiently(lambda text=prompt: self._ask(model, text))
+                result = {"answer": answer, "memory": memory, "cached_at_most": shared}
+            except LabError as error:
+                if isinstance(error, Gone) or error.kind in ("cancelled", "down"):
+                    raise
+                words = missing_words(model, tuple(m["name"] for m in self.server.models())) if error.kind == "missing" else str(error)
+                result = {"error": words, "error_kind": error.kind}
+            earlier.append(prompt)
+            self.spent.setdefault(model, []).append(time.monotonic() - start)
+            self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model, "prompt": call.prompt,
+                                 "at": _now(), "since_start": time.monotonic() - self.began, **result})
+            self.done.add(call.key)
+
+    def _ask(self, model: str, prompt: str) -> dict:
+        return ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think, keep_alive=KEEP, cancel=self.cancel,
+                   on_text=self.on_text)
+
+    def _patiently(self, action: Callable[[], dict]) -> dict:
+        """What `action` returns; where the server went away, once more when it is back."""
+        try:
+            if self.cancel is not None and self.cancel.is_set():
+                raise LabError("Cancelled.", "cancelled")
+            return action()
+        except LabError as error:
+            if error.kind not in ("broken", "down"):
+                raise
+            wait_for(self.server, self.patience, self.cancel)
+            return action()
+
+    def _tell(self, call: Call) -> None:
+        if self.on_progress:
+            left = [other.model for other in self.calls if other.key not in self.done]
+            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), self.plan.models[call.model],
+                                      " ".join(self.plan.prompts[call.prompt].text.split()), self._eta(left)))
+
+    def _eta(self, left: Iterable[int]) -> float | None:
+        """Seconds for the calls that are left, each as long as its model's calls took so far; unknown models as long as the others'."""
+        if not self.spent:
+            return None
+        means = {model: sum(times) / len(times) for model, times in self.spent.items()}
+        usual = sum(means.values()) / len(means)
+        return sum(means.get(self.plan.models[model], usual) for model in left)
+
+
+def finished(records: list[dict], again: bool = False) -> set[str]:
+    """Keys of the calls that need not be asked; again: without those that failed."""
+    return {record["key"] for record in last_of_each(records) if not (again and "error" in record)}
+
+
+def last_of_each(records: list[dict]) -> list[dict]:
+    """The newest record of each call, in the order of the file: a call that failed may have been asked again."""
+    newest = {record["key"]: record for record in records if record.get("kind") == "call"}
+    return list(newest.values())
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person: "40 s", "3 min", "1.5 h"."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def machine_words() -> str:
+    """This machine in words that name nobody: system, processor family, cores."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count() or 'unknown'} cores"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
