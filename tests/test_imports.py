@@ -7,7 +7,8 @@ import pytest
 
 import quantlab as ql
 
-HEAVY = ("numpy", "pandas", "matplotlib", "ipywidgets", "anywidget", "gguf", "httpx", "ollama", "psutil", "tokenizers", "jinja2")
+HEAVY = ("numpy", "pandas", "matplotlib", "ipywidgets", "anywidget", "gguf", "httpx", "ollama", "psutil", "scipy", "tokenizers",
+         "jinja2")
 
 
 def run(code: str) -> str:
