@@ -4,13 +4,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .analysis import fitting_metric, summary
+from .checks import Check, as_check
 from .journal import opened, read_records
 from .measure import row_of
 from .plan import Plan, make_plan
 from .preflight import Preflight, preflight
 from .prompts import read_prompts
+from .replay import PLACES, Divergence, divergences, replay
 from .runner import PATIENCE, Progress, Run, finished, last_of_each
 from .server import SECONDS, Server
+from .verdict import Metric
 
 
 class Comparison:
@@ -20,16 +24,21 @@ class Comparison:
     reference: what the others are held against, else the first.  options: Ollama's, the same for all; temperature 0, seed 1,
     num_ctx 2048 and num_predict 128 unless given.  think: False, True, a level, or None to leave it to the model.
     file: where every finished call is kept; else a name in this folder made from what is asked, so that the same comparison goes
-    on where it stopped.  timeout: seconds for one call.  Raises ValueError in words for whatever cannot be asked; asks nobody yet.
+    on where it stopped.  timeout: seconds for one call.  check: what makes an answer right: one of quantlab.lab.checks, a pattern,
+    or a function of the answer.  margin: how much worse is still good enough, in the metric's unit (0.05 nats, or 0.1 of all prompts).
+    Raises ValueError in words for whatever cannot be asked; asks nobody yet.
     """
 
     def __init__(self, prompts: str | Path | Sequence, models: str | Sequence[str], *, base: str = "", reference: str | None = None,
                  rounds: int = 2, options: Mapping | None = None, think: bool | str | None = False, file: str | Path | None = None,
+                 check: Check | str | Callable[[str], bool] | None = None, margin: float | None = None,
                  server: Server | None = None, timeout: float = SECONDS):
         self.plan: Plan = make_plan(read_prompts(prompts), models, base=base, reference=reference, rounds=rounds, options=options,
                                     think=think)
         self.file = Path(file).expanduser() if file is not None else Path(f"comparison-{self.plan.key}.jsonl")
         self.server = server or Server(timeout=timeout)
+        self.check = None if check is None else as_check(check)
+        self.metric: Metric = fitting_metric(self.check, margin)
         self.stopped = ""           # why the last run ended before all was asked
 
     def preflight(self, registry: str | None = None) -> Preflight:
@@ -46,6 +55,19 @@ class Comparison:
         with opened(self.file, {"key": self.plan.key, "plan": self.plan.as_dict()}) as journal:
             self.stopped = Run(self.plan, self.server, journal, cancel, on_progress, on_text, patience).go(again)
         return self
+
+    def diverge(self, *, places: int = PLACES, on_progress: Callable[[str], None] | None = None,
+                cancel: threading.Event | None = None) -> dict[str, Divergence]:
+        """Replay the reference's answers to every model (quantlab.lab.replay), `places` tokens of each; goes on where it stopped."""
+        with opened(self.file, {"key": self.plan.key, "plan": self.plan.as_dict()}) as journal:
+            self.stopped = replay(self.plan, self.server, journal, places, cancel, on_progress)
+        return divergences(self.plan, self.records)
+
+    def summary(self):
+        """One line a model as a pandas DataFrame: bytes, speed, ratio to the reference, pass rate, KL, and the verdict in words."""
+        import pandas as pd
+
+        return pd.DataFrame(summary(self.plan, self.rows(), divergences(self.plan, self.records), self.check, self.metric))
 
     @property
     def records(self) -> list[dict]:

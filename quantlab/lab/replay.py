@@ -1,0 +1,144 @@
+"""Teacher forcing through Ollama: every model reads the same words of the reference and says what it would write next.
+
+Free answers part at the first different token, and what follows cannot be compared. So the reference writes once, and each of its
+beginnings is replayed to all models (raw, one token, top 20 logprobs); the reference reads them twice, which gives the noise floor.
+A beginning that is cut into other tokens than it was written in is dropped and counted. Everything goes into the results file.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .divergence import SHOWN_FROM, Position, kl_at_least, top_tokens
+from .journal import Journal
+from .plan import Plan
+from .resident import KEEP, make_alone
+from .server import LabError, Server
+
+PLACES = 16             # token places replayed for each prompt, spread evenly over the reference's answer
+TOP = 20                # the most that Ollama reports
+AGAIN = "again"         # the reference's second reading
+RAW = {"raw": True, "truncate": False, "shift": False, "logprobs": True, "top_logprobs": TOP, "keep_alive": KEEP}
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """One model against the reference.  kl: {prompt number: mean over its places, nats per token, a lower bound}; coverage: mean
+    share of the reference's probability that was seen; places: compared; dropped: not compared, because they were cut otherwise."""
+
+    kl: dict[int, float]
+    coverage: float
+    places: int
+    dropped: int
+
+    @property
+    def covered(self) -> bool:
+        return self.coverage >= SHOWN_FROM
+
+    def __str__(self) -> str:
+        if not self.covered:
+            return f"not shown: only {self.coverage:.0%} of the reference's probability was seen"
+        mean = np.mean(list(self.kl.values()))
+        return f"KL ≥ {mean:.4g} nats per token, coverage {self.coverage:.0%}, {self.places} places, {self.dropped} dropped"
+
+
+def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES, cancel: threading.Event | None = None,
+           on_progress: Callable[[str], None] | None = None) -> str:
+    """Ask whatever the journal lacks; returns "" or why it ended early, as `Run.go` does.  Other failures raise LabError."""
+    tell = on_progress or (lambda words: None)
+    try:
+        scripts = _scripts(plan, server, journal, cancel, tell)
+        there = {record["key"] for record in journal.records if record["kind"] == "replay"}
+        for name, model in [*zip(plan.models, range(len(plan.models)), strict=True), (plan.reference, AGAIN)]:
+            todo = [(number, place) for number in scripts for place in chosen(scripts[number]["tokens"], places)
+                    if _key(model, number, place) not in there]
+            if todo:
+                make_alone(server, name, plan.models, plan.loading, cancel)
+            for done, (number, place) in enumerate(todo):
+                tell(f"{name} reads place {done + 1} of {len(todo)}")
+                answer = _next(server, name, scripts[number], place, plan, cancel)
+                journal.append({"kind": "replay", "key": _key(model, number, place), **answer})
+    except LabError as error:
+        if error.kind not in ("cancelled", "down", "broken"):
+            raise
+        return str(error)
+    return ""
+
+
+def chosen(tokens: list[str], places: int) -> list[int]:
+    """Which token places are replayed: at most `places`, evenly spread; none after a token that is half of a letter."""
+    clean = next((i for i, token in enumerate(tokens) if "\ufffd" in token), len(tokens))
+    return sorted({int(place) for place in np.linspace(0, clean - 1, min(places, clean))}) if clean else []
+
+
+def divergences(plan: Plan, records: list[dict]) -> dict[str, Divergence]:
+    """{model: its Divergence}; under "again" the reference against itself.  Only places that both have are compared."""
+    read = {record["key"]: record for record in records if record["kind"] == "replay"}
+    scripts = [record["prompt"] for record in records if record["kind"] == "script"]
+    found = {}
+    for model, name in [*enumerate(plan.models[1:], 1), (AGAIN, AGAIN)]:
+        positions, dropped = {}, 0
+        for number in scripts:
+            mine, its = (_places(read, which, number) for which in (model, 0))
+            both = mine.keys() & its.keys()
+            kept = [place for place in sorted(both) if _whole(mine, place) and _whole(its, place)]
+            dropped += len(both) - len(kept)
+            if kept:
+                positions[number] = [kl_at_least(top_tokens(its[place]["top"]), top_tokens(mine[place]["top"])) for place in kept]
+        if positions:
+            found[name] = _summed(positions, dropped)
+    return found
+
+
+def _summed(positions: dict[int, list[Position]], dropped: int) -> Divergence:
+    every = [position for places in positions.values() for position in places]
+    return Divergence({number: float(np.mean([p.kl for p in places])) for number, places in positions.items()},
+                      float(np.mean([p.coverage for p in every])), len(every), dropped)
+
+
+def _scripts(plan: Plan, server: Server, journal: Journal, cancel, tell) -> dict[int, dict]:
+    """{prompt number: what the reference writes, token by token, and the rendered prompt before it}."""
+    scripts = {record["prompt"]: record for record in journal.records if record["kind"] == "script"}
+    todo = [number for number in range(len(plan.prompts)) if number not in scripts]
+    if todo:
+        make_alone(server, plan.reference, plan.models, plan.loading, cancel)
+    for number in todo:
+        tell(f"{plan.reference} writes answer {number + 1} of {len(plan.prompts)}")
+        rendered = _rendered(server, plan, plan.prompts[number].text)
+        options = {**plan.options, "temperature": 0}
+        answer = server.generate(plan.reference, rendered, options=options, cancel=cancel, **{**RAW, "top_logprobs": 0})
+        tokens = [str(entry.get("token", "")) for entry in answer["logprobs"]]
+        scripts[number] = {"kind": "script", "prompt": number, "rendered": rendered, "tokens": tokens}
+        journal.append(scripts[number])
+    return scripts
+
+
+def _rendered(server: Server, plan: Plan, prompt: str) -> str:
+    """The prompt in the reference's template, as Ollama itself fills it; a server that cannot say gets the prompt bare, with a line end."""
+    fields = {"_debug_render_only": True} | ({} if plan.think is None else {"think": plan.think})
+    answer = server.generate(plan.reference, prompt, options={**plan.options, "num_predict": 1}, **fields)
+    return str((answer.get("_debug_info") or {}).get("rendered_template") or f"{prompt}\n")
+
+
+def _next(server: Server, name: str, script: dict, place: int, plan: Plan, cancel) -> dict:
+    """What a model would write after the first `place` tokens of a script: count of tokens read, and the top 20."""
+    options = {**plan.options, "temperature": 0, "num_predict": 1}
+    answer = server.generate(name, script["rendered"] + "".join(script["tokens"][:place]), options=options, cancel=cancel, **RAW)
+    top = answer["logprobs"][0].get("top_logprobs") or [] if answer["logprobs"] else []
+    return {"place": place, "read": int(answer.get("prompt_eval_count") or 0), "top": top}
+
+
+def _places(read: dict[str, dict], model: int | str, number: int) -> dict[int, dict]:
+    start = f"d-m{model}-p{number}-t"
+    return {record["place"]: record for key, record in read.items() if key.startswith(start)}
+
+
+def _whole(places: dict[int, dict], place: int) -> bool:
+    """True when a beginning was read as the tokens it was written in: one more for each place."""
+    return bool(places[place]["top"]) and 0 in places and places[place]["read"] == places[0]["read"] + place
+
+
+def _key(model: int | str, number: int, place: int) -> str:
+    return f"d-m{model}-p{number}-t{place}"
