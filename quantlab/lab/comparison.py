@@ -12,6 +12,7 @@ from .plan import Plan, make_plan
 from .preflight import Preflight, preflight
 from .prompts import read_prompts
 from .replay import PLACES, Divergence, divergences, replay
+from .report import write_report
 from .runner import PATIENCE, Progress, Run, finished, last_of_each
 from .server import SECONDS, Server
 from .verdict import Metric
@@ -39,6 +40,7 @@ class Comparison:
         self.server = server or Server(timeout=timeout)
         self.check = None if check is None else as_check(check)
         self.metric: Metric = fitting_metric(self.check, margin)
+        self._read: tuple = (None, [])      # the file's size and time when it was last read, and what was in it
         self.stopped = ""           # why the last run ended before all was asked
 
     def preflight(self, registry: str | None = None) -> Preflight:
@@ -69,10 +71,21 @@ class Comparison:
 
         return pd.DataFrame(summary(self.plan, self.rows(), divergences(self.plan, self.records), self.check, self.metric))
 
+    def report(self, path: str | Path) -> Path:
+        """One self-contained HTML file: verdicts, settings, answers side by side with their differences, and every call."""
+        rows, records = self.rows(), self.records
+        lines = summary(self.plan, rows, divergences(self.plan, records), self.check, self.metric)
+        return write_report(Path(path).expanduser(), self.plan, self.metric, rows, lines, records)
+
     @property
     def records(self) -> list[dict]:
         """What is in the file, raw; empty before the first run."""
-        return read_records(self.file)[1] if self.file.exists() else []
+        if not self.file.exists():
+            return []
+        state = self.file.stat().st_size, self.file.stat().st_mtime_ns
+        if state != self._read[0]:
+            self._read = state, read_records(self.file)[1]
+        return self._read[1]
 
     @property
     def missing(self) -> int:

@@ -71,7 +71,8 @@ def test_only_one_model_is_in_memory_and_a_stranger_is_left_alone_and_flagged(tm
 
 
 @pytest.mark.parametrize("odd, kind, words", [
-    ((404, b'{"error": "model not found"}'), "missing", "not installed"), ((500, b'{"error": "the runner died"}'), "refused", "the runner died"),
+    ((404, b'{"error": "model not found"}'), "missing", "not installed"),
+    ((500, b'{"error": "the runner died"}'), "refused", "the runner died"),
     ((200, b"<html>\n"), "garbled", "not Ollama's"), ((200, [b"", 3.0, b"\n"]), "timeout", "within 1 seconds"),
     ((200, b'{"response": "m", "error": "out of memory"}\n'), "refused", "out of memory"),
 ])
