@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint notebooks bench bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
+# Several test processes share the cores: each of them computes with one thread. ARGS="-n 0" makes one process of them.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -16,7 +18,7 @@ lab: .venv/.ready-lab  ## set everything up and open the lessons (your own copie
 
 test: .venv/.ready-dev  ## set everything up and run all tests (CI=true: install Chromium and Ollama, skip nothing)
 	@if [ "$(CI)" = true ]; then tools/system.sh; fi
-	@QUANTLAB_PROFILE=reference $(PYTHON_IN) -m pytest $(ARGS)
+	@QUANTLAB_PROFILE=reference $(ONE_THREAD) $(PYTHON_IN) -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: .venv/.ready-dev  ## style, spelling, clean notebooks
 	@$(PYTHON_IN) -m ruff check .

@@ -1,0 +1,64 @@
+"""How `make test` shares the tests among processes (pytest-xdist): what uses one server stays in one process, and long work starts first.
+
+A unit is what one process runs from beginning to end: a file (so the cells of a lesson stay in order), or all files of a row of
+UNITS, which share a server, its models and a browser. Each process starts its own servers, on free ports and in folders of its own.
+"""
+
+import os
+
+import pytest
+
+# In the order in which they start. Much of the first two is waiting, so other work fits beside them; what is named nowhere comes last.
+UNITS = [
+    ("ollama", ("tests/server/", "tests/browser/test_lab_")),
+    ("lessons", ("tests/browser/test_lessons_in_browser.py",)),
+    ("llama", ("tests/inference/test_llama.py",)),
+    ("explorers", ("tests/browser/",)),
+    ("install", ("tests/install/",)),
+    ("fit", ("tests/memory/test_fit.py",)),
+    ("compare", ("tests/inference/test_compare.py",)),
+    ("bits", ("tests/inference/test_what_bits_cost.py",)),
+    ("writer", ("tests/models/test_writer.py",)),
+    ("blocks", ("tests/explore/test_blocks.py",)),
+    ("recorded", ("tests/inference/test_recorded.py",)),
+]
+MOST = 6            # processes; each of them imports the libraries again
+
+
+def unit(nodeid: str) -> str:
+    """The unit of a test, by its id (`tests/room/test_file.py::test_name`)."""
+    for name, starts in UNITS:
+        if nodeid.startswith(starts):
+            return name
+    return nodeid.split("::")[0]
+
+
+def place(nodeid: str) -> int:
+    """Where a test's unit stands in the queue; 0 starts first."""
+    return next((i for i, (_, starts) in enumerate(UNITS) if nodeid.startswith(starts)), len(UNITS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Long units first, and tests of one unit side by side. One process alone keeps the order of the files."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """`-n auto`: one process more than there are cores, as much of the time is spent waiting for servers and the browser."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores + 1, MOST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class UnitScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+    config.option.loadscopereorder = False           # the order is that of UNITS, not the number of tests
+    return UnitScheduling(config, log)
