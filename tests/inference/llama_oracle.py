@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-F32, OFF = 0, 0
+F32, F16, OFF, ON = 0, 1, 0, 1           # of ggml_type and llama_flash_attn_type
 #: Field -> (place in bytes, how it is packed, the default that must be found there).
 MODEL = {"n_gpu_layers": (16, "i", -1), "vocab_only": (72, "?", False)}
 CONTEXT = {"n_ctx": (0, "I", 512), "n_batch": (4, "I", 2048), "n_ubatch": (8, "I", 512), "n_seq_max": (12, "I", 1),
@@ -35,9 +35,12 @@ class Batch(ctypes.Structure):
 
 
 class LlamaCpp:
-    """A model as llama.cpp runs it, keys and values in float32. Use it in a `with` block."""
+    """A model as llama.cpp runs it, keys and values in float32. Use it in a `with` block.
 
-    def __init__(self, path, n_ctx: int = 512, vocab_only: bool = False):
+    settings: other numbers of CONTEXT, such as n_ubatch=1, flash_attn_type=ON or type_k=F16.
+    """
+
+    def __init__(self, path, n_ctx: int = 512, vocab_only: bool = False, **settings):
         self.lib, self.context, self.n = library(), None, 0
         params = _checked(self.lib.llama_model_default_params(), MODEL, n_gpu_layers=0, vocab_only=vocab_only)
         self.model = self.lib.llama_model_load_from_file(str(path).encode(), params)
@@ -45,8 +48,8 @@ class LlamaCpp:
         self.vocab = self.lib.llama_model_get_vocab(self.model)
         self.n_vocab = self.lib.llama_vocab_n_tokens(self.vocab)
         if not vocab_only:
-            params = _checked(self.lib.llama_context_default_params(), CONTEXT, n_ctx=n_ctx, n_batch=n_ctx, n_threads=1,
-                              n_threads_batch=1, flash_attn_type=OFF, type_k=F32, type_v=F32)
+            usual = dict(n_ctx=n_ctx, n_batch=n_ctx, n_threads=1, n_threads_batch=1, flash_attn_type=OFF, type_k=F32, type_v=F32)
+            params = _checked(self.lib.llama_context_default_params(), CONTEXT, **usual | settings)
             self.context = self.lib.llama_init_from_model(self.model, params)
             assert self.context, f"llama.cpp makes no context of {n_ctx} for {path}"
 
