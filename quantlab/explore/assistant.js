@@ -51,10 +51,20 @@ function render({ model, el }) {
     if (missing && tries++ < 100) naming = setTimeout(name, 50);
   };
 
+  const copy = (event) => { // at once, while the browser still believes that somebody pressed
+    const pressed = event.target.closest(".ql-copy"), words = root()?.querySelector(".ql-code");
+    if (!pressed || !words) return;
+    const told = (said) => { live.textContent = said; pressed.setAttribute("data-said", said); };
+    const by_hand = () => { getSelection().selectAllChildren(words); told("Marked: copy it by key"); };
+    navigator.clipboard ? navigator.clipboard.writeText(words.textContent).then(() => told("Copied"), by_hand) : by_hand();
+  };
+  const copy_mine = (event) => { if (root()?.contains(event.target)) copy(event); };
+  el.ownerDocument.addEventListener("click", copy_mine);
+
   model.on("change:finding", speak);
   model.on("change:labels", () => { tries = 0; name(); });
   name();
-  return () => { clearTimeout(speaking); clearTimeout(naming); };
+  return () => { clearTimeout(speaking); clearTimeout(naming); el.ownerDocument.removeEventListener("click", copy_mine); };
 }
 
 export default { render };

@@ -7,7 +7,7 @@ from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, cho
 from ..views.choice import Line, draw_choice
 from ..views.style import Picture
 from .base import Explorer
-from .fit import GIB, WIDE, card_here, card_slider, clamped, short
+from .cards import GIB, WIDE, card_here, card_slider, clamped, short
 
 OTHER = "another card: use the slider"
 CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))

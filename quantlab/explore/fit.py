@@ -1,175 +1,145 @@
-"""Lesson 06 opens with this: the lesson's rule of thumb against a real model of that size, on a card of your choice."""
+"""What fits on a card: every type at every context, and beside it what the lesson's rule of thumb says, which knows no context."""
+
+from collections.abc import Iterator
 
 import ipywidgets as widgets
 
-from ..memory.catalog import GPUS, MODELS, PUBLISHED, nearest_model
-from ..memory.choice import RESERVE
-from ..memory.kv_cache import kv_cache_bytes
-from ..memory.machine import my_machine
+from ..memory.catalog import GPUS, MODELS, model_named
+from ..memory.estimate import OVERHEAD, estimate_memory, planned
+from ..memory.fit import layers_that_fit
+from ..memory.kv_cache import KV_TYPES, check_cache_types
+from ..memory.placement import weights_of
 from ..memory.recommend import GB_PER_BILLION, TOO_LARGE, recommend_quantization, rule_of_thumb_gb
-from ..memory.weights import card_weight_bytes
+from ..memory.settings import Settings
+from ..memory.typical import typical_shape, typical_words
+from ..models.architecture import Architecture
 from ..views.bars import Bar, Part, Row, draw_bars
+from ..views.heat import Cell, draw_heat
 from ..views.style import MEANING, Picture
 from .base import Explorer, show
+from .cards import (
+    BY_SIZE,
+    GIB,
+    PARAMS,
+    WIDE,
+    billions,
+    card_bytes,
+    card_controls,
+    card_here,
+    clamped,
+    model_controls,
+    moved,
+    near,
+    short,
+)
+from .memory_facts import SLIDER
 
-GIB = 2**30
-#: GB of the card's slider: the sizes that are sold, and some between them.
-SIZES = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 18, 20, 22, 24, 28, 32, 36, 40, 45, 48, 56, 64, 80, 96, 128, 141, 192, 256)
-PARAMS = (0.1, 0.3, 0.6, 1, 1.5, 2, 3, 4, 7, 8, 9, 12, 13, 14, 16, 20, 24, 27, 30, 32, 34, 40, 47, 70, 72, 104, 123, 180, 235, 405)
-CONTEXTS = {"2k": 2048, "8k": 8192, "32k": 32768, "128k": 131072}
-CARDS = ("GeForce RTX 4060", "GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
-ROOM = RESERVE / GIB                     # what must stay free for buffers before we say that it fits
-NEAR = 1.35                             # a model of "about that size" differs by less than this factor
-WIDE = dict(style=dict(description_width="120px"), layout=dict(width="360px"))
+CONTEXTS = {"2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "64k": 65536, "128k": 131072}
+CARDS = ("GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
+LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the rest on the CPU"), ("no", "CPU only"))
+OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
+PLOTTED = ("2k", "8k", "32k", "128k")
 
 
-def explore_fit(vram_gb: float | None = None, params_b: float = 7) -> Explorer:
-    """Drag the card and the model's size: what the rule recommends, and what a real model of about that size needs.
+def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | None = None, type_kv: str = "f16") -> Explorer:
+    """Drag the card and the model's size: which types fit at which context, which are split, and what the rule recommends.
 
-    vram_gb: None takes this machine's card.  Values beyond the sliders are clamped; NaN is refused in words.
+    vram_gb: None takes this machine's card.  model: a name of MODELS instead of a size.  What is beyond a slider is clamped, and said so.
+    Raises ValueError for NaN and for unknown names, with the nearest ones.
     """
     if params_b != params_b:
         raise ValueError("params_b=nan is not a size: give billions of parameters, such as 7 or 34")
-    machine, name = card_here()
-    start = clamped(vram_gb) if vram_gb is not None else machine
-    controls = {
-        "vram": card_slider(start),
-        "params": widgets.SelectionSlider(options=[(f"{p:g} B", p) for p in PARAMS], value=min(PARAMS, key=lambda p: abs(p - params_b)),
-                                          description="parameters", **WIDE),
-        "context": widgets.SelectionSlider(options=list(CONTEXTS), value="8k", description="context", **WIDE),
-    }
-    presets = {f"{short(card)}": dict(vram=clamped(GPUS[card].vram_bytes / GIB)) for card in CARDS}
-    presets[f"My machine: {name}"] = dict(vram=machine)
-    presets["The lesson's 34 B on 24 GB"] = dict(vram=24, params=34)
+    if model is not None:
+        model_named(model)
+    if type_kv not in KV_TYPES:
+        raise ValueError(f"KV cache type {type_kv!r} is not known; there are {', '.join(KV_TYPES)}")
+    here, name = card_here()
+    vram, size = here if vram_gb is None else clamped(vram_gb), params_b if model is None else billions(model)
+    card, shape = card_controls(vram), model_controls(model or BY_SIZE, size)
+    kv = widgets.Dropdown(options=list(KV_TYPES), value=type_kv, description="KV cache type", **WIDE)
+    controls = {"vram": card["vram"], "params": shape["params"], "card": card["card"], "model": shape["model"], "type_kv": kv}
+    presets = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8, type_kv="f16"),
+               "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
+               **{short(card): dict(card=card) for card in CARDS}, f"My machine: {name}": dict(vram=here)}
+    said = moved("A size of", size, near(PARAMS, size), "B") if model is None else ""
+    said += moved("A card of", vram_gb, vram, "GB") if vram_gb is not None else ""
     return Explorer(_draw, controls, presets=presets,
-                    note="Hollow: the rule, parameters × GB per billion × 1.2. Filled: tensors and KV cache, to the byte where recorded.")
+                    note=said + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and 0.5 GiB for the driver.")
+
+
+def fit_cells(shape: Architecture, card: int, type_kv: str = "f16") -> Iterator[tuple[str, list[Cell]]]:
+    """(type, a cell for each of CONTEXTS), largest file first.  card: bytes.
+
+    Raises ValueError where the heads do not fit the type of the cache.
+    """
+    check_cache_types(shape, Settings(type_k=type_kv, type_v=type_kv))
+    budget = card - OVERHEAD.usual
+    for ftype in reversed(SLIDER):
+        weights, cells, most = weights_of(shape, ftype), [], shape.n_layer + 1
+        for name, n_ctx in CONTEXTS.items():
+            settings = Settings(n_ctx=n_ctx, type_k=type_kv, type_v=type_kv)
+            room = (budget - planned(shape, weights, settings, ftype).total) / GIB
+            what = f"{ftype}, {name}: "
+            if room >= 0:
+                cells.append(Cell("fits", f"{room:.1f}" if room < 99.5 else f"{room:.0f}", f"{what}fits, {room:.2f} GiB to spare"))
+                continue
+            most = layers_that_fit(shape, weights, settings, budget) if most else 0      # a longer context never fits more
+            short_of = f"{what}{-room:.2f} GiB too much"
+            cells.append(Cell("splits", f"{most}/{shape.n_layer + 1}", f"{short_of}; {most} of {shape.n_layer + 1} layers on the card")
+                         if most else Cell("no", "CPU", f"{short_of}; no layer fits"))
+        yield ftype, cells
+
+
+def _draw(vram: float, params: float, card: str, model: str, type_kv: str) -> Picture:
+    shape = typical_shape(params) if model == BY_SIZE else MODELS[model]
+    size = params if model == BY_SIZE else billions(model)
+    nbytes = card_bytes(card, vram)
+    rows = list(fit_cells(shape, nbytes, type_kv))
+    said = recommend_quantization(nbytes / GIB, size)
+    mark = "" if said == TOO_LARGE else said.upper()
+    where = f"{short(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
+    name = f"{params:g} B, assumed {typical_words(params)}" if model == BY_SIZE else f"{model}, {size:.2f} B"
+    beyond = [words for words, n_ctx in CONTEXTS.items() if shape.n_ctx_train and n_ctx > shape.n_ctx_train]
+    trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
+    table = (("type", *CONTEXTS), *((ftype, *(cell.tip.split(": ", 1)[1] for cell in cells)) for ftype, cells in rows))
+    return draw_heat(list(CONTEXTS), rows, finding=_finding(dict(rows), said, mark, f"{params:g} B" if model == BY_SIZE else model, where),
+                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", head="context", legend=LEGEND, marked=mark,
+                     mark="the rule", table=table)
+
+
+def _finding(rows: dict[str, list[Cell]], said: str, mark: str, name: str, where: str) -> str:
+    place = f"{name} on {where.split(', ')[-1]}"
+    if mark:
+        return f"{place}: the rule says {said}, which {_reach(rows[mark])}"
+    fitting = [ftype for ftype, cells in rows.items() if cells[0].kind == "fits"]
+    return f"{place}: the rule says too large, " + (f"but {fitting[0]} {_reach(rows[fitting[0]])}" if fitting else "and it is")
+
+
+def _reach(cells: list[Cell]) -> str:
+    fitting = [name for name, cell in zip(CONTEXTS, cells, strict=True) if cell.kind == "fits"]
+    if not fitting:
+        return "fits at no context"
+    return "fits at every context here" if len(fitting) == len(cells) else f"fits up to {fitting[-1]}"
 
 
 def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
-    """One model at four contexts against the rule's figure for it: what the rule leaves out is hatched."""
-    if model not in PUBLISHED:
-        raise ValueError(f"no model {model!r} in the catalog; there are {', '.join(PUBLISHED)}")
+    """One model at four contexts against the rule's figure for it, term by term: what the rule leaves out is hatched."""
+    model_named(model)
     if quant not in GB_PER_BILLION:
         raise ValueError(f"the rule has no {quant!r}; it knows {', '.join(GB_PER_BILLION)}")
-    rule = rule_of_thumb_gb(PUBLISHED[model].n_params / 1e9)[quant]
-    rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "rule, GB", "the rule is")]
-    for name, n_ctx in CONTEXTS.items():
-        weights, kv, _ = _truth(model, quant, n_ctx)
-        off = 100 * (rule / (weights + kv) - 1)
+    rule = rule_of_thumb_gb(billions(model))[quant]
+    rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "compute, GiB", "rule, GB", "the rule is")]
+    for name in PLOTTED:
+        found = estimate_memory(model, quant.upper(), n_ctx=CONTEXTS[name])
+        sizes = [found.weights / GIB, found.kv_cache / GIB, found.compute / GIB]
+        off = 100 * (rule / sum(sizes) - 1)
         off = f"{abs(off):.0f} % too {'high' if off > 0 else 'low'}"
-        parts = [Part("weights", weights, MEANING["weights"]), Part("KV cache", kv, MEANING["kv_cache"])]
-        rows.append(Row(name, [Bar(parts, f"{amount(weights)} + {amount(kv)}: rule {off}")]))
-        table.append((f"{n_ctx:,}", f"{weights:.2f}", f"{kv:.2f}", f"{rule:.2f}", off))
+        parts = [Part(what, part, MEANING[tone]) for (what, tone), part in
+                 zip(OWNERS, sizes, strict=True)]
+        rows.append(Row(name, [Bar(parts, f"{sum(sizes):.1f} GiB: rule {off}")]))
+        table.append((f"{CONTEXTS[name]:,}", *(f"{part:.2f}" for part in sizes), f"{rule:.2f}", off))
     picture = draw_bars(rows, finding=f"One number for every context: the rule is {table[1][-1]} at 2k, {table[-1][-1]} at 128k",
-                        subtitle=f"{model} as {quant}: weights + KV cache (f16) in GiB; the line is what the rule says.", limit=rule,
-                        legend=[(MEANING["weights"], "weights"), (MEANING["kv_cache"], "KV cache")],
+                        subtitle=f"{model} as {quant}: weights, KV cache (f16) and compute buffer in GiB; the line is what the rule says.",
+                        limit=rule, legend=[(MEANING[tone], what) for what, tone in OWNERS],
                         limit_words=f"rule: {rule:.1f}", table=tuple(table))
     return show(picture)
-
-
-def card_slider(value: float) -> widgets.SelectionSlider:
-    """The card's memory in GB, as written on its box (makers write GB and mean GiB)."""
-    return widgets.SelectionSlider(options=[(f"{size:g} GB", size) for size in SIZES], value=value, description="card", **WIDE)
-
-
-def card_here() -> tuple[float, str]:
-    """(GB, name) of this machine's largest card, or of its main memory where no card was found."""
-    machine = my_machine()
-    if not machine.gpus:
-        return clamped(machine.ram_bytes / GIB), "memory, no card found"
-    card = max(machine.gpus, key=lambda gpu: gpu.total_bytes)
-    return clamped(card.total_bytes / GIB), short(card.name)
-
-
-def clamped(gigabytes: float) -> float:
-    """The nearest size on the slider; a driver that reports 7.996 of 8 still means 8.
-
-    Raises ValueError for what is not a number.
-    """
-    if gigabytes != gigabytes:
-        raise ValueError("vram_gb=nan is not an amount of memory: give GB, such as 8 or 24")
-    return min(SIZES, key=lambda size: abs(size - min(gigabytes, SIZES[-1])))
-
-
-def short(name: str) -> str:
-    return name.removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix(" SXM")
-
-
-def real_model(params: float) -> str | None:
-    """The catalog's model of about so many billion parameters, None when none is near."""
-    name = nearest_model(params)
-    ratio = PUBLISHED[name].n_params / (params * 1e9)
-    return name if 1 / NEAR < ratio < NEAR else None
-
-
-def _draw(vram: float, params: float, context: str) -> Picture:
-    model, rule, said = real_model(params), rule_of_thumb_gb(params), recommend_quantization(vram, params)
-    truth = {quant: _truth(model, quant, CONTEXTS[context]) for quant in rule} if model else {}
-    fitting = [quant for quant, (weights, kv, _) in truth.items() if vram - weights - kv >= ROOM]
-    rows = [Row(quant, [_claim(needed, vram), *([_real(*truth[quant], vram)] if truth else [])], "✓" if quant == said else "")
-            for quant, needed in rule.items()]
-    legend, question = [("", "the rule")], f"{params:g} B on {vram:g} GB"
-    if model:
-        legend += [(MEANING["weights"], f"weights of {model}"), (MEANING["kv_cache"], f"KV cache of {context} tokens")]
-    return draw_bars(rows, finding=_finding(said, model, fitting, context, question), subtitle=_subtitle(model, params, context),
-                     legend=legend, limit=vram, limit_words=f"card: {vram:g} GB", table=_table(rule, truth, vram))
-
-
-def _truth(model: str, quant: str, n_ctx: int) -> tuple[float, float, bool]:
-    """(weights in GiB, KV cache in GiB, exact) of a model on the card."""
-    weights, exact = card_weight_bytes(model, quant.upper())
-    return weights / GIB, kv_cache_bytes(MODELS[model], n_ctx) / GIB, exact
-
-
-def _claim(needed: float, vram: float) -> Bar:
-    return Bar([Part("the rule", needed, MEANING["weights"])], f"rule {amount(needed)}{_verdict(needed, vram)}", claimed=True)
-
-
-def _real(weights: float, kv: float, exact: bool, vram: float) -> Bar:
-    words = f"{'' if exact else '≈ '}{amount(weights)} + {amount(kv)}{_verdict(weights + kv, vram, ROOM)}"
-    return Bar([Part("weights", weights, MEANING["weights"]), Part("KV cache", kv, MEANING["kv_cache"])], words)
-
-
-def _verdict(needed: float, vram: float, room: float = 0) -> str:
-    return f", {amount(needed - vram)} too much" if needed > vram else ", tight" if needed > vram - room else ", fits"
-
-
-def amount(gigabytes: float) -> str:
-    """Two digits where it matters: "0.06", "4.3", "84"."""
-    return f"{gigabytes:.2f}" if gigabytes < 1 else f"{gigabytes:.1f}" if gigabytes < 20 else f"{gigabytes:,.0f}"
-
-
-def _finding(said: str, model: str | None, fitting: list[str], context: str, question: str) -> str:
-    rule = "too large" if said == TOO_LARGE else said
-    if model is None:
-        return f"{question}: the rule says {rule}"
-    best = fitting[-1] if fitting else ""
-    if best == said:
-        return f"{question}: the rule says {rule}, and {model} with {context} context agrees"
-    if not best:
-        agrees = said == TOO_LARGE
-        truth = f"and {model} agrees" if agrees else f"but {model} with {context} context does not fit"
-        return f"{question}: the rule says {rule}, {truth}"
-    return f"{question}: the rule says {rule}, but {model} with {context} context fits as {best}"
-
-
-def _subtitle(model: str | None, params: float, context: str) -> str:
-    if model is None:
-        return f"No model of about {params:g} B is in the catalog, so there is no truth to show beside it."
-    trained = MODELS[model].n_ctx_train
-    beyond = f" (trained for {trained:,} tokens)" if CONTEXTS[context] > trained else ""
-    size = f"{PUBLISHED[model].n_params / 1e9:.2f} B"
-    return f"Real: {model}, {size}{beyond}, weights + KV cache in GiB. Tight: under {ROOM:.1f} GiB left for buffers."
-
-
-def _table(rule: dict[str, float], truth: dict[str, tuple], vram: float) -> tuple[tuple[str, ...], ...]:
-    head = ("quantization", "rule, GB", "real weights, GiB", "KV cache, GiB", f"fits in {vram:g} GB")
-    rows = []
-    for quant, needed in rule.items():
-        if quant in truth:
-            weights, kv, exact = truth[quant]
-            rows.append((quant, f"{needed:.2f}", f"{'' if exact else 'about '}{weights:.2f}", f"{kv:.2f}",
-                         "no" if weights + kv > vram else "tight" if weights + kv > vram - ROOM else "yes"))
-        else:
-            rows.append((quant, f"{needed:.2f}", "not known", "not known", "not known"))
-    return (head, *rows)

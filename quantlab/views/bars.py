@@ -1,13 +1,12 @@
-"""Bytes as bars: one model against one card, or many sizes against a line. What is too much is hatched."""
+"""Many sizes as bars against a line; what is too much is hatched."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .style import GREEN, GREY, INK, LINE, MUTE, SMALL, SOFT, WIDTH, Picture, ink_on
+from .style import GREEN, GREY, INK, LINE, MUTE, SMALL, SOFT, Picture
 from .svg import hatching, line, page, rect, text
 
-LEFT, RIGHT = 16, WIDTH - 16
-BAR_TOP, BAR_HEIGHT = 98, 52
+LEFT = 16
 BARS_LEFT, BARS_RIGHT = 104, 500      # of `draw_bars`; the words stand right of it
 ROW, THIN = 17, 13                    # a bar of a row and its visible height
 MOST = 2.2                            # a bar longer than this many limits is cut, with an arrow
@@ -35,55 +34,6 @@ class Row(NamedTuple):
     label: str
     bars: Sequence[Bar]
     mark: str = ""
-
-
-def draw_memory_bar(parts: Sequence[tuple[Part, str]], card: float, card_words: str, *, finding: str, subtitle: str,
-                    not_counted: str, ways: Sequence[tuple[str, str]] = (), ways_title: str = "",
-                    table: tuple[tuple[str, ...], ...] = ()) -> Picture:
-    """Parts side by side inside the outline of a card; what sticks out is hatched, and ways to make it fit stand below.
-
-    parts: (part, words for it such as "4.58 GiB"); card: its size in the parts' unit; ways: (what to do, what it brings).
-    """
-    scale = (RIGHT - LEFT) / max(card, sum(part.size for part, _ in parts), 1e-9)
-    edge = LEFT + card * scale
-    body, x, below = [hatching()], LEFT, []
-    for part, words in parts:
-        width = part.size * scale
-        inside = min(width, max(edge - x, 0))
-        body.append(rect(x, BAR_TOP, inside, BAR_HEIGHT, part.colour, radius=0, title=f"{part.name} {words}"))
-        if inside > 8.4 * len(f"{part.name} {words}") + 20:
-            body.append(text(x + 14, BAR_TOP + 31, f"{part.name} {words}", bold=True, fill=ink_on(part.colour)))
-        else:
-            below.append((part.colour, f"{part.name} {words}"))
-        x += width
-    body.append(rect(edge, BAR_TOP, x - edge, BAR_HEIGHT, "url(#over)", radius=0, title="too much"))
-    body.append(rect(LEFT, BAR_TOP - 6, edge - LEFT, BAR_HEIGHT + 12, "none", stroke=INK, stroke_width=2.5, radius=5))
-    y = BAR_TOP + BAR_HEIGHT + 24
-    body.append(_card_label(edge, card_words))
-    body += _legend(below, y)
-    body.append(text(LEFT, y + 22, not_counted, size=SMALL, fill=MUTE))
-    y += 52
-    if ways:
-        body.append(text(LEFT, y, ways_title, size=15, bold=True))
-    for head, words in ways:
-        y += 24
-        body.append(text(LEFT, y, f"✓ {head}", bold=True, fill=GREEN))
-        body.append(text(LEFT + 236, y, words, size=12))
-    return page(y + 16 if ways else y - 12, body, finding=finding, subtitle=subtitle, table=table)
-
-
-def _card_label(edge: float, words: str) -> str:
-    """Above the right edge of the card; a card too narrow for its own name gets it from the left."""
-    narrow = edge < LEFT + 8 * len(words)
-    return text(LEFT if narrow else edge - 2, BAR_TOP - 13, words, size=12, anchor="start" if narrow else "end", bold=True)
-
-
-def _legend(names: Sequence[tuple[str, str]], y: float) -> list[str]:
-    shapes, x = [], LEFT
-    for colour, words in names:
-        shapes += [rect(x, y - 10, 11, 11, colour), text(x + 17, y, words, size=12)]
-        x += 34 + 7.6 * len(words)
-    return shapes
 
 
 def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Sequence[tuple[str, str]] = (), limit: float = 0,

@@ -1,11 +1,10 @@
 """Bars: what passes the card is hatched, nothing leaves the picture, every word is drawn once."""
 
-import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from quantlab.views.bars import LEFT, RIGHT, Bar, Part, Row, draw_bars, draw_memory_bar
+from quantlab.views.bars import Bar, Part, Row, draw_bars
 from quantlab.views.style import BLUE, ORANGE, WIDTH
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -15,30 +14,6 @@ def shapes(picture, fill=""):
     """(x, width) of each rectangle of a fill, in pixels."""
     found = [r for r in ET.fromstring(picture.svg).iter(f"{SVG}rect") if r.get("fill", "").startswith(fill) and r.get("x")]
     return [(float(r.get("x")), float(r.get("width"))) for r in found]
-
-
-def memory_bar(weights, kv, card):
-    parts = [(Part("weights", weights, BLUE), f"{weights} GiB"), (Part("KV cache", kv, ORANGE), f"{kv} GiB")]
-    return draw_memory_bar(parts, card, f"card: {card} GiB", finding="f", subtitle="s", not_counted="n",
-                           ways=[("less", "helps")], ways_title="w")
-
-
-@pytest.mark.parametrize("weights, kv, card", [(4, 1, 8), (4, 4, 8), (4, 5, 8), (39, 10, 24), (0.1, 0.1, 256), (12, 64, 1), (0, 0, 1)])
-def test_widths_are_in_proportion_and_the_rest_is_hatched(weights, kv, card):
-    picture = memory_bar(weights, kv, card)
-    scale = (RIGHT - LEFT) / max(card, weights + kv)
-    over = sum(width for _, width in shapes(picture, "url(#over)"))
-    assert over == pytest.approx(max(weights + kv - card, 0) * scale, abs=0.2)
-    blue = shapes(picture, BLUE)[0][1]
-    assert blue == pytest.approx(min(weights, card) * scale, abs=0.2)
-    assert all(x >= 0 and x + width <= WIDTH for x, width in shapes(picture))
-
-
-@pytest.mark.parametrize("weights, kv, card", [(4, 1, 8), (12, 64, 1), (0.1, 0.1, 256)])
-def test_each_part_and_the_card_are_named_once(weights, kv, card):
-    words = re.findall(r"<text[^>]*>([^<]*)</text>", memory_bar(weights, kv, card).svg)
-    for name in (f"weights {weights} GiB", f"KV cache {kv} GiB", f"card: {card} GiB", "✓ less", "helps"):
-        assert words.count(name) == 1, (name, words)
 
 
 def test_a_bar_beyond_the_limit_is_hatched_from_the_limit_on():
