@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from .checks import Check, passed
+from .drift import block_drift, drifting_ratio, noise_floor
 from .plan import Plan
 from .replay import AGAIN, Divergence
-from .statistics import Interval, exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
+from .statistics import Interval, exact_paired_test, interval, pass_interval, per_prompt
 from .verdict import DIVERGENCE, OPEN, PASS_RATE, Metric, Verdict, judge
 
 
@@ -19,26 +20,73 @@ def fitting_metric(check: Check | None, margin: float | None) -> Metric:
 
 
 def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence], check: Check | None, metric: Metric) -> list[dict]:
-    """One dict a model.  Intervals are statistics.Interval, verdict a text; what was not measured is None."""
-    speeds = per_prompt(rows, lambda row: row["tokens_per_second"])
+    """One dict a model.  Intervals are statistics.Interval, verdict a text; what was not measured is None.
+
+    same_answers: share of the answers that are the reference's, word for word.  kl: {prompt number: KL >=}, None under 80 % coverage.
+    """
+    speeds, drift = per_prompt(rows, _speed), block_drift(rows, _speed)
     firsts = per_prompt(rows, lambda row: row["first_seconds"])
     right = {} if check is None else passed(list(rows), check, {i: prompt.expected for i, prompt in enumerate(plan.prompts)})
     found = []
-    for name in plan.models:
+    for name in plan.names:
+        mine_apart = apart.get(AGAIN if name == plan.again else name)
         mine = [row for row in rows if row["model"] == name]
-        verdict = None if name == plan.reference else _verdict(name, plan, apart, right, metric)
+        verdict = None if name in (plan.reference, plan.again) else _verdict(name, plan, apart, right, metric)
         found.append({
             "model": name, "quantization": next((row["quantization"] for row in mine), ""),
             "bytes": next((row["bytes"] for row in mine), None),
             "answers": sum(not row["error"] for row in mine), "errors": sum(bool(row["error"]) for row in mine),
             "flags": sorted({flag for row in mine for flag in row["flags"]}), "tokens_per_second": _mean(speeds.get(name)),
-            "speed_ratio": speed_ratio(speeds.get(name, {}), speeds.get(plan.reference, {})), "first_seconds": _mean(firsts.get(name)),
+            "speed_ratio": drifting_ratio(speeds.get(name, {}), speeds.get(plan.reference, {}), drift),
+            "first_seconds": _mean(firsts.get(name)),
             "pass_rate": _mean(right.get(name)), "paired_p": _p_value(right, name, plan.reference),
-            "kl": apart[name].kl if name in apart else None, "coverage": apart[name].coverage if name in apart else None,
-            "divergence": str(apart[name]) if name in apart else None, "verdict": "the reference" if verdict is None else verdict.words,
+            "same_answers": _same(mine, name, plan), "kl": mine_apart.kl if mine_apart and mine_apart.covered else None,
+            "coverage": mine_apart.coverage if mine_apart else None, "divergence": str(mine_apart) if mine_apart else None,
+            "verdict": verdict.words if verdict else "the reference" if name == plan.reference else "the reference again: the noise floor",
             "answer": None if verdict is None else verdict.answer,
         })
     return found
+
+
+def with_differences(rows: list[dict], reference: str) -> list[dict]:
+    """The rows with `same_words` (as the reference's answer in that round; None where one of the two is missing) and `first_difference`,
+    the number of the first word that differs."""
+    its = {(row["prompt_number"], row["round"]): row["text"] for row in rows if row["model"] == reference and not row["error"]}
+    for row in rows:
+        other = None if row["error"] else its.get((row["prompt_number"], row["round"]))
+        row["first_difference"] = None if other is None else first_difference(other, row["text"])
+        row["same_words"] = None if other is None else row["first_difference"] is None
+    return rows
+
+
+def first_difference(before: str, after: str) -> int | None:
+    """Number (from 1) of the first word that two texts do not share; None when their words are the same."""
+    a, b = ([], []) if before == after else (before.split(), after.split())
+    parted = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return None if a == b else parted + 1
+
+
+def noise_floor_words(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence]) -> str:
+    """The reference against itself, in words: speed, answers, divergence; what was not measured is left out."""
+    speeds, mine, said = per_prompt(rows, _speed), [row for row in rows if row["model"] == plan.again], []
+    again, its = speeds.get(plan.again, {}), speeds.get(plan.reference, {})
+    floor = drifting_ratio(again, its, block_drift(rows, _speed)) if mine else noise_floor(rows, plan.reference, _speed)
+    if floor is not None:
+        said.append(f"{floor} times as fast" + ("" if mine else " in odd rounds as in even ones"))
+    if (same := _same(mine, plan.again, plan)) is not None:
+        said.append(f"{same:.0%} of its answers the same")
+    if AGAIN in apart:
+        said.append(str(apart[AGAIN]))
+    return f"The reference against itself: {'; '.join(said)}." if said else "The reference was not held against itself: two rounds do."
+
+
+def _same(mine: Sequence[dict], name: str, plan: Plan) -> float | None:
+    told = [row["same_words"] for row in mine if row["same_words"] is not None] if name != plan.reference else []
+    return float(np.mean(told)) if told else None
+
+
+def _speed(row: dict) -> float | None:
+    return row["tokens_per_second"]
 
 
 def harm_by_divergence(mine: Divergence, control: Divergence | None) -> Interval:

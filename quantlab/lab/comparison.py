@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .analysis import fitting_metric, summary
+from .analysis import fitting_metric, noise_floor_words, summary, with_differences
 from .checks import Check, as_check
 from .journal import opened, read_records
 from .measure import row_of
@@ -27,15 +27,16 @@ class Comparison:
     file: where every finished call is kept; else a name in this folder made from what is asked, so that the same comparison goes
     on where it stopped.  timeout: seconds for one call.  check: what makes an answer right: one of quantlab.lab.checks, a pattern,
     or a function of the answer.  margin: how much worse is still good enough, in the metric's unit (0.05 nats, or 0.1 of all prompts).
+    control: the reference is asked once more in each round, as its own noise floor (A/A).
     Raises ValueError in words for whatever cannot be asked; asks nobody yet.
     """
 
     def __init__(self, prompts: str | Path | Sequence, models: str | Sequence[str], *, base: str = "", reference: str | None = None,
                  rounds: int = 2, options: Mapping | None = None, think: bool | str | None = False, file: str | Path | None = None,
-                 check: Check | str | Callable[[str], bool] | None = None, margin: float | None = None,
+                 check: Check | str | Callable[[str], bool] | None = None, margin: float | None = None, control: bool = False,
                  server: Server | None = None, timeout: float = SECONDS):
         self.plan: Plan = make_plan(read_prompts(prompts), models, base=base, reference=reference, rounds=rounds, options=options,
-                                    think=think)
+                                    think=think, control=control)
         self.file = Path(file).expanduser() if file is not None else Path(f"comparison-{self.plan.key}.jsonl")
         self.server = server or Server(timeout=timeout)
         self.check = None if check is None else as_check(check)
@@ -66,10 +67,17 @@ class Comparison:
         return divergences(self.plan, self.records)
 
     def summary(self):
-        """One line a model as a pandas DataFrame: bytes, speed, ratio to the reference, pass rate, KL, and the verdict in words."""
+        """One line a model as a pandas DataFrame: bytes, speed, ratio to the reference, pass rate, KL, and the verdict in words.
+
+        kl is None where less than 80 % of the reference's probability was seen: the bound would say too little.
+        """
         import pandas as pd
 
         return pd.DataFrame(summary(self.plan, self.rows(), divergences(self.plan, self.records), self.check, self.metric))
+
+    def noise_floor(self) -> str:
+        """What the reference shows against itself, in words: no smaller difference of two models can be told from chance."""
+        return noise_floor_words(self.plan, self.rows(), divergences(self.plan, self.records))
 
     def report(self, path: str | Path) -> Path:
         """One self-contained HTML file: verdicts, settings, answers side by side with their differences, and every call."""
@@ -99,12 +107,12 @@ class Comparison:
         twins = twin_flags(self.plan.models, models)
         rows = []
         for row in map(row_of, last_of_each(records)):
-            name = self.plan.models[row["model"]]
-            facts = models.get(name, {})
+            name, asked = self.plan.names[row["model"]], self.plan.asked[row["model"]]
+            facts = models.get(asked, {})
             rows.append({**row, "model": name, "prompt": self.plan.prompts[row["prompt"]].text, "prompt_number": row["prompt"],
                          "quantization": facts.get("quantization_level", ""), "bytes": facts.get("size"), "digest": facts.get("digest", ""),
                          "flags": row["flags"] + twins.get(name, [])})
-        return rows
+        return with_differences(rows, self.plan.reference)
 
     def table(self):
         """The same as a pandas DataFrame; empty (with no columns) before the first run."""

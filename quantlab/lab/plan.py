@@ -33,17 +33,36 @@ class Call:
 
 @dataclass(frozen=True)
 class Plan:
-    """models: full tags, the first is the reference.  options: Ollama's, the same for all.  think: sent as it is; None: not sent."""
+    """models: full tags, the first is the reference.  options: Ollama's, the same for all.  think: sent as it is; None: not sent.
+
+    control: the reference is asked once more in each round, as if it were another model (A/A): its name is then `again`.
+    """
 
     prompts: tuple[Prompt, ...]
     models: tuple[str, ...]
     rounds: int
     options: dict
     think: bool | str | None = False
+    control: bool = False
 
     @property
     def reference(self) -> str:
         return self.models[0]
+
+    @property
+    def again(self) -> str:
+        """What the reference is called where it is its own control."""
+        return f"{self.reference} (again)"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each number of a model is called in tables: the models, then the control."""
+        return (*self.models, self.again) if self.control else self.models
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Which model is asked for each of `names`."""
+        return (*self.models, self.reference) if self.control else self.models
 
     @property
     def loading(self) -> dict:
@@ -51,7 +70,8 @@ class Plan:
         return {key: value for key, value in self.options.items() if key in LOADING}
 
     def as_dict(self) -> dict:
-        return asdict(self)
+        """Plain values; without `control` where there is none, so that older files keep their key."""
+        return {name: value for name, value in asdict(self).items() if name != "control" or value}
 
     @property
     def key(self) -> str:
@@ -64,12 +84,12 @@ class Plan:
         Each second round is the mirror image of the one before, so that no model is always the first (on a cool machine); pairs of
         rounds begin at another model.  Over an even number of rounds every model has the same mean place.
         """
-        return [Call(number, model, prompt) for number in range(self.rounds) for model in order(number, len(self.models))
+        return [Call(number, model, prompt) for number in range(self.rounds) for model in order(number, len(self.names))
                 for prompt in _mirrored(range(len(self.prompts)), number % 2)]
 
 
 def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: str = "", reference: str | None = None, rounds: int = 2,
-              options: Mapping | None = None, think: bool | str | None = False) -> Plan:
+              options: Mapping | None = None, think: bool | str | None = False, control: bool = False) -> Plan:
     """A checked plan.  models: full tags, or suffixes of `base` ("3b-instruct-q8_0").  reference: one of them, else the first.
 
     ValueError for an unknown option, a model named twice, and numbers that make no sense.
@@ -88,7 +108,7 @@ def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: s
         names.sort(key=lambda name: name != first)
     if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= MOST_ROUNDS:
         raise ValueError(f"rounds={rounds!r}: give a whole number from 1 to {MOST_ROUNDS}")
-    return Plan(tuple(prompts), tuple(names), rounds, {**OPTIONS, **_options(options or {})}, think)
+    return Plan(tuple(prompts), tuple(names), rounds, {**OPTIONS, **_options(options or {})}, think, bool(control))
 
 
 def order(number: int, count: int) -> list[int]:

@@ -12,13 +12,15 @@ WARM_UP = "Hi"          # the discarded first question: code and weights are in 
 
 
 def make_alone(server: Server, model: str, models: Sequence[str], loading: dict, cancel: threading.Event | None = None) -> dict:
-    """Unload the other `models`, load `model` with the options `loading`, and ask it one discarded question.
+    """Unload all `models`, load `model` with the options `loading`, and ask it one discarded question.
+
+    `model` itself is loaded anew, too: so every block begins alike, and nothing of an earlier block is in its cache.
 
     Returns what `ps` says of it then: size, size_vram (bytes), context_length, asked_context, others (names of whatever else is in
     memory, ours or not: what somebody else uses on a shared server is left alone), and prompt_tokens of the discarded question.
     Raises LabError.
     """
-    unload(server, [name for name in models if name != model])
+    unload(server, models)
     options = {**loading, "num_predict": 1, "temperature": 0}
     answer = server.generate(model, WARM_UP, options=options, cancel=cancel, keep_alive=KEEP)
     listed = server.ps()

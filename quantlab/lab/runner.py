@@ -24,7 +24,8 @@ PATIENCE = 30.0         # seconds that a server may need to come back
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. done, total: calls.  eta_seconds: None until a call was timed.  words: a line to show."""
+    """How far a run is, before each call and at the end. done, total: calls.  model, prompt: of the next call, "" at the end.
+    eta_seconds: None until a call was timed.  words: a line to show."""
 
     done: int
     total: int
@@ -34,13 +35,16 @@ class Progress:
 
     @property
     def words(self) -> str:
+        if not self.model:
+            return f"All {self.total} calls are there."
         left = "" if self.eta_seconds is None else f", about {duration(self.eta_seconds)} left"
         return f"{self.done} of {self.total} calls{left}. Asking {self.model}: {self.prompt[:60]}"
 
 
 @dataclass
 class Run:
-    """A run under way.  on_progress: before each call.  on_text: each piece of an answer.  patience: seconds for a server to return."""
+    """A run under way.  on_progress: before each call, and at the end.
+    on_text: each piece of an answer.  patience: seconds for a server to return."""
 
     plan: Plan
     server: Server
@@ -61,7 +65,8 @@ class Run:
         try:
             self._begin()
             for (_, model), block in groupby(todo, key=lambda call: (call.round, call.model)):
-                self._block(self.plan.models[model], list(block))
+                self._block(self.plan.asked[model], list(block))
+            self._tell(None)
         except LabError as error:
             if error.kind not in ("cancelled", "down"):
                 raise
@@ -118,11 +123,12 @@ class Run:
             wait_for(self.server, self.patience, self.cancel)
             return action()
 
-    def _tell(self, call: Call) -> None:
+    def _tell(self, call: Call | None) -> None:
+        """Tell how far it is, and which call is next; None: all are there."""
         if self.on_progress:
             left = [other.model for other in self.calls if other.key not in self.done]
-            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), self.plan.models[call.model],
-                                      " ".join(self.plan.prompts[call.prompt].text.split()), self._eta(left)))
+            model, prompt = ("", "") if call is None else (self.plan.names[call.model], self.plan.prompts[call.prompt].text)
+            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, " ".join(prompt.split()), self._eta(left)))
 
     def _eta(self, left: Iterable[int]) -> float | None:
         """Seconds for the calls that are left, each as long as its model's calls took so far; unknown models as long as the others'."""
@@ -130,7 +136,7 @@ class Run:
             return None
         means = {model: sum(times) / len(times) for model, times in self.spent.items()}
         usual = sum(means.values()) / len(means)
-        return sum(means.get(self.plan.models[model], usual) for model in left)
+        return sum(means.get(self.plan.asked[model], usual) for model in left)
 
 
 def finished(records: list[dict], again: bool = False) -> set[str]:

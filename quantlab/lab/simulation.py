@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .statistics import LEVEL, RESAMPLES, exact_paired_test, interval, pass_interval
+from .drift import block_drift, drifting_ratio
+from .plan import order
+from .statistics import LEVEL, RESAMPLES, exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
 from .verdict import WORSE, Metric, judge
 
 #: Differences between prompts as they may fall: name -> (draw(rng, n), true mean).
@@ -13,6 +15,43 @@ SHAPES: dict[str, tuple[Callable, float]] = {
     "skewed": (lambda rng, n: rng.exponential(1, n), 1.0),                          # skewness 2
     "very skewed": (lambda rng, n: rng.lognormal(0, 1, n), float(np.exp(0.5))),     # skewness 6: beyond what a few prompts can tell
 }
+
+
+#: How a machine may drift from block to block, in log speed: name -> draw(rng, blocks).
+DRIFTS: dict[str, Callable] = {
+    "steady": lambda rng, blocks: np.zeros(blocks),
+    "gusts": lambda rng, blocks: rng.normal(0, 0.05, blocks),                           # something else runs now and then
+    "warming": lambda rng, blocks: np.linspace(0, -0.2, blocks),                        # 18 % slower at the end than at the start
+    "wandering": lambda rng, blocks: np.cumsum(rng.normal(0, 0.03, blocks)),
+    "throttled": lambda rng, blocks: np.where(np.arange(blocks) < rng.integers(1, blocks), 0.0, -0.2),   # one step down for good
+}
+
+
+def speed_coverage(drift: str, n: int = 12, models: int = 4, rounds: int = 2, *, studies: int = 1000, seed: int = 0,
+                   widened: bool = True) -> float:
+    """Share of simulated studies whose interval of the speed ratio of the last model to the first holds the truth (1: they are equal).
+
+    Prompts differ by 20 %, a model's ratio by 3 % from prompt to prompt, single calls by 4 %, and blocks by `drift`.
+    widened: False shows what the prompts alone would promise.
+    """
+    rng, held = np.random.default_rng(seed), 0
+    for _ in range(studies):
+        levels, own = rng.normal(0, 0.2, n), rng.normal(0, 0.03, (models, n))
+        own[-1] -= own[-1].mean() - own[0].mean()
+        places = [(number, model) for number in range(rounds) for model in order(number, models)]
+        blocks = zip(places, DRIFTS[drift](rng, len(places)), strict=True)
+        rows = [{"model": model, "round": number, "prompt_number": prompt, "error": "",
+                 "speed": np.exp(levels[prompt] + own[model, prompt] + shift + noise)}
+                for (number, model), shift in blocks for prompt, noise in enumerate(rng.normal(0, 0.04, n))]
+        speeds = per_prompt(rows, _speed)
+        pair = speeds[models - 1], speeds[0]
+        found = drifting_ratio(*pair, block_drift(rows, _speed)) if widened else speed_ratio(*pair)
+        held += found.low <= 1 <= found.high
+    return held / studies
+
+
+def _speed(row: dict) -> float:
+    return row["speed"]
 
 
 def coverage(shape: str, n: int, studies: int = 2000, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL) -> float:

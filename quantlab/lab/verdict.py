@@ -47,7 +47,7 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
     """Hold the interval of the harm against the margin: below it is good enough, above it is worse, across it is open.
 
     A harm that is surely there but surely within the margin is good enough: that is what the margin was declared for.
-    covered: False when a lower bound leaves too much unseen to call anything good.
+    covered: False when a lower bound leaves too much unseen to call anything good, and to show a number.
     """
     if harm.low is None:
         missing = 8 - harm.n
@@ -55,7 +55,9 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
     bound = "at least " if metric.lower_bound else ""
     seen = f"{metric.name} {bound}{harm.mean:.3g} ({harm.low:.3g} to {harm.high:.3g}) {metric.unit}, margin {metric.margin:g}, n = {harm.n}"
     if harm.low > metric.margin:
-        return Verdict(WORSE, None, f"{WORSE}: {seen}.")
+        hidden = (f"{metric.name} is over the margin of {metric.margin:g} {metric.unit} (by how much is not shown: too little was "
+                  f"seen), n = {harm.n}")
+        return Verdict(WORSE, None, f"{WORSE}: {seen if covered else hidden}.")
     if not covered:
         return Verdict(OPEN, None, f"{OPEN}: the top 20 tokens of both models show too little of what they think; the true "
                                    f"{metric.name} may be far larger than what is seen.")

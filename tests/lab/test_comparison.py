@@ -125,6 +125,18 @@ def test_flags_of_answers_and_of_files(tmp_path):
     assert [row["flags"] for row in rows] == [[LOOP], [THOUGHT]]
 
 
+def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
+    with stand_in(Pretend(odd={"two": [(200, json.dumps({**GOOD, "response": "moo moo"}).encode() + b"\n")]})) as url:
+        made = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2, file=tmp_path / "run.jsonl", server=Server(url), control=True).run()
+    table, lines = made.table(), made.summary()
+    assert len(table) == 12 and list(lines["model"]) == ["m:a", "m:b", "m:a (again)"]
+    assert lines["verdict"][2] == "the reference again: the noise floor" and not isinstance(lines["answer"][2], str)
+    assert lines["same_answers"].tolist()[1:] == [0.75, 0.75] and table["first_difference"].dropna().tolist() == [2, 2]
+    assert "75% of its answers the same" in made.noise_floor() and "1 (n = 2" in made.noise_floor()
+    other = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2)
+    assert made.plan.key != other.plan.key and "control" not in other.plan.as_dict()
+
+
 def test_a_file_of_another_comparison_is_refused_before_any_call(tmp_path):
     run(Pretend(), tmp_path)
     pretend = Pretend()
@@ -136,5 +148,6 @@ def test_a_file_of_another_comparison_is_refused_before_any_call(tmp_path):
 def test_the_time_left_is_told_before_each_call(tmp_path):
     told = []
     run(Pretend(), tmp_path, on_progress=told.append)
-    assert [now.done for now in told] == list(range(8)) and told[0].eta_seconds is None and told[-1].eta_seconds > 0
+    assert [now.done for now in told] == list(range(9)) and told[0].eta_seconds is None and told[7].eta_seconds > 0 == told[8].eta_seconds
+    assert told[8].words == "All 8 calls are there."
     assert told[1].words.startswith("1 of 8 calls, about ") and "m:a: two" in told[1].words

@@ -5,13 +5,14 @@ import pytest
 from scipy import stats
 
 from quantlab.lab import simulation
-from quantlab.lab.statistics import exact_paired_test, interval, noise_floor, pass_interval, per_prompt, speed_ratio
+from quantlab.lab.drift import block_drift, drifting_ratio, noise_floor
+from quantlab.lab.statistics import exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
 from quantlab.lab.verdict import GOOD, OPEN, WORSE, Metric, judge, prompts_to_add
 
 QUICK = dict(studies=1000, resamples=1000)
 
 
-@pytest.mark.parametrize("shape", ["normal", "skewed"])
+@pytest.mark.parametrize("shape", ["normal", "skewed", "very skewed"])
 @pytest.mark.parametrize("n", [20, 40])
 def test_the_interval_holds_the_truth_in_at_least_93_of_100_studies(shape, n):
     assert simulation.coverage(shape, n, **QUICK) >= 0.93
@@ -58,9 +59,29 @@ def test_a_speed_ratio_does_not_depend_on_how_fast_the_prompts_are():
 
 
 def test_the_noise_floor_is_the_reference_against_itself():
-    rows = [{"model": "a", "prompt_number": p, "round": r, "error": "", "v": p + 0.1 * r} for p in range(9) for r in range(2)]
-    assert noise_floor(rows, "a", lambda row: row["v"]).mean == pytest.approx(0.1)
+    rows = [{"model": "a", "prompt_number": p, "round": r, "error": "", "v": (p + 1) * 1.1**r} for p in range(9) for r in range(2)]
+    assert noise_floor(rows, "a", lambda row: row["v"]).mean == pytest.approx(1.1)
     assert noise_floor(rows[::2], "a", lambda row: row["v"]) is None
+
+
+@pytest.mark.parametrize("drift", ["gusts", "wandering", "throttled"])
+def test_a_speed_interval_holds_while_the_machine_drifts_and_prompts_alone_would_not_do(drift):
+    how = dict(models=4, rounds=2, studies=60)
+    assert simulation.speed_coverage(drift, widened=False, **how) < 0.8 < 0.92 < simulation.speed_coverage(drift, **how)
+
+
+def test_blocks_widen_a_speed_interval_and_a_single_round_gives_none():
+    rows = [{"model": m, "prompt_number": p, "round": r, "error": "", "v": (p + 1) * 1.2 ** (r if m == "b" else 0)}
+            for m in "ab" for p in range(9) for r in range(2)]
+    drift = block_drift(rows, lambda row: row["v"])
+    assert drift.freedom == 2 and drift.rounds == 2 and drift.sd == pytest.approx(np.log(1.2) / 2)
+    speeds = per_prompt(rows, lambda row: row["v"])
+    found = drifting_ratio(speeds["b"], speeds["a"], drift)
+    assert found.mean == pytest.approx(1.1) and found.high / found.mean == pytest.approx(np.exp(stats.t.ppf(0.975, 2) * drift.sd))
+    lost = [{**row, "error": "lost"} if (row["model"], row["prompt_number"], row["round"]) == ("b", 8, 1) else row for row in rows]
+    assert block_drift(lost, lambda row: row["v"]).sd == pytest.approx(drift.sd, rel=0.3), "a failed call is no slow block"
+    once = drifting_ratio(speeds["b"], speeds["a"], block_drift(rows[::2], lambda row: row["v"]))
+    assert once.low is None and "one round" in str(once)
 
 
 def test_the_paired_test_is_mcnemars_exact_one():
@@ -109,5 +130,6 @@ def test_a_lower_bound_proves_worse_but_good_only_with_coverage():
     small, large = interval(np.linspace(0, 0.01, 12)), interval(np.linspace(1, 2, 12))
     assert judge(small, metric).answer == GOOD and judge(small, metric, covered=False).answer == OPEN
     assert judge(large, metric, covered=False).answer == WORSE and "at least 1.5" in judge(large, metric).words
+    assert not any(number in judge(large, metric, covered=False).words for number in ("1.5", "1.4", "1.6")), "too little seen for a number"
     with pytest.raises(ValueError, match="margin"):
         Metric("KL", "nats", -1)
