@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from .guard import Guard
+
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {kind: ROOT / ".tools" / "models" / f"SmolLM2-135M-Instruct.{kind}.gguf" for kind in ("Q4_1", "F16")}
 FORMS = {"135m-q4_1": ("Q4_1", None), "135m-instruct-q4_K_M": ("F16", "q4_K_M"), "135m-instruct-q8_0": ("F16", "q8_0")}
@@ -55,11 +57,13 @@ def ollama(tmp_path_factory):
     if binary is None:
         without("no Ollama server: `make ollama` finds or builds one")
     server = _start(binary, tmp_path_factory.mktemp("ollama"))
+    guard = Guard(server.process)
     try:
         _wait(server)
         yield server
     finally:
         _stop(server.process)
+        guard.release()
         shutil.rmtree(server.store, ignore_errors=True)     # a gigabyte that pytest would keep
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from quantlab.cli.main import QUIET, quiet_environment
+from tests.guard import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +39,7 @@ class Lab:
             file.write_text(json.dumps(values))
         self.port, self.token = free_port(), secrets.token_hex(16)
         self.process = self._start({"QUANTLAB_PROFILE": "reference", **(environment or {})})
+        self.guard = Guard(self.process)
         try:
             self._wait()
         except BaseException:
@@ -68,6 +70,7 @@ class Lab:
     def stop(self) -> None:
         """End the server and its kernels by pid and remove the folder. Safe to call twice."""
         stop_family(self.process)
+        self.guard.release()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self):

@@ -1,0 +1,37 @@
+"""How tests are shared among processes, and that what they start ends with them."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+from tests.parallel import UNITS, place, unit
+
+SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+STARTS = f"""
+import subprocess, sys, time
+from tests.guard import Guard
+server = subprocess.Popen([sys.executable, "-c", {SERVER!r}])
+Guard(server)
+print(server.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_shares_a_server_is_one_unit_and_every_other_file_is_its_own():
+    assert unit("tests/server/test_tiny_live.py::test_a") == unit("tests/browser/test_lab_live_in_browser.py::test_b[x::y]") == "ollama"
+    assert unit("tests/browser/test_map_in_browser.py::test_c") == "explorers"
+    assert unit("notebooks/04_quantization_types.ipynb::Cell 3") == "notebooks/04_quantization_types.ipynb"
+    assert [place("tests/server/test_tiny_live.py::t"), place("tests/basics/test_affine.py::t")] == [0, len(UNITS)]
+
+
+def test_a_killed_test_process_takes_its_servers_along():
+    with subprocess.Popen([sys.executable, "-c", STARTS], stdout=subprocess.PIPE, text=True) as run:
+        server = psutil.Process(int(run.stdout.readline()))
+        end = time.monotonic() + 30
+        while not (children := server.children()) and time.monotonic() < end:
+            time.sleep(0.02)
+        run.send_signal(signal.SIGKILL)
+        assert children and psutil.wait_procs([server, *children], timeout=30)[1] == []
