@@ -24,6 +24,7 @@ _ROOMS = {
     "inference.compare": "compare_quality",
     "inference.sensitivity": "sensitivity mix_quality",
     "inference.workbench": "held_out_text",
+    "inference.recorded": "recorded_quality",
     "inference.imatrix": "collect_imatrix",
     "inference.recital": "recital",
     "models.imatrix_file": "read_imatrix write_imatrix",

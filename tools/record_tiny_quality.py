@@ -13,6 +13,7 @@ import platform
 import sys
 from datetime import UTC, datetime
 from math import isnan
+from pathlib import Path
 
 from quantlab.explore.quality import wanted
 from quantlab.inference.compare import compare_quality
@@ -83,12 +84,16 @@ def main() -> None:
         table = {"about": f"Made by tools/record_tiny_quality.py {name}", "sha256": sha256(FOLDER / "tiny.gguf"),
                  "date": datetime.now(UTC).date().isoformat(), "machine": f"{platform.machine()}, NumPy on the processor",
                  "text": TEXT, "text_sha256": sha256(HELD_OUT), "n_ctx": 256, "chunks": chunks, "predicted": 127 * chunks,
-                 "seed": None, "rows": [{key: plain(value) for key, value in row.items()} for row in rows]}
-        path = FOLDER / f"{name}.json"
-        lines = [json.dumps(row) for row in table.pop("rows")]
-        head = json.dumps(table, indent=1)[:-2]
-        path.write_text(head + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n", encoding="utf-8")
-        print(f"{path.name}: {len(lines)} rows", flush=True)
+                 "seed": None}
+        write(FOLDER / f"{name}.json", table, rows)
+
+
+def write(path: Path, head: dict, rows: list[dict]) -> None:
+    """A recorded table: what it is about, and below it a row a line."""
+    lines = [json.dumps({key: plain(value) for key, value in row.items()}) for row in rows]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(head, indent=1)[:-2] + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n", encoding="utf-8")
+    print(f"{path.name}: {len(lines)} rows", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ def smollm_f16():
 
 
 @pytest.fixture(scope="session")
+def smollm_q4_1(smollm_f16):
+    """The file that the 16-bit one was made from; both come together."""
+    return smollm_f16.with_name("SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@pytest.fixture(scope="session")
 def smollm_f32(smollm_f16, tmp_path_factory):
     file = copied(smollm_f16, tmp_path_factory.mktemp("smollm") / "SmolLM2-135M-Instruct.F32.gguf", f32=True)
     yield file

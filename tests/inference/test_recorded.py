@@ -1,10 +1,12 @@
 """The shipped tables belong to the shipped model, and rows measured again here come out the same."""
 
+import json
+
 import pytest
 
 from quantlab.inference.compare import compare_quality
 from quantlab.inference.mixes import READ, MixBench
-from quantlab.inference.recorded import FOLDER, NAMES, provenance, recorded_table, sha256
+from quantlab.inference.recorded import FOLDER, NAMES, QUALITY, provenance, recorded_quality, recorded_table, sha256
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.workbench import HELD_OUT, USUAL_CHUNKS
 
@@ -58,3 +60,21 @@ def test_no_table_for_other_weights_and_no_other_names(tmp_path):
     assert recorded_table("quality", tmp_path / "other.gguf") is None
     with pytest.raises(ValueError, match="sensitivity"):
         recorded_table("speed")
+
+
+def test_tables_of_quality_look_like_measured_ones():
+    tiny, again = recorded_quality(), recorded_quality("smollm2_q4_1")
+    assert tiny.ftype.is_unique and tiny.kld[tiny.ftype == "F16"].item() == 0 and tiny.recited.max() == 28
+    assert "Q4_1" in again.attrs["model"] and "2,040 predicted tokens" in again.attrs["provenance"] and (again.error == "").all()
+    with pytest.raises(ValueError, match="smollm2_q4_1"):
+        recorded_quality("llama")
+
+
+def test_what_was_quantized_before_looks_lossless_in_its_own_type_and_measures_grids_that_meet(smollm_q4_1):
+    """What lesson 09 says of the table, and that the table is of the file that everybody can fetch."""
+    table = recorded_quality("smollm2_q4_1").set_index("ftype")
+    assert sha256(smollm_q4_1) == json.loads(QUALITY["smollm2_q4_1"].read_text())["sha256"]
+    assert table.kld["Q4_1"] == 0 and table.nbytes["Q4_1"] < table.nbytes["Q6_K"] and table.kld["Q6_K"] > 0
+    assert table.kld["Q4_K_M"] < table.kld["Q5_K_M"] and table.bpw["Q4_K_M"] < table.bpw["Q5_K_M"]
+    found = compare_quality(smollm_q4_1, ["Q4_1"], n_ctx=512, chunks=1, progress=None, cache=None)
+    assert found.kld[0] == 0 and found.nbytes[0] == table.nbytes["Q4_1"]
