@@ -1,7 +1,10 @@
 """Lesson 08: your card, a model, a context, a wish; a suggestion, and one line on each type that was not taken."""
 
+from functools import partial
+
 import ipywidgets as widgets
 
+from ..inference.recorded import recorded_quality
 from ..memory.catalog import GPUS, MODELS, PUBLISHED
 from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
 from ..views.choice import Line, draw_choice
@@ -14,11 +17,13 @@ CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))
 WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory": "memory for other things", "speed": "speed"}
 
 
-def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None) -> Explorer:
-    """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason.
+def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Explorer:
+    """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and what it was measured to lose.
 
-    model: a name of MODELS, but not gpt-oss.  vram_gb: None takes this machine's card.  Raises ValueError for another model.
+    model: a name of MODELS, but not gpt-oss.  vram_gb: None takes this machine's card.  quality: a table of `compare_quality`, best of a
+    model like yours; None takes the recorded one of the tiny Llama.  Raises ValueError for another model and for another kind of table.
     """
+    measured = agreement(recorded_quality() if quality is None else quality)
     if model not in CHOICES:
         raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
     here, name = card_here()
@@ -34,8 +39,16 @@ def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None) -> 
     _follow(controls["card"], controls["vram"])
     presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"), f"My machine: {name}": dict(vram=here)}
-    return Explorer(_draw, controls, presets=presets,
-                    note="A rule over bytes, with its reasons. It has not read a single answer of any model: that is your part.")
+    return Explorer(partial(_draw, measured), controls, presets=presets,
+                    note="A rule over bytes, with its reasons. What is measured stands beside it and decides nothing: that is your part.")
+
+
+def agreement(quality) -> tuple[str, dict[str, float]]:
+    """(the measured model's name, ftype -> share of places where it says the same token as its own weights) of compare_quality's table."""
+    if not {"ftype", "top1"} <= set(getattr(quality, "columns", ())):
+        raise ValueError("quality has no columns ftype and top1: give it a table that compare_quality made")
+    measured = quality[quality.top1.notna()]
+    return quality.attrs.get("model", "the measured model"), dict(zip(measured.ftype, measured.top1.astype(float), strict=True))
 
 
 def _named(vram: float, name: str) -> str:
@@ -61,17 +74,17 @@ def _follow(card: widgets.Dropdown, vram: widgets.FloatSlider) -> None:
     vram.observe(let_go, names="value")
 
 
-def _draw(wish: str, model: str, n_ctx: int, card: str, vram: float) -> Picture:
+def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: int, card: str, vram: float) -> Picture:
     size = int(vram * GIB) if card == OTHER else GPUS[card].vram_bytes
     options = candidates(model, size, n_ctx)
     best = choose(options, wish)
     chosen = next((option for option in options if option.ftype == best), None)
     lines = [Line(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish)) for o in options]
     words = f"{vram:g} GiB" if card == OTHER else f"{short(card)} ({size / GIB:.3g} GiB)"
-    head = ("type", "bits per weight", "weights and KV cache", "verdict")
-    table = (head, *((o.ftype, f"{o.bpw:.2f}", line.total, ("suggested: " if o == chosen else "") + line.reason)
+    head = ("type", "bits per weight", "weights and KV cache", f"same token, measured on {measured[0]}", "verdict")
+    table = (head, *((o.ftype, f"{o.bpw:.2f}", line.total, _same(measured[1], o.ftype), "suggested: " * (o == chosen) + line.reason)
                      for o, line in zip(options, lines, strict=True)))
-    return draw_choice(lines, best, size / GIB, words, _notes(chosen, model, n_ctx, size, card), table=table,
+    return draw_choice(lines, best, size / GIB, words, _notes(chosen, options, measured, model, n_ctx, size, card), table=table,
                        finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"), subtitle=_subtitle(model, n_ctx))
 
 
@@ -89,14 +102,28 @@ def _subtitle(model: str, n_ctx: int) -> str:
     return f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, everything on the card"
 
 
-def _notes(chosen: Candidate | None, model: str, n_ctx: int, size: int, card: str) -> list[tuple[str, str]]:
+def _notes(chosen: Candidate | None, options: tuple[Candidate, ...], measured: tuple[str, dict[str, float]], model: str, n_ctx: int,
+           size: int, card: str) -> list[tuple[str, str]]:
     kept = ("Kept free", f"{RESERVE / GIB:.1f} GiB for compute buffers and the driver. That is an assumption, not a measurement.")
     if chosen is None:
         return [("Instead", f"{instead(model, size, n_ctx)}."), ("Or", "Ollama leaves some layers to the CPU, several times slower."), kept]
-    about = "" if chosen.exact else "about "
-    counted = (f"{about}{chosen.weights / GIB:.2f} GiB of weights ({chosen.bpw:.2f} bits each) and {chosen.kv / GIB:.2f} GiB of KV cache")
-    return [("Counted", counted), kept, ("Speed", _speed(chosen, model, card)),
+    counted = f"{chosen.weights / GIB:.2f} GiB of weights ({chosen.bpw:.2f} bits each) and {chosen.kv / GIB:.2f} GiB of KV cache"
+    return [("Counted", counted), kept, ("Speed", _speed(chosen, model, card)), ("Measured", _measured(chosen, options, *measured)),
             ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
+
+
+def _measured(chosen: Candidate, options: tuple[Candidate, ...], name: str, same: dict[str, float]) -> str:
+    """How often the type says what the unquantized model says, and what one step up or down would change."""
+    if chosen.ftype not in same:
+        return f"nothing at {chosen.ftype}: the table of {name} has no such row"
+    types = [option.ftype for option in options]
+    at = types.index(chosen.ftype)
+    steps = [f"{types[i]} {_same(same, types[i])}" for i in (at - 1, at + 1) if 0 <= i < len(types) and types[i] in same]
+    return f"on {name}: the same token in {_same(same, chosen.ftype)} of all places" + (f" ({', '.join(steps)})" if steps else "")
+
+
+def _same(same: dict[str, float], ftype: str) -> str:
+    return f"{100 * same[ftype]:.0f} %" if ftype in same else "not measured"
 
 
 def _speed(chosen: Candidate, model: str, card: str) -> str:
@@ -110,4 +137,4 @@ def _speed(chosen: Candidate, model: str, card: str) -> str:
 
 def _total(option: Candidate) -> str:
     total = (option.weights + option.kv) / GIB
-    return f"{'' if option.exact else '≈ '}{total:.1f} GiB" if total < 100 else f"{'' if option.exact else '≈ '}{total:.0f} GiB"
+    return f"{total:.1f} GiB" if total < 100 else f"{total:.0f} GiB"

@@ -88,3 +88,18 @@ def test_buttons_work_and_handles_have_their_own_names():
         labels = list(explorer.assistant.labels.values())
         assert len(set(labels)) == len(labels)
         assert explorer._repr_mimebundle_()["text/plain"] == explorer.finding
+
+
+def test_the_choice_says_what_the_type_was_measured_to_lose():
+    import quantlab as ql
+
+    table = ql.recorded_quality()
+    explorer = explore_choice("llama3.1:8b", 12)
+    same = 100 * table.set_index("ftype").top1["Q4_K_M"]
+    assert f"the same token in {same:.0f} % of all places (Q4_K_S" in explorer.picture.svg
+    own = table[table.ftype == "Q8_0"]
+    own.attrs["model"] = "my <model>"
+    svg = explore_choice("llama3.1:8b", 12, own).picture.svg
+    assert "nothing at Q4_K_M: the table of my &lt;model&gt;" in svg
+    with pytest.raises(ValueError, match="compare_quality"):
+        explore_choice(quality=[1, 2])

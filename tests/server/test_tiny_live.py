@@ -44,3 +44,12 @@ def test_its_name_in_the_store_loads_as_well(tiny, monkeypatch):
     assert list(named.generate(PROMPT, 8)) == list(bundled.generate(PROMPT, 8))
     quantized = ql.load_lm("tiny:q4_K_M")
     assert quantized.n_vocab == bundled.n_vocab and "".join(quantized.generate(PROMPT, 8))
+
+
+def test_quality_is_measured_by_its_name_in_the_store(tiny, monkeypatch):
+    """Any pulled 16-bit Llama is the reference, opened from the store; a quantized one is held against itself, and says so."""
+    monkeypatch.setenv("OLLAMA_MODELS", str(tiny.store))
+    settings = dict(chunks=2, cache=None, progress=None)
+    named, bundled = (ql.compare_quality(name, ["Q8_0", "Q3_K_M"], **settings) for name in ("tiny:latest", "tiny"))
+    assert named.kld.tolist() == bundled.kld.tolist() and named.recited.tolist() == bundled.recited.tolist()
+    assert ql.compare_quality("tiny:q4_K_M", ["Q8_0"], **settings).attrs["own"] == "Q4_K_M"
