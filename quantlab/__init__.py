@@ -28,7 +28,7 @@ _ROOMS = {
     "inference.imatrix": "collect_imatrix",
     "inference.recital": "recital",
     "models.imatrix_file": "read_imatrix write_imatrix",
-    "memory.catalog": "MODELS GPUS",
+    "memory.catalog": "MODELS GPUS CPUS",
     "memory.recommend": "recommend_quantization",
     "memory.estimate": "estimate_memory MemoryEstimate",
     "memory.fit": "recommend",

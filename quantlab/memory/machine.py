@@ -10,7 +10,6 @@ import psutil
 from ..profile import is_reference
 
 MIB, GIB = 2**20, 2**30
-APPLE_GPU_SHARE = 0.75     # of unified memory, what macOS lets the GPU use by default on machines above 36 GB; about 2/3 below
 
 
 @dataclass(frozen=True)
@@ -73,5 +72,24 @@ def apple_card(total: int, free: int) -> tuple[Gpu, ...]:
     """Apple silicon has one memory for everything; the GPU may use a share of it. Empty on other machines."""
     if platform.system() != "Darwin" or platform.machine() != "arm64":
         return ()
-    share = APPLE_GPU_SHARE if total > 36 * GIB else 2 / 3
-    return (Gpu("Apple unified memory, the GPU's share", int(total * share), min(free, int(total * share))),)
+    share = apple_share(total, _wired_limit())
+    return (Gpu("Apple unified memory, the GPU's share", share, min(free, share)),)
+
+
+def apple_share(total: int, wired_limit_mb: int = 0) -> int:
+    """Bytes of Apple's unified memory that the GPU may use: what `iogpu.wired_limit_mb` says, else macOS's default.
+
+    The default is Metal's recommendedMaxWorkingSetSize: two thirds up to 36 GiB (10.67 of 16 on an M4, github:exo-explore/exo pull 1672),
+    three quarters above (github:gpustack/gpustack issue 1375). Newer systems give more: 11.84 of 16 (github:AlexsJones/llmfit pull 754)
+    and 107.5 of 128 (github:antirez/ds4 pull 893) were reported, so this is the safe side.
+    """
+    return wired_limit_mb * MIB if wired_limit_mb else total * 2 // 3 if total <= 36 * GIB else total * 3 // 4
+
+
+def _wired_limit() -> int:
+    """MiB that the owner set with `sysctl iogpu.wired_limit_mb`; 0 when nothing was set or nothing answers."""
+    try:
+        answer = subprocess.run(["sysctl", "-n", "iogpu.wired_limit_mb"], capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return int(answer) if answer.strip().isdigit() else 0
