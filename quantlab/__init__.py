@@ -31,6 +31,7 @@ _ROOMS = {
     "memory.catalog": "MODELS GPUS CPUS",
     "memory.recommend": "recommend_quantization",
     "memory.estimate": "estimate_memory MemoryEstimate",
+    "memory.profiles": "memory_profile",
     "memory.fit": "recommend",
     "memory.speed": "expected_speed",
     "memory.weights": "weight_bytes",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
-from ..models.source import Model
+from ..models.source import Model, open_model
 from .catalog import model_named
 from .compute import compute_bytes, step
 from .kv_cache import cache_bytes, check_cache_types, layer_cache
@@ -18,8 +18,12 @@ from .placement import Weights, weights_of
 from .settings import Settings
 
 ENGINE = "llama.cpp build 11549 (October 2026), CUDA layout"
-#: Architectures that Ollama 0.17 runs on an engine of its own, which allocates otherwise.
-OLLAMA_ENGINE = {"qwen3", "gemma3", "gpt-oss", "deepseek2"}
+#: Architectures that Ollama 0.17.4 runs on an engine of its own, which allocates otherwise (fs/ggml/ggml.go: OllamaEngineRequired). A model
+#: whose picture encoder is a file of its own goes to llama.cpp all the same (llm/server.go: NewLlamaServer).
+OLLAMA_ENGINE = {
+    "bert", "deepseek2", "deepseekocr", "gemma3", "gemma3n", "gptoss", "gpt-oss", "llama4", "mistral3", "mllama", "nemotron_h",
+    "nemotron_h_moe", "nomic-bert", "olmo3", "qwen25vl", "qwen3", "qwen3moe", "qwen35", "qwen35moe", "qwen3next", "qwen3vl", "qwen3vlmoe",
+    "glm4moelite", "glmocr", "lfm2", "lfm2moe"}
 
 
 class Assumption(NamedTuple):
@@ -72,6 +76,7 @@ def estimate_memory(model: Architecture | Model | str, ftype: str | None = None,
 
     model: a shape, a name of MODELS ("llama3.1:8b") or an open model, whose own tensors are then counted.  ftype: Q4_K_M unless said;
     an open model's own.  projector: the open file of a model that also sees; its weights lie on the card (its buffers are not counted).
+    A pulled model's own projector is counted without asking.
     In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times OLLAMA_NUM_PARALLEL), n_ubatch
     (--ubatch-size, num_batch).  n_parallel: conversations at a time (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn,
     OLLAMA_FLASH_ATTENTION).  type_k, type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step
@@ -83,6 +88,9 @@ def estimate_memory(model: Architecture | Model | str, ftype: str | None = None,
     shape = shape_of(model)
     weights = weights_of(model if isinstance(model, Model) else shape, ftype)
     found = planned(shape, weights, settings, ftype or (model.ftype if isinstance(model, Model) else "Q4_K_M"))
+    if projector is None and isinstance(model, Model) and model.projector is not None:
+        with open_model(model.projector) as beside:
+            return _with_projector(found, beside)
     return found if projector is None else _with_projector(found, projector)
 
 
@@ -112,7 +120,7 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     compute = compute_bytes(shape, replace(settings, n_gpu_layers=None)) + (0 if whole else lent_bytes(shape, weights, settings))
     notes = []
     if shape.arch in OLLAMA_ENGINE:
-        notes.append(f"Ollama runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
+        notes.append(f"Ollama 0.17 runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
     if not whole:
         notes.append("layers in main memory borrow the card for long texts: the compute buffer is an upper bound")
     return MemoryEstimate(ftype, settings, placed.card, kv, compute, placed.host + cache_bytes(shape, settings) - kv, whole, tuple(notes))
@@ -127,5 +135,6 @@ def lent_bytes(shape: Architecture, weights: Weights, settings: Settings) -> int
 
 
 def _with_projector(found: MemoryEstimate, projector: Model) -> MemoryEstimate:
-    return MemoryEstimate(found.ftype, found.settings, found.weights + projector.nbytes, found.kv_cache, found.compute, found.host, False,
-                          (*found.notes, f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture"))
+    notes = [note for note in found.notes if "engine of its own" not in note]       # with a file apart, Ollama runs llama.cpp
+    notes.append(f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture")
+    return replace(found, weights=found.weights + projector.nbytes, exact=False, notes=tuple(notes))

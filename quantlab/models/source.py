@@ -33,12 +33,13 @@ class Model:
     """An open model: what it says about itself, its tensors, and (when there is a file) its weights.
 
     name: as it was asked for.  metadata: GGUF key -> value.  file: the GGUFFile, or None when only a server's table
-    is known; `why` then says why.  Use it in a `with` block or call `close()`.
+    is known; `why` then says why.  projector: the file of a pulled model's picture encoder, if it has one of its own.  Use it in a
+    `with` block or call `close()`.
     """
 
     def __init__(self, name: str, metadata: Mapping[str, object], types: Mapping[str, tuple[str, tuple[int, ...]]],
-                 file: GGUFFile | None = None, why: str = ""):
-        self.name, self.metadata, self.file, self.why = name, metadata, file, why
+                 file: GGUFFile | None = None, why: str = "", projector: Path | None = None):
+        self.name, self.metadata, self.file, self.why, self.projector = name, metadata, file, why, projector
         self._types = dict(types)
 
     @property
@@ -141,7 +142,8 @@ def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None
     if isinstance(source, Path) or text.lower().endswith(".gguf") or os.path.isfile(text):
         return _from_file(Path(text).name, text)
     try:
-        return _from_file(text, find_model(text).blob)
+        stored = find_model(text)
+        return _from_file(text, stored.blob, stored.projector)
     except StoreError as error:
         if show is None:
             raise StoreError(f"{text} cannot be opened: {error}") from None
@@ -173,9 +175,10 @@ def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a s
     return Model(name, metadata if isinstance(metadata, Mapping) else {}, types, why=why)
 
 
-def _from_file(name: str, path) -> Model:
+def _from_file(name: str, path, projector: Path | None = None) -> Model:
     file = open_gguf(path)
-    return Model(name, file.metadata, {info.name: (info.qtype, info.shape) for info in file.infos.values()}, file)
+    types = {info.name: (info.qtype, info.shape) for info in file.infos.values()}
+    return Model(name, file.metadata, types, file, projector=projector)
 
 
 def _row(name: str, qtype: str, shape: tuple[int, ...]) -> tuple:

@@ -1,5 +1,7 @@
 """The estimate adds up, names what it stands for, and refuses in words."""
 
+import hashlib
+import json
 import math
 
 import pytest
@@ -10,6 +12,7 @@ from quantlab.memory.estimate import estimate_memory, lent_bytes
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
 from quantlab.models.architecture import Architecture
+from quantlab.models.source import BUNDLED
 from tests.memory.test_placement import cases
 
 GIB = 2**30
@@ -31,6 +34,7 @@ def test_nothing_on_the_card_needs_only_what_is_lent():
 
 def test_what_ollama_runs_itself_is_said():
     assert any("engine of its own" in note for note in estimate_memory("qwen3:8b").notes)
+    assert any("engine of its own" in note for note in estimate_memory("qwen3:30b").notes)
     assert not estimate_memory("llama3.1:8b").notes and "llama.cpp" in estimate_memory("llama3.1:8b").engine
 
 
@@ -61,3 +65,21 @@ def test_a_projector_is_counted_with_its_weights():
     with ql.open_model("sample") as eyes:
         plain, seeing = estimate_memory("gemma3:4b"), estimate_memory("gemma3:4b", projector=eyes)
         assert seeing.weights - plain.weights == eyes.nbytes and "buffers" in seeing.notes[-1]
+
+
+def test_a_pulled_models_projector_is_counted_unasked(tmp_path, monkeypatch):
+    tiny, eyes = BUNDLED["tiny"], BUNDLED["sample"]
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    layers = []
+    for kind, path in (("model", tiny), ("projector", eyes)):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        (blobs / f"sha256-{digest}").symlink_to(path)
+        layers.append({"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}", "size": path.stat().st_size})
+    manifest = tmp_path / "manifests" / "registry.ollama.ai" / "library" / "seeing" / "tiny"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    with ql.open_model("seeing:tiny") as pulled, ql.open_model("tiny") as plain, ql.open_model("sample") as picture:
+        seeing, alone = estimate_memory(pulled, n_ctx=256), estimate_memory(plain, n_ctx=256)
+        assert seeing.weights - alone.weights == picture.nbytes and not seeing.exact
