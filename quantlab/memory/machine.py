@@ -1,15 +1,28 @@
-"""The learner's machine: memory, processor cores, graphics cards. Asks the system, never raises; unknown means unknown."""
+"""The learner's machine: memory, processor cores, graphics cards. Asks the system, never fails over an answer; unknown means unknown.
 
+Main memory: psutil. Cards, the first that knows one: NVIDIA's driver (nvidia-smi, which asks NVML), Linux's amdgpu driver (sysfs), what
+Ollama wrote in its log when it started, Apple's share of unified memory. Or a card of your choice: `my_machine(card="GeForce RTX 4060")`.
+"""
+
+import os
 import platform
+import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
 
 import psutil
 
 from ..profile import is_reference
+from .catalog import card_named
 
 MIB, GIB = 2**20, 2**30
+MOST_GIB = 100_000
+SYSFS = Path("/sys/class/drm")          # Linux: a folder for each card
+LOG_BYTES = 2**20                       # the cards stand at the start of Ollama's log
+UNITS = {"B": 1, "KiB": 2**10, "MiB": MIB, "GiB": GIB, "TiB": 2**40}      # Ollama: format.HumanBytes2
 
 
 @dataclass(frozen=True)
@@ -36,13 +49,28 @@ class Machine:
 REFERENCE = Machine("Reference", 8, 16 * GIB, 10 * GIB, (Gpu("GeForce RTX 4060", 8 * GIB, 7 * GIB + GIB // 2),))
 
 
-def my_machine() -> Machine:
-    """This machine, or the fixed one under the reference profile."""
-    if is_reference():
-        return REFERENCE
+def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machine:
+    """This machine, or the fixed one under the reference profile; with a card of your choice in place of its own.
+
+    card: a name of GPUS (its memory counts as free), or of CPUS for no card.  vram_gib: GiB of a card that is in no table.
+    Raises ValueError for an unknown card, with the nearest names, and for memory that cannot be.
+    """
+    machine = REFERENCE if is_reference() else _live()
+    if vram_gib is not None:
+        if isinstance(vram_gib, bool) or not isinstance(vram_gib, int | float) or not isfinite(vram_gib) or not 0 <= vram_gib <= MOST_GIB:
+            raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 or 24, or 0 for none")
+        size = int(vram_gib * GIB)
+    elif card is not None:
+        size = card_named(card).vram_bytes
+    else:
+        return machine
+    return replace(machine, gpus=(Gpu(card or f"a card of {vram_gib:g} GiB", size, size),) if size else ())
+
+
+def _live() -> Machine:
     memory = psutil.virtual_memory()
-    return Machine(platform.system(), psutil.cpu_count(logical=False) or psutil.cpu_count() or 1, memory.total, memory.available,
-                   nvidia_cards() or apple_card(memory.total, memory.available))
+    cards = nvidia_cards() or amd_cards() or ollama_cards() or apple_card(memory.total, memory.available)
+    return Machine(platform.system(), psutil.cpu_count(logical=False) or psutil.cpu_count() or 1, memory.total, memory.available, cards)
 
 
 def nvidia_cards() -> tuple[Gpu, ...]:
@@ -66,6 +94,55 @@ def parse_nvidia(answer: str) -> tuple[Gpu, ...]:
         if total.isdigit() and free.isdigit():
             cards.append(Gpu(", ".join(name), int(total) * MIB, int(free) * MIB))
     return tuple(cards)
+
+
+def amd_cards(sysfs: Path = SYSFS) -> tuple[Gpu, ...]:
+    """The cards of Linux's amdgpu driver, which tells bytes in mem_info_vram_total and mem_info_vram_used; empty elsewhere.
+
+    A processor's own graphics with less than 2 GiB are left out.  Source: the Linux kernel's amdgpu documentation, "GPU memory usage".
+    """
+    cards = []
+    for total in sorted(sysfs.glob("card*/device/mem_info_vram_total")):
+        try:
+            all_bytes, used = (int(total.with_name(name).read_text()) for name in (total.name, "mem_info_vram_used"))
+            name = total.with_name("product_name")
+            spoken = name.read_text(errors="replace").strip() if name.exists() else ""
+        except (OSError, ValueError):
+            continue
+        if all_bytes >= 2 * GIB:
+            cards.append(Gpu(spoken or "AMD graphics card", all_bytes, max(all_bytes - used, 0)))
+    return tuple(cards)
+
+
+def ollama_cards() -> tuple[Gpu, ...]:
+    """The cards that Ollama found when it last started, from its log (macOS, Windows): free memory is that of then."""
+    local = os.environ.get("LOCALAPPDATA")
+    for path in (Path.home() / ".ollama" / "logs" / "server.log", *([Path(local) / "Ollama" / "server.log"] if local else [])):
+        try:
+            with path.open("rb") as file:
+                return parse_ollama(file.read(LOG_BYTES).decode("utf-8", "replace"))
+        except OSError:
+            continue
+    return ()
+
+
+def parse_ollama(log: str) -> tuple[Gpu, ...]:
+    """Lines "inference compute" of an Ollama log (discover/types.go: LogDetails); the processor's own line is no card."""
+    cards = []
+    for line in log.splitlines():
+        if 'msg="inference compute"' not in line:
+            continue
+        said = {key: value.strip('"') for key, value in re.findall(r'(\w+)=("[^"]*"|\S+)', line)}
+        total, free = _bytes(said.get("total", "")), _bytes(said.get("available", ""))
+        if said.get("library") != "cpu" and total:
+            cards.append(Gpu(said.get("description") or said.get("name") or "card", total, min(free or 0, total)))
+    return tuple(cards)
+
+
+def _bytes(words: str) -> int | None:
+    """22.0 GiB in bytes, rounded as it was written; None for anything else."""
+    number, _, unit = words.partition(" ")
+    return int(float(number) * UNITS[unit]) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", number) and unit in UNITS else None
 
 
 def apple_card(total: int, free: int) -> tuple[Gpu, ...]:
