@@ -34,12 +34,14 @@ _ROOMS = {
     "memory.profiles": "memory_profile",
     "memory.fit": "recommend",
     "memory.speed": "expected_speed",
+    "memory.bandwidth": "read_bandwidth",
     "memory.weights": "weight_bytes",
     "memory.kv_cache": "kv_cache_bytes",
     "memory.machine": "my_machine",
     "lab.tags": "get_available_quantizations available_table",
     "lab.compare": "compare_quantizations",
     "lab.comparison": "Comparison",
+    "lab.speed": "measure_speed",
     "lab.custom": "create_custom_model",
     "lab.open": "open_model my_models",
     "lab.records": "recorded seed_scores",
@@ -63,6 +65,7 @@ _ROOMS = {
     "explore.quantize": "explore_quantize",
     "explore.recital": "explore_recital",
     "explore.sensitivity": "explore_sensitivity",
+    "explore.speed": "explore_speed plot_measured_speed plot_published_speeds",
     "explore.search": "explore_scale_search",
     "explore.tags": "explore_tag",
     "explore.llama": "explore_llama",
@@ -73,7 +76,7 @@ _ROOMS = {
     "lessons.checks": "check_bits_per_pixel check_q5_k_m_bytes check_q4_0_bytes check_q6_k_bits "
                       "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight "
                       "check_kv_bytes_per_token check_file_bits check_best_type check_best_scale "
-                      "check_iq2_xs_bits",
+                      "check_iq2_xs_bits check_split_speed",
     "lessons.feedback": "check_number check_choice check_function",
     "lessons.predict": "predict",
     "lessons.quiz": "quiz Question",

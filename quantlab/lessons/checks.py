@@ -71,6 +71,17 @@ def check_tokens_per_second(answer: object) -> Feedback:
                         praise="Tokens written over the time it took to write them; nothing else belongs in there.")
 
 
+def check_split_speed(answer: object) -> Feedback:
+    """Lesson 14: 8 GB a token of which 2 GB lie in main memory at 50 GB/s, the rest on a card at 400 GB/s; tokens a second at most."""
+    expected = 1 / (6 / 400 + 2 / 50)
+    hints = {400 / 8: "That is with everything on the card.", 50 / 8: "That is with everything in main memory.",
+             (0.75 * 400 + 0.25 * 50) / 8: "You took the mean of the speeds. Add up the times instead.",
+             6 / 400 + 2 / 50: "Those are the seconds for one token: turn it over.", 400 / 6: "The card waits for the part in main memory.",
+             50 / 2: "That is the part in main memory alone; the card takes its time, too."}
+    return check_number(answer, expected, near_misses=hints, rel_tol=0.01, unit="tokens/s",
+                        praise="15 ms on the card, 40 ms in main memory: a quarter of the bytes takes three quarters of the time.")
+
+
 def check_modelfile(answer: object) -> Feedback:
     """Lesson 09: a Modelfile with a base, a SYSTEM text, temperature 0 and a stop word."""
     if answer is ...:

@@ -6,7 +6,10 @@ What is read is counted; what share of its bandwidth a machine reaches is an ass
 Lesson: 14_speed_and_bandwidth.
 """
 
+import csv
+from functools import cache
 from math import isfinite
+from pathlib import Path
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
@@ -18,8 +21,9 @@ from .estimate import planned, shape_of
 from .placement import weights_of
 from .settings import Settings
 
-#: Share of a card's bandwidth that generation reaches: an assumption; measure your own with Ollama's counters (eval_count, eval_duration).
-EFFICIENCY = (0.5, 0.85)
+#: Share of a card's bandwidth that generation reaches: what all but one of the runs in quantlab/data/published_speeds.csv reach.
+EFFICIENCY = (0.4, 0.9)
+PUBLISHED_RUNS = Path(__file__).parent.parent / "data" / "published_speeds.csv"
 EXPERTS = ("ffn_gate_exps", "ffn_up_exps", "ffn_down_exps")
 
 
@@ -31,6 +35,26 @@ class Speed(NamedTuple):
     limit: float
     card: int
     host: int
+
+
+class PublishedRun(NamedTuple):
+    """A speed that somebody published.  bandwidth: bytes a second of the device; n_ctx: tokens in the context; source: where it is said."""
+
+    device: str
+    bandwidth: float
+    model: str
+    ftype: str
+    n_ctx: int
+    tokens_per_second: float
+    source: str
+
+
+@cache
+def published_speeds() -> tuple[PublishedRun, ...]:
+    """The runs in quantlab/data/published_speeds.csv: llama.cpp writing one answer with everything on one device."""
+    with PUBLISHED_RUNS.open(encoding="utf-8", newline="") as file:
+        return tuple(PublishedRun(row["device"], float(row["bandwidth_gb_s"]) * 1e9, row["model"], row["ftype"], int(row["n_ctx"]),
+                                  float(row["tokens_per_second"]), row["source"]) for row in csv.DictReader(file))
 
 
 def expected_speed(model: Architecture | Model | str, ftype: str | None, bandwidth: float, *, host_bandwidth: float | None = None,

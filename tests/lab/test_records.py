@@ -10,7 +10,7 @@ from quantlab.lab.records import is_right, provenance, recorded, recorded_models
 from tests.lab.stand_in import TAGS, stand_in
 
 PAIR = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
-NAMES = ("seeds", "comparison", "clock", "custom")
+NAMES = ("seeds", "comparison", "clock", "custom", "speed", "resident")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -22,8 +22,8 @@ def test_each_record_says_when_and_where(name):
 
 
 def test_an_unknown_record_names_those_there_are():
-    with pytest.raises(ValueError, match="clock, comparison, custom, own_file, seeds"):
-        recorded("speed")
+    with pytest.raises(ValueError, match="clock, comparison, custom, own_file, resident, seeds, speed"):
+        recorded("pace")
 
 
 def test_recorded_names_are_real_tags():

@@ -3,10 +3,11 @@
 import pytest
 
 import quantlab as ql
+from quantlab.memory.bandwidth import read_bandwidth
 from quantlab.memory.catalog import GPUS, MODELS
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
-from quantlab.memory.speed import bytes_per_token, expected_speed
+from quantlab.memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
 
 CARD = GPUS["GeForce RTX 4060"].bandwidth
 
@@ -39,3 +40,16 @@ def test_impossible_bandwidths_are_named(bandwidth):
         expected_speed("llama3.1:8b", "Q4_K_M", bandwidth)
     with pytest.raises(ValueError, match="host_bandwidth=None"):
         expected_speed("llama3.1:8b", "Q4_K_M", CARD, n_gpu_layers=3)
+
+
+def test_published_runs_lie_in_the_range_but_for_one():
+    shares = [run.tokens_per_second / expected_speed(run.model, run.ftype, run.bandwidth, n_ctx=run.n_ctx).limit
+              for run in published_speeds()]
+    assert len(shares) == 14 and max(shares) < 1 and sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share in shares) == 13
+    assert all(run.source.startswith("https://") for run in published_speeds())
+
+
+def test_reading_is_measured_and_impossible_readings_are_refused():
+    assert 1e8 < read_bandwidth(nbytes=2**24, passes=2) < 1e13
+    with pytest.raises(ValueError, match="threads=0"):
+        read_bandwidth(0)

@@ -1,0 +1,44 @@
+"""The speed explorer: what does not fit is split and slower, other handles change the picture, published and recorded runs are drawn."""
+
+import pytest
+
+import quantlab as ql
+from quantlab.explore.speed import FTYPES
+
+
+def test_what_does_not_fit_is_split_and_slower():
+    explorer = ql.explore_speed()
+    rows = explorer.picture.table[1:]
+    assert [row[0] for row in rows] == list(FTYPES) and rows[0][-1] == "all on the card" and "of 33 layers" in rows[-1][-1]
+    limits = [float(row[2]) for row in rows]
+    assert limits == sorted(limits, reverse=True) and "Q8_0 is split" in explorer.finding
+
+
+@pytest.mark.parametrize("change", [dict(ram=100), dict(n_ctx=32768), dict(card="GeForce RTX 3060 12GB"), dict(model="qwen3:30b")])
+def test_each_handle_changes_the_picture(change):
+    explorer = ql.explore_speed()
+    before = explorer.picture.svg
+    explorer.set(**change)
+    assert explorer.picture.svg != before and "cannot" not in explorer.finding
+
+
+def test_a_card_large_enough_has_nothing_split_and_one_too_small_nothing_whole():
+    assert ql.explore_speed("qwen3:0.6b", "GeForce RTX 4090").finding.startswith("All fit")
+    assert ql.explore_speed("llama3.1:70b", "GeForce RTX 4060").finding.startswith("None fits whole")
+
+
+@pytest.mark.parametrize("names", [("llama9:1b", "GeForce RTX 4060"), ("llama3.1:8b", "GeForce RTX 1")])
+def test_unknown_names_are_refused(names):
+    with pytest.raises(ValueError, match="there are"):
+        ql.explore_speed(*names)
+
+
+def test_published_and_recorded_runs_are_drawn_with_what_they_reach():
+    assert ql.plot_published_speeds().finding == "13 of 14 published runs reach 40 to 90 % of the limit"
+    recorded = ql.plot_measured_speed()
+    assert recorded.finding.startswith("llama.cpp, fp16 comes to 72 %") and "Recorded on 2026-11-24" in recorded.picture.svg
+    assert all(len(row[3].split(", ")) >= 3 for row in recorded.picture.table[1:])
+
+
+def test_without_a_server_the_recorded_run_is_shown_and_says_why(nobody):
+    assert "No Ollama answers" in ql.plot_measured_speed().picture.svg
