@@ -62,7 +62,7 @@ def ollama(tmp_path_factory):
         _wait(server)
         yield server
     finally:
-        _stop(server.process)
+        stop(server.process)
         guard.release()
         shutil.rmtree(server.store, ignore_errors=True)     # a gigabyte that pytest would keep
 
@@ -118,10 +118,18 @@ def _environment(home: Path, url: str) -> dict[str, str]:
             "OLLAMA_KEEP_ALIVE": "10m"}
 
 
-def _start(binary: str, home: Path) -> Running:
-    url = f"http://127.0.0.1:{_free_port()}"
+def start(binary: str, home: Path, store: Path, url: str | None = None) -> Running:
+    """A second server over an existing store, up and answering; end it with `stop`."""
+    server = _start(binary, home, url, store)
+    _wait(server)
+    return server
+
+
+def _start(binary: str, home: Path, url: str | None = None, store: Path | None = None) -> Running:
+    url = url or f"http://127.0.0.1:{_free_port()}"
+    environment = _environment(home, url) | ({"OLLAMA_MODELS": str(store)} if store else {})
     with (home / "serve.log").open("w") as log:
-        process = subprocess.Popen([binary, "serve"], env=_environment(home, url), stdout=log, stderr=subprocess.STDOUT,
+        process = subprocess.Popen([binary, "serve"], env=environment, stdout=log, stderr=subprocess.STDOUT,
                                    start_new_session=True)
     return Running(binary, home, url, process)
 
@@ -138,7 +146,7 @@ def _wait(server: Running, seconds: float = 30) -> None:
     pytest.fail(f"Ollama did not come up in {seconds} s. The end of its log:\n{server.log[-3000:]}")
 
 
-def _stop(process: subprocess.Popen) -> None:
+def stop(process: subprocess.Popen) -> None:
     """End the server and its runners: they share the session that `_start` made."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:

@@ -80,10 +80,11 @@ class Comparison:
         return noise_floor_words(self.plan, self.rows(), divergences(self.plan, self.records))
 
     def report(self, path: str | Path) -> Path:
-        """One self-contained HTML file: verdicts, settings, answers side by side with their differences, and every call."""
+        """One self-contained HTML file: verdicts, settings, answers side by side with their differences, speed against time,
+        harm against speed and bytes, and every call."""
         rows, records = self.rows(), self.records
         lines = summary(self.plan, rows, divergences(self.plan, records), self.check, self.metric)
-        return write_report(Path(path).expanduser(), self.plan, self.metric, rows, lines, records)
+        return write_report(Path(path).expanduser(), self.plan, self.metric, rows, lines, records, self.noise_floor())
 
     @property
     def records(self) -> list[dict]:

@@ -7,30 +7,38 @@ from html import escape
 from pathlib import Path
 
 from ..models.whole_file import whole_file
+from ..views.style import Picture
+from .charts import speed_chart, trade_chart
 from .plan import Plan
 from .verdict import Metric
 
 MOST_SHOWN = 20_000         # letters of one answer in the report; the results file has them all
 MOST_DIFFED = 800           # words and spaces of an answer that are compared one by one; the rest is shown unmarked
 NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
-STYLE = """:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}
+STYLE = """:root{color-scheme:light dark}
+@media (prefers-color-scheme:dark){:root{--jp-content-font-color1:#e8eaed;--jp-content-font-color2:#a8b0bb;--jp-layout-color0:#121212;
+--jp-border-color1:#4a515b;--jp-layout-color2:#23272e}}svg{max-width:100%;height:auto;display:block;margin:1em 0}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse}th,td{text-align:left;padding:.3em .7em;border-bottom:1px solid #8886;vertical-align:top}
 .answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:1em}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6em;margin:.3em 0;max-height:24em;overflow:auto}
 ins{background:#0a62;text-decoration:underline}del{background:#d522}.flag{color:#b30}"""
 
 
-def write_report(path: Path, plan: Plan, metric: Metric, rows: Sequence[dict], summary: Sequence[dict], records: Sequence[dict]) -> Path:
+def write_report(path: Path, plan: Plan, metric: Metric, rows: Sequence[dict], summary: Sequence[dict], records: Sequence[dict],
+                 floor: str = "") -> Path:
     """Write the report, whole or not at all; returns its path.  ValueError or OSError in words where it cannot be written."""
     with whole_file(Path(path)) as write:
-        write(report_html(plan, metric, rows, summary, records).encode("utf-8", "replace"))
+        write(report_html(plan, metric, rows, summary, records, floor).encode("utf-8", "replace"))
     return Path(path)
 
 
-def report_html(plan: Plan, metric: Metric, rows: Sequence[dict], summary: Sequence[dict], records: Sequence[dict]) -> str:
-    """The report's text.  rows, summary, records: of a `Comparison`."""
-    body = [_verdicts(metric, summary), _settings(plan, records), *(_prompt(plan, number, rows) for number in range(len(plan.prompts))),
-            _times(rows)]
+def report_html(plan: Plan, metric: Metric, rows: Sequence[dict], summary: Sequence[dict], records: Sequence[dict],
+                floor: str = "") -> str:
+    """The report's text.  rows, summary, records: of a `Comparison`; floor: what its `noise_floor` says."""
+    pictures = [_picture(trade_chart(plan, metric, summary)), _picture(speed_chart(plan, rows))]
+    prompts = [_prompt(plan, number, rows) for number in range(len(plan.prompts))]
+    body = [_verdicts(metric, summary), f"<p>{escape(floor)}</p>", *pictures, _settings(plan, records), *prompts, _times(rows)]
     return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison of {len(plan.models)} models</title>'
             f'<meta http-equiv="Content-Security-Policy" content="{NOTHING_FROM_OUTSIDE}"><style>{STYLE}</style></head>'
             f"<body><h1>{len(plan.prompts)} prompts, {len(plan.models)} models, {plan.rounds} rounds</h1>{''.join(body)}</body></html>")
@@ -48,6 +56,13 @@ def word_diff(before: str, after: str) -> tuple[str, int | None]:
         old, new = escape("".join(a[a0:a1])), escape("".join(b[b0:b1]))
         marked.append(new if kind == "equal" else (f"<del>{old}</del>" if old else "") + (f"<ins>{new}</ins>" if new else ""))
     return "".join([*marked, rest]), place
+
+
+def _picture(picture: Picture | None) -> str:
+    """An SVG and its numbers as a table; views escape the names in it."""
+    if picture is None:
+        return ""
+    return f"{picture.svg}<details><summary>The numbers of this picture</summary>{_table(picture.table[0], picture.table[1:])}</details>"
 
 
 def _verdicts(metric: Metric, summary: Sequence[dict]) -> str:

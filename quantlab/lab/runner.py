@@ -86,42 +86,43 @@ class Run:
 
     def _block(self, model: str, block: list[Call]) -> None:
         """All prompts that one model answers while it is loaded."""
-        memory, earlier = None, []
+        self.memory, self.earlier = None, []
         for call in block:
             self._tell(call)
             prompt, start = self.plan.prompts[call.prompt].text, time.monotonic()
             try:
-                if memory is None:
-                    memory = self._patiently(lambda: make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel))
-                shared = cached_at_most(memory["prompt_tokens"], earlier, prompt)
-                answer = self._patiently(lambda text=prompt: self._ask(model, text))
-                result = {"answer": answer, "memory": memory, "cached_at_most": shared}
+                result = self._patiently(model, prompt)
             except LabError as error:
                 if isinstance(error, Gone) or error.kind in ("cancelled", "down"):
                     raise
                 words = missing_words(model, tuple(m["name"] for m in self.server.models())) if error.kind == "missing" else str(error)
                 result = {"error": words, "error_kind": error.kind}
-            earlier.append(prompt)
+            self.earlier.append(prompt)
             self.spent.setdefault(model, []).append(time.monotonic() - start)
             self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model, "prompt": call.prompt,
                                  "at": _now(), "since_start": time.monotonic() - self.began, **result})
             self.done.add(call.key)
 
-    def _ask(self, model: str, prompt: str) -> dict:
-        return ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think, keep_alive=KEEP, cancel=self.cancel,
-                   on_text=self.on_text)
-
-    def _patiently(self, action: Callable[[], dict]) -> dict:
-        """What `action` returns; where the server went away, once more when it is back."""
+    def _patiently(self, model: str, prompt: str) -> dict:
+        """An answer and its circumstances; where the server went away, once more when it is back, with the model loaded anew."""
         try:
-            if self.cancel is not None and self.cancel.is_set():
-                raise LabError("Cancelled.", "cancelled")
-            return action()
+            return self._answered(model, prompt)
         except LabError as error:
             if error.kind not in ("broken", "down"):
                 raise
-            wait_for(self.server, self.patience, self.cancel)
-            return action()
+        wait_for(self.server, self.patience, self.cancel)
+        self.memory, self.earlier = None, []
+        return self._answered(model, prompt)
+
+    def _answered(self, model: str, prompt: str) -> dict:
+        if self.cancel is not None and self.cancel.is_set():
+            raise LabError("Cancelled.", "cancelled")
+        if self.memory is None:
+            self.memory = make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel)
+        shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, prompt)
+        answer = ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think, keep_alive=KEEP, cancel=self.cancel,
+                     on_text=self.on_text)
+        return {"answer": answer, "memory": self.memory, "cached_at_most": shared}
 
     def _tell(self, call: Call | None) -> None:
         """Tell how far it is, and which call is next; None: all are there."""

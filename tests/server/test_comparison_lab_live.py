@@ -2,15 +2,19 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 import quantlab as ql
 from quantlab.lab.measure import CUT, TRUNCATED
+from quantlab.lab.server import Server as ql_server
+from tests.ollama_fixture import start, stop
 
 pytestmark = pytest.mark.server
 
@@ -54,13 +58,12 @@ comparison(sys.argv[1]).run(on_progress=lambda now: print(now.done, flush=True))
 """
 
 
-def test_killed_at_five_moments_and_resumed_no_call_is_lost_or_repeated(live, tmp_path):
-    path, before = tmp_path / "a.jsonl", []
-    for turn in range(5):
+def test_killed_at_five_random_moments_and_resumed_no_call_is_lost_or_repeated(live, tmp_path):
+    path, before, draw = tmp_path / "a.jsonl", [], random.Random(20261124)
+    for _ in range(5):
         with subprocess.Popen([sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE, text=True) as run:
-            for _ in range(2 if turn % 2 else 1):
-                run.stdout.readline()
-            time.sleep(0.13 * turn)
+            run.stdout.readline()           # it has begun
+            time.sleep(draw.uniform(0, 1))
             os.kill(run.pid, signal.SIGKILL)
         keys = _keys(path)
         assert keys[: len(before)] == before
@@ -78,6 +81,56 @@ def test_replayed_to_itself_the_reference_diverges_by_almost_nothing_and_a_quant
     count = len(made.records)
     made.diverge(places=2)
     assert len(made.records) == count, "a second call asks nothing"
+
+
+def test_the_server_killed_midway_and_restarted_costs_no_call(live, tmp_path):
+    second = start(live.binary, tmp_path, live.store)
+    again = []
+
+    def on_progress(now):
+        if now.done == 2 and not again:
+            os.killpg(second.process.pid, signal.SIGKILL)
+            second.process.wait()
+            again.append(start(live.binary, tmp_path, live.store, second.url))
+
+    try:
+        made = comparison(tmp_path / "a.jsonl", rounds=1, server=ql_server(second.url)).run(on_progress=on_progress)
+        rows = made.rows()
+        assert made.stopped == "" and len(rows) == 6 and not any(row["error"] for row in rows) and again
+    finally:
+        for server in again or [second]:
+            stop(server.process)
+
+
+def test_a_server_that_stays_away_is_a_sentence_and_what_was_finished_stays(nobody, tmp_path):
+    made = comparison(tmp_path / "a.jsonl").run(patience=0.2)
+    assert "ollama serve" in made.stopped and made.missing == 12 and made.preflight().stops == [str(made.stopped).split(" What was")[0]]
+
+
+def test_two_comparisons_share_one_server_and_neither_loses_a_call(live, tmp_path):
+    made = [comparison(tmp_path / f"{i}.jsonl", PROMPTS[: 2], rounds=1, server=ql_server(live.url)) for i in range(2)]
+    threads = [threading.Thread(target=one.run) for one in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    rows = [row for one in made for row in one.rows()]
+    assert len(rows) == 8 and not any(row["error"] for row in rows) and [one.stopped for one in made] == ["", ""]
+    assert all(row["waited_seconds"] >= 0 and row["first_seconds"] <= row["wall_seconds"] for row in rows)
+
+
+def test_a_second_run_on_one_file_is_refused_while_the_first_goes_on(live, tmp_path):
+    refused = []
+
+    def meanwhile(now):
+        if now.done == 1:
+            with pytest.raises(ValueError, match="another run is writing") as told:
+                made.run()
+            refused.append(told)
+
+    made = comparison(tmp_path / "a.jsonl", PROMPTS[:2], QUANTS[:1], rounds=1)
+    made.run(on_progress=meanwhile)
+    assert refused and made.missing == 0
 
 
 def _keys(path):
