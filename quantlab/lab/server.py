@@ -32,7 +32,6 @@ CONNECT_SECONDS = 3.0
 class LabError(ValueError):
     """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "busy", "refused", "garbled",
     "broken" (in the middle of an answer) or "cancelled"."""
-
     def __init__(self, sentence: str, kind: str = "refused"):
         super().__init__(sentence)
         self.kind = kind
@@ -114,6 +113,10 @@ class Server:
                 if progress and step.status:
                     progress(step.status)
 
+    def delete(self, name: str) -> None:
+        with self._friendly():
+            self._client().delete(name)
+
     def upload(self, path: str | Path) -> str:
         """Send a file to the server's store; returns its digest."""
         with self._friendly():
@@ -130,7 +133,6 @@ class Server:
                 progress(f"{step['status']} {done / total:.0%}" if done and total else str(step["status"]))
 
     # -- the wire
-
     def _client(self) -> ollama.Client:
         return ollama.Client(self.address, timeout=self._limits(), trust_env=not self._is_loopback())
 
@@ -160,18 +162,16 @@ class Server:
                         if cancel is not None and cancel.is_set():
                             raise LabError("Cancelled.", "cancelled")
                         if text.strip():
-                            yield self._checked(_as_object(text))
+                            part = _as_object(text)
+                            if part.get("error"):
+                                raise LabError(f"Ollama says: {part['error']}")
+                            yield part
             except httpx.HTTPError as error:
                 if cutter.why:
                     raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow() from error
                 raise
             if cutter.why:      # cut between two messages: the rest is missing, though nothing failed
                 raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow()
-
-    def _checked(self, part: dict) -> dict:
-        if part.get("error"):
-            raise LabError(f"Ollama says: {part['error']}")
-        return part
 
     def _refuse(self, answer: httpx.Response) -> None:
         """Raise what the server said when its status is not a good one."""

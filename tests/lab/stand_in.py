@@ -46,6 +46,8 @@ def ollama_that(path: str, body) -> tuple[int, object]:
     """An Ollama whose model m:KIND fails in the way KIND says."""
     if path == "/api/tags":
         return 200, json.dumps(TAGS).encode()
+    if path == "/api/ps":
+        return 200, b'{"models": []}'
     if path == "/api/version":
         return 200, b'{"version": "0.0"}'
     kind = (body or {}).get("model", "").split(":")[-1]

@@ -4,13 +4,15 @@ import json
 
 import pytest
 
+from quantlab.lab.checks import has
 from quantlab.lab.compare import compare_quantizations
 from quantlab.lab.names import snapshot
+from quantlab.lab.recorded_lab import RecordedComparison
 from quantlab.lab.records import is_right, provenance, recorded, recorded_models, recorded_prompts, seed_scores
 from tests.lab.stand_in import TAGS, stand_in
 
 PAIR = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
-NAMES = ("seeds", "comparison", "clock", "custom", "speed", "resident")
+NAMES = ("seeds", "clock", "custom", "own_file", "speed", "resident")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -22,19 +24,20 @@ def test_each_record_says_when_and_where(name):
 
 
 def test_an_unknown_record_names_those_there_are():
-    with pytest.raises(ValueError, match="clock, comparison, custom, own_file, resident, seeds, speed"):
+    with pytest.raises(ValueError, match="clock, custom, own_file, resident, seeds, speed"):
         recorded("pace")
 
 
 def test_recorded_names_are_real_tags():
-    assert {name.split(":")[1] for name in recorded_models()} <= set(snapshot()["models"]["smollm2"]["tags"])
+    assert {name.split(":")[1] for name in recorded_models()} - {"135m-instruct-q2_K"} <= set(snapshot()["models"]["smollm2"]["tags"])
 
 
 def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
     monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
+    made = RecordedComparison("smollm2")
     for prompt in recorded_prompts():
         rows = compare_quantizations(prompt, "smollm2", PAIR, or_recorded=True)
-        assert [row["quantization"] for row in rows] == PAIR and all(provenance("comparison") in row["recorded"] for row in rows)
+        assert [row["quantization"] for row in rows] == PAIR and all(made.provenance in row["recorded"] for row in rows)
     rows = compare_quantizations(prompt, "smollm2", [PAIR[0], "360m"], or_recorded=True)
     assert "text" in rows[0] and rows[1].keys() == {"quantization", "error"} and "was not recorded" in rows[1]["error"]
 
@@ -59,8 +62,12 @@ def test_what_lesson_07_tells_is_in_the_record():
     assert is_right("It was LEONARDO.", ["leonardo"]) and not is_right("Leo", ["leonardo"])
     warm = [run["tokens_per_second"] for run in recorded("clock")["runs"] if run["turn"] != "cold"]
     assert [round(speed, 1) for speed in warm[:3]] == [8.3, 5.4, 4.4]
-    mona = next(run for run in recorded("comparison")["runs"] if "Mona" in run["prompt"])["rows"]
-    assert "own camera" in mona[1]["text"] and mona[2]["tokens_per_second"] / mona[1]["tokens_per_second"] > 2.9
+    rows = {row["quantization"]: row for row in RecordedComparison("smollm2").rows() if "Mona" in row["prompt"] and not row["round"]}
+    assert "Lisa delle Frontecata" in rows["Q4_K_M"]["text"] and "Leonardo" in rows["Q8_0"]["text"]
+    assert rows["Q8_0"]["tokens_per_second"] / rows["Q4_K_M"]["tokens_per_second"] > 2.9
+    table = RecordedComparison("smollm2", check=has()).summary()
+    assert [round(12 * rate) for rate in table["pass_rate"]] == [8, 9, 7, 9] and table["paired_p"].min() > 0.5
+    assert list(RecordedComparison("smollm2").summary()["answer"])[1:] == ["good enough", "cannot tell", "worse"]
 
 
 def test_what_lesson_09_tells_is_in_the_record():

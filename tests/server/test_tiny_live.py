@@ -53,3 +53,21 @@ def test_quality_is_measured_by_its_name_in_the_store(tiny, monkeypatch):
     named, bundled = (ql.compare_quality(name, ["Q8_0", "Q3_K_M"], **settings) for name in ("tiny:latest", "tiny"))
     assert named.kld.tolist() == bundled.kld.tolist() and named.recited.tolist() == bundled.recited.tolist()
     assert ql.compare_quality("tiny:q4_K_M", ["Q8_0"], **settings).attrs["own"] == "Q4_K_M"
+
+
+def test_adding_and_removing_touches_only_what_is_ours(ollama, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", ollama.url)
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    before, modelfile = ql.my_models(), ollama.home / "Modelfile.mine"
+    modelfile.write_text(f"FROM {BUNDLED['tiny']}\nSYSTEM Mine.\n")
+    ollama.cli("create", "quantlab-tiny:mine", "-f", str(modelfile))
+    try:
+        assert ql.add_tiny_models(["F16", "IQ4_XS"]) == ["quantlab-tiny:f16", "quantlab-tiny:iQ4_XS"]
+        assert ql.add_tiny_models(["F16"]) == ["quantlab-tiny:f16"], "again: it is there"
+        with pytest.raises(ValueError, match="mine is there already"):
+            ql.add_tiny_models(["mine"])
+        assert generated(ollama, "quantlab-tiny:iQ4_XS", 8)[1] > 4
+        assert ql.remove_tiny_models() == ["quantlab-tiny:f16", "quantlab-tiny:iQ4_XS"]
+        assert sorted(ql.my_models()) == sorted([*before, "quantlab-tiny:mine"])
+    finally:
+        ollama.cli("rm", "quantlab-tiny:mine")

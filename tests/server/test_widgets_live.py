@@ -1,14 +1,17 @@
 """The lab's explorers without a browser: press, wait for the thread, look."""
 
 import json
+import threading
 
 import pytest
 
+from quantlab.explore.comparison import explore_comparison
 from quantlab.explore.custom import explore_custom_model
-from quantlab.explore.lab import explore_comparison, show_comparison
-from quantlab.lab.records import recorded, recorded_prompts
+from quantlab.explore.runs import show_comparison
+from quantlab.lab.records import recorded
 from quantlab.lab.server import Server
-from tests.lab.stand_in import TAGS, ollama_that, stand_in
+from quantlab.lab.tiny import FTYPES, tiny_name
+from tests.lab.stand_in import ollama_that, stand_in
 
 PAIR = ("smollm:135m-instruct-q4_K_M", "smollm:135m-instruct-q8_0")
 
@@ -19,27 +22,46 @@ def finish(lab) -> None:
 
 
 @pytest.mark.server
-def test_a_typed_prompt_is_asked_of_the_chosen_models(live):
-    lab = explore_comparison("Name one colour.", models=PAIR, num_thread=1)
-    assert lab.live and lab.models.value == PAIR and lab.stop.disabled
-    lab.length.value = 16
-    lab.press_run()
+def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {model["name"] for model in Server().models()}
+    lab = explore_comparison(["To be, or not to be", "All the world's a stage,"], num_thread=1, num_ctx=256, rounds=1)
+    lab.tiny.click()
     finish(lab)
-    assert "wrote fastest" in lab.finding and "Name one colour." in lab.picture.svg and "Recorded" not in lab.picture.svg
-    assert [row[0] for row in lab.picture.table[1:]] == ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
-    assert "105 MB" in lab.picture.svg and not lab.run.disabled and lab.stop.disabled
-
-
-@pytest.mark.server
-def test_cancel_and_a_second_press_while_one_runs(live):
-    lab = explore_comparison("Tell a very long story.", models=PAIR, num_thread=1)
-    lab.length.value = 2000
+    assert lab.models.value == tuple(tiny_name(ftype) for ftype in FTYPES) and lab.reference.value == tiny_name("F16")
+    lab.others.value = "no-such:1b"
+    lab.run.click()
+    finish(lab)
+    assert "no-such:1b is not installed" in lab.status.value and lab.made is None, "preflight comes first, and nothing was asked"
+    lab.others.value, lab.models.value, lab.length.value = "", tuple(tiny_name(ftype) for ftype in ("F16", "Q2_K")), 8
     lab.press_run()
     lab.press_run()
     assert "One thing after the other" in lab.status.value
+    finish(lab)
+    assert "Done." in lab.status.value and "Cannot tell about q2_K" in lab.finding, "two prompts prove nothing"
+    assert lab.picture.table[2][2] == f"{next(m['size'] for m in Server().models() if m['name'] == tiny_name('Q2_K')):,}"
+    assert len(lab.made.rows()) == 4 and lab.made.missing == 0 and "the reference" in lab.said.value
+    lab.untiny.click()
+    finish(lab)
+    assert {model["name"] for model in Server().models()} == before
+
+
+@pytest.mark.server
+def test_a_cancelled_run_keeps_what_it_has_and_goes_on(live, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lab = explore_comparison(["Tell a very long story.", "Tell another one."], models=PAIR, num_thread=1, rounds=1)
+    lab.length.value, lab.file = 12, tmp_path / "a.jsonl"
+    seen, told = threading.Event(), lab.tell
+    lab.tell = lambda words, busy=False: (told(words, busy), "1 of 4" in words and seen.set())
+    lab.press_run()
+    assert seen.wait(60)
     lab.press_cancel()
     finish(lab)
-    assert "No answer came from 2 models" in lab.finding and not lab.run.disabled
+    kept = lab.made.rows()
+    assert 1 <= len(kept) < 4 and "Cancelled" in lab.status.value and not lab.run.disabled
+    lab.press_run()
+    finish(lab)
+    assert lab.made.rows()[: len(kept)] == kept and lab.made.missing == 0
 
 
 @pytest.mark.server
@@ -81,26 +103,6 @@ def test_a_mistake_in_the_modelfile_is_a_sentence(live):
     assert "did you mean FROM?" in lab.status.value
 
 
-def test_without_a_server_the_recorded_run_is_shown_and_said(nobody):
-    lab = explore_comparison()
-    assert not lab.live and nobody in lab.status.value and "Recorded on" in lab.picture.svg
-    seen = set()
-    for prompt in recorded_prompts():
-        lab.examples.value = prompt
-        assert "wrote fastest" in lab.finding and "Recorded on" in lab.picture.svg
-        seen.add(lab.picture.svg)
-    assert len(seen) == len(recorded_prompts())
-    lab.prompt.value = "Something nobody recorded"
-    lab.press_run()
-    assert "No answer came" in lab.finding and "was not recorded" in lab.picture.svg
-    lab.prompt.value = "  "
-    lab.press_run()
-    assert "prompt is empty" in lab.status.value
-    lab.models.value = ()
-    lab.press_run()
-    assert "at least one model" in lab.status.value
-
-
 def test_without_a_server_the_recorded_model_is_shown_and_said(nobody):
     lab = explore_custom_model()
     lab.press_create()
@@ -108,57 +110,33 @@ def test_without_a_server_the_recorded_model_is_shown_and_said(nobody):
     assert "Recorded on" in lab.picture.svg and recorded("custom")["question"] in lab.picture.svg and nobody in lab.status.value
 
 
-def test_a_server_without_models_is_told_apart(nobody, monkeypatch):
+def test_a_server_without_models_offers_the_tiny_ones(nobody, monkeypatch):
     with stand_in(lambda path, body: (200, b'{"models": []}')) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
-        assert "no model is installed" in explore_comparison().status.value
+        lab = explore_comparison()
+        assert "no model is installed" in lab.status.value and "Add the tiny models" in lab.status.value and not lab.tiny.disabled
 
 
-def test_a_broken_server_is_a_sentence_in_the_widget(nobody, monkeypatch):
+def test_what_cannot_be_asked_and_a_server_that_went_away_are_sentences(nobody, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     with stand_in(ollama_that) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
-        lab = explore_comparison("hi", models=("m:500", "m:garbage"))
-        lab.press_run()
+        lab = explore_comparison("hi", models=("m:loop", "m:500"))
+        for box, value, words in ((lab.prompts, "  ", "there is no prompt"), (lab.prompts, "hi\nhi", "prompt 2 is prompt 1 again"),
+                                  (lab.prompts, "none.csv", "none.csv cannot be read"), (lab.right, "(", "cannot be read")):
+            before, box.value = box.value, value
+            lab.press_run()
+            finish(lab)
+            assert words in lab.status.value
+            box.value = before
+        lab.models.value = ()
+        lab.press_check()
         finish(lab)
-    assert "No answer came from 2 models" in lab.finding and "the runner died" in lab.picture.svg
-
-
-def test_a_server_that_went_away_is_said_and_nothing_is_called_done(nobody, monkeypatch):
-    with stand_in(ollama_that) as url:
-        monkeypatch.setenv("OLLAMA_HOST", url)
-        lab = explore_comparison("hi", models=("m:loop",))
+        assert "no model to ask" in lab.status.value
+    lab.others.value = "m:loop"
     lab.press_run()
     finish(lab)
     assert "No Ollama answers" in lab.status.value and "Done" not in lab.status.value
-    lab.look()
-    assert not lab.live and "Your prompt was not recorded" in lab.status.value
-    lab.examples.value = recorded_prompts()[1]
-    lab.look()
-    assert "You see a recorded run" in lab.status.value and "Recorded on" in lab.picture.svg
-
-
-def test_a_model_that_gave_no_answer_is_not_called_done(nobody, monkeypatch):
-    with stand_in(ollama_that) as url:
-        monkeypatch.setenv("OLLAMA_HOST", url)
-        lab = explore_comparison("hi", models=("m:500", "m:loop"))
-        lab.press_run()
-        finish(lab)
-    assert "Not every model answered" in lab.status.value
-
-
-def test_models_of_several_names_keep_their_names(nobody, monkeypatch):
-    tags = {"models": [{**TAGS["models"][0], "model": name} for name in ("llama3.2:latest", "mistral:latest", "mistral:7b")]}
-    said = b'{"response": "moo", "done": true, "eval_count": 1, "eval_duration": 1000000}\n'
-    with stand_in(lambda path, body: (200, json.dumps(tags).encode() if path == "/api/tags" else said)) as url:
-        monkeypatch.setenv("OLLAMA_HOST", url)
-        lab = explore_comparison("hi", models=("llama3.2:latest", "mistral:latest"))
-        lab.press_run()
-        finish(lab)
-        assert [row[0] for row in lab.picture.table[1:]] == ["llama3.2:latest", "mistral:latest"]
-        lab.models.value = ("mistral:latest", "mistral:7b")
-        lab.press_run()
-        finish(lab)
-        assert sorted(row[0] for row in lab.picture.table[1:]) == ["7b", "latest"]
 
 
 def test_the_model_made_before_is_not_offered_as_its_own_base(nobody, monkeypatch):

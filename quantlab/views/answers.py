@@ -1,0 +1,44 @@
+"""Answers side by side as HTML that wraps like text. What a model wrote arrives escaped or is escaped here; nothing of it is markup."""
+
+from collections.abc import Sequence
+from html import escape
+
+from .page import printable, shown
+from .style import GREEN, MUTE, SOFT, VERMILION, WIDTH
+
+GRID = f"display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:12px;max-width:{WIDTH}px"
+WORDS = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:16em;overflow:auto;margin:4px 0 0;font-family:inherit;font-size:12px"
+SMALL = f"color:{MUTE};font-size:11px"
+CARD = f"background:{SOFT};border-radius:6px;padding:8px 12px"
+
+
+def answers_html(prompt: str, cards: Sequence[dict]) -> str:
+    """Cards with a model's answer each.  cards: name, note, flags, marked (escaped HTML with ins and del for words that differ)."""
+    body = "".join(f'<div style="{CARD}"><b>{escape(shown(card["name"], 60))}</b> <span style="{SMALL}">{escape(card["note"])}</span>'
+                   f'{_flags(card["flags"])}<div class="ql-said" style="{WORDS}">{_toned(printable(card["marked"]))}</div></div>'
+                   for card in cards)
+    return (f'<div class="ql-answers" role="group" aria-label="Answers side by side"><p style="margin:6px 0"><b>Prompt:</b> '
+            f'{escape(shown(prompt, 300))}</p><div style="{GRID}">{body}</div></div>')
+
+
+def live_html(model: str, written: str) -> str:
+    """What a model is writing just now."""
+    return (f'<div style="{CARD};max-width:{WIDTH}px"><span style="{SMALL}">{escape(shown(model, 60))} writes</span>'
+            f'<div class="ql-writes" style="{WORDS};height:5em">{escape(printable(written[-1500:]))}</div></div>')
+
+
+def ballot_html(prompt: str, left: str, right: str, place: str) -> str:
+    """Two answers without names.  place: "3 of 12"."""
+    cards = "".join(f'<div style="{CARD}"><b>{side}</b><div class="ql-said" style="{WORDS}">{escape(printable(words[:4000]))}</div></div>'
+                    for side, words in (("Left", left), ("Right", right)))
+    return (f'<div class="ql-ballot" role="group" aria-label="Two answers"><p style="margin:6px 0"><b>Which is better?</b> '
+            f'{escape(place)}. <b>Prompt:</b> {escape(shown(prompt, 300))}</p><div style="{GRID}">{cards}</div></div>')
+
+
+def _flags(flags: Sequence[str]) -> str:
+    return f'<div style="{SMALL}">⚑ {escape(printable(", ".join(flags)))}</div>' if flags else ""
+
+
+def _toned(marked: str) -> str:
+    """Colours for the marks; they are also underlined and struck through."""
+    return (marked.replace("<ins>", f'<ins style="background:{GREEN}33">').replace("<del>", f'<del style="background:{VERMILION}22">'))
