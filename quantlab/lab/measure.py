@@ -36,7 +36,7 @@ def measured(answer: dict, memory: dict, cached_at_most: int | None) -> dict:
     rate, why = prompt_rate(answer, cached_at_most)
     count, text, first = int(answer.get("eval_count") or 0), answer["response"], answer.get("first_seconds")
     return {
-        "text": text, "thinking": answer.get("thinking", ""), "tokens_per_second": count / write if write and count else None,
+        "text": text, "thinking": answer.get("thinking", ""), "tokens_per_second": per_second(answer),
         "first_seconds": max(first - load - waited, 0.0) if first is not None else None, "load_seconds": load, "waited_seconds": waited,
         "prompt_tokens_per_second": rate, "prompt_rate_note": why, "wall_seconds": max(answer["wall_seconds"] - waited, 0.0),
         "overhead_seconds": answer["wall_seconds"] - total if total else None, "eval_count": count,
@@ -44,6 +44,12 @@ def measured(answer: dict, memory: dict, cached_at_most: int | None) -> dict:
         "in_vram": memory["size_vram"] / memory["size"] if memory.get("size") else None,
         "done_reason": answer.get("done_reason") or "", "flags": flags(answer, memory),
     }
+
+
+def per_second(answer: dict) -> float | None:
+    """Tokens written per second by the server's own counters, eval_count / eval_duration; None when it sent none."""
+    count, write = int(answer.get("eval_count") or 0), seconds(answer, "eval_duration")
+    return count / write if write and count else None
 
 
 def prompt_rate(answer: dict, cached_at_most: int | None) -> tuple[float | None, str]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from .asking import ask
-from .compare import per_second
+from .measure import per_second
 from .resident import KEEP, make_alone
 from .server import LabError, Server
 
@@ -53,6 +53,6 @@ def _one(server: Server, model: str, row: dict, models: list[str], loading: dict
             raise
         row["error"] = str(error)
         return
-    row["tokens_per_second"].append(per_second(int(answer.get("eval_count") or 0), answer.get("eval_duration")))
+    row["tokens_per_second"].append(per_second(answer) or 0.0)
     row["tokens"].append(int(answer.get("eval_count") or 0))
     row |= {name: memory[name] for name in ("size", "size_vram", "context_length")}
