@@ -73,6 +73,7 @@ _ROOMS = {
     "explore.tags": "explore_tag",
     "explore.llama": "explore_llama",
     "explore.fit": "explore_fit plot_rule",
+    "explore.kv_cache": "plot_kv_cache",
     "explore.memory": "explore_memory",
     "explore.choice": "explore_choice",
     "explore.types": "explore_types",
@@ -80,6 +81,7 @@ _ROOMS = {
                       "check_tokens_per_second check_modelfile check_q4_0_gigabytes check_bits_per_weight "
                       "check_kv_bytes_per_token check_file_bits check_best_type check_best_scale "
                       "check_iq2_xs_bits check_split_speed",
+    "lessons.checks_memory": "check_three_ways check_cache_of_a_window",
     "lessons.feedback": "check_number check_choice check_function",
     "lessons.predict": "predict",
     "lessons.quiz": "quiz Question",

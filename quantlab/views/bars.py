@@ -7,7 +7,7 @@ from .style import GREEN, GREY, INK, LINE, MUTE, SMALL, SOFT, Picture
 from .svg import hatching, line, page, rect, text
 
 LEFT = 16
-BARS_LEFT, BARS_RIGHT = 104, 500      # of `draw_bars`; the words stand right of it
+BARS_LEFT, BARS_RIGHT = 104, 500      # of the bars, unless the names need more room; the words stand right of them
 ROW, THIN = 17, 13                    # a bar of a row and its visible height
 MOST = 2.2                            # a bar longer than this many limits is cut, with an arrow
 
@@ -37,25 +37,25 @@ class Row(NamedTuple):
 
 
 def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Sequence[tuple[str, str]] = (), limit: float = 0,
-              limit_words: str = "", table: tuple[tuple[str, ...], ...] = ()) -> Picture:
+              limit_words: str = "", left: float = BARS_LEFT, table: tuple[tuple[str, ...], ...] = ()) -> Picture:
     """Rows of one or two bars with words to their right; `limit` is a vertical line, what passes it is hatched.
 
-    legend: (colour or "" for hollow, words).
+    legend: (colour or "" for hollow, words).  left: where the bars begin, in pixels.
     """
     longest = max(sum(part.size for part in bar.parts) for row in rows for bar in row.bars)
     top = min(max(longest, limit), MOST * limit) if limit else longest
-    scale = (BARS_RIGHT - BARS_LEFT) / max(top, 1e-9)
+    scale = (BARS_RIGHT - left) / max(top, 1e-9)
     y = 104 if limit else 82
     body, first = [hatching()], y
     for row in rows:
         middle = y + ROW * len(row.bars) / 2 + 3
         body.append(text(LEFT, middle, f"{row.mark} {row.label}".strip(), bold=True, fill=GREEN if row.mark else INK))
         for bar in row.bars:
-            body += _bar(bar, y, scale, limit)
+            body += _bar(bar, y, scale, limit, left)
             y += ROW
         y += 12
     if limit:
-        x = BARS_LEFT + limit * scale
+        x = left + limit * scale
         body.append(line(x, first - 10, x, y - 8, stroke=INK, width=2))
         body.append(text(min(x, BARS_RIGHT - 3.2 * len(limit_words)), first - 16, limit_words, size=12, anchor="middle", bold=True))
     x = LEFT
@@ -66,16 +66,16 @@ def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Seque
     return page(int(y + 22 if legend else y), body, finding=finding, subtitle=subtitle, table=table)
 
 
-def _bar(bar: Bar, y: float, scale: float, limit: float) -> list[str]:
-    """One bar from BARS_LEFT; beyond the limit hatched, beyond the picture cut and marked with an arrow."""
-    shapes, start, most = [], 0.0, (BARS_RIGHT - BARS_LEFT) / scale
+def _bar(bar: Bar, y: float, scale: float, limit: float, left: float) -> list[str]:
+    """One bar from `left`; beyond the limit hatched, beyond the picture cut and marked with an arrow."""
+    shapes, start, most = [], 0.0, (BARS_RIGHT - left) / scale
     for part in bar.parts:
         first, end = min(start, most), min(start + part.size, most)
         fitting = max(first, min(end, limit)) if limit else end
         fill, stroke = (SOFT, GREY) if bar.claimed else (part.colour, "none")
-        shapes.append(rect(BARS_LEFT + first * scale, y, (fitting - first) * scale, THIN, fill, stroke=stroke, radius=0,
+        shapes.append(rect(left + first * scale, y, (fitting - first) * scale, THIN, fill, stroke=stroke, radius=0,
                            title=f"{part.name} {part.size:.2f}"))
-        shapes.append(rect(BARS_LEFT + fitting * scale, y, (end - fitting) * scale, THIN, "url(#over)", stroke=LINE, radius=0))
+        shapes.append(rect(left + fitting * scale, y, (end - fitting) * scale, THIN, "url(#over)", stroke=LINE, radius=0))
         start += part.size
     arrow = [text(BARS_RIGHT + 1, y + 11, "▸", size=13)] if start > most * 1.001 else []
     return [*shapes, *arrow, text(BARS_RIGHT + 18, y + 11, bar.words, size=12, fill=MUTE if bar.claimed else INK)]

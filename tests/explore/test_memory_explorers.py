@@ -10,6 +10,7 @@ import quantlab as ql
 from quantlab.explore import cards
 from quantlab.explore.cards import ANY_CARD, BY_SIZE, PARAMS, SIZES, clamped
 from quantlab.explore.fit import CARDS, CONTEXTS, explore_fit, fit_cells, plot_rule
+from quantlab.explore.kv_cache import plain_bytes, plot_kv_cache
 from quantlab.explore.memory import explore_memory
 from quantlab.explore.memory_facts import SLIDER, Situation, finding, longest, uses, ways
 from quantlab.lab.modelfile import parse_modelfile
@@ -198,3 +199,12 @@ def test_the_rule_loses_ground_as_the_context_grows():
     truth = [ql.estimate_memory("llama3.1:8b", n_ctx=n).total / GIB for n in (2048, 8192, 32768, 131072)]
     assert [row[-1] for row in rows] == [f"{abs(100 * (rule / t - 1)):.0f} % too {'high' if rule > t else 'low'}" for t in truth]
     assert rows[0][-1].endswith("high") and rows[2][-1] == "43 % too low"
+
+
+def test_each_trick_is_told_with_what_it_saves():
+    words = plot_kv_cache().picture.table
+    assert [row[1] for row in words[1:]] == ["all 32 heads", "8 of 32 heads", "4 of 8 heads, 5 of 34 layers", "576 numbers for all heads"]
+    assert words[1][2] == words[1][3] == "16.00" and words[2][2:4] == ("4.00", "16.00")
+    assert plain_bytes(MODELS["deepseek-v2:16b"], 1) == 2 * 27 * 16 * (128 + 64 + 128)
+    with pytest.raises(ValueError, match=r"nearest are.*llama3\.1:8b"):
+        plot_kv_cache(("llama3:8b",))
