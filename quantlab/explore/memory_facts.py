@@ -8,7 +8,7 @@ from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.fit import layers_that_fit
 from ..memory.kv_cache import KV_TYPES, layers_by_sight
 from ..memory.placement import weights_of
-from ..memory.typical import typical_shape, typical_words
+from ..memory.typical import nearest_step, typical_shape
 from ..memory.weights import FTYPES
 from ..models.architecture import Architecture
 from .cards import BY_SIZE, GIB, billions
@@ -81,9 +81,10 @@ def subtitle(now: Situation) -> str:
     """The situation in words."""
     trained = now.shape.n_ctx_train
     beyond = f" (trained for {trained:,})" if trained and now.num_ctx > trained else ""
-    slots = f"{now.n_parallel} conversations of " if now.n_parallel > 1 else ""
-    name = f"{now.params:g} B, assumed {typical_words(now.params)}," if now.model == BY_SIZE else f"{now.model}, {now.params_b:.2f} B,"
-    ignored = f" (Ollama ignores {now.type_kv} without flash attention)" if now.cache_type != now.type_kv else ""
+    slots = f"{now.n_parallel} × " if now.n_parallel > 1 else ""
+    like = f"shaped like {nearest_step(now.params).like}" if now.model == BY_SIZE else f"{now.params_b:.2f} B"
+    name = f"{now.params:g} B, {like}," if now.model == BY_SIZE else f"{now.model}, {like},"
+    ignored = f": {now.type_kv} needs flash attention" if now.cache_type != now.type_kv else ""
     return f"{name} as {now.ftype}, {slots}{now.num_ctx:,} tokens{beyond}, KV cache {now.cache_type}{ignored}"
 
 
@@ -136,7 +137,7 @@ def _in_words(field: str, value) -> str:
 
 def _larger_card(now: Situation) -> Iterator[tuple[str, str, dict]]:
     needed = now.estimate().needed
-    larger = [gpu for gpu in GPUS.values() if gpu.vram_bytes >= needed]
+    larger = [gpu for gpu in GPUS.values() if gpu.kind == "card" and gpu.vram_bytes >= needed]
     if larger:
         gpu = min(larger, key=lambda gpu: gpu.vram_bytes)
         words = f"such as {gpu.name}: {gib(gpu.vram_bytes - needed)} to spare"
@@ -168,7 +169,7 @@ def uses(now: Situation) -> Iterator[tuple[str, str, dict]]:
     slots = next((n for n in range(16, now.n_parallel, -1) if _fits(replace(now, n_parallel=n))), 0)
     if slots:
         yield f"{slots} conversations at a time", f"each of {now.num_ctx:,} tokens", dict(n_parallel=slots)
-    smaller = [gpu for gpu in GPUS.values() if now.estimate().needed <= gpu.vram_bytes < now.card]
+    smaller = [gpu for gpu in GPUS.values() if gpu.kind == "card" and now.estimate().needed <= gpu.vram_bytes < now.card]
     if smaller:
         gpu = min(smaller, key=lambda gpu: gpu.vram_bytes)
         yield f"or a card of {gpu.vram_bytes / GIB:.0f} GiB", f"such as {gpu.name}", dict(card=gpu.vram_bytes)

@@ -93,7 +93,7 @@ def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", 
     """
     head = [text(16, 30, finding, size=_title_size(finding, width), bold=True)]
     if subtitle:
-        head.append(text(16, 52, subtitle, size=12, fill=MUTE))
+        head.append(text(16, 52, subtitle, size=max(9, min(12, (width - 32) / (0.6 * len(subtitle)))), fill=MUTE))
     return Picture(_sheet(width, height, finding, [*head, *body], role), finding, width, height, table)
 
 

@@ -29,8 +29,8 @@ def test_the_script_starts_a_server_whose_model_has_the_settings(smollm, tmp_pat
     try:
         _wait(server)
         _until_made(server)
-        with urllib.request.urlopen(urllib.request.Request(f"{url}/api/generate", json.dumps(
-                {"model": fitted_name(BASE), "prompt": "Hi", "stream": False, "options": {"num_predict": 2}}).encode()), timeout=120) as reply:
+        asked = json.dumps({"model": fitted_name(BASE), "prompt": "Hi", "stream": False, "options": {"num_predict": 2}}).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/api/generate", asked), timeout=120) as reply:
             assert json.load(reply)["done"]
         with urllib.request.urlopen(f"{url}/api/ps", timeout=10) as reply:
             loaded = json.load(reply)["models"][0]
