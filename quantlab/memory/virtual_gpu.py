@@ -7,6 +7,8 @@ The C structures are those of one ggml (ggml-backend-impl.h): `check_layout` hol
 device before any of them is used, and refuses to go on when they differ.
 """
 
+from mmap import mmap
+
 import cffi
 
 LAYOUT = """
@@ -30,13 +32,14 @@ typedef struct { int type; void *buffer; int64_t ne[4]; size_t nb[4]; int op; in
 void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *); void *ggml_backend_cpu_init(void);
 void *ggml_backend_cpu_reg(void); void *ggml_backend_reg_dev_get(void *, size_t);
 size_t ggml_nbytes(void *); bool ggml_is_quantized(int); size_t ggml_row_size(int, int64_t); const char *ggml_op_name(int);
-size_t ggml_tensor_overhead(void);
+size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t); void *ggml_backend_buffer_get_type(void *);
 """
 OBJECT_HEADER = 32              # ggml.c: GGML_OBJECT_SIZE
 BACKEND_API_VERSION = 3         # ggml-backend-impl.h: GGML_BACKEND_API_VERSION
 GPU_TYPE, F16 = 1, 1            # ggml-backend.h: GGML_BACKEND_DEVICE_TYPE_GPU; ggml.h: GGML_TYPE_F16
 ROW_PADDING = 512               # ggml-cuda: MATRIX_ROW_PADDING
 ALIGNMENT = 128                 # ggml-cuda: ggml_backend_cuda_buffer_type_get_alignment
+BUFFER_WORDS = 14               # ggml-backend-impl.h: ggml_backend_buffer, whose type stands behind its functions
 OFFLOAD_FROM = 32               # rows from which a card is lent work whose weights lie in main memory (GGML_OP_OFFLOAD_MIN_BATCH)
 
 ffi = cffi.FFI()
@@ -133,6 +136,7 @@ class VirtualGPUs:
         device, kind, name, call = self.devices[i], self.types[i], self.names[i], self._call
         own = ffi.cast("void *", self.types + i)
         kind.get_name = device.get_name = device.get_description = call("const char *(void *)", lambda _: name)
+        kind.alloc_buffer = call("void *(void *, size_t)", lambda _, nbytes: self._lend(own, nbytes))
         kind.get_alignment = call("size_t(void *)", lambda _: ALIGNMENT)
         kind.get_alloc_size = call("size_t(void *, void *)", lambda _, tensor: self.alloc_size(tensor))
         kind.device, device.reg = ffi.cast("void *", self.devices + i), ffi.cast("void *", self.registry)
@@ -145,6 +149,18 @@ class VirtualGPUs:
         device.supports_op = call("bool(void *, void *)", lambda *_: True)
         device.supports_buft = call("bool(void *, void *)", lambda _, other: other == own)
         device.offload_op = call("bool(void *, void *)", lambda _, tensor: self.is_lent(tensor))
+
+    def _lend(self, own, nbytes: int):
+        """A buffer in main memory under a card's name. The states of recurrent models are allocated even when nothing else is."""
+        memory = ffi.from_buffer(mmap(-1, max(nbytes, 1)))             # whole pages, so it begins where a card's memory might
+        self.kept.append(memory)
+        buffer = self.library.ggml_backend_cpu_buffer_from_ptr(memory, nbytes)
+        plain = self.library.ggml_backend_buffer_get_type(buffer)
+        words = ffi.cast("void **", buffer)
+        places = [i for i in range(BUFFER_WORDS) if words[i] == plain]
+        if len(places) == 1:                # else it keeps its own name, and counts as main memory
+            words[places[0]] = own
+        return buffer
 
     def _tell_memory(self, device, free, total) -> None:
         free[0] = total[0] = self.memory[self._index(device)]

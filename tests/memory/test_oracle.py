@@ -13,6 +13,7 @@ from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
 from quantlab.models.architecture import Architecture
+from tests.memory import recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_placement import cases
 
@@ -91,3 +92,17 @@ def test_another_version_is_refused(monkeypatch):
     monkeypatch.setattr(llama_library, "PINNED", "2020.1.1")
     with pytest.raises(llama_library.LayoutError, match="those of 2020"):
         llama_library.Library([])
+
+
+@pytest.mark.parametrize("arch", ["mamba", "jamba"])
+def test_states_of_recurrent_and_hybrid_files_are_exact(tmp_path, arch):
+    tensors, path = recurrent_files.write(tmp_path / "model.gguf", arch), tmp_path / "model.gguf"
+    looking_back = sum(recurrent_files.attends(layer, arch) for layer in range(recurrent_files.N_LAYER))
+    cache = looking_back * 2 * 2048 * recurrent_files.N_HEAD_KV * recurrent_files.HEAD_DIM * 2
+    with ql.open_model(path) as model:
+        settings = [Settings(n_ctx=2048, n_parallel=n) for n in (1, 2, 4)]
+        for n, found in zip((1, 2, 4), oracle.measure_all(model, None, settings), strict=True):
+            assert found.weights == tensors                         # the word vectors are the output, too
+            assert found.kv_cache == cache + n * (recurrent_files.N_LAYER - looking_back) * recurrent_files.STATE_BYTES
+        with pytest.raises(ValueError, match=r"asks llama\.cpp itself"):
+            ql.estimate_memory(model)
