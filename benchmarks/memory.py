@@ -7,9 +7,12 @@ through the layers and the lessons have to be looked at together.
 import csv
 import time
 
+from benchmarks.memory_elsewhere import generalization, layer_pairs
+from benchmarks.memory_peers import peers
 from quantlab.memory.catalog import DATA, model_named
 from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import estimate_memory
+from quantlab.memory.fit import recommend
 from quantlab.memory.llama_library import PINNED
 from quantlab.memory.oracle import Measured, measure_all
 from quantlab.memory.settings import Settings
@@ -53,7 +56,8 @@ def main() -> dict:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return {"oracle": f"xllamacpp {PINNED}", "cases": len(rows), **_errors(rows), **_time(rows)}
+    return {"oracle": f"xllamacpp {PINNED}", "cases": len(rows), **_errors(rows), **_time(rows), "recommend_seconds": _recommend_time(),
+            "elsewhere": generalization(), "layers": layer_pairs(), "peers": peers(rows)}
 
 
 def _errors(rows: list[dict[str, str]]) -> dict:
@@ -77,3 +81,13 @@ def _time(rows: list[dict[str, str]]) -> dict:
         taken.append(1000 * (time.perf_counter() - started))
     taken.sort()
     return {"estimate_p50_ms": round(taken[len(taken) // 2], 3), "estimate_p95_ms": round(taken[-(-95 * len(taken) // 100) - 1], 3)}
+
+
+def _recommend_time() -> dict[str, float]:
+    """Seconds for all 30 ftypes of a model on a card: the first time, and again with another context."""
+    taken = {}
+    for turn, n_ctx in (("first", 4096), ("again", 8192)):
+        started = time.perf_counter()
+        recommend("llama3.1:8b", 8, n_ctx=n_ctx)
+        taken[turn] = round(time.perf_counter() - started, 3)
+    return taken

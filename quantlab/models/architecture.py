@@ -5,6 +5,7 @@ From these numbers follow the name and the shape of every tensor (`tensors`, see
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from .families import FAMILIES, SWA_PATTERN, TensorShape, tensor_shapes
 
@@ -69,7 +70,7 @@ class Architecture:
 
     def tensors(self) -> Iterator[TensorShape]:
         """Every tensor as (name, role, layer, shape), in GGUF's names; shape in ggml's order, row length first."""
-        return tensor_shapes(self)
+        return iter(_tensors(self))
 
     @property
     def n_params(self) -> int:
@@ -80,6 +81,12 @@ class Architecture:
         """True when `layer` sees only the last `sliding_window` tokens (llama.cpp: set_swa_pattern)."""
         pattern = SWA_PATTERN.get(self.arch, 1) if self.swa_pattern is None else self.swa_pattern
         return bool(self.sliding_window) and (pattern == 0 or layer % pattern < pattern - 1)
+
+
+@lru_cache(maxsize=64)
+def _tensors(architecture: Architecture) -> tuple[TensorShape, ...]:
+    """The list, made once: `recommend` goes through it for every ftype."""
+    return tuple(tensor_shapes(architecture))
 
 
 _NEVER_ZERO = {"n_layer", "n_embd", "n_head", "n_head_kv", "head_dim", "n_vocab"}
