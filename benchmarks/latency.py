@@ -1,7 +1,7 @@
 """How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real browser.
 
     python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06 and 11; in 03 the block
-                                             explorer, in 05 the model map's menu and keys, too
+                                             explorer, in 05 the model map's menu and keys, in 06 the memory bar, too
     python -m benchmarks.latency 06 --moves 80
 """
 
@@ -39,6 +39,10 @@ def measure(lesson: LessonPage, moves: int) -> dict:
     explorer = lesson.explorers()[0]
     keys(lesson, explorer, WARM_UP)
     found = {"key": summary(keys(lesson, explorer, moves)), "drag": summary(drags(lesson, explorer, moves))}
+    if lesson.name.startswith("06"):
+        bar = lesson.explorers()[1]
+        keys(lesson, bar, WARM_UP)
+        found |= {"memory bar, key": summary(keys(lesson, bar, moves)), "memory bar, drag": summary(drags(lesson, bar, moves))}
     if lesson.name.startswith("05"):
         found["model map, ftype from its menu"] = summary(choices(lesson, explorer, moves))
         found["model map, from tensor to tensor"] = summary(walks(lesson, explorer, moves))
