@@ -14,6 +14,8 @@ from ..lab.open import open_model
 from ..models.recipes import recipe
 from ..models.source import Model
 from ..models.types import tensor_nbytes
+from ..views.files import draw_refusal
+from .base import Explorer, show
 
 #: From many bits to few, as a slider shows them.
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "IQ4_XS", "Q3_K", "Q2_K")
@@ -80,6 +82,19 @@ class LmStock:
 def stock_of(model="tiny") -> LmStock:
     """The stock of a model, shared by all explorers of a notebook."""
     return LmStock(model)
+
+
+def stock_or_refusal(model, qtype: str, need: str, call: str) -> LmStock | Explorer:
+    """The stock of a model, or a picture that says why it cannot be run: `need` in its title, `call` as what does work.
+
+    ValueError for a type that is not one of TYPES.
+    """
+    if qtype not in TYPES:
+        raise ValueError(f"no type {qtype!r} here; there are {', '.join(TYPES)}")
+    try:
+        return stock_of(model)
+    except ValueError as error:
+        return show(draw_refusal(f"{need} a language model that can be run here", f"{error} {call}() takes the tiny Llama."))
 
 
 @lru_cache(maxsize=8)

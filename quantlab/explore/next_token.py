@@ -6,13 +6,12 @@ import numpy as np
 from ..inference.generate import prompt_tokens
 from ..inference.quality import log_softmax
 from ..profile import stable
-from ..views.files import draw_refusal
 from ..views.next_token import Chance, Step, draw_next_token, visible
 from ..views.numbers import number
 from ..views.page import shown
 from ..views.style import Picture
-from .base import Explorer, markup, show
-from .lm_stock import TYPES, LmStock, stock_of
+from .base import Explorer, markup
+from .lm_stock import TYPES, LmStock, stock_or_refusal
 from .touch import Touch
 
 ROWS = 9                # likeliest tokens of the reference that get a row
@@ -31,14 +30,8 @@ def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K
     model: "tiny", or any llama model that `open_model` opens.  prompt, qtype: what to begin with.
     A model that cannot be run is said in a sentence. Raises ValueError for a type that is not there.
     """
-    if qtype not in TYPES:
-        raise ValueError(f"no type {qtype!r} here; there are {', '.join(TYPES)}")
-    try:
-        stock = stock_of(model)
-    except ValueError as error:
-        reason = f"{error} explore_next_token() takes the tiny Llama."
-        return show(draw_refusal("This needs a language model that can be run here", reason))
-    return NextToken(stock, str(prompt), qtype)
+    stock = stock_or_refusal(model, qtype, "This needs", "explore_next_token")
+    return NextToken(stock, str(prompt), qtype) if isinstance(stock, LmStock) else stock
 
 
 class NextToken(Explorer):

@@ -15,10 +15,8 @@ from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
 from ..views.pareto import draw_pareto
 from ..views.svg import notice
-from .measured import PLAIN, TINY, patience, plain_rows, runnable_models, short_place
+from .measured import PLAIN, TINY, MeasuredLab, patience, plain_rows, runnable_models, short_place
 from .quality_facts import LEFT_OUT, MEASURES, UNITS, QualityFacts
-from .touch import Touch
-from .workbench import Workbench, button, row
 
 FILES, ALIKE = "llama.cpp's files", "one type for every matrix"
 USUAL = "Q4_K_M"
@@ -39,7 +37,7 @@ def explore_quality(model: str = TINY) -> "QualityLab":
     return QualityLab(model)
 
 
-class QualityLab(Workbench):
+class QualityLab(MeasuredLab):
     """`tables`: rows and where they come from, by model and whether every matrix has the one type."""
 
     def __init__(self, model: str):
@@ -47,24 +45,15 @@ class QualityLab(Workbench):
         if (recorded := recorded_table("quality")) is not None:
             self.tables |= {(TINY, pure): (recorded["rows"], provenance(recorded)) for pure in (False, True)}
         names = list(dict.fromkeys([TINY, model, *runnable_models()]))
-        self.controls = {
+        controls = {
             "model": widgets.Dropdown(options=names, value=model, description="model", **NAMED),
             "pure": widgets.Dropdown(options=[(FILES, False), (ALIKE, True)], value=False, description="types of", **NAMED),
             "key": widgets.Dropdown(options=[(measure.words, key) for key, measure in MEASURES.items()], value="kld",
                                     description="quality", **NAMED),
             "unit": widgets.Dropdown(options=[(words[0], unit) for unit, words in UNITS.items()], value="bpw", description="size", **NAMED),
             "focus": widgets.Dropdown(options=[USUAL], value=USUAL, description="look at", **NAMED)}
-        self.run = button("Measure here", "Measure every type of this model on this machine", self.press_run)
-        self.stop = button("Stop", "Stop; what is finished stays", lambda: self.cancel.set())
-        named = list(self.controls.values())
-        super().__init__({**self.controls, "run": self.run, "stop": self.stop}, [row(named), row([self.run, self.stop])], notice("", ""))
         self._moving = False
-        for control in named:
-            control.observe(self._changed, names="value")
-        self.children = (self.view, *(child for child in self.children if child is not self.view), Touch(LABEL, KEYS, self.touched))
-        self._busy(False)
-        self.show()
-        self.tell(self._where())
+        super().__init__(controls, "Measure every type of this model on this machine", LABEL, KEYS)
 
     # ---- what is shown
 
@@ -132,10 +121,6 @@ class QualityLab(Workbench):
 
     # ---- measuring
 
-    def press_run(self) -> None:
-        """What Measure here does."""
-        self.start(self._measure)
-
     def _measure(self) -> None:
         model, pure = self.controls["model"].value, self.controls["pure"].value
         table = compare_quality(model, wanted(pure), pure=pure, progress=lambda step: self.tell(str(step), busy=True), cancel=self.cancel)
@@ -145,9 +130,6 @@ class QualityLab(Workbench):
             self.tables[model, pure] = rows, f"Measured here on {date.today().isoformat()} with scenes of Shakespeare.{stopped}"
         self.show()
         self.tell(self._where() if rows else "Stopped before the first type was finished.")
-
-    def _busy(self, busy: bool) -> None:
-        self.run.disabled, self.stop.disabled = busy, not busy
 
 
 def wanted(pure: bool) -> list[str]:

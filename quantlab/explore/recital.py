@@ -7,11 +7,10 @@ import ipywidgets as widgets
 
 from ..inference.generate import generate_tokens, prompt_tokens
 from ..inference.recital import RECITED, read_passages
-from ..views.files import draw_refusal
 from ..views.recital import Passage, Row, Said, draw_recital
 from ..views.style import Picture
-from .base import Explorer, button, markup, show
-from .lm_stock import TYPES, LmStock, stock_of
+from .base import Explorer, button, markup
+from .lm_stock import TYPES, LmStock, stock_or_refusal
 from .recital_facts import FEWER, Recited, n_recited, parted, recite, recorded, title_of
 from .touch import Touch
 
@@ -36,14 +35,8 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> E
     first = next((i for i, opening in enumerate(openings) if opening.startswith(passage)), None)
     if first is None:
         raise ValueError(f"no passage begins with {passage!r}; there are {', '.join(openings[:5])} and {len(openings) - 5} more")
-    if qtype not in TYPES:
-        raise ValueError(f"no type {qtype!r} here; there are {', '.join(TYPES)}")
-    try:
-        stock = stock_of(model)
-    except ValueError as error:
-        reason = f"{error} explore_recital() takes the tiny Llama."
-        return show(draw_refusal("The recital needs a language model that can be run here", reason))
-    return Recital(stock, qtype, first)
+    stock = stock_or_refusal(model, qtype, "The recital needs", "explore_recital")
+    return Recital(stock, qtype, first) if isinstance(stock, LmStock) else stock
 
 
 class Recital(Explorer):

@@ -12,10 +12,8 @@ from ..inference.recorded import provenance, recorded_table
 from ..inference.sensitivity import sensitivity
 from ..views.sensitivity_map import draw_sensitivity
 from ..views.svg import notice
-from .measured import TINY, patience, plain_rows, runnable_models, short_place
+from .measured import TINY, MeasuredLab, patience, plain_rows, runnable_models, short_place
 from .sensitivity_facts import HARM, PER_BYTE, SensitivityFacts, raised_by
-from .touch import Touch
-from .workbench import Workbench, button, row
 
 QTYPES = ("Q2_K", "Q3_K", "Q4_K")
 MIXES = ("Q3_K_M", "Q4_K_M", "Q2_K", "Q3_K_L", "Q5_K_M")
@@ -38,7 +36,7 @@ def explore_sensitivity(model: str = TINY, qtype: str = "Q2_K", mix: str = "Q3_K
     return SensitivityLab(model, qtype.upper(), mix.upper())
 
 
-class SensitivityLab(Workbench):
+class SensitivityLab(MeasuredLab):
     """`tables`: rows and where they come from, by model; `place` is the chosen tensor, (layer, role)."""
 
     def __init__(self, model: str, qtype: str, mix: str):
@@ -47,23 +45,14 @@ class SensitivityLab(Workbench):
             self.tables[TINY] = recorded["rows"], provenance(recorded)
         self.raised, self.place = {model: raised_by(model, MIXES)}, None
         names = list(dict.fromkeys([TINY, model, *runnable_models()]))
-        self.controls = {
+        controls = {
             "model": widgets.Dropdown(options=names, value=model, description="model", **NAMED),
             "qtype": widgets.Dropdown(options=QTYPES, value=qtype, description="stored in", **NAMED),
             "per": widgets.ToggleButtons(options=[("harm of each", HARM), ("per byte saved", PER_BYTE)], value=HARM, description="show",
                                          style=dict(description_width="90px", button_width="120px"), layout=dict(width="360px")),
             "mix": widgets.Dropdown(options=[*((f"what {name} raises", name) for name in MIXES), ("nothing", NOTHING)], value=mix,
                                     description="mark ▲", **NAMED)}
-        self.run = button("Measure here", "Measure every tensor of this model on this machine", lambda: self.start(self._measure))
-        self.stop = button("Stop", "Stop; what is finished stays", lambda: self.cancel.set())
-        named = list(self.controls.values())
-        super().__init__({**self.controls, "run": self.run, "stop": self.stop}, [row(named), row([self.run, self.stop])], notice("", ""))
-        for control in named:
-            control.observe(self._changed, names="value")
-        self.children = (self.view, *(child for child in self.children if child is not self.view), Touch(LABEL, KEYS, self.touched))
-        self._busy(False)
-        self.show()
-        self.tell(self._where())
+        super().__init__(controls, "Measure every tensor of this model on this machine", LABEL, KEYS)
 
     # ---- what is shown
 
@@ -144,6 +133,3 @@ class SensitivityLab(Workbench):
             self.tables[model] = [*kept, *rows], f"Measured here on {date.today().isoformat()} with scenes of Shakespeare.{stopped}"
         self.show()
         self.tell(self._where() if rows else "Stopped before the first tensor was finished.")
-
-    def _busy(self, busy: bool) -> None:
-        self.run.disabled, self.stop.disabled = busy, not busy
