@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from .checks import Check, passed
-from .drift import block_drift, drifting_ratio, noise_floor
+from .drift import Drift, block_drift, drifting_ratio, noise_floor
 from .plan import Plan
 from .replay import AGAIN, Divergence
-from .statistics import Interval, exact_paired_test, interval, pass_interval, per_prompt
+from .statistics import Interval, exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
 from .verdict import DIVERGENCE, OPEN, PASS_RATE, Metric, Verdict, judge
 
 
@@ -37,7 +37,7 @@ def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence], c
             "bytes": next((row["bytes"] for row in mine), None),
             "answers": sum(not row["error"] for row in mine), "errors": sum(bool(row["error"]) for row in mine),
             "flags": sorted({flag for row in mine for flag in row["flags"]}), "tokens_per_second": _mean(speeds.get(name)),
-            "speed_ratio": drifting_ratio(speeds.get(name, {}), speeds.get(plan.reference, {}), drift),
+            "speed_ratio": _ratio(name, speeds, plan.reference, drift),
             "first_seconds": _mean(firsts.get(name)),
             "pass_rate": _mean(right.get(name)), "paired_p": _p_value(right, name, plan.reference),
             "same_answers": _same(mine, name, plan), "kl": mine_apart.kl if mine_apart and mine_apart.covered else None,
@@ -83,6 +83,11 @@ def noise_floor_words(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Dive
 def _same(mine: Sequence[dict], name: str, plan: Plan) -> float | None:
     told = [row["same_words"] for row in mine if row["same_words"] is not None] if name != plan.reference else []
     return float(np.mean(told)) if told else None
+
+
+def _ratio(name: str, speeds: Mapping[str, dict[int, float]], reference: str, drift: Drift | None) -> Interval | None:
+    pair = speeds.get(name, {}), speeds.get(reference, {})
+    return speed_ratio(*pair) if name == reference else drifting_ratio(*pair, drift)
 
 
 def _speed(row: dict) -> float | None:

@@ -48,6 +48,15 @@ class Comparison:
         """What stands in the way before anything is asked: missing models, twins, different templates, memory.  Pulls nothing."""
         return preflight(self.plan, self.server, registry=registry)
 
+    def pull(self, confirm: Callable[[str], bool], *, on_progress: Callable[[str], None] | None = None,
+             on_bytes: Callable[[str, int, int], None] | None = None, cancel: threading.Event | None = None,
+             registry: str | None = None) -> list[str]:
+        """Download the models that preflight finds in the registry, after `confirm` said yes to one question with all bytes.
+
+        on_progress: each step in words; on_bytes: model, bytes there, bytes in all; cancel ends it.  Returns what came.
+        """
+        return self.preflight(registry).pull(self.server, confirm, on_progress, cancel, on_bytes)
+
     def run(self, *, on_progress: Callable[[Progress], None] | None = None, on_text: Callable[[str], None] | None = None,
             cancel: threading.Event | None = None, patience: float = PATIENCE, again: bool = False) -> "Comparison":
         """Ask whatever the file lacks, one call after the other.

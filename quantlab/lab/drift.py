@@ -47,7 +47,7 @@ def block_drift(rows: Sequence[dict], value: Callable[[dict], float | None]) -> 
         return None
     freedom = sum(len(rounds) - 1 for rounds in means)
     squares = sum(float(np.sum(np.square(np.array(rounds) - np.mean(rounds)))) for rounds in means)
-    return Drift(float(np.sqrt(squares / freedom)), freedom, min(len(rounds) for rounds in means))
+    return Drift(float(np.sqrt(squares / freedom)), freedom, min(len(rounds) for rounds in blocks.values()))
 
 
 def drifting_ratio(candidate: dict[int, float], reference: dict[int, float], drift: Drift | None, level: float = LEVEL) -> Interval | None:

@@ -24,7 +24,8 @@ HARMLESS = ("num_thread", "num_gpu", "main_gpu", "use_mmap", "num_batch")   # li
 
 @dataclass
 class Preflight:
-    """rows: one dict a model (model, state, bytes, quantization, digest, note).  stops: why a run cannot begin.  notes: what to know.
+    """rows: one dict a model (model, state, bytes, memory, quantization, digest, note); memory: about what a run needs.  stops: why a run cannot
+    begin.  notes: what to know.
 
     version: the server's.  `ok`: nothing stops the run.
     """
@@ -44,13 +45,17 @@ class Preflight:
         return [row["model"] for row in self.rows if row["state"] == REMOTE]
 
     def pull(self, server: Server, confirm: Callable[[str], bool], progress: Callable[[str], None] | None = None,
-             cancel: threading.Event | None = None) -> list[str]:
-        """Download what is missing, after one question with all bytes and the free disk; returns what came.  LabError as `Server.pull`."""
+             cancel: threading.Event | None = None, on_bytes: Callable[[str, int, int], None] | None = None) -> list[str]:
+        """Download what is missing, after one question with all bytes and the free disk; returns what came.  LabError as `Server.pull`.
+
+        progress gets each step in words, on_bytes (model, bytes there, bytes in all) of the part under way.
+        """
         names, size = self.to_pull, sum(row["bytes"] or 0 for row in self.rows if row["state"] == REMOTE)
         if not names or not confirm(f"Download {', '.join(names)}? Together {size / 1e9:.2f} GB; {free_words(server)}."):
             return []
         for name in names:
-            server.pull(name, (lambda step, name=name: progress(f"{name}: {step}")) if progress else None, cancel)
+            server.pull(name, (lambda step, name=name: progress(f"{name}: {step}")) if progress else None, cancel,
+                        (lambda done, total, name=name: on_bytes(name, done, total)) if on_bytes else None)
         return names
 
     def __repr__(self) -> str:
@@ -73,9 +78,22 @@ def preflight(plan: Plan, server: Server, *, registry: str | None = None) -> Pre
         found.stops.append(str(error))
         return found
     found.rows = [_row(name, installed, registry) for name in plan.models]
+    for row in found.rows:
+        row["memory"] = row["bytes"] and row["bytes"] + cache_bytes(shown.get(row["model"], {}), plan.options["num_ctx"])
     found.stops += [f"{row['model']}: {row['note']}" for row in found.rows if row["state"] != HERE]
     found.notes += _differences(plan, shown) + _twins(found.rows) + _contexts(plan, shown) + _room(plan, found.rows, server)
     return found
+
+
+def cache_bytes(shown: dict, n_ctx: int) -> int:
+    """Bytes of a 16-bit key and value cache, from what `show` tells of a model; 0 where it has no plain attention heads."""
+    info = {key.split(".", 1)[-1]: value for key, value in (shown.get("model_info") or {}).items()}
+    names = ("block_count", "attention.head_count", "attention.head_count_kv", "embedding_length")
+    layers, heads, kv, width = (info.get(name) for name in names)
+    if not all(isinstance(value, int) and value > 0 for value in (layers, heads, kv, width)):
+        return 0
+    k, v = (info.get(f"attention.{part}_length") or width // heads for part in ("key", "value"))
+    return 2 * layers * kv * (k + v) * n_ctx
 
 
 def free_words(server: Server) -> str:
@@ -142,13 +160,15 @@ def _room(plan: Plan, rows: list[dict], server: Server) -> list[str]:
     if not _is_here(server):
         return []
     notes, memory = [], psutil.virtual_memory()
-    largest = max(rows, key=lambda row: row["bytes"] or 0)
-    if (largest["bytes"] or 0) > memory.total:
-        notes.append(f"{largest['model']} has {_size(largest['bytes'])}, this machine {_size(memory.total)} of memory; without a card that "
-                     "holds it, it will not run")
+    largest = max(rows, key=lambda row: row["memory"] or 0)
+    if largest["memory"]:
+        much = largest["memory"] > memory.total
+        notes.append(f"memory: {largest['model']} needs about {_size(largest['memory'])} (weights and {plan.options['num_ctx']} tokens of "
+                     f"context), this machine has {_size(memory.total)}, {_size(memory.available)} free"
+                     + ("; without a card that holds it, it will not run" if much else ""))
     wanted = sum(row["bytes"] or 0 for row in rows if row["state"] == REMOTE)
-    if wanted and wanted > free_disk():
-        notes.append(f"the downloads need {_size(wanted)}; {free_words(server)}")
+    if wanted:
+        notes.append(f"disk: the downloads need {_size(wanted)}; {free_words(server)}" + (": too little" if wanted > free_disk() else ""))
     return notes
 
 

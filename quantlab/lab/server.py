@@ -4,7 +4,6 @@ The `ollama` package is used where it does the work (lists, create, blobs). It c
 its streams end in several families of exceptions, so `show`, `generate` and `version` ask through httpx.
 """
 
-import ipaddress
 import json
 import os
 import threading
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from .address import LabError, server_address
 from .wire import client, lines, watched
 
 try:
@@ -27,14 +27,6 @@ except ValueError:      # it reads OLLAMA_HOST while it is imported and stops at
 
 SECONDS = 300.0         # default limit of one request
 CONNECT_SECONDS = 3.0
-
-
-class LabError(ValueError):
-    """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "busy", "refused", "garbled",
-    "broken" (in the middle of an answer) or "cancelled"."""
-    def __init__(self, sentence: str, kind: str = "refused"):
-        super().__init__(sentence)
-        self.kind = kind
 
 
 class Server:
@@ -114,6 +106,7 @@ class Server:
                     progress(step.status)
 
     def delete(self, name: str) -> None:
+        """Remove a model from the server's store.  Raises LabError, "missing" where there is none."""
         with self._friendly():
             self._client().delete(name)
 
@@ -122,17 +115,22 @@ class Server:
         with self._friendly():
             return self._client().create_blob(Path(path))
 
-    def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event | None = None) -> None:
+    def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event | None = None,
+             on_bytes: Callable[[int, int], None] | None = None) -> None:
         """Download a model from the registry. Ask the person first: `quantlab.lab.custom.pull_question` has the words.
 
-        The time limit holds between two messages, not for the whole: gigabytes may take an hour.
+        progress gets each step in words, on_bytes (there, total) of the part under way.  The time limit holds between two messages,
+        not for the whole: gigabytes may take an hour.
         """
         for step in self._stream("/api/pull", {"model": name}, cancel, whole=False):
+            done, total = step.get("completed"), step.get("total")
+            if on_bytes and done and total:
+                on_bytes(int(done), int(total))
             if progress and step.get("status"):
-                done, total = step.get("completed"), step.get("total")
                 progress(f"{step['status']} {done / total:.0%}" if done and total else str(step["status"]))
 
     # -- the wire
+
     def _client(self) -> ollama.Client:
         return ollama.Client(self.address, timeout=self._limits(), trust_env=not self._is_loopback())
 
@@ -212,31 +210,6 @@ class Server:
                            "broken") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
-
-
-def server_address(host: str | None = None) -> str:
-    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the loopback.
-
-    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
-    """
-    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
-    scheme, found, rest = words.partition("://")
-    scheme, rest = (scheme, rest) if found else ("http", words)
-    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port or port
-    except ValueError as error:
-        raise LabError(f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual one.") from None
-    name = parts.hostname or "127.0.0.1"
-    try:
-        number = ipaddress.ip_address(name)
-        name = "127.0.0.1" if number == ipaddress.IPv4Address("0.0.0.0") else f"[{name}]" if number.version == 6 else name
-        name = "[::1]" if name == "[::]" else name
-    except ValueError:
-        pass
-    path = parts.path.strip("/")
-    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
 
 
 def _as_object(text: str) -> dict:

@@ -7,8 +7,9 @@ import pytest
 
 from quantlab.lab.comparison import Comparison
 from quantlab.lab.measure import LOOP, THOUGHT
+from quantlab.lab.preflight import cache_bytes
 from quantlab.lab.server import Server
-from tests.lab.stand_in import stand_in
+from tests.lab.stand_in import registry_of, stand_in
 
 GOOD = {"done": True, "done_reason": "stop", "eval_count": 2, "eval_duration": 10**9, "prompt_eval_count": 9, "prompt_eval_duration": 10**8,
         "load_duration": 10**6, "total_duration": 12 * 10**8}
@@ -135,6 +136,33 @@ def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
     assert "75% of its answers the same" in made.noise_floor() and "1 (n = 2" in made.noise_floor()
     other = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2)
     assert made.plan.key != other.plan.key and "control" not in other.plan.as_dict()
+
+
+def test_what_is_missing_is_pulled_after_one_question_with_its_bytes_and_never_unasked(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    pulled, asked, told, counted, pretend = [], [], [], [], Pretend()
+
+    def with_pull(path, body):
+        if path == "/api/pull":
+            pulled.append(body["model"])
+            return 200, b'{"status": "pulling", "completed": 3000, "total": 4000}\n{"status": "success"}\n'
+        return (200, b'{"model_info": {}}') if path == "/api/show" else pretend(path, body)
+
+    with stand_in(with_pull) as url, stand_in(registry_of({"new": 4_000_000})) as registry:
+        made = Comparison(["one"], ["m:a", "m:new", "m:none"], file=tmp_path / "run.jsonl", server=Server(url))
+        found = made.preflight(registry)
+        assert found.to_pull == ["m:new"] and [row["bytes"] for row in found.rows] == [1, 4_000_000, None] and not found.ok
+        assert any(note.startswith("disk: the downloads need 0.00 GB") for note in found.notes) and "m:none" in found.stops[1]
+        assert made.pull(lambda words: asked.append(words) or False, registry=registry) == [] == pulled
+        assert made.pull(lambda words: True, on_progress=told.append, on_bytes=lambda *count: counted.append(count), registry=registry)
+    assert pulled == ["m:new"] and counted == [("m:new", 3000, 4000)] and told == ["m:new: pulling 75%", "m:new: success"]
+    assert "Download m:new? Together 0.00 GB; the disk of Ollama's models has" in asked[0]
+
+
+def test_the_cache_s_bytes_come_from_what_show_tells():
+    info = {"llama.block_count": 30, "llama.attention.head_count": 9, "llama.attention.head_count_kv": 3, "llama.embedding_length": 576}
+    assert cache_bytes({"model_info": info}, 2048) == 30 * 3 * (64 + 64) * 2 * 2048
+    assert cache_bytes({"model_info": {**info, "llama.attention.head_count_kv": [3, 0]}}, 2048) == cache_bytes({}, 2048) == 0
 
 
 def test_a_file_of_another_comparison_is_refused_before_any_call(tmp_path):
