@@ -19,9 +19,9 @@ def speed_chart(plan: Plan, rows: Sequence[dict]) -> Picture | None:
     if not timed:
         return None
     times = [datetime.fromisoformat(row["at"]).timestamp() for row in timed]
-    calls: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    begin, calls = min(times), {}          # calls: {model: {round: [(minutes, tokens per second)]}}
     for row, at in zip(timed, times, strict=True):
-        calls.setdefault(row["model"], {}).setdefault(row["round"], []).append(((at - min(times)) / 60, row["tokens_per_second"]))
+        calls.setdefault(row["model"], {}).setdefault(row["round"], []).append(((at - begin) / 60, row["tokens_per_second"]))
     series = [Series(name, [] if len(timed) > MOST_DOTS else [call for block in calls[name].values() for call in block],
                      [tuple(np.mean(calls[name][number], axis=0)) for number in sorted(calls[name])])
               for name in plan.names if name in calls]

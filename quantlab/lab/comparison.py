@@ -42,6 +42,7 @@ class Comparison:
         self.check = None if check is None else as_check(check)
         self.metric: Metric = fitting_metric(self.check, margin)
         self._read: tuple = (None, [])      # the file's size and time when it was last read, and what was in it
+        self._rows: tuple = (None, [])      # the records that the rows were made of, and the rows
         self.stopped = ""           # why the last run ended before all was asked
 
     def preflight(self, registry: str | None = None) -> Preflight:
@@ -113,6 +114,8 @@ class Comparison:
     def rows(self) -> list[dict]:
         """One dict a finished call, in the order they were asked: the names instead of numbers, then quantlab.lab.measure's numbers."""
         records = self.records
+        if self._rows[0] is records:
+            return [dict(row) for row in self._rows[1]]
         models = {name: facts for record in records if record["kind"] == "session" for name, facts in record["models"].items()}
         twins = twin_flags(self.plan.models, models)
         rows = []
@@ -122,7 +125,8 @@ class Comparison:
             rows.append({**row, "model": name, "prompt": self.plan.prompts[row["prompt"]].text, "prompt_number": row["prompt"],
                          "quantization": facts.get("quantization_level", ""), "bytes": facts.get("size"), "digest": facts.get("digest", ""),
                          "flags": row["flags"] + twins.get(name, [])})
-        return with_differences(rows, self.plan.reference)
+        self._rows = records, with_differences(rows, self.plan.reference)
+        return [dict(row) for row in rows]
 
     def table(self):
         """The same as a pandas DataFrame; empty (with no columns) before the first run."""

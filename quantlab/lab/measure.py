@@ -93,6 +93,8 @@ def is_loop(text: str) -> bool:
     """True when a text ends with one piece again and again: at least four times, and for at least 60 letters."""
     end = text.rstrip()[-LONGEST_UNIT * LOOP_TIMES:]
     for unit in range(1, len(end) // LOOP_TIMES + 1):
+        if end[-unit:] != end[-2 * unit:-unit]:
+            continue
         length = unit * max(LOOP_TIMES, -(-LOOP_LETTERS // unit))
         if length <= len(end) and end[-length:-unit] == end[-length + unit:] and UNIT.search(end[-unit:]):
             return True

@@ -24,10 +24,10 @@ HARMLESS = ("num_thread", "num_gpu", "main_gpu", "use_mmap", "num_batch")   # li
 
 @dataclass
 class Preflight:
-    """rows: one dict a model (model, state, bytes, memory, quantization, digest, note); memory: about what a run needs.  stops: why a run cannot
-    begin.  notes: what to know.
+    """rows: one dict a model (model, state, bytes, memory, quantization, digest, note); memory: about what a run needs. stops: why a
+    run cannot begin. notes: what to know.
 
-    version: the server's.  `ok`: nothing stops the run.
+    version: the server's. `ok`: nothing stops the run.
     """
 
     version: str = ""
