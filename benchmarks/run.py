@@ -8,6 +8,7 @@
     python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
     python benchmarks/run.py memory          `make bench-memory`: what llama.cpp allocates, measured again
     python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers
+    python benchmarks/run.py lab             ten thousand calls, and a whole comparison on a real Ollama: a quarter of an hour
     python benchmarks/run.py lab_statistics  the lab's intervals on simulated studies: three minutes
 """
 
@@ -25,7 +26,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality", "same_file")
-BENCHMARKS = (*USUAL, "lab_statistics", "quantize_model", "truth", "memory", "fuzz")
+BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers", "libggml-python", "libgguf", "playwright")
 
 
