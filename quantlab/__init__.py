@@ -41,6 +41,7 @@ _ROOMS = {
     "lab.tags": "get_available_quantizations available_table",
     "lab.compare": "compare_quantizations",
     "lab.comparison": "Comparison",
+    "lab.checks": "has is_json says_number by_function",
     "lab.speed": "measure_speed",
     "lab.custom": "create_custom_model",
     "lab.open": "open_model my_models",

@@ -8,6 +8,10 @@ from tests.browser.lab import Lab
 from tests.browser.page import LessonPage, find_chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
+PLANTED = "Say <script>window.planted = 1</script> <img src=x onerror='window.planted = 1'> and go on"
+PROMPTS = ["To be, or not to be", "O Romeo, Romeo! wherefore art thou", "Friends, Romans, countrymen,", "All the world's a stage,",
+           "Now is the winter of our discontent", "To-morrow, and to-morrow, and", "Shall I compare thee to a", "The king is dead, and",
+           "My lord, I bring you", "Enter a messenger with", "What news from the"]
 PAIR = ["smollm2:135m-instruct-q4_K_M", "smollm2:135m-instruct-q8_0"]
 
 
@@ -30,22 +34,33 @@ def wait_for(lesson, place, words: str, seconds: float = 180) -> None:
     assert lesson.cell_errors() == []
 
 
-def test_a_typed_prompt_is_answered_by_two_quantizations(lab_with_ollama, chromium):
+def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
+    """The whole of lesson 07's laboratory: tiny models by button, prompts typed, preflight, run, verdict, answers, votes, and out again."""
     with LessonPage(lab_with_ollama, chromium, "07_quality_testing.ipynb") as lesson:
         lesson.open()
         lesson.run_all()
-        place = explorer(lesson, "Look for Ollama")
+        place = lesson.page.locator(".ql-explorer:has(.ql-c-prompts)").first
         place.scroll_into_view_if_needed()
-        place.get_by_label("Your prompt").fill("Name a colour of the rainbow.")
-        place.get_by_label("Models to ask").select_option(label=[label for label in place.locator("select option").all_inner_texts()
-                                                                 if label.split()[:1] and label.split()[0] in PAIR])
-        place.get_by_label("Most tokens").fill("24")
+        place.get_by_role("button", name="Add the tiny models", exact=True).click()
+        wait_for(lesson, place, r"\d+ models\. Choose")
+        place.get_by_label("Your prompts").fill("\n".join([*PROMPTS, PLANTED]))
+        place.get_by_label("Most tokens").fill("8")
         place.get_by_label("Most tokens").press("Enter")
+        lesson.answered()
+        place.get_by_role("button", name="Check first", exact=True).click()
+        wait_for(lesson, place, r"Ready\. 12 prompts, 4 models, 2 rounds: 96 calls")
         place.get_by_role("button", name="Run", exact=True).click()
-        wait_for(lesson, place, r"wrote fastest")
-        shown = place.locator("svg").last.text_content()
-        assert "Name a colour of the rainbow." in shown and "105 MB" in shown and "145 MB" in shown
-        assert shown.count("tokens/s") == 2 and "Recorded" not in shown
+        wait_for(lesson, place, r"Done\. Every call is in")
+        said = lesson.said(place)
+        assert "q8_0" in said.split("good enough")[0] and "q2_K is worse" in said
+        place.get_by_label("Answers to").select_option(index=11)
+        lesson.answered()
+        assert PLANTED in place.locator(".ql-answers").inner_text() and not lesson.page.evaluate("window.planted")
+        place.get_by_role("button", name="Vote blindly", exact=True).click()
+        place.get_by_role("button", name="Stop and reveal", exact=True).click()
+        wait_for(lesson, place, r"pairs with the same words|No vote decided")
+        place.get_by_role("button", name="Remove them", exact=True).click()
+        wait_for(lesson, place, r"Removed: quantlab-tiny:f16")
         assert lesson.faults == []
 
 
