@@ -38,7 +38,7 @@ def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
     """The whole of lesson 07's laboratory: tiny models by button, prompts typed, preflight, run, verdict, answers, votes, and out again."""
     with LessonPage(lab_with_ollama, chromium, "07_quality_testing.ipynb") as lesson:
         lesson.open()
-        lesson.run_all()
+        lesson.run_all(seconds=300)
         place = lesson.page.locator(".ql-explorer:has(.ql-c-prompts)").first
         place.scroll_into_view_if_needed()
         place.get_by_role("button", name="Add the tiny models", exact=True).click()
