@@ -16,10 +16,12 @@ from ..models.source import open_model
 from ..views.pareto import draw_pareto
 from ..views.svg import notice
 from .measured import PLAIN, TINY, MeasuredLab, patience, plain_rows, runnable_models, short_place
-from .quality_facts import LEFT_OUT, MEASURES, UNITS, QualityFacts
+from .quality_facts import MEASURES, UNITS, QualityFacts
 
 FILES, ALIKE = "llama.cpp's files", "one type for every matrix"
 USUAL = "Q4_K_M"
+#: Not quantized; for experts only; not made without an importance matrix.
+LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S")
 NAMED = dict(style=dict(description_width="90px"), layout=dict(width="350px"))
 KEYS = "ArrowLeft ArrowRight ArrowUp ArrowDown Home End PageUp PageDown"
 LABEL = ("Types by size and quality. Left and right: the next smaller or larger type. Home and End: the smallest and the largest. "

@@ -8,8 +8,6 @@ from ..views.numbers import number, percent, size, told
 from ..views.pareto import Point, Scale
 from .measured import PLAIN
 
-#: Not quantized; for experts only; not made without an importance matrix.
-LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S")
 #: For models whose weights are −1, 0 and 1; of others they leave nothing, and would press all other points together. In the table only.
 TERNARY = ("TQ1_0", "TQ2_0")
 NOISE = 2               # standard errors
@@ -65,7 +63,7 @@ class QualityFacts:
 
     def __init__(self, rows: Sequence[Mapping], pure: bool):
         self.pure = pure
-        mine = [row for row in rows if row["pure"] == pure and row["ftype"] not in LEFT_OUT]
+        mine = [row for row in rows if row["pure"] == pure and row["ftype"] not in PLAIN]
         mine.sort(key=lambda row: (row["nbytes"], row["ftype"]))
         self.rows = [row for row in mine if row["ftype"] not in TERNARY] or mine
         self.far = [row for row in mine if row not in self.rows]
@@ -77,8 +75,8 @@ class QualityFacts:
         return [key for key in MEASURES if all(row.get(key if key != "ppl" else "ln_ratio") is not None for row in self.rows)]
 
     def is_noise(self, row: Mapping, key: str) -> bool:
-        """Perplexity alone can rise by less than chance, or fall."""
-        return key == "ppl" and MEASURES[key].value(row) < NOISE * MEASURES[key].se(row)
+        """Perplexity can rise by less than chance, or fall; a divergence is 0 only where nothing has changed."""
+        return row["kld"] == 0 if key == "kld" else key == "ppl" and MEASURES[key].value(row) < NOISE * MEASURES[key].se(row)
 
     def level(self, row: Mapping, key: str) -> float:
         """The row's number, larger is better; what is within the noise counts as no change."""

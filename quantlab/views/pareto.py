@@ -37,9 +37,12 @@ class Scale(NamedTuple):
     told: Callable[[float], str]
 
 
-def draw_pareto(points: Sequence[Point], chosen: int, lines: Sequence[str], x_words: str, scale: Scale, *, finding: str, subtitle: str,
-                table: tuple[tuple[str, ...], ...] = ()) -> Picture:
-    """Points in the order of their size; `chosen` is the number of one of them, `lines` say all its numbers (the first one bold)."""
+def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str], x_words: str, scale: Scale, *, finding: str,
+                subtitle: str, table: tuple[tuple[str, ...], ...] = ()) -> Picture:
+    """Points in the order of their size; `chosen` is the number of one of them, `lines` say all its numbers (the first one bold).
+
+    chosen None: a picture that nobody touches, without those lines.
+    """
     ys = [point.y for point in points if not point.noise] or [1.0]
     band = BAND if any(point.noise for point in points) else 0
     x = Axis(*spread([point.x for point in points]), LEFT, RIGHT - 20)
@@ -60,8 +63,10 @@ def draw_pareto(points: Sequence[Point], chosen: int, lines: Sequence[str], x_wo
               for i, (point, place) in enumerate(zip(points, places, strict=True))]
     labels.sort(key=lambda label: (not label.bold, label.fill == MUTE))
     body += beside(labels, keep_clear, right=WIDTH - 4, top=TOP - 8, bottom=BOTTOM)
-    body.append(here(points[chosen].said, circle(*places[chosen], 9, "none", stroke=INK)))
     y0 = BOTTOM + 52
+    if chosen is None:
+        return page(y0, body, finding=finding, subtitle=subtitle, table=table)
+    body.append(here(points[chosen].said, circle(*places[chosen], 9, "none", stroke=INK)))
     body += [rect(16, y0, WIDTH - 32, STRIP, SOFT, radius=6), rect(16, y0, 4, STRIP, INK, radius=0),
              *(text(32, y0 + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0) for i, words in enumerate(lines))]
     return page(y0 + STRIP + 8, body, finding=finding, subtitle=subtitle, table=table, role="group")
@@ -79,5 +84,3 @@ def _links(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> tu
             shapes.append(polyline(path, stroke=GREY, width=1))
             clear += along(path)
     return shapes, clear
-
-

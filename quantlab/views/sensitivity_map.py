@@ -43,11 +43,11 @@ class Focus(NamedTuple):
     lines: Sequence[str]
 
 
-def draw_sensitivity(rows: Sequence[Row], layers: Sequence[str], focus: Focus, notes: Sequence[str], *, finding: str, subtitle: str,
-                     sums: tuple[str, str], table: tuple[tuple[str, ...], ...] = ()) -> Picture:
+def draw_sensitivity(rows: Sequence[Row], layers: Sequence[str], focus: Focus | None, notes: Sequence[str], *, finding: str,
+                     subtitle: str, sums: tuple[str, str], table: tuple[tuple[str, ...], ...] = ()) -> Picture:
     """The map, the chosen tensor in words, and notes below.
 
-    layers: the sum of each layer in words.  sums: what the right and the lower margin are.
+    layers: the sum of each layer in words.  sums: what the right and the lower margin are.  focus None: a map that nobody touches.
     """
     stack = [row for row in rows if not row.alone]
     tops = [TOP + (HIGH + GAP) * i + (44 if row.alone else 0) for i, row in enumerate(rows)]
@@ -59,16 +59,20 @@ def draw_sensitivity(rows: Sequence[Row], layers: Sequence[str], focus: Focus, n
                  rect(BARS, top + 8, MOST_BAR * row.total[0], HIGH - 16, VERMILION, radius=0),
                  text(BARS + MOST_BAR * row.total[0] + 5, top + HIGH / 2 + 4, row.total[1], size=11)]
     body += _axis(stack, layers, sums[1])
-    row, top = rows[focus.row], tops[focus.row]
-    step = _step(row)
-    body.append(here(focus.lines[0], rect(LEFT + focus.column * step - 1.5, top - 1.5, max(step - 2, 3) + 3, HIGH + 3, "none", stroke=INK,
-                                          stroke_width=2.5)))
     y = max(tops[-1] + HIGH, TOP + (HIGH + GAP) * len(stack) + 40) + 14
-    body += [rect(16, y, WIDTH - 32, STRIP, SOFT, radius=6), rect(16, y, 4, STRIP, INK, radius=0),
-             *(text(32, y + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0) for i, words in enumerate(focus.lines))]
-    y += STRIP + 22
+    if focus is not None:
+        body += _focus(focus, _step(rows[focus.row]), tops[focus.row], y)
+        y += STRIP
+    y += 22
     body += [text(16, y + 19 * i, words, size=12, fill=MUTE) for i, words in enumerate(notes)]
-    return page(int(y + 19 * len(notes)), body, finding=finding, subtitle=subtitle, table=table, role="group")
+    return page(int(y + 19 * len(notes)), body, finding=finding, subtitle=subtitle, table=table, role="img" if focus is None else "group")
+
+
+def _focus(focus: Focus, step: float, top: float, y: float) -> list[str]:
+    """A frame round the chosen tile, whose row begins at `top`, and the lines about it at `y`."""
+    frame = rect(LEFT + focus.column * step - 1.5, top - 1.5, max(step - 2, 3) + 3, HIGH + 3, "none", stroke=INK, stroke_width=2.5)
+    return [here(focus.lines[0], frame), rect(16, y, WIDTH - 32, STRIP, SOFT, radius=6), rect(16, y, 4, STRIP, INK, radius=0),
+            *(text(32, y + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0) for i, words in enumerate(focus.lines))]
 
 
 def tone(shade: float) -> str:

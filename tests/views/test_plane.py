@@ -58,6 +58,15 @@ def test_points_within_chance_stand_in_their_band():
     assert "beyond chance" not in draw_pareto(points[:1], 0, ["A"], "bits", scale, finding="f", subtitle="s").svg
 
 
+def test_points_stand_where_their_numbers_say_and_what_is_beaten_is_hollow():
+    points = [Point("Q2_K", 1, 0.4, "", "Q2_K"), Point("Q4_0", 3, 0.2, "", "Q4_0", beaten=True), Point("Q4_K", 2, 0.1, "", "Q4_K")]
+    picture = draw_pareto(points, None, (), "MB", Scale("KLD", True, str), finding="f", subtitle="s")
+    dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="(?:4\.5|5\.5)"', picture.svg)
+    (x2, y2), (x40, y40), (x4, y4) = [(float(x), float(y)) for x, y in dots]
+    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3) and y4 - y40 == pytest.approx(y40 - y2, abs=0.3) and y2 < y4
+    assert len(re.findall(r'r="4.5"', picture.svg)) == 1 and 'role="group"' not in picture.svg and 'id="here"' not in picture.svg
+
+
 def test_what_a_file_says_is_escaped_in_every_picture():
     bad = "<i>&"
     point = draw_pareto([Point(bad, 1, 1, bad, bad)], 0, [bad], bad, Scale(bad, True, str), finding=bad, subtitle=bad)
