@@ -86,7 +86,7 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
     blocks: dict[int, Part] = {}
     has_output, largest = False, 0
     for tensor, qtype in tensors:
-        part = Part(card_nbytes(tensor.shape, qtype), aligned(tensor_nbytes(tensor.shape, qtype), HOST_ALIGNMENT))
+        part = _part(tuple(tensor.shape), qtype)
         if tensor.layer is not None:
             blocks[tensor.layer] = blocks.get(tensor.layer, Part(0, 0)) + part
             largest = max(largest, part.host)
@@ -96,6 +96,12 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
         groups[group] += part
     return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
                    tuple(blocks[layer] for layer in sorted(blocks)), largest)
+
+
+@lru_cache(maxsize=4096)
+def _part(shape: tuple[int, ...], qtype: str) -> Part:
+    """One tensor; a model has hundreds of them and a handful of shapes."""
+    return Part(card_nbytes(shape, qtype), aligned(tensor_nbytes(shape, qtype), HOST_ALIGNMENT))
 
 
 def card_nbytes(shape: tuple[int, ...], qtype: str) -> int:

@@ -7,7 +7,8 @@ Lesson: 14_speed_and_bandwidth.
 """
 
 import csv
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -95,17 +96,25 @@ def bytes_per_token(model: Architecture | Model | str, ftype: str | None, settin
     return estimate.weights + estimate.kv_cache - sum(idle[first:]), host
 
 
-def _idle_experts(model: Architecture | Model, shape: Architecture, ftype: str | None) -> list[int]:
+def _idle_experts(model: Architecture | Model, shape: Architecture, ftype: str | None) -> Sequence[int]:
     """Bytes of experts that a token does not use, layer by layer."""
-    idle = [0] * shape.n_layer
     if not shape.n_expert:
-        return idle
-    if isinstance(model, Model):
-        types = {name: qtype for name, (qtype, _) in model.types.items()} if ftype is None else recipe(ftype, model)
-        tensors = [(*role_and_layer(name), dims, types[name]) for name, (_, dims) in model.types.items()]
-    else:
-        types = recipe(ftype or "Q4_K_M", model)
-        tensors = [(tensor.role, tensor.layer, tensor.shape, types[tensor.name]) for tensor in model.tensors()]
+        return [0] * shape.n_layer
+    if not isinstance(model, Model):
+        return _idle_in_shape(shape, ftype or "Q4_K_M")
+    types = {name: qtype for name, (qtype, _) in model.types.items()} if ftype is None else recipe(ftype, model)
+    return _idle(shape, ((*role_and_layer(name), dims, types[name]) for name, (_, dims) in model.types.items()))
+
+
+@lru_cache(maxsize=256)
+def _idle_in_shape(shape: Architecture, ftype: str) -> tuple[int, ...]:
+    types = recipe(ftype, shape)
+    return tuple(_idle(shape, ((tensor.role, tensor.layer, tensor.shape, types[tensor.name]) for tensor in shape.tensors())))
+
+
+def _idle(shape: Architecture, tensors: Iterable[tuple[str, int | None, tuple[int, ...], str]]) -> list[int]:
+    """tensors: (role, layer, shape, type)."""
+    idle = [0] * shape.n_layer
     for role, layer, dims, qtype in tensors:
         if role in EXPERTS and layer is not None and layer < shape.n_layer:
             idle[layer] += tensor_nbytes(dims, qtype) * (shape.n_expert - shape.n_expert_used) // shape.n_expert

@@ -104,7 +104,7 @@ def _places(program: Program, ftype: str, architecture: Architecture, tensors: l
     seen: Counter = Counter()
     places = {}
     for tensor in tensors if ollama else sorted(tensors, key=_by_layer):
-        if _is_left(program, tensor):
+        if _is_left(program.name, tensor):
             continue
         kind = _kind(tensor)
         group = VALUES if kind in values and not ollama else kind
@@ -120,9 +120,10 @@ def _by_layer(tensor: TensorShape) -> tuple[int, str]:
     return (-1 if tensor.layer is None else tensor.layer), tensor.name
 
 
-def _is_left(program: Program, tensor: TensorShape) -> bool:
+@lru_cache(2**16)
+def _is_left(by: str, tensor: TensorShape) -> bool:
     """Vectors, biases, norms and the router are never quantized."""
-    name, matrix = tensor.name, len(tensor.shape) > 1 and max(tensor.shape[1:]) > 1
+    program, name, matrix = PROGRAMS[by], tensor.name, len(tensor.shape) > 1 and max(tensor.shape[1:]) > 1
     return (not matrix or not name.endswith("weight") or name.startswith(program.left_starts)
             or any(part in name for part in program.left))
 
@@ -133,7 +134,7 @@ def _tensors(architecture: Architecture) -> list[TensorShape]:
     return list(architecture.tensors())
 
 
-@lru_cache(4096)
+@lru_cache(2**16)
 def _kind(tensor: TensorShape) -> str:
     return next((kind.removesuffix(".weight") for kind in KINDS if kind in tensor.name), tensor.role)
 
