@@ -12,10 +12,10 @@ import ipywidgets as widgets
 from ..lab.comparison import Comparison
 from ..lab.overview import answers, overview, short_names
 from ..lab.preflight import Preflight
+from ..lab.progress import Progress
 from ..lab.recorded_lab import NAMES, RecordedComparison
-from ..lab.runner import Progress
 from ..lab.tiny import add_tiny_models, remove_tiny_models, tiny_name
-from ..views.answers import answers_html, live_html
+from ..views.answers import answers_html, live_html, notes_html
 from ..views.verdict import draw_verdict
 from .base import markup
 from .votes import VoteLab, explore_votes
@@ -50,10 +50,10 @@ class ComparisonLab(Workbench):
                     "rounds": self.rounds, "length": self.length, "heat": self.heat, "right": self.right, "check": self.look_first,
                     "pull": self.pull, "run": self.run, "cancel": self.stop, "tiny": self.tiny, "untiny": self.untiny, "again": self.again,
                     "shown": self.shown, "report": self.report, "vote": self.vote, "which": self.which}
-        self.live_box, self.said, self.ballot = markup(), markup(), widgets.VBox()
+        self.live_box, self.noted, self.said, self.ballot = markup(), markup(), markup(), widgets.VBox()
         rows = [self.which, self.prompts, self.models, row([self.others, self.reference]),
                 row([self.rounds, self.length, self.heat, self.right]), row([self.look_first, self.pull, self.run, self.stop]),
-                row([self.tiny, self.untiny, self.again]), self.bar, self.live_box]
+                row([self.tiny, self.untiny, self.again]), self.noted, self.bar, self.live_box]
         super().__init__(controls, rows, draw_verdict([], "", "", 0))
         self.children = [*self.children[:-1], row([self.shown, self.report, self.vote]), self.said, self.ballot, self.children[-1]]
         self.shown.observe(lambda _change: self._show_answers(), names="value")
@@ -153,10 +153,10 @@ class ComparisonLab(Workbench):
     def _check(self, made: Comparison) -> bool:
         """Say what stands in the way; True when nothing does."""
         self.found = made.preflight()
-        words = [*self.found.stops, *(f"Note: {note}" for note in self.found.notes)]
+        self.noted.value = notes_html(self.found.notes)
         self.pull.layout.display = "" if self.found.to_pull else "none"
         calls = f"{len(made.plan.prompts)} prompts, {len(made.plan.models)} models, {made.plan.rounds} rounds: {made.missing} calls to ask."
-        self.tell("\n".join([*words, "Ready. " + calls if self.found.ok else "Not yet ready."]))
+        self.tell("Ready. " + calls if self.found.ok else "\n".join([*self.found.stops, "Not yet ready."]))
         return self.found.ok
 
     def _pull(self) -> None:
@@ -187,8 +187,8 @@ class ComparisonLab(Workbench):
         try:
             made.run(on_progress=progress, on_text=text, cancel=self.cancel)
             if not made.stopped and made.check is None and len(made.plan.models) > 1:
-                self.bar.value = 1.0
-                made.diverge(places=8, cancel=self.cancel, on_progress=lambda words: self.tell(words, busy=True))
+                self.live_box.value = ""
+                made.diverge(places=8, cancel=self.cancel, on_progress=progress)
         finally:
             self.bar.layout.visibility, self.live_box.value = "hidden", ""
         self.show_made(made)

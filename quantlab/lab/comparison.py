@@ -10,10 +10,11 @@ from .journal import opened, read_records
 from .measure import row_of
 from .plan import Plan, make_plan
 from .preflight import Preflight, preflight
+from .progress import Progress
 from .prompts import read_prompts
 from .replay import PLACES, Divergence, divergences, replay
 from .report import write_report
-from .runner import PATIENCE, Progress, Run, finished, last_of_each
+from .runner import PATIENCE, Run, finished, last_of_each
 from .server import SECONDS, Server
 from .verdict import Metric
 
@@ -69,7 +70,7 @@ class Comparison:
             self.stopped = Run(self.plan, self.server, journal, cancel, on_progress, on_text, patience).go(again)
         return self
 
-    def diverge(self, *, places: int = PLACES, on_progress: Callable[[str], None] | None = None,
+    def diverge(self, *, places: int = PLACES, on_progress: Callable[[Progress], None] | None = None,
                 cancel: threading.Event | None = None) -> dict[str, Divergence]:
         """Replay the reference's answers to every model (quantlab.lab.replay), `places` tokens of each; goes on where it stopped."""
         with opened(self.file, {"key": self.plan.key, "plan": self.plan.as_dict()}) as journal:

@@ -22,9 +22,9 @@ class Drift:
 
     def half(self, level: float = LEVEL) -> float:
         """What it adds on both sides of a log ratio of two models, each the mean of `rounds` blocks (Student's t)."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
-        return float(t.ppf((1 + level) / 2, self.freedom) * self.sd * np.sqrt(2 / self.rounds))
+        return float(stdtrit(self.freedom, (1 + level) / 2) * self.sd * np.sqrt(2 / self.rounds))
 
 
 def block_drift(rows: Sequence[dict], value: Callable[[dict], float | None]) -> Drift | None:

@@ -6,6 +6,7 @@ A beginning that is cut into other tokens than it was written in is dropped and 
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from .divergence import SHOWN_FROM, Position, kl_at_least, top_tokens
 from .journal import Journal
 from .plan import Plan
+from .progress import Progress, eta
 from .resident import KEEP, make_alone
 from .server import LabError, Server
 
@@ -45,21 +47,25 @@ class Divergence:
 
 
 def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES, cancel: threading.Event | None = None,
-           on_progress: Callable[[str], None] | None = None) -> str:
+           on_progress: Callable[[Progress], None] | None = None) -> str:
     """Ask whatever the journal lacks; returns "" or why it ended early, as `Run.go` does.  Other failures raise LabError."""
-    tell = on_progress or (lambda words: None)
     try:
-        scripts = _scripts(plan, server, journal, cancel, tell)
+        scripts = _scripts(plan, server, journal, cancel, on_progress)
         there = {record["key"] for record in journal.records if record["kind"] == "replay"}
-        for name, model in [*zip(plan.models, range(len(plan.models)), strict=True), (plan.reference, AGAIN)]:
-            todo = [(number, place) for number in scripts for place in chosen(scripts[number]["tokens"], places)
-                    if _key(model, number, place) not in there]
-            if todo:
+        every = {number: chosen(script["tokens"], places) for number, script in scripts.items()}
+        readers = [*zip(plan.models, range(len(plan.models)), strict=True), (plan.reference, AGAIN)]
+        todo = [(name, model, number, place) for name, model in readers for number in every for place in every[number]
+                if _key(model, number, place) not in there]
+        began, total, resident = time.monotonic(), len(readers) * sum(map(len, every.values())), None
+        for done, (name, model, number, place) in enumerate(todo):
+            if on_progress:
+                left = eta(began, done, len(todo))
+                on_progress(Progress(total - len(todo) + done, total, name, plan.prompts[number].text, left, "places read", "Replaying to"))
+            if model != resident:
                 make_alone(server, name, plan.models, plan.loading, cancel)
-            for done, (number, place) in enumerate(todo):
-                tell(f"{name} reads place {done + 1} of {len(todo)}")
-                answer = _next(server, name, scripts[number], place, plan, cancel)
-                journal.append({"kind": "replay", "key": _key(model, number, place), **answer})
+                resident = model
+            answer = _next(server, name, scripts[number], place, plan, cancel)
+            journal.append({"kind": "replay", "key": _key(model, number, place), **answer})
     except LabError as error:
         if error.kind not in ("cancelled", "down", "broken"):
             raise
@@ -98,14 +104,17 @@ def _summed(positions: dict[int, list[Position]], dropped: int) -> Divergence:
                       float(np.mean([p.coverage for p in every])), len(every), dropped)
 
 
-def _scripts(plan: Plan, server: Server, journal: Journal, cancel, tell) -> dict[int, dict]:
+def _scripts(plan: Plan, server: Server, journal: Journal, cancel, on_progress) -> dict[int, dict]:
     """{prompt number: what the reference writes, token by token, and the rendered prompt before it}."""
     scripts = {record["prompt"]: record for record in journal.records if record["kind"] == "script"}
     todo = [number for number in range(len(plan.prompts)) if number not in scripts]
     if todo:
         make_alone(server, plan.reference, plan.models, plan.loading, cancel)
-    for number in todo:
-        tell(f"{plan.reference} writes answer {number + 1} of {len(plan.prompts)}")
+    began = time.monotonic()
+    for done, number in enumerate(todo):
+        if on_progress:
+            on_progress(Progress(len(scripts), len(plan.prompts), plan.reference, plan.prompts[number].text, eta(began, done, len(todo)),
+                                 "answers to replay", "Asking"))
         rendered = _rendered(server, plan, plan.prompts[number].text)
         options = {**plan.options, "temperature": 0}
         answer = server.generate(plan.reference, rendered, options=options, cancel=cancel, **{**RAW, "top_logprobs": 0})

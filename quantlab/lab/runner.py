@@ -16,29 +16,11 @@ from .asking import Gone, ask, cached_at_most, wait_for
 from .journal import Journal
 from .names import missing_words
 from .plan import Call, Plan
+from .progress import Progress
 from .resident import KEEP, make_alone
 from .server import LabError, Server
 
 PATIENCE = 30.0         # seconds that a server may need to come back
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is, before each call and at the end. done, total: calls.  model, prompt: of the next call, "" at the end.
-    eta_seconds: None until a call was timed.  words: a line to show."""
-
-    done: int
-    total: int
-    model: str
-    prompt: str
-    eta_seconds: float | None
-
-    @property
-    def words(self) -> str:
-        if not self.model:
-            return f"All {self.total} calls are there."
-        left = "" if self.eta_seconds is None else f", about {duration(self.eta_seconds)} left"
-        return f"{self.done} of {self.total} calls{left}. Asking {self.model}: {self.prompt[:60]}"
 
 
 @dataclass
@@ -129,7 +111,7 @@ class Run:
         if self.on_progress:
             left = [other.model for other in self.calls if other.key not in self.done]
             model, prompt = ("", "") if call is None else (self.plan.names[call.model], self.plan.prompts[call.prompt].text)
-            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, " ".join(prompt.split()), self._eta(left)))
+            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, prompt, self._eta(left)))
 
     def _eta(self, left: Iterable[int]) -> float | None:
         """Seconds for the calls that are left, each as long as its model's calls took so far; unknown models as long as the others'."""
@@ -149,11 +131,6 @@ def last_of_each(records: list[dict]) -> list[dict]:
     """The newest record of each call, in the order of the file: a call that failed may have been asked again."""
     newest = {record["key"]: record for record in records if record.get("kind") == "call"}
     return list(newest.values())
-
-
-def duration(seconds: float) -> str:
-    """Seconds for a person: "40 s", "3 min", "1.5 h"."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def machine_words() -> str:

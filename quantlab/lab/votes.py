@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .journal import opened, read_records
 from .plan import Plan
-from .statistics import FEWEST
+from .statistics import FEWEST, clopper_pearson
 
 LEFT, TIE, RIGHT = "left", "tie", "right"
 CHOICES = (LEFT, TIE, RIGHT)
@@ -123,12 +123,9 @@ class Ballot:
 
     def tally(self) -> Tally:
         """The result so far."""
-        from scipy.stats import binomtest
-
         sides = {pair.number: pair.sides for pair in self.pairs}
         chosen = [(choice, sides[number]) for number, choice in self.votes.items() if number in sides]
         winners = [names[0] if choice == LEFT else names[1] for choice, names in chosen if choice != TIE]
         won, decided = winners.count(self.names[0]), len(winners)
-        ends = binomtest(won, decided).proportion_ci(0.95, method="exact") if decided >= FEWEST else None
-        return Tally(self.names, won, decided - won, len(chosen) - decided, self.same, won / decided if decided else None,
-                     None if ends is None else float(ends.low), None if ends is None else float(ends.high))
+        low, high = clopper_pearson(won, decided) if decided >= FEWEST else (None, None)
+        return Tally(self.names, won, decided - won, len(chosen) - decided, self.same, won / decided if decided else None, low, high)

@@ -27,6 +27,13 @@ def live_html(model: str, written: str) -> str:
             f'<div class="ql-writes" style="{WORDS};height:5em">{escape(printable(written[-1500:]))}</div></div>')
 
 
+def notes_html(notes: Sequence[str]) -> str:
+    """What preflight found and does not stop a run; "" for nothing."""
+    lines = "".join(f"<li>{escape(printable(note))}</li>" for note in notes)
+    return (f'<div class="ql-notes" role="note" style="{SMALL};max-width:{WIDTH}px;line-height:1.4">Checked beforehand:'
+            f'<ul style="margin:2px 0 4px;padding-left:18px">{lines}</ul></div>') if notes else ""
+
+
 def ballot_html(prompt: str, left: str, right: str, place: str) -> str:
     """Two answers without names.  place: "3 of 12"."""
     cards = "".join(f'<div style="{CARD}"><b>{side}</b><div class="ql-said" style="{WORDS}">{escape(printable(words[:4000]))}</div></div>'
