@@ -102,10 +102,12 @@ def test_every_type_is_the_one_llama_quantize_chose(line):
 
 
 def test_q4_k_m_of_the_whole_catalog_has_the_bytes_that_llama_quantize_wrote():
-    """Twenty models; those that the table above lacks are a check of the rules by numbers they were not written from."""
-    for name, architecture in CATALOG.items():
-        types = recipe("Q4_K_M", architecture)
-        assert sum(tensor_nbytes(t.shape, types[t.name]) for t in architecture.tensors()) == PUBLISHED[name].q4_k_m_bytes, name
+    """Twenty of the catalog's models; those that the table above lacks check the rules by numbers they were not written from."""
+    weighed = {name: origin.q4_k_m_bytes for name, origin in PUBLISHED.items() if origin.q4_k_m_bytes is not None}
+    assert len(weighed) == 20
+    for name, nbytes in weighed.items():
+        types = recipe("Q4_K_M", CATALOG[name])
+        assert sum(tensor_nbytes(t.shape, types[t.name]) for t in CATALOG[name].tensors()) == nbytes, name
 
 
 @pytest.mark.parametrize("line", OLLAMA, ids=lambda line: f"{line['model']}-{line['order']}-{line['ftype']}")
