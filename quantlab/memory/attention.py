@@ -6,46 +6,99 @@ the result; every other place has been given back.
 
 from .placement import aligned
 from .space import ALIGNMENT
+from .walk import rotation_sizes
 
 
-def attention(walk, kind: int, rotated: tuple[int, int]) -> tuple[int, int]:
-    """Queries, keys and values in heads.  kind: 0 sees everything, 1 a window.  rotated: see compute.rotation_sizes."""
+def attention(walk, kind: int) -> tuple[int, int]:
+    """Queries, keys and values in heads.  kind: 0 sees everything, 1 a window."""
     a, space = walk.a, walk.space
+    rotated = rotation_sizes(a, walk.settings)
     q_width, kv_width = a.n_head * a.head_dim, a.n_head_kv * a.head_dim
     norm = walk.width(a.n_embd)
+    walk.use("attn_norm.weight")
     q = (_fused if a.arch == "phi3" else _apart)(walk, kind, norm, q_width, kv_width, rotated)
     out = _flash(walk, kind, q, q_width, kv_width) if walk.settings.flash_attention else _scores(walk, kind, q, q_width)
     if rotated[1]:                                          # back from the rotated values
         out = _copy(walk, out, q_width, kind, "rotate_v")
-    result = walk.width(a.n_embd)
+    result = output(walk)
     space.give(out)
+    return result
+
+
+def output(walk) -> tuple[int, int]:
+    """The matrix after attention; in the last layer, the list of the rows that go on is read with it."""
+    rows, bias = ("rows",) if walk.layer == walk.last else (), "attn_output.bias"
+    lent = walk.lend("attn_output.weight", inputs=() if walk.has(bias) else rows)
+    result = walk.width(walk.a.n_embd)
+    walk.space.give(*lent)
+    if walk.has(bias):
+        walk.use(bias, inputs=rows)
     return result
 
 
 def _apart(walk, kind: int, norm, q_width: int, kv_width: int, rotated: tuple[int, int]) -> tuple[int, int]:
     """A matrix each for queries, keys and values; keys and values go into the cache.  Returns the place of the queries."""
-    space = walk.space
-    q = _position(walk, walk.width(q_width), q_width, rotated[0])
-    if walk.a.sliding_window:                               # keys first
-        k = _position(walk, walk.width(kv_width), kv_width, rotated[0], kind)
-        v = walk.width(kv_width)
+    space, values_first = walk.space, not walk.a.sliding_window
+    early = "attn_v.weight" if walk.has("attn_v.weight") and walk.a.rope_freqs and "freqs" in walk.places and values_first else ""
+    q, lent = _heads(walk, "attn_q", q_width, rotated[0], kind, early=early)
+    if not values_first:
+        k, _ = _heads(walk, "attn_k", kv_width, rotated[0], kind, last=True)
+        v = _values(walk, kind, kv_width, rotated[1])
         space.give(norm)
         v = _copy(walk, v, kv_width) if rotated[1] else v
     else:
-        v = walk.width(kv_width)
+        v = _values(walk, kind, kv_width, rotated[1], lent)
         v = _copy(walk, v, kv_width) if rotated[1] else v
-        k = walk.width(kv_width)
-        space.give(norm)
-        k = _position(walk, k, kv_width, rotated[0], kind)
-    _into_cache(walk, kind, k, v)
+        k, _ = _heads(walk, "attn_k", kv_width, rotated[0], kind, last=True, norm=norm)
+    into_cache(walk, kind, k, v)
     return q
+
+
+def _values(walk, kind: int, columns: int, rotated: int, lent=()) -> tuple[int, int]:
+    """lent: the copy of the matrix, where an earlier split brought it."""
+    biased, inputs = walk.has("attn_v.bias"), (("rotate_v", kind),) if rotated else ()
+    lent = lent or walk.lend("attn_v.weight", inputs=() if biased else inputs)
+    place = walk.width(columns)
+    walk.space.give(*lent)
+    if biased:
+        walk.use("attn_v.bias", inputs=inputs)
+    return place
+
+
+def _heads(walk, name: str, columns: int, rotated: int, kind: int, last: bool = False, norm=None, early: str = ""):
+    """Queries or keys: matrix, bias, norm, RoPE, rotation; the last two read inputs, which come with the weight before them.
+
+    last: these are the keys, after which nobody else in this layer needs the inputs.  norm: the layer's input, if it ends here.
+    early: a matrix that comes in the split of this RoPE.  Returns the place and the copy of `early`.
+    """
+    space, freqs = walk.space, "freqs" if walk.a.rope_freqs else None
+    inputs = ["positions"] + ([freqs] if freqs else []) + ([("rotate_k", kind)] if rotated else [])
+    readers = [part for part in (f"{name}.bias", f"{name}_norm.weight") if walk.has(part)]
+    lent = walk.lend(f"{name}.weight", inputs=() if readers or freqs else inputs)
+    place = walk.width(columns)
+    space.give(*lent, *([norm] if norm else []))
+    if f"{name}.bias" in readers:
+        walk.use(f"{name}.bias", inputs=inputs if len(readers) == 1 and not freqs else ())
+    copied = f"{name}_norm.weight" in readers
+    if copied:
+        place = _copy(walk, place, columns)
+        walk.use(f"{name}_norm.weight", inputs=inputs if not freqs else ())
+    lent = walk.lend(early, inputs=(*inputs, *([("rotate_v", kind)] if early and rotated else ()))) if freqs else ()
+    if not copied:
+        place = _copy(walk, place, columns)
+    if last:
+        walk.done(kind, "positions")
+    return (_copy(walk, place, columns, *((kind, "rotate_k") if last else ())) if rotated else place), lent
 
 
 def _fused(walk, kind: int, norm, q_width: int, kv_width: int, rotated: tuple[int, int]) -> tuple[int, int]:
     """Phi: one matrix for all three, from which queries and keys are cut out; values are read where they are."""
     space = walk.space
+    inputs = ["positions", "freqs", *((part, kind) for part in ("rotate_k", "rotate_v"))]
+    lent = walk.lend("attn_qkv.weight", inputs=() if walk.a.longrope else inputs)
     qkv = walk.width(q_width + 2 * kv_width)
-    space.give(norm)
+    space.give(norm, *lent)
+    walk.lend(inputs=inputs)
     q = walk.width(q_width)
     q = _copy(walk, q, q_width) if rotated[0] else q
     v = walk.width(kv_width) if rotated[1] else None
@@ -54,27 +107,17 @@ def _fused(walk, kind: int, norm, q_width: int, kv_width: int, rotated: tuple[in
         space.give(qkv)
     walk.done(kind, "positions")
     k = _copy(walk, k, kv_width, kind, "rotate_k") if rotated[0] else k
-    _into_cache(walk, kind, k, v or qkv)
+    into_cache(walk, kind, k, v or qkv)
     return q
 
 
-def _into_cache(walk, kind: int, k, v) -> None:
+def into_cache(walk, kind: int, k, v) -> None:
+    """Keys and values are copied into the cache, and with them where they go."""
     walk.space.give(k)
     walk.done(kind, "keys")
     if v:
         walk.space.give(v)
     walk.done(kind, "values")
-
-
-def _position(walk, place, columns: int, rotated: int, kind: int | None = None):
-    """The first operation on heads (a norm, or RoPE) makes a copy, rotating for a quantized cache another.
-
-    kind: given for the keys, after which nobody else in this layer needs the positions and the rotation.
-    """
-    place = _copy(walk, place, columns)
-    if kind is not None:
-        walk.done(kind, "positions")
-    return _copy(walk, place, columns, kind, "rotate_k") if rotated else place
 
 
 def _copy(walk, place, columns: int, kind: int | None = None, with_: str = "") -> tuple[int, int]:
@@ -93,78 +136,59 @@ def _flash(walk, kind: int, q, q_width: int, kv_width: int) -> tuple[int, int]:
     """
     space, count = walk.space, kv_width * walk.cells[kind] * walk.settings.n_streams
     types = walk.settings.type_k, walk.settings.type_v
-    casts = [space.take(2 * count) for kv_type in types if kv_type == "f32"]
+    cache = cached(walk, kind)
+    casts = []
+    for i, kv_type in enumerate(types):
+        if kv_type == "f32":
+            casts.append(space.take(2 * count))
+            if cache:
+                space.give(cache[i])
+    cache = [place for i, place in enumerate(cache) if i > 1 or types[i] != "f32"]
     nbytes = q_width * walk.row
     for kv_type in types:
         if kv_type not in ("f16", "f32"):
             nbytes = aligned(nbytes, ALIGNMENT) + 2 * count
     out = space.take(nbytes)
-    space.give(q, *casts)
+    space.give(q, *casts, *cache)
     walk.done(kind, "mask")
     return out
+
+
+def cached(walk, kind: int) -> list[tuple[int, int]]:
+    """Copies of keys and values of a layer in main memory, and who may see whom, at the beginning of a split.  Returns places."""
+    if walk.layer >= walk.first:
+        return []
+    k, v = walk.cache_copy()
+    first, second = (v, k) if walk.a.kv_lora_rank and not walk.settings.flash_attention else (k, v)
+    places = [walk.space.take(first)]
+    if walk.settings.flash_attention or walk.a.kv_lora_rank:
+        places.append(walk.space.take(second))
+        walk.need(("mask", kind))
+        return places + walk.lend("attn_sinks.weight")
+    if not walk.has("attn_sinks.weight"):                   # else these come with it, see _sinks
+        walk.need(("mask", kind))
+        places.append(walk.space.take(v))
+    return places
+
+
+def _sinks(walk, kind: int) -> list[tuple[int, int]]:
+    """Without flash attention the softmax reads the sinks, which begins a split of its own: the mask, the sinks, the values."""
+    if not walk.has("attn_sinks.weight"):
+        return []
+    walk.need(("mask", kind))
+    return [*walk.lend("attn_sinks.weight"), walk.space.take(walk.cache_copy()[1])]
 
 
 def _scores(walk, kind: int, q, q_width: int) -> tuple[int, int]:
     """Without it: a number for each head, token and cell; then the weighted values, brought into order."""
     a, space = walk.a, walk.space
+    cache = cached(walk, kind)
     kq = walk.width(a.n_head * walk.cells[kind])
-    space.give(q)
+    space.give(q, *cache[:1])
+    cache = cache[1:] or _sinks(walk, kind)
     walk.done(kind, "mask")
     kqv = walk.width(q_width)
-    space.give(kq)
+    space.give(kq, *cache)
     out = walk.width(q_width)
     space.give(kqv)
-    return out
-
-
-def latent_attention(walk, kind: int) -> tuple[int, int]:
-    """DeepSeek's MLA: all heads look at one short vector a token (llama.cpp: deepseek2.cpp)."""
-    a, space, width = walk.a, walk.space, walk.width
-    latent, values = a.kv_lora_rank + a.rope_dim, a.n_head * a.v_head_dim
-    norm = width(a.n_embd)
-    if a.q_lora_rank:
-        short = width(a.q_lora_rank)
-        q = width(a.n_head * (a.qk_nope_dim + a.rope_dim))
-        space.give(short)
-    else:
-        q = width(a.n_head * (a.qk_nope_dim + a.rope_dim))
-    absorbed, turned = width(a.n_head * a.kv_lora_rank), width(a.n_head * a.rope_dim)
-    space.give(q)
-    q = width(a.n_head * latent)
-    space.give(absorbed, turned)
-    kv = width(latent)
-    space.give(norm)
-    short, turned = width(a.kv_lora_rank), width(a.rope_dim)
-    space.give(kv)
-    walk.done(kind, "positions")
-    k = width(latent)
-    space.give(short, turned)
-    _into_cache(walk, kind, k, None)
-    out = _latent_result(walk, kind, q, latent)
-    unpacked = width(values)
-    space.give(out)
-    ordered = width(values)
-    space.give(unpacked)
-    result = width(a.n_embd)
-    space.give(ordered)
-    return result
-
-
-def _latent_result(walk, kind: int, q, latent: int) -> tuple[int, int]:
-    a, space, settings = walk.a, walk.space, walk.settings
-    columns, cells = a.n_head * a.kv_lora_rank, walk.cells[kind] * settings.n_streams
-    if settings.flash_attention:
-        nbytes = columns * walk.row
-        if settings.type_k != "f16":                        # the values are a part of the keys: one copy serves both
-            nbytes = aligned(nbytes, ALIGNMENT) + 2 * latent * cells
-        out = space.take(nbytes)
-        space.give(q)
-        walk.done(kind, "mask")
-        return out
-    turned = space.take(2 * a.kv_lora_rank * cells)         # the values, transposed
-    kq = walk.width(a.n_head * walk.cells[kind])
-    space.give(q)
-    walk.done(kind, "mask")
-    out = walk.width(columns)
-    space.give(turned, kq)
     return out

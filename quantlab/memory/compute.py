@@ -8,67 +8,48 @@ adding, softmax) need no place of their own and do not appear. Checked against w
 """
 
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from ..models.architecture import Architecture
-from .attention import attention, latent_attention
+from .attention import attention
 from .feed_forward import experts, feed_forward
-from .kv_cache import layer_cache
-from .settings import QUANTIZED, Settings
-from .space import Space
-
-
-class Inputs(NamedTuple):
-    """Places of what one kind of attention reads besides the cache: matrices that rotate keys and values on their way into a
-    quantized cache, where to put keys and values, and who may see whom."""
-
-    rotate_k: tuple[int, int] | None
-    rotate_v: tuple[int, int] | None
-    keys: tuple[int, int]
-    values: tuple[int, int] | None
-    mask: tuple[int, int]
-
-
-class Walk:
-    """What the parts of a layer need to know.  n: tokens at a time; row: bytes of one number for each token."""
-
-    def __init__(self, a: Architecture, settings: Settings):
-        self.a, self.settings, self.space = a, settings, Space()
-        self.n, self.n_rows = step(settings)
-        self.row = 4 * self.n
-        self.cells = layer_cache(a, settings)[2:]
-        self.inputs: dict[int, Inputs] = {}
-        self.positions = self.rows_asked = None
-        self.ends = {int(a.is_sliding(layer)): layer for layer in layers_to_walk(a)}       # kind -> the last layer of it
-        self.last = a.n_layer - 1
-        self.layer = 0
-
-    def width(self, columns: int) -> tuple[int, int]:
-        """A place for one row of `columns` 32-bit numbers a token."""
-        return self.space.take(columns * self.row)
-
-    def done(self, kind: int, part: str) -> None:
-        """Give an input back after the last layer that reads it."""
-        if part == "positions":
-            if self.layer == self.last:
-                self.space.give(self.positions)
-        elif self.layer == self.ends[kind] and getattr(self.inputs[kind], part):
-            self.space.give(getattr(self.inputs[kind], part))
-
-
-def step(settings: Settings) -> tuple[int, int]:
-    """(tokens, output rows) of the largest step: as many tokens for each conversation (llama_context::graph_reserve)."""
-    return -(-settings.n_tokens // settings.n_parallel) * settings.n_parallel, settings.n_rows
+from .latent import latent_attention
+from .placement import Weights
+from .settings import Settings
+from .walk import LENT_FROM, Walk, step
 
 
 @lru_cache(maxsize=4096)
 def compute_bytes(a: Architecture, settings: Settings) -> int:
     """Bytes of the compute buffer on a card that holds every layer.  Settings that do not matter here are ignored."""
-    walk = Walk(a, settings)
+    return _walked(a, settings, (), layers_to_walk(a), True)
+
+
+def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -> tuple[int, bool]:
+    """(bytes, exact) of the compute buffer on a card that holds only the last layers, as `settings.n_gpu_layers` says.
+
+    Layers in main memory are computed on the card when at least LENT_FROM tokens come at once (walk.py). With fewer they stay where they
+    are: then, and where a card without layers gives out that many rows, this is an upper bound.
+    """
+    first = a.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
+    if not first:
+        return compute_bytes(a, settings), True
+    if step(settings)[0] < LENT_FROM:
+        return compute_bytes(a, settings), False
+    lent = weights.lent[:first]
+    if settings.n_gpu_layers == 0 and settings.n_rows >= LENT_FROM:        # the output layer is lent, too
+        return _walked(a, settings, lent, _near(a, lent), True, weights.output.card + (weights.words.card if weights.tied else 0)), False
+    return _walked(a, settings, lent, _near(a, lent), settings.n_gpu_layers > 0), True
+
+
+def _walked(a: Architecture, settings: Settings, lent: tuple, near: tuple[int, ...], output: bool, output_weights: int = 0) -> int:
+    """The highest mark of the walk.  output: the output layer lies on the card."""
+    walk = Walk(a, settings, tuple(map(dict, lent)), near)
     x = _inputs(walk)
-    for walk.layer in layers_to_walk(a):
+    for walk.layer in near:
         x = _layer(walk, x)
-    walk.space.take(4 * a.n_vocab * walk.n_rows)        # one number for each word of the vocabulary
+    walk.space.take(output_weights)
+    if output:
+        walk.space.take(4 * a.n_vocab * walk.n_rows)    # one number for each word of the vocabulary
     return walk.space.peak
 
 
@@ -82,48 +63,56 @@ def layers_to_walk(a: Architecture) -> tuple[int, ...]:
     return tuple(sorted(layer for layer in near if layer < a.n_layer))
 
 
+@lru_cache(maxsize=4096)
+def _near(a: Architecture, lent: tuple) -> tuple[int, ...]:
+    """The same where the first layers are lent: besides, three of each kind of them, and those on both sides of the border."""
+    seen: dict = {}
+    for layer, mine in enumerate(lent):
+        seen.setdefault((a.is_sliding(layer), mine), []).append(layer)
+    near = {layer for layers in seen.values() for layer in layers[:3]} | set(layers_to_walk(a))
+    near |= set(range(len(lent) - 2, len(lent) + 3))
+    for kind in (False, True):                          # three on the card of each kind, so that all that is new there has happened
+        near |= set([layer for layer in range(len(lent), a.n_layer) if a.is_sliding(layer) == kind][:3])
+    return tuple(sorted(layer for layer in near if 0 <= layer < a.n_layer))
+
+
 def _inputs(walk: Walk) -> tuple[int, int]:
     """Everything that comes from main memory, and stays while it is needed.  Returns the place of the word vectors."""
-    a, settings, take = walk.a, walk.settings, walk.space.take
-    images, words, slots = walk.width(a.n_embd), walk.width(a.n_embd), take(2 * walk.row)    # pictures between words: always planned for
-    x = walk.width(a.n_embd)
+    a, take = walk.a, walk.space.take
+    images, words, slots = walk.space.take(a.n_embd * walk.row), take(a.n_embd * walk.row), take(2 * walk.row)
+    x = take(a.n_embd * walk.row)                       # pictures between words are always planned for
     if a.arch == "gemma3":
-        scale = walk.width(1)
-    walk.positions = walk.width(1)
-    for kind in dict.fromkeys(int(a.is_sliding(layer)) for layer in range(a.n_layer)):
-        rotations = [take(4 * size * size) if size else None for size in rotation_sizes(a, settings)]
-        keys = take(2 * walk.row)
-        values = None if a.kv_lora_rank else take(2 * walk.row * (1 if settings.flash_attention else a.n_head_kv * a.head_dim))
-        walk.inputs[kind] = Inputs(*rotations, keys, values, take(walk.cells[kind] * walk.n * (2 if settings.flash_attention else 4)))
-    walk.rows_asked = take(4 * walk.n_rows)
-    walk.width(a.n_embd)                                                                     # words and pictures together
+        scale = take(walk.row)
+    if not walk.first:
+        walk.enter(0)
+    take(a.n_embd * walk.row)                           # words and pictures together
     walk.space.give(images, words, slots)
     if a.arch == "gemma3":
         walk.space.give(scale)
     return x
 
 
-def rotation_sizes(a: Architecture, settings: Settings) -> tuple[int, int]:
-    """Rows of the matrices that rotate keys and values, so that no column stands out; 0 where nothing is (llama_kv_cache: attn_rot_k)."""
-    if a.kv_lora_rank or a.head_dim % 64:
-        return 0, 0
-    power = a.head_dim & -a.head_dim
-    return (power if settings.type_k in QUANTIZED else 0), (64 if settings.type_v in QUANTIZED else 0)
-
-
 def _layer(walk: Walk, x: tuple[int, int]) -> tuple[int, int]:
     """One layer; x: the place of its input.  Returns the place of its output."""
     a, space = walk.a, walk.space
-    kind = int(a.is_sliding(walk.layer))
-    y = latent_attention(walk, kind) if a.kv_lora_rank else attention(walk, kind, rotation_sizes(a, walk.settings))
+    y = latent_attention(walk, walk.kind) if a.kv_lora_rank else attention(walk, walk.kind)
     if walk.layer == walk.last:                 # only the rows whose next word is asked for go on
+        walk.need("rows")
         walk.row, wide = 4 * walk.n_rows, (y, x)
-        y = walk.width(a.n_embd)
+        y = walk.space.take(a.n_embd * walk.row)
         space.give(wide[0])
-        x = walk.width(a.n_embd)
-        space.give(wide[1], walk.rows_asked)
+        x = walk.space.take(a.n_embd * walk.row)
+        space.give(wide[1], walk.places.pop("rows"))
+        if walk.layer < walk.first and walk.n_rows < LENT_FROM:         # too few for the card
+            walk.lent = ({},) * walk.first
+            space.give(x)
+            return y
+    walk.use("post_attention_norm.weight" if a.arch != "gpt-oss" else "")
     space.give(x)                               # added to y, in y's place
     part = experts if a.n_expert and walk.layer >= a.n_layer_dense else feed_forward
     out = part(walk)
-    space.give(y)                               # added to the output
+    walk.use("post_ffw_norm.weight")
+    if a.arch == "phi3":                        # the output is added in y's place; elsewhere y in the output's
+        y, out = out, y
+    space.give(y)
     return out

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from ..models.architecture import Architecture
 from ..models.source import Model, open_model
 from .catalog import model_named
-from .compute import compute_bytes, step
-from .kv_cache import cache_bytes, check_cache_types, layer_cache
+from .compute import compute_bytes, split_compute_bytes
+from .kv_cache import cache_bytes, check_cache_types
 from .placement import Weights, weights_of
 from .settings import Settings
 
@@ -43,8 +43,8 @@ OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
 class MemoryEstimate:
     """Bytes on the card: weights, kv_cache, compute.  host: weights and cache in main memory.
 
-    engine: the program, version and layout that the figures stand for.  exact: False where some layers stay in main memory, because
-    the compute buffer is then an upper bound.  notes: what to know besides, in sentences.
+    engine: the program, version and layout that the figures stand for.  exact: False where a figure is an upper bound (few tokens at a
+    time, and some layers in main memory) or something is not counted (a projector's buffers); notes, in sentences, say which.
     """
 
     ftype: str
@@ -116,22 +116,16 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     placed = weights.placed(settings.n_gpu_layers)
     first = shape.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     kv = cache_bytes(shape, settings, first)
-    whole = settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer
-    compute = compute_bytes(shape, replace(settings, n_gpu_layers=None)) + (0 if whole else lent_bytes(shape, weights, settings))
+    if settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer:
+        compute, exact = compute_bytes(shape, replace(settings, n_gpu_layers=None)), True
+    else:
+        compute, exact = split_compute_bytes(shape, weights, settings)
     notes = []
     if shape.arch in OLLAMA_ENGINE:
         notes.append(f"Ollama 0.17 runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
-    if not whole:
-        notes.append("layers in main memory borrow the card for long texts: the compute buffer is an upper bound")
-    return MemoryEstimate(ftype, settings, placed.card, kv, compute, placed.host + cache_bytes(shape, settings) - kv, whole, tuple(notes))
-
-
-def lent_bytes(shape: Architecture, weights: Weights, settings: Settings) -> int:
-    """Room on the card for what layers in main memory send there: their largest matrix, two results, and without flash attention the
-    mask twice more. An upper bound of what was measured."""
-    n, _ = step(settings)
-    masks = 0 if settings.flash_attention else 8 * layer_cache(shape, settings).cells * n
-    return weights.largest + 8 * n * shape.n_embd + masks
+    if not exact:
+        notes.append("layers in main memory stay there when few tokens come at once: the compute buffer is an upper bound")
+    return MemoryEstimate(ftype, settings, placed.card, kv, compute, placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
 
 
 def _with_projector(found: MemoryEstimate, projector: Model) -> MemoryEstimate:

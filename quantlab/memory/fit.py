@@ -14,6 +14,7 @@ from ..models.recipe_rules import USUAL
 from ..models.source import Model
 from .compute import compute_bytes
 from .estimate import OVERHEAD, MemoryEstimate, planned, shape_of
+from .kv_cache import cache_bytes
 from .placement import Weights, weights_of
 from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
 
@@ -48,7 +49,8 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
 
     vram_gib: GiB of the card, or of each of several (each keeps its driver's share and a compute buffer of its own: an assumption).
     settings: the other arguments of `estimate_memory`.  quality: ftype -> what is known of it, joined in.
-    measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself; else their number is on the safe side.
+    measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens
+    at a time, where ours is on the safe side.
     Types that llama-quantize refuses for this shape are left out.  Raises ValueError for cards and settings that cannot be.
     """
     cards, shape, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
@@ -67,8 +69,23 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
-    """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller."""
-    return _last(lambda n: planned(shape, weights, replace(settings, n_gpu_layers=n), "").total <= budget, 0, shape.n_layer + 1)
+    """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller.
+
+    Walking through a split model takes a while, and finds nearly the same for each number: one walk, a guess, and walks around it.
+    """
+    def on_card(n: int) -> MemoryEstimate:
+        return planned(shape, weights, replace(settings, n_gpu_layers=n), "")
+
+    def kept(n: int) -> int:
+        return weights.placed(n).card + cache_bytes(shape, settings, shape.n_layer - weights.n_blocks_on_card(n))
+
+    compute, most = on_card(shape.n_layer // 2).compute, shape.n_layer + 1
+    n = _last(lambda n: kept(n) + compute <= budget, 0, most)
+    while n and on_card(n).total > budget:
+        n -= 1
+    while n < most and on_card(n + 1).total <= budget:
+        n += 1
+    return n
 
 
 def longest_context_that_fits(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:

@@ -34,7 +34,8 @@ class Part(NamedTuple):
 class Weights(NamedTuple):
     """A model's tensors by the place they take together.  words: the table of word vectors; tied: it is the output, too.
 
-    output: output table and last norm; shared: what every layer reads; blocks: one Part a layer; largest: of one tensor in a block.
+    output: output table and last norm; shared: what every layer reads; blocks: one Part a layer; lent: for each layer (name without
+    "blk.N.", bytes on a card) of every tensor.
     """
 
     words: Part
@@ -42,7 +43,7 @@ class Weights(NamedTuple):
     output: Part
     shared: Part
     blocks: tuple[Part, ...]
-    largest: int
+    lent: tuple[tuple[tuple[str, int], ...], ...]
 
     @property
     def nbytes(self) -> int:
@@ -84,18 +85,18 @@ def _weights_of_shape(architecture: Architecture, ftype: str) -> Weights:
 def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
     groups = {"words": Part(0, 0), "output": Part(0, 0), "shared": Part(0, 0)}
     blocks: dict[int, Part] = {}
-    has_output, largest = False, 0
+    has_output, lent = False, {}
     for tensor, qtype in tensors:
         part = _part(tuple(tensor.shape), qtype)
         if tensor.layer is not None:
             blocks[tensor.layer] = blocks.get(tensor.layer, Part(0, 0)) + part
-            largest = max(largest, part.host)
+            lent.setdefault(tensor.layer, []).append((tensor.name.split(".", 2)[2], part.card))
             continue
         has_output |= tensor.name == "output.weight"
         group = "words" if tensor.role == "token_embd" else "shared" if tensor.role in SHARED else "output"
         groups[group] += part
     return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
-                   tuple(blocks[layer] for layer in sorted(blocks)), largest)
+                   tuple(blocks[layer] for layer in sorted(blocks)), tuple(tuple(lent[layer]) for layer in sorted(lent)))
 
 
 @lru_cache(maxsize=4096)

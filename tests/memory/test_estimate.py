@@ -8,9 +8,8 @@ import pytest
 
 import quantlab as ql
 from quantlab.memory.catalog import MODELS
-from quantlab.memory.estimate import estimate_memory, lent_bytes
+from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.placement import weights_of
-from quantlab.memory.settings import Settings
 from quantlab.models.architecture import Architecture
 from quantlab.models.source import BUNDLED
 from tests.memory.test_placement import cases
@@ -28,7 +27,9 @@ def test_all_608_cases_through_the_front_door():
 
 def test_nothing_on_the_card_needs_only_what_is_lent():
     made = estimate_memory("llama3.1:8b", n_gpu_layers=0)
-    assert made.weights == made.kv_cache == 0 and not made.exact and any("upper bound" in note for note in made.notes)
+    assert made.weights == made.kv_cache == 0 < made.compute and made.exact
+    few = estimate_memory("llama3.1:8b", n_gpu_layers=0, n_ubatch=16)
+    assert not few.exact and any("upper bound" in note for note in few.notes)
     assert made.host == weights_of(MODELS["llama3.1:8b"]).nbytes + 4096 * 32 * 2 * 1024 * 2
 
 
@@ -38,9 +39,10 @@ def test_what_ollama_runs_itself_is_said():
     assert not estimate_memory("llama3.1:8b").notes and "llama.cpp" in estimate_memory("llama3.1:8b").engine
 
 
-def test_lent_room_grows_with_the_mask():
-    shape, weights = MODELS["llama3.1:8b"], weights_of(MODELS["llama3.1:8b"])
-    assert lent_bytes(shape, weights, Settings(flash_attention=False)) > lent_bytes(shape, weights, Settings())
+def test_long_texts_borrow_the_card_for_the_cache_of_layers_in_main_memory():
+    """Keys and values of one layer go there and back: 2 x 65,536 tokens x 1,024 numbers x 2 bytes."""
+    short, long = (estimate_memory("llama3.1:8b", n_ctx=n, n_gpu_layers=16) for n in (4096, 65536))
+    assert long.exact and long.compute - short.compute > 2 * 65536 * 1024 * 2
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -1,12 +1,11 @@
 """What is recommended fits, what is not does not; llama.cpp itself agrees where it can be asked."""
 
-from dataclasses import replace
 
 import pytest
 
 import quantlab as ql
 from quantlab.memory.catalog import MODELS
-from quantlab.memory.estimate import OVERHEAD, estimate_memory, planned
+from quantlab.memory.estimate import OVERHEAD, estimate_memory
 from quantlab.memory.fit import longest_context_that_fits, recommend
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
@@ -69,11 +68,8 @@ def test_llama_cpp_agrees_on_the_number_of_layers(name, vram):
     pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
     from quantlab.memory import oracle
 
-    budget = vram * GIB - OVERHEAD.usual
-    safe, counted = (recommend(name, vram, ftypes=["Q4_K_M"], measure_all=f)[0].n_gpu_layers for f in (None, oracle.measure_all))
-    settings = [Settings(n_gpu_layers=n) for n in (counted, counted + 1)]
+    budget, option = vram * GIB - OVERHEAD.usual, recommend(name, vram, ftypes=["Q4_K_M"])[0]
+    settings = [Settings(n_gpu_layers=n) for n in (option.n_gpu_layers, option.n_gpu_layers + 1)]
     with_it, one_more = oracle.measure_all(name, "Q4_K_M", settings)
     assert with_it.card <= budget < one_more.card
-    assert counted - 1 <= safe <= counted
-    upper = planned(MODELS[name], weights_of(MODELS[name]), replace(settings[0], n_gpu_layers=counted), "Q4_K_M")
-    assert upper.compute >= with_it.compute, "an upper bound"
+    assert option.estimate.exact and option.estimate.total == with_it.card

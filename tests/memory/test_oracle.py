@@ -8,7 +8,7 @@ import pytest
 import quantlab as ql
 from quantlab.memory import oracle
 from quantlab.memory.catalog import MODELS
-from quantlab.memory.compute import compute_bytes
+from quantlab.memory.compute import compute_bytes, split_compute_bytes
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
@@ -38,15 +38,26 @@ def test_other_shapes_in_other_settings_are_exact(name):
         assert ours == found[:3], (ftype, one)
 
 
-@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b"])
+@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b", "mixtral:8x7b"])
 def test_layers_leave_the_card_one_after_the_other(name):
     shape, weights = MODELS[name], weights_of(MODELS[name])
-    settings = [Settings(n_gpu_layers=n) for n in (0, 1, 2, shape.n_layer // 2, shape.n_layer, shape.n_layer + 1)]
+    settings = [Settings(n_gpu_layers=0), Settings(n_gpu_layers=1, n_ctx=65536),
+                Settings(n_gpu_layers=2, flash_attention=False, n_ctx=32768)]
+    settings += [Settings(n_gpu_layers=n, n_ctx=65536, n_parallel=2, **cache) for n in (shape.n_layer // 2, shape.n_layer)
+                 for cache in ({}, {"type_k": "q8_0", "type_v": "q4_0" if shape.arch != "deepseek2" else "q8_0", "n_ubatch": 256})]
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
+        assert split_compute_bytes(shape, weights, one) == (found.compute, True), one
         card, host = weights.placed(one.n_gpu_layers)
         first = shape.n_layer - weights.n_blocks_on_card(one.n_gpu_layers)
         assert (card, cache_bytes(shape, one, first)) == (found.weights, found.kv_cache)
         assert host == sum(sizes["weights"] for where, sizes in found.buffers.items() if where != "CUDA0")
+
+
+def test_few_tokens_at_a_time_are_an_upper_bound():
+    shape, settings = MODELS["qwen3:0.6b"], [Settings(n_gpu_layers=n, n_ubatch=16) for n in (0, 14)]
+    for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
+        bound, exact = split_compute_bytes(shape, weights_of(shape), one)
+        assert not exact and found.compute <= bound < found.compute + 2**20
 
 
 def test_several_cards_share_the_layers():

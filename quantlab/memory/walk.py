@@ -1,0 +1,125 @@
+"""What every part of a layer needs on its way through the compute buffer: places, inputs, and copies of what lies in main memory.
+
+Layers whose weights lie in main memory are computed on the card all the same when many tokens come at once: llama.cpp copies each matrix
+there just before it is used, and the layer's cache before attention. ggml cuts its plan into splits at these points; a split begins with
+the copies of all that it reads (ggml-backend.cpp: ggml_backend_sched_split_graph), which is what `lend` does.
+"""
+
+from ..models.architecture import Architecture
+from ..models.types import tensor_nbytes
+from .kv_cache import layer_cache
+from .placement import card_nbytes, row_filling
+from .settings import CACHE_TYPES, QUANTIZED, Settings
+from .space import Space
+
+LENT_FROM = 32      # tokens at a time from which the card computes what lies in main memory (ggml-cuda: GGML_OP_OFFLOAD_MIN_BATCH)
+#: The last matrix or vector of a layer, whichever of them it has: with its copy come the inputs of the layers that follow on the card.
+LAST = ("post_ffw_norm.weight", "ffn_down_shexp.weight", "ffn_down_exps.bias", "ffn_down_exps.weight", "ffn_down.weight")
+
+
+class Walk:
+    """A walk through the layers.  n: tokens at a time; row: bytes of one number for each token; layer: where the walk is.
+
+    lent: for each layer in main memory the bytes of its tensors on the card, by name without "blk.N.".  near: the layers that are walked.
+    Inputs are known by a name, or by a name and a kind of layer: 0 sees everything, 1 a window.
+    """
+
+    def __init__(self, a: Architecture, settings: Settings, lent: tuple[dict[str, int], ...], near: tuple[int, ...]):
+        self.a, self.settings, self.space, self.lent = a, settings, Space(), lent
+        self.n, self.n_rows = step(settings)
+        self.row = 4 * self.n
+        self.cells = layer_cache(a, settings)[2:]
+        self.sizes, self.places = self._input_sizes(), {}
+        self.ends = {int(a.is_sliding(layer)): layer for layer in near}        # kind -> the last layer of it
+        self.near, self.first, self.last, self.layer = near, len(lent), a.n_layer - 1, 0
+
+    @property
+    def kind(self) -> int:
+        return int(self.a.is_sliding(self.layer))
+
+    def width(self, columns: int, *weights: str) -> tuple[int, int]:
+        """A place for one row of `columns` 32-bit numbers a token, computed with these weights."""
+        lent = self.lend(*weights)
+        place = self.space.take(columns * self.row)
+        self.space.give(*lent)
+        return place
+
+    def lend(self, *weights: str, inputs: tuple = ()) -> list[tuple[int, int]]:
+        """Copies of weights, then inputs that are not there yet; nothing where the layer lies on the card.  Returns the copies' places."""
+        if self.layer >= self.first:
+            return []
+        mine = self.lent[self.layer]
+        lent = [self.space.take(mine[name]) for name in weights if name in mine]
+        self.need(*inputs)
+        if self.layer == self.first - 1 and next(name for name in LAST if name in mine) in weights:
+            self.enter(self.first)
+        return lent
+
+    def use(self, *weights: str, inputs: tuple = ()) -> None:
+        """Weights that are worked in where their input lies."""
+        self.space.give(*self.lend(*weights, inputs=inputs))
+
+    def has(self, weight: str) -> bool:
+        return self.layer < self.first and weight in self.lent[self.layer]
+
+    def enter(self, layer: int) -> None:
+        """All inputs of the layers from `layer` on, which the card holds, that are not there yet: they are in one split."""
+        if layer <= self.last:
+            self.need("positions")
+        for kind in dict.fromkeys(int(self.a.is_sliding(one)) for one in range(layer, self.a.n_layer)):
+            self.need(*((part, kind) for part in ("rotate_k", "rotate_v", "keys", "values", "mask")))
+        self.need("rows")
+
+    def need(self, *inputs) -> None:
+        for key in inputs:
+            if self.sizes.get(key) and key not in self.places:
+                self.places[key] = self.space.take(self.sizes[key])
+
+    def done(self, kind: int, part: str) -> None:
+        """Give an input back after the last layer that reads it."""
+        if part == "positions":
+            if self.layer == self.last:
+                self._give("positions")
+            if self.layer == self.first - 1:
+                self._give("freqs")
+        elif self.layer == self.ends[kind]:
+            self._give((part, kind))
+
+    def _give(self, key) -> None:
+        if key in self.places:
+            self.space.give(self.places.pop(key))
+
+    def cache_copy(self) -> tuple[int, int]:
+        """Bytes of the copies of keys and values of a layer whose cache lies in main memory."""
+        a, n = self.a, self.cells[self.kind] * self.settings.n_streams
+        types = [CACHE_TYPES[name] for name in (self.settings.type_k, self.settings.type_v)]
+        if a.kv_lora_rank:
+            width = a.kv_lora_rank + a.rope_dim         # values are the first part of each key: their last row ends earlier
+            unread = tensor_nbytes((a.rope_dim,), types[0])
+            return card_nbytes((width, n), types[0]), tensor_nbytes((width, n), types[0]) - unread + row_filling(a.kv_lora_rank, types[0])
+        sizes = [card_nbytes((a.head_dim, a.n_head_kv * n), qtype) for qtype in types]
+        return sizes[0], sizes[1]
+
+    def _input_sizes(self) -> dict:
+        a, settings = self.a, self.settings
+        flash, rotations = settings.flash_attention, rotation_sizes(a, settings)
+        sizes = {"positions": self.row, "rows": 4 * self.n_rows, "freqs": 2 * a.head_dim if a.rope_freqs or a.longrope else 0}
+        for kind in (0, 1):
+            sizes |= {(part, kind): 4 * size * size for part, size in zip(("rotate_k", "rotate_v"), rotations, strict=True)}
+            sizes["keys", kind] = 2 * self.row
+            sizes["values", kind] = 0 if a.kv_lora_rank else 2 * self.row * (1 if flash else a.n_head_kv * a.head_dim)
+            sizes["mask", kind] = self.cells[kind] * self.n * (2 if flash else 4)
+        return sizes
+
+
+def step(settings: Settings) -> tuple[int, int]:
+    """(tokens, output rows) of the largest step: as many tokens for each conversation (llama_context::graph_reserve)."""
+    return -(-settings.n_tokens // settings.n_parallel) * settings.n_parallel, settings.n_rows
+
+
+def rotation_sizes(a: Architecture, settings: Settings) -> tuple[int, int]:
+    """Rows of the matrices that rotate keys and values, so that no column stands out; 0 where nothing is (llama_kv_cache: attn_rot_k)."""
+    if a.kv_lora_rank or a.head_dim % 64:
+        return 0, 0
+    power = a.head_dim & -a.head_dim
+    return (power if settings.type_k in QUANTIZED else 0), (64 if settings.type_v in QUANTIZED else 0)
