@@ -17,16 +17,11 @@ def tokens_of(lm, text: str | Sequence[int]) -> np.ndarray:
 
     Raises ValueError for an empty text, for one of a single token (nothing comes after it), and for tokens that the model does not have.
     """
-    if isinstance(text, str):
-        if not text.strip():
-            raise ValueError("the text is empty: there is nothing to measure on")
-        tokens = np.asarray(lm.tokenizer.encode(text, special=False), np.int64)
+    tokens = checked_text(text)
+    if isinstance(tokens, str):
+        tokens = np.asarray(lm.tokenizer.encode(tokens, special=False), np.int64)
         if lm.tokenizer.add_bos:
             tokens = np.concatenate([[lm.tokenizer.bos], tokens])
-    else:
-        tokens = np.asarray(text)
-        if tokens.ndim != 1 or (tokens.size and tokens.dtype.kind not in "iu"):
-            raise ValueError(f"a text is a str or a list of token numbers, not {type(text).__name__} of {tokens.dtype}")
     if len(tokens) < 2:
         raise ValueError(f"the text has {_counted(len(tokens))}: a prediction needs a token before it, so at least 2")
     wrong = tokens[(tokens < 0) | (tokens >= lm.n_vocab)]
@@ -35,13 +30,36 @@ def tokens_of(lm, text: str | Sequence[int]) -> np.ndarray:
     return tokens.astype(np.int64)
 
 
+def checked_text(text: str | Sequence[int]) -> str | np.ndarray:
+    """The text as it is, tokens as an array. ValueError for an empty text, and for what is neither."""
+    if isinstance(text, str):
+        if not text.strip():
+            raise ValueError("the text is empty: there is nothing to measure on")
+        return text
+    try:
+        tokens = np.asarray(text)
+    except ValueError:                  # rows of different lengths
+        tokens = np.asarray(text, object)
+    if tokens.ndim != 1 or (tokens.size and tokens.dtype.kind not in "iu"):
+        raise ValueError(f"a text is a str or a list of token numbers, not {type(text).__name__} of {tokens.dtype}")
+    return tokens
+
+
+def checked_model(lm):
+    """The model itself. ValueError for the name of one, which has to be loaded first."""
+    if not hasattr(lm, "forward"):
+        raise ValueError(f"a loaded model is needed, such as load_lm('tiny'), not {str(lm)[:60]!r}")
+    return lm
+
+
 def chunks_of(lm, text: str | Sequence[int], n_ctx: int | None = None, chunks: int | None = None) -> np.ndarray:
     """(chunks, n_ctx) int64: whole chunks of the text, the first ones; all without `chunks`.
 
     n_ctx: 512 unless given, or what the model was trained for where that is less. (llama.cpp's tool wants two chunks of text at least;
-    one is enough here.)  Raises ValueError for a text shorter than a chunk, and for an n_ctx beyond what the model was trained for.
+    one is enough here.)  Raises ValueError for a text shorter than a chunk, for an n_ctx beyond what the model was trained for, and for a
+    model that is not loaded.
     """
-    n_ctx = checked_n_ctx(lm, n_ctx)
+    n_ctx = checked_n_ctx(checked_model(lm), n_ctx)
     if chunks is not None and (not _whole(chunks) or chunks < 1):
         raise ValueError(f"chunks={chunks!r}: how many chunks to read, a whole number from 1 up, or None for all")
     tokens = tokens_of(lm, text)

@@ -40,7 +40,8 @@ def compare_quality(model, ftypes: Sequence[str], text: str | Sequence[int] | No
     A type that cannot be made has a row that says why. When the run is stopped, by `cancel`, by `progress` or by Ctrl-C, the rows that are
     finished stay, the others say so, and the next run goes on from there. Raises ValueError for a model or a text that will not do.
     """
-    names = list(dict.fromkeys(str(name).upper() for name in ([ftypes] if isinstance(ftypes, str) else ftypes)))
+    given = [ftypes] if isinstance(ftypes, str) else () if ftypes is None else ftypes
+    names = list(dict.fromkeys(str(name).upper() for name in given))
     if not names:
         raise ValueError("no ftypes are given: name some, such as ['Q8_0', 'Q4_K_M', 'Q2_K']")
     imatrix = as_imatrix(imatrix)

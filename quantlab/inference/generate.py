@@ -37,6 +37,8 @@ def generate_tokens(model: LanguageModel, tokens: Sequence[int], n: int = 64, *,
         raise ValueError(f"temperature={temperature!r}: a number from 0 (always the best token) up is needed")
     if isinstance(top_p, bool) or not isinstance(top_p, Real) or not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p!r}: a share above 0 and up to 1 (all tokens) is needed")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed={seed!r}: a whole number from 0 up is needed; the same one draws the same text again")
     if len(tokens) + n > model.n_ctx_train:
         raise ValueError(f"{len(tokens)} tokens and {n} more are longer than the {model.n_ctx_train} that {model.name} was trained "
                          f"with; at most {max(model.n_ctx_train - len(tokens), 0)} can follow")

@@ -180,6 +180,8 @@ class LanguageModel:
 
     def checked(self, tokens: Sequence[int]) -> np.ndarray:
         """The tokens as an array. ValueError when there are none, or one is outside the vocabulary."""
+        if isinstance(tokens, str | bytes):
+            raise ValueError(f"tokens are whole numbers, not {type(tokens).__name__}: the tokenizer's encode(text) makes them of a text")
         array = np.asarray(tokens)
         if array.ndim != 1 or not array.size:
             raise ValueError("there are no tokens: an empty text has nothing to continue" if not array.size

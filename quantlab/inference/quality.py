@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .chunks import chunks_of
+from .chunks import checked_model, chunks_of
 from .scores import Divergence, Perplexity, joined
 
 KEPT = 1 << 28          # bytes of the reference's logits that are kept; beyond, they are computed again for each model
@@ -83,7 +83,7 @@ class Reference:
 
     def divergence(self, lm, tick: Tick | None = None) -> Divergence:
         """Another model's predictions on the same chunks."""
-        check_same_vocabulary(self.lm, lm)
+        check_same_vocabulary(self.lm, checked_model(lm))
         parts, n_ctx = [], self.chunks.shape[1]
         for i, chunk in enumerate(self.chunks):
             base, logits, right = self.logits(i), scored_logits(lm, chunk), right_tokens(chunk)

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from ..models.source import DATA, Model, open_model
 from .cache import Measured, code_digest, digest, files_digest
+from .chunks import checked_text
 from .load import load_lm
 from .quality import Reference, Tick
 from .recital import count_recited, knows_passages, read_passages
@@ -32,12 +33,12 @@ class Workbench:
     """
 
     def __init__(self, model, text: str | Sequence[int] | None = None, *, n_ctx: int | None = None, chunks: int | None = None, cache=True):
+        self.text = checked_text(held_out_text() if text is None else text)
         self._opening = nullcontext(model) if isinstance(model, Model) else open_model(model)
         self.model, self.n_ctx = self._opening.__enter__(), n_ctx
         if self.model.file is None:
             raise ValueError(f"the weights of {self.model.name} are not at hand: {self.model.why}")
         self.chunks = USUAL_CHUNKS if text is None and chunks is None else chunks
-        self.text = held_out_text() if text is None else text
         self.recites = knows_passages(self.model.metadata)
         self.measured = Measured(cache)
 

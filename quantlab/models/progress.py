@@ -68,8 +68,12 @@ def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], obje
     """A function to call after each piece with its kind, how many of `unit` it was, and words: tells `progress`, heeds `cancel`.
 
     left: kind -> how many there are.  progress: called with each Progress; "show" for `show()`.  Raises Cancelled when `progress` returns
-    False or `cancel.is_set()`.
+    False or `cancel.is_set()`, and ValueError at once for a progress that cannot be called and a cancel that cannot be asked.
     """
+    if progress not in (None, "show") and not callable(progress):
+        raise ValueError(f"progress={progress!r}: \"show\", a function to call with each step, or None for nothing")
+    if cancel is not None and not hasattr(cancel, "is_set"):
+        raise ValueError(f"cancel={cancel!r}: something with is_set() is needed, such as threading.Event()")
     clock, report = Clock(left, unit=unit), show() if progress == "show" else progress
 
     def tick(kind: str, n: int, words: str) -> None:

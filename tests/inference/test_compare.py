@@ -151,7 +151,8 @@ def test_an_imatrix_changes_the_numbers(folder):
 
 @pytest.mark.parametrize(("ftypes", "settings", "words"), [
     ([], {}, "no ftypes"), (["Q8_0"], {"text": ""}, "empty"), (["Q8_0"], {"text": "To be, or not to be"}, "fewer than one chunk"),
-    (["Q8_0"], {"n_ctx": 4096}, "beyond the 256")])
+    (["Q8_0"], {"n_ctx": 4096}, "beyond the 256"), (None, {}, "no ftypes"), (["Q8_0"], {"text": 5}, "not int"),
+    (["Q8_0"], {"progress": "hide"}, "progress='hide'"), (["Q8_0"], {"cancel": True}, "cancel=True")])
 def test_what_cannot_be_measured_at_all_is_refused_in_words(folder, ftypes, settings, words):
     with pytest.raises(ValueError, match=words):
         ql.compare_quality("tiny", ftypes, **QUICK | settings)

@@ -95,6 +95,10 @@ def test_bos_goes_in_front_where_the_model_was_trained_so(tmp_path):
     ({"top_p": 0}, "top_p=0:"),
     ({"top_p": 1.1}, "top_p=1.1"),
     ({"top_p": float("nan")}, "top_p=nan"),
+    ({"seed": -1}, "seed=-1"),
+    ({"seed": "x"}, "seed='x'"),
+    ({"seed": 1.5}, "seed=1.5"),
+    ({"prompt": b"To be"}, "not bytes: the tokenizer"),
 ])
 def test_settings_that_cannot_be_are_refused_at_once(settings, words):
     with pytest.raises(ValueError, match=words):

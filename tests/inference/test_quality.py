@@ -118,11 +118,17 @@ def test_special_tokens_in_a_text_are_just_characters(tiny):
     ("To be, or not", {}, "fewer than one chunk of n_ctx=256"), ([1] * 300, {"n_ctx": 257}, "beyond the 256 tokens"),
     ([1] * 300, {"n_ctx": 2}, "n_ctx=2"), ([1] * 300, {"n_ctx": 64.0}, "n_ctx=64.0"), ([1] * 300, {"chunks": 0}, "chunks=0"),
     ([1] * 299 + [1024], {}, "token 1024 is outside the vocabulary"), ([1] * 299 + [-1], {}, "token -1 is outside"),
-    ([0.5] * 300, {}, "not list of float64"), (b"To be", {}, "not bytes"), ([[1, 2]], {}, "list")])
+    ([0.5] * 300, {}, "not list of float64"), (b"To be", {}, "not bytes"), ([[1, 2]], {}, "list"), ([[1, 2], [3]], {}, "list of object")])
 def test_bad_texts_are_refused_in_words(tiny, given, settings, words):
     for measure in (perplexity, lambda lm, *a, **k: divergence(lm, lm, *a, **k)):
         with pytest.raises(ValueError, match=re.escape(words)):
             measure(tiny, given, **settings)
+
+
+def test_the_name_of_a_model_is_no_model(tiny, text):
+    for measure in (lambda: perplexity("tiny", text), lambda: divergence(tiny, "tiny", text), lambda: divergence("tiny", tiny, text)):
+        with pytest.raises(ValueError, match=r"load_lm\('tiny'\), not 'tiny'"):
+            measure()
 
 
 def test_models_of_other_vocabularies_are_not_compared(tiny, text, smollm_f16):
