@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from quantlab.basics.sample import sample_weights
-from tests.browser.page import LessonPage
 from tests.formats import ggml_oracle as ggml
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)]
 
+LESSON = "03_gguf_and_tags.ipynb"
 CHOSEN = re.compile(r"Byte (\d+) of \d+, bit (\d)")
 MOVED = re.compile(r"[Ww]eight (\d+) moved from ([−\d.e-]+) to ([−\d.e-]+)")
 SIZES = {"Q4_0": 32, "Q4_K": 256, "IQ4_NL": 32}
@@ -18,19 +18,6 @@ SIZES = {"Q4_0": 32, "Q4_K": 256, "IQ4_NL": 32}
 
 def number(words: str) -> float:
     return float(words.replace("−", "-").rstrip("."))
-
-
-@pytest.fixture(scope="module")
-def lesson(lab, chromium):
-    with LessonPage(lab, chromium, "03_gguf_and_tags.ipynb") as page:
-        page.open()
-        page.run_all()
-        yield page
-
-
-@pytest.fixture
-def explorer(lesson):
-    return lesson.touchable()
 
 
 @pytest.mark.parametrize("qtype", SIZES)

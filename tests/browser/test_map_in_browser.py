@@ -6,22 +6,9 @@ import pytest
 
 from quantlab.explore.models import in_bytes
 from quantlab.models.tensor_lists import tensor_list
-from tests.browser.page import LessonPage
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def lesson(lab, chromium):
-    with LessonPage(lab, chromium, "05_k_quants.ipynb") as page:
-        page.open()
-        page.run_all()
-        yield page
-
-
-@pytest.fixture
-def explorer(lesson):
-    return lesson.touchable()
+LESSON = "05_k_quants.ipynb"
 
 
 def said(name: str, ftype: str) -> str:

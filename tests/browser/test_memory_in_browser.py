@@ -2,30 +2,14 @@
 
 import re
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 import quantlab as ql
-from tests.browser.page import THEMES, LessonPage
+from tests.browser.page import THEMES
 
 pytestmark = pytest.mark.browser
-NAME = "memory_of_the_test.ipynb"
 SOURCES = ('import quantlab as ql\nql.explore_memory("llama3.1:8b", 8)', "ql.explore_fit(8, 8)",
            'ql.explore_memory(None, -5, params_b=10**6, n_ctx=10**12)', 'ql.explore_memory("llama3:8b")')
-
-
-@pytest.fixture(scope="module")
-def lesson(lab, chromium):
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = new_notebook(cells=[new_code_cell(source) for source in SOURCES], metadata={"kernelspec": kernel})
-    nbformat.write(book, lab.folder / NAME)
-    with LessonPage(lab, chromium, NAME) as page:
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page.open()
-        page.run_all()
-        yield page
-    (lab.folder / NAME).unlink()
 
 
 def label(explorer) -> str:

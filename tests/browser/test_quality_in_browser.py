@@ -2,28 +2,12 @@
 
 import re
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 from quantlab.inference.recorded import recorded_table
-from tests.browser.page import LessonPage
 
 pytestmark = pytest.mark.browser
-NAME = "quality_of_the_test.ipynb"
-
-
-@pytest.fixture(scope="module")
-def lesson(lab, chromium):
-    sources = ["import quantlab as ql\nql.explore_quality()", "ql.explore_sensitivity()", "ql.explore_bit_budget()"]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = new_notebook(cells=[new_code_cell(source) for source in sources], metadata={"kernelspec": kernel})
-    nbformat.write(book, lab.folder / NAME)
-    with LessonPage(lab, chromium, NAME) as page:
-        page.open()
-        page.run_all()
-        yield page
-    (lab.folder / NAME).unlink()
+SOURCES = ("import quantlab as ql\nql.explore_quality()", "ql.explore_sensitivity()", "ql.explore_bit_budget()")
 
 
 def explorer(lesson, control: str):

@@ -1,28 +1,13 @@
 """The recital and the next token in the real browser: the slider takes words away, a tile brings its passage, typing moves the chances."""
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 from quantlab.explore.lm_stock import TYPES, stock_of
 from quantlab.explore.recital_facts import n_recited, recorded
 from quantlab.inference.recital import read_passages
-from tests.browser.page import LessonPage
 
 pytestmark = pytest.mark.browser
-NAME = "recital_of_the_test.ipynb"
-
-
-@pytest.fixture(scope="module")
-def lesson(lab, chromium):
-    cells = [new_code_cell("import quantlab as ql\nql.explore_recital()"), new_code_cell('ql.explore_next_token("tiny", "O Romeo,")')]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / NAME)
-    with LessonPage(lab, chromium, NAME) as page:
-        page.open()
-        page.run_all()
-        yield page
-    (lab.folder / NAME).unlink()
+SOURCES = ("import quantlab as ql\nql.explore_recital()", 'ql.explore_next_token("tiny", "O Romeo,")')
 
 
 @pytest.fixture
