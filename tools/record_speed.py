@@ -1,10 +1,12 @@
 """Record what lesson 14 shows where no server answers: speeds beside what memory allows, and what `ollama ps` says beside the estimate.
 
-    OLLAMA_HOST=127.0.0.1:PORT OLLAMA_MODELS=ITS_STORE python -m tools.record_speed
+    OLLAMA_HOST=127.0.0.1:PORT OLLAMA_MODELS=ITS_STORE python -m tools.record_speed               about four minutes, on a quiet machine
+    ... python -m tools.record_speed speed --rounds 1 --tokens 8 --out /tmp                       a rehearsal of the first half
 
 Needs smollm2:135m-instruct-q4_K_M, -q8_0 and -fp16 on that server (all made from the F16 file in .tools/models), and xllamacpp.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -15,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from quantlab.lab.custom import create_custom_model
-from quantlab.lab.resident import make_alone
+from quantlab.lab.resident import make_alone, unload
 from quantlab.lab.server import Server
 from quantlab.lab.speed import OPTIONS, PROMPT, measure_speed
 from quantlab.memory.bandwidth import read_bandwidth
@@ -31,40 +33,54 @@ from .record_runs import F16, FOLDER, MODELS
 NAMES = [f"smollm2:135m-instruct-{tag}" for tag in ("q4_K_M", "q8_0", "fp16")]
 QWEN3 = "tiny-qwen3:latest"
 CONTEXTS = (512, 4096, 8192)
-#: One answer of llama.cpp inside xllamacpp, which uses the processor's vector instructions: its own count of tokens a second.
+#: llama.cpp inside xllamacpp, which uses the processor's vector instructions: a discarded answer, then one by its own count of tokens a
+#: second.  As Ollama's, its answers have `num_predict` tokens, of which the first comes from reading the prompt.
 CHILD = '''
 import json, os, sys, xllamacpp
-path, prompt, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+path, prompt, tokens = sys.argv[1], sys.argv[2], int(sys.argv[3])
 params = xllamacpp.CommonParams()
 params.model.path, params.n_ctx, params.n_parallel, params.warmup = path, 512, 1, True
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(params)
-ask = {"prompt": prompt, "n_predict": 64, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
-print(json.dumps([server.handle_completions(ask)["timings"]["predicted_per_second"] for _ in range(rounds)]), flush=True)
+ask = {"prompt": prompt, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
+server.handle_completions(ask | {"n_predict": 8})
+print(json.dumps(server.handle_completions(ask | {"n_predict": tokens})["timings"]["predicted_per_second"]), flush=True)
 os._exit(0)
 '''
 
 
-def speed(server: Server) -> dict:
-    """Three files of one model, written by Ollama and by llama.cpp with vector instructions, one thread each, in turns."""
-    before = read_bandwidth()
-    rows = measure_speed(NAMES, options={"num_thread": 1}, server=server)
-    runs = [{"engine": f"Ollama {server.version()}, baseline build", **row} for row in rows]
+def speed(server: Server, rounds: int, tokens: int) -> dict:
+    """Three files of one model, written by Ollama and by llama.cpp with vector instructions in turns, one thread each."""
+    options = OPTIONS | {"num_predict": tokens, "num_thread": 1}
+    engines = (f"Ollama {server.version()}, baseline build", f"llama.cpp in xllamacpp {PINNED}, vector instructions")
+    found = {(engine, name): [] for engine in engines for name in NAMES}
+    files, nbytes = {}, {}
     for name in NAMES:
         with open_model(name) as model:
-            command = [sys.executable, "-c", CHILD, str(model.file.paths[0]), PROMPT, "5"]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
-        runs.append({"engine": f"llama.cpp in xllamacpp {PINNED}, vector instructions", "model": name,
-                     "tokens_per_second": json.loads(done.stdout.splitlines()[-1])})
-    for run in runs:
-        with open_model(run["model"]) as model:
-            run["bytes_per_token"] = sum(bytes_per_token(model, None, Settings(n_ctx=512, n_gpu_layers=0)))
-        run["tokens_per_second"] = [round(speed, 2) for speed in run["tokens_per_second"]]
-    return {"read_bandwidth": [round(before), round(read_bandwidth())], "prompt": PROMPT, "options": OPTIONS | {"num_thread": 1},
-            "runs": runs}
+            files[name] = model.file.paths[0]
+            nbytes[name] = sum(bytes_per_token(model, None, Settings(n_ctx=options["num_ctx"], n_gpu_layers=0)))
+    read = [read_bandwidth()]
+    for _ in range(rounds):
+        for row in measure_speed(NAMES, rounds=1, options=options, server=server):
+            if "error" in row:
+                raise RuntimeError(f"{row['model']}: {row['error']}")
+            found[engines[0], row["model"]] += row["tokens_per_second"]
+        unload(server, NAMES)
+        for name in NAMES:
+            found[engines[1], name].append(_written_by_llama(files[name], tokens))
+        read.append(read_bandwidth())
+    runs = [{"engine": engine, "model": name, "tokens_per_second": [round(speed, 2) for speed in speeds], "bytes_per_token": nbytes[name]}
+            for (engine, name), speeds in found.items()]
+    return {"read_bandwidth": [round(nbytes) for nbytes in read], "prompt": PROMPT, "options": options, "runs": runs}
 
 
-def resident(server: Server) -> dict:
+def _written_by_llama(path: Path, tokens: int) -> float:
+    command = [sys.executable, "-c", CHILD, str(path), PROMPT, str(tokens)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def resident(server: Server, _rounds: int, _tokens: int) -> dict:
     """What `ollama ps` says of four models at three contexts, on a machine without a card, and what the tensors and the cache take."""
     runs = []
     with tempfile.TemporaryDirectory() as folder:
@@ -81,13 +97,21 @@ def resident(server: Server) -> dict:
 
 
 def main() -> None:
-    server = Server(timeout=600)
-    head = {"date": date.today().isoformat(), "ollama": server.version(), "python": platform.python_version(),
-            "machine": f"a virtual machine ({platform.machine()}) with {os.cpu_count()} shared cores and no GPU, busy with other work",
-            "models": MODELS}
-    for record in (speed, resident):
-        found = {"about": record.__doc__, **head, **record(server)}
-        (FOLDER / f"{record.__name__}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", nargs="*", default=["speed", "resident"], help="speed, resident; both unless said")
+    parser.add_argument("--rounds", type=int, default=5, help="answers of each file and program")
+    parser.add_argument("--tokens", type=int, default=OPTIONS["num_predict"], help="tokens of each answer")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="the folder for speed.json and resident.json")
+    asked = parser.parse_args()
+    server, cores = Server(timeout=600), os.cpu_count()
+    load = os.getloadavg()[0]
+    work = "busy with other work" if load > cores / 4 else "with nothing else to do"
+    head = {"date": date.today().isoformat(), "ollama": server.version(), "python": platform.python_version(), "load": round(load, 2),
+            "machine": f"a virtual machine ({platform.machine()}) with {cores} shared cores and no GPU, {work}", "models": MODELS}
+    for name in asked.records:
+        record = {"speed": speed, "resident": resident}[name]
+        found = {"about": record.__doc__, **head, **record(server, asked.rounds, asked.tokens)}
+        (asked.out / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

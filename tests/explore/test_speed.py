@@ -35,9 +35,21 @@ def test_unknown_names_are_refused(names):
 
 def test_published_and_recorded_runs_are_drawn_with_what_they_reach():
     assert ql.plot_published_speeds().finding == "13 of 14 published runs reach 40 to 90 % of the limit"
-    recorded = ql.plot_measured_speed()
-    assert recorded.finding.startswith("llama.cpp, fp16 comes to 72 %") and "Recorded on 2026-11-24" in recorded.picture.svg
-    assert all(len(row[3].split(", ")) >= 3 for row in recorded.picture.table[1:])
+    shown, record = ql.plot_measured_speed(), ql.recorded("speed")
+    assert "of what memory allows" in shown.finding and f"Recorded on {record['date']}" in shown.picture.svg
+    assert all(len(row[3].split(", ")) >= 3 for row in shown.picture.table[1:])
+
+
+def test_what_lesson_14_says_of_the_recorded_run_holds():
+    record = ql.recorded("speed")
+    best = {(run["engine"].split()[0], run["model"].split("-")[-1]): max(run["tokens_per_second"]) for run in record["runs"]}
+    share = {(run["engine"].split()[0], run["model"].split("-")[-1]):
+             max(run["tokens_per_second"]) * run["bytes_per_token"] / max(record["read_bandwidth"]) for run in record["runs"]}
+    assert max(share, key=share.get) == ("llama.cpp", "fp16") and share["llama.cpp", "fp16"] > 0.5
+    assert best["llama.cpp", "q4_K_M"] < 1.8 * best["llama.cpp", "fp16"]                # its bytes would allow 2.4 times as much
+    ollama = {file: best[program, file] for program, file in best if program == "Ollama"}
+    assert max(ollama, key=ollama.get) == "q8_0"
+    assert all(share["Ollama", file] < share["llama.cpp", file] / 2 for file in ollama)
 
 
 def test_without_a_server_the_recorded_run_is_shown_and_says_why(nobody):
