@@ -147,7 +147,7 @@ def _draw(**values) -> Picture:
 def _rule(now: Situation) -> tuple[float, str] | None:
     """The lesson's rule of thumb for this type, where it has a figure."""
     rule = {quant.upper(): needed for quant, needed in rule_of_thumb_gb(now.params_b).items()}
-    return (rule[now.ftype], f"the rule of thumb: {rule[now.ftype]:.1f}") if now.ftype in rule else None
+    return (rule[now.ftype], f"the rule of thumb: {rule[now.ftype]:.1f} GB") if now.ftype in rule else None
 
 
 def _table(now: Situation, found, sizes) -> tuple[tuple[str, ...], ...]:

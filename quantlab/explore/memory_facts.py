@@ -59,6 +59,8 @@ class Situation:
 def finding(now: Situation, found: MemoryEstimate) -> str:
     """Whether it fits, and whose fault it is."""
     left, share = now.card - found.needed, _share(found)
+    if now.card < found.weights:
+        return f"{gib(-left)} too much: the weights alone take {gib(found.weights)}"
     if now.card < found.total + found.overhead.low:
         return f"{gib(-left)} too much: {share}"
     if now.card < found.total + found.overhead.high:
@@ -71,7 +73,7 @@ def _share(found: MemoryEstimate) -> str:
         return f"the compute buffer alone takes {gib(found.compute)}"
     ratio = found.kv_cache / found.weights
     if 0.9 <= ratio <= 1.1:
-        return "the KV cache is as large as the model"
+        return "the KV cache is about as large as the model"
     if ratio > 1.1:
         return f"the KV cache is {ratio:.1f} times the model"
     return f"the KV cache adds {100 * ratio:.0f} % to the model" if ratio >= 0.01 else "the KV cache adds next to nothing"

@@ -11,6 +11,9 @@ WAYS = 3
 #: Arguments that belong together: to turn both is one way.
 TOGETHER = {"type_k": "the type of the cache", "type_v": "the type of the cache", "n_ctx": "the context", "ftype": "the quantization",
             "n_gpu_layers": "the layers on the card", "n_ubatch": "the tokens of a step", "model": "the model"}
+#: What Ollama and llama.cpp call them, and what people try.
+OTHER_NAMES = {"num_ctx": "n_ctx", "type_kv": "type_k and type_v", "kv_type": "type_k and type_v", "kv_cache": "type_k and type_v",
+               "OLLAMA_KV_CACHE_TYPE": "type_k and type_v", "num_gpu": "n_gpu_layers", "quant": "ftype", "quantization": "ftype"}
 
 
 def check_three_ways(answer: object) -> Feedback:
@@ -38,8 +41,9 @@ def _judged(number: int, way: dict) -> Feedback | str:
     """The lever that this way turns, or what is wrong with it."""
     unknown = [name for name in way if name not in TOGETHER]
     if unknown:
-        hint = "type_k and type_v" if unknown[0] in ("type_kv", "kv_type", "kv_cache") else ", ".join(TOGETHER)
-        return Feedback("not yet", f"Way {number}: {unknown[0]!r} is nothing to turn here; there are {hint}.")
+        if unknown[0] in OTHER_NAMES:
+            return Feedback("not yet", f"Way {number}: {unknown[0]!r} goes by the name of {OTHER_NAMES[unknown[0]]} here.")
+        return Feedback("not yet", f"Way {number}: {unknown[0]!r} is nothing to turn here; there are {', '.join(TOGETHER)}.")
     levers = {TOGETHER[name] for name, value in way.items() if START.get(name) != value}
     if not levers:
         return Feedback("not yet", f"Way {number} changes nothing.")

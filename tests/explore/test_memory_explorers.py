@@ -169,6 +169,11 @@ def test_presets_name_cards_of_the_catalog_and_this_machine():
     assert all(card in GPUS for card in CARDS) and clamped(GPUS["H100 80GB SXM"].vram_bytes / GIB) == 80
 
 
+def test_weights_larger_than_the_card_are_blamed_not_the_cache():
+    explorer = ql.explore_memory("llama3.1:70b", 24)
+    assert "GiB too much: the weights alone take 39.0 GiB" in explorer.finding
+
+
 def test_a_machine_without_a_card_offers_its_memory(monkeypatch):
     monkeypatch.setattr(cards, "my_machine", lambda: Machine("Linux", 4, 6 * GIB, 5 * GIB))
     assert explore_fit().controls["vram"].value == 6

@@ -36,7 +36,8 @@ def test_any_three_levers_are_right(left_out):
 @pytest.mark.parametrize("way, voice, word", [
     (dict(ftype="Q3_K_M"), "not yet", "Way 3 is still 0.17 GiB"), (dict(n_ctx=8192), "almost", "the context is turned twice"),
     (dict(n_ctx=8192, ftype="Q2_K"), "almost", "One at a time"), (dict(model="qwen3:8b"), "almost", "another model"),
-    (dict(type_kv="q8_0"), "not yet", "type_k and type_v"), (dict(n_ctx=0), "not yet", "n_ctx=0"), (dict(ftype="Q5"), "not yet", "Q5"),
+    (dict(type_kv="q8_0"), "not yet", "type_k and type_v"), (dict(num_ctx=8192), "not yet", "name of n_ctx"),
+    (dict(vram=16), "not yet", "nothing to turn"), (dict(n_ctx=0), "not yet", "n_ctx=0"), (dict(ftype="Q5"), "not yet", "Q5"),
     (dict(), "not yet", "changes nothing"), (dict(n_ctx=32768), "not yet", "changes nothing"), (dict(type_k=3), "not yet", "type_k=3")])
 def test_each_wrong_way_is_told_what_is_wrong(way, voice, word):
     feedback = ql.check_three_ways([FITS[0], FITS[1], way])
