@@ -42,7 +42,7 @@ def explore_speed(model: str = "llama3.1:8b", card: str = "GeForce RTX 4060") ->
         "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192, description="context, tokens", **WIDE),
         "ram": widgets.IntSlider(50, min=10, max=400, step=10, description="main memory, GB/s", **WIDE),
     }
-    large = dict(card="GeForce RTX 4090")
+    large = dict(model="llama3.1:8b", card="GeForce RTX 4090", n_ctx=8192, ram=50)
     presets = {"Many experts": large | dict(model="qwen3:30b"), "A long context": large | dict(n_ctx=131072),
                "Too large for the card": large | dict(model="llama3.1:70b")}
     return Explorer(_draw, controls, presets=presets, note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
@@ -72,13 +72,18 @@ def speed_on(model: str, ftype: str, budget: int, bandwidth: float, host_bandwid
 def _finding(rows: list[SpeedRow]) -> str:
     whole, split = [row for row in rows if not row.split], [row for row in rows if row.split]
     if not whole:
-        return f"None fits whole: {rows[0].label}, split, {number(rows[0].low, 3)} to {number(rows[0].high, 3)} tokens a second"
+        return f"None fits whole: {rows[0].label}, split, {_about(rows[0].low)} to {_about(rows[0].high)} tokens a second"
     best = whole[-1]
-    words = f"{best.label}: {number(best.low, 3)} to {number(best.high, 3)} tokens a second"
+    words = f"{best.label}: {_about(best.low)} to {_about(best.high)} tokens a second"
     if not split:
         return f"All fit; {words}"
     ratio = best.limit / split[0].limit
     return f"{words}; {split[0].label} is split, and {number(ratio, 2)} times slower"
+
+
+def _about(speed: float) -> str:
+    """A speed that is only expected claims no tenths."""
+    return f"{speed:.0f}" if speed >= 9.95 else f"{speed:.1f}"
 
 
 def plot_published_speeds() -> Explorer:
