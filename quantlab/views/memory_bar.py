@@ -64,7 +64,7 @@ def _bar(terms: Sequence[Term], scale: float, edge: float, longest: float) -> li
         shapes.append(rect(max(x, edge), BAR_TOP, stop - max(x, edge), BAR_HEIGHT, "url(#over)", stroke=VERMILION, radius=0,
                            title=f"{term.name}: too much"))
         shapes += _on_bar(term, x, inside)
-        if term.between:
+        if term.between and x < edge:              # beyond the card nothing hangs on it
             shapes += _whisker(x, term, scale, end)
         x = stop
     cut = LEFT + sum(term.size for term in terms) * scale > end + 1
