@@ -74,7 +74,7 @@ class ComparisonLab(Workbench):
         self.rounds = widgets.BoundedIntText(rounds, min=1, max=20, description="Rounds", layout=SMALL, style=NAMED)
         self.length = widgets.BoundedIntText(64, min=1, max=4000, description="Most tokens", layout=SMALL, style=NAMED)
         self.heat = widgets.BoundedFloatText(0, min=0, max=2, step=0.1, description="Temperature", layout=SMALL, style=NAMED)
-        self.right = widgets.Text(description="A right answer has", placeholder="optional: a word or pattern", layout=dict(width="330px"),
+        self.right = widgets.Text(description="Right if it says", placeholder="optional: a word or pattern", layout=dict(width="330px"),
                                   style=NAMED)
         self.look_first = button("Check first", "What is missing, and what differs besides the weights", self.press_check)
         self.pull = button("Download what is missing", "Asks the registry for the models named above", self.press_pull)

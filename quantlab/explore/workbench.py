@@ -81,11 +81,11 @@ def button(words: str, tooltip: str, press: Callable[[], None]) -> widgets.Butto
 
 
 def installed_models(server: Server) -> tuple[list[tuple[str, str]], str]:
-    """(label, name) of each installed model, or none and the reason."""
+    """(label, name) of each installed model, the forms of one model from large to small; or none and the reason."""
     if is_reference():
         return [], "The reference profile asks no server."
     try:
-        found = sorted(server.models(), key=lambda m: m["name"])
+        found = sorted(server.models(), key=lambda m: (m["name"].split(":")[0], -m["size"], m["name"]))
     except LabError as error:
         return [], str(error)
     if not found:

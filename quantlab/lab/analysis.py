@@ -43,7 +43,7 @@ def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence], c
             "same_answers": _same(mine, name, plan), "kl": mine_apart.kl if mine_apart and mine_apart.covered else None,
             "coverage": mine_apart.coverage if mine_apart else None, "divergence": str(mine_apart) if mine_apart else None,
             "verdict": verdict.words if verdict else "the reference" if name == plan.reference else "the reference again: the noise floor",
-            "answer": None if verdict is None else verdict.answer,
+            "answer": None if verdict is None else verdict.answer, "more": None if verdict is None else verdict.more,
         })
     return found
 

@@ -1,6 +1,7 @@
 """A comparison as plain values for a picture: one dict a model, and one list of answers a prompt."""
 
 from collections.abc import Sequence
+from math import isnan
 
 from .analysis import harm_by_divergence, harm_by_passes
 from .checks import passed
@@ -24,7 +25,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 def overview(made: Comparison) -> list[dict]:
     """One dict a model: name, quantization, bytes, harm and times_as_fast (mean, low, high; the ends are None under 8 prompts; None where
-    not measured), answer, verdict, reference, speed (tokens per second), remarks.
+    not measured), answer, more (prompts to add, or None), verdict, reference, speed (tokens per second), remarks.
 
     The reference's harm is what it shows against itself, where that was measured.
     """
@@ -43,6 +44,7 @@ def overview(made: Comparison) -> list[dict]:
         remarks = [*line["flags"], *([f"{line['errors']} calls failed"] if line["errors"] else [])]
         found.append({"name": names[name], "quantization": line["quantization"], "bytes": line["bytes"] or 0, "verdict": line["verdict"],
                       "answer": "" if name == made.plan.reference else str(line["answer"] or ""), "reference": name == made.plan.reference,
+                      "more": None if line["more"] is None or isnan(line["more"]) else int(line["more"]),
                       "harm": None if harm is None else (harm.mean, harm.low, harm.high), "remarks": remarks,
                       "speed": line["tokens_per_second"] or 0.0,
                       "times_as_fast": None if ratio is None else (ratio.mean, ratio.low, ratio.high)})

@@ -145,14 +145,17 @@ def _twins(rows: list[dict]) -> list[str]:
 
 
 def _contexts(plan: Plan, shown: dict[str, dict]) -> list[str]:
-    """Models whose training context is below num_ctx get less context than the others."""
-    asked, notes = plan.options["num_ctx"], []
+    """Models whose training context is below num_ctx get less than was asked for, which is unfair where others get more."""
+    asked, trained = plan.options["num_ctx"], {}
     for name, facts in shown.items():
-        info = facts.get("model_info") or {}
-        trained = next((value for key, value in info.items() if key.endswith(".context_length")), None)
-        if isinstance(trained, int) and trained < asked:
-            notes.append(f"{name} was made for {trained} tokens of context, num_ctx is {asked}: Ollama gives it {trained}, the others more")
-    return notes
+        found = next((value for key, value in (facts.get("model_info") or {}).items() if key.endswith(".context_length")), None)
+        trained[name] = min(found, asked) if isinstance(found, int) else asked
+    if trained and set(trained.values()) == {min(trained.values())}:
+        least = min(trained.values())
+        words = f"these models were made for {least} tokens of context, num_ctx is {asked}: Ollama gives each {least}"
+        return [words] if least < asked else []
+    return [f"{name} was made for {least} tokens of context, num_ctx is {asked}: Ollama gives it {least}, others more"
+            for name, least in trained.items() if least < asked]
 
 
 def _room(plan: Plan, rows: list[dict], server: Server) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -40,7 +40,7 @@ class Run:
         """Ask whatever the file lacks (again: also what failed); returns "" when all is there, else why not.  ValueError when a
         model is no longer the file it was when this comparison began."""
         self.calls, self.done = self.plan.calls(), finished(self.journal.records, again)
-        self.spent, self.began = {}, time.monotonic()
+        self.spent, self.loads, self.began = {}, [], time.monotonic()
         todo = [call for call in self.calls if call.key not in self.done]
         if not todo:
             return ""
@@ -71,7 +71,7 @@ class Run:
         self.memory, self.earlier = None, []
         for call in block:
             self._tell(call)
-            prompt, start = self.plan.prompts[call.prompt].text, time.monotonic()
+            prompt, start, loads = self.plan.prompts[call.prompt].text, time.monotonic(), len(self.loads)
             try:
                 result = self._patiently(model, prompt)
             except LabError as error:
@@ -80,7 +80,7 @@ class Run:
                 words = missing_words(model, tuple(m["name"] for m in self.server.models())) if error.kind == "missing" else str(error)
                 result = {"error": words, "error_kind": error.kind}
             self.earlier.append(prompt)
-            self.spent.setdefault(model, []).append(time.monotonic() - start)
+            self.spent.setdefault(model, []).append(time.monotonic() - start - sum(self.loads[loads:]))
             self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model, "prompt": call.prompt,
                                  "at": _now(), "since_start": time.monotonic() - self.began, **result})
             self.done.add(call.key)
@@ -100,7 +100,9 @@ class Run:
         if self.cancel is not None and self.cancel.is_set():
             raise LabError("Cancelled.", "cancelled")
         if self.memory is None:
+            start = time.monotonic()
             self.memory = make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel)
+            self.loads.append(time.monotonic() - start)
         shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, prompt)
         answer = ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think, keep_alive=KEEP, cancel=self.cancel,
                      on_text=self.on_text)
@@ -109,17 +111,20 @@ class Run:
     def _tell(self, call: Call | None) -> None:
         """Tell how far it is, and which call is next; None: all are there."""
         if self.on_progress:
-            left = [other.model for other in self.calls if other.key not in self.done]
+            left = [other for other in self.calls if other.key not in self.done]
             model, prompt = ("", "") if call is None else (self.plan.names[call.model], self.plan.prompts[call.prompt].text)
             self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, prompt, self._eta(left)))
 
-    def _eta(self, left: Iterable[int]) -> float | None:
-        """Seconds for the calls that are left, each as long as its model's calls took so far; unknown models as long as the others'."""
+    def _eta(self, left: Sequence[Call]) -> float | None:
+        """Seconds for the calls that are left, each as long as its model's calls took so far (unknown models: as the others'), and for
+        loading a model before each block."""
         if not self.spent:
             return None
         means = {model: sum(times) / len(times) for model, times in self.spent.items()}
         usual = sum(means.values()) / len(means)
-        return sum(means.get(self.plan.asked[model], usual) for model in left)
+        loads = len({(call.round, call.model) for call in left} - ({(left[0].round, left[0].model)} if left and self.memory else set()))
+        return (sum(means.get(self.plan.asked[call.model], usual) for call in left)
+                + loads * sum(self.loads) / max(len(self.loads), 1))
 
 
 def finished(records: list[dict], again: bool = False) -> set[str]:

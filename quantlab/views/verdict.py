@@ -1,12 +1,14 @@
 """The verdict on several quants as one picture: how much worse than the reference, how sure that is, and where the margin lies."""
 
 from collections.abc import Sequence
+from math import ceil, floor
 
 from .page import printable, shown
 from .style import GREEN, GREY, MUTE, ORANGE, SOFT, VERMILION, Picture
 from .svg import circle, line, page, rect, text
 
-LEFT, RIGHT, STEP = 230, 530, 48
+LEFT, RIGHT, STEP = 230, 530, 52
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)        # between the ticks of a linear scale
 LOOKS = {"good enough": (GREEN, "✓ good enough"), "worse": (VERMILION, "✗ worse"), "cannot tell": (ORANGE, "? cannot tell")}
 
 
@@ -48,8 +50,8 @@ class _Linear:
 
     def __init__(self, low: float, high: float):
         self.low, self.high = low, high
-        self.ticks = [low + (high - low) * i / 4 for i in range(5)]
-        self.ticks = sorted({float(f"{tick:.2g}") for tick in self.ticks})
+        step = next((step for step in STEPS if (high - low) / step <= 6), high - low)
+        self.ticks = [round(i * step, 6) for i in range(ceil(low / step), floor(high / step) + 1)]
 
     def __call__(self, value: float) -> float:
         return LEFT + (RIGHT - LEFT) * (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
@@ -76,10 +78,12 @@ def _scale(rows: Sequence[dict], margin: float) -> _Linear:
 def _model(row: dict, y: float, scale: _Linear) -> list[str]:
     tone, words = LOOKS.get(row["answer"], (GREY, "reference"))
     facts = [f"{row['bytes'] / 1e6:,.1f} MB" if row["bytes"] else "", f"{row['speed']:,.0f} tokens/s" if row["speed"] else ""]
-    body = [text(16, y + 14, shown(row["name"], 24), bold=True),
-            text(16, y + 30, ", ".join(fact for fact in facts if fact), size=11, fill=MUTE), text(RIGHT + 30, y + 16, words, bold=True)]
+    body = [text(16, y + 16, shown(row["name"], 24), bold=True),
+            text(16, y + 32, ", ".join(fact for fact in facts if fact), size=11, fill=MUTE), text(RIGHT + 30, y + 16, words, bold=True)]
     if not row["reference"]:
         body.append(text(RIGHT + 30, y + 32, _times(row, "speed × "), size=11, fill=MUTE))
+    if row.get("more"):
+        body.append(text(RIGHT + 30, y + 46, f"add about {row['more']} prompts", size=11, fill=MUTE))
     if row["harm"]:
         mean, low, high = row["harm"]
         if low is not None:
