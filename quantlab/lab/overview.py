@@ -1,9 +1,8 @@
 """A comparison as plain values for a picture: one dict a model, and one list of answers a prompt."""
 
 from collections.abc import Sequence
-from math import isnan
 
-from .analysis import harm_by_divergence, harm_by_passes
+from .analysis import harm_by_divergence, harm_by_passes, summary
 from .checks import passed
 from .comparison import Comparison
 from .names import split_name
@@ -32,7 +31,7 @@ def overview(made: Comparison) -> list[dict]:
     rows, apart = made.rows(), divergences(made.plan, made.records)
     right = {} if made.check is None else passed(rows, made.check, {i: p.expected for i, p in enumerate(made.plan.prompts)})
     names, found = short_names(made.plan.models), []
-    for line in made.summary().to_dict("records"):
+    for line in summary(made.plan, rows, apart, made.check, made.metric):
         name, harm = line["model"], None
         if name not in names:           # the reference asked again as a control: its row is the reference's
             continue
@@ -44,7 +43,7 @@ def overview(made: Comparison) -> list[dict]:
         remarks = [*line["flags"], *([f"{line['errors']} calls failed"] if line["errors"] else [])]
         found.append({"name": names[name], "quantization": line["quantization"], "bytes": line["bytes"] or 0, "verdict": line["verdict"],
                       "answer": "" if name == made.plan.reference else str(line["answer"] or ""), "reference": name == made.plan.reference,
-                      "more": None if line["more"] is None or isnan(line["more"]) else int(line["more"]),
+                      "more": line["more"],
                       "harm": None if harm is None else (harm.mean, harm.low, harm.high), "remarks": remarks,
                       "speed": line["tokens_per_second"] or 0.0,
                       "times_as_fast": None if ratio is None else (ratio.mean, ratio.low, ratio.high)})

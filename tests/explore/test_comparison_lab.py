@@ -90,6 +90,13 @@ def test_every_kind_of_harm_has_a_picture_inside_its_frame(harm):
     assert min(xs) >= 0 and max(xs) <= picture.width and picture.finding == "Cannot tell about q"
 
 
+def test_a_model_that_was_not_asked_yet_has_no_numbers(here):
+    made = ql.RecordedComparison("tiny")
+    made._recorded = [record for record in made.records if record["kind"] == "session" or record.get("model") == 0]
+    picture = draw_verdict(overview(made), "metric", "unit", 0.1)
+    assert "nan" not in picture.svg and picture.svg.count("not measured") == 4 and "MB" in picture.svg
+
+
 def test_names_are_as_short_as_they_can_be():
     assert short_names(["a:135m-it-q8_0", "a:135m-it-fp16"]) == {"a:135m-it-q8_0": "q8_0", "a:135m-it-fp16": "fp16"}
     assert short_names(["a:1b", "a:1b-q8_0"]) == {"a:1b": "1b", "a:1b-q8_0": "1b-q8_0"}
