@@ -13,22 +13,31 @@ import pytest
 
 import quantlab as ql
 from quantlab.lab.measure import CUT, TRUNCATED
-from quantlab.lab.server import Server as ql_server
+from quantlab.lab.server import LabError, Server
 from tests.ollama_fixture import start, stop
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("tiny")]
 
-QUANTS = ["135m-instruct-q8_0", "135m-instruct-q4_K_M"]
-OPTIONS = {"num_thread": 1, "num_ctx": 512, "num_predict": 4}
+QUANTS = ["f16", "q4_K_M"]                          # of the tiny Llama: loaded in no time
+OPTIONS = {"num_thread": 1, "num_ctx": 256, "num_predict": 4}
 PROMPTS = ["Who painted the Mona Lisa?", "Name a colour.", "What do bees make?"]
 
 
-def comparison(path, prompts=PROMPTS, models=QUANTS, **more):
-    return ql.Comparison(prompts, models, base="smollm", file=path, options={**OPTIONS, **more.pop("options", {})}, **more)
+@pytest.fixture(scope="module")
+def tiny(smollm):
+    server = Server(smollm.url)
+    ql.add_tiny_models(("F16", "Q4_K_M"), server=server)
+    yield
+    ql.remove_tiny_models(server=server)
+
+
+def comparison(path, prompts=PROMPTS, models=QUANTS, base="quantlab-tiny", **more):
+    return ql.Comparison(prompts, models, base=base, file=path, options={**OPTIONS, **more.pop("options", {})}, **more)
 
 
 def test_preflight_names_what_is_there_what_is_not_and_who_are_twins(live, tmp_path):
-    found = comparison(tmp_path / "a", models=[*QUANTS, f"smollm2:{QUANTS[0]}", "no-such:1b"]).preflight(registry="http://127.0.0.1:9")
+    models = ["135m-instruct-q8_0", "135m-instruct-q4_K_M", "smollm2:135m-instruct-q8_0", "no-such:1b"]
+    found = comparison(tmp_path / "a", models=models, base="smollm").preflight(registry="http://127.0.0.1:9")
     assert found.version.count(".") == 2 and [row["state"] for row in found.rows][:3] == ["installed"] * 3
     assert not found.ok and found.stops[0].startswith("no-such:1b") and found.to_pull == []
     assert any("same file" in note for note in found.notes) and "Stop: no-such" in repr(found)
@@ -41,7 +50,7 @@ def test_a_run_measures_what_the_server_counts(live, tmp_path):
     assert made.stopped == "" and len(rows) == 12 and set(rows["error"]) == {""} and (rows["text"].str.len() > 0).all()
     assert (rows["tokens_per_second"] > 0.1).all() and (rows["first_seconds"] < rows["wall_seconds"]).all()
     assert (rows["overhead_seconds"] >= 0).all()
-    assert all(CUT in flags for flags in rows["flags"]) and set(rows["quantization"]) == {"Q8_0", "Q4_K_M"}
+    assert all(CUT in flags for flags in rows["flags"]) and set(rows["quantization"]) == {"F16", "Q4_K_M"}
     assert rows.groupby(["model", "prompt_number"])["text"].nunique().max() == 1, "temperature 0 repeats itself"
     assert len(made.summary()) == 2 and "n = 3" in str(made.summary()["speed_ratio"][1])
 
@@ -76,7 +85,7 @@ def test_killed_at_five_random_moments_and_resumed_no_call_is_lost_or_repeated(l
 def test_replayed_to_itself_the_reference_diverges_by_almost_nothing_and_a_quant_by_more(live, tmp_path):
     made = comparison(tmp_path / "a.jsonl", rounds=1)
     found = made.diverge(places=2)
-    again, quant = found["again"], found[f"smollm:{QUANTS[1]}"]
+    again, quant = found["again"], found[f"quantlab-tiny:{QUANTS[1]}"]
     assert sum(again.kl.values()) < 1e-3 < sum(quant.kl.values()) and again.places == 6 and again.coverage > 0.5
     count = len(made.records)
     made.diverge(places=2)
@@ -94,7 +103,7 @@ def test_the_server_killed_midway_and_restarted_costs_no_call(live, tmp_path):
             again.append(start(live.binary, tmp_path, live.store, second.url))
 
     try:
-        made = comparison(tmp_path / "a.jsonl", rounds=1, server=ql_server(second.url)).run(on_progress=on_progress)
+        made = comparison(tmp_path / "a.jsonl", rounds=1, server=Server(second.url)).run(on_progress=on_progress)
         rows = made.rows()
         assert made.stopped == "" and len(rows) == 6 and not any(row["error"] for row in rows) and again
     finally:
@@ -108,7 +117,7 @@ def test_a_server_that_stays_away_is_a_sentence_and_what_was_finished_stays(nobo
 
 
 def test_two_comparisons_share_one_server_and_neither_loses_a_call(live, tmp_path):
-    made = [comparison(tmp_path / f"{i}.jsonl", PROMPTS[: 2], rounds=1, server=ql_server(live.url)) for i in range(2)]
+    made = [comparison(tmp_path / f"{i}.jsonl", PROMPTS[: 2], rounds=1, server=Server(live.url)) for i in range(2)]
     threads = [threading.Thread(target=one.run) for one in made]
     for thread in threads:
         thread.start()
@@ -131,6 +140,11 @@ def test_a_second_run_on_one_file_is_refused_while_the_first_goes_on(live, tmp_p
     made = comparison(tmp_path / "a.jsonl", PROMPTS[:2], QUANTS[:1], rounds=1)
     made.run(on_progress=meanwhile)
     assert refused and made.missing == 0
+
+
+def test_a_pull_that_the_server_cannot_do_is_its_own_sentence(live):
+    with pytest.raises(LabError, match=r"refused|failed|dial"):
+        Server().pull("127.0.0.1:9/nobody/nothing:1b")
 
 
 def _keys(path):
