@@ -7,6 +7,7 @@ takes a place in a Space, and gives it back after its last use. Operations that 
 adding, softmax) need no place of their own and do not appear. Checked against what llama.cpp allocates; see the tests.
 """
 
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from ..models.architecture import Architecture
@@ -43,12 +44,36 @@ def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -
 
 def _walked(a: Architecture, settings: Settings, lent: tuple, near: tuple[int, ...], output: bool, output_weights: int = 0) -> int:
     """The highest mark of the walk.  output: the output layer lies on the card."""
-    walk = Walk(a, settings, tuple(map(dict, lent)), near)
+    first = len(lent)
+    layers = tuple((a.is_sliding(i), i < a.n_layer_dense, lent[i] if i < first else None, i == first - 1, i == a.n_layer - 1) for i in near)
+    after = tuple(dict.fromkeys(a.is_sliding(i) for i in range(first, a.n_layer)))
+    return _peak(_Way(a, replace(settings, n_gpu_layers=None), layers, after, output, output_weights, lent, near))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What a walk meets, layer by layer, and the kinds of layers on the card.  Ways that meet the same are equal, wherever their border
+    lies (lent, near): among a model's many layers there are few kinds, so few ways are ever walked."""
+
+    a: Architecture
+    settings: Settings
+    layers: tuple
+    after: tuple
+    output: bool
+    output_weights: int
+    lent: tuple = field(compare=False)
+    near: tuple[int, ...] = field(compare=False)
+
+
+@lru_cache(maxsize=16384)
+def _peak(way: _Way) -> int:
+    a, output_weights = way.a, way.output_weights
+    walk = Walk(a, way.settings, tuple(map(dict, way.lent)), way.near)
     x = _inputs(walk)
-    for walk.layer in near:
+    for walk.layer in way.near:
         x = _layer(walk, x)
     walk.space.take(output_weights)
-    if output:
+    if way.output:
         walk.space.take(4 * a.n_vocab * walk.n_rows)    # one number for each word of the vocabulary
     return walk.space.peak
 
