@@ -18,6 +18,8 @@ from .placement import Weights
 from .settings import Settings
 from .walk import LENT_FROM, Walk, step
 
+COPIES = 4          # of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
+
 
 @lru_cache(maxsize=4096)
 def compute_bytes(a: Architecture, settings: Settings) -> int:
@@ -78,6 +80,28 @@ def _peak(way: _Way) -> int:
     return walk.space.peak
 
 
+@lru_cache(maxsize=4096)
+def share_compute_bytes(a: Architecture, settings: Settings, start: int, stop: int) -> int:
+    """Bytes of the compute buffer on one of several cards: it holds the layers from `start` to before `stop`, a.n_layer being the output.
+
+    Every layer is walked, as the inputs of this card end with its last layers.
+    """
+    layers = tuple(range(start, min(stop, a.n_layer)))
+    walk = Walk(a, settings, (), layers or (a.n_layer,), COPIES)
+    first = x = _inputs(walk, stop) if not start else None
+    if start:                                           # two halves come from the card before, and are added here
+        row = walk.row if layers else 4 * walk.n_rows
+        walk.outside(a.n_embd * row), walk.outside(a.n_embd * row)
+        if layers:
+            walk.enter(start, stop)
+        x = walk.space.take(a.n_embd * row)
+    for walk.layer in layers:
+        x = _layer(walk, x, keep=x is first)
+    if stop > a.n_layer:
+        walk.space.take(4 * a.n_vocab * walk.n_rows)
+    return walk.space.peak
+
+
 @cache
 def layers_to_walk(a: Architecture) -> tuple[int, ...]:
     """The layers after which nothing new happens, and the end of the model from the last layer of each kind on."""
@@ -101,24 +125,24 @@ def _near(a: Architecture, lent: tuple) -> tuple[int, ...]:
     return tuple(sorted(layer for layer in near if 0 <= layer < a.n_layer))
 
 
-def _inputs(walk: Walk) -> tuple[int, int]:
+def _inputs(walk: Walk, stop: int | None = None) -> tuple[int, int]:
     """Everything that comes from main memory, and stays while it is needed.  Returns the place of the word vectors."""
-    a, take = walk.a, walk.space.take
-    images, words, slots = walk.space.take(a.n_embd * walk.row), take(a.n_embd * walk.row), take(2 * walk.row)
+    a, take = walk.a, walk.outside
+    images, words, slots = take(a.n_embd * walk.row), take(a.n_embd * walk.row), take(2 * walk.row)
     x = take(a.n_embd * walk.row)                       # pictures between words are always planned for
     if a.arch == "gemma3":
         scale = take(walk.row)
     if not walk.first:
-        walk.enter(0)
-    take(a.n_embd * walk.row)                           # words and pictures together
-    walk.space.give(images, words, slots)
+        walk.enter(0, stop)
+    walk.space.take(a.n_embd * walk.row)                           # words and pictures together
+    walk.give_input(images, words, slots)
     if a.arch == "gemma3":
-        walk.space.give(scale)
+        walk.give_input(scale)
     return x
 
 
-def _layer(walk: Walk, x: tuple[int, int]) -> tuple[int, int]:
-    """One layer; x: the place of its input.  Returns the place of its output."""
+def _layer(walk: Walk, x: tuple[int, int], keep: bool = False) -> tuple[int, int]:
+    """One layer; x: the place of its input, which stays where it is to be kept.  Returns the place of its output."""
     a, space = walk.a, walk.space
     y = latent_attention(walk, walk.kind) if a.kv_lora_rank else attention(walk, walk.kind)
     if walk.layer == walk.last:                 # only the rows whose next word is asked for go on
@@ -127,13 +151,17 @@ def _layer(walk: Walk, x: tuple[int, int]) -> tuple[int, int]:
         y = walk.space.take(a.n_embd * walk.row)
         space.give(wide[0])
         x = walk.space.take(a.n_embd * walk.row)
-        space.give(wide[1], walk.places.pop("rows"))
+        if not keep:
+            space.give(wide[1])
+        walk.give_input(walk.places.pop("rows"))
+        keep = False
         if walk.layer < walk.first and walk.n_rows < LENT_FROM:         # too few for the card
             walk.lent = ({},) * walk.first
             space.give(x)
             return y
     walk.use("post_attention_norm.weight" if a.arch != "gpt-oss" else "")
-    space.give(x)                               # added to y, in y's place
+    if not keep:
+        space.give(x)                           # added to y, in y's place
     part = experts if a.n_expert and walk.layer >= a.n_layer_dense else feed_forward
     out = part(walk)
     walk.use("post_ffw_norm.weight")

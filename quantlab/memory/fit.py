@@ -17,6 +17,7 @@ from .estimate import OVERHEAD, MemoryEstimate, planned, shape_of
 from .kv_cache import cache_bytes
 from .placement import Weights, weights_of
 from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
+from .several import bytes_on_cards
 
 GIB = 2**30
 LARGEST_CARD_GIB = 100_000
@@ -26,7 +27,8 @@ LARGEST_CARD_GIB = 100_000
 class Option:
     """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all layers on the card, negative
     when they do not fit.  longest_context: tokens that fit with all layers on the card, 0 for none.  n_gpu_layers: how many fit at the
-    asked context (the output layer counts as one).  quality: from the table that was passed in, else None."""
+    asked context (the output layer counts as one).  quality: from the table that was passed in, else None.  on_cards: bytes on each card
+    when all layers are on cards; headroom is that of the fullest."""
 
     ftype: str
     size: int
@@ -36,6 +38,7 @@ class Option:
     longest_context: int
     n_gpu_layers: int
     quality: object = None
+    on_cards: tuple[int, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -47,7 +50,8 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
               measure_all: Callable | None = None, **settings) -> list[Option]:
     """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to be split, most layers first.
 
-    vram_gib: GiB of the card, or of each of several (each keeps its driver's share and a compute buffer of its own: an assumption).
+    vram_gib: GiB of the card, or of each of several, in llama.cpp's order: layers are dealt out in proportion (several.py).
+    Where they do not, the number of layers on several cards is an assumption: as many as one card of all their memory would hold.
     settings: the other arguments of `estimate_memory`.  quality: ftype -> what is known of it, joined in.
     measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens
     at a time, where ours is on the safe side.
@@ -62,7 +66,7 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
             if "refuses" in str(error):
                 continue
             raise
-        options.append(_option(shape, weights, ftype, asked, _budget(cards, shape, asked), (quality or {}).get(ftype)))
+        options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
     if measure_all and len(cards) == 1:
         options = [_counted(option, shape, sum(cards), measure_all) if not option.fits else option for option in options]
     return sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw))
@@ -90,21 +94,32 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
 
 def longest_context_that_fits(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
     """The longest context with every layer on the card: a multiple of 256 up to what the model was trained for; 0 when none fits."""
-    most = shape.n_ctx_train or LARGEST_CONTEXT
-
-    def fits(n: int) -> bool:
-        return n == 0 or planned(shape, weights, replace(settings, n_ctx=n * PADDING, n_gpu_layers=None), "").total <= budget
-
-    return _last(fits, 0, padded(most) // PADDING) * PADDING
+    return _longest(shape, lambda n: planned(shape, weights, replace(settings, n_ctx=n, n_gpu_layers=None), "").total <= budget)
 
 
-def _option(shape, weights: Weights, ftype: str, asked: Settings, budget: int, quality) -> Option:
+def _longest(shape: Architecture, fits: Callable[[int], bool]) -> int:
+    most = padded(shape.n_ctx_train or LARGEST_CONTEXT) // PADDING
+    return _last(lambda n: n == 0 or fits(n * PADDING), 0, most) * PADDING
+
+
+def _option(shape, weights: Weights, ftype: str, asked: Settings, cards: list[int], quality) -> Option:
     whole = planned(shape, weights, replace(asked, n_gpu_layers=None), ftype)
-    headroom = budget - whole.total
-    layers = shape.n_layer + 1 if headroom >= 0 else layers_that_fit(shape, weights, asked, budget)
+
+    def used(n_ctx: int) -> tuple[int, ...]:
+        settings = replace(asked, n_ctx=n_ctx, n_gpu_layers=None)
+        if len(cards) == 1:
+            return (planned(shape, weights, settings, "").total,)
+        return tuple(bytes_on_cards(shape, weights, settings, cards))
+
+    def room(on_cards: tuple[int, ...]) -> int:
+        return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, on_cards, strict=True))
+
+    on_cards, budget = used(asked.n_ctx), _budget(cards, shape, asked)
+    headroom = room(on_cards)
+    layers = shape.n_layer + 1 if headroom >= 0 else min(layers_that_fit(shape, weights, asked, budget), shape.n_layer)
     estimate = whole if headroom >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
     return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, headroom,
-                  longest_context_that_fits(shape, weights, asked, budget), layers, quality)
+                  _longest(shape, lambda n: room(used(n)) >= 0), layers, quality, on_cards)
 
 
 def _counted(option: Option, shape: Architecture, vram: int, measure_all: Callable) -> Option:

@@ -170,7 +170,7 @@ class VirtualGPUs:
         ffi.memmove(place, bytes(ffi.sizeof("properties")), ffi.sizeof("properties"))
         place.name = place.description = self.names[i]
         place.memory_free = place.memory_total = self.memory[i]
-        place.type, place.asynchronous, place.host_buffer = GPU_TYPE, True, True
+        place.type, place.asynchronous, place.host_buffer, place.events = GPU_TYPE, True, True, True
 
     def _new_backend(self, device, _parameters):
         backend = ffi.new("backend *")

@@ -8,9 +8,9 @@ the copies of all that it reads (ggml-backend.cpp: ggml_backend_sched_split_grap
 from ..models.architecture import Architecture
 from ..models.types import tensor_nbytes
 from .kv_cache import layer_cache
-from .placement import card_nbytes, row_filling
+from .placement import aligned, card_nbytes, row_filling
 from .settings import CACHE_TYPES, QUANTIZED, Settings
-from .space import Space
+from .space import ALIGNMENT, Space
 
 LENT_FROM = 32      # tokens at a time from which the card computes what lies in main memory (ggml-cuda: GGML_OP_OFFLOAD_MIN_BATCH)
 #: The last matrix or vector of a layer, whichever of them it has: with its copy come the inputs of the layers that follow on the card.
@@ -21,10 +21,13 @@ class Walk:
     """A walk through the layers.  n: tokens at a time; row: bytes of one number for each token; layer: where the walk is.
 
     lent: for each layer in main memory the bytes of its tensors on the card, by name without "blk.N.".  near: the layers that are walked.
-    Inputs are known by a name, or by a name and a kind of layer: 0 sees everything, 1 a window.
+    copies: of each input; more than one are kept for good.  Inputs are known by a name, or by a name and a
+    kind of layer: 0 sees everything, 1 a window.
     """
 
-    def __init__(self, a: Architecture, settings: Settings, lent: tuple[dict[str, int], ...], near: tuple[int, ...]):
+    def __init__(self, a: Architecture, settings: Settings, lent: tuple[dict[str, int], ...], near: tuple[int, ...],
+                 copies: int = 1):
+        self.copies = copies
         self.a, self.settings, self.space, self.lent = a, settings, Space(), lent
         self.n, self.n_rows = step(settings)
         self.row = 4 * self.n
@@ -62,18 +65,28 @@ class Walk:
     def has(self, weight: str) -> bool:
         return self.layer < self.first and weight in self.lent[self.layer]
 
-    def enter(self, layer: int) -> None:
-        """All inputs of the layers from `layer` on, which the card holds, that are not there yet: they are in one split."""
-        if layer <= self.last:
+    def enter(self, layer: int, stop: int | None = None) -> None:
+        """All inputs of the layers from `layer` on (to before `stop`), which the card holds, that are not there yet: one split has them."""
+        layers = range(layer, self.a.n_layer if stop is None else min(stop, self.a.n_layer))
+        if layers:
             self.need("positions")
-        for kind in dict.fromkeys(int(self.a.is_sliding(one)) for one in range(layer, self.a.n_layer)):
+        for kind in dict.fromkeys(int(self.a.is_sliding(one)) for one in layers):
             self.need(*((part, kind) for part in ("rotate_k", "rotate_v", "keys", "values", "mask")))
-        self.need("rows")
+        if self.last in layers or not layers:
+            self.need("rows")
 
     def need(self, *inputs) -> None:
         for key in inputs:
             if self.sizes.get(key) and key not in self.places:
-                self.places[key] = self.space.take(self.sizes[key])
+                self.places[key] = self.outside(self.sizes[key])
+
+    def outside(self, nbytes: int) -> tuple[int, int]:
+        """A place for something that is read from outside; several copies of it lie side by side."""
+        return self.space.take(self.copies * aligned(nbytes, ALIGNMENT))
+
+    def give_input(self, *places: tuple[int, int]) -> None:
+        if self.copies == 1:
+            self.space.give(*places)
 
     def done(self, kind: int, part: str) -> None:
         """Give an input back after the last layer that reads it."""
@@ -87,7 +100,7 @@ class Walk:
 
     def _give(self, key) -> None:
         if key in self.places:
-            self.space.give(self.places.pop(key))
+            self.give_input(self.places.pop(key))
 
     def cache_copy(self) -> tuple[int, int]:
         """Bytes of the copies of keys and values of a layer whose cache lies in main memory."""

@@ -12,6 +12,7 @@ from quantlab.memory.compute import compute_bytes, split_compute_bytes
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
+from quantlab.memory.several import bytes_on_cards
 from quantlab.models.architecture import Architecture
 from tests.memory import recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
@@ -60,10 +61,14 @@ def test_few_tokens_at_a_time_are_an_upper_bound():
         assert not exact and found.compute <= bound < found.compute + 2**20
 
 
-def test_several_cards_share_the_layers():
-    one, two = (oracle.measure("qwen3:4b", vram=(2**40,) * n) for n in (1, 2))
-    assert {"CUDA0", "CUDA1"} <= two.buffers.keys()
-    assert two.kv_cache == one.kv_cache and two.weights >= one.weights
+@pytest.mark.parametrize(("name", "vram"), [("llama3.1:8b", (24, 12)), ("gemma3:12b", (24, 24, 8)), ("gpt-oss:20b", (16, 24)),
+                                            ("deepseek-v2:16b", (8, 24)), ("phi4:14b", (16, 16))])
+def test_several_cards_are_exact_one_by_one(name, vram):
+    cards = [gib * 2**30 for gib in vram]
+    settings = [Settings(n_ctx=8192), Settings(n_ctx=32768, n_parallel=2, flash_attention=False)]
+    for one, found in zip(settings, oracle.measure_all(name, None, settings, vram=cards), strict=True):
+        truth = [sum(found.buffers[f"CUDA{i}"].values()) for i in range(len(cards))]
+        assert bytes_on_cards(MODELS[name], weights_of(MODELS[name]), one, cards) == truth, one
 
 
 def test_a_file_is_read_by_its_header(tmp_path):
