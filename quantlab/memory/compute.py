@@ -88,16 +88,19 @@ def share_compute_bytes(a: Architecture, settings: Settings, start: int, stop: i
     """
     layers = tuple(range(start, min(stop, a.n_layer)))
     walk = Walk(a, settings, (), layers or (a.n_layer,), COPIES)
-    first = x = _inputs(walk, stop) if not start else None
-    if start:                                           # two halves come from the card before, and are added here
-        row = walk.row if layers else 4 * walk.n_rows
-        walk.outside(a.n_embd * row), walk.outside(a.n_embd * row)
+    if start:                                           # the layer's input, and what the norm made of it on the card before
+        row = a.n_embd * (walk.row if layers else 4 * walk.n_rows)
+        first, _ = walk.outside(row), walk.outside(row)
         if layers:
             walk.enter(start, stop)
-        x = walk.space.take(a.n_embd * row)
+    else:
+        first = _inputs(walk, stop)
+    x = first
     for walk.layer in layers:
         x = _layer(walk, x, keep=x is first)
-    if stop > a.n_layer:
+    if stop <= a.n_layer:
+        walk.width(a.n_embd)                            # the norm for the next card
+    else:
         walk.space.take(4 * a.n_vocab * walk.n_rows)
     return walk.space.peak
 

@@ -65,7 +65,7 @@ def test_few_tokens_at_a_time_are_an_upper_bound():
                                             ("deepseek-v2:16b", (8, 24)), ("phi4:14b", (16, 16))])
 def test_several_cards_are_exact_one_by_one(name, vram):
     cards = [gib * 2**30 for gib in vram]
-    settings = [Settings(n_ctx=8192), Settings(n_ctx=32768, n_parallel=2, flash_attention=False)]
+    settings = [Settings(n_ctx=8192), Settings(n_ctx=32768, n_parallel=2, flash_attention=False, n_outputs=512)]
     for one, found in zip(settings, oracle.measure_all(name, None, settings, vram=cards), strict=True):
         truth = [sum(found.buffers[f"CUDA{i}"].values()) for i in range(len(cards))]
         assert bytes_on_cards(MODELS[name], weights_of(MODELS[name]), one, cards) == truth, one
