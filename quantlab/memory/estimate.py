@@ -94,6 +94,16 @@ def estimate_memory(model: Architecture | Model | str, ftype: str | None = None,
     return found if projector is None else _with_projector(found, projector)
 
 
+def projector_bytes(model: Architecture | Model | str, projector: Model | None) -> int:
+    """Bytes of the weights of a projector, or of a pulled model's own; 0 where there is none."""
+    if projector is not None:
+        return projector.nbytes
+    if not isinstance(model, Model) or model.projector is None:
+        return 0
+    with open_model(model.projector) as beside:
+        return beside.nbytes
+
+
 def shape_of(model: Architecture | Model | str) -> Architecture:
     """The architecture, checked for what the walk through its layers needs.  Raises ValueError."""
     try:

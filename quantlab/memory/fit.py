@@ -13,7 +13,7 @@ from ..models.architecture import Architecture
 from ..models.recipe_rules import USUAL
 from ..models.source import Model
 from .compute import compute_bytes
-from .estimate import OVERHEAD, MemoryEstimate, planned, shape_of
+from .estimate import OVERHEAD, MemoryEstimate, planned, projector_bytes, shape_of
 from .kv_cache import cache_bytes
 from .placement import Weights, weights_of
 from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
@@ -45,19 +45,33 @@ class Option:
         return self.headroom >= 0
 
 
+class Options(list):
+    """What `recommend` found, best first."""
+
+    def table(self):
+        """A pandas table, a row for each option: sizes in GiB, contexts in tokens, and what is known of the quality."""
+        import pandas as pd
+
+        columns = ("ftype", "size_gib", "bits_per_weight", "fits", "headroom_gib", "longest_context", "layers_on_card", "quality")
+        return pd.DataFrame([(o.ftype, o.size / GIB, o.bpw, o.fits, o.headroom / GIB, o.longest_context, o.n_gpu_layers, o.quality)
+                             for o in self], columns=columns)
+
+
 def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
               ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
-              measure_all: Callable | None = None, **settings) -> list[Option]:
+              measure_all: Callable | None = None, projector: Model | None = None, **settings) -> Options:
     """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to be split, most layers first.
 
     vram_gib: GiB of the card, or of each of several, in llama.cpp's order: layers are dealt out in proportion (several.py).
     Where they do not, the number of layers on several cards is an assumption: as many as one card of all their memory would hold.
-    settings: the other arguments of `estimate_memory`.  quality: ftype -> what is known of it, joined in.
+    settings: the other arguments of `estimate_memory`, such as `**memory_profile(...).as_dict()`.  projector: as there; its weights are
+    taken off the first card.  quality: ftype -> what is known of it, joined in.
     measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens
     at a time, where ours is on the safe side.
     Types that llama-quantize refuses for this shape are left out.  Raises ValueError for cards and settings that cannot be.
     """
     cards, shape, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
+    cards[0] -= projector_bytes(model, projector)
     options = []
     for ftype in ftypes:
         try:
@@ -69,7 +83,7 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
         options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
     if measure_all and len(cards) == 1:
         options = [_counted(option, shape, sum(cards), measure_all) if not option.fits else option for option in options]
-    return sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw))
+    return Options(sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw)))
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:

@@ -52,6 +52,19 @@ def test_quality_is_joined_in():
     assert {option.ftype: option.quality for option in options} == dict.fromkeys(FTYPES) | {"Q4_K_M": 0.03}
 
 
+def test_a_table_has_the_quality_beside_the_bytes():
+    table = recommend("qwen3:14b", 12, ftypes=FTYPES, quality={"Q4_K_M": 0.03}).table().set_index("ftype")
+    assert table.quality["Q4_K_M"] == 0.03 and table.fits["Q4_K_M"] and not table.fits["F16"]
+    assert table.headroom_gib["F16"] < 0 < table.layers_on_card["F16"] < 41
+
+
+def test_a_profile_and_a_projector_are_counted():
+    settings = ql.memory_profile("llama-server", "gemma3:4b", n_ctx=8192).as_dict()
+    with ql.open_model("sample") as eyes:
+        plain, seeing = (recommend("gemma3:4b", 8, ftypes=["Q4_K_M"], projector=p, **settings)[0] for p in (None, eyes))
+        assert plain.headroom - seeing.headroom == eyes.nbytes and plain.estimate.settings.n_parallel == 4
+
+
 def test_every_type_of_llama_quantize_is_ranked():
     assert len(recommend("llama3.2:3b", 8)) == 30
 
