@@ -39,7 +39,7 @@ def card_controls(vram: float) -> dict[str, widgets.Widget]:
     mine = f"my machine: {name}"
     menu = widgets.Dropdown(options=[ANY_CARD, mine, *GPUS], value=mine if vram == here else ANY_CARD, description="card by name", **WIDE)
     slider = card_slider(vram)
-    _follow(menu, slider, lambda card: here if card == mine else clamped(GPUS[card].vram_bytes / GIB) if card in GPUS else None, ANY_CARD)
+    follow(menu, slider, lambda card: here if card == mine else clamped(GPUS[card].vram_bytes / GIB) if card in GPUS else None, ANY_CARD)
     return {"card": menu, "vram": slider}
 
 
@@ -48,7 +48,7 @@ def model_controls(model: str, params_b: float) -> dict[str, widgets.Widget]:
     menu = widgets.Dropdown(options=[BY_SIZE, *MODELS], value=model, description="model", **WIDE)
     sizes = [(f"{p:g} B", p) for p in PARAMS]
     slider = widgets.SelectionSlider(options=sizes, value=near(PARAMS, params_b), description="parameters", **WIDE)
-    _follow(menu, slider, lambda name: near(PARAMS, billions(name)) if name in MODELS else None, BY_SIZE)
+    follow(menu, slider, lambda name: near(PARAMS, billions(name)) if name in MODELS else None, BY_SIZE)
     return {"model": menu, "params": slider}
 
 
@@ -75,7 +75,7 @@ def short(name: str) -> str:
     return name.removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix(" SXM")
 
 
-def _follow(menu: widgets.Dropdown, slider: widgets.SelectionSlider, place: Callable[[str], float | None], free: str) -> None:
+def follow(menu: widgets.Dropdown, slider: widgets.SelectionSlider, place: Callable[[str], float | None], free: str) -> None:
     """A chosen name moves the slider to `place(name)`; a slider that leaves that place lets go of the name: `free`."""
     def to_slider(change):
         if (wanted := place(change.new)) is not None:

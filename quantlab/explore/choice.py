@@ -10,9 +10,9 @@ from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, cho
 from ..views.choice import Line, draw_choice
 from ..views.style import Picture
 from .base import Explorer
-from .cards import GIB, WIDE, card_here, card_slider, clamped, short
+from .cards import ANY_CARD as OTHER
+from .cards import GIB, WIDE, card_here, card_slider, clamped, follow, short
 
-OTHER = "another card: use the slider"
 CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))
 WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory": "memory for other things", "speed": "speed"}
 
@@ -36,7 +36,7 @@ def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, qua
         "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card by name", **WIDE),
         "vram": card_slider(vram),
     }
-    _follow(controls["card"], controls["vram"])
+    follow(controls["card"], controls["vram"], lambda card: _gigabytes(card) if card in GPUS else None, OTHER)
     presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"), f"My machine: {name}": dict(vram=here)}
     return Explorer(partial(_draw, measured), controls, presets=presets,
@@ -58,20 +58,6 @@ def _named(vram: float, name: str) -> str:
 
 def _gigabytes(card: str) -> float:
     return clamped(GPUS[card].vram_bytes / GIB)
-
-
-def _follow(card: widgets.Dropdown, vram: widgets.FloatSlider) -> None:
-    """A chosen card moves the slider; a slider that leaves the card's size lets go of its name."""
-    def to_slider(change):
-        if change.new != OTHER:
-            vram.value = _gigabytes(change.new)
-
-    def let_go(change):
-        if card.value != OTHER and abs(_gigabytes(card.value) - change.new) > 1e-6:
-            card.value = OTHER
-
-    card.observe(to_slider, names="value")
-    vram.observe(let_go, names="value")
 
 
 def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: int, card: str, vram: float) -> Picture:
