@@ -40,7 +40,7 @@ def _lesson(model: str, n_ctx: int) -> float:
 
 
 def _weights(model: str, n_ctx: int) -> float:
-    return card_weight_bytes(model, "Q4_K_M")[0]
+    return card_weight_bytes(model, "Q4_K_M")
 
 
 def _ggufit(model: str, n_ctx: int) -> float:

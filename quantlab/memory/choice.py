@@ -33,7 +33,6 @@ class Candidate(NamedTuple):
 
     ftype: str
     weights: int
-    exact: bool
     kv: int
     card: int
     bpw: float
@@ -54,8 +53,8 @@ def candidates(model: str, card: int, n_ctx: int) -> tuple[Candidate, ...]:
         raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
     kv, found = kv_cache_bytes(MODELS[model], n_ctx), []
     for ftype in FTYPES:
-        weights, exact = card_weight_bytes(model, ftype)
-        found.append(Candidate(ftype, weights, exact, kv, card, 8 * model_weight_bytes(model, ftype)[0] / PUBLISHED[model].n_params))
+        weights = card_weight_bytes(model, ftype)
+        found.append(Candidate(ftype, weights, kv, card, 8 * model_weight_bytes(model, ftype) / PUBLISHED[model].n_params))
     return tuple(found)
 
 
@@ -100,7 +99,7 @@ def instead(model: str, card: int, n_ctx: int) -> str:
     smallest = candidates(model, card, 256)[0]
     tokens = longest_context(MODELS[model], card - smallest.weights - RESERVE) // 1024 * 1024 if smallest.fits else 0
     room = card - RESERVE
-    others = [name for name in CHOICES if card_weight_bytes(name, "Q4_K_M")[0] + kv_cache_bytes(MODELS[name], n_ctx) <= room]
+    others = [name for name in CHOICES if card_weight_bytes(name, "Q4_K_M") + kv_cache_bytes(MODELS[name], n_ctx) <= room]
     ways = [f"{tokens:,} tokens of context would fit as {smallest.ftype}"] if tokens else []
     if others:
         ways.append(f"{max(others, key=lambda name: PUBLISHED[name].n_params)} would fit as Q4_K_M")

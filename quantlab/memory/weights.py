@@ -43,21 +43,21 @@ def bytes_by_role(table) -> dict[str, int]:
 
 
 @cache
-def model_weight_bytes(model: str, ftype: str) -> tuple[int, bool]:
-    """(bytes, exact) of a model of MODELS at an ftype: always exact, since the recipe's rules say the type of every tensor."""
-    return sum(tensor_nbytes(tensor.shape, qtype) for tensor, qtype in _typed(model, ftype)), True
+def model_weight_bytes(model: str, ftype: str) -> int:
+    """Bytes of a model of MODELS at an ftype, exactly: the recipe's rules say the type of every tensor."""
+    return sum(tensor_nbytes(tensor.shape, qtype) for tensor, qtype in _typed(model, ftype))
 
 
 @cache
-def card_weight_bytes(model: str, ftype: str) -> tuple[int, bool]:
-    """(bytes, exact) of what lies on the card when every layer does: all tensors but the table of word vectors.
+def card_weight_bytes(model: str, ftype: str) -> int:
+    """Bytes of what lies on the card when every layer does: all tensors but the table of word vectors.
 
     llama.cpp looks word vectors up in main memory. Where the table is also the output (tied embeddings), the card gets
     a copy, and nothing is saved.
     """
     tied = MODELS[model].tied_embeddings if model in MODELS else False
     return sum(tensor_nbytes(tensor.shape, qtype) for tensor, qtype in _typed(model, ftype)
-               if tied or tensor.role != "token_embd"), True
+               if tied or tensor.role != "token_embd")
 
 
 def _typed(model: str, ftype: str) -> list[tuple[TensorShape, str]]:
