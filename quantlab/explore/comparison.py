@@ -51,9 +51,10 @@ class ComparisonLab(Workbench):
                     "pull": self.pull, "run": self.run, "cancel": self.stop, "tiny": self.tiny, "untiny": self.untiny, "again": self.again,
                     "shown": self.shown, "report": self.report, "vote": self.vote, "which": self.which}
         self.live_box, self.noted, self.said, self.ballot = markup(), markup(), markup(), widgets.VBox()
-        rows = [self.which, self.prompts, self.models, row([self.others, self.reference]),
-                row([self.rounds, self.length, self.heat, self.right]), row([self.look_first, self.pull, self.run, self.stop]),
-                row([self.tiny, self.untiny, self.again]), self.noted, self.bar, self.live_box]
+        self.asking = [self.prompts, self.models, row([self.others, self.reference]),          # of no use without a server
+                       row([self.rounds, self.length, self.heat, self.right]), row([self.look_first, self.pull, self.run, self.stop]),
+                       self.tiny, self.untiny]
+        rows = [self.which, *self.asking[:-2], row([self.tiny, self.untiny, self.again]), self.noted, self.bar, self.live_box]
         super().__init__(controls, rows, draw_verdict([], "", "", 0))
         self.children = [*self.children[:-1], row([self.shown, self.report, self.vote]), self.said, self.ballot, self.children[-1]]
         self.shown.observe(lambda _change: self._show_answers(), names="value")
@@ -95,6 +96,8 @@ class ComparisonLab(Workbench):
         self.live = bool(installed) or self.why.startswith("Ollama answers")
         self.which.layout.display = "none" if self.live else ""
         self.pull.layout.display = "none"
+        for control in self.asking:
+            control.layout.display = "" if self.live else "none"
         chosen = tuple(wanted or self.models.value)
         self.models.options = installed
         every = [name for _, name in installed]
@@ -105,7 +108,7 @@ class ComparisonLab(Workbench):
             self.tell(f"Ollama answers at {self.server.address}: {len(every)} models. Choose (Ctrl or Shift), press Check first, then Run."
                       if every else f"{self.why} Or press Add the tiny models.")
         else:
-            self.tell(f"{self.why} You see a recorded comparison.")
+            self.tell(f"{self.why} You see a recorded comparison. Where Ollama runs, your own prompts and models stand here.")
             self._show_recorded()
 
     def comparison(self) -> Comparison:

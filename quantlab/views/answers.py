@@ -6,7 +6,6 @@ from html import escape
 from .page import printable, shown
 from .style import GREEN, MUTE, SOFT, VERMILION, WIDTH
 
-GRID = f"display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:12px;max-width:{WIDTH}px"
 WORDS = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:16em;overflow:auto;margin:4px 0 0;font-family:inherit;font-size:12px"
 SMALL = f"color:{MUTE};font-size:11px"
 LINES = "line-height:1.4"      # a picture's frame has none of its own, a widget's is twice the letters
@@ -18,8 +17,8 @@ def answers_html(prompt: str, cards: Sequence[dict]) -> str:
     body = "".join(f'<div style="{CARD}"><b>{escape(shown(card["name"], 60))}</b> <span style="{SMALL}">{escape(card["note"])}</span>'
                    f'{_flags(card["flags"])}<div class="ql-said" style="{WORDS}">{_toned(printable(card["marked"]))}</div></div>'
                    for card in cards)
-    return (f'<div class="ql-answers" style="{LINES}" role="group" aria-label="Answers side by side"><p style="margin:6px 0"><b>Prompt:</b> '
-            f'{escape(shown(prompt, 300))}</p><div style="{GRID}">{body}</div></div>')
+    return (f'<div class="ql-answers" style="{LINES}" role="group" aria-label="Answers side by side">'
+            f'<p style="margin:6px 0"><b>Prompt:</b> {escape(shown(prompt, 300))}</p><div style="{_grid(len(cards))}">{body}</div></div>')
 
 
 def live_html(model: str, written: str) -> str:
@@ -40,7 +39,13 @@ def ballot_html(prompt: str, left: str, right: str, place: str) -> str:
     cards = "".join(f'<div style="{CARD}"><b>{side}</b><div class="ql-said" style="{WORDS}">{escape(printable(words[:4000]))}</div></div>'
                     for side, words in (("Left", left), ("Right", right)))
     return (f'<div class="ql-ballot" style="{LINES}" role="group" aria-label="Two answers"><p style="margin:6px 0"><b>Which is better?</b> '
-            f'{escape(place)}. <b>Prompt:</b> {escape(shown(prompt, 300))}</p><div style="{GRID}">{cards}</div></div>')
+            f'{escape(place)}. <b>Prompt:</b> {escape(shown(prompt, 300))}</p><div style="{_grid(2)}">{cards}</div></div>')
+
+
+def _grid(cards: int) -> str:
+    """Three beside each other, or two where that leaves none alone in its row; fewer on a narrow page."""
+    least = 330 if cards in (2, 4) else 230
+    return f"display:grid;grid-template-columns:repeat(auto-fit,minmax({least}px,1fr));gap:12px;max-width:{WIDTH}px"
 
 
 def _flags(flags: Sequence[str]) -> str:
