@@ -77,12 +77,17 @@ def digest(value) -> str:
 
 
 def files_digest(paths) -> str:
-    """The digest of a model's files. A blob of Ollama's store bears its own in its name; others are read once a session."""
-    return digest([_file_digest(str(path), os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths])
+    """The digest of a model's files."""
+    return digest([sha256(path) for path in paths])
+
+
+def sha256(path) -> str:
+    """64 hexadecimal digits. A blob of Ollama's store bears them in its name; other files are read once a session."""
+    return _sha256(str(path), os.stat(path).st_size, os.stat(path).st_mtime_ns)
 
 
 @cache
-def _file_digest(path: str, _size: int, _changed: int) -> str:
+def _sha256(path: str, _size: int, _changed: int) -> str:
     if named := re.fullmatch(r"sha256[-:]([0-9a-f]{64})", Path(path).name):
         return named[1]
     with open(path, "rb") as file:

@@ -4,12 +4,11 @@ Made by tools/record_tiny_quality.py and tools/record_requantized.py, each with 
 weights, which it names by SHA-256: for any other file there is no recorded table.  Lessons: 04, 05, 08, 09.
 """
 
-import hashlib
 import json
-from functools import cache
 from pathlib import Path
 
 from ..models.source import DATA
+from .cache import sha256
 from .compare import COLUMNS
 
 FOLDER = DATA / "tiny"
@@ -52,17 +51,3 @@ def recorded_quality(model: str = "tiny"):
 def provenance(table: dict) -> str:
     """When and on what a table was measured."""
     return f"Recorded on {table['date']} on {table['machine']}, {table['predicted']:,} predicted tokens of {table['text']}."
-
-
-def sha256(path: str | Path) -> str:
-    """The digest of a file; a blob of Ollama's store bears it in its name."""
-    path = Path(path)
-    if path.name.startswith("sha256-"):
-        return path.name.removeprefix("sha256-")
-    return _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
-
-
-@cache
-def _sha256(path: Path, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
