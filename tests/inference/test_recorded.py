@@ -43,7 +43,8 @@ def test_kld_falls_with_more_bits_within_each_family():
 def test_sensitivity_measured_again_is_what_was_recorded():
     rows = {(row["by"], row["layer"], row["role"]): row for row in recorded_table("sensitivity")["rows"] if row["qtype"] == "Q2_K"}
     assert sum(by == "tensor" for by, _, _ in rows) == 36 and sum(by == "role" for by, _, _ in rows) == 8
-    for found in sensitivity("tiny", "Q2_K", by="role", progress=None, cache=None).to_dict("records")[:3]:
+    three = sensitivity("tiny", "Q2_K", by="role", progress=lambda step: step.done <= 3 * USUAL_CHUNKS * 256, cache=None)[:3]
+    for found in three.to_dict("records"):
         row = rows["role", None, found["role"]]
         assert row["saved"] == found["saved"] and row["kld"] == pytest.approx(found["kld"], **KLD)
 
