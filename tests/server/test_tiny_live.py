@@ -51,7 +51,7 @@ def test_quality_is_measured_by_its_name_in_the_store(tiny, monkeypatch):
     monkeypatch.setenv("OLLAMA_MODELS", str(tiny.store))
     found = ql.compare_quality("tiny:latest", ["Q3_K_M"], cache=None, progress=None).iloc[0]
     known = ql.recorded_quality().set_index("ftype").loc["Q3_K_M"]
-    assert found.nbytes == known.nbytes and found.kld == pytest.approx(known.kld, rel=0.02)
+    assert found["nbytes"] == known["nbytes"] and found["kld"] == pytest.approx(known["kld"], rel=0.02)
     assert found.recited == pytest.approx(known.recited, abs=1)
 
 
