@@ -48,8 +48,8 @@ class SensitivityLab(MeasuredLab):
         controls = {
             "model": widgets.Dropdown(options=names, value=model, description="model", **NAMED),
             "qtype": widgets.Dropdown(options=QTYPES, value=qtype, description="stored in", **NAMED),
-            "per": widgets.ToggleButtons(options=[("harm of each", HARM), ("per byte saved", PER_BYTE)], value=HARM, description="show",
-                                         style=dict(description_width="90px", button_width="120px"), layout=dict(width="360px")),
+            "per": widgets.Dropdown(options=[("harm of each", HARM), ("per byte saved", PER_BYTE)], value=HARM,
+                                    description="show", **NAMED),
             "mix": widgets.Dropdown(options=[*((f"what {name} raises", name) for name in MIXES), ("nothing", NOTHING)], value=mix,
                                     description="mark ▲", **NAMED)}
         super().__init__(controls, "Measure every tensor of this model on this machine", LABEL, KEYS)
