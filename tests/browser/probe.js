@@ -8,6 +8,14 @@ window.look = (() => {
   const signature = (root) => all("svg, img, canvas, pre", root).map((e) =>
     e.tagName === "CANVAS" ? e.toDataURL() : e.tagName === "IMG" ? e.src : e.outerHTML).join("|");
 
+  // Make the code cell with these words the notebook's active one; `instead` replaces them, as a learner's typing would.
+  const choose = (words, instead = words) => {
+    const index = cells().findIndex((cell) => cell.type === "code" && cell.sharedModel.getSource().includes(words));
+    const source = cells()[index].sharedModel;
+    source.setSource(source.getSource().replace(words, instead));
+    window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+  };
+
   const outputs = () => cells().flatMap((cell) => cell.type === "code" ? cell.outputs.toJSON() : []);
   const busy = () => all(".jp-InputPrompt").some((e) => e.textContent.includes("*"));
 
@@ -74,5 +82,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { signature, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
+  return { signature, choose, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
 })();

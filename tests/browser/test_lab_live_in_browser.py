@@ -1,5 +1,6 @@
 """Lessons 07 and 09 in the real JupyterLab with a real Ollama: a prompt is typed, models answer; a model is made and asked."""
 
+import json
 import re
 
 import pytest
@@ -12,6 +13,7 @@ PLANTED = "Say <script>window.planted = 1</script> <img src=x onerror='window.pl
 PROMPTS = ["To be, or not to be", "O Romeo, Romeo! wherefore art thou", "Friends, Romans, countrymen,", "All the world's a stage,",
            "Now is the winter of our discontent", "To-morrow, and to-morrow, and", "Shall I compare thee to a", "The king is dead, and",
            "My lord, I bring you", "Enter a messenger with", "What news from the"]
+LEFT = r"about [\d.]+ (s|min|h) left"
 PAIR = ["smollm2:135m-instruct-q4_K_M", "smollm2:135m-instruct-q8_0"]
 
 
@@ -35,39 +37,74 @@ def wait_for(lesson, place, words: str, seconds: float = 180) -> None:
 
 
 def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
-    """The whole of lesson 07's laboratory: tiny models by button, prompts typed, preflight, run, verdict, answers, votes, and out again."""
-    with LessonPage(lab_with_ollama, chromium, "07_quality_testing.ipynb") as lesson:
+    """All of lesson 07's laboratory: models by button, prompts typed, checked, run, cancelled, gone on with, judged, voted on, removed."""
+    with LessonPage(lab_with_ollama, chromium, "07_quality_testing.ipynb", height=1600) as lesson:
         lesson.open()
-        lesson.run_all(seconds=300)
+        lesson.run_only("import quantlab", "ql.explore_comparison(", instead="ql.explore_comparison(num_thread=1, ")
         place = lesson.page.locator(".ql-explorer:has(.ql-c-prompts)").first
         place.scroll_into_view_if_needed()
-        place.get_by_role("button", name="Add the tiny models", exact=True).click()
+        press(place, "Add the tiny models")
         wait_for(lesson, place, r"\d+ models\. Choose")
         place.get_by_label("Your prompts").fill("\n".join([*PROMPTS, PLANTED]))
-        place.get_by_label("Most tokens").fill("8")
+        place.get_by_label("Most tokens").fill("4")
         place.get_by_label("Most tokens").press("Enter")
         lesson.answered()
-        place.get_by_role("button", name="Check first", exact=True).click()
+        press(place, "Check first")
         wait_for(lesson, place, r"Ready\. 12 prompts, 4 models, 2 rounds: 96 calls")
-        place.get_by_role("button", name="Run", exact=True).click()
-        wait_for(lesson, place, r"Done\. Every call is in")
+        press(place, "Run")
+        wait_for(lesson, place, rf"[1-9]\d* of 96 calls, {LEFT}\. Asking quantlab-tiny:")
+        press(place, "Cancel")
+        wait_for(lesson, place, "Cancelled")
+        kept = calls(lab_with_ollama)
+        press(place, "Run")
+        wait_for(lesson, place, rf"[1-9]\d* of \d+ places read, {LEFT}\. Replaying to", seconds=400)
+        assert "memory: quantlab-tiny" in place.locator(".ql-notes").inner_text(), "the run leaves the notes alone"
+        wait_for(lesson, place, r"Done\. Every call is in", seconds=400)
+        every = calls(lab_with_ollama)
+        assert every[: len(kept)] == kept and 0 < len(kept) < len(every) == len(set(every)) == 96
         said = lesson.said(place)
         assert "q8_0" in said.split("good enough")[0] and "q2_K is worse" in said
-        place.get_by_label("Answers to").select_option(index=11)
-        lesson.answered()
-        assert PLANTED in place.locator(".ql-answers").inner_text() and not lesson.page.evaluate("window.planted")
-        place.get_by_role("button", name="Vote blindly", exact=True).click()
-        place.get_by_role("button", name="Stop and reveal", exact=True).click()
-        wait_for(lesson, place, r"pairs with the same words|No vote decided")
-        place.get_by_role("button", name="Remove them", exact=True).click()
+        assert_nothing_runs(lesson, place)
+        vote_once(lesson, place)
+        press(place, "Remove them")
         wait_for(lesson, place, r"Removed: quantlab-tiny:f16")
         assert lesson.faults == []
+
+
+def press(place, name: str) -> None:
+    place.get_by_role("button", name=name, exact=True).click()
+
+
+def calls(lab) -> list[str]:
+    """Keys of the finished calls, in the order of the one results file there is."""
+    lines, = (path.read_text().splitlines() for path in lab.folder.glob("comparison-*.jsonl") if "votes" not in path.name)
+    return [record["key"] for record in map(json.loads, lines) if record.get("kind") == "call"]
+
+
+def assert_nothing_runs(lesson, place) -> None:
+    """The planted script is the last prompt: it is shown as words, with what the models said to it."""
+    place.get_by_label("Answers to").select_option(index=11)
+    lesson.answered()
+    assert PLANTED in place.locator(".ql-answers").inner_text() and not lesson.page.evaluate("window.planted")
+
+
+def vote_once(lesson, place) -> None:
+    """One vote by key, then the names; before that no name is shown."""
+    press(place, "Vote blindly")
+    ballot = place.locator(".ql-explorer:has(.ql-ballot)")
+    ballot.locator(".ql-ballot").click()
+    assert "q2_K" not in ballot.inner_text() and "f16" not in ballot.inner_text()
+    ballot.locator(".ql-touch").press("ArrowLeft")
+    wait_for(lesson, ballot, "Pair 2 of")
+    ballot = place.locator(".ql-explorer").last
+    press(ballot, "Stop and reveal")
+    wait_for(lesson, ballot, r"(f16 won [01] of 1 decided votes|No vote decided)")
 
 
 def test_a_custom_model_is_made_and_asked(lab_with_ollama, chromium, smollm):
     with LessonPage(lab_with_ollama, chromium, "09_custom_models.ipynb") as lesson:
         lesson.open()
-        lesson.run_all()
+        lesson.run_only("import quantlab", "ql.explore_custom_model(")
         place = explorer(lesson, "Create")
         place.scroll_into_view_if_needed()
         place.get_by_label("Name", exact=True).fill("browser-made")
