@@ -1,14 +1,20 @@
 """`make bench-memory`: measure memory_measured.csv again with the pinned llama.cpp, write it, and say what differs from the estimate.
 
 A number that is not the committed one stops the run before anything is written: then llama.cpp plans otherwise, and the pin, the walk
-through the layers and the lessons have to be looked at together.
+through the layers and the lessons have to be looked at together.  A section alone, into the results that are there:
+
+    python -m benchmarks.memory peers       # or elsewhere, layers
 """
 
 import csv
+import json
+import sys
 import time
+from datetime import UTC, datetime
 
 from benchmarks.memory_elsewhere import generalization, layer_pairs
 from benchmarks.memory_peers import peers
+from benchmarks.run import RESULTS
 from quantlab.memory.catalog import DATA, model_named
 from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import estimate_memory
@@ -19,6 +25,10 @@ from quantlab.memory.settings import Settings
 
 TABLE = DATA / "memory_measured.csv"
 COLUMNS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes", "weights_host_bytes", "compute_host_bytes")
+
+
+#: What can be measured alone: name in the results -> what to call with the rows of the table.
+SECTIONS = {"elsewhere": lambda _: generalization(), "layers": lambda _: layer_pairs(), "peers": peers}
 
 
 def settings_of(row: dict[str, str]) -> Settings:
@@ -46,8 +56,7 @@ def numbers(answer: Measured) -> tuple[int, ...]:
 
 def main() -> dict:
     """Measures, compares, writes; returns the errors of the estimate and its time."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        committed = list(csv.DictReader(file))
+    committed = committed_rows()
     rows = measured_rows(committed)
     drifted = [row for row, before in zip(rows, committed, strict=True) if row != before]
     if drifted:
@@ -57,7 +66,22 @@ def main() -> dict:
         writer.writeheader()
         writer.writerows(rows)
     return {"oracle": f"xllamacpp {PINNED}", "cases": len(rows), **_errors(rows), **_time(rows), "recommend_seconds": _recommend_time(),
-            "elsewhere": generalization(), "layers": layer_pairs(), "peers": peers(rows)}
+            **{name: section(rows) for name, section in SECTIONS.items()}}
+
+
+def again(names: list[str]) -> None:
+    """Measure these sections only, and put them, with their date, into the results that are there."""
+    file = RESULTS / "memory.json"
+    found = json.loads(file.read_text())
+    for name in names:
+        found["results"][name] = SECTIONS[name](committed_rows())
+        found["sections_measured_alone"] = found.get("sections_measured_alone", {}) | {name: f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"}
+    file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def committed_rows() -> list[dict[str, str]]:
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _errors(rows: list[dict[str, str]]) -> dict:
@@ -91,3 +115,7 @@ def _recommend_time() -> dict[str, float]:
         recommend("llama3.1:8b", 8, n_ctx=n_ctx)
         taken[turn] = round(time.perf_counter() - started, 3)
     return taken
+
+
+if __name__ == "__main__":
+    again(sys.argv[1:])

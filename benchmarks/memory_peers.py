@@ -1,17 +1,28 @@
-"""Part of `make bench-memory`: rules of thumb and another program on the measured cases that all of them can be asked about.
+"""Part of `make bench-memory`: rules of thumb and two other programs on the measured cases that all of them can be asked about.
 
-    pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory      # else that row says it is not installed
+    pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory      # else it is listed as not installed
+
+gguf-parser-go is built from the Go proxy where there is Go, and reads the same hollow files that the oracle reads. What it adds for the
+driver (`nonUMAVramFootprint`, which its caller chooses) is left at 0, as the truth here has no driver in it either.
 """
 
 import importlib.util
+import json
+import shutil
+import subprocess
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 from quantlab.memory.catalog import MODELS, PUBLISHED
 from quantlab.memory.estimate import estimate_memory
+from quantlab.memory.hollow import write_hollow
 from quantlab.memory.recommend import rule_of_thumb_gb
 from quantlab.memory.weights import card_weight_bytes
 from quantlab.models.architecture import Architecture
+from quantlab.models.recipes import recipe
 
+GGUF_PARSER = "v0.28.1"
 PARTS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes")
 
 
@@ -22,13 +33,17 @@ def peers(rows: list[dict[str, str]]) -> dict:
     rules = {"quantlab": _ours, "the lesson's rule": _lesson, "weights only": _weights}
     if importlib.util.find_spec("ggufit"):
         rules[f"ggufit {version('ggufit')}"] = _ggufit
+    if shutil.which("go"):
+        answers = _gguf_parser(sorted({(row["model"], int(row["n_ctx"])) for row in cases}))
+        rules[f"gguf-parser-go {GGUF_PARSER}"] = lambda model, n_ctx: answers[model, n_ctx]
     found = {}
     for name, rule in rules.items():
         off = [rule(row["model"], int(row["n_ctx"])) / sum(int(row[part]) for part in PARTS) - 1 for row in cases]
         found[name] = {"mean_error_percent": round(100 * sum(map(abs, off)) / len(off), 2),
                        "worst_percent": round(100 * max(off, key=abs), 1),
                        "too_low_by_5_percent": round(sum(o < -0.05 for o in off) / len(off), 3)}
-    return {"cases": len(cases), "rules": found, "not_installed": [] if importlib.util.find_spec("ggufit") else ["ggufit"]}
+    missing = [name for name, there in (("ggufit", importlib.util.find_spec("ggufit")), ("go", shutil.which("go"))) if not there]
+    return {"cases": len(cases), "rules": found, "not_installed": missing}
 
 
 def _ours(model: str, n_ctx: int) -> float:
@@ -54,3 +69,19 @@ def _ggufit(model: str, n_ctx: int) -> float:
         shape |= {"attention_family": "mla", "kv_lora_rank": a.kv_lora_rank, "qk_rope_head_dim": a.rope_dim}
     weights = calculator.model_size_gb(PUBLISHED[model].n_params / 1e9, "q4")
     return calculator.gpu_vram_needed(weights, calculator.kv_cache_gb(shape, n_ctx)) * 2**30
+
+
+def _gguf_parser(questions: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """(model, n_ctx) -> bytes on the card, from gguf_parser.go over a hollow file of each model."""
+    answers = {}
+    with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
+        shutil.copy(Path(__file__).with_name("gguf_parser.go"), Path(folder) / "main.go")
+        for step in (["mod", "init", "peer"], ["get", f"github.com/gpustack/gguf-parser-go@{GGUF_PARSER}"], ["build", "-o", "peer", "."]):
+            subprocess.run(["go", *step], cwd=folder, check=True, capture_output=True)
+        for model in dict.fromkeys(model for model, _ in questions):
+            path = write_hollow(Path(folder) / "hollow.gguf", MODELS[model], recipe("Q4_K_M", MODELS[model]))
+            contexts = [n_ctx for name, n_ctx in questions if name == model]
+            done = subprocess.run([Path(folder) / "peer", path, *map(str, contexts)], check=True, capture_output=True, text=True)
+            totals = [json.loads(line)["total"] for line in done.stdout.splitlines()]
+            answers |= {(model, n_ctx): total for n_ctx, total in zip(contexts, totals, strict=True)}
+    return answers
