@@ -1,7 +1,10 @@
-"""Part of `make bench-memory`: shapes and settings outside the measured table, and the number of layers that fit, both by the oracle."""
+"""Part of `make bench-memory`, all by the oracle: shapes and settings outside the measured table, the number of layers that fit, and
+architectures that the formula refuses."""
 
 import random
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 from quantlab.memory import oracle
 from quantlab.memory.compute import compute_bytes
@@ -10,6 +13,8 @@ from quantlab.memory.fit import recommend
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
+from quantlab.models.source import open_model
+from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_fit import PAIRS
 
@@ -47,3 +52,22 @@ def layer_pairs() -> list[dict]:
         pairs.append({"model": name, "vram_gib": vram, "layers_without_oracle": safe, "layers": counted, "left_bytes": room[0],
                       "left_with_one_more": room[1], "right": room[0] >= 0 > room[1]})
     return pairs
+
+
+def other_architectures() -> list[dict]:
+    """Small files of architectures that the formula refuses: what llama.cpp plans for them, and whether weights and what is kept of the
+    text (cache and states) are the bytes that a count by hand gives."""
+    found = []
+    settings = [Settings(n_ctx=n_ctx, n_parallel=n) for n_ctx in (2048, 32768) for n in (1, 4)]
+    for arch, files in (("mamba", recurrent_files), ("jamba", recurrent_files), *((arch, hybrid_files) for arch in hybrid_files.STATES)):
+        with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
+            path = Path(folder) / "model.gguf"
+            weights = files.write(path, arch)
+            with open_model(path) as model:
+                measured = oracle.measure_all(model, None, settings)
+        counted = [files.kept_bytes(arch, one.n_ctx, one.n_parallel) for one in settings]
+        found.append({"architecture": arch, "cases": len(settings), "weights_bytes": weights,
+                      "weights_as_counted": sum(one.weights == weights for one in measured),
+                      "kept_bytes": dict(zip(("2048x1", "2048x4", "32768x1", "32768x4"), (one.kv_cache for one in measured), strict=True)),
+                      "kept_as_counted": sum(one.kv_cache == n for one, n in zip(measured, counted, strict=True))})
+    return found

@@ -14,6 +14,12 @@ def attends(layer: int, arch: str) -> bool:
     return arch == "jamba" and layer % 4 == 3
 
 
+def kept_bytes(arch: str, n_ctx: int, n_parallel: int) -> int:
+    """Cache and states, counted by hand: a layer has the one or the other, and each conversation its own state."""
+    looking_back = sum(attends(layer, arch) for layer in range(N_LAYER))
+    return looking_back * 2 * n_ctx * N_HEAD_KV * HEAD_DIM * 2 + n_parallel * (N_LAYER - looking_back) * STATE_BYTES
+
+
 def write(path, arch: str) -> int:
     """Write a file of zeros; returns the bytes of its tensors on a card, each filled up to 128."""
     writer = gguf.GGUFWriter(path, arch)

@@ -14,9 +14,10 @@ from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
 from quantlab.memory.several import bytes_on_cards
 from quantlab.models.architecture import Architecture
-from tests.memory import recurrent_files
+from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_placement import cases
+from tests.models.test_store import DIGEST, LIBRARY, layer, put
 
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
 
@@ -113,12 +114,29 @@ def test_another_version_is_refused(monkeypatch):
 @pytest.mark.parametrize("arch", ["mamba", "jamba"])
 def test_states_of_recurrent_and_hybrid_files_are_exact(tmp_path, arch):
     tensors, path = recurrent_files.write(tmp_path / "model.gguf", arch), tmp_path / "model.gguf"
-    looking_back = sum(recurrent_files.attends(layer, arch) for layer in range(recurrent_files.N_LAYER))
-    cache = looking_back * 2 * 2048 * recurrent_files.N_HEAD_KV * recurrent_files.HEAD_DIM * 2
     with ql.open_model(path) as model:
         settings = [Settings(n_ctx=2048, n_parallel=n) for n in (1, 2, 4)]
         for n, found in zip((1, 2, 4), oracle.measure_all(model, None, settings), strict=True):
             assert found.weights == tensors                         # the word vectors are the output, too
-            assert found.kv_cache == cache + n * (recurrent_files.N_LAYER - looking_back) * recurrent_files.STATE_BYTES
+            assert found.kv_cache == recurrent_files.kept_bytes(arch, 2048, n)
         with pytest.raises(ValueError, match=r"asks llama\.cpp itself"):
             ql.estimate_memory(model)
+
+
+@pytest.mark.parametrize("arch", ["falcon-h1", "qwen3next", "lfm2", "gemma3n"])        # `make bench-memory` has four more
+def test_what_other_architectures_keep_is_what_a_count_by_hand_says(tmp_path, arch):
+    tensors = hybrid_files.write(tmp_path / "model.gguf", arch)
+    settings = [Settings(n_ctx=n_ctx, n_parallel=n) for n_ctx, n in ((2048, 1), (8192, 4))]
+    with ql.open_model(tmp_path / "model.gguf") as model:
+        for one, found in zip(settings, oracle.measure_all(model, None, settings), strict=True):
+            assert found[:2] == (tensors, hybrid_files.kept_bytes(arch, one.n_ctx, one.n_parallel)), one
+        with pytest.raises(ValueError, match=r"asks llama\.cpp itself"):
+            ql.estimate_memory(model)
+
+
+def test_a_pulled_model_is_measured_by_its_name(tmp_path, monkeypatch):
+    root = put(tmp_path, f"{LIBRARY}/lfm2/tiny", [layer()], blob=None)
+    tensors = hybrid_files.write(root / "blobs" / DIGEST.replace(":", "-"), "lfm2")
+    monkeypatch.setenv("OLLAMA_MODELS", str(root))
+    with ql.open_model("lfm2:tiny") as model:
+        assert oracle.measure(model, n_ctx=4096)[:2] == (tensors, hybrid_files.kept_bytes("lfm2", 4096, 1))
