@@ -1,9 +1,10 @@
-"""Part of `make bench-memory`: rules of thumb and two other programs on the measured cases that all of them can be asked about.
+"""Part of `make bench-memory`: rules of thumb and three other programs on the measured cases that all of them can be asked about.
 
     pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory      # else it is listed as not installed
 
-gguf-parser-go is built from the Go proxy where there is Go, and reads the same hollow files that the oracle reads. What it adds for the
-driver (`nonUMAVramFootprint`, which its caller chooses) is left at 0, as the truth here has no driver in it either.
+gguf-parser-go is built from the Go proxy where there is Go; it and `xllamacpp.memory` (Ollama's `EstimateGPULayers` in Python, which has no
+switch for flash attention) read the same hollow files that the oracle reads. What they add for the driver (`nonUMAVramFootprint` and
+`memory_min`, which their caller chooses) is left at 0, as the truth here has no driver in it either.
 """
 
 import importlib.util
@@ -11,6 +12,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import unittest.mock
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,9 +35,10 @@ def peers(rows: list[dict[str, str]]) -> dict:
     rules = {"quantlab": _ours, "the lesson's rule": _lesson, "weights only": _weights}
     if importlib.util.find_spec("ggufit"):
         rules[f"ggufit {version('ggufit')}"] = _ggufit
+    questions = sorted({(row["model"], int(row["n_ctx"])) for row in cases})
+    rules[f"xllamacpp.memory {version('xllamacpp')}"] = _looked_up(_predictor(questions))
     if shutil.which("go"):
-        answers = _gguf_parser(sorted({(row["model"], int(row["n_ctx"])) for row in cases}))
-        rules[f"gguf-parser-go {GGUF_PARSER}"] = lambda model, n_ctx: answers[model, n_ctx]
+        rules[f"gguf-parser-go {GGUF_PARSER}"] = _looked_up(_gguf_parser(questions))
     found = {}
     for name, rule in rules.items():
         off = [rule(row["model"], int(row["n_ctx"])) / sum(int(row[part]) for part in PARTS) - 1 for row in cases]
@@ -44,6 +47,10 @@ def peers(rows: list[dict[str, str]]) -> dict:
                        "too_low_by_5_percent": round(sum(o < -0.05 for o in off) / len(off), 3)}
     missing = [name for name, there in (("ggufit", importlib.util.find_spec("ggufit")), ("go", shutil.which("go"))) if not there]
     return {"cases": len(cases), "rules": found, "not_installed": missing}
+
+
+def _looked_up(answers: dict[tuple[str, int], int]):
+    return lambda model, n_ctx: answers[model, n_ctx]
 
 
 def _ours(model: str, n_ctx: int) -> float:
@@ -84,4 +91,19 @@ def _gguf_parser(questions: list[tuple[str, int]]) -> dict[tuple[str, int], int]
             done = subprocess.run([Path(folder) / "peer", path, *map(str, contexts)], check=True, capture_output=True, text=True)
             totals = [json.loads(line)["total"] for line in done.stdout.splitlines()]
             answers |= {(model, n_ctx): total for n_ctx, total in zip(contexts, totals, strict=True)}
+    return answers
+
+
+def _predictor(questions: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """(model, n_ctx) -> bytes on a card with room for all, from `xllamacpp.memory`; the list of words it counts is handed in."""
+    memory, answers = importlib.import_module("xllamacpp.memory"), {}
+    card, read = {"name": "CUDA", "memory_free": 2**42, "memory_min": 0}, memory.dump_metadata_json
+    with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
+        for model in dict.fromkeys(model for model, _ in questions):
+            path = str(write_hollow(Path(folder) / "hollow.gguf", MODELS[model], recipe("Q4_K_M", MODELS[model])))
+            header = read(importlib.import_module("gguf").GGUFReader(path), path)
+            header["metadata"]["tokenizer.ggml.tokens"] = {"value": range(MODELS[model].n_vocab)}
+            with unittest.mock.patch.object(memory, "dump_metadata_json", lambda *_, header=header: header):
+                answers |= {(name, n_ctx): memory.estimate_gpu_layers([card], path, [], n_ctx, 512, 1, "f16").vram_size
+                            for name, n_ctx in questions if name == model}
     return answers
