@@ -17,4 +17,4 @@ def test_lab_serves_the_learners_copy_of_lesson_00(tmp_path):
 
 def test_the_learners_folder_is_ignored_by_git():
     ignored = (ROOT / ".gitignore").read_text().split()
-    assert {f"{FOLDER}/", ".tools/", ".venv/"} <= set(ignored)
+    assert {f"{FOLDER}/", ".tools", ".venv/"} <= set(ignored)

@@ -10,7 +10,7 @@ from quantlab.explore.custom import explore_custom_model
 from quantlab.explore.runs import show_comparison
 from quantlab.lab.records import recorded
 from quantlab.lab.server import Server
-from quantlab.lab.tiny import FTYPES, tiny_name
+from quantlab.lab.tiny import FTYPES, add_tiny_models, remove_tiny_models, tiny_name
 from tests.lab.stand_in import ollama_that, stand_in
 
 PAIR = ("smollm:135m-instruct-q4_K_M", "smollm:135m-instruct-q8_0")
@@ -49,19 +49,21 @@ def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, m
 @pytest.mark.server
 def test_a_cancelled_run_keeps_what_it_has_and_goes_on(live, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lab = explore_comparison(["Tell a very long story.", "Tell another one."], models=PAIR, num_thread=1, rounds=1)
-    lab.length.value, lab.file = 12, tmp_path / "a.jsonl"
+    pair, prompts = add_tiny_models(["F16", "Q2_K"]), [f"Scene {number}. Enter a messenger" for number in range(1, 9)]
+    lab = explore_comparison(prompts, models=pair, num_thread=1, num_ctx=256, rounds=1)
+    lab.length.value, lab.file = 32, tmp_path / "a.jsonl"
     seen, told = threading.Event(), lab.tell
-    lab.tell = lambda words, busy=False: (told(words, busy), "1 of 4" in words and seen.set())
+    lab.tell = lambda words, busy=False: (told(words, busy), "1 of 16" in words and seen.set())
     lab.press_run()
     assert seen.wait(60)
     lab.press_cancel()
     finish(lab)
     kept = lab.made.rows()
-    assert 1 <= len(kept) < 4 and "Cancelled" in lab.status.value and not lab.run.disabled
+    assert 1 <= len(kept) < 16 and "Cancelled" in lab.status.value and not lab.run.disabled
     lab.press_run()
     finish(lab)
     assert lab.made.rows()[: len(kept)] == kept and lab.made.missing == 0
+    remove_tiny_models()
 
 
 @pytest.mark.server
