@@ -23,6 +23,7 @@ UNITS = [
     ("recorded", ("tests/inference/test_recorded.py",)),
 ]
 MOST = 6            # processes; each of them imports the libraries again
+TRIES = 4           # of starting a lesson's kernel
 
 
 def unit(nodeid: str) -> str:
@@ -62,3 +63,23 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False           # the order is that of UNITS, not the number of tests
     return UnitScheduling(config, log)
+
+
+def pytest_configure(config):
+    """A lesson's kernel that dies before its first word is started again on new ports, as Jupyter's own restarter does.
+
+    Jupyter chooses free ports first and the kernel binds them later; with several processes another one may be quicker.
+    """
+    import nbval.kernel
+
+    start = nbval.kernel.start_new_kernel
+
+    def start_on_free_ports(**settings):
+        for left in reversed(range(TRIES)):
+            try:
+                return start(**settings)
+            except RuntimeError as died:
+                if not left or "Kernel died" not in str(died):
+                    raise
+
+    nbval.kernel.start_new_kernel = start_on_free_ports
