@@ -1,6 +1,6 @@
 """Studies where the truth is known: how often does the interval hold it, and how often are identical quants called worse?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -62,13 +62,6 @@ def coverage(shape: str, n: int, studies: int = 2000, seed: int = 0, resamples: 
         found = interval(draw(rng, n), level, seed=study, resamples=resamples)
         held += found.low is not None and found.low <= truth <= found.high
     return held / studies
-
-
-def coverage_table(numbers: Sequence[int] = (8, 12, 20, 40), **more):
-    """Coverage of the 95 % interval by shape and number of prompts, as a pandas table."""
-    import pandas as pd
-
-    return pd.DataFrame({n: [coverage(shape, n, **more) for shape in SHAPES] for n in numbers}, index=list(SHAPES))
 
 
 def false_alarms(n: int = 20, margin: float = 0.0, studies: int = 2000, seed: int = 0, resamples: int = RESAMPLES) -> float:
