@@ -1,11 +1,14 @@
-"""For all tests: the reference profile, and no silent skips. A skip says what is missing; with CI=true it fails."""
+"""For all tests: the reference profile, and no silent skips. A skip says what is missing; with CI=true it
+fails.
+"""
 
 import os
 from collections import defaultdict
 
 import pytest
 
-# Set before anything is collected, so that the kernels of nbval inherit it. A test of the live profile sets its own
+# Set before anything is collected, so that the kernels of nbval inherit it. A test of the live profile sets
+# its own
 # with `monkeypatch.setenv("QUANTLAB_PROFILE", "live")`.
 os.environ["QUANTLAB_PROFILE"] = "reference"
 
@@ -54,7 +57,8 @@ def pytest_terminal_summary(terminalreporter):
         groups[_reason(report)].append(report)
     terminalreporter.section("not tested here")
     for reason, reports in sorted(groups.items()):
-        cures = {CURES[word] for report in reports for word in getattr(report, "keywords", ()) if word in CURES}
+        cures = {CURES[word] for report in reports for word in getattr(report, "keywords", ())
+                 if word in CURES}
         cures = set() if "`" in reason else cures                # the reason already says what to do
         tests = "1 test" if len(reports) == 1 else f"{len(reports)} tests"
         terminalreporter.line(f"{tests}: {reason}" + "".join(f" ({cure})" for cure in sorted(cures)))

@@ -1,6 +1,8 @@
-"""How much memory quantizing a hundred million weights takes beyond input and output. Each type in a process of its own.
+"""How much memory quantizing a hundred million weights takes beyond input and output. Each type in a process
+of its own.
 
-The peak is what the operating system counted (ru_maxrss); 400 MB of input are in memory before, the blocks are what comes out.
+The peak is what the operating system counted (ru_maxrss); 400 MB of input are in memory before, the blocks
+are what comes out.
 """
 
 import json
@@ -42,9 +44,11 @@ def main() -> dict:
         kinds = [False] + [True] * (FORMATS[qtype].imatrix != "ignored")
         rows[qtype] = {"imatrix" if kind else "plain": _in_a_process(qtype, kind) for kind in kinds}
         print(qtype, rows[qtype], flush=True)
-    return {"unit": "MB of peak memory beyond input and output", "weights": WEIGHTS, "goal": GOAL_MB, "types": rows}
+    return {"unit": "MB of peak memory beyond input and output", "weights": WEIGHTS, "goal": GOAL_MB,
+            "types": rows}
 
 
 def _in_a_process(qtype: str, with_imatrix: bool) -> float:
     code = f"from benchmarks.format_memory import measure; print(measure({qtype!r}, {with_imatrix}))"
-    return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                                     check=True).stdout)

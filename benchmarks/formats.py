@@ -1,8 +1,11 @@
-"""How fast blocks are written and read here, beside ggml's C in the same run, and beside the other Python packages that can.
+"""How fast blocks are written and read here, beside ggml's C in the same run, and beside the other Python
+packages that can.
 
-CPU time of one thread (`process_time`), best of several rounds in which the contestants take turns. The C library is libggml-python's
-SSE2 baseline build: a machine's own build of ggml with AVX2 would be faster than the reference column. Peers: `libgguf`'s NumPy
-path (which has encoders for all types, without an importance matrix) and `gguf` (which reads all and writes the plain ones).
+CPU time of one thread (`process_time`), best of several rounds in which the contestants take turns. The C
+library is libggml-python's
+SSE2 baseline build: a machine's own build of ggml with AVX2 would be faster than the reference column. Peers:
+`libgguf`'s NumPy path (which has encoders for all types, without an importance matrix) and `gguf` (which
+reads all and writes the plain ones).
 """
 
 import os
@@ -15,14 +18,15 @@ import gguf  # noqa: E402
 import numpy as np  # noqa: E402
 from libgguf import libgguf_numpy  # noqa: E402
 
-from quantlab.formats.table import FORMATS  # noqa: E402
-from quantlab.formats.tensor import quantize  # noqa: E402
+from quantlab.formats.table import FORMATS
+from quantlab.formats.tensor import quantize
 from tests.formats import ggml_oracle as ggml  # noqa: E402
 
 WRITTEN = tuple(name for name, form in FORMATS.items() if form.encoder and form.block_size > 1)
 #: What issue B asks of each type: our speed as a share of C's, without and with an importance matrix.
-GOALS = {"Q4_0": 0.5, "Q4_1": 0.5, "Q5_0": 0.5, "Q5_1": 0.5, "Q8_0": 1, "Q2_K": 1, "Q3_K": (0.5, 0.9), "Q4_K": 1, "Q5_K": 1, "Q6_K": 1,
-         "IQ4_NL": 4, "IQ4_XS": 4, "TQ1_0": 0.5, "TQ2_0": 0.5, "MXFP4": 1, "NVFP4": 0.3, "IQ2_XS": 0.2}
+GOALS = {"Q4_0": 0.5, "Q4_1": 0.5, "Q5_0": 0.5, "Q5_1": 0.5, "Q8_0": 1, "Q2_K": 1, "Q3_K": (0.5, 0.9),
+         "Q4_K": 1, "Q5_K": 1, "Q6_K": 1, "IQ4_NL": 4, "IQ4_XS": 4, "TQ1_0": 0.5, "TQ2_0": 0.5, "MXFP4": 1,
+         "NVFP4": 0.3, "IQ2_XS": 0.2}
 ROUNDS, PEER_SECONDS = 12, 2.0
 
 
@@ -42,7 +46,8 @@ def encoding(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> dict[str,
     if quantize(x, qtype, imatrix).tobytes() != ggml.quantize(x, qtype, imatrix).tobytes():
         raise AssertionError(f"{qtype}: bytes differ from ggml's, so their speed is not comparable")
     rounds = 3 if qtype == "IQ2_XS" else ROUNDS
-    ours, theirs = cpu_times(rounds, lambda: quantize(x, qtype, imatrix), lambda: ggml.quantize(x, qtype, imatrix))
+    ours, theirs = cpu_times(rounds, lambda: quantize(x, qtype, imatrix),
+                             lambda: ggml.quantize(x, qtype, imatrix))
     goal = GOALS[qtype]
     wanted = goal[imatrix is not None] if isinstance(goal, tuple) else goal
     return {"ours": rate(x, ours), "c": rate(x, theirs), "ratio": round(theirs / ours, 2), "goal": wanted}
@@ -53,16 +58,20 @@ def decoding(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> dict[str,
     raw = ggml.quantize(x, qtype, imatrix)
     ours, theirs, peer = cpu_times(ROUNDS, stored.dequantize, lambda: ggml.dequantize(raw, qtype, x.shape[1]),
                                    lambda: gguf.dequantize(raw, number))
-    return {"ours": rate(x, ours), "c": rate(x, theirs), "ratio": round(theirs / ours, 2), "gguf_py": rate(x, peer)}
+    return {"ours": rate(x, ours), "c": rate(x, theirs), "ratio": round(theirs / ours, 2),
+            "gguf_py": rate(x, peer)}
 
 
 def peers(qtype: str, x: np.ndarray) -> dict[str, float | str]:
-    """What `gguf` and libgguf's NumPy path reach when encoding the same weights without imatrix, in million weights per second."""
+    """What `gguf` and libgguf's NumPy path reach when encoding the same weights without imatrix, in million
+    weights per second.
+    """
     found, part = {}, x[:8]
     for name, package in (("gguf_py", gguf), ("libgguf_numpy", libgguf_numpy)):
         number = package.GGMLQuantizationType[qtype]
         try:
-            found[name] = slow_rate(lambda package=package, number=number: package.quantize(part, number), part)
+            found[name] = slow_rate(lambda package=package, number=number: package.quantize(part, number),
+                                    part)
         except (NotImplementedError, ValueError, KeyError) as error:
             found[name] = f"cannot: {type(error).__name__}"
     return found
@@ -84,7 +93,8 @@ def rate(x: np.ndarray, seconds: float) -> float:
 
 
 def main() -> dict:
-    """type -> speeds of encoding without and with imatrix, of decoding, and of the peers (higher is faster)."""
+    """type -> speeds of encoding without and with imatrix, of decoding, and of the peers (higher is faster).
+    """
     if ggml.GGML is None:
         print(ggml.REASON)
         return {"skipped": ggml.REASON}
@@ -100,13 +110,16 @@ def main() -> dict:
         if form.imatrix != "ignored":
             row["encode_imatrix"] = encoding(qtype, part, imatrix)
         row["decode"] = decoding(qtype, part, imatrix if form.imatrix == "needed" else None)
-        print(f"{qtype:7}", *(f"{kind} {row[kind]['ours']:6.4g} / C {row[kind]['c']:6.4g} = {row[kind]['ratio']:5.2f}"
-                              f"{'' if row[kind]['ratio'] >= row[kind].get('goal', 0) else ' (goal ' + str(row[kind]['goal']) + ')'};"
-                              for kind in ("encode", "encode_imatrix", "decode") if kind in row), row.get("peers", ""), flush=True)
-    return {"unit": "million weights per CPU second, one thread; ratio = ours / C (SSE2 baseline build)", "weights": x.size,
-            "missed": [f"{qtype}, {kind}: {row[kind]['ratio']} of {row[kind]['goal']}" for qtype, row in rows.items()
-                       for kind in ("encode", "encode_imatrix") if kind in row and row[kind]["ratio"] < row[kind]["goal"]],
-            "types": rows}
+        print(f"{qtype:7}",
+              *(f"{kind} {row[kind]['ours']:6.4g} / C {row[kind]['c']:6.4g} = {row[kind]['ratio']:5.2f}"
+                f"{'' if row[kind]['ratio'] >= row[kind].get('goal', 0) else ' (goal ' + str(row[kind]['goal']) + ')'};"
+                for kind in ("encode", "encode_imatrix", "decode") if kind in row), row.get("peers", ""),
+              flush=True)
+    return {"unit": "million weights per CPU second, one thread; ratio = ours / C (SSE2 baseline build)",
+            "weights": x.size, "missed": [f"{qtype}, {kind}: {row[kind]['ratio']} of {row[kind]['goal']}"
+                                          for qtype, row in rows.items()
+                                          for kind in ("encode", "encode_imatrix") if kind in row
+                                          and row[kind]["ratio"] < row[kind]["goal"]], "types": rows}
 
 
 if __name__ == "__main__":

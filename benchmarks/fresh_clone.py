@@ -1,4 +1,6 @@
-"""How long a newcomer waits: from `make lab` in a fresh clone until lesson 00 is served, with a warm package cache."""
+"""How long a newcomer waits: from `make lab` in a fresh clone until lesson 00 is served, with a warm package
+cache.
+"""
 
 import json
 import shutil
@@ -11,7 +13,8 @@ from tests.browser.lab import ROOT
 
 
 def main() -> dict:
-    """Seconds for two clones in turn: the first finds the package cache as it is, the second finds it warm."""
+    """Seconds for two clones in turn: the first finds the package cache as it is, the second finds it warm.
+    """
     seconds = [round(make_lab(), 1) for _ in range(2)]
     return {"make_lab_first_s": seconds[0], "make_lab_warm_cache_s": seconds[1], "goal_s": 60,
             "installer": "uv" if shutil.which("uv") else "venv and pip"}

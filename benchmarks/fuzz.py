@@ -1,9 +1,9 @@
 """`make fuzz`: 100,000 spoiled GGUF headers, each of which must be refused in words or opened rightly.
 
-Rightly: every tensor lies inside the file and overlaps no other, arrays decode or say why not, the architecture is one
-or says why not, and where `gguf`'s own reader opens the file too, keys, values and tensors are the same, and so is the
-first text of an array that is not UTF-8 (that reader is only given what ours accepted: it hangs on others).
-Work is bounded in steps of the cursor, memory in bytes.
+Rightly: every tensor lies inside the file and overlaps no other, arrays decode or say why not, the
+architecture is one or says why not, and where `gguf`'s own reader opens the file too, keys, values and
+tensors are the same, and so is the first text of an array that is not UTF-8 (that reader is only given what
+ours accepted: it hangs on others). Work is bounded in steps of the cursor, memory in bytes.
 
     python benchmarks/fuzz.py                  100,000 mutants (four minutes of CPU)
     python benchmarks/fuzz.py --count 5000     fewer
@@ -50,11 +50,13 @@ def demand(true: object, words: str) -> None:
 def judge(path: Path, against_gguf: bool) -> dict:
     """What came of the file at `path`. Raises Fault, or whatever the reader raised that is no ValueError.
 
-    Returns outcome ("refused: ..." by family of words, or "opened"), steps, memory (bytes), gguf ("same", its refusal or "not asked").
+    Returns outcome ("refused: ..." by family of words, or "opened"), steps, memory (bytes), gguf ("same", its
+    refusal or "not asked").
     """
     result = {"outcome": "opened", "gguf": "not asked"}
     size = path.stat().st_size
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else tempfile.TemporaryFile() as mapped:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0,
+                                            access=mmap.ACCESS_READ) if size else tempfile.TemporaryFile() as mapped:
         cursor = Steps(mapped if size else b"")
         tracemalloc.start()
         try:
@@ -76,7 +78,8 @@ def _use(header: Header, size: int) -> None:
     """What a caller may do with a header that was accepted."""
     placed = sorted(header.tensors.values(), key=lambda tensor: tensor.offset)
     for tensor in placed:
-        demand(header.parts[-1][1] <= tensor.offset and tensor.offset + tensor.nbytes <= size, f"{tensor} is not inside")
+        demand(header.parts[-1][1] <= tensor.offset and tensor.offset + tensor.nbytes <= size,
+               f"{tensor} is not inside")
         demand(tensor.offset % 8 == 0 and prod(tensor.shape) > 0, f"{tensor} cannot be")
     demand(all(one.offset + one.nbytes <= two.offset for one, two in pairwise(placed)), "tensors overlap")
     for value in header.metadata.values():
@@ -98,32 +101,39 @@ def _open(path: Path, against_gguf: bool) -> dict:
     except ValueError as error:             # a part of a split model, alone
         return {"outcome": f"refused: {family(str(error))}"}
     with model:
-        demand(isinstance(_or_words(lambda: model.architecture, None), Architecture | None), "no architecture")
+        demand(isinstance(_or_words(lambda: model.architecture, None), Architecture | None),
+               "no architecture")
         demand(model.ftype and repr(model) and model._repr_html_(), "a model without words")
         smallest = min(model.file.infos.values(), key=lambda tensor: tensor.nbytes, default=None)
         if smallest is not None and smallest.nbytes < 1e6:
             with np.errstate(all="ignore"):         # random bits are NaNs too
                 x = model.tensor(smallest.name)
-            demand(x.dtype == np.float32 and x.shape == smallest.shape[::-1], f"{smallest} decodes to {x.shape}")
+            demand(x.dtype == np.float32 and x.shape == smallest.shape[::-1],
+                   f"{smallest} decodes to {x.shape}")
         return {"gguf": same_as_gguf(path, model)} if against_gguf else {}
 
 
 def same_as_gguf(path: Path, model: Model) -> str:
-    """"same" when gguf's reader sees the same keys, values and tensors; its words when it refuses. Raises Fault when they differ."""
+    """"same" when gguf's reader sees the same keys, values and tensors; its words when it refuses. Raises
+    Fault when they differ.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             oracle = gguf.GGUFReader(path)
-            theirs = {key: _their_value(field) for key, field in oracle.fields.items() if not key.startswith("GGUF.")}
+            theirs = {key: _their_value(field) for key, field in oracle.fields.items()
+                      if not key.startswith("GGUF.")}
         except ODD_ERRORS as error:
             return f"{type(error).__name__}: {family(str(error))}"
     ours = {key: _our_value(value) for key, value in model.metadata.items()}
     demand(list(ours) == list(theirs), "gguf reads other keys")
     for key, value in ours.items():
-        demand(repr(value) == repr(theirs[key]), f"{key} is {value!r}, gguf reads {theirs[key]!r}")        # repr: NaN is NaN
-    seen = [(tensor.name, tuple(int(n) for n in tensor.shape), tensor.tensor_type.name, int(tensor.data_offset), int(tensor.n_bytes))
-            for tensor in oracle.tensors]
-    demand([(t.name, t.shape, t.qtype, t.offset, t.nbytes) for t in model.file.infos.values()] == seen, "gguf reads other tensors")
+        # repr: NaN is NaN
+        demand(repr(value) == repr(theirs[key]), f"{key} is {value!r}, gguf reads {theirs[key]!r}")
+    seen = [(tensor.name, tuple(int(n) for n in tensor.shape), tensor.tensor_type.name,
+             int(tensor.data_offset), int(tensor.n_bytes)) for tensor in oracle.tensors]
+    demand([(t.name, t.shape, t.qtype, t.offset, t.nbytes) for t in model.file.infos.values()] == seen,
+           "gguf reads other tensors")
     return "same"
 
 
@@ -132,7 +142,8 @@ def _their_value(field: gguf.ReaderField) -> object:
     try:
         return field.contents()
     except UnicodeDecodeError:
-        return NOT_UTF8.format(next(i for i, part in enumerate(field.data) if not _is_utf8(bytes(field.parts[part]))))
+        return NOT_UTF8.format(next(i for i, part in enumerate(field.data)
+                                    if not _is_utf8(bytes(field.parts[part]))))
 
 
 def _our_value(value: object) -> object:
@@ -155,12 +166,16 @@ def _is_utf8(raw: bytes) -> bool:
 
 def family(words: str) -> str:
     """The sentence without what is particular in it: names, numbers."""
-    words = re.sub(r"""b?'(?:[^'\\]|\\.)*?(?:'|\.\.\.)|"(?:[^"\\]|\\.)*?(?:"|\.\.\.)|<array.*?>|\S+\.gguf: """, "_", words)
+    words = re.sub(
+        r"""b?'(?:[^'\\]|\\.)*?(?:'|\.\.\.)|"(?:[^"\\]|\\.)*?(?:"|\.\.\.)|<array.*?>|\S+\.gguf: """, "_",
+        words)
     return re.sub(r"_(?: and _)?|-?\d[\d.e+-]*", "_", words)[:60]
 
 
 def run(numbers, real: bool = True, oracle_every: int = 1) -> dict:
-    """Judge these mutants. Returns how many came to what; a fault ends it, with the mutant's number on stderr."""
+    """Judge these mutants. Returns how many came to what; a fault ends it, with the mutant's number on
+    stderr.
+    """
     outcomes, against, most = Counter(), Counter(), {"steps_per_byte": 0.0, "steps": 0, "memory_mb": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         material, path = seeds(Path(folder), real), Path(folder, "mutant.file")
@@ -175,14 +190,17 @@ def run(numbers, real: bool = True, oracle_every: int = 1) -> dict:
                 done = True
             finally:
                 if not done:
-                    print(f"mutant {number} of {seed.name}: python benchmarks/fuzz.py --only {number}", file=sys.stderr, flush=True)
+                    print(f"mutant {number} of {seed.name}: python benchmarks/fuzz.py --only {number}",
+                          file=sys.stderr, flush=True)
             outcomes[result["outcome"]] += 1
             against[result["gguf"]] += result["outcome"] == "opened"
             most = {"steps_per_byte": max(most["steps_per_byte"], result["steps"] / max(size, 1)),
-                    "steps": max(most["steps"], result["steps"]), "memory_mb": max(most["memory_mb"], result["memory"] / 1e6)}
+                    "steps": max(most["steps"], result["steps"]),
+                    "memory_mb": max(most["memory_mb"], result["memory"] / 1e6)}
     opened = outcomes.pop("opened", 0)
-    return {"mutants": opened + outcomes.total(), "seeds": [seed.name for seed in material], "faults": 0, "opened": opened,
-            "refused_in_words": outcomes.total(), "most": {key: round(value, 3) for key, value in most.items()},
+    return {"mutants": opened + outcomes.total(), "seeds": [seed.name for seed in material], "faults": 0,
+            "opened": opened, "refused_in_words": outcomes.total(),
+            "most": {key: round(value, 3) for key, value in most.items()},
             "opened_and_gguf_s_reader": dict(against.most_common()), "families_of_words": len(outcomes),
             "most_frequent": {words.removeprefix("refused: "): n for words, n in outcomes.most_common(30)}}
 
@@ -192,7 +210,8 @@ def main(count: int = COUNT) -> dict:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--only", type=int)
     options = parser.parse_args()

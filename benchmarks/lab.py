@@ -1,7 +1,9 @@
-"""The comparison lab on the clock: ten thousand calls read, judged and drawn; and a whole comparison on a real Ollama.
+"""The comparison lab on the clock: ten thousand calls read, judged and drawn; and a whole comparison on a
+real Ollama.
 
-The comparison is 12 prompts x 4 quants of SmolLM2 x 2 rounds with replayed answers, killed (-9) at five moments drawn by chance and
-gone on with each time. It runs only where there are a server and the test model (`make ollama`, `tools/test_models.py`).
+The comparison is 12 prompts x 4 quants of SmolLM2 x 2 rounds with replayed answers, killed (-9) at five
+moments drawn by chance and gone on with each time. It runs only where there are a server and the test model
+(`make ollama`, `tools/test_models.py`).
 """
 
 import json
@@ -16,40 +18,48 @@ from pathlib import Path
 
 import quantlab as ql
 from benchmarks.quantize_model import SMOLLM2
-from quantlab.lab.charts import speed_chart, trade_chart
-from quantlab.lab.overview import answers, overview
+from quantlab.canvas.answers import answers_html
+from quantlab.canvas.verdict import draw_verdict
+from quantlab.lab.comparison import answers, overview
+from quantlab.lab.report import speed_chart, trade_chart
 from quantlab.lab.server import Server
-from quantlab.views.answers import answers_html
-from quantlab.views.verdict import draw_verdict
 from tests import ollama_fixture as server
 
 GOALS = {"ten_thousand_calls_seconds": 2, "overhead_per_call_ms": 20, "Q8_0": "good enough", "Q2_K": "worse"}
-PROMPTS = ["Who painted the Mona Lisa?", "Name a colour.", "What do bees make?", "How many legs has a spider?", "Name a river in Egypt.",
-           "What is water made of?", "Who wrote Hamlet?", "Count from one to five.", "What is the capital of France?",
+PROMPTS = ["Who painted the Mona Lisa?", "Name a colour.", "What do bees make?",
+           "How many legs has a spider?", "Name a river in Egypt.", "What is water made of?",
+           "Who wrote Hamlet?", "Count from one to five.", "What is the capital of France?",
            "Name a fruit that is yellow.", "What does a thermometer measure?", "Which planet is red?"]
 MODELS = ["smol:f16", "smol:q8_0", "smol:q4_K_M", "smol:q2_K"]
 SEED, KILLS = 20261124, 5
-ANSWER = {"done": True, "done_reason": "stop", "eval_count": 62, "prompt_eval_count": 9, "prompt_eval_duration": 10**8,
-          "load_duration": 10**6, "total_duration": 12 * 10**8, "first_seconds": 0.2, "wall_seconds": 1.2}
+ANSWER = {"done": True, "done_reason": "stop", "eval_count": 62, "prompt_eval_count": 9,
+          "prompt_eval_duration": 10**8, "load_duration": 10**6, "total_duration": 12 * 10**8,
+          "first_seconds": 0.2, "wall_seconds": 1.2}
 
 
 def many_calls(folder: Path, prompts: int, models: int = 10, rounds: int = 10):
     """A comparison whose results file holds every call, as if it had been asked."""
-    made = ql.Comparison([f"prompt {i}" for i in range(prompts)], [f"m:{i}" for i in range(models)], rounds=rounds,
-                         file=folder / f"{prompts}.jsonl", check="moo")
+    made = ql.Comparison([f"prompt {i}" for i in range(prompts)], [f"m:{i}" for i in range(models)],
+                         rounds=rounds, file=folder / f"{prompts}.jsonl", check="moo")
     lines = [{"format": "quantlab comparison 1", "key": made.plan.key, "plan": made.plan.as_dict()},
-             {"kind": "session", "at": "2026-01-01T00:00:00+00:00", "ollama": "0", "machine": "", "python": "",
-              "models": {name: {"size": 10**8 * (i + 1), "digest": name} for i, name in enumerate(made.plan.models)}}]
-    lines += [{"kind": "call", "key": call.key, "round": call.round, "model": call.model, "prompt": call.prompt,
-               "at": f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}+00:00", "since_start": 0.0, "memory": {},
+             {"kind": "session", "at": "2026-01-01T00:00:00+00:00", "ollama": "0", "machine": "",
+              "python": "", "models": {name: {"size": 10**8 * (i + 1), "digest": name}
+                                       for i, name in enumerate(made.plan.models)}}]
+    lines += [{"kind": "call", "key": call.key, "round": call.round, "model": call.model,
+               "prompt": call.prompt,
+               "at": f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}+00:00",
+               "since_start": 0.0, "memory": {},
                "answer": {**ANSWER, "eval_duration": 10**9 + call.prompt + 10**7 * call.model,
-                          "response": "moo " * 60 + f"end {call.model % 3}"}} for number, call in enumerate(made.plan.calls())]
+                          "response": "moo " * 60 + f"end {call.model % 3}"}} for number,
+              call in enumerate(made.plan.calls())]
     made.file.write_text("\n".join(map(json.dumps, lines)) + "\n")
     return made
 
 
 def shown(made) -> dict:
-    """Load, analyse and draw: the two tables, the notebook's verdict and one prompt's answers, the report's two pictures; in seconds."""
+    """Load, analyse and draw: the two tables, the notebook's verdict and one prompt's answers, the report's
+    two pictures; in seconds.
+    """
     start, worked = time.perf_counter(), time.process_time()
     table, rows = made.table(), made.summary().to_dict("records")
     loaded = time.perf_counter() - start
@@ -63,30 +73,36 @@ def shown(made) -> dict:
 
 
 def ten_thousand(folder: Path, prompts: int = 100) -> dict:
-    """100 prompts x 10 models x 10 rounds from a file, in a process that has imported what it needs: a small one was shown before."""
+    """100 prompts x 10 models x 10 rounds from a file, in a process that has imported what it needs: a small
+    one was shown before.
+    """
     first = shown(many_calls(folder, 2))["load_analyse_draw_seconds"]
     made = many_calls(folder, prompts)
     found, start = shown(made), time.perf_counter()
     report = made.report(folder / "report.html")
     return {"calls": len(made.rows()), **found, "imports_and_200_calls_seconds": first,
-            "report_seconds": round(time.perf_counter() - start, 2), "report_megabytes": round(report.stat().st_size / 1e6, 1)}
+            "report_seconds": round(time.perf_counter() - start, 2),
+            "report_megabytes": round(report.stat().st_size / 1e6, 1)}
 
 
 def comparison(path: str | Path, url: str, prompts: str | int = len(PROMPTS)):
     """What is asked of the real server; prompts: how many of the twelve."""
-    return ql.Comparison(PROMPTS[:int(prompts)], MODELS, file=path, server=Server(url, timeout=120), rounds=2, control=False,
-                         options={"num_thread": 1, "num_ctx": 512, "num_predict": 16})
+    return ql.Comparison(PROMPTS[:int(prompts)], MODELS, file=path, server=Server(url, timeout=120), rounds=2,
+                         control=False, options={"num_thread": 1, "num_ctx": 512, "num_predict": 16})
 
 
 def killed(path: Path, url: str, prompts: int, longest: float) -> list[dict]:
-    """Start the comparison and kill it, five times, each a drawn number of seconds after its first finished call.
+    """Start the comparison and kill it, five times, each a drawn number of seconds after its first finished
+    call.
 
-    Returns for each the seconds, and the calls that were in the file before the start and after the kill; what was there once must stay.
+    Returns for each the seconds, and the calls that were in the file before the start and after the kill;
+    what was there once must stay.
     """
     draw, moments, keys = random.Random(SEED), [], []
     for _ in range(KILLS):
         code = "import sys; from benchmarks.lab import comparison; comparison(*sys.argv[1:]).run()"
-        run = subprocess.Popen([sys.executable, "-c", code, str(path), url, str(prompts)], cwd=Path(__file__).resolve().parents[1])
+        run = subprocess.Popen([sys.executable, "-c", code, str(path), url, str(prompts)],
+                               cwd=Path(__file__).resolve().parents[1])
         while len(finished_keys(path)) == len(keys) and run.poll() is None:
             time.sleep(0.02)
         seconds, before = round(draw.uniform(0, longest), 2), keys
@@ -96,8 +112,8 @@ def killed(path: Path, url: str, prompts: int, longest: float) -> list[dict]:
         run.wait()
         keys = finished_keys(path)
         assert keys[: len(before)] == before, "a finished call was lost"
-        moments.append({"seconds_after_the_first_call": seconds, "was_running": alive, "calls_before": len(before),
-                        "calls_after": len(keys)})
+        moments.append({"seconds_after_the_first_call": seconds, "was_running": alive,
+                        "calls_before": len(before), "calls_after": len(keys)})
     return moments
 
 
@@ -108,7 +124,9 @@ def finished_keys(path: Path) -> list[str]:
 
 
 def real(folder: Path, url: str, prompts: int = len(PROMPTS), longest: float = 6) -> dict:
-    """The whole comparison: calls lost or repeated, cost per call, and verdicts.  longest: seconds until a kill, at most."""
+    """The whole comparison: calls lost or repeated, cost per call, and verdicts.  longest: seconds until a
+    kill, at most.
+    """
     path = folder / "real.jsonl"
     moments, made = killed(path, url, prompts, longest), comparison(path, url, prompts)
     before = len(made.rows())
@@ -118,7 +136,8 @@ def real(folder: Path, url: str, prompts: int = len(PROMPTS), longest: float = 6
     extra = [1000 * row["overhead_seconds"] for row in made.rows() if not row["error"]]
     made.report(folder / "real.html")
     return {"kills": moments, "calls_before_the_last_run": before, "calls": len(keys),
-            "repeated": len(keys) - len(set(keys)), "lost": made.missing, "errors": sum(bool(row["error"]) for row in made.rows()),
+            "repeated": len(keys) - len(set(keys)), "lost": made.missing,
+            "errors": sum(bool(row["error"]) for row in made.rows()),
             "overhead_ms": {"median": round(statistics.median(extra), 2), "largest": round(max(extra), 2)},
             "ollama": Server(url).version(), "noise_floor": made.noise_floor(),
             "summary": [{key: str(row[key]) for key in ("model", "speed_ratio", "divergence", "verdict")}
@@ -126,7 +145,8 @@ def real(folder: Path, url: str, prompts: int = len(PROMPTS), longest: float = 6
 
 
 def main(prompts: int = len(PROMPTS), many: int = 100, longest: float = 6) -> dict:
-    """prompts and longest: of the real comparison (`real`); many: prompts of the one with ten thousand calls."""
+    """prompts and longest: of the real comparison (`real`); many: prompts of the one with ten thousand calls.
+    """
     binary, keep = server._binary(), os.environ.get("QUANTLAB_BENCH_FOLDER")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(keep or name)
@@ -138,7 +158,8 @@ def main(prompts: int = len(PROMPTS), many: int = 100, longest: float = 6) -> di
             server._wait(running)
             ql.quantize_model(SMOLLM2, folder / "q2_K.gguf", "Q2_K")
             for tag, file, quantize in (("f16", SMOLLM2, []), ("q8_0", SMOLLM2, ["--quantize", "q8_0"]),
-                                        ("q4_K_M", SMOLLM2, ["--quantize", "q4_K_M"]), ("q2_K", folder / "q2_K.gguf", [])):
+                                        ("q4_K_M", SMOLLM2, ["--quantize", "q4_K_M"]),
+                                        ("q2_K", folder / "q2_K.gguf", [])):
                 (Path(name) / "Modelfile").write_text(f"FROM {file}\n")
                 running.cli("create", f"smol:{tag}", *quantize, "-f", str(Path(name) / "Modelfile"))
             return {**found, "real": real(folder, running.url, prompts, longest)}

@@ -1,7 +1,9 @@
-"""How fast a model runs in NumPy: seconds to load it, tokens a second of a prompt and of generated text, peak memory of the process.
+"""How fast a model runs in NumPy: seconds to load it, tokens a second of a prompt and of generated text, peak
+memory of the process.
 
-The tiny Llama and SmolLM2-135M from their 16-bit files, each in a process of its own, start-up included in the memory. A prompt passes
-through the layers in chunks, generated tokens one by one: the first is limited by arithmetic, the second by reading all weights.
+The tiny Llama and SmolLM2-135M from their 16-bit files, each in a process of its own, start-up included in
+the memory. A prompt passes through the layers in chunks, generated tokens one by one: the first is limited by
+arithmetic, the second by reading all weights.
 """
 
 import json
@@ -40,7 +42,8 @@ print(json.dumps([loaded, n_prompt / prompt, generated]))
 
 def measure(name: str, n_prompt: int, n: int) -> tuple[float, float, float, float]:
     """(seconds to load, prompt tokens/s, generated tokens/s, peak MB) of one process."""
-    run = subprocess.Popen([sys.executable, "-c", CODE, name, str(n_prompt), str(n)], stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen([sys.executable, "-c", CODE, name, str(n_prompt), str(n)], stdout=subprocess.PIPE,
+                           text=True)
     told = run.stdout.read()
     _, status, used = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)
@@ -55,7 +58,9 @@ def main() -> dict:
     for key, (name, n_prompt, n) in MODELS.items():
         runs = [measure(name, n_prompt, n) for _ in range(RUNS)]
         loaded, prompt, generated, peak = (statistics.median(column) for column in zip(*runs, strict=True))
-        results[key] = {"load_seconds": round(loaded, 2), "prompt_tokens": n_prompt, "prompt_tokens_per_second": round(prompt),
-                        "generated_tokens": n, "generated_tokens_per_second": round(generated, 1), "peak_mb": round(peak), "runs": RUNS}
+        results[key] = {"load_seconds": round(loaded, 2), "prompt_tokens": n_prompt,
+                        "prompt_tokens_per_second": round(prompt), "generated_tokens": n,
+                        "generated_tokens_per_second": round(generated, 1), "peak_mb": round(peak),
+                        "runs": RUNS}
         print(key, results[key], flush=True)
     return {"goals": GOALS, **results}

@@ -1,7 +1,10 @@
-"""How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real browser.
+"""How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real
+browser.
 
-    python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06 and 11; in 03 the block
-                                             explorer, in 05 the model map's menu and keys, in 06 the memory bar, too
+    python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06 and 11; in 03 the
+    block
+                                             explorer, in 05 the model map's menu and keys, in 06 the memory
+                                             bar, too
     python -m benchmarks.latency 06 --moves 80
 """
 
@@ -20,14 +23,16 @@ STOPS = (0.3, 0.5, 0.7, 0.9, 0.7, 0.5)                                   # of th
 
 
 def main(lessons=LESSONS, moves: int = MOVES) -> dict:
-    """lesson -> {"key": ..., "drag": ...}, each with p50_ms, p95_ms and the number of moves that were timed."""
+    """lesson -> {"key": ..., "drag": ...}, each with p50_ms, p95_ms and the number of moves that were timed.
+    """
     results = {}
     with Lab() as lab, open_browser() as browser:
         for path in sorted(lab.folder.glob("*.ipynb")):
             if path.name.startswith(tuple(lessons)):
                 with LessonPage(lab, browser, path.name) as lesson:
                     results[path.stem] = measure(lesson, moves)
-    return {"unit": "ms from the event in the page to the painted frame", "goal_p95_ms": GOAL_MS, "lessons": results}
+    return {"unit": "ms from the event in the page to the painted frame", "goal_p95_ms": GOAL_MS,
+            "lessons": results}
 
 
 def measure(lesson: LessonPage, moves: int) -> dict:
@@ -35,14 +40,16 @@ def measure(lesson: LessonPage, moves: int) -> dict:
     lesson.open()
     lesson.run_all()
     if lesson.name.startswith("03"):
-        return {f"block explorer, {qtype}": summary(flips(lesson, qtype, moves)) for qtype in ("Q4_0", "Q4_K", "IQ2_XS")}
+        return {f"block explorer, {qtype}": summary(flips(lesson, qtype, moves))
+                for qtype in ("Q4_0", "Q4_K", "IQ2_XS")}
     explorer = lesson.explorers()[0]
     keys(lesson, explorer, WARM_UP)
     found = {"key": summary(keys(lesson, explorer, moves)), "drag": summary(drags(lesson, explorer, moves))}
     if lesson.name.startswith("06"):
         bar = lesson.explorers()[1]
         keys(lesson, bar, WARM_UP)
-        found |= {"memory bar, key": summary(keys(lesson, bar, moves)), "memory bar, drag": summary(drags(lesson, bar, moves))}
+        found |= {"memory bar, key": summary(keys(lesson, bar, moves)),
+                  "memory bar, drag": summary(drags(lesson, bar, moves))}
     if lesson.name.startswith("05"):
         found["model map, ftype from its menu"] = summary(choices(lesson, explorer, moves))
         found["model map, from tensor to tensor"] = summary(walks(lesson, explorer, moves))
@@ -73,7 +80,8 @@ def flips(lesson: LessonPage, qtype: str, moves: int) -> list[float]:
     explorer.locator(".ql-view").focus()
     times = []
     for i in range(moves + WARM_UP):
-        times += timed(lesson, explorer, "keydown", lambda i=i: lesson.page.keyboard.press("Space" if i % 2 else "ArrowRight"))
+        times += timed(lesson, explorer, "keydown", lambda i=i: lesson.page.keyboard.press("Space" if i % 2
+                                                                                           else "ArrowRight"))
     return times[WARM_UP:]
 
 
@@ -112,7 +120,9 @@ def drags(lesson: LessonPage, explorer: Locator, moves: int) -> list[float]:
 
 
 def timed(lesson: LessonPage, explorer: Locator, event: str, act) -> list[float]:
-    """[milliseconds] from the event to the new picture; [] when this move changed nothing (a stop of a coarse slider)."""
+    """[milliseconds] from the event to the new picture; [] when this move changed nothing (a stop of a coarse
+    slider).
+    """
     explorer.evaluate("(e, event) => look.arm(e, event)", event)
     act()
     try:
@@ -130,11 +140,13 @@ def summary(times: list[float]) -> dict:
         raise ValueError("no move changed the picture: is the slider dead?")
     ordered = sorted(times)
     rank = {p: ordered[max(0, -(-p * len(ordered) // 100) - 1)] for p in (50, 95)}
-    return {"p50_ms": round(rank[50], 1), "p95_ms": round(rank[95], 1), "max_ms": round(ordered[-1], 1), "moves": len(times)}
+    return {"p50_ms": round(rank[50], 1), "p95_ms": round(rank[95], 1), "max_ms": round(ordered[-1], 1),
+            "moves": len(times)}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="*", default=LESSONS)
     parser.add_argument("--moves", type=int, default=MOVES)
     options = parser.parse_args()

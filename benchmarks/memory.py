@@ -1,7 +1,9 @@
-"""`make bench-memory`: measure memory_measured.csv again with the pinned llama.cpp, write it, and say what differs from the estimate.
+"""`make bench-memory`: measure memory_measured.csv again with the pinned llama.cpp, write it, and say what
+differs from the estimate.
 
-A number that is not the committed one stops the run before anything is written: then llama.cpp plans otherwise, and the pin, the walk
-through the layers and the lessons have to be looked at together.  A section alone, into the results that are there:
+A number that is not the committed one stops the run before anything is written: then llama.cpp plans
+otherwise, and the pin, the walk through the layers and the lessons have to be looked at together.  A section
+alone, into the results that are there:
 
     python -m benchmarks.memory peers       # or elsewhere, layers, other_architectures
 """
@@ -19,12 +21,13 @@ from quantlab.memory.catalog import DATA, model_named
 from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.fit import recommend
-from quantlab.memory.llama_library import PINNED
-from quantlab.memory.oracle import Measured, measure_all
 from quantlab.memory.settings import Settings
+from quantlab.oracles.llama_library import PINNED
+from quantlab.oracles.planner import Measured, measure_all
 
 TABLE = DATA / "memory_measured.csv"
-COLUMNS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes", "weights_host_bytes", "compute_host_bytes")
+COLUMNS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes", "weights_host_bytes",
+           "compute_host_bytes")
 
 
 #: What can be measured alone: name in the results -> what to call with the rows of the table.
@@ -35,8 +38,9 @@ SECTIONS = {"elsewhere": lambda _: generalization(), "layers": lambda _: layer_p
 def settings_of(row: dict[str, str]) -> Settings:
     """The settings of a row of the table."""
     n_ubatch = int(row["n_ubatch"])
-    return Settings(n_ctx=int(row["n_ctx"]), n_ubatch=n_ubatch, flash_attention=row["flash_attn"] == "1", type_k=row["type_kv"],
-                    type_v=row["type_kv"], n_outputs=n_ubatch if row["n_outputs"] == "n_ubatch" else int(row["n_outputs"]))
+    return Settings(n_ctx=int(row["n_ctx"]), n_ubatch=n_ubatch, flash_attention=row["flash_attn"] == "1",
+                    type_k=row["type_kv"], type_v=row["type_kv"], n_outputs=n_ubatch
+                    if row["n_outputs"] == "n_ubatch" else int(row["n_outputs"]))
 
 
 def measured_rows(rows: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -44,7 +48,8 @@ def measured_rows(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for model, ftype in dict.fromkeys((row["model"], row["ftype"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["ftype"]) == (model, ftype)]
-        for row, answer in zip(mine, measure_all(model, ftype, [settings_of(row) for row in mine]), strict=True):
+        for row, answer in zip(mine, measure_all(model, ftype, [settings_of(row) for row in mine]),
+                               strict=True):
             found.append(row | dict(zip(COLUMNS, map(str, numbers(answer)), strict=True)))
     return found
 
@@ -61,12 +66,14 @@ def main() -> dict:
     rows = measured_rows(committed)
     drifted = [row for row, before in zip(rows, committed, strict=True) if row != before]
     if drifted:
-        raise SystemExit(f"{len(drifted)} of {len(rows)} cases are not what was committed, the first: {drifted[0]}")
+        raise SystemExit(
+            f"{len(drifted)} of {len(rows)} cases are not what was committed, the first: {drifted[0]}")
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return {"oracle": f"xllamacpp {PINNED}", "cases": len(rows), **_errors(rows), **_time(rows), "recommend_seconds": _recommend_time(),
+    return {"oracle": f"xllamacpp {PINNED}", "cases": len(rows), **_errors(rows), **_time(rows),
+            "recommend_seconds": _recommend_time(),
             **{name: section(rows) for name, section in SECTIONS.items()}}
 
 
@@ -76,7 +83,8 @@ def again(names: list[str]) -> None:
     found = json.loads(file.read_text())
     for name in names:
         found["results"][name] = SECTIONS[name](committed_rows())
-        found["sections_measured_alone"] = found.get("sections_measured_alone", {}) | {name: f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"}
+        found["sections_measured_alone"] = found.get("sections_measured_alone",
+                                                     {}) | {name: f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"}
     file.write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -89,11 +97,14 @@ def _errors(rows: list[dict[str, str]]) -> dict:
     off = []
     for row in rows:
         made = estimate_memory(row["model"], row["ftype"], **settings_of(row).as_dict())
-        off.append([ours - int(row[column]) for ours, column in zip((made.weights, made.kv_cache, made.compute), COLUMNS, strict=False)])
-    shares = [abs(compute) / int(row["compute_gpu_bytes"]) for (_, _, compute), row in zip(off, rows, strict=True)]
+        off.append([ours - int(row[column]) for ours,
+                    column in zip((made.weights, made.kv_cache, made.compute), COLUMNS, strict=False)])
+    shares = [abs(compute) / int(row["compute_gpu_bytes"]) for (_, _, compute),
+              row in zip(off, rows, strict=True)]
     return {"weights_exact": sum(not w for w, _, _ in off), "kv_exact": sum(not kv for _, kv, _ in off),
-            "compute_exact": sum(not c for _, _, c in off), "compute_mean_error_percent": 100 * sum(shares) / len(shares),
-            "compute_worst_bytes": max(abs(c) for _, _, c in off), "lowest_below_truth_bytes": min(sum(parts) for parts in off)}
+            "compute_exact": sum(not c for _, _, c in off), "compute_mean_error_percent": 100 * sum(shares)
+            / len(shares), "compute_worst_bytes": max(abs(c) for _, _, c in off),
+            "lowest_below_truth_bytes": min(sum(parts) for parts in off)}
 
 
 def _time(rows: list[dict[str, str]]) -> dict:
@@ -105,7 +116,8 @@ def _time(rows: list[dict[str, str]]) -> dict:
         estimate_memory(model, row["ftype"], **settings)
         taken.append(1000 * (time.perf_counter() - started))
     taken.sort()
-    return {"estimate_p50_ms": round(taken[len(taken) // 2], 3), "estimate_p95_ms": round(taken[-(-95 * len(taken) // 100) - 1], 3)}
+    return {"estimate_p50_ms": round(taken[len(taken) // 2], 3),
+            "estimate_p95_ms": round(taken[-(-95 * len(taken) // 100) - 1], 3)}
 
 
 def _recommend_time() -> dict[str, float]:

@@ -1,19 +1,20 @@
-"""Part of `make bench-memory`, all by the oracle: shapes and settings outside the measured table, the number of layers that fit, and
-architectures that the formula refuses."""
+"""Part of `make bench-memory`, all by the oracle: shapes and settings outside the measured table, the number
+of layers that fit, and architectures that the formula refuses.
+"""
 
 import random
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from quantlab.memory import oracle
 from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import OVERHEAD
 from quantlab.memory.fit import recommend
 from quantlab.memory.kv_cache import cache_bytes
-from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
+from quantlab.memory.weights import weights_of
 from quantlab.models.source import open_model
+from quantlab.oracles import planner as oracle
 from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_fit import PAIRS
@@ -23,13 +24,15 @@ EACH = 12               # settings of a shape
 
 
 def generalization(seed: int = 7) -> dict:
-    """19 shapes of models outside the table, settings drawn by chance: how many figures are exact, and each total that is off by 5 %."""
+    """19 shapes of models outside the table, settings drawn by chance: how many figures are exact, and each
+    total that is off by 5 %.
+    """
     exact, cases, misses, lowest, within = {"weights": 0, "kv_cache": 0, "compute": 0}, 0, [], 0, 0
     for name, shape in SHAPES.items():
         choose = random.Random(f"{seed} {name}")
         ftype = choose.choice(FTYPES)
-        settings = [replace(some_settings(choose, shape), n_ubatch=choose.choice((256, 512, 1024)), n_parallel=choose.choice((1, 2, 4)))
-                    for _ in range(EACH)]
+        settings = [replace(some_settings(choose, shape), n_ubatch=choose.choice((256, 512, 1024)),
+                            n_parallel=choose.choice((1, 2, 4))) for _ in range(EACH)]
         for one, found in zip(settings, oracle.measure_all(shape, ftype, settings), strict=True):
             ours = weights_of(shape, ftype).placed().card, cache_bytes(shape, one), compute_bytes(shape, one)
             for part, mine, truth in zip(exact, ours, found[:3], strict=True):
@@ -38,28 +41,34 @@ def generalization(seed: int = 7) -> dict:
             within, lowest = within + (abs(off) <= found.card / 100), min(lowest, off)
             if abs(off) > found.card / 20:
                 misses.append({"model": name, "ftype": ftype, "settings": one.as_dict(), "off_bytes": off})
-    return {"shapes": len(SHAPES), "cases": cases, "exact": exact, "total_within_1_percent": within, "off_by_more_than_5_percent": misses,
-            "lowest_below_truth_bytes": lowest}
+    return {"shapes": len(SHAPES), "cases": cases, "exact": exact, "total_within_1_percent": within,
+            "off_by_more_than_5_percent": misses, "lowest_below_truth_bytes": lowest}
 
 
 def layer_pairs() -> list[dict]:
-    """20 (model, card) pairs at Q4_K_M: the number of layers that is recommended, the one found with the oracle, and bytes to spare."""
+    """20 (model, card) pairs at Q4_K_M: the number of layers that is recommended, the one found with the
+    oracle, and bytes to spare.
+    """
     pairs = []
     for name, vram in PAIRS:
-        safe, counted = (recommend(name, vram, ftypes=["Q4_K_M"], measure_all=f)[0].n_gpu_layers for f in (None, oracle.measure_all))
+        safe, counted = (recommend(name, vram, ftypes=["Q4_K_M"], measure_all=f)[0].n_gpu_layers
+                         for f in (None, oracle.measure_all))
         settings = [Settings(n_gpu_layers=n) for n in (counted, counted + 1)]
-        room = [vram * 2**30 - OVERHEAD.usual - found.card for found in oracle.measure_all(name, "Q4_K_M", settings)]
-        pairs.append({"model": name, "vram_gib": vram, "layers_without_oracle": safe, "layers": counted, "left_bytes": room[0],
-                      "left_with_one_more": room[1], "right": room[0] >= 0 > room[1]})
+        room = [vram * 2**30 - OVERHEAD.usual - found.card
+                for found in oracle.measure_all(name, "Q4_K_M", settings)]
+        pairs.append({"model": name, "vram_gib": vram, "layers_without_oracle": safe, "layers": counted,
+                      "left_bytes": room[0], "left_with_one_more": room[1], "right": room[0] >= 0 > room[1]})
     return pairs
 
 
 def other_architectures() -> list[dict]:
-    """Small files of architectures that the formula refuses: what llama.cpp plans for them, and whether weights and what is kept of the
-    text (cache and states) are the bytes that a count by hand gives."""
+    """Small files of architectures that the formula refuses: what llama.cpp plans for them, and whether
+    weights and what is kept of the text (cache and states) are the bytes that a count by hand gives.
+    """
     found = []
     settings = [Settings(n_ctx=n_ctx, n_parallel=n) for n_ctx in (2048, 32768) for n in (1, 4)]
-    for arch, files in (("mamba", recurrent_files), ("jamba", recurrent_files), *((arch, hybrid_files) for arch in hybrid_files.STATES)):
+    for arch, files in (("mamba", recurrent_files), ("jamba", recurrent_files),
+                        *((arch, hybrid_files) for arch in hybrid_files.STATES)):
         with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
             path = Path(folder) / "model.gguf"
             weights = files.write(path, arch)
@@ -68,6 +77,8 @@ def other_architectures() -> list[dict]:
         counted = [files.kept_bytes(arch, one.n_ctx, one.n_parallel) for one in settings]
         found.append({"architecture": arch, "cases": len(settings), "weights_bytes": weights,
                       "weights_as_counted": sum(one.weights == weights for one in measured),
-                      "kept_bytes": dict(zip(("2048x1", "2048x4", "32768x1", "32768x4"), (one.kv_cache for one in measured), strict=True)),
-                      "kept_as_counted": sum(one.kv_cache == n for one, n in zip(measured, counted, strict=True))})
+                      "kept_bytes": dict(zip(("2048x1", "2048x4", "32768x1", "32768x4"),
+                                             (one.kv_cache for one in measured), strict=True)),
+                      "kept_as_counted": sum(one.kv_cache == n for one,
+                                             n in zip(measured, counted, strict=True))})
     return found

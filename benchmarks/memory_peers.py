@@ -1,10 +1,13 @@
-"""Part of `make bench-memory`: rules of thumb and three other programs on the measured cases that all of them can be asked about.
+"""Part of `make bench-memory`: rules of thumb and three other programs on the measured cases that all of them
+can be asked about.
 
-    pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory      # else it is listed as not installed
+    pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory      # else it is listed as not
+    installed
 
-gguf-parser-go is built from the Go proxy where there is Go; it and `xllamacpp.memory` (Ollama's `EstimateGPULayers` in Python, which has no
-switch for flash attention) read the same hollow files that the oracle reads. What they add for the driver (`nonUMAVramFootprint` and
-`memory_min`, which their caller chooses) is left at 0, as the truth here has no driver in it either.
+gguf-parser-go is built from the Go proxy where there is Go; it and `xllamacpp.memory` (Ollama's
+`EstimateGPULayers` in Python, which has no switch for flash attention) read the same hollow files that the
+oracle reads. What they add for the driver (`nonUMAVramFootprint` and `memory_min`, which their caller
+chooses) is left at 0, as the truth here has no driver in it either.
 """
 
 import importlib.util
@@ -18,20 +21,23 @@ from pathlib import Path
 
 from quantlab.memory.catalog import MODELS, PUBLISHED
 from quantlab.memory.estimate import estimate_memory
-from quantlab.memory.hollow import write_hollow
-from quantlab.memory.recommend import rule_of_thumb_gb
+from quantlab.memory.rule import rule_of_thumb_gb
 from quantlab.memory.weights import card_weight_bytes
 from quantlab.models.architecture import Architecture
 from quantlab.models.recipes import recipe
+from quantlab.oracles.planner import write_hollow
 
 GGUF_PARSER = "v0.28.1"
 PARTS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes")
 
 
 def peers(rows: list[dict[str, str]]) -> dict:
-    """Mean error of each peer's total in percent, and the share of cases where it is more than 5 % too low: Q4_K_M, 16-bit cache, flash
-    attention, one row of output; what llama.cpp allocates on the card is the truth."""
-    cases = [row for row in rows if row["flash_attn"] == "1" and row["type_kv"] == "f16" and row["n_outputs"] == "1"]
+    """Mean error of each peer's total in percent, and the share of cases where it is more than 5 % too low:
+    Q4_K_M, 16-bit cache, flash attention, one row of output; what llama.cpp allocates on the card is the
+    truth.
+    """
+    cases = [row for row in rows if row["flash_attn"] == "1" and row["type_kv"] == "f16"
+             and row["n_outputs"] == "1"]
     rules = {"quantlab": _ours, "the lesson's rule": _lesson, "weights only": _weights}
     if importlib.util.find_spec("ggufit"):
         rules[f"ggufit {version('ggufit')}"] = _ggufit
@@ -41,11 +47,13 @@ def peers(rows: list[dict[str, str]]) -> dict:
         rules[f"gguf-parser-go {GGUF_PARSER}"] = _looked_up(_gguf_parser(questions))
     found = {}
     for name, rule in rules.items():
-        off = [rule(row["model"], int(row["n_ctx"])) / sum(int(row[part]) for part in PARTS) - 1 for row in cases]
+        off = [rule(row["model"], int(row["n_ctx"])) / sum(int(row[part]) for part in PARTS) - 1
+               for row in cases]
         found[name] = {"mean_error_percent": round(100 * sum(map(abs, off)) / len(off), 2),
                        "worst_percent": round(100 * max(off, key=abs), 1),
                        "too_low_by_5_percent": round(sum(o < -0.05 for o in off) / len(off), 3)}
-    missing = [name for name, there in (("ggufit", importlib.util.find_spec("ggufit")), ("go", shutil.which("go"))) if not there]
+    missing = [name for name, there in (("ggufit", importlib.util.find_spec("ggufit")),
+                                        ("go", shutil.which("go"))) if not there]
     return {"cases": len(cases), "rules": found, "not_installed": missing}
 
 
@@ -66,12 +74,14 @@ def _weights(model: str, n_ctx: int) -> float:
 
 
 def _ggufit(model: str, n_ctx: int) -> float:
-    """ggufit with our own shapes, so that only its formula is judged: model_size_gb, kv_cache_gb, gpu_vram_needed."""
+    """ggufit with our own shapes, so that only its formula is judged: model_size_gb, kv_cache_gb,
+    gpu_vram_needed.
+    """
     calculator = importlib.import_module("ggufit.calculator")
 
     a: Architecture = MODELS[model]
-    shape = {"layers": a.n_layer, "num_key_value_heads": a.n_head_kv, "num_attention_heads": a.n_head, "head_dim": a.head_dim,
-             "hidden_size": a.n_embd}
+    shape = {"layers": a.n_layer, "num_key_value_heads": a.n_head_kv, "num_attention_heads": a.n_head,
+             "head_dim": a.head_dim, "hidden_size": a.n_embd}
     if a.kv_lora_rank:
         shape |= {"attention_family": "mla", "kv_lora_rank": a.kv_lora_rank, "qk_rope_head_dim": a.rope_dim}
     weights = calculator.model_size_gb(PUBLISHED[model].n_params / 1e9, "q4")
@@ -83,27 +93,33 @@ def _gguf_parser(questions: list[tuple[str, int]]) -> dict[tuple[str, int], int]
     answers = {}
     with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
         shutil.copy(Path(__file__).with_name("gguf_parser.go"), Path(folder) / "main.go")
-        for step in (["mod", "init", "peer"], ["get", f"github.com/gpustack/gguf-parser-go@{GGUF_PARSER}"], ["build", "-o", "peer", "."]):
+        for step in (["mod", "init", "peer"], ["get", f"github.com/gpustack/gguf-parser-go@{GGUF_PARSER}"],
+                     ["build", "-o", "peer", "."]):
             subprocess.run(["go", *step], cwd=folder, check=True, capture_output=True)
         for model in dict.fromkeys(model for model, _ in questions):
             path = write_hollow(Path(folder) / "hollow.gguf", MODELS[model], recipe("Q4_K_M", MODELS[model]))
             contexts = [n_ctx for name, n_ctx in questions if name == model]
-            done = subprocess.run([Path(folder) / "peer", path, *map(str, contexts)], check=True, capture_output=True, text=True)
+            done = subprocess.run([Path(folder) / "peer", path, *map(str, contexts)], check=True,
+                                  capture_output=True, text=True)
             totals = [json.loads(line)["total"] for line in done.stdout.splitlines()]
             answers |= {(model, n_ctx): total for n_ctx, total in zip(contexts, totals, strict=True)}
     return answers
 
 
 def _predictor(questions: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """(model, n_ctx) -> bytes on a card with room for all, from `xllamacpp.memory`; the list of words it counts is handed in."""
+    """(model, n_ctx) -> bytes on a card with room for all, from `xllamacpp.memory`; the list of words it
+    counts is handed in.
+    """
     memory, answers = importlib.import_module("xllamacpp.memory"), {}
     card, read = {"name": "CUDA", "memory_free": 2**42, "memory_min": 0}, memory.dump_metadata_json
     with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
         for model in dict.fromkeys(model for model, _ in questions):
-            path = str(write_hollow(Path(folder) / "hollow.gguf", MODELS[model], recipe("Q4_K_M", MODELS[model])))
+            path = str(write_hollow(Path(folder) / "hollow.gguf", MODELS[model],
+                                    recipe("Q4_K_M", MODELS[model])))
             header = read(importlib.import_module("gguf").GGUFReader(path), path)
             header["metadata"]["tokenizer.ggml.tokens"] = {"value": range(MODELS[model].n_vocab)}
             with unittest.mock.patch.object(memory, "dump_metadata_json", lambda *_, header=header: header):
-                answers |= {(name, n_ctx): memory.estimate_gpu_layers([card], path, [], n_ctx, 512, 1, "f16").vram_size
-                            for name, n_ctx in questions if name == model}
+                answers |= {(name, n_ctx): memory.estimate_gpu_layers([card], path, [], n_ctx, 512, 1,
+                                                                      "f16").vram_size for name,
+                            n_ctx in questions if name == model}
     return answers

@@ -1,6 +1,8 @@
-"""What it costs to measure quality, on the wall: eleven types of the tiny model, a longer text on SmolLM2, each in a process of its own.
+"""What it costs to measure quality, on the wall: eleven types of the tiny model, a longer text on SmolLM2,
+each in a process of its own.
 
-Nothing is remembered from earlier runs. The peak is what the operating system counted, start-up included (Python, NumPy, pandas).
+Nothing is remembered from earlier runs. The peak is what the operating system counted, start-up included
+(Python, NumPy, pandas).
 """
 
 import json
@@ -12,7 +14,9 @@ from pathlib import Path
 
 import quantlab as ql
 from benchmarks.quantize_model import SMOLLM2
-from quantlab.inference.workbench import HELD_OUT
+from quantlab.inference.compare import HELD_OUT
+from quantlab.inference.quality import perplexity
+from quantlab.inference.sensitivity import sensitivity as measure
 
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q5_0", "Q4_K", "IQ4_XS", "IQ4_NL", "Q4_0", "Q3_K", "Q2_K")
 TOKENS = 4096
@@ -29,14 +33,14 @@ def tiny() -> dict:
 
 def sensitivity() -> dict:
     """One matrix in Q2_K at a time, all matrices of the tiny model, on 2,048 tokens."""
-    return {"matrices": len(ql.sensitivity("tiny", "Q2_K", chunks=8, cache=None, progress=None))}
+    return {"matrices": len(measure("tiny", "Q2_K", chunks=8, cache=None, progress=None))}
 
 
 def smollm2() -> dict:
     """Perplexity of SmolLM2 in its own 16 bits on 4,096 tokens in chunks of 512."""
     lm = ql.load_lm(SMOLLM2)
     with Clock() as clock:
-        found = ql.perplexity(lm, HELD_OUT.read_text(encoding="utf-8"), n_ctx=512, chunks=TOKENS // 512)
+        found = perplexity(lm, HELD_OUT.read_text(encoding="utf-8"), n_ctx=512, chunks=TOKENS // 512)
     return {"perplexity_seconds": clock.seconds, "ppl": round(found.ppl, 3)}
 
 
@@ -54,18 +58,21 @@ class Clock:
 def main() -> dict:
     """name -> seconds, peak memory in MB and what was measured, beside the goals."""
     names = ["tiny", "sensitivity", *(["smollm2"] if SMOLLM2.is_file() else [])]
-    return {"tokens": TOKENS, "types": len(TYPES), "goals": GOALS, **{name: _in_a_process(name) for name in names}}
+    return {"tokens": TOKENS, "types": len(TYPES), "goals": GOALS,
+            **{name: _in_a_process(name) for name in names}}
 
 
 def _in_a_process(name: str) -> dict:
     code = f"import json; from benchmarks.quality import {name}; print(json.dumps({name}()))"
     with Clock() as clock:
-        run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1])
+        run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                               cwd=Path(__file__).resolve().parents[1])
         said = run.stdout.read()
         _, status, used = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
     if run.returncode:
         raise RuntimeError(f"{name} ended with status {run.returncode}")
-    row = {"seconds": clock.seconds, "peak_mb": round(used.ru_maxrss * 1024 / 1e6, 1), "measured": json.loads(said)}
+    row = {"seconds": clock.seconds, "peak_mb": round(used.ru_maxrss * 1024 / 1e6, 1),
+           "measured": json.loads(said)}
     print(name, row, flush=True)
     return row

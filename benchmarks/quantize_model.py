@@ -1,7 +1,9 @@
-"""What `quantize_model` costs: processor time and peak memory of the whole process, start-up included, as the system counted them.
+"""What `quantize_model` costs: processor time and peak memory of the whole process, start-up included, as the
+system counted them.
 
-SmolLM2-135M from 16 bits to Q4_K_M, beside llama-quantize b11434 (a baseline build, one thread) on the same kind of machine. Then sparse
-files (all weights zero) with the shape of Llama-2-7B and 2, 8 and all 32 of its layers: memory stays, time grows with the weights.
+SmolLM2-135M from 16 bits to Q4_K_M, beside llama-quantize b11434 (a baseline build, one thread) on the same
+kind of machine. Then sparse files (all weights zero) with the shape of Llama-2-7B and 2, 8 and all 32 of its
+layers: memory stays, time grows with the weights.
 """
 
 import os
@@ -25,7 +27,8 @@ CODE = "import sys, quantlab as ql; ql.quantize_model(*sys.argv[1:], progress=No
 
 def cost(source: Path, target: Path) -> tuple[float, float]:
     """(seconds of processor time, peak memory in MB) of a process that quantizes one file to Q4_K_M."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}     # as learners run it
+    # as learners run it
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.Popen([sys.executable, "-c", CODE, source, target, "Q4_K_M"], env=environment)
     _, status, used = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)
@@ -35,13 +38,18 @@ def cost(source: Path, target: Path) -> tuple[float, float]:
 
 
 def write_sparse(path: Path, n_layer: int) -> int:
-    """A 16-bit file with the shape of Llama-2-7B and `n_layer` layers, all weights zero; returns how many there are."""
+    """A 16-bit file with the shape of Llama-2-7B and `n_layer` layers, all weights zero; returns how many
+    there are.
+    """
     a = replace(ARCHITECTURES["llama-2-7b"], n_layer=n_layer)
     pairs = [pair("general.architecture", a.arch), pair("general.file_type", 1),
-             *(pair(f"{a.arch}.{key}", getattr(a, field)) for field, key in KEYS.items() if getattr(a, field))]
-    tensors = [NewTensor(tensor.name, tensor.shape, "F32" if tensor.stays_f32 else "F16") for tensor in a.tensors()]
+             *(pair(f"{a.arch}.{key}", getattr(a, field)) for field, key in KEYS.items()
+               if getattr(a, field))]
+    tensors = [NewTensor(tensor.name, tensor.shape, "F32" if tensor.stays_f32 else "F16")
+               for tensor in a.tensors()]
     path.write_bytes(header(pairs, tensors, 32))
-    os.truncate(path, path.stat().st_size + sum(tensor.nbytes + padding(tensor.nbytes, 32) for tensor in tensors))
+    os.truncate(path, path.stat().st_size + sum(tensor.nbytes + padding(tensor.nbytes, 32)
+                                                for tensor in tensors))
     return a.n_params
 
 
@@ -49,15 +57,16 @@ def main() -> dict:
     """Seconds and megabytes for SmolLM2 and for the large files, beside the goals."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "new.gguf"
-        cost(SMOLLM2, target)                                   # compiles Python's files, reads the source once
+        # compiles Python's files, reads the source once
+        cost(SMOLLM2, target)
         runs = [cost(SMOLLM2, target) for _ in range(RUNS)]
         seconds, peak = (round(statistics.median(column), 2) for column in zip(*runs, strict=True))
         print("SmolLM2-135M", runs, flush=True)
         large = [_large(Path(folder), n_layer) for n_layer in LAYERS]
     return {"ftype": "Q4_K_M", "goals": GOALS, "llama_quantize": LLAMA_QUANTIZE,
-            "smollm2_135m": {"cpu_seconds": seconds, "times_llama_quantize": round(seconds / LLAMA_QUANTIZE["cpu_seconds"], 2),
-                             "peak_mb": peak, "runs": RUNS},
-            "shape_of_llama_2_7b": large}
+            "smollm2_135m": {"cpu_seconds": seconds,
+                             "times_llama_quantize": round(seconds / LLAMA_QUANTIZE["cpu_seconds"], 2),
+                             "peak_mb": peak, "runs": RUNS}, "shape_of_llama_2_7b": large}
 
 
 def _large(folder: Path, n_layer: int) -> dict:
@@ -65,7 +74,8 @@ def _large(folder: Path, n_layer: int) -> dict:
     weights = write_sparse(source, n_layer)
     seconds, peak = cost(source, target)
     source.unlink()
-    row = {"layers": n_layer, "million_weights": round(weights / 1e6), "cpu_seconds": seconds, "peak_mb": peak,
-           "million_weights_per_cpu_second": round(weights / 1e6 / seconds, 1), "file_mb": round(target.stat().st_size / 1e6)}
+    row = {"layers": n_layer, "million_weights": round(weights / 1e6), "cpu_seconds": seconds,
+           "peak_mb": peak, "million_weights_per_cpu_second": round(weights / 1e6 / seconds, 1),
+           "file_mb": round(target.stat().st_size / 1e6)}
     print(row, flush=True)
     return row

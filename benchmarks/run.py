@@ -1,15 +1,17 @@
-"""`make bench`: run the benchmarks and write what was measured, where and when, to benchmarks/results/<name>.json.
+"""`make bench`: run the benchmarks and write what was measured, where and when, to
+benchmarks/results/<name>.json.
 
     python benchmarks/run.py                 all but the slow ones
     python benchmarks/run.py latency         one
     python benchmarks/run.py quantize_model  a real small model and the shape of a large one: ten minutes
     python benchmarks/run.py quality         eleven types of the tiny model and SmolLM2's perplexity: a minute
-    python benchmarks/run.py same_file       the same quantized file here, in llama.cpp, and in llama.cpp once more: two minutes
-    python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
-    python benchmarks/run.py memory          `make bench-memory`: what llama.cpp allocates, measured again
-    python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers
-    python benchmarks/run.py lab             ten thousand calls, and a whole comparison on a real Ollama: a quarter of an hour
-    python benchmarks/run.py lab_statistics  the lab's intervals on simulated studies: three minutes
+    python benchmarks/run.py same_file       the same quantized file here, in llama.cpp, and in llama.cpp once
+    more: two minutes python benchmarks/run.py truth           `make bench-truth`: a hundred million weights
+    per type python benchmarks/run.py memory          `make bench-memory`: what llama.cpp allocates, measured
+    again python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers python
+    benchmarks/run.py lab             ten thousand calls, and a whole comparison on a real Ollama: a quarter
+    of an hour python benchmarks/run.py lab_statistics  the lab's intervals on simulated studies: three
+    minutes
 """
 
 import json
@@ -25,20 +27,22 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality", "same_file")
+USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
+         "same_file")
 BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "truth", "memory", "fuzz")
-PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers", "libggml-python", "libgguf", "playwright")
+PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
+            "libggml-python", "libgguf", "playwright")
 
 
 def conditions() -> dict:
     """The machine, the versions, the date and how busy it was: what a number means nothing without."""
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
-                    "os": f"{platform.system()} {platform.machine()}", "python": platform.python_version()},
-        "versions": {name: version(name) for name in PACKAGES},
-        "load_average_before": [round(load, 2) for load in psutil.getloadavg()],
-    }
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "machine": {"cpu": _cpu(), "cores": os.cpu_count(),
+                        "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
+                        "os": f"{platform.system()} {platform.machine()}",
+                        "python": platform.python_version()},
+            "versions": {name: version(name) for name in PACKAGES},
+            "load_average_before": [round(load, 2) for load in psutil.getloadavg()],}
 
 
 def _cpu() -> str:
@@ -46,13 +50,15 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+                platform.machine())
 
 
 def main(names: list[str]) -> int:
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
-        print(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}",
+              file=sys.stderr)
         return 2
     RESULTS.mkdir(exist_ok=True)
     for name in names or USUAL:
@@ -61,7 +67,8 @@ def main(names: list[str]) -> int:
         measured = import_module(f"benchmarks.{name}").main()
         after = [round(load, 2) for load in psutil.getloadavg()]
         file = RESULTS / f"{name}.json"
-        file.write_text(json.dumps({"benchmark": name, **before, "load_average_after": after, "results": measured}, indent=1) + "\n")
+        file.write_text(json.dumps({"benchmark": name, **before, "load_average_after": after,
+                                    "results": measured}, indent=1) + "\n")
         print(json.dumps(measured, indent=1), f"-> {file.relative_to(ROOT)}", sep="\n", flush=True)
     return 0
 

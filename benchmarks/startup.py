@@ -1,4 +1,6 @@
-"""How long until the first picture? `import quantlab` beyond NumPy, and `python -m quantlab lab` until lesson 00 is served."""
+"""How long until the first picture? `import quantlab` beyond NumPy, and `python -m quantlab lab` until lesson
+00 is served.
+"""
 
 import json
 import os
@@ -32,22 +34,30 @@ def main() -> dict:
 def milliseconds(first: str, code: str) -> float:
     """Median time of `code` in a fresh interpreter that has imported `first`."""
     command = [sys.executable, "-c", TIMED.format(first=first, code=code)]
-    times = [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(REPEATS)]
+    times = [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+             for _ in range(REPEATS)]
     return round(1000 * statistics.median(times), 1)
 
 
 def serve() -> float:
-    """Seconds from typing `python -m quantlab lab` to the answer that holds lesson 00, in a folder of its own."""
+    """Seconds from typing `python -m quantlab lab` to the answer that holds lesson 00, in a folder of its
+    own.
+    """
     with tempfile.TemporaryDirectory(prefix="quantlab-startup-") as folder:
         shutil.copytree(ROOT / "notebooks", Path(folder) / "notebooks")
-        return until_served(lambda *arguments: [sys.executable, "-m", "quantlab", "lab", *arguments], Path(folder))
+        return until_served(lambda *arguments: [sys.executable, "-m", "quantlab", "lab", *arguments],
+                            Path(folder))
 
 
 def until_served(command: Callable[..., list[str]], folder: Path, limit: float = 900) -> float:
-    """Seconds until the command, given JupyterLab's arguments and run in `folder`, serves lesson 00; then stop it."""
+    """Seconds until the command, given JupyterLab's arguments and run in `folder`, serves lesson 00; then
+    stop it.
+    """
     port = free_port()
-    own = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
-    arguments = ("--no-browser", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=bench")
+    own = {name: str(folder / name.lower())
+           for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
+    arguments = ("--no-browser", f"--port={port}", "--ServerApp.port_retries=0",
+                 "--IdentityProvider.token=bench")
     start = time.perf_counter()
     process = subprocess.Popen(command(*arguments), cwd=folder, env={**os.environ, **own},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,7 +1,9 @@
-"""`make bench-truth`: a hundred million weights per type, with and without an importance matrix, held against ggml byte by byte.
+"""`make bench-truth`: a hundred million weights per type, with and without an importance matrix, held against
+ggml byte by byte.
 
-Five distributions in turn, 4 Mi weights a time, each with its own seed; nothing is kept but the counts. IQ2_XS, whose search is slow on
-both sides, gets a million. Decoding is compared on the same blocks, bit by bit. Takes about a quarter of an hour of CPU.
+Five distributions in turn, 4 Mi weights a time, each with its own seed; nothing is kept but the counts.
+IQ2_XS, whose search is slow on both sides, gets a million. Decoding is compared on the same blocks, bit by
+bit. Takes about a quarter of an hour of CPU.
 
     python benchmarks/truth.py                    all types
     python benchmarks/truth.py Q4_K IQ4_XS        some
@@ -23,7 +25,9 @@ WRITTEN = tuple(name for name, form in FORMATS.items() if form.encoder and form.
 
 
 def distributions(seed: int):
-    """Endless (name, (ROWS, N) float32): bell, heavy tails, one outlier a row, sparse, a different size in each row."""
+    """Endless (name, (ROWS, N) float32): bell, heavy tails, one outlier a row, sparse, a different size in
+    each row.
+    """
     while True:
         rng = np.random.default_rng(seed)
         bell = rng.standard_normal((ROWS, N), dtype=np.float32)
@@ -68,12 +72,15 @@ def main(qtypes=WRITTEN, millions: float = MILLIONS) -> dict:
         kinds = [False] * (form.imatrix != "needed") + [True] * (form.imatrix != "ignored")
         rows[qtype] = {"imatrix" if kind else "plain": truth(qtype, size, kind) for kind in kinds}
         print(qtype, json.dumps(rows[qtype]), flush=True)
-    off = sum(counts["differing_bytes"] + counts["differing_decoded_weights"] for row in rows.values() for counts in row.values())
-    return {"reference": "libggml-python 0.20.2.post1, SSE2 baseline build", "differences": off, "types": rows}
+    off = sum(counts["differing_bytes"] + counts["differing_decoded_weights"] for row in rows.values()
+              for counts in row.values())
+    return {"reference": "libggml-python 0.20.2.post1, SSE2 baseline build", "differences": off,
+            "types": rows}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("qtypes", nargs="*", default=WRITTEN)
     parser.add_argument("--weights", type=float, default=MILLIONS, help="millions per type")
     options = parser.parse_args()

@@ -1,8 +1,8 @@
 """Which world the workbook shows: the learner's own machine and server, or the fixed reference.
 
-The committed notebooks are executed under `QUANTLAB_PROFILE=reference`: a fixed machine, a fixed model store, recorded
-runs, and numbers rounded to digits that every processor agrees on. So their outputs can be compared strictly.
-Without the variable a lesson shows what is really there, and says which of the two it shows.
+The committed notebooks are executed under `QUANTLAB_PROFILE=reference`: a fixed machine, a fixed model store,
+recorded runs, and numbers rounded to digits that every processor agrees on. So their outputs can be compared
+strictly. Without the variable a lesson shows what is really there, and says which of the two it shows.
 """
 
 import math
@@ -15,7 +15,8 @@ REFERENCE = "reference"
 def is_reference() -> bool:
     """True when outputs must repeat: the committed notebooks and the tests that compare them.
 
-    Raises ValueError for any other value than "reference", "live" or nothing: a typo must not silently mean "live".
+    Raises ValueError for any other value than "reference", "live" or nothing: a typo must not silently mean
+    "live".
     """
     value = os.environ.get(VARIABLE, "")
     if value not in ("", "live", REFERENCE):

@@ -1,1 +1,2 @@
-"""Tests mirror `quantlab/`, room by room; helpers are imported by their full name, as in `tests.browser.lab`."""
+"""Tests mirror `quantlab/`, room by room; helpers are imported by their full name, as in `tests.browser.lab`.
+"""

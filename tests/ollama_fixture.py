@@ -1,7 +1,8 @@
-"""A real Ollama server for tests: own port, own store, own home, stopped by pid. Imported by tests/conftest.py.
+"""A real Ollama server for tests: own port, own store, own home, stopped by pid. Imported by
+tests/conftest.py.
 
-`ollama` is an empty server; `smollm` is the same one with three forms of SmolLM2-135M-Instruct. Where there is no server or
-no test model the tests skip and say what is missing; with CI=true that is a failure.
+`ollama` is an empty server; `smollm` is the same one with three forms of SmolLM2-135M-Instruct. Where there
+is no server or no test model the tests skip and say what is missing; with CI=true that is a failure.
 """
 
 import json
@@ -22,7 +23,8 @@ from .guard import Guard
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {kind: ROOT / ".tools" / "models" / f"SmolLM2-135M-Instruct.{kind}.gguf" for kind in ("Q4_1", "F16")}
-FORMS = {"135m-q4_1": ("Q4_1", None), "135m-instruct-q4_K_M": ("F16", "q4_K_M"), "135m-instruct-q8_0": ("F16", "q8_0")}
+FORMS = {"135m-q4_1": ("Q4_1", None), "135m-instruct-q4_K_M": ("F16", "q4_K_M"),
+         "135m-instruct-q8_0": ("F16", "q8_0")}
 
 
 @dataclass
@@ -44,8 +46,8 @@ class Running:
 
     def cli(self, *arguments: str) -> str:
         """What `ollama <arguments>` prints, asked of this server."""
-        done = subprocess.run([self.binary, *arguments], env=_environment(self.home, self.url), capture_output=True,
-                              text=True, timeout=300)
+        done = subprocess.run([self.binary, *arguments], env=_environment(self.home, self.url),
+                              capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"ollama {' '.join(arguments)}: {done.stderr[-2000:]}\n{self.log[-3000:]}"
         return done.stdout
 
@@ -69,7 +71,8 @@ def ollama(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smollm(ollama):
-    """The server with `smollm:135m-q4_1`, and q4_K_M and q8_0 made by `ollama create --quantize` from 16 bits.
+    """The server with `smollm:135m-q4_1`, and q4_K_M and q8_0 made by `ollama create --quantize` from 16
+    bits.
 
     The same three are also there as `smollm2:...`, the names that lesson 07 uses.
     """
@@ -114,8 +117,8 @@ def _binary() -> str | None:
 
 def _environment(home: Path, url: str) -> dict[str, str]:
     keep = {name: value for name, value in os.environ.items() if not name.startswith("OLLAMA_")}
-    return {**keep, "HOME": str(home), "OLLAMA_HOST": url.removeprefix("http://"), "OLLAMA_MODELS": str(home / "store"),
-            "OLLAMA_KEEP_ALIVE": "10m"}
+    return {**keep, "HOME": str(home), "OLLAMA_HOST": url.removeprefix("http://"),
+            "OLLAMA_MODELS": str(home / "store"), "OLLAMA_KEEP_ALIVE": "10m"}
 
 
 def start(binary: str, home: Path, store: Path, url: str | None = None) -> Running:

@@ -1,14 +1,17 @@
-"""How `make test` shares the tests among processes (pytest-xdist): what uses one server stays in one process, and long work starts first.
+"""How `make test` shares the tests among processes (pytest-xdist): what uses one server stays in one process,
+and long work starts first.
 
-A unit is what one process runs from beginning to end: a file (so the cells of a lesson stay in order), or all files of a row of
-UNITS, which share a server, its models and a browser. Each process starts its own servers, on free ports and in folders of its own.
+A unit is what one process runs from beginning to end: a file (so the cells of a lesson stay in order), or all
+files of a row of UNITS, which share a server, its models and a browser. Each process starts its own servers,
+on free ports and in folders of its own.
 """
 
 import os
 
 import pytest
 
-# In the order in which they start. Much of the first two is waiting, so other work fits beside them; what is named nowhere comes last.
+# In the order in which they start. Much of the first two is waiting, so other work fits beside them; what is
+# named nowhere comes last.
 UNITS = [
     ("ollama", ("tests/server/", "tests/browser/test_lab_")),
     ("lessons", ("tests/browser/test_lessons_in_browser.py",)),
@@ -19,7 +22,7 @@ UNITS = [
     ("compare", ("tests/inference/test_compare.py",)),
     ("bits", ("tests/inference/test_what_bits_cost.py",)),
     ("writer", ("tests/models/test_writer.py",)),
-    ("blocks", ("tests/explore/test_blocks.py",)),
+    ("blocks", ("tests/exhibits/test_blocks.py",)),
     ("recorded", ("tests/inference/test_recorded.py",)),
 ]
 MOST = 6            # processes; each of them imports the libraries again
@@ -41,14 +44,17 @@ def place(nodeid: str) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Long units first, and tests of one unit side by side. One process alone keeps the order of the files."""
+    """Long units first, and tests of one unit side by side. One process alone keeps the order of the files.
+    """
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """`-n auto`: one process more than there are cores, as much of the time is spent waiting for servers and the browser."""
+    """`-n auto`: one process more than there are cores, as much of the time is spent waiting for servers and
+    the browser.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores + 1, MOST)
 
@@ -66,9 +72,11 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_configure(config):
-    """A lesson's kernel that dies before its first word is started again on new ports, as Jupyter's own restarter does.
+    """A lesson's kernel that dies before its first word is started again on new ports, as Jupyter's own
+    restarter does.
 
-    Jupyter chooses free ports first and the kernel binds them later; with several processes another one may be quicker.
+    Jupyter chooses free ports first and the kernel binds them later; with several processes another one may
+    be quicker.
     """
     import nbval.kernel
 

@@ -15,7 +15,8 @@ def test_percentiles_are_nearest_rank():
     pytest.importorskip("playwright", reason="Playwright is not installed (`make test` brings it)")
     from benchmarks.latency import summary
 
-    assert summary([float(n) for n in range(100, 0, -1)]) == {"p50_ms": 50.0, "p95_ms": 95.0, "max_ms": 100.0, "moves": 100}
+    assert summary([float(n) for n in range(100, 0, -1)]) == {"p50_ms": 50.0, "p95_ms": 95.0, "max_ms": 100.0,
+                                                              "moves": 100}
     assert summary([7.0]) == {"p50_ms": 7.0, "p95_ms": 7.0, "max_ms": 7.0, "moves": 1}
     with pytest.raises(ValueError, match="dead"):
         summary([])

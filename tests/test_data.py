@@ -1,4 +1,5 @@
-"""What ships is explained: each data file has its section, with source and date, and the whole stays small."""
+"""What ships is explained: each data file has its section, with source and date, and the whole stays small.
+"""
 
 import json
 from pathlib import Path
@@ -7,8 +8,10 @@ DATA = Path(__file__).resolve().parents[1] / "quantlab" / "data"
 
 
 def test_every_data_file_has_a_section():
-    headings = {line.removeprefix("## ").strip() for line in (DATA / "README.md").read_text().splitlines() if line.startswith("## ")}
-    shipped = {path.name + "/" * path.is_dir() for path in DATA.iterdir() if path.suffix != ".md" and path.name != "__pycache__"}
+    headings = {line.removeprefix("## ").strip() for line in (DATA / "README.md").read_text().splitlines()
+                if line.startswith("## ")}
+    shipped = {path.name + "/" * path.is_dir() for path in DATA.iterdir() if path.suffix != ".md"
+               and path.name != "__pycache__"}
     assert shipped == headings
 
 

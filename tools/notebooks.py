@@ -1,4 +1,5 @@
-"""Execute lessons under the reference profile and write them back clean: outputs kept, nothing of this machine.
+"""Execute lessons under the reference profile and write them back clean: outputs kept, nothing of this
+machine.
 
     python tools/notebooks.py            all lessons
     python tools/notebooks.py 01 06      those whose names start so
@@ -25,9 +26,11 @@ def clean(notebook, stem: str):
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{stem[:2]}-{i:02d}"
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA})
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items()
+                                            if k in KEPT_CELL_METADATA})
         if "predict" in cell.metadata.get("tags", []):
-            cell.metadata["jupyter"] = {"source_hidden": True}      # the answer stands in the call: fold it away
+            # the answer stands in the call: fold it away
+            cell.metadata["jupyter"] = {"source_hidden": True}
         for output in cell.get("outputs", []):
             output.pop("transient", None)
             if WIDGET in output.get("data", {}):
@@ -53,7 +56,8 @@ def main(arguments: list[str]) -> int:
         if not check:
             print(path.name, flush=True)
             execute(path)
-        elif nbformat.writes(clean(nbformat.read(path, as_version=4), path.stem)).strip() != path.read_text().strip():
+        elif nbformat.writes(clean(nbformat.read(path, as_version=4),
+                                   path.stem)).strip() != path.read_text().strip():
             dirty.append(path.name)
     if dirty:
         print("not clean, run `make notebooks`:", *dirty)

@@ -1,6 +1,8 @@
-"""A small Qwen3 with weights drawn by chance, for one question: how much memory does an engine take?  Its words mean nothing.
+"""A small Qwen3 with weights drawn by chance, for one question: how much memory does an engine take?  Its
+words mean nothing.
 
-Ollama 0.17 runs this architecture on an engine of its own, llama.cpp's models on llama.cpp: the two count memory differently.
+Ollama 0.17 runs this architecture on an engine of its own, llama.cpp's models on llama.cpp: the two count
+memory differently.
 """
 
 from pathlib import Path
@@ -8,15 +10,17 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from quantlab.memory.hollow import keys_of
 from quantlab.models.architecture import Architecture
+from quantlab.oracles.planner import keys_of
 
-SHAPE = Architecture(arch="qwen3", n_layer=8, n_embd=512, n_head=8, n_head_kv=4, head_dim=64, n_ff=1536, n_vocab=49152,
-                     tied_embeddings=True, n_ctx_train=32768)
+SHAPE = Architecture(arch="qwen3", n_layer=8, n_embd=512, n_head=8, n_head_kv=4, head_dim=64, n_ff=1536,
+                     n_vocab=49152, tied_embeddings=True, n_ctx_train=32768)
 
 
 def write_qwen3(path: Path, tokenizer_of: Path) -> Path:
-    """Write the model to `path` as Q8_0, with the tokenizer of another GGUF file that has 49,152 words.  Returns the path."""
+    """Write the model to `path` as Q8_0, with the tokenizer of another GGUF file that has 49,152 words.
+    Returns the path.
+    """
     writer, chance = gguf.GGUFWriter(path, SHAPE.arch), np.random.default_rng(0)
     for key, value in keys_of(SHAPE).items():
         if key != "qwen3.vocab_size":

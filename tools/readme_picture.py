@@ -1,12 +1,14 @@
-"""Draw docs/llama.png, the picture of the README: the explorer of lesson 00 with a hot pixel, without and with blocks."""
+"""Draw docs/llama.png, the picture of the README: the explorer of lesson 00 with a hot pixel, without and
+with blocks.
+"""
 
 import io
 from pathlib import Path
 
 from PIL import Image
 
-from quantlab.explore.base import png
-from quantlab.explore.llama import SCOPES, explore_llama
+from quantlab.exhibits.llama import SCOPES, explore_llama
+from quantlab.stage.base import png
 
 explorer = explore_llama()
 pictures = []

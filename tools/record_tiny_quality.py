@@ -3,8 +3,10 @@
     python tools/record_tiny_quality.py                 # all three; about five minutes on two idle cores
     python tools/record_tiny_quality.py budget          # one of them
 
-What was measured before is taken from the user's cache (quantlab.inference.cache), so that an interrupted run goes on where it was.
-Nothing is random: the text is the beginning of held_out.txt, the recital takes the likeliest token. The field "seed" says so.
+What was measured before is taken from the user's cache (quantlab.inference.cache), so that an interrupted run
+goes on where it was.
+Nothing is random: the text is the beginning of held_out.txt, the recital takes the likeliest token. The field
+"seed" says so.
 """
 
 import argparse
@@ -15,26 +17,27 @@ from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
 
-from quantlab.explore.quality import wanted
-from quantlab.inference.compare import compare_quality
+from quantlab.exhibits.quality import wanted
+from quantlab.inference.compare import FOLDER, HELD_OUT, NAMES, USUAL_CHUNKS, compare_quality, sha256
 from quantlab.inference.mixes import READ, TYPES, MixBench
-from quantlab.inference.recorded import FOLDER, NAMES, sha256
 from quantlab.inference.sensitivity import sensitivity
-from quantlab.inference.workbench import HELD_OUT, USUAL_CHUNKS
 from quantlab.models.progress import Progress
 
-COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio", "ln_ratio_se",
-           "recited", "passages", "controls")
+COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio",
+           "ln_ratio_se", "recited", "passages", "controls")
 SENSITIVE = ("Q2_K", "Q3_K", "Q4_K")
 TEXT = "scenes of Shakespeare that the model never saw (held_out.txt)"
 
 
 def record_quality() -> list[dict]:
-    """Every mix of llama.cpp that can be made without an importance matrix, then every type for all matrices alike."""
+    """Every mix of llama.cpp that can be made without an importance matrix, then every type for all matrices
+    alike.
+    """
     rows = []
     for pure in (False, True):
         table = compare_quality("tiny", [*([] if pure else ["F16"]), *wanted(pure)], pure=pure, progress=told)
-        rows += [{"pure": pure} | {key: row[key] for key in COLUMNS} for row in table.to_dict("records") if not row["error"]]
+        rows += [{"pure": pure} | {key: row[key] for key in COLUMNS} for row in table.to_dict("records")
+                 if not row["error"]]
     return rows
 
 
@@ -53,17 +56,20 @@ def record_sensitivity() -> list[dict]:
 def record_budget() -> list[dict]:
     """The mixes to beat in "Spend your bits", on the text of that game."""
     bench, rows = MixBench("tiny", HELD_OUT.read_text(encoding="utf-8")), []
-    marks = [("mix", ftype, bench.mix(ftype)) for ftype in bench.budgets()] + [("alike", name, bench.alike(name)) for name in TYPES[:-1]]
+    marks = [("mix", ftype, bench.mix(ftype))
+             for ftype in bench.budgets()] + [("alike", name, bench.alike(name)) for name in TYPES[:-1]]
     for kind, name, types in marks:
         found = bench.measure(types)
-        rows.append({"kind": kind, "name": name, "nbytes": bench.nbytes(types), "kld": found.mean_kld, "kld_se": found.kld_se})
+        rows.append({"kind": kind, "name": name, "nbytes": bench.nbytes(types), "kld": found.mean_kld,
+                     "kld_se": found.kld_se})
         print(f"{kind} {name}: {rows[-1]['kld']:.3g}", flush=True)
     return rows
 
 
 def told(progress: Progress) -> None:
     if sys.stderr.isatty() or progress.done == progress.total:
-        print(f"\r{str(progress)[:110]:<110}", end="" if progress.done < progress.total else "\n", file=sys.stderr, flush=True)
+        print(f"\r{str(progress)[:110]:<110}", end="" if progress.done < progress.total else "\n",
+              file=sys.stderr, flush=True)
 
 
 def plain(value):
@@ -76,14 +82,16 @@ def plain(value):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the tiny model and write the tables that ship with it.")
+    parser = argparse.ArgumentParser(
+        description="Measure the tiny model and write the tables that ship with it.")
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which tables (all)")
     for name in parser.parse_args().names or NAMES:
         rows = {"quality": record_quality, "sensitivity": record_sensitivity, "budget": record_budget}[name]()
         chunks = READ // 256 if name == "budget" else USUAL_CHUNKS
-        table = {"about": f"Made by tools/record_tiny_quality.py {name}", "sha256": sha256(FOLDER / "tiny.gguf"),
-                 "date": datetime.now(UTC).date().isoformat(), "machine": f"{platform.machine()}, NumPy on the processor",
-                 "text": TEXT, "text_sha256": sha256(HELD_OUT), "n_ctx": 256, "chunks": chunks, "predicted": 127 * chunks,
+        table = {"about": f"Made by tools/record_tiny_quality.py {name}",
+                 "sha256": sha256(FOLDER / "tiny.gguf"), "date": datetime.now(UTC).date().isoformat(),
+                 "machine": f"{platform.machine()}, NumPy on the processor", "text": TEXT,
+                 "text_sha256": sha256(HELD_OUT), "n_ctx": 256, "chunks": chunks, "predicted": 127 * chunks,
                  "seed": None}
         write(FOLDER / f"{name}.json", table, rows)
 
@@ -92,7 +100,8 @@ def write(path: Path, head: dict, rows: list[dict]) -> None:
     """A recorded table: what it is about, and below it a row a line."""
     lines = [json.dumps({key: plain(value) for key, value in row.items()}) for row in rows]
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(head, indent=1)[:-2] + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n", encoding="utf-8")
+    path.write_text(json.dumps(head, indent=1)[:-2] + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n",
+                    encoding="utf-8")
     print(f"{path.name}: {len(lines)} rows", flush=True)
 
 

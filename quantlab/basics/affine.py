@@ -1,8 +1,10 @@
-"""The simplest quantizers: a scale, whole numbers, and back. One scale for all weights, for a row, or for a block.
+"""The simplest quantizers: a scale, whole numbers, and back. One scale for all weights, for a row, or for a
+block.
 
     absmax      x ≈ scale * q                     levels lie evenly around zero
     affine      x ≈ scale * (q - zero_point)      levels lie evenly between minimum and maximum
-    NF4         x ≈ scale * NF4[q]                16 levels, dense where normally distributed weights are dense
+    NF4         x ≈ scale * NF4[q]                16 levels, dense where normally distributed weights are
+    dense
 
 Scales are rounded to float16, as ggml stores them.  Lessons: 01, 02.
 """
@@ -49,7 +51,8 @@ class Quantized:
 
     @property
     def bpw(self) -> float:
-        """Bits per weight: the code, and its share of the group's 16-bit scale and of a zero point, if any."""
+        """Bits per weight: the code, and its share of the group's 16-bit scale and of a zero point, if any.
+        """
         extra = 16 + (self.bits if self.zero_point.any() else 0)
         return self.bits + extra / self.block_size
 
@@ -62,8 +65,9 @@ class Quantized:
 def quantize_absmax(x: np.ndarray, bits: int = 4, *, block_size: int | None = None) -> Quantized:
     """Divide by a scale, round, keep the whole numbers from -(2^(bits-1) - 1) to the same above zero.
 
-    x: finite floats, any shape.  bits: a whole number, 2 to 16.  block_size: weights that share a scale, a divisor of the row length;
-    None means one scale for the whole tensor, `x.shape[-1]` one per row (channel).  Raises ValueError otherwise.
+    x: finite floats, any shape.  bits: a whole number, 2 to 16.  block_size: weights that share a scale, a
+    divisor of the row length; None means one scale for the whole tensor, `x.shape[-1]` one per row (channel).
+    Raises ValueError otherwise.
     """
     groups = _groups(x, bits, block_size, least=2)
     top = 2 ** (bits - 1) - 1
@@ -75,7 +79,8 @@ def quantize_absmax(x: np.ndarray, bits: int = 4, *, block_size: int | None = No
 def quantize_affine(x: np.ndarray, bits: int = 4, *, block_size: int | None = None) -> Quantized:
     """Spread 2^bits codes evenly from the minimum to the maximum, moved a little so that zero is a level.
 
-    Arguments as for `quantize_absmax`, bits from 1.  The range always includes zero, so that zero stays exactly zero.
+    Arguments as for `quantize_absmax`, bits from 1.  The range always includes zero, so that zero stays
+    exactly zero.
     """
     groups = _groups(x, bits, block_size, least=1)
     top = 2**bits - 1
@@ -87,7 +92,9 @@ def quantize_affine(x: np.ndarray, bits: int = 4, *, block_size: int | None = No
 
 
 def quantize_nf4(x: np.ndarray, *, block_size: int | None = 64) -> Quantized:
-    """Divide by the block's largest magnitude and take the nearest of the 16 NF4 levels (QLoRA, whose block is 64)."""
+    """Divide by the block's largest magnitude and take the nearest of the 16 NF4 levels (QLoRA, whose block
+    is 64).
+    """
     groups = _groups(x, 4, block_size, least=4)
     scale = _as_float16(np.abs(groups).max(axis=1))
     middles = (NF4[1:] + NF4[:-1]) / 2
@@ -114,7 +121,9 @@ def _groups(x: np.ndarray, bits: int, block_size: int | None, least: int) -> np.
 
 def _as_float16(scale: np.ndarray) -> np.ndarray:
     if scale.max() > 65504:
-        raise ValueError(f"the weights are too large: a scale of {scale.max():g} is beyond float16's largest number, 65504")
+        raise ValueError(
+            f"the weights are too large: a scale of {scale.max():g} is beyond float16's largest number, "
+            "65504")
     return scale.astype(np.float16).astype(np.float32)
 
 
@@ -123,7 +132,8 @@ def _divide(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return x / np.where(scale == 0, np.float32(np.inf), scale)[:, None]
 
 
-def _restore(q: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, codebook: np.ndarray | None) -> np.ndarray:
+def _restore(q: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, codebook: np.ndarray
+             | None) -> np.ndarray:
     meaning = (q - zero_point[:, None]).astype(np.float32) if codebook is None else codebook[q]
     return meaning * scale[:, None]
 
@@ -131,6 +141,7 @@ def _restore(q: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, codebook:
 def _finish(x, groups, q, scale, zero_point, bits, code_range, codebook=None) -> Quantized:
     error = _restore(q, scale, zero_point, codebook) - groups
     rmse = float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
-    return Quantized(q.reshape(np.shape(x)), scale, zero_point, bits, groups.shape[1], code_range, rmse, codebook)
+    return Quantized(q.reshape(np.shape(x)), scale, zero_point, bits, groups.shape[1], code_range, rmse,
+                     codebook)
 
 

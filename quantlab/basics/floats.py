@@ -3,7 +3,8 @@
     value = (-1)^sign * 2^(exponent - bias) * (1 + mantissa / 2^mantissa_bits)
 
 FP32, FP16 and BF16 as IEEE 754 and Google have them; FP8 E4M3 and E5M2 as in "FP8 Formats for Deep Learning"
-(Micikevicius et al. 2022, arXiv 2209.05433): E5M2 has infinities, E4M3 gives them up for one more power of two.
+(Micikevicius et al. 2022, arXiv 2209.05433): E5M2 has infinities, E4M3 gives them up for one more power of
+two.
 """
 
 import math
@@ -13,7 +14,9 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class FloatFormat:
-    """A binary float: bits of exponent and mantissa.  finite: no infinities, and only all-ones means NaN (E4M3)."""
+    """A binary float: bits of exponent and mantissa.  finite: no infinities, and only all-ones means NaN
+    (E4M3).
+    """
 
     name: str
     exponent_bits: int
@@ -55,20 +58,25 @@ class FloatFormat:
                 return math.nan if mantissa else factor * math.inf
             if mantissa == 2**self.mantissa_bits - 1:
                 return math.nan
-        if exponent == 0:                                   # subnormal: no hidden 1, evenly spaced down to zero
+        # subnormal: no hidden 1, evenly spaced down to zero
+        if exponent == 0:
             return factor * math.ldexp(mantissa, 1 - self.bias - self.mantissa_bits)
-        return factor * math.ldexp(mantissa + 2**self.mantissa_bits, exponent - self.bias - self.mantissa_bits)
+        return factor * math.ldexp(mantissa + 2**self.mantissa_bits, exponent - self.bias
+                                   - self.mantissa_bits)
 
     def encode(self, value: float) -> int:
         """The nearest bit pattern, ties to the even mantissa; too large becomes infinity (in E4M3: NaN)."""
         sign = (math.copysign(1.0, value) < 0) << (self.bits - 1)
         if math.isnan(value):
-            return sign | (2 ** (self.bits - 1) - 1 if self.finite else self.infinity | 1 << (self.mantissa_bits - 1))
+            return sign | (2 ** (self.bits - 1) - 1 if self.finite
+                           else self.infinity | 1 << (self.mantissa_bits - 1))
         over = 2 ** (self.bits - 1) - 1 if self.finite else self.infinity
         if math.isinf(value):
             return sign | over
-        power = max(math.frexp(value)[1] - 1, 1 - self.bias)      # of the leading bit; subnormals share the smallest
-        steps = round(abs(Fraction(value)) / Fraction(2) ** (power - self.mantissa_bits))   # exact, ties to even
+        # of the leading bit; subnormals share the smallest
+        power = max(math.frexp(value)[1] - 1, 1 - self.bias)
+        # exact, ties to even
+        steps = round(abs(Fraction(value)) / Fraction(2) ** (power - self.mantissa_bits))
         return sign | min((power + self.bias - 1 << self.mantissa_bits) + steps, over) if steps else sign
 
     def fields(self, code: int) -> tuple[int, int, int]:
@@ -78,8 +86,9 @@ class FloatFormat:
 
 
 #: name -> FloatFormat, widest first.
-FLOATS = {f.name: f for f in (FloatFormat("FP32", 8, 23), FloatFormat("BF16", 8, 7), FloatFormat("FP16", 5, 10),
-                              FloatFormat("FP8 E4M3", 4, 3, finite=True), FloatFormat("FP8 E5M2", 5, 2))}
+FLOATS = {f.name: f for f in (FloatFormat("FP32", 8, 23), FloatFormat("BF16", 8, 7),
+                              FloatFormat("FP16", 5, 10), FloatFormat("FP8 E4M3", 4, 3, finite=True),
+                              FloatFormat("FP8 E5M2", 5, 2))}
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,9 @@ class Anatomy:
 
 
 def float_anatomy(value: float, name: str = "FP32") -> Anatomy:
-    """Store `value` in the float format `name` and take it apart.  ValueError for a name that is not in FLOATS."""
+    """Store `value` in the float format `name` and take it apart.  ValueError for a name that is not in
+    FLOATS.
+    """
     if name not in FLOATS:
         raise ValueError(f"no float format {name!r}; there are {', '.join(FLOATS)}")
     form = FLOATS[name]

@@ -1,6 +1,7 @@
 """Real weights that ship with the workbook: one attention matrix of all-MiniLM-L6-v2 in true float32.
 
-The file is a real GGUF (data/sample.md says what is in it); this reads the one tensor by its known place and checks it.
+The file is a real GGUF (data/sample.md says what is in it); this reads the one tensor by its known place and
+checks it.
 """
 
 import hashlib

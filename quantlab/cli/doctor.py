@@ -1,4 +1,5 @@
-"""What was found on this machine, in words: for a learner ("why is there no Ollama?") and for a bug report."""
+"""What was found on this machine, in words: for a learner ("why is there no Ollama?") and for a bug report.
+"""
 
 import platform
 import sys
@@ -19,32 +20,42 @@ PACKAGES = ("jupyterlab", "ipywidgets", "numpy", "pandas", "matplotlib", "gguf",
 
 @dataclass(frozen=True)
 class Report:
-    """Rows of (what, what was found, what to do about it); prints as text, as HTML in a notebook, as Markdown for an issue."""
+    """Rows of (what, what was found, what to do about it); prints as text, as HTML in a notebook, as Markdown
+    for an issue.
+    """
 
     rows: tuple[tuple[str, str, str], ...]
 
     def __repr__(self) -> str:
         width = max(len(what) for what, _, _ in self.rows)
-        lines = [f"{what:<{width}}  {found}" + (f"\n{'':<{width}}  → {advice}" if advice else "") for what, found, advice in self.rows]
+        lines = [f"{what:<{width}}  {found}" + (f"\n{'':<{width}}  → {advice}" if advice else "")
+                 for what, found, advice in self.rows]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         left = 'style="text-align:left"'
         lines = [f'<tr><th scope="row" {left}>{escape(what)}</th><td {left}>{escape(found)}'
-                 + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>" for what, found, advice in self.rows]
+                 + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>" for what, found,
+                 advice in self.rows]
         return f"<table>{''.join(lines)}</table>"
 
     def markdown(self) -> str:
         """As a Markdown table for a bug report."""
         cells = [tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows]
-        return "| what | found | to do |\n|---|---|---|\n" + "\n".join(f"| {a} | {b} | {c} |" for a, b, c in cells)
+        return "| what | found | to do |\n|---|---|---|\n" + "\n".join(f"| {a} | {b} | {c} |"
+                                                                       for a, b, c in cells)
 
 
 def doctor() -> Report:
-    """Look at Python, packages, memory, graphics cards, Ollama and its model store; never raises, never changes anything."""
+    """Look at Python, packages, memory, graphics cards, Ollama and its model store; never raises, never
+    changes anything.
+    """
     if is_reference():
-        profile = ("profile", "reference: a fixed machine, so that this page repeats", "run the cell yourself to see your own machine")
-        return Report((profile, *_machine(), ("Ollama", "none (reference profile)", "recorded runs are shown in lessons 07 and 09")))
+        profile = ("profile", "reference: a fixed machine, so that this page repeats",
+                   "run the cell yourself to see your own machine")
+        return Report((profile, *_machine(),
+                       ("Ollama", "none (reference profile)",
+                        "recorded runs are shown in lessons 07 and 09")))
     return Report((("quantlab", __version__, ""), *_software(), *_machine(), _ollama(), *_stores()))
 
 
@@ -58,13 +69,15 @@ def _software() -> list[tuple[str, str, str]]:
         except PackageNotFoundError:
             missing.append(package)
     return [("Python", python, advice),
-            ("packages", ", ".join(found), f"missing: {', '.join(missing)}; run the setup again" if missing else "")]
+            ("packages", ", ".join(found), f"missing: {', '.join(missing)}; run the setup again" if missing
+             else "")]
 
 
 def _machine() -> list[tuple[str, str, str]]:
     machine = my_machine()
     memory = f"{machine.ram_bytes / GIB:.1f} GiB, {machine.ram_free_bytes / GIB:.1f} free"
-    cards = [f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GiB, {gpu.free_bytes / GIB:.1f} free" for gpu in machine.gpus]
+    cards = [f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GiB, {gpu.free_bytes / GIB:.1f} free"
+             for gpu in machine.gpus]
     return [("memory", memory, ""),
             ("graphics", "; ".join(cards) or "no card found",
              "" if cards else "models run on the processor; lesson 06 lets you choose a card")]
@@ -73,7 +86,8 @@ def _machine() -> list[tuple[str, str, str]]:
 def _ollama() -> tuple[str, str, str]:
     server = Server()
     try:
-        return ("Ollama", f"version {server.version()} at {server.address}, {len(server.models())} models", "")
+        return ("Ollama", f"version {server.version()} at {server.address}, {len(server.models())} models",
+                "")
     except LabError as error:
         return ("Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers")
 

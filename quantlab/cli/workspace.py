@@ -1,4 +1,5 @@
-"""The learner's own copies of the lessons: made once, never overwritten unasked, replaced only with a backup."""
+"""The learner's own copies of the lessons: made once, never overwritten unasked, replaced only with a backup.
+"""
 
 import hashlib
 import json
@@ -11,15 +12,17 @@ ORIGINS = ".origins.json"      # digest of the lesson each copy was made from
 
 
 def project_root() -> Path:
-    """The folder that holds `notebooks/`: where the command runs, or the checkout the package was installed from.
+    """The folder that holds `notebooks/`: where the command runs, or the checkout the package was installed
+    from.
 
     FileNotFoundError with what to do when there is neither.
     """
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "notebooks" / "00_start_here.ipynb").is_file():
             return folder
-    raise FileNotFoundError(f"No lessons here: {Path.cwd()} has no folder 'notebooks' with 00_start_here.ipynb. "
-                            "Change into the quantlab folder that you cloned, then try again.")
+    raise FileNotFoundError(
+        f"No lessons here: {Path.cwd()} has no folder 'notebooks' with 00_start_here.ipynb. "
+        "Change into the quantlab folder that you cloned, then try again.")
 
 
 def lessons(root: Path) -> list[Path]:
@@ -27,7 +30,9 @@ def lessons(root: Path) -> list[Path]:
 
 
 def prepare(root: Path) -> tuple[Path, list[str]]:
-    """Copy the lessons that are not there yet; returns the folder and messages about lessons that changed since."""
+    """Copy the lessons that are not there yet; returns the folder and messages about lessons that changed
+    since.
+    """
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     origins, messages = _origins(folder), []
@@ -44,7 +49,8 @@ def prepare(root: Path) -> tuple[Path, list[str]]:
 
 
 def reset(root: Path, chosen: list[str]) -> list[str]:
-    """Fresh copies of the chosen lessons (by the start of their names; all when empty); yours move to a backup folder.
+    """Fresh copies of the chosen lessons (by the start of their names; all when empty); yours move to a
+    backup folder.
 
     ValueError when a chosen name fits no lesson.  Returns what was done, as sentences.
     """
@@ -52,7 +58,8 @@ def reset(root: Path, chosen: list[str]) -> list[str]:
     wanted = [lesson for lesson in everything if not chosen or lesson.name.startswith(tuple(chosen))]
     for name in chosen:
         if not any(lesson.name.startswith(name) for lesson in everything):
-            raise ValueError(f"no lesson's name starts with {name!r}; there are {', '.join(p.stem for p in everything)}")
+            raise ValueError(
+                f"no lesson's name starts with {name!r}; there are {', '.join(p.stem for p in everything)}")
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     origins, backup, messages = _origins(folder), folder / f"before-{datetime.now():%Y-%m-%d-%H%M%S}", []

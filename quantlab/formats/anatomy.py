@@ -1,7 +1,14 @@
-"""One block taken apart, from its declared layout alone: where each value stands, which weights it moves, what they may become.
+"""One block taken apart, from its declared layout alone: where each value stands, which weights it moves,
+what they may become.
 
-Nothing here knows a format: whose a bit is says `layout.owners`, what becomes of a flipped bit says the format's own decoder.
-The names of values (`d`, `sc`, `q`, ...) are those of the declarations. Lessons: 03, 05, 12.
+Nothing here knows a format: whose a bit is says `layout.owners`, what becomes of a flipped bit says the
+format's own decoder. The names of values (`d`, `sc`, `q`, ...) are those of the declarations. Lessons: 03,
+05, 12.
+
+How a weight comes out of the values of its block: one line for each format, in the names of its declaration.
+
+A format with a table or a codebook looks its code up there; the formula calls what it finds `entry`. The
+decoders of the formats do the work; a test holds each formula against them. Lessons: 03, 05, 12.
 """
 
 from functools import cache, cached_property, lru_cache
@@ -31,19 +38,25 @@ class Anatomy:
 
     @cached_property
     def code(self) -> str:
-        """The name of the values that come closest to one for each weight: `q`, or the codebook numbers `grid`."""
+        """The name of the values that come closest to one for each weight: `q`, or the codebook numbers
+        `grid`.
+        """
         return max(self.layout.counts, key=self.layout.counts.get)
 
     @cached_property
     def n_codes(self) -> int:
-        """How many codes there are: all that their bits can say, or as many as leave room where several share a byte in base 3."""
+        """How many codes there are: all that their bits can say, or as many as leave room where several share
+        a byte in base 3.
+        """
         shared = [int(2 ** (len(places) / len(index))) for (name, index), places in self.places.items()
                   if name == self.code and isinstance(index, tuple)]
         return min(shared, default=1 << self.layout.widths[self.code])
 
     @cached_property
     def group_size(self) -> int:
-        """Weights of a sub-block: the fewest (but at least 16) that share a value; a whole block where there are no sub-blocks."""
+        """Weights of a sub-block: the fewest (but at least 16) that share a value; a whole block where there
+        are no sub-blocks.
+        """
         shares = [self.form.block_size // count for count in self.layout.counts.values()]
         return min((share for share in shares if share >= GROUP_AT_LEAST), default=self.form.block_size)
 
@@ -57,7 +70,8 @@ class Anatomy:
 
     def weights(self, owner: Owner) -> tuple[int, ...]:
         """The weights that a bit of this owner has a say in."""
-        return owner.index if isinstance(owner.index, tuple) else tuple(self.layout.weights_of(owner.name, owner.index))
+        return owner.index if isinstance(owner.index,
+                                         tuple) else tuple(self.layout.weights_of(owner.name, owner.index))
 
     @cached_property
     def needs(self) -> tuple[tuple[tuple[str, int | tuple[int, ...]], ...], ...]:
@@ -69,7 +83,9 @@ class Anatomy:
         return tuple(map(tuple, needs))
 
     def says(self, weight: int) -> set[tuple[int, int]]:
-        """The (byte, bit) of all bits that have a say in a weight: those of its code and of every scale above it."""
+        """The (byte, bit) of all bits that have a say in a weight: those of its code and of every scale above
+        it.
+        """
         return {place for value in self.needs[weight] for place in self.places[value]}
 
     def code_place(self, weight: int) -> tuple[int, int]:
@@ -81,7 +97,9 @@ class Anatomy:
         return weight * self.layout.counts[name] // self.form.block_size
 
     def values(self, raw: bytes) -> dict[str, np.ndarray]:
-        """name -> the values of one block: small floats as what they stand for, the four parts of IQ1_M's `d` as the float16."""
+        """name -> the values of one block: small floats as what they stand for, the four parts of IQ1_M's `d`
+        as the float16.
+        """
         return _values(self.form.name, raw)
 
     def decode(self, raw: bytes) -> np.ndarray:
@@ -89,14 +107,17 @@ class Anatomy:
         return _decoded(self.form.name, raw)
 
     def levels(self, raw: bytes, weight: int) -> np.ndarray:
-        """All values that a weight could take if only its code were another, by ascending code; none for floats.
+        """All values that a weight could take if only its code were another, by ascending code; none for
+        floats.
 
-        Codebook formats: the different numbers that the entries have there, mirrored where signs are stored, in ascending order.
+        Codebook formats: the different numbers that the entries have there, mirrored where signs are stored,
+        in ascending order.
         """
         if self.form.block_size == 1:
             return np.empty(0, np.float32)
         values = self.layout.unpack(np.frombuffer(raw, self.form.dtype))
-        values[self.code] = np.zeros_like(values[self.code])                # the codes have no say in the levels
+        # the codes have no say in the levels
+        values[self.code] = np.zeros_like(values[self.code])
         column = _levels(self.form.name, self.layout.pack(**values).tobytes())[:, weight]
         if self.layout.counts[self.code] == self.form.block_size:
             return column
@@ -125,7 +146,9 @@ def _decoded(qtype: str, raw: bytes) -> np.ndarray:
 
 @lru_cache(16)
 def _levels(qtype: str, raw: bytes) -> np.ndarray:
-    """(how many codes, block_size): the block decoded once for each code, given to all of its weights at once."""
+    """(how many codes, block_size): the block decoded once for each code, given to all of its weights at
+    once.
+    """
     parts = anatomy(qtype)
     one_each = parts.layout.counts[parts.code] == parts.form.block_size
     return _with_codes(qtype, raw, np.arange(parts.n_codes) if one_each else _telling_codes(qtype))
@@ -133,13 +156,16 @@ def _levels(qtype: str, raw: bytes) -> np.ndarray:
 
 @cache
 def _telling_codes(qtype: str) -> np.ndarray:
-    """Few numbers of a codebook whose entries have, at each of their places, every value that occurs there in any entry."""
+    """Few numbers of a codebook whose entries have, at each of their places, every value that occurs there in
+    any entry.
+    """
     parts = anatomy(qtype)
     values = parts.layout.unpack(np.zeros(1, parts.form.dtype))
     values["d"][:] = np.float16(1) if values["d"].dtype.kind == "f" else np.float16(1).view(np.uint16)
     entries = _with_codes(qtype, parts.layout.pack(**values).tobytes(), np.arange(parts.n_codes))
     share = parts.form.block_size // parts.layout.counts[parts.code]
-    return np.unique(np.concatenate([np.unique(entries[:, place], return_index=True)[1] for place in range(share)]))
+    return np.unique(np.concatenate([np.unique(entries[:, place], return_index=True)[1]
+                                     for place in range(share)]))
 
 
 def _with_codes(qtype: str, raw: bytes, codes: np.ndarray) -> np.ndarray:
@@ -147,7 +173,8 @@ def _with_codes(qtype: str, raw: bytes, codes: np.ndarray) -> np.ndarray:
     form, code = FORMATS[qtype], anatomy(qtype).code
     values = form.layout.unpack(np.frombuffer(raw, form.dtype))
     values = {name: np.repeat(rows, len(codes), axis=0) for name, rows in values.items()}
-    values[code][:] = codes[:, None].astype(values[code].dtype)              # 128 and more become negative where codes are signed
+    # 128 and more become negative where codes are signed
+    values[code][:] = codes[:, None].astype(values[code].dtype)
     return form.decode(form.layout.pack(**values))
 
 
@@ -164,3 +191,40 @@ def with_byte(raw: bytes, byte: int, value: int) -> bytes:
 def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Which weights differ; NaN is no different from NaN, nor -0 from 0."""
     return np.flatnonzero((before != after) & ~(np.isnan(before) & np.isnan(after)))
+
+
+FORMULAS = {
+    "Q4_0": "d · (q − 8)", "Q5_0": "d · (q − 16)", "Q8_0": "d · q", "Q4_1": "d · q + m", "Q5_1": "d · q + m",
+    "Q2_K": "d · sc · q − dmin · m", "Q4_K": "d · sc · q − dmin · m", "Q5_K": "d · sc · q − dmin · m",
+    "Q3_K": "d · (sc − 32) · (q − 4)", "Q6_K": "d · sc · (q − 32)",
+    "TQ1_0": "d · (q − 1)", "TQ2_0": "d · (q − 1)",
+    "IQ4_NL": "d · entry", "IQ4_XS": "d · (sc − 32) · entry", "MXFP4": "2^(e − 128) · entry",
+    "NVFP4": "d · entry",
+    "IQ2_XXS": "d · (sc + 0.5) / 4 · entry", "IQ2_XS": "d · (sc + 0.5) / 4 · entry",
+    "IQ2_S": "d · (sc + 0.5) / 4 · entry",
+    "IQ3_XXS": "d · (sc + 0.5) / 2 · entry", "IQ3_S": "d · (2 · sc + 1) · entry",
+    "IQ1_S": "d · (2 · sc + 1) · entry", "IQ1_M": "d · (2 · sc + 1) · entry",
+}
+
+#: What stands before `entry`, as a number.
+_BEFORE_ENTRY = {
+    "d · entry": lambda v: v["d"],
+    "d · (sc − 32) · entry": lambda v: v["d"] * (v["sc"] - 32),
+    "2^(e − 128) · entry": lambda v: 2.0 ** (v["e"] - 128),
+    "d · (sc + 0.5) / 4 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 4,
+    "d · (sc + 0.5) / 2 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 2,
+    "d · (2 · sc + 1) · entry": lambda v: v["d"] * (2 * v["sc"] + 1),
+}
+
+
+def numbers(parts: Anatomy, raw: bytes, weight: int) -> dict[str, float]:
+    """The number behind every name in the formula of a weight; `entry` is missing where its scale is 0 or not
+    finite.
+    """
+    formula = FORMULAS[parts.form.name]
+    values = {name: row[parts.index(name, weight)].item() for name, row in parts.values(raw).items()}
+    if formula in _BEFORE_ENTRY:
+        before = _BEFORE_ENTRY[formula](values)
+        if before and abs(before) < float("inf"):
+            values["entry"] = round(parts.decode(raw)[weight].item() / before, 3)
+    return values

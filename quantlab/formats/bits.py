@@ -2,11 +2,12 @@
 
     Bits("q", "qs", 4, run=16)
 
-says: each byte of the field `qs` holds four bits of two values `q`. With run=16, the low halves of sixteen bytes hold values 0 to 15,
-the high halves values 16 to 31; with run=1, neighbouring places of a byte hold neighbouring values.
+says: each byte of the field `qs` holds four bits of two values `q`. With run=16, the low halves of sixteen
+bytes hold values 0 to 15, the high halves values 16 to 31; with run=1, neighbouring places of a byte hold
+neighbouring values.
 
-`take` and `give` do the same to many blocks at once. Where four neighbouring bytes hold the same places of four neighbouring values,
-they are treated as one number (`in_fours`): a quarter of the work.
+`take` and `give` do the same to many blocks at once. Where four neighbouring bytes hold the same places of
+four neighbouring values, they are treated as one number (`in_fours`): a quarter of the work.
 """
 
 from dataclasses import dataclass, replace
@@ -17,12 +18,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Bits:
-    """Where some bits of the values `name` stand: in the words of `field`, `per` values to a word, the lowest bits first.
+    """Where some bits of the values `name` stand: in the words of `field`, `per` values to a word, the lowest
+    bits first.
 
-    Place `f` of word `w` holds value  first + w // run * per * run + f * run + w % run,  its bits from `at` upwards.
+    Place `f` of word `w` holds value  first + w // run * per * run + f * run + w % run,  its bits from `at`
+    upwards.
 
-    word: bytes per word, lowest byte first.  words: which words of the field.  shift: where place 0 begins in the word.
-    step: bits from one place to the next (default: `bits`).  per: places in a word (default: as many as fit above `shift`).
+    word: bytes per word, lowest byte first.  words: which words of the field.  shift: where place 0 begins in
+    the word.
+    step: bits from one place to the next (default: `bits`).  per: places in a word (default: as many as fit
+    above `shift`).
     signed: the finished values are int8.  lanes: values side by side at one place (see `in_fours`).
     """
 
@@ -63,11 +68,14 @@ class Bits:
     @cached_property
     def whole(self) -> bool:
         """Whether the bytes of the field simply are the values, or the lowest eight bits of them."""
-        return (self.bits, self.places, self.word, self.run, self.at, self.first, self.words) == (8, 1, 1, 1, 0, 0, None)
+        return (self.bits, self.places, self.word, self.run, self.at, self.first, self.words) == (8, 1, 1, 1,
+                                                                                                  0, 0, None)
 
     @cached_property
     def in_fours(self) -> "Bits":
-        """The same bits with four bytes to a word and four values to a number, one in each byte; itself where that cannot be."""
+        """The same bits with four bytes to a word and four values to a number, one in each byte; itself where
+        that cannot be.
+        """
         if self.word > 1 or self.words is not None or self.run % 4 or self.first % 4:
             return self
         return replace(self, run=self.run // 4, first=self.first // 4, word=4, per=self.places, lanes=4)
@@ -78,7 +86,8 @@ class Bits:
 
 
 def take(b: Bits, words: np.ndarray) -> np.ndarray:
-    """(n, n_words) words -> (n, count) the bits of `b`, in order, each moved down to the bottom of its value."""
+    """(n, n_words) words -> (n, count) the bits of `b`, in order, each moved down to the bottom of its value.
+    """
     n, n_words = words.shape
     if b.single:
         return np.unpackbits(np.ascontiguousarray(words), axis=1, bitorder="little")
@@ -88,14 +97,17 @@ def take(b: Bits, words: np.ndarray) -> np.ndarray:
         words, taken = np.array(words.T, order="C").T, np.empty(taken.shape[::-1], words.dtype).T
     source, target = words.reshape(n, -1, b.run), taken.reshape(n, -1, b.places, b.run)
     for place, shift in enumerate(b.shifts):
-        np.bitwise_and(source >> number(shift) if shift else source, number(b.mask(b.bits)), out=target[:, :, place])
+        np.bitwise_and(source >> number(shift) if shift else source, number(b.mask(b.bits)),
+                       out=target[:, :, place])
     return np.ascontiguousarray(taken).view(f"u{b.word // b.lanes}")
 
 
 def give(b: Bits, values: np.ndarray, n_words: int, top: bool) -> np.ndarray:
-    """Values of n blocks, in any memory order -> (n, n_words) words that hold the bits of `b`, all other bits zero.
+    """Values of n blocks, in any memory order -> (n, n_words) words that hold the bits of `b`, all other bits
+    zero.
 
-    top: no bits of the values stand elsewhere above these, so that whatever is there may spill into the next place, as in C.
+    top: no bits of the values stand elsewhere above these, so that whatever is there may spill into the next
+    place, as in C.
     """
     n = len(values)
     if b.whole and top:
@@ -111,14 +123,16 @@ def give(b: Bits, values: np.ndarray, n_words: int, top: bool) -> np.ndarray:
     source = values.reshape(n, n_words // b.run, b.places, b.run)
     if b.at:
         source = source >> source.dtype.type(b.at)
-    if not top or (b.at and b.lanes > 1):            # bits that stand elsewhere, or have come in from the next lane
+    # bits that stand elsewhere, or have come in from the next lane
+    if not top or (b.at and b.lanes > 1):
         source = source & source.dtype.type(b.mask(b.bits))
     number, words = np.dtype(f"<u{b.word}").type, None
     for place, shift in enumerate(b.shifts):
         part = source[:, :, place].astype(number, copy=False)
         if shift and top and b.lanes > 1:            # what spills must not reach the next lane
             part = part & number(b.mask(8 - shift))
-        if shift:                                    # times a power of two: NumPy multiplies bytes faster than it shifts them
+        # times a power of two: NumPy multiplies bytes faster than it shifts them
+        if shift:
             part = part * number(1 << shift)
         words = part if words is None else words | part
     return words.reshape(n, n_words)

@@ -1,10 +1,12 @@
 """C's float32 arithmetic, re-enacted: what NumPy does a little differently, and what that costs in bytes.
 
-ggml's encoders are plain C loops over the weights of a group, all in float32. To write the same bytes, every sum must be added up in
-the same order and every rounding fall to the same side. Inside the encoders all arrays are (size, n): weight j of every group in row
-j, one *column* per group. A reduction along axis 0 then goes through a group as C's loop does, and along all groups at once.
+ggml's encoders are plain C loops over the weights of a group, all in float32. To write the same bytes, every
+sum must be added up in the same order and every rounding fall to the same side. Inside the encoders all
+arrays are (size, n): weight j of every group in row j, one *column* per group. A reduction along axis 0 then
+goes through a group as C's loop does, and along all groups at once.
 
-All of this is exact for finite numbers of any size; what C does with NaN and infinity is re-enacted, too, as its x86-64 build does it
+All of this is exact for finite numbers of any size; what C does with NaN and infinity is re-enacted, too, as
+its x86-64 build does it
 (NaN payloads aside: a float16 NaN is always written as 0x7E00, its sign kept).
 """
 
@@ -13,23 +15,29 @@ from functools import lru_cache
 
 import numpy as np
 
-TINY = np.float32(1e-15)                    # ggml's GROUP_MAX_EPS: a group whose largest weight is smaller counts as zero
+# ggml's GROUP_MAX_EPS: a group whose largest weight is smaller counts as zero
+TINY = np.float32(1e-15)
 SMALL = np.float32(4194303.0)               # 2^22 - 1: below it, rint and ggml's nearest_int agree
-_MAGIC = np.float32(12582912.0)             # 1.5 * 2^23: adding it leaves the rounded number in the mantissa's low bits
+# 1.5 * 2^23: adding it leaves the rounded number in the mantissa's low bits
+_MAGIC = np.float32(12582912.0)
 _ALMOST_HALF = np.float32(0.49999997)       # the largest float32 below 1/2
 
-# Made and dropped, never touched: from then on glibc keeps up to 64 MB of freed memory for the next array, where it would else hand
-# every array of 128 KB or more back to the system and fetch it anew, page by page (mallopt(3), M_MMAP_THRESHOLD). The encoders live
+# Made and dropped, never touched: from then on glibc keeps up to 64 MB of freed memory for the next array,
+# where it would else hand
+# every array of 128 KB or more back to the system and fetch it anew, page by page (mallopt(3),
+# M_MMAP_THRESHOLD). The encoders live
 # on such arrays; this makes them up to one and a half times as fast.
 np.empty((32 << 20) - (64 << 10), np.uint8)
 
 
 @contextmanager
 def c_rules():
-    """No warning where C gives none, and short buffers; use it around a computation or, as @c_rules(), on a function.
+    """No warning where C gives none, and short buffers; use it around a computation or, as @c_rules(), on a
+    function.
 
-    NumPy first copies an operand that repeats row by row into a buffer, unless a row is longer than half that buffer (8192
-    numbers). With a short one it reads the row in place, which takes half the time; the bytes are the same.
+    NumPy first copies an operand that repeats row by row into a buffer, unless a row is longer than half that
+    buffer (8192 numbers). With a short one it reads the row in place, which takes half the time; the bytes
+    are the same.
     """
     with np.errstate(all="ignore"):
         np.setbufsize(512)                   # errstate puts the old size back, too
@@ -42,8 +50,13 @@ def columns(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def sum_in_order(v: np.ndarray) -> np.ndarray:
-    """0 + first + ... + last down axis 0, in that order. NumPy adds a single column pairwise, unless it accumulates."""
-    return np.add.reduce(v, axis=0) if v.ndim == 1 or v.shape[1] != 1 else np.add.accumulate(v, axis=0)[-1] + np.float32(0)
+    """0 + first + ... + last down axis 0, in that order. NumPy adds a single column pairwise, unless it
+    accumulates.
+    """
+    return np.add.reduce(v, axis=0) if v.ndim == 1 or v.shape[1] != 1 else np.add.accumulate(v,
+                                                                                             axis=0)[
+                                                                                                 -1] + np.float32(
+                                                                                                     0)
 
 
 def mean_square(x: np.ndarray, factor: int = 1) -> np.ndarray:
@@ -53,14 +66,17 @@ def mean_square(x: np.ndarray, factor: int = 1) -> np.ndarray:
 
 
 def nearest_int(v: np.ndarray) -> np.ndarray:
-    """Halves to even, as int32; beyond ±2^22 the wrapped-around number that ggml's nearest_int gives there."""
+    """Halves to even, as int32; beyond ±2^22 the wrapped-around number that ggml's nearest_int gives there.
+    """
     return ((v + _MAGIC).view(np.int32) & 0x7FFFFF) - 0x400000
 
 
-def to_levels(v: np.ndarray, low: int, high: int, small: bool, bottom: float = -np.inf, top: float = np.inf) -> np.ndarray:
+def to_levels(v: np.ndarray, low: int, high: int, small: bool, bottom: float = -np.inf,
+              top: float = np.inf) -> np.ndarray:
     """nearest_int, cut off at low and high, as float32 and in place.
 
-    small: all |v| <= SMALL, so that rint will do.  bottom, top: no v is known to lie beyond them; what need not be cut is not cut.
+    small: all |v| <= SMALL, so that rint will do.  bottom, top: no v is known to lie beyond them; what need
+    not be cut is not cut.
     """
     if not small:
         v[...] = np.clip(nearest_int(v), low, high)
@@ -75,19 +91,26 @@ def to_levels(v: np.ndarray, low: int, high: int, small: bool, bottom: float = -
 
 @lru_cache(maxsize=16)
 def _row(number: int, n: int) -> np.ndarray:
-    """One number n times: NumPy's minimum of an array and a row takes a third of the time of one with a single number."""
+    """One number n times: NumPy's minimum of an array and a row takes a third of the time of one with a
+    single number.
+    """
     return np.full(n, number, np.float32)
 
 
 def round_away(v: np.ndarray) -> np.ndarray:
-    """C's roundf without the last step: add almost a half away from zero, in place; a cast to integer then cuts."""
-    sign = v.view(np.uint32) & np.uint32(0x80000000)                 # copysign by bits: NumPy's own takes twice as long
+    """C's roundf without the last step: add almost a half away from zero, in place; a cast to integer then
+    cuts.
+    """
+    # copysign by bits: NumPy's own takes twice as long
+    sign = v.view(np.uint32) & np.uint32(0x80000000)
     v += (sign | _ALMOST_HALF.view(np.uint32)).view(np.float32)
     return v
 
 
 def keep_where(better: np.ndarray, kept: np.ndarray, found: np.ndarray) -> None:
-    """kept[:, better] = found[:, better], for (rows, n) float32 arrays. By bits, and `found` is lost: a third of np.copyto's time."""
+    """kept[:, better] = found[:, better], for (rows, n) float32 arrays. By bits, and `found` is lost: a third
+    of np.copyto's time.
+    """
     kept, found = kept.view(np.int32), found.view(np.int32)
     found ^= kept
     found &= -better.astype(np.int32)                                # all bits where better, none elsewhere
@@ -110,11 +133,14 @@ def to_float16(x: np.ndarray) -> np.ndarray:
 
 
 def farthest_from_zero(x: np.ndarray) -> np.ndarray:
-    """The number of each column with the largest magnitude, sign and all; of several the first. C's `<` never takes a NaN."""
+    """The number of each column with the largest magnitude, sign and all; of several the first. C's `<` never
+    takes a NaN.
+    """
     low, high = np.minimum.reduce(x, axis=0), np.maximum.reduce(x, axis=0)
     far = np.where(-low > high, low, high)
     balance = low + high
-    odd = np.flatnonzero((balance == 0) | np.isnan(balance))         # ties, NaN and opposite infinities: rare, one by one
+    # ties, NaN and opposite infinities: rare, one by one
+    odd = np.flatnonzero((balance == 0) | np.isnan(balance))
     if len(odd):
         size = np.abs(x[:, odd])
         size[np.isnan(size)] = -1
@@ -123,21 +149,27 @@ def farthest_from_zero(x: np.ndarray) -> np.ndarray:
 
 
 def low_and_high(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest number of each column, by C's loop: it starts with the first, compares with `<`, and so skips a later NaN."""
+    """Smallest and largest number of each column, by C's loop: it starts with the first, compares with `<`,
+    and so skips a later NaN.
+    """
     low, high = np.minimum.reduce(x, axis=0), np.maximum.reduce(x, axis=0)
     if np.isnan(low).any():
-        nan = np.isnan(x)                                            # not fmin: some of it takes a signaling NaN for a number
+        # not fmin: some of it takes a signaling NaN for a number
+        nan = np.isnan(x)
         low = np.where(nan[0], x[0], np.minimum.reduce(np.where(nan, np.float32(np.inf), x), axis=0))
         high = np.where(nan[0], x[0], np.maximum.reduce(np.where(nan, np.float32(-np.inf), x), axis=0))
     for end in (low, high):
         zero = np.flatnonzero(end == 0)
-        if len(zero):                                                # of +0 and -0 C keeps the first; NumPy does not promise
+        # of +0 and -0 C keeps the first; NumPy does not promise
+        if len(zero):
             end[zero] = x[(x[:, zero] == 0).argmax(axis=0), zero]
     return low, high
 
 
 def largest(v: np.ndarray) -> np.ndarray:
-    """The largest number of each column, at least 0, by C's MAX macro: a NaN makes it forget all that came before."""
+    """The largest number of each column, at least 0, by C's MAX macro: a NaN makes it forget all that came
+    before.
+    """
     most = np.fmax(np.fmax.reduce(v, axis=0), np.float32(0))
     odd = np.flatnonzero(np.isnan(sum_in_order(v)))
     if len(odd):
@@ -149,5 +181,7 @@ def largest(v: np.ndarray) -> np.ndarray:
 
 
 def low_byte(v: np.ndarray) -> np.ndarray:
-    """C's (int8_t)v for any float, as int8: cut to 32 bits, of which the lowest eight stay; NaN and what is too large give 0."""
+    """C's (int8_t)v for any float, as int8: cut to 32 bits, of which the lowest eight stay; NaN and what is
+    too large give 0.
+    """
     return np.where(np.abs(v) < np.float32(2**31), v, np.float32(0)).astype(np.int32).astype(np.int8)

@@ -1,6 +1,8 @@
-"""F32, F16 and BF16: weights as floating-point numbers, one to a "block", with the bits of IEEE 754 declared like any other format.
+"""F32, F16 and BF16: weights as floating-point numbers, one to a "block", with the bits of IEEE 754 declared
+like any other format.
 
-    value = (-1)^sign * 2^(exponent - bias) * 1.mantissa          bias 127 (F32, BF16) or 15 (F16); exponent 0 is the zeros' and tiny ones'
+    value = (-1)^sign * 2^(exponent - bias) * 1.mantissa          bias 127 (F32, BF16) or 15 (F16); exponent 0
+    is the zeros' and tiny ones'
 
 BF16 is the upper half of a float32: its range, an eighth of a decimal place of precision per bit left out.
 
@@ -18,7 +20,8 @@ def _float(name: str, field: str, exponent: int, mantissa: int) -> Layout:
     """A number whose lowest bits are the mantissa, above them the exponent, the sign on top."""
     word = (1 + exponent + mantissa) // 8
     return Layout(name, 1, [("x", field)], Bits("sign", "x", 1, shift=exponent + mantissa, word=word),
-                  Bits("exponent", "x", exponent, shift=mantissa, word=word, per=1), Bits("mantissa", "x", mantissa, word=word, per=1))
+                  Bits("exponent", "x", exponent, shift=mantissa, word=word, per=1),
+                  Bits("mantissa", "x", mantissa, word=word, per=1))
 
 
 F32 = _float("F32", "<f4", exponent=8, mantissa=23)
@@ -41,11 +44,14 @@ def encode_f16(x: np.ndarray) -> np.ndarray:
 
 
 def decode_f16(blocks: np.ndarray) -> np.ndarray:
-    return blocks["x"].astype(np.float32)[:, None] * np.float32(1)   # times 1: a signaling NaN turns quiet, as in C
+    # times 1: a signaling NaN turns quiet, as in C
+    return blocks["x"].astype(np.float32)[:, None] * np.float32(1)
 
 
 def encode_bf16(x: np.ndarray) -> np.ndarray:
-    """The upper half of a float32, rounded to nearest, ties to even. A NaN gets bit 6 set: cut short, it might look infinite."""
+    """The upper half of a float32, rounded to nearest, ties to even. A NaN gets bit 6 set: cut short, it
+    might look infinite.
+    """
     bits = np.ascontiguousarray(x[:, 0]).view(np.uint32)
     upper = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
     nan = np.isnan(x[:, 0])

@@ -1,9 +1,9 @@
 """Codebooks: eight weights at once become the number of a point in a list.
 
-With a 2-bit code for every weight, eight of them can say 4^8 = 65,536 different things. A *codebook* (ggml calls it a grid) keeps only
-the few hundred combinations that matter most and stores which one it is: 512 points need 9 bits for eight weights, hardly more than
-one bit each. The price is paid while encoding: eight weights rounded one by one often hit no point of the grid, and then the nearest
-point must be searched for.
+With a 2-bit code for every weight, eight of them can say 4^8 = 65,536 different things. A *codebook* (ggml
+calls it a grid) keeps only the few hundred combinations that matter most and stores which one it is: 512
+points need 9 bits for eight weights, hardly more than one bit each. The price is paid while encoding: eight
+weights rounded one by one often hit no point of the grid, and then the nearest point must be searched for.
 
 The points are facts, chosen once by ggml's authors. They are read from the `gguf` package, when first needed.
 ggml: iq2xs_init_impl and iq2_find_best_neighbour in ggml-quants.c.  Lesson: 12.
@@ -33,9 +33,10 @@ def codebook(name: str) -> np.ndarray:
 class Grid:
     """A codebook of eights made ready to be searched.
 
-    Its numbers are called by *level*: 0, 1, 2 stand for 1, 3, 5 times the scale. Eight levels are a *place*, and the key of a place
-    is the number with these base-4 digits. There are 3^8 = 6,561 places and in IQ2_XS 512 points; the other places are *holes*.
-    `where[key]` is the index of the point at a place; in a hole it is  -1 - l  and l the number of a list of neighbours.
+    Its numbers are called by *level*: 0, 1, 2 stand for 1, 3, 5 times the scale. Eight levels are a *place*,
+    and the key of a place is the number with these base-4 digits. There are 3^8 = 6,561 places and in IQ2_XS
+    512 points; the other places are *holes*. `where[key]` is the index of the point at a place; in a hole it
+    is  -1 - l  and l the number of a list of neighbours.
     """
 
     def __init__(self, levels: np.ndarray):
@@ -51,14 +52,17 @@ class Grid:
 
     @staticmethod
     def key(levels: np.ndarray) -> np.ndarray:
-        """(8, ...) levels -> (...) keys. A sum of whole numbers below 2^16, so in any order and even in float32 exact."""
+        """(8, ...) levels -> (...) keys. A sum of whole numbers below 2^16, so in any order and even in
+        float32 exact.
+        """
         return np.tensordot(np.float32(4) ** np.arange(8), levels, 1).astype(np.intp)
 
     def nearest(self, key: np.ndarray, clear: np.ndarray, x: np.ndarray, w: np.ndarray, scale: np.ndarray):
         """The point at each place, or the neighbour with the smallest  sum of w * (scale * point - x)^2.
 
-        key: (n,).  x, w: (8, n).  scale: (n,).  clear: (n,) bool, whether each of the eight is certainly nearer to its level than
-        to any other; only then will the short list do.  Returns (indices (n,), which of them had to be searched for (n,)).
+        key: (n,).  x, w: (8, n).  scale: (n,).  clear: (n,) bool, whether each of the eight is certainly
+        nearer to its level than to any other; only then will the short list do.  Returns (indices (n,), which
+        of them had to be searched for (n,)).
         """
         index = self.where[key]
         hole = index < 0
@@ -69,7 +73,8 @@ class Grid:
             index[at] = self._search(self.starts[kind, lists], self.counts[kind, lists], at, x, w, scale)
         return index, hole
 
-    def _search(self, starts: np.ndarray, counts: np.ndarray, at: np.ndarray, x: np.ndarray, w: np.ndarray, scale: np.ndarray):
+    def _search(self, starts: np.ndarray, counts: np.ndarray, at: np.ndarray, x: np.ndarray, w: np.ndarray,
+                scale: np.ndarray):
         """The best of each list for column `at` of x and w: neighbour j of all lists at once.
 
         The longest lists come first, so that the lists which still have a neighbour j are always the first n.
@@ -94,12 +99,16 @@ class Grid:
 
 
 def _lists(holes: np.ndarray, levels: np.ndarray):
-    """The neighbours of each hole: the points at the smallest distance and at the next to smallest (ggml's `nwant` is 2).
+    """The neighbours of each hole: the points at the smallest distance and at the next to smallest (ggml's
+    `nwant` is 2).
 
-    Returns (points, starts (2, holes), counts (2, holes)): list l of kind k is  points[starts[k, l] :][: counts[k, l]].  Kind 0 is
-    the whole list as in ggml, by distance, then by index. Kind 1 leaves out the points that can never win.
+    Returns (points, starts (2, holes), counts (2, holes)): list l of kind k is  points[starts[k, l] :][:
+    counts[k, l]].  Kind 0 is the whole list as in ggml, by distance, then by index. Kind 1 leaves out the
+    points that can never win.
     """
-    distance = sum(np.square(np.subtract.outer(hole, point)) for hole, point in zip(holes.T, levels.T, strict=True))    # fits int8
+    # fits int8
+    distance = sum(np.square(np.subtract.outer(hole, point)) for hole,
+                   point in zip(holes.T, levels.T, strict=True))
     near = distance.min(axis=1, keepdims=True)
     next_near = np.where(distance > near, distance, np.int8(127)).min(axis=1, keepdims=True)
     hole, point = np.nonzero(distance <= next_near)
@@ -114,17 +123,21 @@ def _lists(holes: np.ndarray, levels: np.ndarray):
 
 
 def _fence(levels: np.ndarray) -> np.ndarray:
-    """(n, 8) levels -> (n,) uint16, two bits for each: 0 = 00, 1 = 01, 2 = 11. Between two levels as many bits differ as lie steps."""
+    """(n, 8) levels -> (n,) uint16, two bits for each: 0 = 00, 1 = 01, 2 = 11. Between two levels as many
+    bits differ as lie steps.
+    """
     return np.array([0, 1, 3], np.uint16)[levels] @ np.uint16(4) ** np.arange(8, dtype=np.uint16)
 
 
 def _beaten(way: np.ndarray, hole: np.ndarray, starts: np.ndarray, n_nearest: np.ndarray) -> np.ndarray:
-    """Which neighbours go the way of a nearer one, and then farther: they can never win, and there are many of them.
+    """Which neighbours go the way of a nearer one, and then farther: they can never win, and there are many
+    of them.
 
-    On the way from a hole to point a some levels go up or down. When the way to b is part of it (no level goes where it does not go
-    for a, and none farther) then each of the eight weights is at least as near to b: it lies nearest to its own level, and every
-    step away makes it worse. Float arithmetic keeps that order, and b stands before a in the list, so that C prefers it even when
-    both are equal. way: the bits of the fence that change.
+    On the way from a hole to point a some levels go up or down. When the way to b is part of it (no level
+    goes where it does not go for a, and none farther) then each of the eight weights is at least as near to
+    b: it lies nearest to its own level, and every step away makes it worse. Float arithmetic keeps that
+    order, and b stands before a in the list, so that C prefers it even when both are equal. way: the bits of
+    the fence that change.
     """
     later = np.arange(len(way)) - starts[hole] >= n_nearest[hole]
     beaten = np.zeros(len(way), bool)

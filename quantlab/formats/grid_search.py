@@ -1,17 +1,22 @@
-"""The encoder of IQ2_XS, the worked example of a search on a grid: 2.3 bits a weight, byte for byte as ggml writes them.
+"""The encoder of IQ2_XS, the worked example of a search on a grid: 2.3 bits a weight, byte for byte as ggml
+writes them.
 
-    weight = sign * scale * point         a grid point has eight numbers, each 1, 3 or 5; 16 weights share a scale
+    weight = sign * scale * point         a grid point has eight numbers, each 1, 3 or 5; 16 weights share a
+    scale
 
-1. `even_signs` takes the signs away. Seven bits have to do for eight signs, so each eight must have an even number of minus signs;
+1. `even_signs` takes the signs away. Seven bits have to do for eight signs, so each eight must have an even
+number of minus signs;
    where it is odd, the sign that matters least is turned over.
-2. `best_fit` tries 19 scales around  largest weight / 5: it rounds by each of them, takes the nearest grid points, and for these points
+2. `best_fit` tries 19 scales around  largest weight / 5: it rounds by each of them, takes the nearest grid
+points, and for these points
    the scale of the least squared error. The best of the 19 stays.
 3. With its scale the eights which missed the grid look for their nearest point once more.
 4. `sub_scales` stores the 16 scales of a block as  d * (2 * sc + 1)  with four bits for `sc`.
 
-Every error is weighted by importance, and ggml refuses to write this type without an importance matrix. It aborts when an error is no
-float32 any more (weights of 1e15 and up, or such an imatrix); a block of this kind gets some bytes here, all others get ggml's.
-Inside, arrays end with one entry per group; the two eights of a group are an axis of their own: (8, 2, groups).
+Every error is weighted by importance, and ggml refuses to write this type without an importance matrix. It
+aborts when an error is no float32 any more (weights of 1e15 and up, or such an imatrix); a block of this kind
+gets some bytes here, all others get ggml's. Inside, arrays end with one entry per group; the two eights of a
+group are an axis of their own: (8, 2, groups).
 ggml: quantize_row_iq2_xs_impl.  Lesson: 12.
 """
 
@@ -25,11 +30,14 @@ from .codebook import IQ2_XS
 from .grid import Grid, codebook
 
 HALF, ONE = np.float32(0.5), np.float32(1)
-CLEAR = np.float32(0.4999)        # half a level is the border; a weight this close to a level is nearest to it, rounding errors or not
+# half a level is the border; a weight this close to a level is nearest to it, rounding errors or not
+CLEAR = np.float32(0.4999)
 
 
 class Fit(NamedTuple):
-    """Of each group the scale (groups,), its grid points (2, groups), and which of these had to be searched for (2, groups)."""
+    """Of each group the scale (groups,), its grid points (2, groups), and which of these had to be searched
+    for (2, groups).
+    """
 
     scale: np.ndarray
     point: np.ndarray
@@ -43,25 +51,30 @@ def encode_iq2_xs(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
     w = columns(imatrix, 16) * np.sqrt(mean_square(x).repeat(16) + x16 * x16)
     size, signs = even_signs(x16, w)
     fit = best_fit(size, w)
-    signs = np.where(fit.scale < 0, ~signs, signs) & 127                       # the eighth follows from the seven
+    # the eighth follows from the seven
+    signs = np.where(fit.scale < 0, ~signs, signs) & 127
     empty = np.maximum.reduce(size, axis=0) < TINY
     scale = np.where(empty, np.float32(0), np.abs(fit.scale)).reshape(n, 16)
     d, sc = sub_scales(scale)
     stored = ~empty & scale.any(axis=1).repeat(16)
-    return IQ2_XS.pack(d=to_float16(d), sc=sc, grid=by_block(fit.point * stored, n), signs=by_block(signs * stored, n))
+    return IQ2_XS.pack(d=to_float16(d), sc=sc, grid=by_block(fit.point * stored, n),
+                       signs=by_block(signs * stored, n))
 
 
 def even_signs(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(16, groups) weights -> their sizes, and the minus signs of each eight as the bits of a byte (2, groups).
+    """(16, groups) weights -> their sizes, and the minus signs of each eight as the bits of a byte (2,
+    groups).
 
-    Where an eight has an odd number of minus signs, the weight with the smallest w * x^2 changes sides: its size becomes negative.
+    Where an eight has an odd number of minus signs, the weight with the smallest w * x^2 changes sides: its
+    size becomes negative.
     """
     negative = ~(x >= 0)
     size = np.where(negative, -x, x).reshape(2, 8, -1)
     signs = np.packbits(negative.reshape(2, 8, -1), axis=1, bitorder="little")[:, 0]
     k, group = np.nonzero(negative.reshape(2, 8, -1).sum(axis=1) & 1)
     price = (w * x * x).reshape(2, 8, -1)[k, :, group]                         # (odd eights, 8)
-    if np.isnan(price).any():                                                  # C's `<` never takes a NaN, nor leaves a first one
+    # C's `<` never takes a NaN, nor leaves a first one
+    if np.isnan(price).any():
         price[np.isnan(price[:, 0]), 0] = -np.inf
         price[np.isnan(price)] = np.inf
     least = price.argmin(axis=1)
@@ -73,12 +86,14 @@ def even_signs(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def best_fit(size: np.ndarray, w: np.ndarray, trace: list | None = None) -> Fit:
     """(16, groups) sizes and their weights in the error -> the best fit of each group (of an empty one: any).
 
-    trace: receives (inverse scale, least-squares scale, None, error) of each of the 19 tries: the error landscape.
+    trace: receives (inverse scale, least-squares scale, None, error) of each of the 19 tries: the error
+    landscape.
     """
     grid, eights, wx = iq2_xs_grid(), (in_eights(size), in_eights(np.sqrt(w))), w * size
     largest = np.maximum.reduce(size, axis=0)
     largest[largest < TINY] = 1
-    gain = np.zeros_like(largest)                                              # by how much the error is below that of all zeros
+    # by how much the error is below that of all zeros
+    gain = np.zeros_like(largest)
     kept = Fit(largest / np.float32(5), np.zeros((2, len(gain)), np.int32), np.zeros((2, len(gain)), bool))
     for step in range(-9, 10):
         inverse = (np.float32(5) + np.float32(step) * np.float32(0.1)) / largest
@@ -100,27 +115,33 @@ def best_fit(size: np.ndarray, w: np.ndarray, trace: list | None = None) -> Fit:
 
 
 def nearest_points(grid: Grid, x: np.ndarray, w: np.ndarray, inverse: np.ndarray, scale: np.ndarray):
-    """(8, 2, groups) sizes -> the index of each eight's grid point (2, groups), and which had to be searched for (2, groups).
+    """(8, 2, groups) sizes -> the index of each eight's grid point (2, groups), and which had to be searched
+    for (2, groups).
 
     The distances are weighted by `w`: ggml takes the square roots of the weights here.
     """
     exact = x * inverse
     exact -= ONE
-    exact *= HALF                                                              # scale * (2 * level + 1) = x, solved for the level
+    # scale * (2 * level + 1) = x, solved for the level
+    exact *= HALF
     levels = np.clip(exact, np.float32(0), np.float32(2))
     rounded = np.rint(levels)
     levels -= rounded
     clear = np.maximum.reduce(np.abs(levels, out=levels), axis=0) < CLEAR
     wild = ~(np.abs(exact, out=levels) <= SMALL)
-    if wild.any():                                                             # so far out C's nearest_int wraps around
+    # so far out C's nearest_int wraps around
+    if wild.any():
         rounded[wild] = np.clip(nearest_int(exact[wild]), 0, 2)
         clear &= ~wild.any(axis=0)
-    point, searched = grid.nearest(grid.key(rounded).ravel(), clear.ravel(), x.reshape(8, -1), w.reshape(8, -1), np.tile(scale, 2))
+    point, searched = grid.nearest(grid.key(rounded).ravel(), clear.ravel(), x.reshape(8, -1),
+                                   w.reshape(8, -1), np.tile(scale, 2))
     return point.reshape(2, -1), searched.reshape(2, -1)
 
 
 def products(grid: Grid, point: np.ndarray, w: np.ndarray, wx: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of w * x * q and w * q * q over each group, q being 1, 3 or 5: their quotient is the least-squares scale."""
+    """The sums of w * x * q and w * q * q over each group, q being 1, 3 or 5: their quotient is the
+    least-squares scale.
+    """
     q = np.concatenate([grid.columns.take(eight, axis=1) for eight in point])  # (16, groups)
     wq = w * q
     wq *= q
@@ -128,7 +149,8 @@ def products(grid: Grid, point: np.ndarray, w: np.ndarray, wx: np.ndarray) -> tu
 
 
 def sub_scales(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 16) scales -> `d` (n,) and `sc` (n, 16) from 0 to 15: the largest scale becomes  d * (2 * 15 + 1)."""
+    """(n, 16) scales -> `d` (n,) and `sc` (n, 16) from 0 to 15: the largest scale becomes  d * (2 * 15 + 1).
+    """
     d = scale.max(axis=1) / np.float32(31)
     sc = nearest_int(HALF * ((ONE / d)[:, None] * scale - ONE))
     return d, np.where(scale.any(axis=1)[:, None], np.clip(sc, 0, 15), 0).astype(np.uint8)

@@ -1,14 +1,16 @@
 """K-quants with a scale and a minimum for every group: Q2_K, Q4_K, Q5_K.
 
-A super-block holds 256 weights in groups of 16 or 32. A group has a scale and a minimum of its own, and these are small whole
+A super-block holds 256 weights in groups of 16 or 32. A group has a scale and a minimum of its own, and these
+are small whole
 numbers, too: `sc` and `m` count in steps of the super-block's two float16 numbers `d` and `dmin`,
 
     weight = (d * sc) * q - (dmin * m)          Q2_K: groups of 16, q 0 to 3, sc and m 0 to 15
                                                 Q4_K: groups of 32, q 0 to 15, sc and m 0 to 63
                                                 Q5_K: groups of 32, q 0 to 31, sc and m 0 to 63
 
-Encoding takes four steps: search each group's scale and minimum (search_affine), quantize them (plainly, or with an importance
-matrix by a search of their own), and then round the weights once more, as their scale is no longer what the search had found.
+Encoding takes four steps: search each group's scale and minimum (search_affine), quantize them (plainly, or
+with an importance matrix by a search of their own), and then round the weights once more, as their scale is
+no longer what the search had found.
 
 `encode_*` takes (n, 256) float32 and returns n blocks; `decode_*` takes them back.
 ggml: quantize_row_q*_K_ref, quantize_row_q*_K_impl, dequantize_row_q*_K. Lessons: 05, 11.
@@ -25,18 +27,23 @@ from .search_affine import Affine, affine
 Q2_K = Layout("Q2_K", 256, [("scales", "u1", 16), ("qs", "u1", 64), ("d", "<f2"), ("dmin", "<f2")],
               Bits("sc", "scales", 4, per=1), Bits("m", "scales", 4, shift=4), Bits("q", "qs", 2, run=32))
 
-# Twelve bytes for eight scales and eight minimums of 6 bits; those of groups 4 to 7 are cut in two (upper-case: group j + 4).
+# Twelve bytes for eight scales and eight minimums of 6 bits; those of groups 4 to 7 are cut in two
+# (upper-case: group j + 4).
 #   bytes 0-3  SSssssss   bytes 4-7  MMmmmmmm   bytes 8-11  MMMMSSSS
-_SCALES = (Bits("sc", "scales", 6, per=1, words=slice(0, 4)), Bits("m", "scales", 6, per=1, words=slice(4, 8)),
-           Bits("sc", "scales", 4, per=1, first=4, words=slice(8, 12)), Bits("m", "scales", 4, first=4, shift=4, words=slice(8, 12)),
+_SCALES = (Bits("sc", "scales", 6, per=1, words=slice(0, 4)),
+           Bits("m", "scales", 6, per=1, words=slice(4, 8)),
+           Bits("sc", "scales", 4, per=1, first=4, words=slice(8, 12)),
+           Bits("m", "scales", 4, first=4, shift=4, words=slice(8, 12)),
            Bits("sc", "scales", 2, at=4, first=4, shift=6, words=slice(0, 4)),
            Bits("m", "scales", 2, at=4, first=4, shift=6, words=slice(4, 8)))
 Q4_K = Layout("Q4_K", 256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qs", "u1", 128)],
               *_SCALES, Bits("q", "qs", 4, run=32))
-Q5_K = Layout("Q5_K", 256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qh", "u1", 32), ("qs", "u1", 128)],
-              *_SCALES, Bits("q", "qs", 4, run=32), Bits("q", "qh", 1, run=32, at=4))
+Q5_K = Layout("Q5_K", 256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qh", "u1", 32),
+                            ("qs", "u1", 128)], *_SCALES, Bits("q", "qs", 4, run=32),
+              Bits("q", "qh", 1, run=32, at=4))
 
-BY_IMPORTANCE = (-0.9, 0.05, 36)              # the candidates of the search with an importance matrix: rmin, rdelta, nstep
+# the candidates of the search with an importance matrix: rmin, rdelta, nstep
+BY_IMPORTANCE = (-0.9, 0.05, 36)
 
 
 def encode_q2_k(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
@@ -84,7 +91,8 @@ def decode_q5_k(blocks: np.ndarray) -> np.ndarray:
     return _decode(Q5_K, blocks)
 
 
-# ---- how much each weight matters: (size, n_groups) ----------------------------------------------------------------
+# ---- how much each weight matters: (size, n_groups)
+# ----------------------------------------------------------------
 
 def _by_size(xt: np.ndarray) -> np.ndarray:
     """Large weights matter more: w = root mean square of the group + |x|."""
@@ -94,7 +102,9 @@ def _by_size(xt: np.ndarray) -> np.ndarray:
 
 
 def _importance(x: np.ndarray, xt: np.ndarray, imatrix: np.ndarray, sigma2: np.ndarray) -> np.ndarray:
-    """imatrix * sqrt(sigma2 + x^2), with sigma2 (n,) the mean square of the super-block (twice that in all but Q2_K)."""
+    """imatrix * sqrt(sigma2 + x^2), with sigma2 (n,) the mean square of the super-block (twice that in all
+    but Q2_K).
+    """
     size = len(xt)
     w = xt * xt
     w += sigma2.repeat(x.shape[1] // size)
@@ -103,7 +113,8 @@ def _importance(x: np.ndarray, xt: np.ndarray, imatrix: np.ndarray, sigma2: np.n
     return w
 
 
-# ---- the scales and minimums of the groups, quantized: d, dmin (n,) and sc, m (n, groups) ---------------------------
+# ---- the scales and minimums of the groups, quantized: d, dmin (n,) and sc, m (n, groups)
+# ---------------------------
 
 def _plain(fit: Affine, groups: int, top: int):
     """The largest scale of a super-block becomes `top`; the minimums likewise."""
@@ -125,13 +136,14 @@ def _searched(fit: Affine, w: np.ndarray, groups: int, top: int):
     return scale[:n], scale[n:], codes.T[:n], codes.T[n:]
 
 
-# ---- rounding once more, and the way back ---------------------------------------------------------------------------
+# ---- rounding once more, and the way back
+# ---------------------------------------------------------------------------
 
 def _finish(layout: Layout, xt: np.ndarray, fit: Affine, d, dmin, sc, m, capped: bool) -> np.ndarray:
     """Round all weights with the scales and minimums that the block will really have, and pack.
 
-    capped: codes above 63 are cut off. Where they are not, the bits of a wrapped-around negative one spill over its neighbour's,
-    and C goes on with what the bytes then say.
+    capped: codes above 63 are cut off. Where they are not, the bits of a wrapped-around negative one spill
+    over its neighbour's, and C goes on with what the bytes then say.
     """
     n, groups = sc.shape
     if capped:
@@ -147,7 +159,9 @@ def _finish(layout: Layout, xt: np.ndarray, fit: Affine, d, dmin, sc, m, capped:
 
 
 def _codes(xt: np.ndarray, fit: Affine, dl: np.ndarray, ml: np.ndarray) -> np.ndarray:
-    """round((x + ml) / dl) from 0 to nmax: (size, n_groups) uint8. A group whose scale became 0 keeps the codes of the search."""
+    """round((x + ml) / dl) from 0 to nmax: (size, n_groups) uint8. A group whose scale became 0 keeps the
+    codes of the search.
+    """
     stale = dl == 0
     steps = np.where(stale, np.float32(1), dl)
     farthest = np.maximum(np.abs(fit.low + ml), np.abs(fit.high + ml)) / np.abs(steps)

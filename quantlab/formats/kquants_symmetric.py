@@ -1,13 +1,14 @@
 """K-quants with a scale alone for every group: Q3_K and Q6_K.
 
-A super-block holds 256 weights in 16 groups of 16. The scales of the groups are small signed numbers that count in steps of the
-super-block's float16 `d`; the codes lie evenly around zero:
+A super-block holds 256 weights in 16 groups of 16. The scales of the groups are small signed numbers that
+count in steps of the super-block's float16 `d`; the codes lie evenly around zero:
 
     Q3_K   weight = d * (sc - 32) * (q - 4)         q 0 to 7, sc 0 to 63
     Q6_K   weight = d * sc * (q - 32)               q 0 to 63, sc -128 to 127
 
-Scales may be negative: the weight farthest from zero gets the lowest code, -4 or -32, whatever its sign, because there is one more
-code below zero than above. As in `kquants` the weights are rounded once more when the scales are quantized.
+Scales may be negative: the weight farthest from zero gets the lowest code, -4 or -32, whatever its sign,
+because there is one more code below zero than above. As in `kquants` the weights are rounded once more when
+the scales are quantized.
 
 `encode_*` takes (n, 256) float32 and returns n blocks; `decode_*` takes them back.
 ggml: quantize_row_q3_K_ref, quantize_row_q3_K_impl, and likewise for q6_K. Lessons: 05, 11.
@@ -15,23 +16,39 @@ ggml: quantize_row_q3_K_ref, quantize_row_q3_K_impl, and likewise for q6_K. Less
 
 import numpy as np
 
-from .cfloat import SMALL, TINY, columns, farthest_from_zero, mean_square, nearest_int, sum_in_order, to_float16, to_levels
+from .cfloat import (
+    SMALL,
+    TINY,
+    columns,
+    farthest_from_zero,
+    mean_square,
+    nearest_int,
+    sum_in_order,
+    to_float16,
+    to_levels,
+)
 from .layout import Bits, Layout
 from .search import coordinate_descent, symmetric
 
 _f = np.float32
 
-# The third bit of a code stands in `hmask`. A scale's low four bits are in bytes 0 to 7 of `scales`, its high two in bytes 8 to 11:
-#   byte j  hhhhllll  of groups j + 8 and j      byte 8 + j  ddccbbaa  of groups j, j + 4, j + 8, j + 12 from the right
+# The third bit of a code stands in `hmask`. A scale's low four bits are in bytes 0 to 7 of `scales`, its high
+# two in bytes 8 to 11:
+#   byte j  hhhhllll  of groups j + 8 and j      byte 8 + j  ddccbbaa  of groups j, j + 4, j + 8, j + 12 from
+# the right
 Q3_K = Layout("Q3_K", 256, [("hmask", "u1", 32), ("qs", "u1", 64), ("scales", "u1", 12), ("d", "<f2")],
               Bits("q", "qs", 2, run=32), Bits("q", "hmask", 1, run=32, at=2),
-              Bits("sc", "scales", 4, run=8, words=slice(0, 8)), Bits("sc", "scales", 2, run=4, at=4, words=slice(8, 12)))
+              Bits("sc", "scales", 4, run=8, words=slice(0, 8)),
+              Bits("sc", "scales", 2, run=4, at=4, words=slice(8, 12)))
 Q6_K = Layout("Q6_K", 256, [("ql", "u1", 128), ("qh", "u1", 64), ("scales", "i1", 16), ("d", "<f2")],
-              Bits("q", "ql", 4, run=64), Bits("q", "qh", 2, run=32, at=4), Bits("sc", "scales", 8, signed=True))
+              Bits("q", "ql", 4, run=64), Bits("q", "qh", 2, run=32, at=4),
+              Bits("sc", "scales", 8, signed=True))
 
 
 def encode_q3_k(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
-    """Without an imatrix the codes are improved one by one and the farthest scale becomes -32; with one both are searched."""
+    """Without an imatrix the codes are improved one by one and the farthest scale becomes -32; with one both
+    are searched.
+    """
     xt = columns(x, 16)
     if imatrix is None:
         scale, levels, far = coordinate_descent(xt, 4)
@@ -87,7 +104,9 @@ def _plain_scales(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _codes(xt: np.ndarray, far: np.ndarray, dl: np.ndarray, nmax: int) -> tuple[np.ndarray, np.ndarray]:
-    """round(x / dl) from -nmax to nmax - 1, stored from 0 up: (16, n_groups) uint8. And where dl is 0: those keep their stale codes."""
+    """round(x / dl) from -nmax to nmax - 1, stored from 0 up: (16, n_groups) uint8. And where dl is 0: those
+    keep their stale codes.
+    """
     dl = dl.reshape(-1)
     stale = dl == 0
     steps = np.where(stale, _f(1), dl)

@@ -3,12 +3,14 @@
     Layout("Q5_0", 32, [("d", "<f2"), ("qh", "u1", 4), ("qs", "u1", 16)],
            Bits("q", "qs", 4, run=16), Bits("q", "qh", 1, at=4))
 
-reads: a block of 32 weights is a float16 `d`, four bytes `qh`, sixteen bytes `qs`. The values `q` (there are 32) have their
-low four bits in `qs` and their fifth in `qh`. With run=16, the low halves of sixteen bytes hold values 0 to 15, the high
-halves values 16 to 31; with run=1, the eight bits of a byte belong to eight neighbours.
+reads: a block of 32 weights is a float16 `d`, four bytes `qh`, sixteen bytes `qs`. The values `q` (there are
+32) have their low four bits in `qs` and their fifth in `qh`. With run=16, the low halves of sixteen bytes
+hold values 0 to 15, the high halves values 16 to 31; with run=1, the eight bits of a byte belong to eight
+neighbours.
 
-From the declaration come the bits per weight, `pack`, `unpack` and `owners`, which is the picture of a block. A field
-that no `Bits` cuts up is a number (or a row of numbers) of its own, under its own name. The structs are those of ggml-common.h.
+From the declaration come the bits per weight, `pack`, `unpack` and `owners`, which is the picture of a block.
+A field that no `Bits` cuts up is a number (or a row of numbers) of its own, under its own name. The structs
+are those of ggml-common.h.
 Lessons: 03, 05, 12.
 """
 
@@ -23,7 +25,9 @@ __all__ = ["Bits", "Layout", "Owner"]
 
 
 class Owner(NamedTuple):
-    """Whose a stored bit is: bit number `bit` of value `index` of `name`; `index` is a tuple where several values share it."""
+    """Whose a stored bit is: bit number `bit` of value `index` of `name`; `index` is a tuple where several
+    values share it.
+    """
 
     name: str
     index: int | tuple[int, ...]
@@ -33,11 +37,13 @@ class Owner(NamedTuple):
 class Layout:
     """A declared block format: `block_size` weights in `type_size` bytes.
 
-    stands_for: name -> the numbers that its values are codes of, where those are small floats of a kind that NumPy has not.
+    stands_for: name -> the numbers that its values are codes of, where those are small floats of a kind that
+    NumPy has not.
     Raises ValueError when two declarations claim the same bit or a struct's bit belongs to nobody.
     """
 
-    def __init__(self, name: str, block_size: int, fields: list[tuple], *bits: Bits, stands_for: dict[str, np.ndarray] | None = None):
+    def __init__(self, name: str, block_size: int, fields: list[tuple], *bits: Bits,
+                 stands_for: dict[str, np.ndarray] | None = None):
         self.name, self.block_size, self.bits, self.stands_for = name, block_size, bits, stands_for or {}
         self.dtype = np.dtype(fields)
         self.cut_up = {b.field for b in bits}
@@ -55,8 +61,11 @@ class Layout:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """name -> how many values of it a block holds, in the order of the declaration; d is 1, the codes are `block_size`."""
-        counts = {name: int(np.prod(self.dtype[name].shape)) for name in self.dtype.names if name not in self.cut_up}
+        """name -> how many values of it a block holds, in the order of the declaration; d is 1, the codes are
+        `block_size`.
+        """
+        counts = {name: int(np.prod(self.dtype[name].shape)) for name in self.dtype.names
+                  if name not in self.cut_up}
         for b in self.bits:
             counts[b.name] = max(counts.get(b.name, 0), b.first + len(self._which_words(b)) * b.places)
         return counts
@@ -64,7 +73,8 @@ class Layout:
     @cached_property
     def widths(self) -> dict[str, int]:
         """name -> bits of one value."""
-        widths = {name: 8 * self.dtype[name].base.itemsize for name in self.dtype.names if name not in self.cut_up}
+        widths = {name: 8 * self.dtype[name].base.itemsize for name in self.dtype.names
+                  if name not in self.cut_up}
         for b in self.bits:
             widths[b.name] = max(widths.get(b.name, 0), b.at + b.bits)
         return widths
@@ -75,18 +85,22 @@ class Layout:
         return range(index * share, (index + 1) * share)
 
     def unpack(self, blocks: np.ndarray) -> dict[str, np.ndarray]:
-        """n blocks -> {name: (n, count) values}; unsigned integers as wide as needed, plain fields as they are."""
+        """n blocks -> {name: (n, count) values}; unsigned integers as wide as needed, plain fields as they
+        are.
+        """
         n = len(blocks)
         values = {name: blocks[name].reshape(n, -1) for name in self.dtype.names if name not in self.cut_up}
         for b in self.bits:
             if b.name not in values:
                 values[b.name] = np.zeros((n, self.counts[b.name]), _unsigned(self.widths[b.name]))
             taken = take(b.in_fours, self._words(blocks, b.in_fours)).astype(values[b.name].dtype, copy=False)
-            values[b.name][:, b.first : b.first + taken.shape[1]] |= taken * taken.dtype.type(1 << b.at) if b.at else taken
+            values[b.name][:, b.first : b.first + taken.shape[1]] |= taken * taken.dtype.type(
+                1 << b.at) if b.at else taken
         return values | {b.name: values[b.name].view(np.int8) for b in self.bits if b.signed}
 
     def pack(self, **values: np.ndarray) -> np.ndarray:
-        """{name: (n, ...) values, `count` to a block} -> n blocks. Any memory order; nothing is copied that need not be.
+        """{name: (n, ...) values, `count` to a block} -> n blocks. Any memory order; nothing is copied that
+        need not be.
 
         Like C, a value is not checked: bits above its width spill into what lies above its highest place.
         """
@@ -96,11 +110,13 @@ class Layout:
             if name not in self.cut_up:
                 blocks[name] = values[name].reshape(blocks[name].shape)
         for b in self.bits:
-            given, top = values[b.name].view(np.uint8) if b.signed else values[b.name], b.at + b.bits == self.widths[b.name]
+            given, top = values[b.name].view(np.uint8) if b.signed else values[
+                b.name], b.at + b.bits == self.widths[b.name]
             b = b.in_fours if side_by_side(given) else b
             words = self._words(blocks, b)
             given = give(b, given, words.shape[1], top)
-            by_column = zip(words.T, given.T, strict=True) if b.lanes > 1 else [(words, given)]      # three times faster, with lanes
+            # three times faster, with lanes
+            by_column = zip(words.T, given.T, strict=True) if b.lanes > 1 else [(words, given)]
             for word, part in by_column:
                 word[...] = word | part if b.field in begun else part
             begun.add(b.field)
@@ -144,7 +160,8 @@ class Layout:
         """(n, words) view of the words that `b` is about."""
         chosen = self._which_words(b)
         start = self.dtype.fields[b.field][1] + chosen.start * b.word
-        return np.ndarray((len(blocks), len(chosen)), f"<u{b.word}", blocks.view(np.uint8), start, (self.type_size, chosen.step * b.word))
+        return np.ndarray((len(blocks), len(chosen)), f"<u{b.word}", blocks.view(np.uint8), start,
+                          (self.type_size, chosen.step * b.word))
 
 
 def _unsigned(width: int) -> np.dtype:

@@ -5,8 +5,9 @@ Each one cuts a row into blocks of 32 weights and gives every block its own scal
     Q4_0  Q5_0  Q8_0     weight = d * (code - offset)     codes lie evenly around zero
     Q4_1  Q5_1           weight = d * code + m            codes start at the block's minimum `m`
 
-Without an importance matrix `d` (and `m`) come straight from the block's extremes; with one, from the searches in `search`, which
-weight the squared error of column j by  imatrix_j * sqrt(mean square of the row + x_j^2).
+Without an importance matrix `d` (and `m`) come straight from the block's extremes; with one, from the
+searches in `search`, which weight the squared error of column j by  imatrix_j * sqrt(mean square of the row +
+x_j^2).
 
 `encode_*` takes (n, 32) float32 and returns n blocks; `decode_*` takes them back to (n, 32) float32.
 ggml: quantize_row_*_ref, quantize_row_*_impl and dequantize_row_*. Lessons: 03, 04, 11.
@@ -22,7 +23,8 @@ from .search import symmetric
 from .search_affine import affine
 
 LARGEST = np.finfo(np.float32).max
-LOW_FOUR = Bits("q", "qs", 4, run=16)               # bytes 0 to 15 hold weights 0 to 15 below, weights 16 to 31 above
+# bytes 0 to 15 hold weights 0 to 15 below, weights 16 to 31 above
+LOW_FOUR = Bits("q", "qs", 4, run=16)
 FIFTH = Bits("q", "qh", 1, at=4)                    # one bit a weight, in order
 
 Q4_0 = Layout("Q4_0", 32, [("d", "<f2"), ("qs", "u1", 16)], LOW_FOUR)
@@ -32,7 +34,8 @@ Q5_1 = Layout("Q5_1", 32, [("d", "<f2"), ("m", "<f2"), ("qh", "u1", 4), ("qs", "
 Q8_0 = Layout("Q8_0", 32, [("d", "<f2"), ("qs", "i1", 32)], Bits("q", "qs", 8, signed=True))
 
 
-def encode_q4_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q4_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
+                | None = None) -> np.ndarray:
     """The weight farthest from zero becomes code 0, which decodes to -8 d; so zero itself is code 8."""
     d, q = around_zero(x, 8) if imatrix is None else around_zero_by_importance(x, 8, imatrix, mean_square)
     return Q4_0.pack(d=to_float16(d), q=q)
@@ -42,9 +45,11 @@ def decode_q4_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q4_0.unpack(blocks), offset=8)
 
 
-def encode_q4_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q4_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
+                | None = None) -> np.ndarray:
     """Code 0 is the block's smallest weight, code 15 its largest."""
-    d, m, q = from_minimum(x, 15) if imatrix is None else from_minimum_by_importance(x, 15, imatrix, mean_square)
+    d, m, q = from_minimum(x, 15) if imatrix is None else from_minimum_by_importance(x, 15, imatrix,
+                                                                                     mean_square)
     return Q4_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -52,7 +57,8 @@ def decode_q4_1(blocks: np.ndarray) -> np.ndarray:
     return d_times_q_plus_m(Q4_1.unpack(blocks))
 
 
-def encode_q5_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q5_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
+                | None = None) -> np.ndarray:
     """Q4_0 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
     d, q = around_zero(x, 16) if imatrix is None else around_zero_by_importance(x, 16, imatrix, mean_square)
     return Q5_0.pack(d=to_float16(d), q=q)
@@ -62,9 +68,11 @@ def decode_q5_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q5_0.unpack(blocks), offset=16)
 
 
-def encode_q5_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q5_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
+                | None = None) -> np.ndarray:
     """Q4_1 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    d, m, q = from_minimum(x, 31) if imatrix is None else from_minimum_by_importance(x, 31, imatrix, mean_square)
+    d, m, q = from_minimum(x, 31) if imatrix is None else from_minimum_by_importance(x, 31, imatrix,
+                                                                                     mean_square)
     return Q5_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -73,7 +81,9 @@ def decode_q5_1(blocks: np.ndarray) -> np.ndarray:
 
 
 def encode_q8_0(x: np.ndarray) -> np.ndarray:
-    """Whole numbers from -127 to 127: the weight farthest from zero is always ±127. ggml has no use for an imatrix here."""
+    """Whole numbers from -127 to 127: the weight farthest from zero is always ±127. ggml has no use for an
+    imatrix here.
+    """
     xt = quads(x)
     low, high = low_and_high(xt)
     d = np.maximum(-low, high)
@@ -90,7 +100,8 @@ def decode_q8_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q8_0.unpack(blocks), offset=0)
 
 
-# ---- scales and codes from a block's extremes: (n, 32) -> d, (m,) q -------------------------------------------------
+# ---- scales and codes from a block's extremes: (n, 32) -> d, (m,) q
+# -------------------------------------------------
 
 def around_zero(x: np.ndarray, half: int) -> tuple[np.ndarray, np.ndarray]:
     """C's MIN(2 half - 1, (int8_t)(x / d + half + 0.5)) with d = the weight farthest from zero / -half."""
@@ -104,7 +115,9 @@ def around_zero(x: np.ndarray, half: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def from_minimum(x: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top; it never comes to more than `top`."""
+    """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top; it never comes to more
+    than `top`.
+    """
     xt = quads(x)
     low, high = low_and_high(xt)
     span = high - low
@@ -118,7 +131,9 @@ def from_minimum(x: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def farthest_from_zero(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Of both ends the one with the larger magnitude; when in doubt C's loop decides: the first one, and never a NaN."""
+    """Of both ends the one with the larger magnitude; when in doubt C's loop decides: the first one, and
+    never a NaN.
+    """
     far = np.where(-low > high, low, high)
     balance = low + high
     odd = np.flatnonzero((balance == 0) | np.isnan(balance))
@@ -128,7 +143,9 @@ def farthest_from_zero(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.n
 
 
 def range_of(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends as C's loop finds them (changed in place): it starts from ±FLT_MAX, skips a NaN, and keeps the first of several zeros."""
+    """Both ends as C's loop finds them (changed in place): it starts from ±FLT_MAX, skips a NaN, and keeps
+    the first of several zeros.
+    """
     odd = np.flatnonzero(~np.isfinite(low + high))
     if len(odd):
         nan = np.isnan(x[odd])
@@ -141,19 +158,24 @@ def range_of(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarr
 
 
 def odd_ones(one_over: np.ndarray, span: np.ndarray) -> np.ndarray:
-    """Blocks in which x / d may not be a small number: NaN or infinity among the weights or in 1 / d leaves its mark on the product."""
+    """Blocks in which x / d may not be a small number: NaN or infinity among the weights or in 1 / d leaves
+    its mark on the product.
+    """
     return np.flatnonzero(~np.isfinite(one_over * span))
 
 
-# ---- scales and codes by search: what an importance matrix adds -----------------------------------------------------
+# ---- scales and codes by search: what an importance matrix adds
+# -----------------------------------------------------
 
-def by_importance(x: np.ndarray, imatrix: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_importance(x: np.ndarray, imatrix: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray,
+                                                                                        np.ndarray]:
     """(32, n) weights and how much each one matters; mean_square: (n,) of the row that a block stands in."""
     xt = columns(x, 32)
     return xt, columns(imatrix, 32) * np.sqrt(mean_square + xt * xt)
 
 
-def around_zero_by_importance(x: np.ndarray, half: int, imatrix: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def around_zero_by_importance(x: np.ndarray, half: int, imatrix: np.ndarray,
+                              mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """d, q from 0 to 2 half - 1."""
     xt, w = by_importance(x, imatrix, mean_square)
     found = symmetric(xt, w, half)
@@ -168,7 +190,8 @@ def from_minimum_by_importance(x: np.ndarray, top: int, imatrix: np.ndarray,
     return found.scale, -found.minimum, found.levels(xt).T
 
 
-# ---- the way back ---------------------------------------------------------------------------------------------------
+# ---- the way back
+# ---------------------------------------------------------------------------------------------------
 
 def d_times_q(values: dict[str, np.ndarray], offset: int) -> np.ndarray:
     """(n, 32) weights d * (q - offset)."""

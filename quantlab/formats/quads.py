@@ -1,8 +1,10 @@
-"""Four neighbours travel together: the quickest way through small blocks for encoders that need no sums, only extremes.
+"""Four neighbours travel together: the quickest way through small blocks for encoders that need no sums, only
+extremes.
 
-NumPy is fast along many blocks at once, so the weights of a block must come to stand in different rows. Moving every number alone
-(`cfloat.columns`) costs more than all the arithmetic of Q4_0. Here sixteen bytes move as one: row k of a (size / 4, 4 n) array
-holds weights 4k to 4k + 3 of block 0, then of block 1, and so on.
+NumPy is fast along many blocks at once, so the weights of a block must come to stand in different rows.
+Moving every number alone (`cfloat.columns`) costs more than all the arithmetic of Q4_0. Here sixteen bytes
+move as one: row k of a (size / 4, 4 n) array holds weights 4k to 4k + 3 of block 0, then of block 1, and so
+on.
 """
 
 import numpy as np
@@ -41,16 +43,21 @@ def spread(d: np.ndarray) -> np.ndarray:
 
 
 def cut(v: np.ndarray, odd: np.ndarray, top: int = 127) -> np.ndarray:
-    """C's MIN(top, (int8_t)v) -> (n, size / 4, 4) uint8, as `Layout.pack` takes it. odd: groups that may hold NaN or large numbers."""
+    """C's MIN(top, (int8_t)v) -> (n, size / 4, 4) uint8, as `Layout.pack` takes it. odd: groups that may hold
+    NaN or large numbers.
+    """
     q = v.astype(np.int8)
     if len(odd):
         q.reshape(len(q), -1, 4)[:, odd] = low_byte(v.reshape(len(v), -1, 4)[:, odd])
     if top < 127:
-        np.minimum(q, np.full(q.shape[1], top, np.int8), out=q)       # a full row: with one number NumPy is six times slower
+        # a full row: with one number NumPy is six times slower
+        np.minimum(q, np.full(q.shape[1], top, np.int8), out=q)
     return to_blocks(q.view(np.uint8), q.shape[1] // 4)
 
 
 def to_blocks(q: np.ndarray, n: int) -> np.ndarray:
-    """Quads of codes -> a view (n, size / 4, 4), or (n, groups, size / 4, 4) where a block holds several groups, for `Layout.pack`."""
+    """Quads of codes -> a view (n, size / 4, 4), or (n, groups, size / 4, 4) where a block holds several
+    groups, for `Layout.pack`.
+    """
     codes = q.reshape(len(q), n, -1, 4).transpose(1, 2, 0, 3)
     return codes[:, 0] if codes.shape[1] == 1 else codes

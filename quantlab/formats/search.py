@@ -1,23 +1,29 @@
-"""Scale searches: the largest weight of a group does not choose its best scale. ggml tries several, and so does this module.
+"""Scale searches: the largest weight of a group does not choose its best scale. ggml tries several, and so
+does this module.
 
-A search takes plain float32 arrays of shape (size, n), one *column* per group (see cfloat), and looks for the scale `s` and the whole
-numbers `q`, the codes, that make each group's weighted squared error small,
+A search takes plain float32 arrays of shape (size, n), one *column* per group (see cfloat), and looks for the
+scale `s` and the whole numbers `q`, the codes, that make each group's weighted squared error small,
 
     error(s, q) = sum of  w_j (x_j - s q_j)^2
 
-where w_j says how much weight j matters. Two facts do the work. For a given scale the best codes are the nearest whole numbers,
-q_j = round(x_j / s). And for given codes the best scale follows from two sums (set the derivative by s to zero):
+where w_j says how much weight j matters. Two facts do the work. For a given scale the best codes are the
+nearest whole numbers, q_j = round(x_j / s). And for given codes the best scale follows from two sums (set the
+derivative by s to zero):
 
     s = sum(w x q) / sum(w q^2)        and then        error = sum(w x^2) - sum(w x q)^2 / sum(w q^2)
 
-So a candidate scale gives codes, the codes give a better scale, and the larger sum(w x q)^2 / sum(w q^2), the smaller the error:
-nobody has to look at the weights again. `symmetric` and `positive` try a row of candidates, `coordinate_descent` improves one
-code at a time; the search for a scale *and* a minimum stands in search_affine. All re-enact ggml-quants.c to the bit.
+So a candidate scale gives codes, the codes give a better scale, and the larger sum(w x q)^2 / sum(w q^2), the
+smaller the error: nobody has to look at the weights again. `symmetric` and `positive` try a row of
+candidates, `coordinate_descent` improves one code at a time; the search for a scale *and* a minimum stands in
+search_affine. All re-enact ggml-quants.c to the bit.
 
-The formats store their scales rounded, and then round the weights once more with what they really have. Only where a scale was
-rounded to 0 can they not divide: there ggml leaves the codes of the search, stale as they are. That is what `levels` is for.
+The formats store their scales rounded, and then round the weights once more with what they really have. Only
+where a scale was
+rounded to 0 can they not divide: there ggml leaves the codes of the search, stale as they are. That is what
+`levels` is for.
 
-Each takes a list as `trace` and puts into it, per candidate (the descent: per change), (inverse scale tried, scale found, minimum
+Each takes a list as `trace` and puts into it, per candidate (the descent: per change), (inverse scale tried,
+scale found, minimum
 found or None, error): arrays of shape (n,), the error landscape that lesson 11 draws.
 """
 
@@ -25,7 +31,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cfloat import SMALL, TINY, c_rules, farthest_from_zero, keep_where, largest, nearest_int, sum_in_order, to_levels
+from .cfloat import (
+    SMALL,
+    TINY,
+    c_rules,
+    farthest_from_zero,
+    keep_where,
+    largest,
+    nearest_int,
+    sum_in_order,
+    to_levels,
+)
 
 _f = np.float32
 TENTHS = (0, *range(-9, 0), *range(1, 10))      # symmetric: nmax, then nmax - 0.9 to nmax + 0.9
@@ -38,7 +54,8 @@ LOWEST = -1 << 22                               # nearest_int gives nothing less
 class Symmetric:
     """What `symmetric` kept for each group, arrays of shape (n,).
 
-    scale: the scale s.  inverse: the candidate 1/s whose rounding gave the codes.  dead: groups of (nearly) nothing but zeros.
+    scale: the scale s.  inverse: the candidate 1/s whose rounding gave the codes.  dead: groups of (nearly)
+    nothing but zeros.
     far: the weight farthest from zero, 1 in dead groups.
     """
 
@@ -49,7 +66,9 @@ class Symmetric:
     nmax: int
 
     def levels(self, x: np.ndarray) -> np.ndarray:
-        """The codes the search kept for its weights x, 0 to 2 nmax - 1 as they are stored: (size, n) uint8; dead groups are 0."""
+        """The codes the search kept for its weights x, 0 to 2 nmax - 1 as they are stored: (size, n) uint8;
+        dead groups are 0.
+        """
         q = np.clip(nearest_int(x * self.inverse), -self.nmax, self.nmax - 1) + self.nmax
         q[:, self.dead] = 0
         return q.astype(np.uint8)
@@ -59,8 +78,9 @@ class Symmetric:
 def symmetric(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None) -> Symmetric:
     """One scale, codes -nmax to nmax - 1. ggml: make_qx_quants.
 
-    The weight farthest from zero gets code -nmax: that is the plain scale, tried first. Then it gets -nmax - 0.9 to -nmax + 0.9, so
-    that the farthest may be cut off a little for the sake of the many. Of 19 candidates the one of smallest error is kept.
+    The weight farthest from zero gets code -nmax: that is the plain scale, tried first. Then it gets -nmax -
+    0.9 to -nmax + 0.9, so that the farthest may be cut off a little for the sake of the many. Of 19
+    candidates the one of smallest error is kept.
     """
     far = farthest_from_zero(x)
     dead = ~(np.abs(far) >= TINY)
@@ -90,10 +110,12 @@ def symmetric(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None
 
 
 @c_rules()
-def coordinate_descent(x: np.ndarray, nmax: int, trace: list | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def coordinate_descent(x: np.ndarray, nmax: int, trace: list | None = None) -> tuple[np.ndarray, np.ndarray,
+                                                                                     np.ndarray]:
     """One scale, codes -nmax to nmax - 1, weights w = x^2, improved code by code. ggml: make_q3_quants.
 
-    Returns scale (n,), levels (size, n) uint8 from 0 to 2 nmax - 1 as they are stored, and far as in `symmetric`.
+    Returns scale (n,), levels (size, n) uint8 from 0 to 2 nmax - 1 as they are stored, and far as in
+    `symmetric`.
     """
     far = farthest_from_zero(x)
     dead = ~(np.abs(far) >= TINY)
@@ -110,11 +132,14 @@ def coordinate_descent(x: np.ndarray, nmax: int, trace: list | None = None) -> t
 
 
 @c_rules()
-def positive(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """One scale, codes 0 to nmax, for numbers that should be positive: the scales of a super-block. ggml: make_qp_quants.
+def positive(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None) -> tuple[np.ndarray,
+                                                                                          np.ndarray]:
+    """One scale, codes 0 to nmax, for numbers that should be positive: the scales of a super-block. ggml:
+    make_qp_quants.
 
-    Nine candidates by plain weighted error, then the descent. Returns scale (n,) and levels (size, n) uint8. A negative number
-    gets a negative code, which C stores in a byte, so that 256 more is read; what the format makes of it is the format's affair.
+    Nine candidates by plain weighted error, then the descent. Returns scale (n,) and levels (size, n) uint8.
+    A negative number gets a negative code, which C stores in a byte, so that 256 more is read; what the
+    format makes of it is the format's affair.
     """
     most = largest(x)
     dead = most < TINY
@@ -141,11 +166,13 @@ def positive(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None)
 
 
 def _descend(x, w, q, sums, ends, byte, trace):
-    """Change one code of a group at a time, wherever that lowers its error: go round and round. `q` and `sums` are updated.
+    """Change one code of a group at a time, wherever that lowers its error: go round and round. `q` and
+    `sums` are updated.
 
-    sums: (2, n), sum(w x q) and sum(w q^2).  ends: the lowest and highest code.  byte: codes are stored in a byte, modulo 256.
-    C goes through the codes one by one, five rounds at most. Between two changes nothing moves; so here all codes of a group are
-    judged together, and the next one that C would come to is changed. A group that has none is done; the others go on.
+    sums: (2, n), sum(w x q) and sum(w q^2).  ends: the lowest and highest code.  byte: codes are stored in a
+    byte, modulo 256. C goes through the codes one by one, five rounds at most. Between two changes nothing
+    moves; so here all codes of a group are judged together, and the next one that C would come to is changed.
+    A group that has none is done; the others go on.
     """
     moving, place, rounds = np.arange(x.shape[1]), np.full(x.shape[1], -1), np.ones(x.shape[1], int)
     part = (x, w, q, sums)
@@ -163,10 +190,12 @@ def _descend(x, w, q, sums, ends, byte, trace):
 
 
 def _next_changes(x, w, q, sums, ends, byte, place):
-    """The first code after `place` (n,), going round, that is better changed: its number j, its group k, the new code, the new sums.
+    """The first code after `place` (n,), going round, that is better changed: its number j, its group k, the
+    new code, the new sums.
 
-    Without weight j the sums are  a = sum(w x q), b = sum(w q^2)  over the others. The scale that suits them is a / b, so the code
-    to go with it is x_j b / a; it is better if (sum w x q)^2 / (sum w q^2) grows. With `byte` C wants b > 0 beforehand, too.
+    Without weight j the sums are  a = sum(w x q), b = sum(w q^2)  over the others. The scale that suits them
+    is a / b, so the code to go with it is x_j b / a; it is better if (sum w x q)^2 / (sum w q^2) grows. With
+    `byte` C wants b > 0 beforehand, too.
     """
     size, n = x.shape
     sxq, sq2 = sums
@@ -185,6 +214,7 @@ def _next_changes(x, w, q, sums, ends, byte, place):
     a, b = a + wxj * code, b + wj * code * code
     better = (b > 0) & (a * a * sq2[k] > sxq[k] * sxq[k] * b)
     j, k, code, a, b = (v[better] for v in (j, k, code, a, b))
-    order = np.argsort(k * size + (j - place[k] - 1) % size)         # by group, then by how soon C comes to it
+    # by group, then by how soon C comes to it
+    order = np.argsort(k * size + (j - place[k] - 1) % size)
     first = order[np.diff(k[order], prepend=-1) > 0]
     return tuple(v[first] for v in (j, k, code, a, b))

@@ -1,19 +1,24 @@
-"""The search for a scale and a minimum: weighted least squares, in steps. ggml: make_qkx2_quants and make_qkx3_quants.
+"""The search for a scale and a minimum: weighted least squares, in steps. ggml: make_qkx2_quants and
+make_qkx3_quants.
 
-A group whose weights do not lie evenly around zero is better off with codes 0 to nmax that start at a minimum `m`:
+A group whose weights do not lie evenly around zero is better off with codes 0 to nmax that start at a minimum
+`m`:
 
     error(s, m, q) = sum of  w_j |s q_j + m - x_j|^p            p = 2, or 1 with `absolute`
 
-Candidate i stretches the range of the weights over nmax + rmin + i rdelta steps: inverse = (nmax + rmin + i rdelta) / (max - min) and
-q_j = round((x_j - min) inverse). For those codes the best s and m (for p = 2) are those of a straight line through the points
+Candidate i stretches the range of the weights over nmax + rmin + i rdelta steps: inverse = (nmax + rmin + i
+rdelta) / (max - min) and q_j = round((x_j - min) inverse). For those codes the best s and m (for p = 2) are
+those of a straight line through the points
 (q_j, x_j), each of weight w_j: school's linear regression, two equations for two unknowns,
 
-    s sum(w q^2) + m sum(w q) = sum(w x q)                      s = (sum(w) sum(w x q) - sum(w x) sum(w q)) / D
-    s sum(w q)   + m sum(w)   = sum(w x)                        m = (sum(w q^2) sum(w x) - sum(w q) sum(w x q)) / D
+    s sum(w q^2) + m sum(w q) = sum(w x q)                      s = (sum(w) sum(w x q) - sum(w x) sum(w q)) /
+    D s sum(w q)   + m sum(w)   = sum(w x)                        m = (sum(w q^2) sum(w x) - sum(w q) sum(w x
+    q)) / D
                                                                 D = sum(w) sum(w q^2) - sum(w q)^2
 
-m may not be positive, as the formats store -m as a positive number; where it would be, m is 0 and s = sum(w x q) / sum(w q^2).
-A better m is taken as `min` by all later candidates of its group, so that the search walks. Lesson 11.
+m may not be positive, as the formats store -m as a positive number; where it would be, m is 0 and s = sum(w x
+q) / sum(w q^2). A better m is taken as `min` by all later candidates of its group, so that the search walks.
+Lesson 11.
 """
 
 from dataclasses import dataclass
@@ -29,8 +34,8 @@ _f = np.float32
 class Affine:
     """What `affine` kept for each group, arrays of shape (n,): a weight is about  scale * level - minimum.
 
-    scale: s.  minimum: -m, at least 0.  inverse, kept_min: the candidate whose rounding gave the codes.  dead: all weights are the same
-    and not positive.  low, high: the smallest and largest weight.
+    scale: s.  minimum: -m, at least 0.  inverse, kept_min: the candidate whose rounding gave the codes.
+    dead: all weights are the same and not positive.  low, high: the smallest and largest weight.
     """
 
     scale: np.ndarray
@@ -50,9 +55,10 @@ class Affine:
 
 
 @c_rules()
-def affine(x: np.ndarray, w: np.ndarray, nmax: int, rmin: float, rdelta: float, nstep: int, *, absolute: bool = False,
-           trace: list | None = None) -> Affine:
-    """Scale and minimum, codes 0 to nmax. The plain ones are tried first: code 0 is the smallest weight (or 0), nmax the largest.
+def affine(x: np.ndarray, w: np.ndarray, nmax: int, rmin: float, rdelta: float, nstep: int, *,
+           absolute: bool = False, trace: list | None = None) -> Affine:
+    """Scale and minimum, codes 0 to nmax. The plain ones are tried first: code 0 is the smallest weight (or
+    0), nmax the largest.
 
     x, w: (size, n).  absolute: judge by |error|, not by its square.
     """
@@ -87,7 +93,8 @@ def _note(trace, found):
 
 
 class _Lines:
-    """The points (q_j, x_j) of each group, of weight w_j, with room to work in: everything is done in place."""
+    """The points (q_j, x_j) of each group, of weight w_j, with room to work in: everything is done in place.
+    """
 
     def __init__(self, x, w, nmax, high, base, absolute):
         self.x, self.w, self.nmax, self.high, self.absolute = x, w, nmax, high, absolute
@@ -97,15 +104,21 @@ class _Lines:
         self.finite = bool(np.isfinite(x.sum()))
 
     def round(self, reach, minimum, inverse):
-        """The codes q for the candidate in which the weights between `minimum` and the largest take `reach` steps."""
+        """The codes q for the candidate in which the weights between `minimum` and the largest take `reach`
+        steps.
+        """
         np.divide(reach, self.high - minimum, out=inverse)
-        steps = self.span * inverse                                  # from the smallest weight (or 0) to the largest
-        small = self.finite and bool(np.minimum.reduce(steps, initial=1) > 0 and np.maximum.reduce(steps, initial=0) < SMALL / 2)
+        # from the smallest weight (or 0) to the largest
+        steps = self.span * inverse
+        small = self.finite and bool(np.minimum.reduce(steps, initial=1) > 0
+                                     and np.maximum.reduce(steps, initial=0) < SMALL / 2)
         np.multiply(np.subtract(self.x, minimum, out=self.q), inverse, out=self.q)
         to_levels(self.q, 0, self.nmax, small, top=reach)
 
     def fit(self, scale, minimum):
-        """The least-squares line through the points: into `scale` and `minimum`. Returns where there is one (D > 0)."""
+        """The least-squares line through the points: into `scale` and `minimum`. Returns where there is one
+        (D > 0).
+        """
         x, w, q, sw, sx = self.x, self.w, self.q, self.sw, self.sx
         wq = np.multiply(w, q, out=self.t)
         sq = sum_in_order(wq)

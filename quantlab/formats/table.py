@@ -6,7 +6,17 @@ from types import ModuleType
 
 import numpy as np
 
-from . import codebook, floats, grid_search, kquants, kquants_symmetric, legacy, microscaling, nonlinear, ternary
+from . import (
+    codebook,
+    floats,
+    grid_search,
+    kquants,
+    kquants_symmetric,
+    legacy,
+    microscaling,
+    nonlinear,
+    ternary,
+)
 from .cfloat import mean_square
 from .layout import Layout
 
@@ -15,8 +25,9 @@ from .layout import Layout
 class Format:
     """A ggml tensor type: `block_size` weights in `type_size` bytes, laid out as `layout` declares.
 
-    imatrix: what the encoder does with an importance matrix, as in ggml: "ignored", "used" (weights and squares of one block),
-    "used by row" (the squares of a whole row count), "needed" (ggml refuses to write the type without one).
+    imatrix: what the encoder does with an importance matrix, as in ggml: "ignored", "used" (weights and
+    squares of one block), "used by row" (the squares of a whole row count), "needed" (ggml refuses to write
+    the type without one).
     nonfinite: ggml writes NaN and infinity in some way instead of aborting the process.
     chunk: how many weights to encode at a time, measured.
     """
@@ -55,13 +66,15 @@ class Format:
     def encode(self, x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
         """Rows of finite float weights -> the blocks of all rows, one after the other.
 
-        x: (rows, n) with n a multiple of block_size.  imatrix: (n,), how much each column matters, at least 0.
-        Checks shapes only; `ql.quantize` checks the numbers, takes any shape and works in pieces.  ValueError for a type that can
-        only be read, and without the imatrix that a type needs.
+        x: (rows, n) with n a multiple of block_size.  imatrix: (n,), how much each column matters, at least
+        0. Checks shapes only; `ql.quantize` checks the numbers, takes any shape and works in pieces.
+        ValueError for a type that can only be read, and without the imatrix that a type needs.
         """
         x = np.ascontiguousarray(x, np.float32)
         if x.ndim != 2 or x.shape[1] % self.block_size or not x.shape[1]:
-            raise ValueError(f"{self.name}.encode wants rows, shape (rows, a multiple of {self.block_size}), got {x.shape}; see quantize()")
+            raise ValueError(
+                f"{self.name}.encode wants rows, shape (rows, a multiple of {self.block_size}), got "
+                f"{x.shape}; see quantize()")
         self.check_imatrix(imatrix, x.shape[1])
         weights = None
         if imatrix is not None and self.imatrix != "ignored":
@@ -70,12 +83,16 @@ class Format:
         return self.encode_blocks(x.reshape(-1, self.block_size), weights,
                                   mean_square(x).repeat(x.shape[1] // self.block_size) if by_row else None)
 
-    def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray | None = None) -> np.ndarray:
-        """(n, block_size) weights, their importances and the mean squares of their rows -> n blocks; nothing is checked."""
+    def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
+                      | None = None) -> np.ndarray:
+        """(n, block_size) weights, their importances and the mean squares of their rows -> n blocks; nothing
+        is checked.
+        """
         if not len(x):
             return np.empty(0, self.dtype)
         arguments = [v for v in (x, imatrix, mean_square) if v is not None]
-        with np.errstate(all="ignore"):         # huge and tiny weights overflow float16 and 1 / d, exactly as in C
+        # huge and tiny weights overflow float16 and 1 / d, exactly as in C
+        with np.errstate(all="ignore"):
             return self.encoder(*arguments)
 
     def decode(self, blocks: np.ndarray) -> np.ndarray:
@@ -92,22 +109,28 @@ class Format:
             return self.decoder(blocks).astype(np.float32, copy=False)
 
     def check_imatrix(self, imatrix: np.ndarray | None, n: int) -> None:
-        """ValueError unless this type can be written with (or without) that importance matrix for rows of `n` weights."""
+        """ValueError unless this type can be written with (or without) that importance matrix for rows of `n`
+        weights.
+        """
         if self.encoder is None:
             can = ", ".join(name for name, f in FORMATS.items() if f.encoder)
             raise ValueError(f"{self.name} blocks can be read here, but not written; {can} can be written")
         if imatrix is None:
             if self.imatrix == "needed":
-                raise ValueError(f"{self.name} is only written with an importance matrix, as in ggml: pass imatrix=, "
-                                 f"one number for each of the {n} columns")
+                raise ValueError(
+                    f"{self.name} is only written with an importance matrix, as in ggml: pass imatrix=, "
+                    f"one number for each of the {n} columns")
             return
         weights = np.asarray(imatrix)
         if weights.shape != (n,) or weights.dtype.kind not in "fiu":
-            raise ValueError(f"an imatrix holds one number per column: {n} of them, got {weights.dtype} of shape {weights.shape}")
+            raise ValueError(
+                f"an imatrix holds one number per column: {n} of them, got {weights.dtype} of shape "
+                f"{weights.shape}")
         with np.errstate(over="ignore"):
             bad = np.flatnonzero(~np.isfinite(weights.astype(np.float32)) | (weights < 0))
         if len(bad):
-            raise ValueError(f"an imatrix holds finite numbers from 0 up: imatrix[{bad[0]}] is {weights[bad[0]]}")
+            raise ValueError(
+                f"an imatrix holds finite numbers from 0 up: imatrix[{bad[0]}] is {weights[bad[0]]}")
 
     def __str__(self) -> str:
         return self.name
@@ -116,10 +139,12 @@ class Format:
 def _row(room: ModuleType, name: str, imatrix: str = "ignored", *, chunk: int = 1 << 16, **more) -> Format:
     """A format from its module: layout Q4_K, decode_q4_k and, where there is one, encode_q4_k."""
     encoder = more.pop("encoder", getattr(room, f"encode_{name.lower()}", None))
-    return Format(getattr(room, name), getattr(room, f"decode_{name.lower()}"), encoder, imatrix, chunk=chunk, **more)
+    return Format(getattr(room, name), getattr(room, f"decode_{name.lower()}"), encoder, imatrix, chunk=chunk,
+                  **more)
 
 
-SEARCHED = 640 * 256      # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
+# the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
+SEARCHED = 640 * 256
 
 #: name -> Format, for every tensor type that holds weights.
 FORMATS: dict[str, Format] = {form.name: form for form in (

@@ -3,8 +3,8 @@
     quantize(x, "Q4_0").nbytes
     dequantize(data, "Q8_0", (384, 384))
 
-A piece is encoded the same wherever it is cut, so pieces can also be sent to any `concurrent.futures.Executor`; beyond input and
-output a few MB are needed, however large the tensor.
+A piece is encoded the same wherever it is cut, so pieces can also be sent to any
+`concurrent.futures.Executor`; beyond input and output a few MB are needed, however large the tensor.
 """
 
 from collections import deque
@@ -23,7 +23,8 @@ AT_ONCE = 1 << 16    # weights whose squares are added up at a time
 
 @dataclass(frozen=True, eq=False)
 class QuantizedTensor:
-    """A tensor as blocks.  shape: as NumPy has it (row length last); blocks: (n_blocks,) of `format.dtype`."""
+    """A tensor as blocks.  shape: as NumPy has it (row length last); blocks: (n_blocks,) of `format.dtype`.
+    """
 
     format: Format
     shape: tuple[int, ...]
@@ -51,16 +52,18 @@ class QuantizedTensor:
                 f"{self.bpw:g} bits per weight)")
 
 
-def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *, executor: Executor | None = None,
-             allow_nonfinite: bool = False) -> QuantizedTensor:
+def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *, executor: Executor
+             | None = None, allow_nonfinite: bool = False) -> QuantizedTensor:
     """Encode a float array as ggml's `qtype` blocks, each row (last axis) by itself: ggml_quantize_chunk.
 
     x: any shape whose last axis is a multiple of the block size; converted to float32 first.
-    imatrix: (n,), how much each column matters, finite and at least 0. Types that take none ignore it, as in ggml.
+    imatrix: (n,), how much each column matters, finite and at least 0. Types that take none ignore it, as in
+    ggml.
     executor: any `concurrent.futures.Executor`; the pieces are sent there.
-    allow_nonfinite: write NaN and ±infinity as ggml does where it does (its IQ encoders with a codebook abort the process instead).
-    Raises ValueError for a type or row length that does not fit, for weights that are not finite (unless allowed), and for an
-    imatrix of the wrong length or with negative or non-finite numbers.
+    allow_nonfinite: write NaN and ±infinity as ggml does where it does (its IQ encoders with a codebook abort
+    the process instead).
+    Raises ValueError for a type or row length that does not fit, for weights that are not finite (unless
+    allowed), and for an imatrix of the wrong length or with negative or non-finite numbers.
     """
     form = get_format(qtype)
     x = np.asarray(x)
@@ -83,7 +86,8 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *, ex
 def dequantize(data, qtype: str, shape: tuple[int, ...], *, executor: Executor | None = None) -> np.ndarray:
     """Decode the bytes of a tensor to float32 of `shape` (NumPy's order, row length last).
 
-    data: bytes, a memoryview or any contiguous array.  ValueError when its length is not what shape and type need.
+    data: bytes, a memoryview or any contiguous array.  ValueError when its length is not what shape and type
+    need.
     """
     form = get_format(qtype)
     shape = tuple(int(n) for n in np.atleast_1d(shape))
@@ -105,13 +109,16 @@ def get_format(qtype: str) -> Format:
         return form
     base = str(qtype).upper().rsplit("_", 1)[0]
     if base in FORMATS and str(qtype).upper()[-2:] in ("_S", "_M", "_L"):
-        raise ValueError(f"{qtype!r} is a mix of types for a whole file; one tensor has one type, such as {base!r}")
+        raise ValueError(
+            f"{qtype!r} is a mix of types for a whole file; one tensor has one type, such as {base!r}")
     raise ValueError(f"no tensor type {qtype!r}; there are {', '.join(FORMATS)}")
 
 
-# ---- pieces ---------------------------------------------------------------------------------------------------------
+# ---- pieces
+# ---------------------------------------------------------------------------------------------------------
 
-def _tasks(x: np.ndarray, form: Format, imatrix: np.ndarray | None, allow_nonfinite: bool) -> Iterator[tuple[slice, tuple]]:
+def _tasks(x: np.ndarray, form: Format, imatrix: np.ndarray | None,
+           allow_nonfinite: bool) -> Iterator[tuple[slice, tuple]]:
     """(which blocks, what `_encode_piece` needs for them), piece by piece."""
     per_row = x.shape[-1] // form.block_size
     by_row = form.imatrix == "used by row" and imatrix is not None
@@ -138,7 +145,9 @@ def _decode_piece(qtype: str, blocks: np.ndarray) -> np.ndarray:
 
 def _spread(executor: Executor | None, function: Callable, work: Iterable[tuple[slice, tuple]],
             form: Format) -> Iterator[tuple[slice, np.ndarray]]:
-    """(piece, function(*arguments)) for all of the work, here or on the executor; in order, a bounded number at a time."""
+    """(piece, function(*arguments)) for all of the work, here or on the executor; in order, a bounded number
+    at a time.
+    """
     waiting = deque()
     for piece, arguments in work:
         if executor is None:
@@ -152,7 +161,8 @@ def _spread(executor: Executor | None, function: Callable, work: Iterable[tuple[
         yield piece, future.result()
 
 
-def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...], executor: Executor | None) -> np.ndarray:
+def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...], executor: Executor
+             | None) -> np.ndarray:
     out = np.empty((len(blocks), form.block_size), np.float32)
     work = ((piece, (form.name, blocks[piece])) for piece in _pieces(len(blocks), form))
     for piece, weights in _spread(executor, _decode_piece, work, form):
@@ -166,7 +176,9 @@ def _pieces(n_blocks: int, form: Format) -> list[slice]:
 
 
 def _blocks_of(x: np.ndarray, piece: slice, block_size: int) -> np.ndarray:
-    """Those blocks of x as (n, block_size); an array in another memory order is gathered here, piece by piece."""
+    """Those blocks of x as (n, block_size); an array in another memory order is gathered here, piece by
+    piece.
+    """
     if x.flags.c_contiguous:
         return x.reshape(-1, block_size)[piece]
     flat = np.arange(piece.start * block_size, piece.stop * block_size)
@@ -174,12 +186,15 @@ def _blocks_of(x: np.ndarray, piece: slice, block_size: int) -> np.ndarray:
 
 
 def _mean_squares(x: np.ndarray) -> np.ndarray:
-    """(rows,) float32 mean square of each row, added up in order, many short rows or a part of a long one at a time."""
+    """(rows,) float32 mean square of each row, added up in order, many short rows or a part of a long one at
+    a time.
+    """
     n, rows = x.shape[-1], x.size // max(x.shape[-1], 1)
     step = max(AT_ONCE // n, 1)
     with np.errstate(all="ignore"):
-        parts = [_long_mean_square(x, row, n) if n > AT_ONCE else
-                 mean_square(_float32(_blocks_of(x, slice(row, min(row + step, rows)), n))) for row in range(0, rows, step)]
+        parts = [_long_mean_square(x, row, n) if n > AT_ONCE
+                 else mean_square(_float32(_blocks_of(x, slice(row, min(row + step, rows)), n)))
+                 for row in range(0, rows, step)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
@@ -193,19 +208,23 @@ def _long_mean_square(x: np.ndarray, row: int, n: int) -> np.ndarray:
 
 
 def _float32(part: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):                 # what is too large becomes infinite, and is refused as such
+    # what is too large becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):
         return part.astype(np.float32, copy=False)
 
 
 def _check_row(length: int, form: Format) -> None:
     if length % form.block_size:
         fitting = ", ".join(f.name for f in FORMATS.values() if length % f.block_size == 0)
-        raise ValueError(f"a row of {length} weights is no whole number of {form.name} blocks of {form.block_size}; "
-                         f"that length fits {fitting}")
+        raise ValueError(
+            f"a row of {length} weights is no whole number of {form.name} blocks of {form.block_size}; "
+            f"that length fits {fitting}")
 
 
 def _refuse(x: np.ndarray, form: Format) -> None:
-    """Name the first weight that is not a finite float32; ggml would write it, and its block would decode to NaN."""
+    """Name the first weight that is not a finite float32; ggml would write it, and its block would decode to
+    NaN.
+    """
     for piece in _pieces(x.size, FORMATS["F32"]):
         wrong = np.flatnonzero(~np.isfinite(_float32(_blocks_of(x, piece, 1))))
         if len(wrong):

@@ -1,12 +1,15 @@
-"""TQ1_0 and TQ2_0: weights of which only minus, nothing or plus is left, for models trained that way (BitNet, TriLM).
+"""TQ1_0 and TQ2_0: weights of which only minus, nothing or plus is left, for models trained that way (BitNet,
+TriLM).
 
     weight = d * (q - 1)        q is 0, 1 or 2; d is the largest magnitude of the block of 256
 
-TQ2_0 gives each q two bits. TQ1_0 writes five of them as one number to the base 3, the first weight's digit in front: 3^5 = 243 of a
-byte's 256 values. To take the digits out again without dividing, ggml stores that number n as the fraction n / 243 of 256, rounded
+TQ2_0 gives each q two bits. TQ1_0 writes five of them as one number to the base 3, the first weight's digit
+in front: 3^5 = 243 of a byte's 256 values. To take the digits out again without dividing, ggml stores that
+number n as the fraction n / 243 of 256, rounded
 up: times 3, the first digit appears above the byte; the rest times 3 gives the second digit, and so on.
 
-`encode_*` takes (n, 256) float32 and returns n blocks, `decode_*` takes them back. Neither format has a use for an imatrix.
+`encode_*` takes (n, 256) float32 and returns n blocks, `decode_*` takes them back. Neither format has a use
+for an imatrix.
 ggml: quantize_row_tq1_0_ref, quantize_row_tq2_0_ref. Lesson: 12.
 """
 
@@ -18,12 +21,16 @@ import numpy as np
 from .cfloat import columns, inverse, largest, low_byte, round_away, to_float16
 from .layout import Bits, Layout, Owner
 
-STRETCHED = ((np.arange(256) * 256 + 242) // 243).astype(np.uint8)                # number to the base 3 -> byte
-DIGITS = np.array([(np.arange(256) * 3**place % 256 * 3) >> 8 for place in range(5)], np.uint8)      # digit, byte -> q
+# number to the base 3 -> byte
+STRETCHED = ((np.arange(256) * 256 + 242) // 243).astype(np.uint8)
+# digit, byte -> q
+DIGITS = np.array([(np.arange(256) * 3**place % 256 * 3) >> 8 for place in range(5)], np.uint8)
 
 
 class Trits(NamedTuple):
-    """`per` digits in each byte of `field` from `start` to `stop`: digit f of byte w is value  first + f * (stop - start) + w."""
+    """`per` digits in each byte of `field` from `start` to `stop`: digit f of byte w is value  first + f *
+    (stop - start) + w.
+    """
 
     field: str
     start: int
@@ -37,7 +44,9 @@ class Trits(NamedTuple):
 
 
 class BaseThree(Layout):
-    """A Layout whose values `q` are digits to the base 3. A bit of such a byte belongs to all its weights together."""
+    """A Layout whose values `q` are digits to the base 3. A bit of such a byte belongs to all its weights
+    together.
+    """
 
     def __init__(self, name: str, block_size: int, fields: list[tuple], *trits: Trits):
         self.trits = trits
@@ -82,7 +91,8 @@ class BaseThree(Layout):
 
 
 TQ1_0 = BaseThree("TQ1_0", 256, [("qs", "u1", 48), ("qh", "u1", 4), ("d", "<f2")],
-                  Trits("qs", 0, 32, first=0, per=5), Trits("qs", 32, 48, first=160, per=5), Trits("qh", 0, 4, first=240, per=4))
+                  Trits("qs", 0, 32, first=0, per=5), Trits("qs", 32, 48, first=160, per=5),
+                  Trits("qh", 0, 4, first=240, per=4))
 TQ2_0 = Layout("TQ2_0", 256, [("qs", "u1", 64), ("d", "<f2")], Bits("q", "qs", 2, run=32))
 
 
@@ -105,7 +115,9 @@ def decode_tq2_0(blocks: np.ndarray) -> np.ndarray:
 
 
 def signs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 256) weights -> d (n,) the largest magnitude; q = lroundf(x / d) + 1, which is how many of -d/2 and d/2 a weight passes."""
+    """(n, 256) weights -> d (n,) the largest magnitude; q = lroundf(x / d) + 1, which is how many of -d/2 and
+    d/2 a weight passes.
+    """
     d = np.maximum(-x.min(axis=1), x.max(axis=1))
     nan = np.flatnonzero(np.isnan(d))
     if len(nan):
@@ -115,7 +127,8 @@ def signs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     v = x * one_over[:, None]
     q = (v > np.float32(-0.5)).view(np.uint8) + (v >= np.float32(0.5)).view(np.uint8)
     odd = np.union1d(nan, np.flatnonzero(~np.isfinite(one_over * d)))
-    if len(odd):                                                     # NaN and what is too large for 1 / d: as C casts them
+    # NaN and what is too large for 1 / d: as C casts them
+    if len(odd):
         q[odd] = (low_byte(round_away(v[odd])) + np.int8(1)).view(np.uint8)
     return d, q
 

@@ -1,7 +1,9 @@
-"""Measurements that need not be made twice: small JSON files in the user's own cache folder, one for each measurement.
+"""Measurements that need not be made twice: small JSON files in the user's own cache folder, one for each
+measurement.
 
-A file is named after everything the numbers depend on: the model file's digest, the text's, the settings, and the code that measured.
-A changed file, text or line of that code is another key, so nothing stale is ever read. A file that is damaged, or that cannot be
+A file is named after everything the numbers depend on: the model file's digest, the text's, the settings, and
+the code that measured. A changed file, text or line of that code is another key, so nothing stale is ever
+read. A file that is damaged, or that cannot be
 written, is as good as none: the measurement is made again.
 """
 
@@ -37,7 +39,9 @@ def cache_folder() -> Path:
 
 
 class Measured:
-    """What was measured, by key.  folder: a path, True for the user's own folder, or None (False) to remember nothing."""
+    """What was measured, by key.  folder: a path, True for the user's own folder, or None (False) to remember
+    nothing.
+    """
 
     def __init__(self, folder=True):
         self.folder = cache_folder() if folder is True else Path(folder).expanduser() if folder else None
@@ -50,11 +54,15 @@ class Measured:
             found = json.loads(self._path(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        whole = isinstance(found, dict) and found.keys() == {"key", "value", "check"} and isinstance(found["value"], dict)
-        return found["value"] if whole and found["key"] == key and found["check"] == digest(found["value"]) else None
+        whole = isinstance(found, dict) and found.keys() == {"key", "value",
+                                                             "check"} and isinstance(found["value"], dict)
+        return found["value"] if whole and found["key"] == key and found["check"] == digest(
+            found["value"]) else None
 
     def put(self, key: dict, value: dict) -> None:
-        """Remember a value of plain numbers and words; whole or not at all, and not where nothing can be written."""
+        """Remember a value of plain numbers and words; whole or not at all, and not where nothing can be
+        written.
+        """
         if self.folder is None:
             return
         try:
@@ -82,7 +90,9 @@ def files_digest(paths) -> str:
 
 
 def sha256(path) -> str:
-    """64 hexadecimal digits. A blob of Ollama's store bears them in its name; other files are read once a session."""
+    """64 hexadecimal digits. A blob of Ollama's store bears them in its name; other files are read once a
+    session.
+    """
     return _sha256(str(path), os.stat(path).st_size, os.stat(path).st_mtime_ns)
 
 
@@ -96,6 +106,9 @@ def _sha256(path: str, _size: int, _changed: int) -> str:
 
 @cache
 def code_digest() -> str:
-    """The digest of the code that encodes, runs and measures: with another line of it, everything is measured anew."""
+    """The digest of the code that encodes, runs and measures: with another line of it, everything is measured
+    anew.
+    """
     files = sorted(path for pattern in CODE for path in PACKAGE.glob(pattern))
-    return digest(b"".join(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes().replace(b"\r\n", b"\n") for path in files))
+    return digest(b"".join(path.relative_to(PACKAGE).as_posix().encode()
+                           + path.read_bytes().replace(b"\r\n", b"\n") for path in files))

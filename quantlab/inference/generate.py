@@ -13,22 +13,25 @@ import numpy as np
 from .llama import LanguageModel
 
 
-def generate(model: LanguageModel, prompt: str | Sequence[int], n: int = 64, *, temperature: float = 0.0, top_p: float = 1.0,
-             seed: int = 0) -> Iterator[str]:
+def generate(model: LanguageModel, prompt: str | Sequence[int], n: int = 64, *, temperature: float = 0.0,
+             top_p: float = 1.0, seed: int = 0) -> Iterator[str]:
     """Yield the text that follows `prompt`, at most n tokens of it, in pieces that end at whole characters.
 
-    prompt: a text (special tokens in it count as such, and BOS goes in front where the model was trained so) or tokens as they are.
-    temperature: 0 takes the best token each time (greedy); 1 draws by the model's own probabilities; more is wilder.
-    top_p: draws only from the best tokens that have this share of the probability together.  seed: of the draws.
-    Stops at a token that ends a text.  Raises ValueError, at once, for an empty text, for more tokens than the model was trained
-    with, and for settings that cannot be.
+    prompt: a text (special tokens in it count as such, and BOS goes in front where the model was trained so)
+    or tokens as they are.
+    temperature: 0 takes the best token each time (greedy); 1 draws by the model's own probabilities; more is
+    wilder.
+    top_p: draws only from the best tokens that have this share of the probability together.  seed: of the
+    draws. Stops at a token that ends a text.  Raises ValueError, at once, for an empty text, for more tokens
+    than the model was trained with, and for settings that cannot be.
     """
-    chosen = generate_tokens(model, prompt_tokens(model, prompt), n, temperature=temperature, top_p=top_p, seed=seed)
+    chosen = generate_tokens(model, prompt_tokens(model, prompt), n, temperature=temperature, top_p=top_p,
+                             seed=seed)
     return _text(model, chosen)
 
 
-def generate_tokens(model: LanguageModel, tokens: Sequence[int], n: int = 64, *, temperature: float = 0.0, top_p: float = 1.0,
-                    seed: int = 0) -> Iterator[int]:
+def generate_tokens(model: LanguageModel, tokens: Sequence[int], n: int = 64, *, temperature: float = 0.0,
+                    top_p: float = 1.0, seed: int = 0) -> Iterator[int]:
     """The same for tokens: yields at most n token numbers, without the one that ends the text."""
     tokens = model.checked(tokens)
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
@@ -38,10 +41,13 @@ def generate_tokens(model: LanguageModel, tokens: Sequence[int], n: int = 64, *,
     if isinstance(top_p, bool) or not isinstance(top_p, Real) or not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p!r}: a share above 0 and up to 1 (all tokens) is needed")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"seed={seed!r}: a whole number from 0 up is needed; the same one draws the same text again")
+        raise ValueError(
+            f"seed={seed!r}: a whole number from 0 up is needed; the same one draws the same text again")
     if len(tokens) + n > model.n_ctx_train:
-        raise ValueError(f"{len(tokens)} tokens and {n} more are longer than the {model.n_ctx_train} that {model.name} was trained "
-                         f"with; at most {max(model.n_ctx_train - len(tokens), 0)} can follow")
+        raise ValueError(
+            f"{len(tokens)} tokens and {n} more are longer than the {model.n_ctx_train} that {model.name} "
+            "was trained "
+            f"with; at most {max(model.n_ctx_train - len(tokens), 0)} can follow")
     return _chosen(model, tokens, int(n), temperature, top_p, np.random.default_rng(seed))
 
 
@@ -57,11 +63,14 @@ def prompt_tokens(model: LanguageModel, prompt: str | Sequence[int]) -> Sequence
 
 
 def pick(logits: np.ndarray, temperature: float, top_p: float, rng: np.random.Generator) -> int:
-    """Choose a token by its score.  logits: (n_vocab,).  Temperature first, then top-p, in the order of Ollama's sampler."""
+    """Choose a token by its score.  logits: (n_vocab,).  Temperature first, then top-p, in the order of
+    Ollama's sampler.
+    """
     if temperature == 0:
         return int(logits.argmax())
     scores = logits.astype(np.float64) - logits.max()
-    with np.errstate(over="ignore"):                        # a temperature near 0: the others get no share at all
+    # a temperature near 0: the others get no share at all
+    with np.errstate(over="ignore"):
         shares = np.exp(scores / temperature)
     order = np.argsort(-shares, kind="stable")              # the best first
     reached = np.cumsum(shares[order] / shares.sum())

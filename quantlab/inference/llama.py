@@ -1,11 +1,12 @@
-"""A Llama in NumPy: from tokens to the scores (logits) of every possible next token, to be read from top to bottom.
+"""A Llama in NumPy: from tokens to the scores (logits) of every possible next token, to be read from top to
+bottom.
 
     model = load_lm("tiny")
     cache = model.new_cache(64)
     model.forward(model.tokenizer.encode("To be, or not"), cache, last=True).argmax()
 
-All numbers are float32, whatever the file stores.  Sources: llama.cpp's src/models/llama.cpp (the graph of operations) and
-ggml_rope_ext; the logits agree with llama.cpp's (tested).  Lessons: 07, 08.
+All numbers are float32, whatever the file stores.  Sources: llama.cpp's src/models/llama.cpp (the graph of
+operations) and ggml_rope_ext; the logits agree with llama.cpp's (tested).  Lessons: 07, 08.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ CHUNK = 256        # tokens that pass through the layers at a time, so that a lo
 class Cache:
     """Keys and values of all tokens so far, which later tokens look back at.
 
-    keys, values: (n_layer, n_head_kv, n_ctx, head_dim).  n: how many tokens are in it; set it to a smaller number to take some back.
+    keys, values: (n_layer, n_head_kv, n_ctx, head_dim).  n: how many tokens are in it; set it to a smaller
+    number to take some back.
     """
 
     keys: np.ndarray
@@ -40,9 +42,11 @@ class Cache:
 class LanguageModel:
     """A model that can be run.
 
-    weights: tensor name -> float32, a matrix as (rows, row length).  eps: what RMSNorm adds.  rope_base: theta of RoPE; rope_scale:
-    positions are divided by it.  attention_scale: what the scores of attention are multiplied with.
-    watch: called as watch(tensor name, x) with the inputs (tokens, row length) of each matrix; for `collect_imatrix`.
+    weights: tensor name -> float32, a matrix as (rows, row length).  eps: what RMSNorm adds.  rope_base:
+    theta of RoPE; rope_scale: positions are divided by it.  attention_scale: what the scores of attention are
+    multiplied with.
+    watch: called as watch(tensor name, x) with the inputs (tokens, row length) of each matrix; for
+    `collect_imatrix`.
     """
 
     name: str
@@ -64,12 +68,16 @@ class LanguageModel:
         return self.architecture.n_ctx_train
 
     def new_cache(self, n_ctx: int | None = None) -> Cache:
-        """An empty cache for n_ctx tokens (None: as many as the model was trained with). ValueError for more than that."""
+        """An empty cache for n_ctx tokens (None: as many as the model was trained with). ValueError for more
+        than that.
+        """
         a, n_ctx = self.architecture, self.n_ctx_train if n_ctx is None else n_ctx
         if not isinstance(n_ctx, int | np.integer) or n_ctx < 1:
             raise ValueError(f"n_ctx={n_ctx!r}: a context holds at least one token")
         if n_ctx > self.n_ctx_train:
-            raise ValueError(f"a context of {n_ctx} tokens is longer than the {self.n_ctx_train} that {self.name} was trained with")
+            raise ValueError(
+                f"a context of {n_ctx} tokens is longer than the {self.n_ctx_train} that {self.name} was "
+                "trained with")
         shape = (a.n_layer, a.n_head_kv, n_ctx, a.head_dim)
         return Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
@@ -86,7 +94,8 @@ class LanguageModel:
         """
         tokens = self.checked(tokens)
         if cache.n + len(tokens) > cache.n_ctx:
-            raise ValueError(f"{len(tokens)} more tokens do not fit: the context of {cache.n_ctx} holds {cache.n} already")
+            raise ValueError(
+                f"{len(tokens)} more tokens do not fit: the context of {cache.n_ctx} holds {cache.n} already")
         logits = np.empty((1 if last else len(tokens), self.n_vocab), np.float32)
         for start in range(0, len(tokens), CHUNK):
             x = self._through_layers(tokens[start:start + CHUNK], cache)
@@ -108,7 +117,8 @@ class LanguageModel:
     def _attention(self, x: np.ndarray, layer: int, cache: Cache, positions: np.ndarray, turns) -> np.ndarray:
         """Each token collects the values of those before it, weighted by how well its query fits their keys.
 
-        Several query heads share a head of keys and values (grouped-query attention): n_head / n_head_kv of them.
+        Several query heads share a head of keys and values (grouped-query attention): n_head / n_head_kv of
+        them.
         """
         a, block, n_tokens = self.architecture, f"blk.{layer}.", len(x)
         group, seen = a.n_head // a.n_head_kv, cache.n + n_tokens
@@ -117,7 +127,8 @@ class LanguageModel:
         v = self._times(x, block + "attn_v").reshape(n_tokens, a.n_head_kv, a.head_dim)
         cache.keys[layer, :, cache.n:seen] = k.swapaxes(0, 1)
         cache.values[layer, :, cache.n:seen] = v.swapaxes(0, 1)
-        keys, values = cache.keys[layer, :, :seen], cache.values[layer, :, :seen]     # (n_head_kv, seen, head_dim)
+        # (n_head_kv, seen, head_dim)
+        keys, values = cache.keys[layer, :, :seen], cache.values[layer, :, :seen]
 
         q = q.reshape(n_tokens, a.n_head_kv, group, a.head_dim).transpose(1, 2, 0, 3)
         scores = q.reshape(a.n_head_kv, group * n_tokens, a.head_dim) @ keys.swapaxes(1, 2)
@@ -130,11 +141,15 @@ class LanguageModel:
 
     def _feed_forward(self, x: np.ndarray, block: str) -> np.ndarray:
         """SwiGLU: the gate decides how much of each of the n_ff signals passes."""
-        return self._times(silu(self._times(x, block + "ffn_gate")) * self._times(x, block + "ffn_up"), block + "ffn_down")
+        return self._times(silu(self._times(x, block + "ffn_gate")) * self._times(x, block + "ffn_up"),
+                           block + "ffn_down")
 
     def _output(self, x: np.ndarray) -> np.ndarray:
-        """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings each token's own vector is compared with x."""
-        return self._times(self._norm(x, "output_norm"), "token_embd" if self.architecture.tied_embeddings else "output")
+        """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings each token's own vector is compared with
+        x.
+        """
+        return self._times(self._norm(x, "output_norm"), "token_embd" if self.architecture.tied_embeddings
+                           else "output")
 
     def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
         """RMSNorm: every vector to length 1 (root mean square), then each column by its own weight."""
@@ -151,7 +166,8 @@ class LanguageModel:
     def _turns(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cosine and sine (T, 1, pairs) of the angles by which RoPE turns each pair at each position.
 
-        Pair i turns by position * base^(-2i / head_dim); Llama 3.1 slows some pairs down by the file's `rope_freqs`.
+        Pair i turns by position * base^(-2i / head_dim); Llama 3.1 slows some pairs down by the file's
+        `rope_freqs`.
         """
         head_dim = self.architecture.head_dim
         speeds = self.rope_base ** (-np.arange(0, head_dim, 2) / head_dim) / self.rope_scale
@@ -161,18 +177,23 @@ class LanguageModel:
         return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> "LanguageModel":
-        """The same model with some tensors replaced; all others are shared. ValueError for an unknown name or another shape."""
+        """The same model with some tensors replaced; all others are shared. ValueError for an unknown name or
+        another shape.
+        """
         new = {}
         for name, values in weights.items():
             if name not in self.weights:
-                raise ValueError(f"{self.name} has no tensor {name!r} to replace; one of them is {next(iter(self.weights))}")
+                raise ValueError(
+                    f"{self.name} has no tensor {name!r} to replace; one of them is "
+                    f"{next(iter(self.weights))}")
             new[name] = np.asarray(values, np.float32)
             if new[name].shape != self.weights[name].shape:
-                raise ValueError(f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")
+                raise ValueError(
+                    f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")
         return replace(self, weights={**self.weights, **new})
 
-    def generate(self, prompt: str | Sequence[int], n: int = 64, *, temperature: float = 0.0, top_p: float = 1.0,
-                 seed: int = 0) -> Iterator[str]:
+    def generate(self, prompt: str | Sequence[int], n: int = 64, *, temperature: float = 0.0,
+                 top_p: float = 1.0, seed: int = 0) -> Iterator[str]:
         """Yield the text that follows `prompt` (text or tokens), piece by piece: see `generate.generate`."""
         from .generate import generate
 
@@ -181,7 +202,9 @@ class LanguageModel:
     def checked(self, tokens: Sequence[int]) -> np.ndarray:
         """The tokens as an array. ValueError when there are none, or one is outside the vocabulary."""
         if isinstance(tokens, str | bytes):
-            raise ValueError(f"tokens are whole numbers, not {type(tokens).__name__}: the tokenizer's encode(text) makes them of a text")
+            raise ValueError(
+                f"tokens are whole numbers, not {type(tokens).__name__}: the tokenizer's encode(text) makes "
+                "them of a text")
         array = np.asarray(tokens)
         if array.ndim != 1 or not array.size:
             raise ValueError("there are no tokens: an empty text has nothing to continue" if not array.size
@@ -197,7 +220,8 @@ class LanguageModel:
 def rotate(x: np.ndarray, turns: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """RoPE: turn each pair of neighbours (2i, 2i + 1) of every head, as a point in a plane.
 
-    x: (T, heads, head_dim).  GGUF's llama files have the rows of Q and K in this order already (LLAMA_ROPE_TYPE_NORM).
+    x: (T, heads, head_dim).  GGUF's llama files have the rows of Q and K in this order already
+    (LLAMA_ROPE_TYPE_NORM).
     """
     cos, sin = turns
     even, odd = x[..., 0::2], x[..., 1::2]

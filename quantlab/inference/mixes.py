@@ -1,9 +1,11 @@
-"""Any mix of types for a model's matrices: how large it is and how far its predictions move, with everything kept that may be asked again.
+"""Any mix of types for a model's matrices: how large it is and how far its predictions move, with everything
+kept that may be asked again.
 
     bench = MixBench("tiny", text)
     bench.nbytes({"blk.0.attn_v.weight": "Q6_K", ...}), bench.measure({...}).mean_kld
 
-Only the roundings are kept, once for each tensor and type, so that a mix that differs in one role costs one role.  Lesson: 05.
+Only the roundings are kept, once for each tensor and type, so that a mix that differs in one role costs one
+role.  Lesson: 05.
 """
 
 from collections import OrderedDict
@@ -20,10 +22,9 @@ from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
 from ..models.source import open_model
 from ..models.types import tensor_nbytes
-from .chunks import checked_n_ctx, chunks_of
 from .load import load_lm
 from .quality import Reference
-from .scores import Divergence, standard_error
+from .scores import Divergence, checked_n_ctx, chunks_of, standard_error
 
 KEPT = 1 << 30          # bytes of rounded tensors that are kept
 NOISE = 2               # a difference below so many standard errors is a tie
@@ -49,8 +50,9 @@ class Gap(NamedTuple):
 class MixBench:
     """A model, a text, and the mixes tried on them.
 
-    model: as `load_lm` takes it.  text: what to predict.  chunks, skip: so many chunks of it are read, from number `skip` on; as many as
-    2,048 tokens fill unless said.  matrices: name -> shape (ggml's order) of what can be quantized.  roles: role -> its matrices' names.
+    model: as `load_lm` takes it.  text: what to predict.  chunks, skip: so many chunks of it are read, from
+    number `skip` on; as many as 2,048 tokens fill unless said.  matrices: name -> shape (ggml's order) of
+    what can be quantized.  roles: role -> its matrices' names.
     Raises ValueError as `load_lm` and `Reference` do.
     """
 
@@ -59,7 +61,8 @@ class MixBench:
             self.own, self.name = opened.types, opened.name
             self.mixes = {ftype: _recipe(ftype, opened) for ftype in PROGRAMS["llama.cpp"].usual}
             self.lm = load_lm(opened)
-        self.matrices = {name: shape for name, (_, shape) in self.own.items() if name in _quantized(self.mixes)}
+        self.matrices = {name: shape for name, (_, shape) in self.own.items()
+                         if name in _quantized(self.mixes)}
         self.roles: dict[str, list[str]] = {}
         for name in self.matrices:
             self.roles.setdefault(role_and_layer(name)[0], []).append(name)
@@ -74,7 +77,8 @@ class MixBench:
         if self._reference is None:
             whole = Reference(self.lm, self.text, chunks=self.skip + self.n_chunks)
             if len(whole.chunks) <= self.skip:
-                raise ValueError(f"the text has {len(whole.chunks)} chunks; there are none after the first {self.skip}")
+                raise ValueError(
+                    f"the text has {len(whole.chunks)} chunks; there are none after the first {self.skip}")
             whole.chunks = whole.chunks[self.skip :]
             self._reference = whole
         return self._reference
@@ -102,15 +106,20 @@ class MixBench:
     def mix(self, ftype: str) -> dict[str, str]:
         """What llama.cpp's mix of this name gives to each matrix. ValueError where it cannot be had."""
         if not self.mixes.get(ftype):
-            raise ValueError(f"no mix {ftype!r} of {self.name}; there are {', '.join(name for name, types in self.mixes.items() if types)}")
+            raise ValueError(
+                f"no mix {ftype!r} of {self.name}; there are "
+                f"{', '.join(name for name, types in self.mixes.items() if types)}")
         return {name: self.mixes[ftype][name] for name in self.matrices}
 
     def nbytes(self, types: Mapping[str, str]) -> int:
         """Bytes of all tensors of the file, those included that are never quantized."""
-        return sum(tensor_nbytes(shape, self._stored(name, types.get(name, "F16"))) for name, (_, shape) in self.own.items())
+        return sum(tensor_nbytes(shape, self._stored(name, types.get(name, "F16"))) for name,
+                   (_, shape) in self.own.items())
 
     def measure(self, types: Mapping[str, str]) -> Divergence:
-        """How far the predictions move when each matrix is rounded to its type; matrices not named stay as they are."""
+        """How far the predictions move when each matrix is rounded to its type; matrices not named stay as
+        they are.
+        """
         weights = {name: self._round(name, qtype) for name, qtype in types.items() if qtype != "F16"}
         return self.reference.divergence(self.lm.with_weights(weights))
 
@@ -128,7 +137,9 @@ class MixBench:
 
 
 def gap(a: np.ndarray, b: np.ndarray) -> Gap:
-    """How much larger the KLDs `a` are than `b`, position by position: the luck of the text, which both share, cancels."""
+    """How much larger the KLDs `a` are than `b`, position by position: the luck of the text, which both
+    share, cancels.
+    """
     return Gap(float((a - b).mean()), standard_error(a - b))
 
 
@@ -149,4 +160,5 @@ def _recipe(ftype: str, opened) -> dict[str, str]:
 
 def _quantized(mixes: Mapping[str, Mapping[str, str]]) -> set[str]:
     """The matrices: what any mix quantizes."""
-    return {name for types in mixes.values() for name, qtype in types.items() if FORMATS[qtype].block_size > 1}
+    return {name for types in mixes.values() for name, qtype in types.items()
+            if FORMATS[qtype].block_size > 1}

@@ -1,11 +1,13 @@
-"""What the tiny model knows by heart, and still says after quantization: a measure of a task, beside perplexity.
+"""What the tiny model knows by heart, and still says after quantization: a measure of a task, beside
+perplexity.
 
     recital(load_lm("tiny", "Q3_K", pure=True)), score(...)
 
-data/tiny/passages.json holds famous passages by their opening words: some were drawn again and again in training (`by_heart`), others of
-the same fame were not (the controls). A passage is recited when the model, given the opening and always saying its likeliest token, says
-the next 32 tokens as they stand. One pass over the true text tells how far it gets, since up to the first mistake both texts are the
-same; only what it says from there on is generated.  Lessons: 00, 07.
+data/tiny/passages.json holds famous passages by their opening words: some were drawn again and again in
+training (`by_heart`), others of the same fame were not (the controls). A passage is recited when the model,
+given the opening and always saying its likeliest token, says the next 32 tokens as they stand. One pass over
+the true text tells how far it gets, since up to the first mistake both texts are the same; only what it says
+from there on is generated.  Lessons: 00, 07.
 """
 
 import json
@@ -30,9 +32,11 @@ def read_passages(path: Path = PASSAGES) -> tuple[dict, ...]:
 
 
 def recital(lm, passages=None, *, n: int = RECITED, tick: Tick | None = None):
-    """A pandas table, a row per passage: opening, work, by_heart, right (tokens right before the first mistake), recited, wrote, should.
+    """A pandas table, a row per passage: opening, work, by_heart, right (tokens right before the first
+    mistake), recited, wrote, should.
 
-    passages: those of the tiny model unless given, dicts with opening, goes_on, work, by_heart.  n: tokens that must be right.
+    passages: those of the tiny model unless given, dicts with opening, goes_on, work, by_heart.  n: tokens
+    that must be right.
     wrote: the n tokens that the model says after the opening; should: those of the text.
     """
     import pandas as pd
@@ -42,15 +46,18 @@ def recital(lm, passages=None, *, n: int = RECITED, tick: Tick | None = None):
         opening, should = _tokens(lm, passage, n)
         right = n_right(lm, opening, should)
         wrote = lm.tokenizer.decode([*should[:right], *_go_on(lm, [*opening, *should[:right]], n - right)])
-        rows.append({"opening": passage["opening"], "work": passage["work"], "by_heart": passage["by_heart"], "right": right,
-                     "recited": right == n, "wrote": wrote, "should": lm.tokenizer.decode(should)})
+        rows.append({"opening": passage["opening"], "work": passage["work"], "by_heart": passage["by_heart"],
+                     "right": right, "recited": right == n, "wrote": wrote,
+                     "should": lm.tokenizer.decode(should)})
         if tick:
             tick(n)
     return pd.DataFrame(rows, columns=["opening", "work", "by_heart", "right", "recited", "wrote", "should"])
 
 
 def score(table, by_heart: bool = True) -> str:
-    """ "21/28": how many passages of a recital's table are recited whole, of those learned by heart or of the controls."""
+    """"21/28": how many passages of a recital's table are recited whole, of those learned by heart or of the
+    controls.
+    """
     group = table[table.by_heart == by_heart]
     return f"{int(group.recited.sum())}/{len(group)}"
 
@@ -65,7 +72,9 @@ def count_recited(lm, passages=None, *, n: int = RECITED) -> dict[bool, tuple[in
 
 
 def n_right(lm, opening: list[int], should: list[int]) -> int:
-    """How many tokens of `should` the model says after the opening before its first mistake, always taking the likeliest token."""
+    """How many tokens of `should` the model says after the opening before its first mistake, always taking
+    the likeliest token.
+    """
     logits = lm.logits([*opening, *should[:-1]])[len(opening) - 1 :]
     wrong = np.flatnonzero(logits.argmax(1) != should)
     return int(wrong[0]) if len(wrong) else len(should)
@@ -77,13 +86,17 @@ def knows_passages(metadata) -> bool:
 
 
 def _tokens(lm, passage: dict, n: int) -> tuple[list[int], list[int]]:
-    """The opening, and the next n tokens of the text. ValueError for a passage that is too short or not cut at a token's end."""
+    """The opening, and the next n tokens of the text. ValueError for a passage that is too short or not cut
+    at a token's end.
+    """
     opening = prompt_tokens(lm, passage["opening"])
     tokens = prompt_tokens(lm, passage["opening"] + passage["goes_on"])
     if not opening or tokens[: len(opening)] != opening:
         raise ValueError(f"the opening {passage['opening']!r} does not end where a token of {lm.name} ends")
     if len(tokens) < len(opening) + n:
-        raise ValueError(f"the passage {passage['opening']!r} goes on for {len(tokens) - len(opening)} tokens of {lm.name}; {n} are needed")
+        raise ValueError(
+            f"the passage {passage['opening']!r} goes on for {len(tokens) - len(opening)} tokens of "
+            f"{lm.name}; {n} are needed")
     return opening, tokens[len(opening) : len(opening) + n]
 
 

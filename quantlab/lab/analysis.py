@@ -14,19 +14,24 @@ from .verdict import DIVERGENCE, OPEN, PASS_RATE, Metric, Verdict, judge
 
 
 def fitting_metric(check: Check | None, margin: float | None) -> Metric:
-    """The metric that decides: the check's pass rate where there is a check, else teacher-forced KL; margin None: its usual one."""
+    """The metric that decides: the check's pass rate where there is a check, else teacher-forced KL; margin
+    None: its usual one.
+    """
     metric = DIVERGENCE if check is None else PASS_RATE
     return metric if margin is None else replace(metric, margin=margin)
 
 
-def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence], check: Check | None, metric: Metric) -> list[dict]:
+def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence], check: Check | None,
+            metric: Metric) -> list[dict]:
     """One dict a model.  Intervals are statistics.Interval, verdict a text; what was not measured is None.
 
-    same_answers: share of the answers that are the reference's, word for word.  kl: {prompt number: KL >=}, None under 80 % coverage.
+    same_answers: share of the answers that are the reference's, word for word.  kl: {prompt number: KL >=},
+    None under 80 % coverage.
     """
     speeds, drift = per_prompt(rows, _speed), block_drift(rows, _speed)
     firsts = per_prompt(rows, lambda row: row["first_seconds"])
-    right = {} if check is None else passed(list(rows), check, {i: prompt.expected for i, prompt in enumerate(plan.prompts)})
+    right = {} if check is None else passed(list(rows), check,
+                                            {i: prompt.expected for i, prompt in enumerate(plan.prompts)})
     found = []
     for name in plan.names:
         mine_apart = apart.get(AGAIN if name == plan.again else name)
@@ -35,23 +40,31 @@ def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence], c
         found.append({
             "model": name, "quantization": next((row["quantization"] for row in mine), ""),
             "bytes": next((row["bytes"] for row in mine), None),
-            "answers": sum(not row["error"] for row in mine), "errors": sum(bool(row["error"]) for row in mine),
-            "flags": sorted({flag for row in mine for flag in row["flags"]}), "tokens_per_second": _mean(speeds.get(name)),
+            "answers": sum(not row["error"] for row in mine),
+            "errors": sum(bool(row["error"]) for row in mine),
+            "flags": sorted({flag for row in mine for flag in row["flags"]}),
+            "tokens_per_second": _mean(speeds.get(name)),
             "speed_ratio": _ratio(name, speeds, plan.reference, drift),
             "first_seconds": _mean(firsts.get(name)),
             "pass_rate": _mean(right.get(name)), "paired_p": _p_value(right, name, plan.reference),
-            "same_answers": _same(mine, name, plan), "kl": mine_apart.kl if mine_apart and mine_apart.covered else None,
-            "coverage": mine_apart.coverage if mine_apart else None, "divergence": str(mine_apart) if mine_apart else None,
-            "verdict": verdict.words if verdict else "the reference" if name == plan.reference else "the reference again: the noise floor",
-            "answer": None if verdict is None else verdict.answer, "more": None if verdict is None else verdict.more,
+            "same_answers": _same(mine, name, plan), "kl": mine_apart.kl if mine_apart and mine_apart.covered
+            else None,
+            "coverage": mine_apart.coverage if mine_apart else None, "divergence": str(mine_apart)
+            if mine_apart else None,
+            "verdict": verdict.words if verdict else "the reference" if name == plan.reference
+            else "the reference again: the noise floor",
+            "answer": None if verdict is None else verdict.answer, "more": None if verdict is None
+            else verdict.more,
         })
     return found
 
 
 def with_differences(rows: list[dict], reference: str) -> list[dict]:
-    """The rows with `same_words` (as the reference's answer in that round; None where one of the two is missing) and `first_difference`,
-    the number of the first word that differs."""
-    its = {(row["prompt_number"], row["round"]): row["text"] for row in rows if row["model"] == reference and not row["error"]}
+    """The rows with `same_words` (as the reference's answer in that round; None where one of the two is
+    missing) and `first_difference`, the number of the first word that differs.
+    """
+    its = {(row["prompt_number"], row["round"]): row["text"] for row in rows if row["model"] == reference
+           and not row["error"]}
     for row in rows:
         other = None if row["error"] else its.get((row["prompt_number"], row["round"]))
         row["first_difference"] = None if other is None else first_difference(other, row["text"])
@@ -67,10 +80,13 @@ def first_difference(before: str, after: str) -> int | None:
 
 
 def noise_floor_words(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Divergence]) -> str:
-    """The reference against itself, in words: speed, answers, divergence; what was not measured is left out."""
+    """The reference against itself, in words: speed, answers, divergence; what was not measured is left out.
+    """
     speeds, mine, said = per_prompt(rows, _speed), [row for row in rows if row["model"] == plan.again], []
     again, its = speeds.get(plan.again, {}), speeds.get(plan.reference, {})
-    floor = drifting_ratio(again, its, block_drift(rows, _speed)) if mine else noise_floor(rows, plan.reference, _speed)
+    floor = drifting_ratio(again, its, block_drift(rows, _speed)) if mine else noise_floor(rows,
+                                                                                           plan.reference,
+                                                                                           _speed)
     if floor is not None:
         said.append(f"{floor} times as fast" + ("" if mine else " in odd rounds as in even ones"))
     if (same := _same(mine, plan.again, plan)) is not None:
@@ -81,11 +97,13 @@ def noise_floor_words(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Dive
 
 
 def _same(mine: Sequence[dict], name: str, plan: Plan) -> float | None:
-    told = [row["same_words"] for row in mine if row["same_words"] is not None] if name != plan.reference else []
+    told = [row["same_words"] for row in mine
+            if row["same_words"] is not None] if name != plan.reference else []
     return float(np.mean(told)) if told else None
 
 
-def _ratio(name: str, speeds: Mapping[str, dict[int, float]], reference: str, drift: Drift | None) -> Interval | None:
+def _ratio(name: str, speeds: Mapping[str, dict[int, float]], reference: str,
+           drift: Drift | None) -> Interval | None:
     pair = speeds.get(name, {}), speeds.get(reference, {})
     return speed_ratio(*pair) if name == reference else drifting_ratio(*pair, drift)
 
@@ -101,18 +119,22 @@ def harm_by_divergence(mine: Divergence, control: Divergence | None) -> Interval
 
 
 def harm_by_passes(right: Mapping[str, dict[int, bool]], name: str, reference: str) -> Interval | None:
-    """Pass rate lost against the reference: the reference's minus the model's, over the prompts both answered."""
+    """Pass rate lost against the reference: the reference's minus the model's, over the prompts both
+    answered.
+    """
     mine, its = _paired_passes(right, name, reference)
     return pass_interval(its, mine) if mine else None
 
 
-def _verdict(name: str, plan: Plan, apart: Mapping[str, Divergence], right: Mapping, metric: Metric) -> Verdict:
+def _verdict(name: str, plan: Plan, apart: Mapping[str, Divergence], right: Mapping,
+             metric: Metric) -> Verdict:
     if metric.lower_bound:
         if name not in apart:
             return Verdict(OPEN, None, f"{OPEN}: nothing was replayed yet; `diverge()` does it.")
         return judge(harm_by_divergence(apart[name], apart.get(AGAIN)), metric, covered=apart[name].covered)
     harm = harm_by_passes(right, name, plan.reference)
-    return Verdict(OPEN, None, f"{OPEN}: no prompt was answered by both.") if harm is None else judge(harm, metric)
+    return Verdict(OPEN, None, f"{OPEN}: no prompt was answered by both.") if harm is None else judge(harm,
+                                                                                                      metric)
 
 
 def _p_value(right: Mapping[str, dict[int, bool]], name: str, reference: str) -> float | None:
@@ -120,7 +142,8 @@ def _p_value(right: Mapping[str, dict[int, bool]], name: str, reference: str) ->
     return exact_paired_test(mine, its) if mine and name != reference else None
 
 
-def _paired_passes(right: Mapping[str, dict[int, bool]], name: str, reference: str) -> tuple[list[bool], list[bool]]:
+def _paired_passes(right: Mapping[str, dict[int, bool]], name: str, reference: str) -> tuple[list[bool],
+                                                                                             list[bool]]:
     mine, its = right.get(name, {}), right.get(reference, {})
     both = sorted(mine.keys() & its.keys())
     return [mine[prompt] for prompt in both], [its[prompt] for prompt in both]

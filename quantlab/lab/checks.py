@@ -1,4 +1,6 @@
-"""User checks: what makes an answer right. A pattern, JSON, a number, or a Python function; each gives True or False for one answer."""
+"""User checks: what makes an answer right. A pattern, JSON, a number, or a Python function; each gives True
+or False for one answer.
+"""
 
 import json
 import math
@@ -12,20 +14,25 @@ FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 
 @dataclass(frozen=True)
 class Check:
-    """A named rule. passes(answer, expected) -> bool; expected is what stands beside the prompt, "" for nothing."""
+    """A named rule. passes(answer, expected) -> bool; expected is what stands beside the prompt, "" for
+    nothing.
+    """
 
     name: str
     passes: Callable[[str, str], bool]
 
 
 def has(pattern: str = "") -> Check:
-    """The answer matches a regular expression somewhere, upper and lower case alike; without one, the prompt's `expected` as plain text."""
+    """The answer matches a regular expression somewhere, upper and lower case alike; without one, the
+    prompt's `expected` as plain text.
+    """
     try:
         wanted = re.compile(pattern, re.IGNORECASE) if pattern else None
     except re.error as error:
         raise ValueError(f"the pattern {pattern!r} cannot be read: {error}") from None
     if wanted is None:
-        return Check("has what is expected", lambda answer, expected: expected.casefold() in answer.casefold())
+        return Check("has what is expected", lambda answer,
+                     expected: expected.casefold() in answer.casefold())
     return Check(f"has {pattern!r}", lambda answer, expected: wanted.search(answer) is not None)
 
 
@@ -37,7 +44,9 @@ def is_json(*keys: str) -> Check:
             value = json.loads(fenced.group(1) if fenced else answer)
         except (ValueError, RecursionError):
             return False
-        return isinstance(value, dict | list) and (not keys or (isinstance(value, dict) and all(key in value for key in keys)))
+        return isinstance(value, dict | list) and (not keys
+                                                   or (isinstance(value, dict)
+                                                       and all(key in value for key in keys)))
 
     return Check("is JSON" + (f" with {', '.join(keys)}" if keys else ""), passes)
 
@@ -47,16 +56,20 @@ def says_number(value: float | None = None, tolerance: float = 1e-6) -> Check:
     def passes(answer: str, expected: str) -> bool:
         found, wanted = NUMBER.findall(answer), _number(expected) if value is None else value
         said = _number(found[-1]) if found else None
-        return said is not None and wanted is not None and math.isclose(said, wanted, rel_tol=tolerance, abs_tol=1e-12)
+        return said is not None and wanted is not None and math.isclose(said, wanted, rel_tol=tolerance,
+                                                                        abs_tol=1e-12)
 
     return Check("says the expected number" if value is None else f"says {value:g}", passes)
 
 
 def by_function(function: Callable[[str], bool], name: str = "") -> Check:
-    """Your own rule: `function(answer)` returns True or False.  What it raises is yours to see; nothing is swallowed."""
+    """Your own rule: `function(answer)` returns True or False.  What it raises is yours to see; nothing is
+    swallowed.
+    """
     if not callable(function):
         raise ValueError(f"a check is a function of the answer, not {function!r:.60}")
-    return Check(name or getattr(function, "__name__", "your function"), lambda answer, expected: bool(function(answer)))
+    return Check(name or getattr(function, "__name__", "your function"), lambda answer,
+                 expected: bool(function(answer)))
 
 
 def as_check(check: "Check | str | Callable") -> Check:
@@ -65,16 +78,19 @@ def as_check(check: "Check | str | Callable") -> Check:
 
 
 def passed(rows: list[dict], check: Check, expected: dict[int, str]) -> dict[str, dict[int, bool]]:
-    """{model: {prompt number: passes}}: a prompt passes when more than half of its rounds do.  A failed call is left out.
+    """{model: {prompt number: passes}}: a prompt passes when more than half of its rounds do.  A failed call
+    is left out.
 
-    expected: {prompt number: text}.  A check over an answer that was cut judges what is there; its row carries the flag.
+    expected: {prompt number: text}.  A check over an answer that was cut judges what is there; its row
+    carries the flag.
     """
     votes: dict[str, dict[int, list[bool]]] = {}
     for row in rows:
         if not row.get("error"):
             verdict = check.passes(row["text"], expected.get(row["prompt_number"], ""))
             votes.setdefault(row["model"], {}).setdefault(row["prompt_number"], []).append(verdict)
-    return {model: {prompt: sum(said) * 2 > len(said) for prompt, said in prompts.items()} for model, prompts in votes.items()}
+    return {model: {prompt: sum(said) * 2 > len(said) for prompt, said in prompts.items()} for model,
+            prompts in votes.items()}
 
 
 def _number(words: str) -> float | None:

@@ -1,7 +1,9 @@
-"""The same prompt through several quantizations of one model: the lesson's function, a `Comparison` of one prompt and one round.
+"""The same prompt through several quantizations of one model: the lesson's function, a `Comparison` of one
+prompt and one round.
 
-Speed comes from the server's own counters, eval_count / eval_duration; loading the model and reading the prompt are not in it.
-Whatever goes wrong with one model becomes its row: a comparison never stops at the first missing tag.
+Speed comes from the server's own counters, eval_count / eval_duration; loading the model and reading the
+prompt are not in it. Whatever goes wrong with one model becomes its row: a comparison never stops at the
+first missing tag.
 """
 
 import tempfile
@@ -19,16 +21,18 @@ SAMPLE = 200            # characters of the answer under "response", as in the l
 
 def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *, options: dict | None = None,
                           timeout: float = SECONDS, server: Server | None = None, or_recorded: bool = False,
-                          cancel: threading.Event | None = None, on_progress: Callable[[str], None] | None = None) -> list[dict]:
+                          cancel: threading.Event | None = None, on_progress: Callable[[str], None]
+                          | None = None) -> list[dict]:
     """Ask each quantization the same thing; one row (a dict) each, in the order given.
 
-    quants: suffixes as in the lesson ("3b-instruct-q4_K_M", "" or None for the default) or full names.  options: Ollama's; num_predict
-    is 100 unless given, temperature 0, seed 1 and num_ctx 2048 as in every `Comparison`.  timeout: seconds for each request.
-    or_recorded: where no server answers, and under the reference profile, return the run that was recorded for this prompt; such rows
-    say so under "recorded".
-    Row: quantization, response (first 200 characters), tokens_per_second, time (seconds on the wall), and model, text, eval_count,
-    load_seconds, wall_tokens_per_second, bytes, digest, quantization_level, done_reason, flags.  What failed has only quantization
-    and error.
+    quants: suffixes as in the lesson ("3b-instruct-q4_K_M", "" or None for the default) or full names.
+    options: Ollama's; num_predict is 100 unless given, temperature 0, seed 1 and num_ctx 2048 as in every
+    `Comparison`.  timeout: seconds for each request.
+    or_recorded: where no server answers, and under the reference profile, return the run that was recorded
+    for this prompt; such rows say so under "recorded".
+    Row: quantization, response (first 200 characters), tokens_per_second, time (seconds on the wall), and
+    model, text, eval_count, load_seconds, wall_tokens_per_second, bytes, digest, quantization_level,
+    done_reason, flags.  What failed has only quantization and error.
     """
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("the prompt is empty: write what the models shall answer")
@@ -42,9 +46,11 @@ def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *
     server = server or Server(timeout=timeout)
     with tempfile.TemporaryDirectory() as folder:
         made = Comparison([prompt], list(dict.fromkeys(with_tag(name) for _, name in names)), rounds=1,
-                          options={"num_predict": NUM_PREDICT, **(options or {})}, server=server, file=Path(folder) / "one.jsonl")
+                          options={"num_predict": NUM_PREDICT, **(options or {})}, server=server,
+                          file=Path(folder) / "one.jsonl")
         try:
-            stopped = made.run(cancel=cancel, patience=0, on_progress=on_progress and (lambda now: on_progress(now.words))).stopped
+            stopped = made.run(cancel=cancel, patience=0, on_progress=on_progress
+                               and (lambda now: on_progress(now.words))).stopped
         except LabError as error:
             stopped = str(error)
         rows = {row["model"]: row for row in made.rows()}
@@ -52,15 +58,21 @@ def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *
 
 
 def lesson_row(quant: str, row: dict | None, stopped: str = "") -> dict:
-    """A row of `Comparison.rows` under the lesson's keys.  row: None where nothing was asked, stopped: why."""
+    """A row of `Comparison.rows` under the lesson's keys.  row: None where nothing was asked, stopped: why.
+    """
     if row is None or row["error"]:
         return {"quantization": quant, "error": stopped if row is None else row["error"]}
     if not row["text"].strip():
-        return {"quantization": quant, "error": f"{row['model']} answered with nothing (reason: {row['done_reason'] or 'none given'})."}
+        return {"quantization": quant,
+                "error":
+                f"{row['model']} answered with nothing (reason: {row['done_reason'] or 'none given'})."}
     wall, count = row["wall_seconds"], row["eval_count"]
-    return {"quantization": quant, "response": row["text"][:SAMPLE], "tokens_per_second": row["tokens_per_second"] or 0.0, "time": wall,
-            "wall_tokens_per_second": count / wall if wall > 0 else 0.0, "quantization_level": row["quantization"],
-            **{key: row[key] for key in ("model", "text", "eval_count", "load_seconds", "bytes", "digest", "done_reason", "flags")}}
+    return {"quantization": quant, "response": row["text"][:SAMPLE],
+            "tokens_per_second": row["tokens_per_second"] or 0.0, "time": wall,
+            "wall_tokens_per_second": count / wall if wall > 0 else 0.0,
+            "quantization_level": row["quantization"],
+            **{key: row[key] for key in ("model", "text", "eval_count", "load_seconds", "bytes", "digest",
+                                         "done_reason", "flags")}}
 
 
 def _as_list(quants: Sequence[str]) -> list[str]:

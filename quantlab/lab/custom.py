@@ -1,18 +1,30 @@
-"""Custom models: a Modelfile's text becomes a model on the server, and never a download that nobody asked for."""
+"""Custom models: a Modelfile's text becomes a model on the server, and never a download that nobody asked
+for.
 
+The bundled tiny Llama in the learner's own Ollama, in several forms, in seconds and without a download; and
+gone again.
+
+The quantized files are written by quantlab itself (`quantize_model`), also those that `ollama create
+--quantize` no longer makes.
+"""
+
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..models.source import BUNDLED
 from ..models.store import free_disk
+from ..models.writer import quantize_model
 from .modelfile import Modelfile, ModelfileError, parse_modelfile
-from .names import missing_words, nearest, with_tag
+from .names import missing_words, nearest, split_name, with_tag
 from .server import LabError, Server
 from .tags import registry_bytes
 
-QUANTIZE = ("q4_K_S", "q4_K_M", "q8_0")     # what `create --quantize` still makes; the others were removed in 0.7
+# what `create --quantize` still makes; the others were removed in 0.7
+QUANTIZE = ("q4_K_S", "q4_K_M", "q8_0")
 
 
 @dataclass(frozen=True)
@@ -34,19 +46,22 @@ class CustomModel:
         return self.server.generate(self.name, prompt, options=options, **more)["response"]
 
 
-def create_custom_model(name: str, modelfile: str, *, quantize: str | None = None, server: Server | None = None,
-                        timeout: float = 600, progress: Callable[[str], None] | None = None,
-                        confirm: Callable[[str], bool] | None = None, cancel: threading.Event | None = None) -> CustomModel:
+def create_custom_model(name: str, modelfile: str, *, quantize: str | None = None,
+                        server: Server | None = None, timeout: float = 600, progress: Callable[[str], None]
+                        | None = None, confirm: Callable[[str], bool] | None = None,
+                        cancel: threading.Event | None = None) -> CustomModel:
     """Create `name` from the text of a Modelfile, as `ollama create NAME -f Modelfile` does.
 
-    FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: q4_K_S, q4_K_M or q8_0, from a
-    16 or 32 bit file.  If the base is not installed, `confirm` is asked with the size, the free disk and the question;
-    without it, or if it says no, nothing is downloaded; setting `cancel` ends a download.  Raises ModelfileError or LabError,
-    both ValueErrors.
+    FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: q4_K_S, q4_K_M or
+    q8_0, from a 16 or 32 bit file.  If the base is not installed, `confirm` is asked with the size, the free
+    disk and the question; without it, or if it says no, nothing is downloaded; setting `cancel` ends a
+    download.  Raises ModelfileError or LabError, both ValueErrors.
     """
     _check_name(name)
     if quantize is not None and quantize not in QUANTIZE:
-        raise ValueError(f"quantize={quantize!r}: Ollama makes only {', '.join(QUANTIZE)} itself; other types come ready-made with FROM")
+        raise ValueError(
+            f"quantize={quantize!r}: Ollama makes only {', '.join(QUANTIZE)} itself; other types come "
+            "ready-made with FROM")
     wanted, server, steps = parse_modelfile(modelfile), server or Server(timeout=timeout), []
 
     def tell(step: str) -> None:
@@ -56,8 +71,9 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
                 progress(step)
 
     fields = _base_fields(wanted, server, tell, confirm, cancel)
-    fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters, "messages": wanted.messages,
-               "license": wanted.licenses, "quantize": quantize, "adapters": _uploads(wanted.adapters, server, tell)}
+    fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters,
+               "messages": wanted.messages, "license": wanted.licenses, "quantize": quantize,
+               "adapters": _uploads(wanted.adapters, server, tell)}
     server.create(name, tell, **{key: value for key, value in fields.items() if value})
     return CustomModel(name, server, tuple(steps))
 
@@ -83,16 +99,20 @@ def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel) -> di
         question = pull_question(wanted.base, server) if confirm else ""
         if not confirm or not confirm(question):
             others = nearest(wanted.base, installed)
-            hint = missing_words(wanted.base, installed) if others or not installed else f"{wanted.base} is not installed."
+            hint = missing_words(wanted.base,
+                                 installed) if others or not installed else f"{wanted.base} is not installed."
             raise LabError(f"FROM {wanted.base}: {hint} Nothing was downloaded.", "missing")
         server.pull(wanted.base, tell, cancel)
     return {"from_": wanted.base}
 
 
 def _as_path(base: str) -> Path | None:
-    """The file that FROM names, or None for a model's name.  ModelfileError for a path with nothing usable at its end."""
+    """The file that FROM names, or None for a model's name.  ModelfileError for a path with nothing usable at
+    its end.
+    """
     path = Path(base).expanduser()
-    looks_like_path = base.startswith((".", "/", "~", "\\")) or base.lower().endswith(".gguf") or path.is_absolute()
+    looks_like_path = base.startswith((".", "/", "~", "\\")) or base.lower().endswith(
+        ".gguf") or path.is_absolute()
     if not looks_like_path:
         return None
     if path.is_dir():
@@ -122,5 +142,69 @@ def _uploads(adapters: list[str], server: Server, tell) -> dict[str, str]:
 
 
 def _check_name(name: str) -> None:
-    if not isinstance(name, str) or not name.strip() or name != name.strip() or any(c.isspace() for c in name):
+    if not isinstance(name, str) or not name.strip() or name != name.strip() or any(c.isspace()
+                                                                                    for c in name):
         raise ValueError(f"{name!r} cannot be a model's name: use letters, digits, -, _ and . without spaces")
+
+
+NAME = "quantlab-tiny"
+FTYPES = ("F16", "Q8_0", "Q4_K_M", "Q2_K")
+# in the file's general.description: so are ours told from others
+MARK = "A small Llama that knows some Shakespeare by heart."
+
+
+def tiny_name(ftype: str) -> str:
+    """The model's name in Ollama, spelled as Ollama's own tags are: "Q4_K_M" -> "quantlab-tiny:q4_K_M"."""
+    return f"{NAME}:{ftype[0].lower()}{ftype[1:]}"
+
+
+def add_tiny_models(ftypes: Sequence[str] = FTYPES, *, server: Server | None = None,
+                    progress: Callable[[str], None] | None = None, cancel: threading.Event
+                    | None = None) -> list[str]:
+    """Give Ollama the bundled tiny model in these forms; returns their names.  20 MB and a few seconds for
+    the four usual ones.
+
+    ftypes: as llama-quantize names them; F16 is the file itself, all others are made from it here.  What is
+    there already stays.
+    Raises LabError where no server answers or it refuses, ValueError for an unknown ftype or where the name
+    belongs to another model.
+    """
+    server, tell = server or Server(), progress or (lambda words: None)
+    there = {model["name"] for model in server.models()}
+    names = [tiny_name(ftype) for ftype in ftypes]
+    for name in there.intersection(names):
+        if not _is_ours(server, name):
+            raise ValueError(
+                f"{name} is there already, and is not the tiny model of this workbook: rename or remove "
+                "yours first")
+    with tempfile.TemporaryDirectory() as folder:
+        for ftype, name in zip(ftypes, names, strict=True):
+            if cancel is not None and cancel.is_set():
+                raise LabError("Cancelled.", "cancelled")
+            if name in there:
+                continue
+            tell(f"Making {name}")
+            path = BUNDLED["tiny"]
+            if ftype.upper() != "F16":
+                path = quantize_model("tiny", Path(folder) / f"tiny-{ftype}.gguf", ftype, progress=None)
+            create_custom_model(name, f"FROM {path}", server=server)
+    return names
+
+
+def remove_tiny_models(*, server: Server | None = None) -> list[str]:
+    """Take out of Ollama what `add_tiny_models` put there, and nothing else; returns the names.  LabError
+    where no server answers.
+    """
+    server = server or Server()
+    mine = [model["name"] for model in server.models() if split_name(model["name"])[0] == NAME]
+    mine = sorted(name for name in mine if _is_ours(server, name))
+    for name in mine:
+        server.delete(name)
+    return mine
+
+
+def _is_ours(server: Server, name: str) -> bool:
+    """True when the name's file is the tiny model, and nobody gave it words or settings of his own."""
+    told = server.show(name)
+    described = str((told.get("model_info") or {}).get("general.description") or "")
+    return described.startswith(MARK) and not told.get("system") and not told.get("parameters")

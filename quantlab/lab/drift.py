@@ -1,7 +1,9 @@
-"""Machines drift: they get warm, and other programs come and go. All prompts of one block (a round of one model) share that.
+"""Machines drift: they get warm, and other programs come and go. All prompts of one block (a round of one
+model) share that.
 
-So a speed ratio is only as sure as its blocks. How far the blocks of one and the same model lie apart from round to round is the
-noise floor; every speed interval is widened by it, and with a single round there is none.
+So a speed ratio is only as sure as its blocks. How far the blocks of one and the same model lie apart from
+round to round is the noise floor; every speed interval is widened by it, and with a single round there is
+none.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +16,18 @@ from .statistics import LEVEL, Interval, interval, paired, per_prompt, speed_rat
 
 @dataclass(frozen=True)
 class Drift:
-    """How far blocks of one model lie apart.  sd: of a block's mean log speed; freedom: blocks it was learnt from, less one a model."""
+    """How far blocks of one model lie apart.  sd: of a block's mean log speed; freedom: blocks it was learnt
+    from, less one a model.
+    """
 
     sd: float
     freedom: int
     rounds: int
 
     def half(self, level: float = LEVEL) -> float:
-        """What it adds on both sides of a log ratio of two models, each the mean of `rounds` blocks (Student's t)."""
+        """What it adds on both sides of a log ratio of two models, each the mean of `rounds` blocks
+        (Student's t).
+        """
         from scipy.special import stdtrit
 
         return float(stdtrit(self.freedom, (1 + level) / 2) * self.sd * np.sqrt(2 / self.rounds))
@@ -42,7 +48,8 @@ def block_drift(rows: Sequence[dict], value: Callable[[dict], float | None]) -> 
         usual = float(np.mean(list(rounds.values())))
         for number, log in rounds.items():
             blocks.setdefault(model, {}).setdefault(number, []).append(log - usual)
-    means = [[float(np.mean(values)) for values in rounds.values()] for rounds in blocks.values() if len(rounds) > 1]
+    means = [[float(np.mean(values)) for values in rounds.values()] for rounds in blocks.values()
+             if len(rounds) > 1]
     if not means:
         return None
     freedom = sum(len(rounds) - 1 for rounds in means)
@@ -50,26 +57,34 @@ def block_drift(rows: Sequence[dict], value: Callable[[dict], float | None]) -> 
     return Drift(float(np.sqrt(squares / freedom)), freedom, min(len(rounds) for rounds in blocks.values()))
 
 
-def drifting_ratio(candidate: dict[int, float], reference: dict[int, float], drift: Drift | None, level: float = LEVEL) -> Interval | None:
-    """`speed_ratio` with its interval widened by the drift of the blocks; without one (a single round) there is no interval."""
+def drifting_ratio(candidate: dict[int, float], reference: dict[int, float], drift: Drift | None,
+                   level: float = LEVEL) -> Interval | None:
+    """`speed_ratio` with its interval widened by the drift of the blocks; without one (a single round) there
+    is no interval.
+    """
     found = speed_ratio(candidate, reference, level)
     if found is None or found.low is None:
         return found
     if drift is None:
-        return Interval(found.mean, None, None, found.n, found.sd, "one round: drift cannot be told from speed")
+        return Interval(found.mean, None, None, found.n, found.sd,
+                        "one round: drift cannot be told from speed")
     middle, more = np.log(found.mean), drift.half(level)
     low, high = (float(np.hypot(np.log(end) - middle, more)) for end in (found.low, found.high))
     return Interval(found.mean, float(np.exp(middle - low)), float(np.exp(middle + high)), found.n, found.sd)
 
 
-def noise_floor(rows: Sequence[dict], reference: str, value: Callable[[dict], float | None], level: float = LEVEL) -> Interval | None:
-    """A/A control without a control arm: the reference's odd rounds over its even ones, which truly differ by nothing, as a ratio.
+def noise_floor(rows: Sequence[dict], reference: str, value: Callable[[dict], float | None],
+                level: float = LEVEL) -> Interval | None:
+    """A/A control without a control arm: the reference's odd rounds over its even ones, which truly differ by
+    nothing, as a ratio.
 
     None with a single round.  A positive value (a speed) is wanted.
     """
     mine = [row for row in rows if row["model"] == reference]
-    halves = [per_prompt([row for row in mine if row["round"] % 2 == half], value).get(reference, {}) for half in (0, 1)]
-    logs = [{prompt: float(np.log(number)) for prompt, number in numbers.items() if number > 0} for numbers in halves]
+    halves = [per_prompt([row for row in mine if row["round"] % 2 == half], value).get(reference, {})
+              for half in (0, 1)]
+    logs = [{prompt: float(np.log(number)) for prompt, number in numbers.items() if number > 0}
+            for numbers in halves]
     differences = paired(logs[1], logs[0])
     if not len(differences):
         return None

@@ -1,7 +1,9 @@
-"""The results file: one JSON object a line, on the disk before the next call begins, and never two runs at once in one file.
+"""The results file: one JSON object a line, on the disk before the next call begins, and never two runs at
+once in one file.
 
-The first line holds the plan. Every finished call is appended and synced (fsync), so a power cut or kill -9 costs at most the call
-that was under way. A last line without its end was torn by such a stop: it is cut off, and its call is asked again.
+The first line holds the plan. Every finished call is appended and synced (fsync), so a power cut or kill -9
+costs at most the call that was under way. A last line without its end was torn by such a stop: it is cut off,
+and its call is asked again.
 """
 
 import json
@@ -30,8 +32,11 @@ class Journal:
         self.path, self._file, self.records, self.torn = path, file, records, torn
 
     def append(self, record: dict) -> None:
-        """Write one record and wait until the disk has it.  OSError says what was to be written; no half line stays."""
-        line, end = json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n", self._file.seek(0, os.SEEK_END)
+        """Write one record and wait until the disk has it.  OSError says what was to be written; no half line
+        stays.
+        """
+        line, end = json.dumps(record, ensure_ascii=True,
+                               allow_nan=False).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = memoryview(line)
             while len(left):
@@ -40,15 +45,18 @@ class Journal:
         except OSError as error:
             with suppress(OSError):         # where even that fails, the next run cuts the torn line off
                 self._file.truncate(end)
-            raise type(error)(error.errno, f"{self.path} could not take a result: {error.strerror}; all before it is kept") from None
+            raise type(error)(error.errno,
+                              f"{self.path} could not take a result: {error.strerror}; all before it is kept") from None
         self.records.append(record)
 
 
 @contextmanager
 def opened(path: Path, head: dict) -> Iterator[Journal]:
-    """The results file `path` for a run whose first line is `head` (with "plan" and "key"): made, or gone on with.
+    """The results file `path` for a run whose first line is `head` (with "plan" and "key"): made, or gone on
+    with.
 
-    ValueError when another run has it open, when it is no results file, or when it belongs to another comparison.
+    ValueError when another run has it open, when it is no results file, or when it belongs to another
+    comparison.
     """
     try:
         file = open(path, "a+b", buffering=0)       # noqa: SIM115 - closed below, after the lock is gone
@@ -72,7 +80,9 @@ def opened(path: Path, head: dict) -> Iterator[Journal]:
 
 
 def read_records(path: Path) -> tuple[dict, list[dict]]:
-    """(the first line, all records after it) of a results file, also while a run is writing it.  A torn last line is left out."""
+    """(the first line, all records after it) of a results file, also while a run is writing it.  A torn last
+    line is left out.
+    """
     try:
         with open(path, "rb") as file:
             lines, _ = _lines(file)
@@ -99,9 +109,12 @@ def _could_be_head(file) -> bool:
 def _checked(lines: list[bytes], path: Path, key: str | None) -> list[dict]:
     head = _object(lines[0], path, 1)
     if head.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a results file of a comparison, or of another version; give another name")
+        raise ValueError(
+            f"{path} is not a results file of a comparison, or of another version; give another name")
     if key is not None and head.get("key") != key:
-        raise ValueError(f"{path} holds another comparison: other prompts, models, rounds or options. Give another name, or the same plan.")
+        raise ValueError(
+            f"{path} holds another comparison: other prompts, models, rounds or options. Give another name, "
+            "or the same plan.")
     return [_object(line, path, number) for number, line in enumerate(lines[1:], 2)]
 
 
@@ -124,4 +137,5 @@ def _lock(file, path: Path) -> None:
             file.seek(LOCK_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     except OSError:
-        raise ValueError(f"another run is writing {path}: wait for it, stop it, or give another name") from None
+        raise ValueError(
+            f"another run is writing {path}: wait for it, stop it, or give another name") from None

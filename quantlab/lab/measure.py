@@ -1,6 +1,8 @@
-"""What one finished call says: speeds by the server's own counters, times apart from each other, and flags for what went wrong.
+"""What one finished call says: speeds by the server's own counters, times apart from each other, and flags
+for what went wrong.
 
-The results file keeps the raw counters; these rows are computed from them each time, so nothing here is ever frozen in a file.
+The results file keeps the raw counters; these rows are computed from them each time, so nothing here is ever
+frozen in a file.
 """
 
 import re
@@ -8,46 +10,60 @@ import re
 CUT, TRUNCATED, LOOP = "cut at num_predict", "context truncated", "degenerate loop"
 EMPTY, THOUGHT = "empty answer", "empty after thinking"
 SPLIT, NOT_ALONE, NO_END = "CPU split", "other models in memory", "ended without a last message"
-TOO_LONG = "exceeds the context"         # in Ollama's refusal of a prompt that does not fit (server/prompt.go, with truncate: false)
-MOST_SHARED = 0.1       # a prompt rate is shown when at most this part of the prompt can have come from the cache
+# in Ollama's refusal of a prompt that does not fit (server/prompt.go, with truncate: false)
+TOO_LONG = "exceeds the context"
+# a prompt rate is shown when at most this part of the prompt can have come from the cache
+MOST_SHARED = 0.1
 LOOP_LETTERS, LOOP_TIMES, LONGEST_UNIT = 60, 4, 200
 UNIT = re.compile(r"\w+")
 
 
 def row_of(record: dict) -> dict:
-    """A call of the results file as a row: key, round, model, prompt (numbers), and what `measured` or the error says."""
+    """A call of the results file as a row: key, round, model, prompt (numbers), and what `measured` or the
+    error says.
+    """
     row = {key: record[key] for key in ("key", "round", "model", "prompt", "at", "since_start")}
     if "error" in record:
         cut = [TRUNCATED] if TOO_LONG in record["error"] else []
-        return {**row, "text": "", "error": record["error"], "error_kind": record.get("error_kind", ""), "flags": cut}
-    return {**row, "error": "", "error_kind": "", **measured(record["answer"], record.get("memory") or {}, record.get("cached_at_most"))}
+        return {**row, "text": "", "error": record["error"], "error_kind": record.get("error_kind", ""),
+                "flags": cut}
+    return {**row, "error": "", "error_kind": "", **measured(record["answer"], record.get("memory")
+                                                             or {}, record.get("cached_at_most"))}
 
 
 def measured(answer: dict, memory: dict, cached_at_most: int | None) -> dict:
-    """Numbers of one answer of `Server.generate` with "wall_seconds".  All times in seconds, speeds in tokens per second.
+    """Numbers of one answer of `Server.generate` with "wall_seconds".  All times in seconds, speeds in tokens
+    per second.
 
-    memory: size, size_vram (bytes), context_length, asked_context, others (names), as `ps` told after loading.
+    memory: size, size_vram (bytes), context_length, asked_context, others (names), as `ps` told after
+    loading.
     cached_at_most: tokens of the prompt that the server may have had from before; None: unknown.
-    waiting (for a free place on a shared server) is what the server's total has beside loading, reading and writing; it is taken
-    out of first_seconds and wall_seconds, as loading is out of first_seconds.
+    waiting (for a free place on a shared server) is what the server's total has beside loading, reading and
+    writing; it is taken out of first_seconds and wall_seconds, as loading is out of first_seconds.
     """
-    total, load, read, write = (seconds(answer, f"{name}_duration") for name in ("total", "load", "prompt_eval", "eval"))
+    total, load, read, write = (seconds(answer, f"{name}_duration")
+                                for name in ("total", "load", "prompt_eval", "eval"))
     waited = max(total - load - read - write, 0.0)
     rate, why = prompt_rate(answer, cached_at_most)
     count, text, first = int(answer.get("eval_count") or 0), answer["response"], answer.get("first_seconds")
     return {
         "text": text, "thinking": answer.get("thinking", ""), "tokens_per_second": per_second(answer),
-        "first_seconds": max(first - load - waited, 0.0) if first is not None else None, "load_seconds": load, "waited_seconds": waited,
-        "prompt_tokens_per_second": rate, "prompt_rate_note": why, "wall_seconds": max(answer["wall_seconds"] - waited, 0.0),
+        "first_seconds": max(first - load - waited, 0.0) if first is not None else None, "load_seconds": load,
+        "waited_seconds": waited,
+        "prompt_tokens_per_second": rate, "prompt_rate_note": why,
+        "wall_seconds": max(answer["wall_seconds"] - waited, 0.0),
         "overhead_seconds": answer["wall_seconds"] - total if total else None, "eval_count": count,
-        "prompt_eval_count": int(answer.get("prompt_eval_count") or 0), "letters": len(text), "words": len(UNIT.findall(text)),
+        "prompt_eval_count": int(answer.get("prompt_eval_count") or 0), "letters": len(text),
+        "words": len(UNIT.findall(text)),
         "in_vram": memory["size_vram"] / memory["size"] if memory.get("size") else None,
         "done_reason": answer.get("done_reason") or "", "flags": flags(answer, memory),
     }
 
 
 def per_second(answer: dict) -> float | None:
-    """Tokens written per second by the server's own counters, eval_count / eval_duration; None when it sent none."""
+    """Tokens written per second by the server's own counters, eval_count / eval_duration; None when it sent
+    none.
+    """
     count, write = int(answer.get("eval_count") or 0), seconds(answer, "eval_duration")
     return count / write if write and count else None
 
@@ -55,8 +71,9 @@ def per_second(answer: dict) -> float | None:
 def prompt_rate(answer: dict, cached_at_most: int | None) -> tuple[float | None, str]:
     """(tokens of the prompt read per second, or None; why not).
 
-    Ollama's prompt_eval_count has the cached tokens too, prompt_eval_duration only the time for new ones: the rate is honest only
-    where hardly any can have been cached. It is then a lower bound: all that may have been cached is taken off.
+    Ollama's prompt_eval_count has the cached tokens too, prompt_eval_duration only the time for new ones: the
+    rate is honest only where hardly any can have been cached. It is then a lower bound: all that may have
+    been cached is taken off.
     """
     count, time = int(answer.get("prompt_eval_count") or 0), seconds(answer, "prompt_eval_duration")
     if not count or not time:
@@ -90,7 +107,8 @@ def flags(answer: dict, memory: dict) -> list[str]:
 
 
 def is_loop(text: str) -> bool:
-    """True when a text ends with one piece again and again: at least four times, and for at least 60 letters."""
+    """True when a text ends with one piece again and again: at least four times, and for at least 60 letters.
+    """
     end = text.rstrip()[-LONGEST_UNIT * LOOP_TIMES:]
     for unit in range(1, len(end) // LOOP_TIMES + 1):
         if end[-unit:] != end[-2 * unit:-unit]:

@@ -1,7 +1,9 @@
-"""Modelfiles: the text that says what a custom model is made of, read by Ollama's own rules (parser/parser.go).
+"""Modelfiles: the text that says what a custom model is made of, read by Ollama's own rules
+(parser/parser.go).
 
-A command a line, its name in any case; a value ends with its line, unless it stands in double quotes or in triple ones. Ollama
-answers a mistake with a line number; here the sentence also names the word and the one that was probably meant.
+A command a line, its name in any case; a value ends with its line, unless it stands in double quotes or in
+triple ones. Ollama answers a mistake with a line number; here the sentence also names the word and the one
+that was probably meant.
 """
 
 import difflib
@@ -13,13 +15,11 @@ NOT_HERE = ("RENDERER", "PARSER", "REQUIRES")       # real commands, for Ollama'
 ROLES = ("system", "user", "assistant")
 INTEGER, NUMBER, TRUTH, TEXTS = "a whole number", "a number", "true or false", "a text"
 #: Ollama's options and what they take (api/types.go, Options and Runner, 0.17.4).
-PARAMETERS = {
-    **dict.fromkeys(("num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx", "num_batch", "num_gpu",
-                     "main_gpu", "num_thread"), INTEGER),
-    **dict.fromkeys(("top_p", "min_p", "typical_p", "temperature", "repeat_penalty", "presence_penalty",
-                     "frequency_penalty"), NUMBER),
-    "use_mmap": TRUTH, "stop": TEXTS,
-}
+PARAMETERS = {**dict.fromkeys(("num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx",
+                               "num_batch", "num_gpu", "main_gpu", "num_thread"), INTEGER),
+              **dict.fromkeys(("top_p", "min_p", "typical_p", "temperature", "repeat_penalty",
+                               "presence_penalty", "frequency_penalty"), NUMBER), "use_mmap": TRUTH,
+              "stop": TEXTS,}
 _TRUTHS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
 
@@ -29,7 +29,9 @@ class ModelfileError(ValueError):
 
 @dataclass
 class Modelfile:
-    """A read Modelfile; the fields are what the server's `create` takes. base: what FROM names, a model or a file."""
+    """A read Modelfile; the fields are what the server's `create` takes. base: what FROM names, a model or a
+    file.
+    """
 
     base: str = ""
     system: str | None = None
@@ -59,12 +61,14 @@ def parse_modelfile(text: str) -> Modelfile:
             else:
                 setattr(found, command.lower(), value)
     if not found.base:
-        raise ModelfileError("there is no FROM line: a custom model starts from another one, for example `FROM llama3.2`")
+        raise ModelfileError(
+            "there is no FROM line: a custom model starts from another one, for example `FROM llama3.2`")
     return found
 
 
 def _commands(text: str):
-    """(line number, command, raw value) for each command; a value in open quotes goes on over the next lines."""
+    """(line number, command, raw value) for each command; a value in open quotes goes on over the next lines.
+    """
     lines = re.split(r"\r\n|\r|\n", text)
     at = 0
     while at < len(lines):
@@ -97,7 +101,8 @@ def _known_command(line: int, name: str) -> str:
     if command in COMMANDS:
         return command
     if command in NOT_HERE:
-        raise ModelfileError(f"line {line}: {command} is for `ollama create` on the command line; here it is not supported")
+        raise ModelfileError(
+            f"line {line}: {command} is for `ollama create` on the command line; here it is not supported")
     meant = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
     hint = f"did you mean {meant[0]}?" if meant else f'a text over several lines needs """ around it (commands: {", ".join(COMMANDS)})'
     raise ModelfileError(f"line {line}: {name!r} is no Modelfile command; {hint}")
@@ -122,7 +127,8 @@ def _add_parameter(found: Modelfile, line: int, value: str) -> None:
     if name == "stop":
         found.parameters.setdefault("stop", []).append(raw)
     elif name in found.parameters:
-        raise ModelfileError(f"line {line}: {name} was set before, and Ollama would keep only the first; remove one")
+        raise ModelfileError(
+            f"line {line}: {name} was set before, and Ollama would keep only the first; remove one")
     else:
         found.parameters[name] = _typed(line, name, raw)
 

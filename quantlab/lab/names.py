@@ -1,4 +1,6 @@
-"""Names of models and tags: what `llama3.2:3b-instruct-q4_K_M` is made of, and which real tag a wrong one meant."""
+"""Names of models and tags: what `llama3.2:3b-instruct-q4_K_M` is made of, and which real tag a wrong one
+meant.
+"""
 
 import difflib
 import json
@@ -6,14 +8,15 @@ import re
 from functools import cache
 from importlib.resources import files
 
-QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S", "q5_K_M",
-          "q6_K", "q8_0", "fp16")
+QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S",
+          "q5_K_M", "q6_K", "q8_0", "fp16")
 _QUANT = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?(?:x\d+)?[bm])(?:-|$)", re.IGNORECASE)
 
 
 def full_name(base: str, quant: str) -> str:
-    """The model that the lesson's pair means: `quant` is a suffix ("8b-q4_K_M", or "" for none) or already a full tag.
+    """The model that the lesson's pair means: `quant` is a suffix ("8b-q4_K_M", or "" for none) or already a
+    full tag.
 
     ("llama3.2", "3b") -> "llama3.2:3b"; ("llama3.2:3b-instruct", "q8_0") -> "llama3.2:3b-instruct-q8_0".
     """
@@ -60,13 +63,15 @@ def snapshot() -> dict:
 
 
 def nearest(name: str, installed: tuple[str, ...] = (), count: int = 3) -> list[str]:
-    """Real names that `name` may have meant, the likeliest first: installed ones, and library tags of the snapshot.
+    """Real names that `name` may have meant, the likeliest first: installed ones, and library tags of the
+    snapshot.
 
     A size counts most, then the quantization, then the spelling: `llama3.2:8b` means the 8b of a sister model
     (llama3.1:8b) or another size of the same one (llama3.2:3b).
     """
     model, tag = split_name(name)
-    known = {f"{m}:{t}" for m, entry in snapshot()["models"].items() if _related(m, model) for t in entry["tags"]}
+    known = {f"{m}:{t}" for m, entry in snapshot()["models"].items() if _related(m, model)
+             for t in entry["tags"]}
     known |= {n for n in installed if _related(split_name(n)[0], model)}
     known.discard(f"{model}:{tag}")
     ranked = sorted(known, key=lambda other: (-_likeness(other, model, tag, other in installed), other))
@@ -74,7 +79,9 @@ def nearest(name: str, installed: tuple[str, ...] = (), count: int = 3) -> list[
 
 
 def missing_words(name: str, installed: tuple[str, ...] = ()) -> str:
-    """The sentence for a model that is not installed: what was meant (the lesson prints 100 characters), whether it exists, what to do."""
+    """The sentence for a model that is not installed: what was meant (the lesson prints 100 characters),
+    whether it exists, what to do.
+    """
     model, tag = split_name(name)
     entry = snapshot()["models"].get(model)
     others = nearest(name, installed)
@@ -100,7 +107,8 @@ def _likeness(other: str, model: str, tag: str, installed: bool) -> float:
     if size_of(tag):
         score += 2.5 * (size_of(other_tag) == size_of(tag))
     if quant_of(tag):
-        score += 1.5 * (quant_of(other_tag).lower() == quant_of(tag).lower()) + 0.2 * ("-text-" not in other_tag)
+        score += 1.5 * (quant_of(other_tag).lower() == quant_of(tag).lower()) + 0.2 * (
+            "-text-" not in other_tag)
     else:
         score += 0.5 * (not quant_of(other_tag)) + 0.2 * (other_tag != "latest")
     return score

@@ -1,4 +1,5 @@
-"""`open_model` as learners call it: the file first, and where only the Ollama server can reach it, the server's table.
+"""`open_model` as learners call it: the file first, and where only the Ollama server can reach it, the
+server's table.
 
 The store belongs to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
 """
@@ -11,11 +12,12 @@ from ..profile import is_reference
 
 
 def open_model(source) -> files.Model:
-    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny", "sample").
+    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny",
+    "sample").
 
-    When no local store can give the file, the server that OLLAMA_HOST names is asked for the tensor table; such a model
-    has `.tensors`, `.architecture`, `.ftype` and sizes, but no weights (`.why` says why). Raises ValueError in words.
-    The reference profile asks no server.
+    When no local store can give the file, the server that OLLAMA_HOST names is asked for the tensor table;
+    such a model has `.tensors`, `.architecture`, `.ftype` and sizes, but no weights (`.why` says why). Raises
+    ValueError in words. The reference profile asks no server.
     """
     return files.open_model(source, None if is_reference() else _ask)
 
@@ -47,7 +49,9 @@ def my_models() -> MyModels:
     Never raises for a missing store or server; the reference profile looks at neither.
     """
     if is_reference():
-        return MyModels({}, "Reference profile: no store is looked at. On your machine this lists what Ollama has pulled.")
+        return MyModels({},
+                        "Reference profile: no store is looked at. On your machine this lists what Ollama "
+                        "has pulled.")
     stored = {model.name: model.size for model in pulled_models()}
     told, note = _listed()
     sizes = told | stored

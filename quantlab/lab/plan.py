@@ -1,10 +1,14 @@
 """What a comparison will ask, settled before it begins: models, prompts, options, and the order of all calls.
 
-The plan is written into the first line of the results file, so that a run goes on only with the plan it began with.
+The plan is written into the first line of the results file, so that a run goes on only with the plan it began
+with.
+
+How far a run or a replay is, for a bar and a line of words.
 """
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -14,7 +18,8 @@ from .prompts import Prompt
 
 #: Sent with every call, so that no model falls back on a default of its own.
 OPTIONS = {"temperature": 0, "seed": 1, "num_ctx": 2048, "num_predict": 128}
-LOADING = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap")     # options that a load depends on
+# options that a load depends on
+LOADING = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap")
 MOST_ROUNDS = 100
 
 
@@ -33,9 +38,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Plan:
-    """models: full tags, the first is the reference.  options: Ollama's, the same for all.  think: sent as it is; None: not sent.
+    """models: full tags, the first is the reference.  options: Ollama's, the same for all.  think: sent as it
+    is; None: not sent.
 
-    control: the reference is asked once more in each round, as if it were another model (A/A): its name is then `again`.
+    control: the reference is asked once more in each round, as if it were another model (A/A): its name is
+    then `again`.
     """
 
     prompts: tuple[Prompt, ...]
@@ -79,18 +86,23 @@ class Plan:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def calls(self) -> list[Call]:
-        """Every call, in the order of asking: in each round a model answers all prompts before the next one is loaded.
+        """Every call, in the order of asking: in each round a model answers all prompts before the next one
+        is loaded.
 
-        Each second round is the mirror image of the one before, so that no model is always the first (on a cool machine); pairs of
-        rounds begin at another model.  Over an even number of rounds every model has the same mean place.
+        Each second round is the mirror image of the one before, so that no model is always the first (on a
+        cool machine); pairs of rounds begin at another model.  Over an even number of rounds every model has
+        the same mean place.
         """
-        return [Call(number, model, prompt) for number in range(self.rounds) for model in order(number, len(self.names))
+        return [Call(number, model, prompt) for number in range(self.rounds)
+                for model in order(number, len(self.names))
                 for prompt in _mirrored(range(len(self.prompts)), number % 2)]
 
 
-def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: str = "", reference: str | None = None, rounds: int = 2,
-              options: Mapping | None = None, think: bool | str | None = False, control: bool = False) -> Plan:
-    """A checked plan.  models: full tags, or suffixes of `base` ("3b-instruct-q8_0").  reference: one of them, else the first.
+def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: str = "",
+              reference: str | None = None, rounds: int = 2, options: Mapping | None = None,
+              think: bool | str | None = False, control: bool = False) -> Plan:
+    """A checked plan.  models: full tags, or suffixes of `base` ("3b-instruct-q8_0").  reference: one of
+    them, else the first.
 
     ValueError for an unknown option, a model named twice, and numbers that make no sense.
     """
@@ -108,11 +120,14 @@ def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: s
         names.sort(key=lambda name: name != first)
     if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= MOST_ROUNDS:
         raise ValueError(f"rounds={rounds!r}: give a whole number from 1 to {MOST_ROUNDS}")
-    return Plan(tuple(prompts), tuple(names), rounds, {**OPTIONS, **_options(options or {})}, think, bool(control))
+    return Plan(tuple(prompts), tuple(names), rounds, {**OPTIONS, **_options(options or {})}, think,
+                bool(control))
 
 
 def order(number: int, count: int) -> list[int]:
-    """The models' places in round `number`: 0 1 2 3, its mirror 3 2 1 0, then 1 2 3 0 and its mirror, and so on."""
+    """The models' places in round `number`: 0 1 2 3, its mirror 3 2 1 0, then 1 2 3 0 and its mirror, and so
+    on.
+    """
     turned = [(place + number // 2) % count for place in range(count)]
     return _mirrored(turned, number % 2)
 
@@ -134,3 +149,38 @@ def _options(options: Mapping) -> dict:
     if options.get("num_predict", 1) < 1:
         raise ValueError(f"num_predict={options['num_predict']}: an answer needs an end; give at least 1")
     return dict(options)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told before each call, and at the end of a run.  done, total: calls.  model, prompt: of the next call,
+    "" at the end.
+    eta_seconds: None until a call was timed.  what, doing: the nouns and verbs of `words`, a line to show.
+    """
+
+    done: int
+    total: int
+    model: str
+    prompt: str
+    eta_seconds: float | None
+    what: str = "calls"
+    doing: str = "Asking"
+
+    @property
+    def words(self) -> str:
+        if not self.model:
+            return f"All {self.total} {self.what} are there."
+        left = "" if self.eta_seconds is None else f", about {duration(self.eta_seconds)} left"
+        return f"{self.done} of {self.total} {self.what}{left}. {self.doing} {self.model}: {' '.join(self.prompt.split())[:60]}"
+
+
+def eta(began: float, done: int, wanted: int) -> float | None:
+    """Seconds for what is left of `wanted`, at the pace since `began` (time.monotonic); None while nothing is
+    done.
+    """
+    return (time.monotonic() - began) / done * (wanted - done) if done else None
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person: "40 s", "3 min", "1.5 h"."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,6 @@
-"""Prompts for a comparison: from a list, or from a text, CSV or JSONL file, each checked before any model is asked."""
+"""Prompts for a comparison: from a list, or from a text, CSV or JSONL file, each checked before any model is
+asked.
+"""
 
 import csv
 import hashlib
@@ -8,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST_LETTERS = 1_000_000        # of one prompt; what does not fit into num_ctx is refused by the server, never cut in silence
+# of one prompt; what does not fit into num_ctx is refused by the server, never cut in silence
+MOST_LETTERS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt. expected: what a user check compares the answer with, "" for nothing.  key: the same text has the same key."""
+    """One prompt. expected: what a user check compares the answer with, "" for nothing.  key: the same text
+    has the same key.
+    """
 
     text: str
     expected: str = ""
@@ -24,13 +29,16 @@ class Prompt:
 
 
 def read_prompts(source: "str | Path | Sequence") -> list[Prompt]:
-    """A list of texts (or of dicts with "prompt" and perhaps "expected"), the text of a text box, or the path of a file.
+    """A list of texts (or of dicts with "prompt" and perhaps "expected"), the text of a text box, or the path
+    of a file.
 
-    A text, and a .txt file: one prompt a line, or, where a line is just `---`, the blocks between such lines.  .csv: a column
-    "prompt", perhaps "expected".  .jsonl: an object a line with the same names, or a text.  A Path is always a file; a str is one
-    when it ends like one.  ValueError names the first prompt that cannot be used: empty, twice, too long, not UTF-8.
+    A text, and a .txt file: one prompt a line, or, where a line is just `---`, the blocks between such lines.
+    .csv: a column "prompt", perhaps "expected".  .jsonl: an object a line with the same names, or a text.  A
+    Path is always a file; a str is one when it ends like one.  ValueError names the first prompt that cannot
+    be used: empty, twice, too long, not UTF-8.
     """
-    if isinstance(source, Path) or (isinstance(source, str) and "\n" not in source and source.lower().endswith((".txt", ".csv", ".jsonl"))):
+    if isinstance(source, Path) or (isinstance(source, str) and "\n" not in source
+                                    and source.lower().endswith((".txt", ".csv", ".jsonl"))):
         found = _from_file(Path(source).expanduser())
     elif isinstance(source, str):
         found = _blocks(source)
@@ -43,7 +51,9 @@ def read_prompts(source: "str | Path | Sequence") -> list[Prompt]:
     prompts, seen = [_checked(entry, number) for number, entry in enumerate(found, 1)], {}
     for number, prompt in enumerate(prompts, 1):
         if prompt.key in seen:
-            raise ValueError(f"prompt {number} is prompt {seen[prompt.key]} again: twice the same question proves no more than once")
+            raise ValueError(
+                f"prompt {number} is prompt {seen[prompt.key]} again: twice the same question proves no "
+                "more than once")
         seen[prompt.key] = number
     return prompts
 
@@ -54,15 +64,19 @@ def _from_file(path: Path) -> list:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}. Save it as UTF-8.") from None
+        raise ValueError(
+            f"{path} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}. Save it as "
+            "UTF-8.") from None
     kind = path.suffix.lower()
-    return _csv_rows(text, path) if kind == ".csv" else _objects(text, path) if kind == ".jsonl" else _blocks(text)
+    return _csv_rows(text, path) if kind == ".csv" else _objects(text,
+                                                                 path) if kind == ".jsonl" else _blocks(text)
 
 
 def _blocks(text: str) -> list[str]:
     lines = text.replace("\r\n", "\n").split("\n")
     if any(line.strip() == "---" for line in lines):
-        blocks = [block.strip() for block in "\n".join("\0" if line.strip() == "---" else line for line in lines).split("\0")]
+        blocks = [block.strip() for block in "\n".join("\0" if line.strip() == "---" else line
+                                                       for line in lines).split("\0")]
         return [block for block in blocks if block]
     return [line.strip() for line in lines if line.strip()]
 
@@ -71,7 +85,9 @@ def _csv_rows(text: str, path: Path) -> list[dict]:
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         if "prompt" not in (rows.fieldnames or ()):
-            raise ValueError(f"{path} has no column named prompt; its first line is {', '.join(rows.fieldnames or ()) or 'empty'}")
+            raise ValueError(
+                f"{path} has no column named prompt; its first line is "
+                f"{', '.join(rows.fieldnames or ()) or 'empty'}")
         return list(rows)
     except csv.Error as error:
         raise ValueError(f"{path}, after line {rows.line_num}: not CSV ({error})") from None
@@ -103,6 +119,7 @@ def _checked(entry: object, number: int) -> Prompt:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"prompt {number} is not UTF-8 text: character {error.start + 1} is half of one. "
-                             "Was its file read with the wrong encoding?") from None
+            raise ValueError(
+                f"prompt {number} is not UTF-8 text: character {error.start + 1} is half of one. "
+                "Was its file read with the wrong encoding?") from None
     return Prompt(entry, expected)

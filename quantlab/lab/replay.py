@@ -1,34 +1,91 @@
-"""Teacher forcing through Ollama: every model reads the same words of the reference and says what it would write next.
+"""How far two models' next-token probabilities lie apart, from the top 20 of each: a lower bound of the
+Kullback-Leibler divergence.
 
-Free answers part at the first different token, and what follows cannot be compared. So the reference writes once, and each of its
-beginnings is replayed to all models (raw, one token, top 20 logprobs); the reference reads them twice, which gives the noise floor.
-A beginning that is cut into other tokens than it was written in is dropped and counted. Everything goes into the results file.
+Tokens that both report are kept, all others of each model become one tail. Merging outcomes can only lower
+the divergence (the data processing inequality), so the result is never above the true value, whatever the
+models think beyond their top 20. How much of the reference's probability was seen is the coverage.
+
+Teacher forcing through Ollama: every model reads the same words of the reference and says what it would write
+next.
+
+Free answers part at the first different token, and what follows cannot be compared. So the reference writes
+once, and each of its beginnings is replayed to all models (raw, one token, top 20 logprobs); the reference
+reads them twice, which gives the noise floor. A beginning that is cut into other tokens than it was written
+in is dropped and counted. Everything goes into the results file.
 """
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .divergence import SHOWN_FROM, Position, kl_at_least, top_tokens
+from .asking import KEEP, make_alone
 from .journal import Journal
-from .plan import Plan
-from .progress import Progress, eta
-from .resident import KEEP, make_alone
+from .plan import Plan, Progress, eta
 from .server import LabError, Server
+
+SHOWN_FROM = 0.80       # mean coverage below which the number is not shown
+TINY = 1e-5             # probabilities come with an error of about 1e-7: a tail below this joins a token
+
+
+@dataclass(frozen=True)
+class Position:
+    """One token place: kl in nats (a lower bound), coverage between 0 and 1."""
+
+    kl: float
+    coverage: float
+
+
+def top_tokens(reported: Sequence[Mapping]) -> dict[bytes, float]:
+    """{token's bytes: probability} from Ollama's top_logprobs.  Tokens that cannot be told apart (half of a
+    letter, the same bytes twice) are left out, so that they count for the tail: matched wrongly they would
+    break the bound.
+    """
+    keys = [_token_key(entry) for entry in reported]
+    count = Counter(keys)
+    return {key: math.exp(min(float(entry["logprob"]), 0.0)) for key,
+            entry in zip(keys, reported, strict=True) if count[key] == 1 and b"\xef\xbf\xbd" not in key}
+
+
+def kl_at_least(reference: Mapping, candidate: Mapping) -> Position:
+    """Lower bound of KL(reference || candidate).  Both: {token: probability} of the tokens each model
+    reported.
+    """
+    bins = [(reference[token], candidate[token]) for token in reference.keys() & candidate.keys()]
+    bins = [(p, q) for p, q in bins if p > 0 and q > 0]
+    coverage = sum(p for p, _ in bins)
+    tail = (max(1 - coverage, 0.0), max(1 - sum(q for _, q in bins), 0.0))
+    # too small to divide by: join it with the smallest token, which is again only merging
+    if min(tail) < TINY and bins:
+        bins.sort()
+        tail, bins = (tail[0] + bins[0][0], tail[1] + bins[0][1]), bins[1:]
+    kl = sum(p * math.log(p / q) for p, q in [*bins, tail] if p > 0 and q > 0)
+    return Position(max(kl, 0.0), min(coverage, 1.0))
+
+
+def _token_key(entry: Mapping) -> bytes:
+    """A token by its bytes, where the server sends them, else by its text."""
+    raw = entry.get("bytes")
+    return bytes(raw) if raw else str(entry.get("token", "")).encode("utf-8", "surrogatepass")
+
 
 PLACES = 16             # token places replayed for each prompt, spread evenly over the reference's answer
 TOP = 20                # the most that Ollama reports
 AGAIN = "again"         # the reference's second reading
-RAW = {"raw": True, "truncate": False, "shift": False, "logprobs": True, "top_logprobs": TOP, "keep_alive": KEEP}
+RAW = {"raw": True, "truncate": False, "shift": False, "logprobs": True, "top_logprobs": TOP,
+       "keep_alive": KEEP}
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """One model against the reference.  kl: {prompt number: mean over its places, nats per token, a lower bound}; coverage: mean
-    share of the reference's probability that was seen; places: compared; dropped: not compared, because they were cut otherwise."""
+    """One model against the reference.  kl: {prompt number: mean over its places, nats per token, a lower
+    bound}; coverage: mean share of the reference's probability that was seen; places: compared; dropped:
+    not compared, because they were cut otherwise.
+    """
 
     kl: dict[int, float]
     coverage: float
@@ -46,21 +103,24 @@ class Divergence:
         return f"KL ≥ {mean:.4g} nats per token, coverage {self.coverage:.0%}, {self.places} places, {self.dropped} dropped"
 
 
-def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES, cancel: threading.Event | None = None,
-           on_progress: Callable[[Progress], None] | None = None) -> str:
-    """Ask whatever the journal lacks; returns "" or why it ended early, as `Run.go` does.  Other failures raise LabError."""
+def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES, cancel: threading.Event
+           | None = None, on_progress: Callable[[Progress], None] | None = None) -> str:
+    """Ask whatever the journal lacks; returns "" or why it ended early, as `Run.go` does.  Other failures
+    raise LabError.
+    """
     try:
         scripts = _scripts(plan, server, journal, cancel, on_progress)
         there = {record["key"] for record in journal.records if record["kind"] == "replay"}
         every = {number: chosen(script["tokens"], places) for number, script in scripts.items()}
         readers = [*zip(plan.models, range(len(plan.models)), strict=True), (plan.reference, AGAIN)]
-        todo = [(name, model, number, place) for name, model in readers for number in every for place in every[number]
-                if _key(model, number, place) not in there]
+        todo = [(name, model, number, place) for name, model in readers for number in every
+                for place in every[number] if _key(model, number, place) not in there]
         began, total, resident = time.monotonic(), len(readers) * sum(map(len, every.values())), None
         for done, (name, model, number, place) in enumerate(todo):
             if on_progress:
                 left = eta(began, done, len(todo))
-                on_progress(Progress(total - len(todo) + done, total, name, plan.prompts[number].text, left, "places read", "Replaying to"))
+                on_progress(Progress(total - len(todo) + done, total, name, plan.prompts[number].text, left,
+                                     "places read", "Replaying to"))
             if model != resident:
                 make_alone(server, name, plan.models, plan.loading, cancel)
                 resident = model
@@ -74,13 +134,17 @@ def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES, c
 
 
 def chosen(tokens: list[str], places: int) -> list[int]:
-    """Which token places are replayed: at most `places`, evenly spread; none after a token that is half of a letter."""
+    """Which token places are replayed: at most `places`, evenly spread; none after a token that is half of a
+    letter.
+    """
     clean = next((i for i, token in enumerate(tokens) if "\ufffd" in token), len(tokens))
     return sorted({int(place) for place in np.linspace(0, clean - 1, min(places, clean))}) if clean else []
 
 
 def divergences(plan: Plan, records: list[dict]) -> dict[str, Divergence]:
-    """{model: its Divergence}; under "again" the reference against itself.  Only places that both have are compared."""
+    """{model: its Divergence}; under "again" the reference against itself.  Only places that both have are
+    compared.
+    """
     read = {record["key"]: record for record in records if record["kind"] == "replay"}
     scripts = [record["prompt"] for record in records if record["kind"] == "script"]
     found = {}
@@ -92,7 +156,8 @@ def divergences(plan: Plan, records: list[dict]) -> dict[str, Divergence]:
             kept = [place for place in sorted(both) if _whole(mine, place) and _whole(its, place)]
             dropped += len(both) - len(kept)
             if kept:
-                positions[number] = [kl_at_least(top_tokens(its[place]["top"]), top_tokens(mine[place]["top"])) for place in kept]
+                positions[number] = [kl_at_least(top_tokens(its[place]["top"]),
+                                                 top_tokens(mine[place]["top"])) for place in kept]
         if positions:
             found[name] = _summed(positions, dropped)
     return found
@@ -100,8 +165,9 @@ def divergences(plan: Plan, records: list[dict]) -> dict[str, Divergence]:
 
 def _summed(positions: dict[int, list[Position]], dropped: int) -> Divergence:
     every = [position for places in positions.values() for position in places]
-    return Divergence({number: float(np.mean([p.kl for p in places])) for number, places in positions.items()},
-                      float(np.mean([p.coverage for p in every])), len(every), dropped)
+    return Divergence({number: float(np.mean([p.kl for p in places])) for number,
+                       places in positions.items()}, float(np.mean([p.coverage for p in every])), len(every),
+                      dropped)
 
 
 def _scripts(plan: Plan, server: Server, journal: Journal, cancel, on_progress) -> dict[int, dict]:
@@ -113,11 +179,12 @@ def _scripts(plan: Plan, server: Server, journal: Journal, cancel, on_progress) 
     began = time.monotonic()
     for done, number in enumerate(todo):
         if on_progress:
-            on_progress(Progress(len(scripts), len(plan.prompts), plan.reference, plan.prompts[number].text, eta(began, done, len(todo)),
-                                 "answers to replay", "Asking"))
+            on_progress(Progress(len(scripts), len(plan.prompts), plan.reference, plan.prompts[number].text,
+                                 eta(began, done, len(todo)), "answers to replay", "Asking"))
         rendered = _rendered(server, plan, plan.prompts[number].text)
         options = {**plan.options, "temperature": 0}
-        answer = server.generate(plan.reference, rendered, options=options, cancel=cancel, **{**RAW, "top_logprobs": 0})
+        answer = server.generate(plan.reference, rendered, options=options, cancel=cancel,
+                                 **{**RAW, "top_logprobs": 0})
         tokens = [str(entry.get("token", "")) for entry in answer["logprobs"]]
         scripts[number] = {"kind": "script", "prompt": number, "rendered": rendered, "tokens": tokens}
         journal.append(scripts[number])
@@ -125,16 +192,21 @@ def _scripts(plan: Plan, server: Server, journal: Journal, cancel, on_progress) 
 
 
 def _rendered(server: Server, plan: Plan, prompt: str) -> str:
-    """The prompt in the reference's template, as Ollama itself fills it; a server that cannot say gets the prompt bare, with a line end."""
+    """The prompt in the reference's template, as Ollama itself fills it; a server that cannot say gets the
+    prompt bare, with a line end.
+    """
     fields = {"_debug_render_only": True} | ({} if plan.think is None else {"think": plan.think})
     answer = server.generate(plan.reference, prompt, options={**plan.options, "num_predict": 1}, **fields)
     return str((answer.get("_debug_info") or {}).get("rendered_template") or f"{prompt}\n")
 
 
 def _next(server: Server, name: str, script: dict, place: int, plan: Plan, cancel) -> dict:
-    """What a model would write after the first `place` tokens of a script: count of tokens read, and the top 20."""
+    """What a model would write after the first `place` tokens of a script: count of tokens read, and the top
+    20.
+    """
     options = {**plan.options, "temperature": 0, "num_predict": 1}
-    answer = server.generate(name, script["rendered"] + "".join(script["tokens"][:place]), options=options, cancel=cancel, **RAW)
+    answer = server.generate(name, script["rendered"] + "".join(script["tokens"][:place]), options=options,
+                             cancel=cancel, **RAW)
     top = answer["logprobs"][0].get("top_logprobs") or [] if answer["logprobs"] else []
     return {"place": place, "read": int(answer.get("prompt_eval_count") or 0), "top": top}
 

@@ -1,6 +1,7 @@
 """The run of a comparison: call after call in the plan's order, each one on the disk before the next begins.
 
-A failed call is a row with a sentence; only Cancel and a server that stays away end a run, and the same run then goes on from its file.
+A failed call is a row with a sentence; only Cancel and a server that stays away end a run, and the same run
+then goes on from its file.
 """
 
 import os
@@ -12,12 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from .asking import Gone, ask, cached_at_most, wait_for
+from .asking import KEEP, Gone, ask, cached_at_most, make_alone, wait_for
 from .journal import Journal
 from .names import missing_words
-from .plan import Call, Plan
-from .progress import Progress
-from .resident import KEEP, make_alone
+from .plan import Call, Plan, Progress
 from .server import LabError, Server
 
 PATIENCE = 30.0         # seconds that a server may need to come back
@@ -37,8 +36,9 @@ class Run:
     patience: float = PATIENCE
 
     def go(self, again: bool = False) -> str:
-        """Ask whatever the file lacks (again: also what failed); returns "" when all is there, else why not.  ValueError when a
-        model is no longer the file it was when this comparison began."""
+        """Ask whatever the file lacks (again: also what failed); returns "" when all is there, else why not.
+        ValueError when a model is no longer the file it was when this comparison began.
+        """
         self.calls, self.done = self.plan.calls(), finished(self.journal.records, again)
         self.spent, self.loads, self.began = {}, [], time.monotonic()
         todo = [call for call in self.calls if call.key not in self.done]
@@ -62,9 +62,12 @@ class Run:
         for record in self.journal.records:
             for name, facts in record.get("models", {}).items() if record["kind"] == "session" else ():
                 if name in known and known[name]["digest"] != facts["digest"]:
-                    raise ValueError(f"{name} is another file now than when this comparison began: give the new one its own results file")
-        self.journal.append({"kind": "session", "at": _now(), "ollama": self.server.version(), "machine": machine_words(),
-                             "python": platform.python_version(), "models": known})
+                    raise ValueError(
+                        f"{name} is another file now than when this comparison began: give the new one its "
+                        "own results file")
+        self.journal.append({"kind": "session", "at": _now(), "ollama": self.server.version(),
+                             "machine": machine_words(), "python": platform.python_version(),
+                             "models": known})
 
     def _block(self, model: str, block: list[Call]) -> None:
         """All prompts that one model answers while it is loaded."""
@@ -77,16 +80,22 @@ class Run:
             except LabError as error:
                 if isinstance(error, Gone) or error.kind in ("cancelled", "down"):
                     raise
-                words = missing_words(model, tuple(m["name"] for m in self.server.models())) if error.kind == "missing" else str(error)
+                words = missing_words(model,
+                                      tuple(m["name"]
+                                            for m in self.server.models())) if error.kind == "missing" else str(
+                                                error)
                 result = {"error": words, "error_kind": error.kind}
             self.earlier.append(prompt)
             self.spent.setdefault(model, []).append(time.monotonic() - start - sum(self.loads[loads:]))
-            self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model, "prompt": call.prompt,
-                                 "at": _now(), "since_start": time.monotonic() - self.began, **result})
+            self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model,
+                                 "prompt": call.prompt, "at": _now(), "since_start": time.monotonic()
+                                 - self.began, **result})
             self.done.add(call.key)
 
     def _patiently(self, model: str, prompt: str) -> dict:
-        """An answer and its circumstances; where the server went away, once more when it is back, with the model loaded anew."""
+        """An answer and its circumstances; where the server went away, once more when it is back, with the
+        model loaded anew.
+        """
         try:
             return self._answered(model, prompt)
         except LabError as error:
@@ -104,25 +113,29 @@ class Run:
             self.memory = make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel)
             self.loads.append(time.monotonic() - start)
         shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, prompt)
-        answer = ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think, keep_alive=KEEP, cancel=self.cancel,
-                     on_text=self.on_text)
+        answer = ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think,
+                     keep_alive=KEEP, cancel=self.cancel, on_text=self.on_text)
         return {"answer": answer, "memory": self.memory, "cached_at_most": shared}
 
     def _tell(self, call: Call | None) -> None:
         """Tell how far it is, and which call is next; None: all are there."""
         if self.on_progress:
             left = [other for other in self.calls if other.key not in self.done]
-            model, prompt = ("", "") if call is None else (self.plan.names[call.model], self.plan.prompts[call.prompt].text)
-            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, prompt, self._eta(left)))
+            model, prompt = ("", "") if call is None else (self.plan.names[call.model],
+                                                           self.plan.prompts[call.prompt].text)
+            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, prompt,
+                                      self._eta(left)))
 
     def _eta(self, left: Sequence[Call]) -> float | None:
-        """Seconds for the calls that are left, each as long as its model's calls took so far (unknown models: as the others'), and for
-        loading a model before each block."""
+        """Seconds for the calls that are left, each as long as its model's calls took so far (unknown models:
+        as the others'), and for loading a model before each block.
+        """
         if not self.spent:
             return None
         means = {model: sum(times) / len(times) for model, times in self.spent.items()}
         usual = sum(means.values()) / len(means)
-        loads = len({(call.round, call.model) for call in left} - ({(left[0].round, left[0].model)} if left and self.memory else set()))
+        loads = len({(call.round, call.model) for call in left} - ({(left[0].round, left[0].model)} if left
+                                                                   and self.memory else set()))
         return (sum(means.get(self.plan.asked[call.model], usual) for call in left)
                 + loads * sum(self.loads) / max(len(self.loads), 1))
 
@@ -133,7 +146,8 @@ def finished(records: list[dict], again: bool = False) -> set[str]:
 
 
 def last_of_each(records: list[dict]) -> list[dict]:
-    """The newest record of each call, in the order of the file: a call that failed may have been asked again."""
+    """The newest record of each call, in the order of the file: a call that failed may have been asked again.
+    """
     newest = {record["key"]: record for record in records if record.get("kind") == "call"}
     return list(newest.values())
 

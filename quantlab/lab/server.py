@@ -1,9 +1,14 @@
-"""A thin layer over Ollama's HTTP interface: every call has a time limit, and every failure is one kind of sentence.
+"""Where a server is, and how its failures are told.
 
-The `ollama` package is used where it does the work (lists, create, blobs). It cannot send `verbose`, drops some options, and
-its streams end in several families of exceptions, so `show`, `generate` and `version` ask through httpx.
+A thin layer over Ollama's HTTP interface: every call has a time limit, and every failure is one kind of
+sentence.
+
+The `ollama` package is used where it does the work (lists, create, blobs). It cannot send `verbose`, drops
+some options, and its streams end in several families of exceptions, so `show`, `generate` and `version` ask
+through httpx.
 """
 
+import ipaddress
 import json
 import os
 import threading
@@ -15,12 +20,51 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .address import LabError, server_address
 from .wire import client, lines, watched
+
+
+class LabError(ValueError):
+    """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "busy", "refused",
+    "garbled", "broken" (in the middle of an answer) or "cancelled".
+    """
+
+    def __init__(self, sentence: str, kind: str = "refused"):
+        super().__init__(sentence)
+        self.kind = kind
+
+
+def server_address(host: str | None = None) -> str:
+    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the
+    loopback.
+
+    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
+    """
+    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
+    scheme, found, rest = words.partition("://")
+    scheme, rest = (scheme, rest) if found else ("http", words)
+    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port or port
+    except ValueError as error:
+        raise LabError(
+            f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual one.") from None
+    name = parts.hostname or "127.0.0.1"
+    try:
+        number = ipaddress.ip_address(name)
+        name = "127.0.0.1" if number == ipaddress.IPv4Address(
+            "0.0.0.0") else f"[{name}]" if number.version == 6 else name
+        name = "[::1]" if name == "[::]" else name
+    except ValueError:
+        pass
+    path = parts.path.strip("/")
+    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
+
 
 try:
     import ollama
-except ValueError:      # it reads OLLAMA_HOST while it is imported and stops at one that means nothing; we say so when asked
+# it reads OLLAMA_HOST while it is imported and stops at one that means nothing; we say so when asked
+except ValueError:
     _unreadable = os.environ.pop("OLLAMA_HOST")
     import ollama
     os.environ["OLLAMA_HOST"] = _unreadable
@@ -30,7 +74,8 @@ CONNECT_SECONDS = 3.0
 
 
 class Server:
-    """An Ollama server. host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one request.
+    """An Ollama server. host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one
+    request.
 
     A host that means nothing is no error yet: each request then fails with the sentence that says so.
     """
@@ -49,35 +94,44 @@ class Server:
         return str(self._ask("GET", "/api/version").get("version", "unknown"))
 
     def models(self) -> list[dict]:
-        """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size, family."""
+        """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size,
+        family.
+        """
         with self._friendly():
             listed = self._client().list().models
-        return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest or "",
-                 **{key: getattr(m.details, key, None) or "" for key in ("quantization_level", "parameter_size", "family")}}
-                for m in listed]
+        return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest
+                 or "", **{key: getattr(m.details, key, None) or ""
+                           for key in ("quantization_level", "parameter_size", "family")}} for m in listed]
 
     def ps(self) -> list[dict]:
         """Models in memory: name, size, size_vram (bytes), context_length."""
         with self._friendly():
-            return [{"name": m.model, "size": m.size, "size_vram": m.size_vram, "context_length": m.context_length}
-                    for m in self._client().ps().models]
+            return [{"name": m.model, "size": m.size, "size_vram": m.size_vram,
+                     "context_length": m.context_length} for m in self._client().ps().models]
 
     def show(self, name: str, verbose: bool = False) -> dict:
-        """All the server says of a model: modelfile, parameters, template, system, details, model_info; tensors if verbose."""
+        """All the server says of a model: modelfile, parameters, template, system, details, model_info;
+        tensors if verbose.
+        """
         return self._ask("POST", "/api/show", {"model": name, "verbose": verbose})
 
     def show_verbose(self, name: str) -> list[dict]:
-        """The tensor table of a model: name, type, shape (GGUF's order). Works where the store cannot be read."""
+        """The tensor table of a model: name, type, shape (GGUF's order). Works where the store cannot be
+        read.
+        """
         return self.show(name, verbose=True).get("tensors") or []
 
-    def generate(self, model: str, prompt: str, *, options: dict | None = None, cancel: threading.Event | None = None,
-                 on_text: Callable[[str], None] | None = None, keep_alive: str | int | None = None, **fields) -> dict:
-        """One answer: the server's last message (durations in ns, counts) with the whole text under "response".
+    def generate(self, model: str, prompt: str, *, options: dict | None = None, cancel: threading.Event
+                 | None = None, on_text: Callable[[str], None] | None = None, keep_alive: str | int
+                 | None = None, **fields) -> dict:
+        """One answer: the server's last message (durations in ns, counts) with the whole text under
+        "response".
 
-        An empty prompt only loads the model.  on_text gets each piece as it comes; setting `cancel` stops the server too.
-        fields: others of /api/generate (think, raw, truncate, shift, logprobs, top_logprobs, ...).  Also in the answer: "thinking",
-        "logprobs" of all tokens, and "first_seconds", from sending to the first piece.  "done" is False when the server ended
-        without a last message.  Raises LabError.
+        An empty prompt only loads the model.  on_text gets each piece as it comes; setting `cancel` stops the
+        server too.
+        fields: others of /api/generate (think, raw, truncate, shift, logprobs, top_logprobs, ...).  Also in
+        the answer: "thinking", "logprobs" of all tokens, and "first_seconds", from sending to the first
+        piece.  "done" is False when the server ended without a last message.  Raises LabError.
         """
         body = {"model": model, "prompt": prompt, "options": dict(options or {}), **fields}
         if keep_alive is not None:
@@ -92,11 +146,13 @@ class Server:
             if on_text and pieces[-1]:
                 on_text(pieces[-1])
             last = part
-        return {**last, "done": bool(last.get("done")), "response": "".join(pieces), "pieces": [p for p in pieces if p],
-                "thinking": "".join(thoughts), "logprobs": logprobs, "first_seconds": first}
+        return {**last, "done": bool(last.get("done")), "response": "".join(pieces),
+                "pieces": [p for p in pieces if p], "thinking": "".join(thoughts), "logprobs": logprobs,
+                "first_seconds": first}
 
     def create(self, name: str, progress: Callable[[str], None] | None = None, **fields) -> None:
-        """Make the model `name`; fields as /api/create has them (from_, files, system, parameters, quantize, ...).
+        """Make the model `name`; fields as /api/create has them (from_, files, system, parameters, quantize,
+        ...).
 
         The server itself would pull a missing `from_`: look for it first (quantlab.lab.modelfile does).
         """
@@ -115,11 +171,13 @@ class Server:
         with self._friendly():
             return self._client().create_blob(Path(path))
 
-    def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event | None = None,
-             on_bytes: Callable[[int, int], None] | None = None) -> None:
-        """Download a model from the registry. Ask the person first: `quantlab.lab.custom.pull_question` has the words.
+    def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event
+             | None = None, on_bytes: Callable[[int, int], None] | None = None) -> None:
+        """Download a model from the registry. Ask the person first: `quantlab.lab.custom.pull_question` has
+        the words.
 
-        progress gets each step in words, on_bytes (there, total) of the part under way.  The time limit holds between two messages,
+        progress gets each step in words, on_bytes (there, total) of the part under way.  The time limit holds
+        between two messages,
         not for the whole: gigabytes may take an hour.
         """
         for step in self._stream("/api/pull", {"model": name}, cancel, whole=False):
@@ -150,11 +208,15 @@ class Server:
             self._refuse(answer)
             return _as_object(answer.text)
 
-    def _stream(self, path: str, body: dict, cancel: threading.Event | None, whole: bool = True) -> Iterator[dict]:
-        """The messages of an answer; whole: the time limit counts from the start, not only between two of them."""
+    def _stream(self, path: str, body: dict, cancel: threading.Event | None,
+                whole: bool = True) -> Iterator[dict]:
+        """The messages of an answer; whole: the time limit counts from the start, not only between two of
+        them.
+        """
         with self._friendly(), watched(cancel, self.timeout if whole else None) as cutter:
             try:
-                with self._http() as http, http.stream("POST", path, json=body, extensions={"trace": cutter.trace}) as answer:
+                with self._http() as http, http.stream("POST", path, json=body,
+                                                       extensions={"trace": cutter.trace}) as answer:
                     self._refuse(answer)
                     for text in lines(answer):
                         if cancel is not None and cancel.is_set():
@@ -166,7 +228,8 @@ class Server:
                             yield part
             except httpx.HTTPError as error:
                 if cutter.why:
-                    raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow() from error
+                    raise LabError("Cancelled.",
+                                   "cancelled") if cutter.why == "cancelled" else self._too_slow() from error
                 raise
             if cutter.why:      # cut between two messages: the rest is missing, though nothing failed
                 raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow()
@@ -181,11 +244,13 @@ class Server:
         except LabError:
             said = None
         said = said or f"HTTP {answer.status_code}, and no word why"
-        raise LabError(f"Ollama says: {said}", {404: "missing", 503: "busy"}.get(answer.status_code, "refused"))
+        raise LabError(f"Ollama says: {said}", {404: "missing", 503: "busy"}.get(answer.status_code,
+                                                                                 "refused"))
 
     def _too_slow(self) -> LabError:
-        return LabError(f"Ollama did not finish within {self.timeout:g} seconds. A larger timeout, a smaller model or a "
-                        "smaller num_predict would help.", "timeout")
+        return LabError(
+            f"Ollama did not finish within {self.timeout:g} seconds. A larger timeout, a smaller model or a "
+            "smaller num_predict would help.", "timeout")
 
     @contextmanager
     def _friendly(self):
@@ -197,17 +262,23 @@ class Server:
         except LabError:
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
-            raise LabError(f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the Ollama app), "
-                           "then run this again.", "down") from error
+            raise LabError(
+                f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the Ollama "
+                "app), "
+                "then run this again.", "down") from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._too_slow() from error
         except ollama.ResponseError as error:
-            raise LabError(f"Ollama says: {error.error}", "missing" if error.status_code == 404 else "refused") from error
+            raise LabError(f"Ollama says: {error.error}", "missing" if error.status_code == 404
+                           else "refused") from error
         except OverflowError as error:
-            raise LabError(f"{self.address} sent {error}: not an answer that anybody would read.", "garbled") from error
+            raise LabError(f"{self.address} sent {error}: not an answer that anybody would read.",
+                           "garbled") from error
         except httpx.HTTPError as error:
-            raise LabError(f"The connection to {self.address} broke; is Ollama still running? ({error or type(error).__name__})",
-                           "broken") from error
+            raise LabError(
+                f"The connection to {self.address} broke; is Ollama still running? "
+                f"({error or type(error).__name__})",
+                "broken") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
 

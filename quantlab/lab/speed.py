@@ -1,16 +1,17 @@
-"""How fast models really write on this machine: a few rounds, one model in memory at a time, by the server's own counters.
+"""How fast models really write on this machine: a few rounds, one model in memory at a time, by the server's
+own counters.
 
     measure_speed(["smollm2:135m-instruct-q8_0"])[0]["tokens_per_second"]       # one number a round
 
-The rounds go through all models before the next one starts, so that a machine that slows down slows down for all of them.
+The rounds go through all models before the next one starts, so that a machine that slows down slows down for
+all of them.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 
-from .asking import ask
+from .asking import KEEP, ask, make_alone
 from .measure import per_second
-from .resident import KEEP, make_alone
 from .server import LabError, Server
 
 PROMPT = "Write a long story about a llama that weighs every word."
@@ -18,13 +19,14 @@ ROUNDS = 3
 OPTIONS = {"num_ctx": 512, "num_predict": 64, "temperature": 0}
 
 
-def measure_speed(models: Sequence[str], *, rounds: int = ROUNDS, prompt: str = PROMPT, options: dict | None = None,
-                  server: Server | None = None, cancel: threading.Event | None = None,
-                  on_progress: Callable[[str], None] | None = None) -> list[dict]:
-    """One dict a model: model, tokens_per_second (a list, one for each round), tokens (written each time), size, size_vram and
-    context_length as the server's `ps` says; or model and error, the server's words.
+def measure_speed(models: Sequence[str], *, rounds: int = ROUNDS, prompt: str = PROMPT,
+                  options: dict | None = None, server: Server | None = None, cancel: threading.Event
+                  | None = None, on_progress: Callable[[str], None] | None = None) -> list[dict]:
+    """One dict a model: model, tokens_per_second (a list, one for each round), tokens (written each time),
+    size, size_vram and context_length as the server's `ps` says; or model and error, the server's words.
 
-    options: Ollama's (num_thread, num_gpu, ...), added to a context of 512 tokens, 64 tokens to write and temperature 0.
+    options: Ollama's (num_thread, num_gpu, ...), added to a context of 512 tokens, 64 tokens to write and
+    temperature 0.
     Raises ValueError for no models or no rounds.
     """
     if isinstance(models, str) or not list(models):
@@ -43,11 +45,13 @@ def measure_speed(models: Sequence[str], *, rounds: int = ROUNDS, prompt: str = 
     return list(rows.values())
 
 
-def _one(server: Server, model: str, row: dict, models: list[str], loading: dict, options: dict, prompt: str, cancel) -> None:
+def _one(server: Server, model: str, row: dict, models: list[str], loading: dict, options: dict, prompt: str,
+         cancel) -> None:
     """One answer of one model; what the server says of it goes into its row."""
     try:
         memory = make_alone(server, model, models, loading, cancel)
-        answer = ask(server, model, prompt, options=options, think=None, keep_alive=KEEP, cancel=cancel, on_text=None)
+        answer = ask(server, model, prompt, options=options, think=None, keep_alive=KEEP, cancel=cancel,
+                     on_text=None)
     except LabError as error:
         if error.kind == "cancelled":
             raise

@@ -1,9 +1,11 @@
-"""How sure is a difference between two quants? The unit is the prompt: all runs of one prompt are one value, and values are paired.
+"""How sure is a difference between two quants? The unit is the prompt: all runs of one prompt are one value,
+and values are paired.
 
-Intervals are studentized bootstrap intervals (Efron & Tibshirani 1993, chapter 12): they follow the skewness that differences between
-quants have, where a t interval is too short. On very skewed values even they hold the truth in 91 of 100 studies instead of 95, so
-skewed values get the wider quantiles that a simulation found to be enough (quantlab.lab.simulation). Below 8 prompts there are points
-and no interval. Passed or failed is exact: an interval from Clopper and Pearson's, a test from the binomial distribution (McNemar's).
+Intervals are studentized bootstrap intervals (Efron & Tibshirani 1993, chapter 12): they follow the skewness
+that differences between quants have, where a t interval is too short. On very skewed values even they hold
+the truth in 91 of 100 studies instead of 95, so skewed values get the wider quantiles that a simulation found
+to be enough (quantlab.oracles.simulation). Below 8 prompts there are points and no interval. Passed or failed
+is exact: an interval from Clopper and Pearson's, a test from the binomial distribution (McNemar's).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,8 +22,10 @@ FURTHER = 0.5           # ... by leaving this part of the error only: 97.5 for 9
 
 @dataclass(frozen=True)
 class Interval:
-    """mean of n paired differences, and the interval around it; low and high are None below 8 prompts.  sd: of the differences.
-    why: the reason for no interval, where it is another one."""
+    """mean of n paired differences, and the interval around it; low and high are None below 8 prompts.  sd:
+    of the differences.
+    why: the reason for no interval, where it is another one.
+    """
 
     mean: float
     low: float | None
@@ -37,22 +41,29 @@ class Interval:
 
 
 def per_prompt(rows: Sequence[dict], value: Callable[[dict], float | None]) -> dict[str, dict[int, float]]:
-    """{model: {prompt number: mean of `value` over the rounds}}; rows with an error or without a value are left out."""
+    """{model: {prompt number: mean of `value` over the rounds}}; rows with an error or without a value are
+    left out.
+    """
     found: dict[str, dict[int, list[float]]] = {}
     for row in rows:
         number = None if row.get("error") else value(row)
         if number is not None:
             found.setdefault(row["model"], {}).setdefault(row["prompt_number"], []).append(float(number))
-    return {model: {prompt: float(np.mean(values)) for prompt, values in prompts.items()} for model, prompts in found.items()}
+    return {model: {prompt: float(np.mean(values)) for prompt, values in prompts.items()} for model,
+            prompts in found.items()}
 
 
 def paired(candidate: dict[int, float], reference: dict[int, float]) -> np.ndarray:
     """candidate minus reference for each prompt that both have."""
-    return np.array([candidate[prompt] - reference[prompt] for prompt in sorted(candidate.keys() & reference.keys())])
+    return np.array([candidate[prompt] - reference[prompt]
+                     for prompt in sorted(candidate.keys() & reference.keys())])
 
 
-def interval(differences: Sequence[float], level: float = LEVEL, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """Studentized bootstrap interval for the mean of paired differences, one a prompt.  ValueError for none, or for one not finite."""
+def interval(differences: Sequence[float], level: float = LEVEL, seed: int = 0,
+             resamples: int = RESAMPLES) -> Interval:
+    """Studentized bootstrap interval for the mean of paired differences, one a prompt.  ValueError for none,
+    or for one not finite.
+    """
     x = np.asarray(differences, float)
     if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
         raise ValueError(f"differences are a list of at least one finite number, not {differences!r:.80}")
@@ -70,12 +81,15 @@ def interval(differences: Sequence[float], level: float = LEVEL, seed: int = 0, 
     return Interval(mean, float(mean - high * error), float(mean - low * error), len(x), sd)
 
 
-def speed_ratio(candidate: dict[int, float], reference: dict[int, float], level: float = LEVEL) -> Interval | None:
-    """How many times as fast as the reference: the mean of log ratios, back as a ratio; None where no prompt has both.
+def speed_ratio(candidate: dict[int, float], reference: dict[int, float],
+                level: float = LEVEL) -> Interval | None:
+    """How many times as fast as the reference: the mean of log ratios, back as a ratio; None where no prompt
+    has both.
 
     sd stays in log units.
     """
-    logs = [{prompt: np.log(value) for prompt, value in speeds.items() if value > 0} for speeds in (candidate, reference)]
+    logs = [{prompt: np.log(value) for prompt, value in speeds.items() if value > 0}
+            for speeds in (candidate, reference)]
     differences = paired(*logs)
     if not len(differences):
         return None
@@ -85,22 +99,29 @@ def speed_ratio(candidate: dict[int, float], reference: dict[int, float], level:
 
 
 def pass_interval(candidate: Sequence[bool], reference: Sequence[bool], level: float = LEVEL) -> Interval:
-    """The candidate's pass rate minus the reference's, over paired prompts, with an interval that is never too short.
+    """The candidate's pass rate minus the reference's, over paired prompts, with an interval that is never
+    too short.
 
-    Two exact intervals (Clopper and Pearson), one for prompts that only the reference passes and one for those that only the
-    candidate passes, each with half of the error, give the ends. So 12 prompts that both pass prove little, as they should.
+    Two exact intervals (Clopper and Pearson), one for prompts that only the reference passes and one for
+    those that only the candidate passes, each with half of the error, give the ends. So 12 prompts that both
+    pass prove little, as they should.
     """
     won, lost, n = _discordant(candidate, reference)
     mean, sd = (won - lost) / n, float(np.sqrt(max((won + lost) / n - ((won - lost) / n) ** 2, 0)))
     if n < FEWEST:
         return Interval(mean, None, None, n, sd)
-    (won_low, won_high), (lost_low, lost_high) = (clopper_pearson(count, n, (1 - level) / 2) for count in (won, lost))
+    (won_low, won_high), (lost_low, lost_high) = (clopper_pearson(count, n, (1 - level) / 2)
+                                                  for count in (won, lost))
     return Interval(mean, won_low - lost_high, won_high - lost_low, n, sd)
 
 
 def exact_paired_test(candidate: Sequence[bool], reference: Sequence[bool]) -> float:
-    """McNemar's exact test, two-sided: how often chance alone would give such a lopsided count of prompts that only one of two passes."""
-    from scipy.special import bdtr  # scipy.stats has the same under friendlier names, and takes a second to import
+    """McNemar's exact test, two-sided: how often chance alone would give such a lopsided count of prompts
+    that only one of two passes.
+    """
+    from scipy.special import (
+        bdtr,  # scipy.stats has the same under friendlier names, and takes a second to import
+    )
 
     won, lost, _ = _discordant(candidate, reference)
     return min(1.0, 2 * float(bdtr(min(won, lost), won + lost, 0.5)))
@@ -115,7 +136,9 @@ def _discordant(candidate: Sequence[bool], reference: Sequence[bool]) -> tuple[i
 
 
 def clopper_pearson(count: int, n: int, error: float = 1 - LEVEL) -> tuple[float, float]:
-    """The exact interval for a rate of which `count` of `n` were seen; it misses the truth in at most `error` of all studies."""
+    """The exact interval for a rate of which `count` of `n` were seen; it misses the truth in at most `error`
+    of all studies.
+    """
     from scipy.special import betaincinv
 
     low = float(betaincinv(count, n - count + 1, error / 2)) if count else 0.0

@@ -1,7 +1,9 @@
-"""Which quantizations of a model exist: those installed here, those the registry has, or, offline, a dated list.
+"""Which quantizations of a model exist: those installed here, those the registry has, or, offline, a dated
+list.
 
-The registry lists nothing (`/v2/_catalog` and `/tags/list` answer 404), but it answers for one tag at a time: so likely tags are
-asked for, a few at once, and a tag counts only when its manifest came back. The manifest also gives the exact bytes.
+The registry lists nothing (`/v2/_catalog` and `/tags/list` answer 404), but it answers for one tag at a time:
+so likely tags are asked for, a few at once, and a tag counts only when its manifest came back. The manifest
+also gives the exact bytes.
 """
 
 import os
@@ -18,12 +20,15 @@ REGISTRY_VARIABLE = "QUANTLAB_REGISTRY"      # another address for the registry,
 MODEL_LAYER = "application/vnd.ollama.image.model"
 AT_ONCE = 8
 SECONDS = 5.0
-SIZES = ("0.5b", "0.6b", "1b", "1.5b", "1.7b", "2b", "3b", "4b", "7b", "8b", "9b", "12b", "13b", "14b", "27b", "30b", "32b", "70b", "72b")
+SIZES = ("0.5b", "0.6b", "1b", "1.5b", "1.7b", "2b", "3b", "4b", "7b", "8b", "9b", "12b", "13b", "14b", "27b",
+         "30b", "32b", "70b", "72b")
 KINDS = ("", "instruct-", "chat-", "text-")
 
 
 class TagList(list):
-    """Full tags as texts; `.rows` has one dict each (tag, quantization, bytes, source), `.note` says where they come from."""
+    """Full tags as texts; `.rows` has one dict each (tag, quantization, bytes, source), `.note` says where
+    they come from.
+    """
 
     def __init__(self, rows: list[dict], note: str):
         super().__init__(row["tag"] for row in rows)
@@ -32,11 +37,12 @@ class TagList(list):
 
 def get_available_quantizations(model_name: str, *, server: Server | None = None, registry: str | None = None,
                                 timeout: float = SECONDS) -> TagList:
-    """Full tags of a model that really exist, such as "llama3.2:3b-instruct-q4_K_M"; a name with a size narrows it.
+    """Full tags of a model that really exist, such as "llama3.2:3b-instruct-q4_K_M"; a name with a size
+    narrows it.
 
-    Sources, the best one wins: installed on `server`; a manifest in the registry (its address: `registry`, else
-    QUANTLAB_REGISTRY, else Ollama's); where the registry cannot be reached, a list with its date.  The reference
-    profile shows the dated list alone.  timeout: seconds for one question to the registry.
+    Sources, the best one wins: installed on `server`; a manifest in the registry (its address: `registry`,
+    else QUANTLAB_REGISTRY, else Ollama's); where the registry cannot be reached, a list with its date.  The
+    reference profile shows the dated list alone.  timeout: seconds for one question to the registry.
     """
     model, size = _asked(model_name)
     rows = {row["tag"]: row for row in _listed(model, size)}
@@ -57,7 +63,8 @@ def available_table(model_name: str, **kwargs):
     import pandas as pd
 
     tags = get_available_quantizations(model_name, **kwargs)
-    return pd.DataFrame(tags.rows, columns=["tag", "quantization", "bytes", "source"]).astype({"bytes": "Int64"})
+    return pd.DataFrame(tags.rows, columns=["tag", "quantization", "bytes", "source"]).astype(
+        {"bytes": "Int64"})
 
 
 def registry_address(registry: str | None = None) -> str:
@@ -76,7 +83,9 @@ def registry_bytes(name: str, registry: str | None = None, timeout: float = SECO
 
 
 def probe_one(name: str, registry: str | None = None, timeout: float = SECONDS) -> tuple[bool, int | None]:
-    """(whether it is known, bytes of the weights or None) for one full tag: the registry's manifest; the reference profile asks nobody."""
+    """(whether it is known, bytes of the weights or None) for one full tag: the registry's manifest; the
+    reference profile asks nobody.
+    """
     model, tag = split_name(name)
     if is_reference():
         entry = snapshot()["models"].get(model)
@@ -86,8 +95,10 @@ def probe_one(name: str, registry: str | None = None, timeout: float = SECONDS) 
 
 
 def _asked(model_name: str) -> tuple[str, str]:
-    if not isinstance(model_name, str) or not model_name.strip() or any(c.isspace() for c in model_name.strip()):
-        raise ValueError(f"{model_name!r} is not the name of a model: give one such as 'llama3.2' or 'llama3.2:3b'")
+    if not isinstance(model_name, str) or not model_name.strip() or any(c.isspace()
+                                                                        for c in model_name.strip()):
+        raise ValueError(
+            f"{model_name!r} is not the name of a model: give one such as 'llama3.2' or 'llama3.2:3b'")
     model, tag = split_name(model_name)
     return model, size_of(tag)
 
@@ -95,7 +106,8 @@ def _asked(model_name: str) -> tuple[str, str]:
 def _listed(model: str, size: str) -> list[dict]:
     entry = snapshot()["models"].get(model, {"tags": [], "bytes": {}})
     source = f"list of {snapshot()['date']}"
-    return [_row(model, tag, entry["bytes"].get(tag), source) for tag in entry["tags"] if not size or size_of(tag) == size]
+    return [_row(model, tag, entry["bytes"].get(tag), source) for tag in entry["tags"] if not size
+            or size_of(tag) == size]
 
 
 def _installed(model: str, size: str, server: Server | None) -> list[dict]:
@@ -111,7 +123,8 @@ def _installed(model: str, size: str, server: Server | None) -> list[dict]:
 def _probe(model: str, size: str, registry: str, timeout: float) -> tuple[list[dict], bool]:
     """(rows of the tags whose manifest came back, whether the registry answered at all).
 
-    A listed tag for which the registry had no clear answer keeps its listed row; after three such the rest is not asked.
+    A listed tag for which the registry had no clear answer keeps its listed row; after three such the rest is
+    not asked.
     """
     listed, silent = {row["tag"].split(":", 1)[1]: row for row in _listed(model, size)}, []
     with httpx.Client(timeout=timeout) as http, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -134,7 +147,9 @@ def _probe(model: str, size: str, registry: str, timeout: float) -> tuple[list[d
 
 
 def _manifest(http: httpx.Client, registry: str, model: str, tag: str) -> tuple[bool, int | None]:
-    """(whether the registry answered clearly, bytes of the model layer or None).  Never raises: silence is an answer here."""
+    """(whether the registry answered clearly, bytes of the model layer or None).  Never raises: silence is an
+    answer here.
+    """
     path = model if "/" in model else f"library/{model}"
     try:
         answer = http.get(f"{registry}/v2/{path}/manifests/{tag}")

@@ -1,4 +1,6 @@
-"""One declared metric, one margin, one answer in words: "good enough", "worse", or "cannot tell: add about k prompts"."""
+"""One declared metric, one margin, one answer in words: "good enough", "worse", or "cannot tell: add about k
+prompts".
+"""
 
 import math
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ MOST_PROMPTS = 1000     # beyond that many the advice is to accept that the two 
 
 @dataclass(frozen=True)
 class Metric:
-    """What decides, and how much worse is still good enough.  Harm: larger is worse, in `unit`; margin in the same unit.
+    """What decides, and how much worse is still good enough.  Harm: larger is worse, in `unit`; margin in the
+    same unit.
 
-    lower_bound: the numbers are no more than the true harm (KL >=): they can prove "worse", and "good enough" only with coverage.
+    lower_bound: the numbers are no more than the true harm (KL >=): they can prove "worse", and "good enough"
+    only with coverage.
     """
 
     name: str
@@ -23,17 +27,22 @@ class Metric:
 
     def __post_init__(self):
         if not (isinstance(self.margin, int | float) and math.isfinite(self.margin) and self.margin >= 0):
-            raise ValueError(f"margin={self.margin!r}: give how much worse is still good enough, 0 or more, in {self.unit}")
+            raise ValueError(
+                f"margin={self.margin!r}: give how much worse is still good enough, 0 or more, in "
+                f"{self.unit}")
 
 
-#: 0.05 nats: with the quant, each word of the reference's own answers is on average 5 % less likely (exp(-0.05)) than with the reference.
+#: 0.05 nats: with the quant, each word of the reference's own answers is on average 5 % less likely
+#: (exp(-0.05)) than with the reference.
 DIVERGENCE = Metric("teacher-forced KL", "nats per token", 0.05, lower_bound=True)
 PASS_RATE = Metric("pass rate lost", "of all prompts", 0.10)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """answer: GOOD, WORSE or OPEN.  more: prompts to add where it is open (None: unknown or too many).  words: the sentence."""
+    """answer: GOOD, WORSE or OPEN.  more: prompts to add where it is open (None: unknown or too many).
+    words: the sentence.
+    """
 
     answer: str
     more: int | None
@@ -44,23 +53,30 @@ class Verdict:
 
 
 def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
-    """Hold the interval of the harm against the margin: below it is good enough, above it is worse, across it is open.
+    """Hold the interval of the harm against the margin: below it is good enough, above it is worse, across it
+    is open.
 
-    A harm that is surely there but surely within the margin is good enough: that is what the margin was declared for.
+    A harm that is surely there but surely within the margin is good enough: that is what the margin was
+    declared for.
     covered: False when a lower bound leaves too much unseen to call anything good, and to show a number.
     """
     if harm.low is None:
         missing = 8 - harm.n
-        return Verdict(OPEN, missing, f"{OPEN}: {harm.n} prompts give points but no interval; add at least {missing}.")
+        return Verdict(OPEN, missing,
+                       f"{OPEN}: {harm.n} prompts give points but no interval; add at least {missing}.")
     bound = "at least " if metric.lower_bound else ""
     seen = f"{metric.name} {bound}{harm.mean:.3g} ({harm.low:.3g} to {harm.high:.3g}) {metric.unit}, margin {metric.margin:g}, n = {harm.n}"
     if harm.low > metric.margin:
-        hidden = (f"{metric.name} is over the margin of {metric.margin:g} {metric.unit} (by how much is not shown: too little was "
-                  f"seen), n = {harm.n}")
+        hidden = (
+            f"{metric.name} is over the margin of {metric.margin:g} {metric.unit} (by how much is not "
+            "shown: too little was "
+            f"seen), n = {harm.n}")
         return Verdict(WORSE, None, f"{WORSE}: {seen if covered else hidden}.")
     if not covered:
-        return Verdict(OPEN, None, f"{OPEN}: the top 20 tokens of both models show too little of what they think; the true "
-                                   f"{metric.name} may be far larger than what is seen.")
+        return Verdict(OPEN, None,
+                       f"{OPEN}: the top 20 tokens of both models show too little of what they think; the "
+                       "true "
+                       f"{metric.name} may be far larger than what is seen.")
     if harm.high <= metric.margin:
         return Verdict(GOOD, None, f"{GOOD}: {seen}.")
     more = prompts_to_add(harm, metric.margin)
@@ -69,7 +85,8 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
 
 
 def prompts_to_add(harm: Interval, margin: float, level: float = LEVEL) -> int | None:
-    """About how many more prompts of this kind would put the interval on one side of the margin; None above 1000.
+    """About how many more prompts of this kind would put the interval on one side of the margin; None above
+    1000.
 
     The half that reaches across the margin shrinks with the square root of the number of prompts.
     """

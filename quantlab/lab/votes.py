@@ -1,7 +1,8 @@
 """Blind votes: which of two answers is better, when nobody can see which quant wrote it?
 
-The sides are drawn by a seeded coin for each prompt and written down. Each vote is on the disk before the next pair is shown, so a
-vote is never lost nor cast twice. Who was who is told at the end. No Elo: one pair of models needs a share and how sure it is.
+The sides are drawn by a seeded coin for each prompt and written down. Each vote is on the disk before the
+next pair is shown, so a vote is never lost nor cast twice. Who was who is told at the end. No Elo: one pair
+of models needs a share and how sure it is.
 """
 
 import random
@@ -19,7 +20,9 @@ CHOICES = (LEFT, TIE, RIGHT)
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers to one prompt.  sides: the models' names, left and right: not to be shown while votes are open."""
+    """Two answers to one prompt.  sides: the models' names, left and right: not to be shown while votes are
+    open.
+    """
 
     number: int
     prompt: str
@@ -30,9 +33,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Tally:
-    """What came out: votes for the first and for the second model, ties, pairs with the same words (ties that nobody had to look at).
+    """What came out: votes for the first and for the second model, ties, pairs with the same words (ties that
+    nobody had to look at).
 
-    share: the first one's part of all votes that decided, with low and high (exact, 95 %); None while none did, no ends under 8.
+    share: the first one's part of all votes that decided, with low and high (exact, 95 %); None while none
+    did, no ends under 8.
     """
 
     names: tuple[str, str]
@@ -62,8 +67,9 @@ class Tally:
 class Ballot:
     """The votes on two models' first answers, kept in `file`.
 
-    rows: of a `Comparison`.  first, second: names of two of its models.  seed: of the coin that draws the sides.
-    ValueError where a model is not among them, and, at the first vote, where the file belongs to other votes.
+    rows: of a `Comparison`.  first, second: names of two of its models.  seed: of the coin that draws the
+    sides. ValueError where a model is not among them, and, at the first vote, where the file belongs to other
+    votes.
     """
 
     def __init__(self, plan: Plan, rows: Sequence[dict], first: str, second: str, file: Path, seed: int = 1):
@@ -83,7 +89,8 @@ class Ballot:
                 said.setdefault(row["prompt_number"], {}).setdefault(row["model"], row)
         pairs = []
         for number in sorted(said):
-            sides = self.names if coin.random() < 0.5 else self.names[::-1]     # drawn for each, so that no skipped one shifts the rest
+            # drawn for each, so that no skipped one shifts the rest
+            sides = self.names if coin.random() < 0.5 else self.names[::-1]
             if not all(name in said[number] for name in self.names):
                 continue
             texts = [said[number][name]["text"] for name in sides]
@@ -101,7 +108,9 @@ class Ballot:
             return {}
         head, records = read_records(self.file)
         if head.get("key") != self._head["key"]:
-            raise ValueError(f"{self.file} holds other votes: another comparison, other models or another seed. Give another name.")
+            raise ValueError(
+                f"{self.file} holds other votes: another comparison, other models or another seed. Give "
+                "another name.")
         found: dict[int, str] = {}
         for record in records:
             found.setdefault(record["prompt"], record["choice"])
@@ -113,13 +122,15 @@ class Ballot:
         return [pair for pair in self.pairs if pair.number not in votes]
 
     def vote(self, pair: Pair, choice: str) -> None:
-        """Write one vote down, with the sides as they were shown.  A second vote on the same pair is refused."""
+        """Write one vote down, with the sides as they were shown.  A second vote on the same pair is refused.
+        """
         if choice not in CHOICES:
             raise ValueError(f"a vote is one of {', '.join(CHOICES)}, not {choice!r}")
         with opened(self.file, self._head) as journal:
             if any(record["prompt"] == pair.number for record in journal.records):
                 raise ValueError(f"prompt {pair.number + 1} has its vote already")
-            journal.append({"kind": "vote", "prompt": pair.number, "choice": choice, "left": pair.sides[0], "right": pair.sides[1]})
+            journal.append({"kind": "vote", "prompt": pair.number, "choice": choice, "left": pair.sides[0],
+                            "right": pair.sides[1]})
 
     def tally(self) -> Tally:
         """The result so far."""
@@ -128,4 +139,5 @@ class Ballot:
         winners = [names[0] if choice == LEFT else names[1] for choice, names in chosen if choice != TIE]
         won, decided = winners.count(self.names[0]), len(winners)
         low, high = clopper_pearson(won, decided) if decided >= FEWEST else (None, None)
-        return Tally(self.names, won, decided - won, len(chosen) - decided, self.same, won / decided if decided else None, low, high)
+        return Tally(self.names, won, decided - won, len(chosen) - decided, self.same, won / decided
+                     if decided else None, low, high)

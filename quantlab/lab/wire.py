@@ -1,7 +1,8 @@
-"""The connection under a request: made quickly, limited in what it may send, and cut at once by Cancel or by the clock.
+"""The connection under a request: made quickly, limited in what it may send, and cut at once by Cancel or by
+the clock.
 
-A blocked read knows nothing of a pressed button. So a small thread watches, and shuts the socket down; the server sees its client
-go and stops working too.
+A blocked read knows nothing of a pressed button. So a small thread watches, and shuts the socket down; the
+server sees its client go and stops working too.
 """
 
 import socket
@@ -51,7 +52,9 @@ class Cutter:
 
 @contextmanager
 def watched(cancel: threading.Event | None, seconds: float | None) -> Iterator[Cutter]:
-    """A Cutter that cuts when `cancel` is set or `seconds` are over, whichever comes first; None: that one never comes."""
+    """A Cutter that cuts when `cancel` is set or `seconds` are over, whichever comes first; None: that one
+    never comes.
+    """
     cutter, done = Cutter(), threading.Event()
     end = time.monotonic() + seconds if seconds else float("inf")
 
@@ -71,7 +74,9 @@ def watched(cancel: threading.Event | None, seconds: float | None) -> Iterator[C
 
 
 def lines(answer: httpx.Response, most: int = MOST_LETTERS) -> Iterator[str]:
-    """The lines of a streamed answer as they come.  OverflowError when it sends more than `most` letters, line ends or not."""
+    """The lines of a streamed answer as they come.  OverflowError when it sends more than `most` letters,
+    line ends or not.
+    """
     rest, seen = [], 0
     for text in answer.iter_text():
         seen += len(text)

@@ -35,11 +35,13 @@ class Feedback:
                 f'<b>{mark} {self.voice.capitalize()}.</b> {escape(self.message)}</div>')
 
 
-NOT_STARTED = Feedback("not started", "Replace the three dots in the cell above with your answer, run it, then run this cell again.")
+NOT_STARTED = Feedback("not started",
+                       "Replace the three dots in the cell above with your answer, run it, then run this "
+                       "cell again.")
 
 
-def check_number(answer: object, expected: float, *, near_misses: Mapping[float, str] | None = None, rel_tol: float = 1e-3,
-                 unit: str = "", praise: str = "") -> Feedback:
+def check_number(answer: object, expected: float, *, near_misses: Mapping[float, str] | None = None,
+                 rel_tol: float = 1e-3, unit: str = "", praise: str = "") -> Feedback:
     """Judge a numeric answer against `expected`; near_misses: wrong number -> the hint that belongs to it.
 
     rel_tol is relative to the expected number; `unit` is shown, never parsed.
@@ -61,12 +63,16 @@ def check_number(answer: object, expected: float, *, near_misses: Mapping[float,
     return Feedback("not yet", f"{value:g}{unit and ' ' + unit} is {side}.")
 
 
-def check_choice(answer: object, expected: str, *, hints: Mapping[str, str] | None = None, praise: str = "") -> Feedback:
-    """Judge a word such as a type name or a tag; upper and lower case do not matter. hints: wrong word -> its hint."""
+def check_choice(answer: object, expected: str, *, hints: Mapping[str, str] | None = None,
+                 praise: str = "") -> Feedback:
+    """Judge a word such as a type name or a tag; upper and lower case do not matter. hints: wrong word -> its
+    hint.
+    """
     if answer is ...:
         return NOT_STARTED
     if not isinstance(answer, str):
-        return Feedback("wrong kind", f'A text in quotes is wanted here, such as "Q4_0", not {_kind(answer)}.')
+        return Feedback("wrong kind",
+                        f'A text in quotes is wanted here, such as "Q4_0", not {_kind(answer)}.')
     given = answer.strip().lower()
     if given == expected.lower():
         return Feedback("correct", praise or f"{expected} it is.")
@@ -78,7 +84,8 @@ def check_choice(answer: object, expected: str, *, hints: Mapping[str, str] | No
 
 def check_function(function: object, reference: Callable, examples: Sequence[tuple], *, rtol: float = 1e-5,
                    praise: str = "Every example agrees.") -> Feedback:
-    """Run the learner's function beside `reference` on each example (a tuple of arguments); show the first difference.
+    """Run the learner's function beside `reference` on each example (a tuple of arguments); show the first
+    difference.
 
     An exception inside the learner's function becomes a sentence with its name and text.
     """
@@ -91,9 +98,13 @@ def check_function(function: object, reference: Callable, examples: Sequence[tup
         try:
             given = function(*_copies(arguments))
         except Exception as error:      # broad on purpose: the learner's code may raise anything
-            return Feedback("not yet", f"Your function raised {type(error).__name__}: {error}. It was called with {asked}.")
+            return Feedback("not yet",
+                            f"Your function raised {type(error).__name__}: {error}. It was called with "
+                            f"{asked}.")
         if given is None or given is ...:
-            return NOT_STARTED if given is ... else Feedback("not yet", "Your function returns nothing: is there a `return`?")
+            return NOT_STARTED if given is ... else Feedback("not yet",
+                                                             "Your function returns nothing: is there a "
+                                                             "`return`?")
         message = _first_difference(given, wanted, rtol)
         if message:
             return Feedback("not yet", f"For {asked}: {message}")
@@ -121,11 +132,13 @@ def _copies(arguments: tuple) -> tuple:
 
 def _shown(reference: Callable, arguments: tuple) -> str:
     """The arguments with the names that the reference solution gives them: "bits = 4, block_size = 64"."""
-    values = [np.array2string(a, precision=3, threshold=8) if isinstance(a, np.ndarray) else repr(a) for a in arguments]
-    return ", ".join(f"{name} = {value}" for name, value in zip(inspect.signature(reference).parameters, values, strict=False))
+    values = [np.array2string(a, precision=3, threshold=8) if isinstance(a, np.ndarray) else repr(a)
+              for a in arguments]
+    return ", ".join(f"{name} = {value}" for name, value in zip(inspect.signature(reference).parameters,
+                                                                values, strict=False))
 
 
 def _kind(thing: object) -> str:
-    names = {"str": "text", "NoneType": "nothing (None)", "list": "a list", "ndarray": "an array", "function": "a function",
-             "int": "a number", "float": "a number"}
+    names = {"str": "text", "NoneType": "nothing (None)", "list": "a list", "ndarray": "an array",
+             "function": "a function", "int": "a number", "float": "a number"}
     return names.get(type(thing).__name__, f"a {type(thing).__name__}")

@@ -1,12 +1,81 @@
-"""Attention, as far as memory is concerned: the places its results take, in llama.cpp's order (llama-graph.cpp: build_attn).
+"""DeepSeek's latent attention, as far as memory is concerned: all heads look at one short vector a token
+(llama.cpp: deepseek2.cpp).
 
-Each function walks through one layer's attention: the norm of the input first, the output projection last. It returns the place of
-the result; every other place has been given back.
+Attention, as far as memory is concerned: the places its results take, in llama.cpp's order (llama-graph.cpp:
+build_attn).
+
+Each function walks through one layer's attention: the norm of the input first, the output projection last. It
+returns the place of the result; every other place has been given back.
 """
 
-from .placement import aligned
-from .space import ALIGNMENT
-from .walk import rotation_sizes
+from .walk import ALIGNMENT, rotation_sizes
+from .weights import aligned
+
+
+def latent_attention(walk, kind: int) -> tuple[int, int]:
+    """From the norm of the input to the output projection.  Returns the place of the result."""
+    a, space, width = walk.a, walk.space, walk.width
+    latent, values = a.kv_lora_rank + a.rope_dim, a.n_head * a.v_head_dim
+    norm = width(a.n_embd)
+    walk.use("attn_norm.weight")
+    if a.q_lora_rank:
+        short = width(a.q_lora_rank, "attn_q_a.weight")
+        walk.use("attn_q_a_norm.weight")
+        q = width(a.n_head * (a.qk_nope_dim + a.rope_dim), "attn_q_b.weight")
+        space.give(short)
+    else:
+        q = width(a.n_head * (a.qk_nope_dim + a.rope_dim), "attn_q.weight")
+    lent = walk.lend("attn_k_b.weight", inputs=("positions",))
+    absorbed = width(a.n_head * a.kv_lora_rank)
+    space.give(*lent)
+    turned = width(a.n_head * a.rope_dim)
+    space.give(q)
+    q = width(a.n_head * latent)
+    space.give(absorbed, turned)
+    kv = width(latent, "attn_kv_a_mqa.weight")
+    space.give(norm)
+    short = width(a.kv_lora_rank)
+    walk.use("attn_kv_a_norm.weight")
+    turned = width(a.rope_dim)
+    space.give(kv)
+    walk.done(kind, "positions")
+    k = width(latent)
+    space.give(short, turned)
+    into_cache(walk, kind, k, None)
+    out = _latent_result(walk, kind, q, latent)
+    unpacked = width(values, "attn_v_b.weight")
+    space.give(out)
+    ordered = width(values)
+    space.give(unpacked)
+    result = output(walk)
+    space.give(ordered)
+    return result
+
+
+def _latent_result(walk, kind: int, q, latent: int) -> tuple[int, int]:
+    a, space, settings = walk.a, walk.space, walk.settings
+    columns, cells = a.n_head * a.kv_lora_rank, walk.cells[kind] * settings.n_streams
+    cache = cached(walk, kind)
+    if settings.flash_attention:
+        nbytes = columns * walk.row
+        # the values are a part of the keys: one copy serves both
+        if settings.type_k != "f16":
+            nbytes = aligned(nbytes, ALIGNMENT) + 2 * latent * cells
+            # but not once keys and values have been copied apart
+            if cache:
+                nbytes = aligned(nbytes, ALIGNMENT) + 2 * a.kv_lora_rank * cells
+        out = space.take(nbytes)
+        space.give(q, *cache)
+        walk.done(kind, "mask")
+        return out
+    turned = space.take(2 * a.kv_lora_rank * cells)         # the values, transposed
+    space.give(*cache[:1])
+    kq = walk.width(a.n_head * walk.cells[kind])
+    space.give(q, *cache[1:])
+    walk.done(kind, "mask")
+    out = walk.width(columns)
+    space.give(turned, kq)
+    return out
 
 
 def attention(walk, kind: int) -> tuple[int, int]:
@@ -17,7 +86,8 @@ def attention(walk, kind: int) -> tuple[int, int]:
     norm = walk.width(a.n_embd)
     walk.use("attn_norm.weight")
     q = (_fused if a.arch == "phi3" else _apart)(walk, kind, norm, q_width, kv_width, rotated)
-    out = _flash(walk, kind, q, q_width, kv_width) if walk.settings.flash_attention else _scores(walk, kind, q, q_width)
+    out = _flash(walk, kind, q, q_width, kv_width) if walk.settings.flash_attention else _scores(walk, kind,
+                                                                                                 q, q_width)
     if rotated[1]:                                          # back from the rotated values
         out = _copy(walk, out, q_width, kind, "rotate_v")
     result = output(walk)
@@ -37,9 +107,12 @@ def output(walk) -> tuple[int, int]:
 
 
 def _apart(walk, kind: int, norm, q_width: int, kv_width: int, rotated: tuple[int, int]) -> tuple[int, int]:
-    """A matrix each for queries, keys and values; keys and values go into the cache.  Returns the place of the queries."""
+    """A matrix each for queries, keys and values; keys and values go into the cache.  Returns the place of
+    the queries.
+    """
     space, values_first = walk.space, not walk.a.sliding_window
-    early = "attn_v.weight" if walk.has("attn_v.weight") and walk.a.rope_freqs and "freqs" in walk.places and values_first else ""
+    early = "attn_v.weight" if walk.has(
+        "attn_v.weight") and walk.a.rope_freqs and "freqs" in walk.places and values_first else ""
     q, lent = _heads(walk, "attn_q", q_width, rotated[0], kind, early=early)
     if not values_first:
         k, _ = _heads(walk, "attn_k", kv_width, rotated[0], kind, last=True)
@@ -65,10 +138,13 @@ def _values(walk, kind: int, columns: int, rotated: int, lent=()) -> tuple[int, 
     return place
 
 
-def _heads(walk, name: str, columns: int, rotated: int, kind: int, last: bool = False, norm=None, early: str = ""):
-    """Queries or keys: matrix, bias, norm, RoPE, rotation; the last two read inputs, which come with the weight before them.
+def _heads(walk, name: str, columns: int, rotated: int, kind: int, last: bool = False, norm=None,
+           early: str = ""):
+    """Queries or keys: matrix, bias, norm, RoPE, rotation; the last two read inputs, which come with the
+    weight before them.
 
-    last: these are the keys, after which nobody else in this layer needs the inputs.  norm: the layer's input, if it ends here.
+    last: these are the keys, after which nobody else in this layer needs the inputs.  norm: the layer's
+    input, if it ends here.
     early: a matrix that comes in the split of this RoPE.  Returns the place and the copy of `early`.
     """
     space, freqs = walk.space, "freqs" if walk.a.rope_freqs else None
@@ -83,7 +159,8 @@ def _heads(walk, name: str, columns: int, rotated: int, kind: int, last: bool = 
     if copied:
         place = _copy(walk, place, columns)
         walk.use(f"{name}_norm.weight", inputs=inputs if not freqs else ())
-    lent = walk.lend(early, inputs=(*inputs, *([("rotate_v", kind)] if early and rotated else ()))) if freqs else ()
+    lent = walk.lend(early,
+                     inputs=(*inputs, *([("rotate_v", kind)] if early and rotated else ()))) if freqs else ()
     if not copied:
         place = _copy(walk, place, columns)
     if last:
@@ -92,7 +169,8 @@ def _heads(walk, name: str, columns: int, rotated: int, kind: int, last: bool = 
 
 
 def _fused(walk, kind: int, norm, q_width: int, kv_width: int, rotated: tuple[int, int]) -> tuple[int, int]:
-    """Phi: one matrix for all three, from which queries and keys are cut out; values are read where they are."""
+    """Phi: one matrix for all three, from which queries and keys are cut out; values are read where they are.
+    """
     space = walk.space
     inputs = ["positions", "freqs", *((part, kind) for part in ("rotate_k", "rotate_v"))]
     lent = walk.lend("attn_qkv.weight", inputs=() if walk.a.longrope else inputs)
@@ -121,7 +199,9 @@ def into_cache(walk, kind: int, k, v) -> None:
 
 
 def _copy(walk, place, columns: int, kind: int | None = None, with_: str = "") -> tuple[int, int]:
-    """A result of the same width, after which the original is not needed, nor the input `with_` of this kind of attention."""
+    """A result of the same width, after which the original is not needed, nor the input `with_` of this kind
+    of attention.
+    """
     copy = walk.width(columns)
     if kind is not None:
         walk.done(kind, with_)
@@ -130,9 +210,11 @@ def _copy(walk, place, columns: int, kind: int | None = None, with_: str = "") -
 
 
 def _flash(walk, kind: int, q, q_width: int, kv_width: int) -> tuple[int, int]:
-    """Flash attention: never a table of all scores, but a 16-bit copy of one layer's cache where that is not 16-bit itself.
+    """Flash attention: never a table of all scores, but a 16-bit copy of one layer's cache where that is not
+    16-bit itself.
 
-    A 32-bit cache is copied by an operation of its own; for all other types CUDA wants the room behind the result.
+    A 32-bit cache is copied by an operation of its own; for all other types CUDA wants the room behind the
+    result.
     """
     space, count = walk.space, kv_width * walk.cells[kind] * walk.settings.n_streams
     types = walk.settings.type_k, walk.settings.type_v
@@ -155,7 +237,9 @@ def _flash(walk, kind: int, q, q_width: int, kv_width: int) -> tuple[int, int]:
 
 
 def cached(walk, kind: int) -> list[tuple[int, int]]:
-    """Copies of keys and values of a layer in main memory, and who may see whom, at the beginning of a split.  Returns places."""
+    """Copies of keys and values of a layer in main memory, and who may see whom, at the beginning of a split.
+    Returns places.
+    """
     if walk.layer >= walk.first:
         return []
     k, v = walk.cache_copy()
@@ -172,7 +256,9 @@ def cached(walk, kind: int) -> list[tuple[int, int]]:
 
 
 def _sinks(walk, kind: int) -> list[tuple[int, int]]:
-    """Without flash attention the softmax reads the sinks, which begins a split of its own: the mask, the sinks, the values."""
+    """Without flash attention the softmax reads the sinks, which begins a split of its own: the mask, the
+    sinks, the values.
+    """
     if not walk.has("attn_sinks.weight"):
         return []
     walk.need(("mask", kind))

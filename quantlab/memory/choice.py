@@ -14,10 +14,12 @@ from .kv_cache import kv_cache_bytes, longest_context
 from .weights import card_weight_bytes, model_weight_bytes
 
 GIB = 2**30
-RESERVE = int(0.6 * GIB)        # kept free for compute buffers and the driver: an assumption, and said so wherever it is used
+# kept free for compute buffers and the driver: an assumption, and said so wherever it is used
+RESERVE = int(0.6 * GIB)
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 LOW = ("Q2_K", "Q3_K_M")        # 2 and 3 bits a code: only when nothing else fits
-#: The catalog without gpt-oss, which is published in a 4-bit type of its own: making a K-quant of it gains nothing.
+#: The catalog without gpt-oss, which is published in a 4-bit type of its own: making a K-quant of it gains
+#: nothing.
 CHOICES = tuple(name for name, model in MODELS.items() if model.arch != "gpt-oss")
 #: What somebody may want -> the types in the order they are tried; the first that fits is suggested.
 WISHES = {
@@ -29,7 +31,9 @@ WISHES = {
 
 
 class Candidate(NamedTuple):
-    """A type of a model on a card: bytes of the weights that lie on it, of the KV cache and of the card; bits per weight."""
+    """A type of a model on a card: bytes of the weights that lie on it, of the KV cache and of the card; bits
+    per weight.
+    """
 
     ftype: str
     weights: int
@@ -48,18 +52,22 @@ class Candidate(NamedTuple):
 
 
 def candidates(model: str, card: int, n_ctx: int) -> tuple[Candidate, ...]:
-    """One candidate per type, smallest first.  card: bytes.  Raises ValueError for an unknown model or an impossible context."""
+    """One candidate per type, smallest first.  card: bytes.  Raises ValueError for an unknown model or an
+    impossible context.
+    """
     if model not in CHOICES:
         raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
     kv, found = kv_cache_bytes(MODELS[model], n_ctx), []
     for ftype in FTYPES:
         weights = card_weight_bytes(model, ftype)
-        found.append(Candidate(ftype, weights, kv, card, 8 * model_weight_bytes(model, ftype) / PUBLISHED[model].n_params))
+        found.append(Candidate(ftype, weights, kv, card, 8 * model_weight_bytes(model, ftype)
+                               / PUBLISHED[model].n_params))
     return tuple(found)
 
 
 def choose(options: Sequence[Candidate], wish: str) -> str:
-    """The type to try first, "" when none fits.  wish: a name of WISHES.  Raises ValueError for another wish."""
+    """The type to try first, "" when none fits.  wish: a name of WISHES.  Raises ValueError for another wish.
+    """
     if wish not in WISHES:
         raise ValueError(f"no wish {wish!r} here; there are {', '.join(WISHES)}")
     fitting = {option.ftype for option in options if option.fits}
@@ -87,7 +95,8 @@ def reason(option: Candidate, chosen: Candidate | None, wish: str) -> str:
 
 
 def fastest(model: str, option: Candidate, bandwidth: int) -> float | None:
-    """Tokens a second that memory allows at most: each token reads all weights once.  None for a mixture of experts.
+    """Tokens a second that memory allows at most: each token reads all weights once.  None for a mixture of
+    experts.
 
     bandwidth: bytes a second.  Real speeds are lower, and computing can be what limits instead of memory.
     """
@@ -95,11 +104,15 @@ def fastest(model: str, option: Candidate, bandwidth: int) -> float | None:
 
 
 def instead(model: str, card: int, n_ctx: int) -> str:
-    """What to change when no type fits: the context if that is enough, and the largest catalog model that would."""
+    """What to change when no type fits: the context if that is enough, and the largest catalog model that
+    would.
+    """
     smallest = candidates(model, card, 256)[0]
-    tokens = longest_context(MODELS[model], card - smallest.weights - RESERVE) // 1024 * 1024 if smallest.fits else 0
+    tokens = longest_context(MODELS[model], card - smallest.weights
+                             - RESERVE) // 1024 * 1024 if smallest.fits else 0
     room = card - RESERVE
-    others = [name for name in CHOICES if card_weight_bytes(name, "Q4_K_M") + kv_cache_bytes(MODELS[name], n_ctx) <= room]
+    others = [name for name in CHOICES if card_weight_bytes(name, "Q4_K_M")
+              + kv_cache_bytes(MODELS[name], n_ctx) <= room]
     ways = [f"{tokens:,} tokens of context would fit as {smallest.ftype}"] if tokens else []
     if others:
         ways.append(f"{max(others, key=lambda name: PUBLISHED[name].n_params)} would fit as Q4_K_M")

@@ -1,38 +1,118 @@
-"""The compute buffer: what lies on the card while tokens go through the layers, and is gone afterwards.
+"""The feed-forward part of a layer, as far as memory is concerned (llama-graph.cpp: build_ffn,
+build_moe_ffn).
+
+Each function starts with the norm of the input and returns the place of the result; every other place has
+been given back.
+
+The compute buffer: what lies on the card while tokens go through the layers, and is gone afterwards.
 
     compute_bytes(MODELS["llama3.1:8b"], Settings(n_ctx=8192))      # 130037888
 
-It is found by walking through the layers as llama.cpp does when it plans a context (llama_context::graph_reserve): each result
-takes a place in a Space, and gives it back after its last use. Operations that write over their input (norms' scaling, RoPE,
-adding, softmax) need no place of their own and do not appear. Checked against what llama.cpp allocates; see the tests.
+It is found by walking through the layers as llama.cpp does when it plans a context
+(llama_context::graph_reserve): each result takes a place in a Space, and gives it back after its last use.
+Operations that write over their input (norms' scaling, RoPE, adding, softmax) need no place of their own and
+do not appear. Checked against what llama.cpp allocates; see the tests.
 """
 
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from ..models.architecture import Architecture
-from .attention import attention
-from .feed_forward import experts, feed_forward
-from .latent import latent_attention
-from .placement import Weights
+from .attention import attention, latent_attention
 from .settings import Settings
 from .walk import LENT_FROM, Walk, step
+from .weights import Weights
 
-COPIES = 4          # of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
+
+def feed_forward(walk) -> tuple[int, int]:
+    """Gate and up side by side, their product, and down again."""
+    norm = normed(walk)
+    return _dense(walk, norm, walk.a.n_ff)
+
+
+def normed(walk) -> tuple[int, int]:
+    """The input, made even: scaled where the norm put it."""
+    norm = walk.width(walk.a.n_embd)
+    walk.use("ffn_norm.weight", "post_attention_norm.weight" if walk.a.arch == "gpt-oss" else "")
+    return norm
+
+
+def _dense(walk, norm, n_ff: int, suffix: str = "") -> tuple[int, int]:
+    space, width = walk.space, walk.width
+    gate, up, down = (f"ffn_{part}{suffix}.weight" for part in ("gate", "up", "down"))
+    # Phi's gate and up are one matrix
+    both = (width(2 * n_ff, up),) if walk.a.arch == "phi3" else (width(n_ff, gate), width(n_ff, up))
+    space.give(norm)
+    product = width(n_ff)
+    space.give(*both)
+    out = width(walk.a.n_embd, down)
+    space.give(product)
+    return out
+
+
+def experts(walk) -> tuple[int, int]:
+    """A router picks some experts for each token; their results are kept side by side until they are added
+    up.
+    """
+    a, space, width = walk.a, walk.space, walk.width
+    used, n_ff = a.n_expert_used, a.n_ff_exp or a.n_ff
+    norm = normed(walk)
+    chances = width(a.n_expert, "ffn_gate_inp.weight")
+    walk.use("ffn_gate_inp.bias")
+    order = width(a.n_expert)
+    weights = width(used)
+    space.give(chances)
+    if a.arch != "gpt-oss":
+        total = width(1)
+        space.give(total)
+    gate = _matrices(walk, "gate", used * n_ff)
+    up = _matrices(walk, "up", used * n_ff)
+    if not a.n_expert_shared:
+        space.give(norm)
+    product = width(used * n_ff)
+    space.give(gate, up)
+    down = _matrices(walk, "down", used * a.n_embd)
+    space.give(product, order)
+    space.give(weights)
+    out = width(a.n_embd)
+    space.give(down)
+    if a.n_expert_shared:
+        shared = _dense(walk, norm, n_ff * a.n_expert_shared, "_shexp")
+        space.give(shared)
+    return out
+
+
+def _matrices(walk, part: str, columns: int) -> tuple[int, int]:
+    """All experts' matrices, of which some are used for each token; where they lie in main memory, all are
+    copied.
+    """
+    place = walk.width(columns, f"ffn_{part}_exps.weight")
+    walk.use(f"ffn_{part}_exps.bias")
+    return place
+
+
+# of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
+COPIES = 4
 
 
 @lru_cache(maxsize=4096)
 def compute_bytes(a: Architecture, settings: Settings) -> int:
-    """Bytes of the compute buffer on a card that holds every layer.  Settings that do not matter here are ignored."""
+    """Bytes of the compute buffer on a card that holds every layer.  Settings that do not matter here are
+    ignored.
+    """
     return _walked(a, settings, (), layers_to_walk(a), True)
 
 
 def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -> tuple[int, bool]:
-    """(bytes, exact) of the compute buffer on a card that holds only the last layers, as `settings.n_gpu_layers` says.
+    """(bytes, exact) of the compute buffer on a card that holds only the last layers, as
+    `settings.n_gpu_layers` says.
 
-    Layers in main memory are computed on the card when at least LENT_FROM tokens come at once (walk.py). With fewer they stay where they
-    are: then, and where a card without layers gives out that many rows, this is an upper bound. Of the shapes that were tried one
-    is not met to the byte: Qwen3 235B without flash attention is 9 KiB too low at 256 tokens a time, 18 at 512.
+    Layers in main memory are computed on the card when at least LENT_FROM tokens come at once (walk.py). With
+    fewer they stay where they
+    are: then, and where a card without layers gives out that many rows, this is an upper bound. Of the shapes
+    that were tried one
+    is not met to the byte: Qwen3 235B without flash attention is 9 KiB too low at 256 tokens a time, 18 at
+    512.
     """
     first = a.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     if not first:
@@ -41,22 +121,28 @@ def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -
         return compute_bytes(a, settings), False
     lent = weights.lent[:first]
     if settings.n_gpu_layers == 0 and settings.n_rows >= LENT_FROM:        # the output layer is lent, too
-        return _walked(a, settings, lent, _near(a, lent), True, weights.output.card + (weights.words.card if weights.tied else 0)), False
+        return _walked(a, settings, lent, _near(a, lent), True, weights.output.card
+                       + (weights.words.card if weights.tied else 0)), False
     return _walked(a, settings, lent, _near(a, lent), settings.n_gpu_layers > 0), True
 
 
-def _walked(a: Architecture, settings: Settings, lent: tuple, near: tuple[int, ...], output: bool, output_weights: int = 0) -> int:
+def _walked(a: Architecture, settings: Settings, lent: tuple, near: tuple[int, ...], output: bool,
+            output_weights: int = 0) -> int:
     """The highest mark of the walk.  output: the output layer lies on the card."""
     first = len(lent)
-    layers = tuple((a.is_sliding(i), i < a.n_layer_dense, lent[i] if i < first else None, i == first - 1, i == a.n_layer - 1) for i in near)
+    layers = tuple((a.is_sliding(i), i < a.n_layer_dense, lent[i] if i < first else None, i == first - 1,
+                    i == a.n_layer - 1) for i in near)
     after = tuple(dict.fromkeys(a.is_sliding(i) for i in range(first, a.n_layer)))
-    return _peak(_Way(a, replace(settings, n_gpu_layers=None), layers, after, output, output_weights, lent, near))
+    return _peak(_Way(a, replace(settings, n_gpu_layers=None), layers, after, output, output_weights, lent,
+                      near))
 
 
 @dataclass(frozen=True)
 class _Way:
-    """What a walk meets, layer by layer, and the kinds of layers on the card.  Ways that meet the same are equal, wherever their border
-    lies (lent, near): among a model's many layers there are few kinds, so few ways are ever walked."""
+    """What a walk meets, layer by layer, and the kinds of layers on the card.  Ways that meet the same are
+    equal, wherever their border
+    lies (lent, near): among a model's many layers there are few kinds, so few ways are ever walked.
+    """
 
     a: Architecture
     settings: Settings
@@ -83,13 +169,15 @@ def _peak(way: _Way) -> int:
 
 @lru_cache(maxsize=4096)
 def share_compute_bytes(a: Architecture, settings: Settings, start: int, stop: int) -> int:
-    """Bytes of the compute buffer on one of several cards: it holds the layers from `start` to before `stop`, a.n_layer being the output.
+    """Bytes of the compute buffer on one of several cards: it holds the layers from `start` to before `stop`,
+    a.n_layer being the output.
 
     Every layer is walked, as the inputs of this card end with its last layers.
     """
     layers = tuple(range(start, min(stop, a.n_layer)))
     walk = Walk(a, settings, (), layers or (a.n_layer,), COPIES)
-    if start:                                           # the layer's input, and what the norm made of it on the card before
+    # the layer's input, and what the norm made of it on the card before
+    if start:
         row = a.n_embd * (walk.row if layers else 4 * walk.n_rows)
         first, _ = walk.outside(row), walk.outside(row)
         if layers:
@@ -108,29 +196,37 @@ def share_compute_bytes(a: Architecture, settings: Settings, start: int, stop: i
 
 @cache
 def layers_to_walk(a: Architecture) -> tuple[int, ...]:
-    """The layers after which nothing new happens, and the end of the model from the last layer of each kind on."""
+    """The layers after which nothing new happens, and the end of the model from the last layer of each kind
+    on.
+    """
     kinds = [(a.is_sliding(layer), layer < a.n_layer_dense) for layer in range(a.n_layer)]
     starts = [kinds.index(kind) for kind in dict.fromkeys(kinds)]
-    ends = [a.n_layer - 1 - kinds[::-1].index(kind) for kind in dict.fromkeys(kinds) if not kind[1] or a.n_layer_dense == a.n_layer]
+    ends = [a.n_layer - 1 - kinds[::-1].index(kind) for kind in dict.fromkeys(kinds) if not kind[1]
+            or a.n_layer_dense == a.n_layer]
     near = {layer for start in starts for layer in range(start, start + 3)} | set(range(min(ends), a.n_layer))
     return tuple(sorted(layer for layer in near if layer < a.n_layer))
 
 
 @lru_cache(maxsize=4096)
 def _near(a: Architecture, lent: tuple) -> tuple[int, ...]:
-    """The same where the first layers are lent: besides, three of each kind of them, and those on both sides of the border."""
+    """The same where the first layers are lent: besides, three of each kind of them, and those on both sides
+    of the border.
+    """
     seen: dict = {}
     for layer, mine in enumerate(lent):
         seen.setdefault((a.is_sliding(layer), mine), []).append(layer)
     near = {layer for layers in seen.values() for layer in layers[:3]} | set(layers_to_walk(a))
     near |= set(range(len(lent) - 2, len(lent) + 3))
-    for kind in (False, True):                          # three on the card of each kind, so that all that is new there has happened
+    # three on the card of each kind, so that all that is new there has happened
+    for kind in (False, True):
         near |= set([layer for layer in range(len(lent), a.n_layer) if a.is_sliding(layer) == kind][:3])
     return tuple(sorted(layer for layer in near if 0 <= layer < a.n_layer))
 
 
 def _inputs(walk: Walk, stop: int | None = None) -> tuple[int, int]:
-    """Everything that comes from main memory, and stays while it is needed.  Returns the place of the word vectors."""
+    """Everything that comes from main memory, and stays while it is needed.  Returns the place of the word
+    vectors.
+    """
     a, take = walk.a, walk.outside
     images, words, slots = take(a.n_embd * walk.row), take(a.n_embd * walk.row), take(2 * walk.row)
     x = take(a.n_embd * walk.row)                       # pictures between words are always planned for
@@ -146,7 +242,9 @@ def _inputs(walk: Walk, stop: int | None = None) -> tuple[int, int]:
 
 
 def _layer(walk: Walk, x: tuple[int, int], keep: bool = False) -> tuple[int, int]:
-    """One layer; x: the place of its input, which stays where it is to be kept.  Returns the place of its output."""
+    """One layer; x: the place of its input, which stays where it is to be kept.  Returns the place of its
+    output.
+    """
     a, space = walk.a, walk.space
     y = latent_attention(walk, walk.kind) if a.kv_lora_rank else attention(walk, walk.kind)
     if walk.layer == walk.last:                 # only the rows whose next word is asked for go on
@@ -169,7 +267,8 @@ def _layer(walk: Walk, x: tuple[int, int], keep: bool = False) -> tuple[int, int
     part = experts if a.n_expert and walk.layer >= a.n_layer_dense else feed_forward
     out = part(walk)
     walk.use("post_ffw_norm.weight")
-    if a.arch == "phi3":                        # the output is added in y's place; elsewhere y in the output's
+    # the output is added in y's place; elsewhere y in the output's
+    if a.arch == "phi3":
         y, out = out, y
     space.give(y)
     return out

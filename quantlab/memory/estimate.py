@@ -1,9 +1,11 @@
-"""`estimate_memory`: what llama.cpp would allocate for a model and its settings, part by part, without running anything.
+"""`estimate_memory`: what llama.cpp would allocate for a model and its settings, part by part, without
+running anything.
 
     estimate_memory("llama3.1:8b", "Q4_K_M", n_ctx=32768).total / 2**30      # 8.4 GiB on the card
 
-Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte where every layer lies there. What the driver
-takes for itself is not llama.cpp's and cannot be planned: it stands apart, as an assumption.  Lesson: 06_will_it_fit.
+Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte where every layer lies
+there. What the driver takes for itself is not llama.cpp's and cannot be planned: it stands apart, as an
+assumption.  Lesson: 06_will_it_fit.
 """
 
 from dataclasses import dataclass, replace
@@ -14,16 +16,17 @@ from ..models.source import Model, open_model
 from .catalog import model_named
 from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types
-from .placement import Weights, weights_of
 from .settings import Settings
+from .weights import Weights, weights_of
 
 ENGINE = "llama.cpp build 11549 (October 2026), CUDA layout"
-#: Architectures that Ollama 0.17.4 runs on an engine of its own, which allocates otherwise (fs/ggml/ggml.go: OllamaEngineRequired). A model
+#: Architectures that Ollama 0.17.4 runs on an engine of its own, which allocates otherwise (fs/ggml/ggml.go:
+#: OllamaEngineRequired). A model
 #: whose picture encoder is a file of its own goes to llama.cpp all the same (llm/server.go: NewLlamaServer).
-OLLAMA_ENGINE = {
-    "bert", "deepseek2", "deepseekocr", "gemma3", "gemma3n", "gptoss", "gpt-oss", "llama4", "mistral3", "mllama", "nemotron_h",
-    "nemotron_h_moe", "nomic-bert", "olmo3", "qwen25vl", "qwen3", "qwen3moe", "qwen35", "qwen35moe", "qwen3next", "qwen3vl", "qwen3vlmoe",
-    "glm4moelite", "glmocr", "lfm2", "lfm2moe"}
+OLLAMA_ENGINE = {"bert", "deepseek2", "deepseekocr", "gemma3", "gemma3n", "gptoss", "gpt-oss", "llama4",
+                 "mistral3", "mllama", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo3", "qwen25vl",
+                 "qwen3", "qwen3moe", "qwen35", "qwen35moe", "qwen3next", "qwen3vl", "qwen3vlmoe",
+                 "glm4moelite", "glmocr", "lfm2", "lfm2moe"}
 
 
 class Assumption(NamedTuple):
@@ -43,8 +46,9 @@ OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
 class MemoryEstimate:
     """Bytes on the card: weights, kv_cache, compute.  host: weights and cache in main memory.
 
-    engine: the program, version and layout that the figures stand for.  exact: False where a figure is an upper bound (few tokens at a
-    time, and some layers in main memory) or something is not counted (a projector's buffers); notes, in sentences, say which.
+    engine: the program, version and layout that the figures stand for.  exact: False where a figure is an
+    upper bound (few tokens at a time, and some layers in main memory) or something is not counted (a
+    projector's buffers); notes, in sentences, say which.
     """
 
     ftype: str
@@ -69,25 +73,31 @@ class MemoryEstimate:
         return self.total + self.overhead.usual if self.total else 0
 
 
-def estimate_memory(model: Architecture | Model | str, ftype: str | None = None, *, n_ctx: int = 4096, n_ubatch: int = 512,
-                    n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16", type_v: str = "f16", n_outputs: int = 1,
-                    n_gpu_layers: int | None = None, unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
+def estimate_memory(model: Architecture | Model | str, ftype: str | None = None, *, n_ctx: int = 4096,
+                    n_ubatch: int = 512, n_parallel: int = 1, flash_attention: bool = True,
+                    type_k: str = "f16", type_v: str = "f16", n_outputs: int = 1, n_gpu_layers: int
+                    | None = None, unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
     """The bytes that llama.cpp allocates.
 
-    model: a shape, a name of MODELS ("llama3.1:8b") or an open model, whose own tensors are then counted.  ftype: Q4_K_M unless said;
-    an open model's own.  projector: the open file of a model that also sees; its weights lie on the card (its buffers are not counted).
-    A pulled model's own projector is counted without asking.
-    In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times OLLAMA_NUM_PARALLEL), n_ubatch
-    (--ubatch-size, num_batch).  n_parallel: conversations at a time (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn,
-    OLLAMA_FLASH_ATTENTION).  type_k, type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step
-    whose next word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells (--kv-unified).
+    model: a shape, a name of MODELS ("llama3.1:8b") or an open model, whose own tensors are then counted.
+    ftype: Q4_K_M unless said; an open model's own.  projector: the open file of a model that also sees; its
+    weights lie on the card (its buffers are not counted). A pulled model's own projector is counted without
+    asking.
+    In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
+    OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size, num_batch).  n_parallel: conversations at a time
+    (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
+    type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next
+    word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells
+    (--kv-unified).
     Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
     """
-    settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel, flash_attention=flash_attention, type_k=type_k,
-                        type_v=type_v, n_outputs=n_outputs, n_gpu_layers=n_gpu_layers, unified=unified)
+    settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel,
+                        flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,
+                        n_gpu_layers=n_gpu_layers, unified=unified)
     shape = shape_of(model)
     weights = weights_of(model if isinstance(model, Model) else shape, ftype)
-    found = planned(shape, weights, settings, ftype or (model.ftype if isinstance(model, Model) else "Q4_K_M"))
+    found = planned(shape, weights, settings, ftype
+                    or (model.ftype if isinstance(model, Model) else "Q4_K_M"))
     if projector is None and isinstance(model, Model) and model.projector is not None:
         with open_model(model.projector) as beside:
             return _with_projector(found, beside)
@@ -110,13 +120,15 @@ def shape_of(model: Architecture | Model | str) -> Architecture:
         shape = model.architecture if isinstance(model, Model) else model_named(model)
     except ValueError as error:
         if isinstance(model, Model):
-            raise ValueError(f"{error}. quantlab.memory.oracle.measure asks llama.cpp itself") from None
+            raise ValueError(f"{error}. quantlab.oracles.planner.measure asks llama.cpp itself") from None
         raise
     if (shape.n_expert or shape.arch in ("qwen3moe", "gpt-oss")) and not shape.n_expert_used:
         raise ValueError(f"a mixture of experts ({shape.arch}) needs n_expert and n_expert_used; "
                          f"they are {shape.n_expert} and {shape.n_expert_used}")
     if shape.arch == "deepseek2" and not shape.kv_lora_rank:
-        raise ValueError("deepseek2 without kv_lora_rank is another model: its attention needs kv_lora_rank, rope_dim and v_head_dim")
+        raise ValueError(
+            "deepseek2 without kv_lora_rank is another model: its attention needs kv_lora_rank, rope_dim "
+            "and v_head_dim")
     return shape
 
 
@@ -134,11 +146,16 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     if shape.arch in OLLAMA_ENGINE:
         notes.append(f"Ollama 0.17 runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
     if not exact:
-        notes.append("layers in main memory stay there when few tokens come at once: the compute buffer is an upper bound")
-    return MemoryEstimate(ftype, settings, placed.card, kv, compute, placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
+        notes.append(
+            "layers in main memory stay there when few tokens come at once: the compute buffer is an upper "
+            "bound")
+    return MemoryEstimate(ftype, settings, placed.card, kv, compute,
+                          placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
 
 
 def _with_projector(found: MemoryEstimate, projector: Model) -> MemoryEstimate:
-    notes = [note for note in found.notes if "engine of its own" not in note]       # with a file apart, Ollama runs llama.cpp
-    notes.append(f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture")
+    # with a file apart, Ollama runs llama.cpp
+    notes = [note for note in found.notes if "engine of its own" not in note]
+    notes.append(
+        f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture")
     return replace(found, weights=found.weights + projector.nbytes, exact=False, notes=tuple(notes))

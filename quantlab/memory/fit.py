@@ -1,23 +1,61 @@
-"""`recommend`: every type of file for a model on your card, ranked: what fits, with how long a context, and what must be split.
+"""Several cards: which layers lie on which, and what llama.cpp allocates on each when all layers are on
+cards.
+
+Layers are dealt out in proportion to the cards' memory (llama-model.cpp: load_tensors). While one card
+computes, the one before it may
+already be at the next tokens: for that, each keeps four copies of everything it reads from outside, for good
+(llama-context.cpp: pipeline_parallel; ggml-backend.cpp: GGML_SCHED_MAX_COPIES). So two cards need more than
+twice the compute buffer of one.
+
+`recommend`: every type of file for a model on your card, ranked: what fits, with how long a context, and what
+must be split.
 
     recommend("qwen3:14b", 12, n_ctx=8192)[0].ftype
 
-The bytes are `estimate_memory`'s; the card keeps `estimate.OVERHEAD.usual` for its driver.  Lesson: 06_will_it_fit.
+The bytes are `estimate_memory`'s; the card keeps `estimate.OVERHEAD.usual` for its driver.  Lesson:
+06_will_it_fit.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import isfinite
 
 from ..models.architecture import Architecture
 from ..models.recipe_rules import USUAL
 from ..models.source import Model
-from .compute import compute_bytes
+from .compute import compute_bytes, share_compute_bytes
 from .estimate import OVERHEAD, MemoryEstimate, planned, projector_bytes, shape_of
 from .kv_cache import cache_bytes
-from .placement import Weights, weights_of
 from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
-from .several import bytes_on_cards
+from .weights import Weights, weights_of
+
+
+def shares(n_layer: int, cards: Sequence[int]) -> list[range]:
+    """The layers on each card; number n_layer is the output layer.  cards: bytes of each."""
+    borders = [border / sum(cards) for border in accumulate(cards)]
+    where = [bisect_right(borders, layer / (n_layer + 1)) for layer in range(n_layer + 1)]
+    return [range(where.index(card), where.index(card) + where.count(card)) if card in where else range(0)
+            for card in range(len(cards))]
+
+
+def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
+                   cards: Sequence[int]) -> list[int]:
+    """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
+    compute buffer.
+    """
+    settings, found = replace(settings, n_gpu_layers=None), []
+    for share in shares(shape.n_layer, cards):
+        blocks = [layer for layer in share if layer < shape.n_layer]
+        total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
+        if shape.n_layer in share:
+            total += weights.output.card + (weights.words.card if weights.tied else 0)
+        if blocks:
+            total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
+        found.append(total + (share_compute_bytes(shape, settings, share.start, share.stop) if share else 0))
+    return found
+
 
 GIB = 2**30
 LARGEST_CARD_GIB = 100_000
@@ -25,10 +63,12 @@ LARGEST_CARD_GIB = 100_000
 
 @dataclass(frozen=True)
 class Option:
-    """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all layers on the card, negative
-    when they do not fit.  longest_context: tokens that fit with all layers on the card, 0 for none.  n_gpu_layers: how many fit at the
-    asked context (the output layer counts as one).  quality: from the table that was passed in, else None.  on_cards: bytes on each card
-    when all layers are on cards; headroom is that of the fullest."""
+    """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all
+    layers on the card, negative when they do not fit.  longest_context: tokens that fit with all layers on
+    the card, 0 for none.  n_gpu_layers: how many fit at the asked context (the output layer counts as
+    one).  quality: from the table that was passed in, else None.  on_cards: bytes on each card when all
+    layers are on cards; headroom is that of the fullest.
+    """
 
     ftype: str
     size: int
@@ -49,26 +89,31 @@ class Options(list):
     """What `recommend` found, best first."""
 
     def table(self):
-        """A pandas table, a row for each option: sizes in GiB, contexts in tokens, and what is known of the quality."""
+        """A pandas table, a row for each option: sizes in GiB, contexts in tokens, and what is known of the
+        quality.
+        """
         import pandas as pd
 
-        columns = ("ftype", "size_gib", "bits_per_weight", "fits", "headroom_gib", "longest_context", "layers_on_card", "quality")
-        return pd.DataFrame([(o.ftype, o.size / GIB, o.bpw, o.fits, o.headroom / GIB, o.longest_context, o.n_gpu_layers, o.quality)
-                             for o in self], columns=columns)
+        columns = ("ftype", "size_gib", "bits_per_weight", "fits", "headroom_gib", "longest_context",
+                   "layers_on_card", "quality")
+        return pd.DataFrame([(o.ftype, o.size / GIB, o.bpw, o.fits, o.headroom / GIB, o.longest_context,
+                              o.n_gpu_layers, o.quality) for o in self], columns=columns)
 
 
 def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
               ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
               measure_all: Callable | None = None, projector: Model | None = None, **settings) -> Options:
-    """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to be split, most layers first.
+    """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to
+    be split, most layers first.
 
-    vram_gib: GiB of the card, or of each of several, in llama.cpp's order: layers are dealt out in proportion (several.py).
-    Where they do not, the number of layers on several cards is an assumption: as many as one card of all their memory would hold.
-    settings: the other arguments of `estimate_memory`, such as `**memory_profile(...).as_dict()`.  projector: as there; its weights are
-    taken off the first card.  quality: ftype -> what is known of it, joined in.
-    measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens
-    at a time, where ours is on the safe side.
-    Types that llama-quantize refuses for this shape are left out.  Raises ValueError for cards and settings that cannot be.
+    vram_gib: GiB of the card, or of each of several, in llama.cpp's order: layers are dealt out in proportion
+    (several.py). Where they do not, the number of layers on several cards is an assumption: as many as one
+    card of all their memory would hold.
+    settings: the other arguments of `estimate_memory`, such as `**memory_profile(...).as_dict()`.  projector:
+    as there; its weights are taken off the first card.  quality: ftype -> what is known of it, joined in.
+    measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself: the same number, but
+    with fewer than 32 tokens at a time, where ours is on the safe side. Types that llama-quantize refuses for
+    this shape are left out.  Raises ValueError for cards and settings that cannot be.
     """
     cards, shape, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
     cards[0] -= projector_bytes(model, projector)
@@ -82,20 +127,23 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
             raise
         options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
     if measure_all and len(cards) == 1:
-        options = [_counted(option, shape, sum(cards), measure_all) if not option.fits else option for option in options]
+        options = [_counted(option, shape, sum(cards), measure_all) if not option.fits else option
+                   for option in options]
     return Options(sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw)))
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
     """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller.
 
-    Walking through a split model takes a while, and finds nearly the same for each number: one walk, a guess, and walks around it.
+    Walking through a split model takes a while, and finds nearly the same for each number: one walk, a guess,
+    and walks around it.
     """
     def on_card(n: int) -> MemoryEstimate:
         return planned(shape, weights, replace(settings, n_gpu_layers=n), "")
 
     def kept(n: int) -> int:
-        return weights.placed(n).card + cache_bytes(shape, settings, shape.n_layer - weights.n_blocks_on_card(n))
+        return weights.placed(n).card + cache_bytes(shape, settings,
+                                                    shape.n_layer - weights.n_blocks_on_card(n))
 
     compute, most = on_card(shape.n_layer // 2).compute, shape.n_layer + 1
     n = _last(lambda n: kept(n) + compute <= budget, 0, most)
@@ -107,8 +155,11 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
 
 
 def longest_context_that_fits(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
-    """The longest context with every layer on the card: a multiple of 256 up to what the model was trained for; 0 when none fits."""
-    return _longest(shape, lambda n: planned(shape, weights, replace(settings, n_ctx=n, n_gpu_layers=None), "").total <= budget)
+    """The longest context with every layer on the card: a multiple of 256 up to what the model was trained
+    for; 0 when none fits.
+    """
+    return _longest(shape, lambda n: planned(shape, weights, replace(settings, n_ctx=n, n_gpu_layers=None),
+                                             "").total <= budget)
 
 
 def _longest(shape: Architecture, fits: Callable[[int], bool]) -> int:
@@ -130,7 +181,8 @@ def _option(shape, weights: Weights, ftype: str, asked: Settings, cards: list[in
 
     on_cards, budget = used(asked.n_ctx), _budget(cards, shape, asked)
     headroom = room(on_cards)
-    layers = shape.n_layer + 1 if headroom >= 0 else min(layers_that_fit(shape, weights, asked, budget), shape.n_layer)
+    layers = shape.n_layer + 1 if headroom >= 0 else min(layers_that_fit(shape, weights, asked, budget),
+                                                         shape.n_layer)
     estimate = whole if headroom >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
     return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, headroom,
                   _longest(shape, lambda n: room(used(n)) >= 0), layers, quality, on_cards)
@@ -141,7 +193,8 @@ def _counted(option: Option, shape: Architecture, vram: int, measure_all: Callab
     budget = vram - OVERHEAD.usual
 
     def fits(n: int) -> bool:
-        return measure_all(shape, option.ftype, [replace(option.estimate.settings, n_gpu_layers=n)])[0].card <= budget
+        return measure_all(shape, option.ftype, [replace(option.estimate.settings, n_gpu_layers=n)])[
+            0].card <= budget
 
     layers = _last(fits, option.n_gpu_layers, shape.n_layer)
     return replace(option, n_gpu_layers=layers)
@@ -158,13 +211,19 @@ def _last(fits: Callable[[int], bool], low: int, high: int) -> int:
 def _cards(vram_gib: float | Iterable[float]) -> list[int]:
     sizes = [vram_gib] if isinstance(vram_gib, int | float) else list(vram_gib)
     for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, int | float) or not isfinite(size) or not 0 < size <= LARGEST_CARD_GIB:
-            raise ValueError(f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
+        if isinstance(size, bool) or not isinstance(size,
+                                                    int
+                                                    | float) or not isfinite(
+                                                        size) or not 0 < size <= LARGEST_CARD_GIB:
+            raise ValueError(
+                f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
     if not sizes:
         raise ValueError("vram_gib is empty: give the GiB of one card, or of each of several")
     return [int(size * GIB) for size in sizes]
 
 
 def _budget(cards: list[int], shape: Architecture, settings: Settings) -> int:
-    """Bytes of all cards together for one model: each has a driver, each but the first a compute buffer more than was counted."""
+    """Bytes of all cards together for one model: each has a driver, each but the first a compute buffer more
+    than was counted.
+    """
     return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute_bytes(shape, settings)

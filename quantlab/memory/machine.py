@@ -1,7 +1,17 @@
-"""The learner's machine: memory, processor cores, graphics cards. Asks the system, never fails over an answer; unknown means unknown.
+"""How fast this machine reads its main memory: measured, since no table has it. Like McCalpin's STREAM, but
+reading only.
 
-Main memory: psutil. Cards, the first that knows one: NVIDIA's driver (nvidia-smi, which asks NVML), Linux's amdgpu driver (sysfs), what
-Ollama wrote in its log when it started, Apple's share of unified memory. Or a card of your choice: `my_machine(card="GeForce RTX 4060")`.
+    read_bandwidth() / 1e9      # GB/s
+
+Writing a token reads weights and writes next to nothing, so STREAM's copy would be the wrong exercise.
+Lesson: 14_speed_and_bandwidth.
+
+The learner's machine: memory, processor cores, graphics cards. Asks the system, never fails over an answer;
+unknown means unknown.
+
+Main memory: psutil. Cards, the first that knows one: NVIDIA's driver (nvidia-smi, which asks NVML), Linux's
+amdgpu driver (sysfs), what Ollama wrote in its log when it started, Apple's share of unified memory. Or a
+card of your choice: `my_machine(card="GeForce RTX 4060")`.
 """
 
 import os
@@ -9,14 +19,43 @@ import platform
 import re
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from ..profile import is_reference
 from .catalog import card_named
+
+NBYTES = 2**28          # far more than any cache holds
+PASSES = 6              # the best one counts: the others were disturbed
+
+
+def read_bandwidth(threads: int = 1, *, nbytes: int = NBYTES, passes: int = PASSES) -> float:
+    """Bytes a second, the best of some passes over `nbytes` of main memory: NumPy's largest of all numbers,
+    which only reads.
+
+    threads: read different parts at the same time (NumPy lets go of Python's lock); one thread may not reach
+    all there is.
+    Raises ValueError for counts that cannot be.
+    """
+    for name, value, least in (("threads", threads, 1), ("nbytes", nbytes, 2**20), ("passes", passes, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name}={value!r} cannot be: give a whole number of at least {least:,}")
+    # ones: pages of zeros may all be the same page
+    parts = np.array_split(np.ones(nbytes // 4, np.float32), threads)
+    best = float("inf")
+    with ThreadPoolExecutor(threads) as workers:
+        for _ in range(passes):
+            started = time.perf_counter()
+            list(workers.map(np.max, parts))
+            best = min(best, time.perf_counter() - started)
+    return sum(part.nbytes for part in parts) / best
+
 
 MIB, GIB = 2**20, 2**30
 MOST_GIB = 100_000
@@ -36,7 +75,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What models run on. ram_bytes and ram_free_bytes: main memory; cores: physical ones where they are known."""
+    """What models run on. ram_bytes and ram_free_bytes: main memory; cores: physical ones where they are
+    known.
+    """
 
     os: str
     cores: int
@@ -46,19 +87,27 @@ class Machine:
 
 
 #: The machine of the reference profile, so that committed lessons repeat. Made up, of a common size.
-REFERENCE = Machine("Reference", 8, 16 * GIB, 10 * GIB, (Gpu("GeForce RTX 4060", 8 * GIB, 7 * GIB + GIB // 2),))
+REFERENCE = Machine("Reference", 8, 16 * GIB, 10 * GIB,
+                    (Gpu("GeForce RTX 4060", 8 * GIB, 7 * GIB + GIB // 2),))
 
 
 def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machine:
-    """This machine, or the fixed one under the reference profile; with a card of your choice in place of its own.
+    """This machine, or the fixed one under the reference profile; with a card of your choice in place of its
+    own.
 
-    card: a name of GPUS (its memory counts as free), or of CPUS for no card.  vram_gib: GiB of a card that is in no table.
+    card: a name of GPUS (its memory counts as free), or of CPUS for no card.  vram_gib: GiB of a card that is
+    in no table.
     Raises ValueError for an unknown card, with the nearest names, and for memory that cannot be.
     """
     machine = REFERENCE if is_reference() else _live()
     if vram_gib is not None:
-        if isinstance(vram_gib, bool) or not isinstance(vram_gib, int | float) or not isfinite(vram_gib) or not 0 <= vram_gib <= MOST_GIB:
-            raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 or 24, or 0 for none")
+        if isinstance(vram_gib, bool) or not isinstance(vram_gib,
+                                                        int
+                                                        | float) or not isfinite(
+                                                            vram_gib) or not 0 <= vram_gib <= MOST_GIB:
+            raise ValueError(
+                f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 or 24, or 0 "
+                "for none")
         size = int(vram_gib * GIB)
     elif card is not None:
         size = card_named(card).vram_bytes
@@ -70,41 +119,50 @@ def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machin
 def _live() -> Machine:
     memory = psutil.virtual_memory()
     cards = nvidia_cards() or amd_cards() or ollama_cards() or apple_card(memory.total, memory.available)
-    return Machine(platform.system(), psutil.cpu_count(logical=False) or psutil.cpu_count() or 1, memory.total, memory.available, cards)
+    return Machine(platform.system(), psutil.cpu_count(logical=False) or psutil.cpu_count()
+                   or 1, memory.total, memory.available, cards)
 
 
 def nvidia_cards() -> tuple[Gpu, ...]:
-    """The cards that `nvidia-smi` lists; empty without a driver or when it does not answer in five seconds."""
+    """The cards that `nvidia-smi` lists; empty without a driver or when it does not answer in five seconds.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
     question = [program, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
-        answer = subprocess.run(question, capture_output=True, text=True, errors="replace", timeout=5, check=True).stdout
+        answer = subprocess.run(question, capture_output=True, text=True, errors="replace", timeout=5,
+                                check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
     return parse_nvidia(answer)
 
 
 def parse_nvidia(answer: str) -> tuple[Gpu, ...]:
-    """Lines of "name, total MiB, free MiB"; a line that does not say numbers (a card in an error state) is left out."""
+    """Lines of "name, total MiB, free MiB"; a line that does not say numbers (a card in an error state) is
+    left out.
+    """
     cards = []
     for line in answer.splitlines():
-        *name, total, free = (part.strip() for part in line.split(",")) if line.count(",") >= 2 else ("", "", "")
+        *name, total, free = (part.strip() for part in line.split(",")) if line.count(",") >= 2 else ("", "",
+                                                                                                      "")
         if total.isdigit() and free.isdigit():
             cards.append(Gpu(", ".join(name), int(total) * MIB, int(free) * MIB))
     return tuple(cards)
 
 
 def amd_cards(sysfs: Path = SYSFS) -> tuple[Gpu, ...]:
-    """The cards of Linux's amdgpu driver, which tells bytes in mem_info_vram_total and mem_info_vram_used; empty elsewhere.
+    """The cards of Linux's amdgpu driver, which tells bytes in mem_info_vram_total and mem_info_vram_used;
+    empty elsewhere.
 
-    A processor's own graphics with less than 2 GiB are left out.  Source: the Linux kernel's amdgpu documentation, "GPU memory usage".
+    A processor's own graphics with less than 2 GiB are left out.  Source: the Linux kernel's amdgpu
+    documentation, "GPU memory usage".
     """
     cards = []
     for total in sorted(sysfs.glob("card*/device/mem_info_vram_total")):
         try:
-            all_bytes, used = (int(total.with_name(name).read_text()) for name in (total.name, "mem_info_vram_used"))
+            all_bytes, used = (int(total.with_name(name).read_text())
+                               for name in (total.name, "mem_info_vram_used"))
             name = total.with_name("product_name")
             spoken = name.read_text(errors="replace").strip() if name.exists() else ""
         except (OSError, ValueError):
@@ -115,9 +173,12 @@ def amd_cards(sysfs: Path = SYSFS) -> tuple[Gpu, ...]:
 
 
 def ollama_cards() -> tuple[Gpu, ...]:
-    """The cards that Ollama found when it last started, from its log (macOS, Windows): free memory is that of then."""
+    """The cards that Ollama found when it last started, from its log (macOS, Windows): free memory is that of
+    then.
+    """
     local = os.environ.get("LOCALAPPDATA")
-    for path in (Path.home() / ".ollama" / "logs" / "server.log", *([Path(local) / "Ollama" / "server.log"] if local else [])):
+    for path in (Path.home() / ".ollama" / "logs" / "server.log",
+                 *([Path(local) / "Ollama" / "server.log"] if local else [])):
         try:
             with path.open("rb") as file:
                 return parse_ollama(file.read(LOG_BYTES).decode("utf-8", "replace"))
@@ -127,7 +188,9 @@ def ollama_cards() -> tuple[Gpu, ...]:
 
 
 def parse_ollama(log: str) -> tuple[Gpu, ...]:
-    """Lines "inference compute" of an Ollama log (discover/types.go: LogDetails); the processor's own line is no card."""
+    """Lines "inference compute" of an Ollama log (discover/types.go: LogDetails); the processor's own line is
+    no card.
+    """
     cards = []
     for line in log.splitlines():
         if 'msg="inference compute"' not in line:
@@ -135,14 +198,16 @@ def parse_ollama(log: str) -> tuple[Gpu, ...]:
         said = {key: value.strip('"') for key, value in re.findall(r'(\w+)=("[^"]*"|\S+)', line)}
         total, free = _bytes(said.get("total", "")), _bytes(said.get("available", ""))
         if said.get("library") != "cpu" and total:
-            cards.append(Gpu(said.get("description") or said.get("name") or "card", total, min(free or 0, total)))
+            cards.append(Gpu(said.get("description") or said.get("name") or "card", total,
+                             min(free or 0, total)))
     return tuple(cards)
 
 
 def _bytes(words: str) -> int | None:
     """22.0 GiB in bytes, rounded as it was written; None for anything else."""
     number, _, unit = words.partition(" ")
-    return int(float(number) * UNITS[unit]) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", number) and unit in UNITS else None
+    return int(float(number) * UNITS[unit]) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?",
+                                                            number) and unit in UNITS else None
 
 
 def apple_card(total: int, free: int) -> tuple[Gpu, ...]:
@@ -154,19 +219,23 @@ def apple_card(total: int, free: int) -> tuple[Gpu, ...]:
 
 
 def apple_share(total: int, wired_limit_mb: int = 0) -> int:
-    """Bytes of Apple's unified memory that the GPU may use: what `iogpu.wired_limit_mb` says, else macOS's default.
+    """Bytes of Apple's unified memory that the GPU may use: what `iogpu.wired_limit_mb` says, else macOS's
+    default.
 
-    The default is Metal's recommendedMaxWorkingSetSize: two thirds up to 36 GiB (10.67 of 16 on an M4, github:exo-explore/exo pull 1672),
-    three quarters above (github:gpustack/gpustack issue 1375). Newer systems give more: 11.84 of 16 (github:AlexsJones/llmfit pull 754)
-    and 107.5 of 128 (github:antirez/ds4 pull 893) were reported, so this is the safe side.
+    The default is Metal's recommendedMaxWorkingSetSize: two thirds up to 36 GiB (10.67 of 16 on an M4,
+    github:exo-explore/exo pull 1672), three quarters above (github:gpustack/gpustack issue 1375). Newer
+    systems give more: 11.84 of 16 (github:AlexsJones/llmfit pull 754) and 107.5 of 128 (github:antirez/ds4
+    pull 893) were reported, so this is the safe side.
     """
     return wired_limit_mb * MIB if wired_limit_mb else total * 2 // 3 if total <= 36 * GIB else total * 3 // 4
 
 
 def _wired_limit() -> int:
-    """MiB that the owner set with `sysctl iogpu.wired_limit_mb`; 0 when nothing was set or nothing answers."""
+    """MiB that the owner set with `sysctl iogpu.wired_limit_mb`; 0 when nothing was set or nothing answers.
+    """
     try:
-        answer = subprocess.run(["sysctl", "-n", "iogpu.wired_limit_mb"], capture_output=True, text=True, timeout=5, check=True).stdout
+        answer = subprocess.run(["sysctl", "-n", "iogpu.wired_limit_mb"], capture_output=True, text=True,
+                                timeout=5, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return 0
     return int(answer) if answer.strip().isdigit() else 0

@@ -2,18 +2,36 @@
 
     Settings(n_ctx=8192, n_parallel=2).n_ctx_seq        # 4096: each of two conversations gets half
 
-Which llama.cpp option and which Ollama setting each one mirrors stands in OPTIONS.  llama.cpp: llama_context's constructor.
+Which llama.cpp option and which Ollama setting each one mirrors stands in OPTIONS.  llama.cpp:
+llama_context's constructor.
+
+What a program does when nobody tells it anything: the settings of Ollama and of llama-server, ready for
+`estimate_memory`.
+
+    estimate_memory("qwen3:8b", **memory_profile("ollama", "qwen3:8b", vram_gib=24).as_dict())     # 32,768
+    tokens of context
+
+Ollama 0.17.4 chooses the context by the memory of all cards (server/routes.go: Serve) and never more than the
+model was trained for (llm/server.go: NewLlamaServer). llama-server takes all the model was trained for and
+four conversations in one pool (llama.cpp, tools/server/server.cpp); where that does not fit it shrinks the
+context, which is not in these numbers.
 """
 
 from dataclasses import dataclass, fields
+from math import isfinite
+
+from ..models.architecture import Architecture
+from ..models.metadata import architecture_name
+from ..models.source import Model
+from .catalog import model_named
 
 PADDING = 256               # llama.cpp rounds a number of cells up to this
 LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
 MOST_SEQUENCES = 256        # llama.cpp: LLAMA_MAX_SEQ
 LARGEST_BATCH = 2**16
 #: Types the cache may have: llama.cpp's name -> ggml type. Ollama offers f16, q8_0 and q4_0.
-CACHE_TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q5_1": "Q5_1", "q5_0": "Q5_0", "q4_1": "Q4_1",
-               "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
+CACHE_TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q5_1": "Q5_1", "q5_0": "Q5_0",
+               "q4_1": "Q4_1", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
 QUANTIZED = {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
 #: Setting -> (llama-server's option, Ollama's setting).
 OPTIONS = {
@@ -38,11 +56,14 @@ def padded(n: int) -> int:
 class Settings:
     """What a server is started with.
 
-    n_ctx: tokens of all conversations together.  n_ubatch: tokens computed at a time.  n_parallel: conversations at a time.
-    flash_attention: attention in small pieces, without the table of all scores.  type_k, type_v: names of CACHE_TYPES.
+    n_ctx: tokens of all conversations together.  n_ubatch: tokens computed at a time.  n_parallel:
+    conversations at a time.
+    flash_attention: attention in small pieces, without the table of all scores.  type_k, type_v: names of
+    CACHE_TYPES.
     n_outputs: tokens of a step whose next word is computed (1 for an answer; n_ubatch to score a whole text).
     n_gpu_layers: None for all, else blocks from the end, the output layer counted as one.
-    unified: one pool of cells for all conversations.  Raises ValueError naming the number and what would be right.
+    unified: one pool of cells for all conversations.  Raises ValueError naming the number and what would be
+    right.
     """
 
     n_ctx: int = 4096
@@ -67,9 +88,13 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)!r} is neither True nor False")
         for name in ("type_k", "type_v"):
             if getattr(self, name) not in CACHE_TYPES:
-                raise ValueError(f"{name}={getattr(self, name)!r} is no type of the KV cache; there are {', '.join(CACHE_TYPES)}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is no type of the KV cache; there are "
+                    f"{', '.join(CACHE_TYPES)}")
         if not self.flash_attention and self.type_v in QUANTIZED:
-            raise ValueError(f"type_v={self.type_v!r} needs flash attention: llama.cpp refuses a quantized V cache without it")
+            raise ValueError(
+                f"type_v={self.type_v!r} needs flash attention: llama.cpp refuses a quantized V cache "
+                "without it")
 
     @property
     def n_ctx_seq(self) -> int:
@@ -98,4 +123,75 @@ class Settings:
 
 def _whole(name: str, value: object, least: int, most: int, what: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{name}={value!r} cannot be: give a whole number of {what}, from {least} to {most:,}")
+        raise ValueError(
+            f"{name}={value!r} cannot be: give a whole number of {what}, from {least} to {most:,}")
+
+
+#: Ollama: from so many GiB on all cards -> tokens of context for each conversation. 23 and 47, so that a card
+#: sold as 24 or 48 counts.
+CONTEXT_BY_VRAM = {47: 262144, 23: 32768, 0: 4096}
+BATCH = 512                 # Ollama: api.DefaultOptions, NumBatch; llama.cpp: common_params, n_ubatch
+# llama-server: conversations at a time where --parallel is not given, in one pool of cells
+SERVER_SLOTS = 4
+#: Architectures that Ollama 0.17.4 runs with one conversation at a time, whatever OLLAMA_NUM_PARALLEL says
+#: (server/sched.go: load).
+ONE_AT_A_TIME = {"mllama", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen3next", "lfm2", "lfm2moe",
+                 "nemotron_h", "nemotron_h_moe"}
+PROGRAMS = ("ollama", "llama-server", "llama.cpp")
+
+
+def memory_profile(program: str, model: Architecture | Model | str | None = None, *, vram_gib: float = 0.0,
+                   n_ctx: int | None = None, n_parallel: int | None = None) -> Settings:
+    """The settings that `program` would start `model` with.
+
+    program: "ollama" (0.17.4), "llama-server", or "llama.cpp" for its other programs (October 2026).  model:
+    as in `estimate_memory`; its trained context limits Ollama's, and is llama.cpp's default.  vram_gib: GiB
+    of all cards together, 0 for none.  n_ctx: tokens, if they
+    are set: Ollama's num_ctx (of one conversation) or --ctx-size (of all).  n_parallel: OLLAMA_NUM_PARALLEL
+    or --parallel. Flash attention is on, as all three choose where a card can do it; the cache is f16, one
+    row of output for each conversation.
+    Raises ValueError for an unknown program and numbers that cannot be.
+    """
+    if program not in PROGRAMS:
+        raise ValueError(f"no profile {program!r}; there are {', '.join(PROGRAMS)}")
+    if isinstance(vram_gib, bool) or not isinstance(vram_gib,
+                                                    int | float) or not isfinite(vram_gib) or vram_gib < 0:
+        raise ValueError(
+            f"vram_gib={vram_gib!r} is no amount of memory: give GiB of all cards together, 0 for none")
+    # refuses what cannot be
+    Settings(n_ctx=PADDING if n_ctx is None else n_ctx, n_parallel=1 if n_parallel is None else n_parallel)
+    arch, trained = _facts(model)
+    if program == "ollama":
+        return _ollama(arch, trained, vram_gib, n_ctx, n_parallel or 1)
+    if not (n_ctx or trained):
+        raise ValueError(
+            f"{program} takes the context that the model was trained for: give the model, or n_ctx in tokens")
+    alone = program == "llama.cpp" or n_parallel is not None
+    return Settings(n_ctx=n_ctx or trained, n_parallel=(n_parallel or 1) if alone else SERVER_SLOTS,
+                    n_ubatch=BATCH, unified=not alone)
+
+
+def ollama_context(vram_gib: float) -> int:
+    """Tokens of context that Ollama 0.17.4 gives each conversation where neither num_ctx nor
+    OLLAMA_CONTEXT_LENGTH is set.
+    """
+    return next(tokens for least, tokens in CONTEXT_BY_VRAM.items() if vram_gib >= least)
+
+
+def _ollama(arch: str | None, trained: int, vram_gib: float, n_ctx: int | None, n_parallel: int) -> Settings:
+    each = n_ctx or ollama_context(vram_gib)
+    each = min(each, trained) if trained else each
+    n_parallel = 1 if arch in ONE_AT_A_TIME else n_parallel
+    return Settings(n_ctx=each * n_parallel, n_parallel=n_parallel, n_ubatch=min(BATCH, each))
+
+
+def _facts(model: Architecture | Model | str | None) -> tuple[str | None, int]:
+    """(architecture, tokens it was trained for); an open file of any architecture will do."""
+    if model is None:
+        return None, 0
+    if isinstance(model, Model):
+        spelled = model.metadata.get("general.architecture")
+        trained = model.metadata.get(f"{spelled}.context_length")
+        return architecture_name(model.metadata), trained if isinstance(trained, int) else 0
+    shape = model_named(model)
+    return shape.arch, shape.n_ctx_train

@@ -1,6 +1,8 @@
-"""How fast an answer can come: every token reads the model's weights and the cache once, so memory bandwidth is the limit.
+"""How fast an answer can come: every token reads the model's weights and the cache once, so memory bandwidth
+is the limit.
 
-    expected_speed("llama3.1:8b", "Q4_K_M", GPUS["GeForce RTX 4060"].bandwidth)      # a range, in tokens a second
+    expected_speed("llama3.1:8b", "Q4_K_M", GPUS["GeForce RTX 4060"].bandwidth)      # a range, in tokens a
+    second
 
 What is read is counted; what share of its bandwidth a machine reaches is an assumption, and makes the range.
 Lesson: 14_speed_and_bandwidth.
@@ -19,17 +21,20 @@ from ..models.recipes import recipe
 from ..models.source import Model
 from ..models.types import tensor_nbytes
 from .estimate import planned, shape_of
-from .placement import weights_of
 from .settings import Settings
+from .weights import weights_of
 
-#: Share of a card's bandwidth that generation reaches: what all but one of the runs in quantlab/data/published_speeds.csv reach.
+#: Share of a card's bandwidth that generation reaches: what all but one of the runs in
+#: quantlab/data/published_speeds.csv reach.
 EFFICIENCY = (0.4, 0.9)
 PUBLISHED_RUNS = Path(__file__).parent.parent / "data" / "published_speeds.csv"
 EXPERTS = ("ffn_gate_exps", "ffn_up_exps", "ffn_down_exps")
 
 
 class Speed(NamedTuple):
-    """Tokens a second, from `low` to `high`; `limit`: if every byte of bandwidth were used.  card, host: bytes read for each token."""
+    """Tokens a second, from `low` to `high`; `limit`: if every byte of bandwidth were used.  card, host:
+    bytes read for each token.
+    """
 
     low: float
     high: float
@@ -39,7 +44,9 @@ class Speed(NamedTuple):
 
 
 class PublishedRun(NamedTuple):
-    """A speed that somebody published.  bandwidth: bytes a second of the device; n_ctx: tokens in the context; source: where it is said."""
+    """A speed that somebody published.  bandwidth: bytes a second of the device; n_ctx: tokens in the
+    context; source: where it is said.
+    """
 
     device: str
     bandwidth: float
@@ -52,18 +59,23 @@ class PublishedRun(NamedTuple):
 
 @cache
 def published_speeds() -> tuple[PublishedRun, ...]:
-    """The runs in quantlab/data/published_speeds.csv: llama.cpp writing one answer with everything on one device."""
+    """The runs in quantlab/data/published_speeds.csv: llama.cpp writing one answer with everything on one
+    device.
+    """
     with PUBLISHED_RUNS.open(encoding="utf-8", newline="") as file:
-        return tuple(PublishedRun(row["device"], float(row["bandwidth_gb_s"]) * 1e9, row["model"], row["ftype"], int(row["n_ctx"]),
-                                  float(row["tokens_per_second"]), row["source"]) for row in csv.DictReader(file))
+        return tuple(PublishedRun(row["device"], float(row["bandwidth_gb_s"]) * 1e9, row["model"],
+                                  row["ftype"], int(row["n_ctx"]), float(row["tokens_per_second"]),
+                                  row["source"]) for row in csv.DictReader(file))
 
 
-def expected_speed(model: Architecture | Model | str, ftype: str | None, bandwidth: float, *, host_bandwidth: float | None = None,
-                   **settings) -> Speed:
+def expected_speed(model: Architecture | Model | str, ftype: str | None, bandwidth: float, *,
+                   host_bandwidth: float | None = None, **settings) -> Speed:
     """Tokens a second for one conversation whose context is full.
 
-    bandwidth: bytes a second of the card; host_bandwidth: of main memory, needed when layers lie there (`n_gpu_layers`).
-    settings: the arguments of `estimate_memory`.  Reading is taken to happen one after the other: a card waits for main memory.
+    bandwidth: bytes a second of the card; host_bandwidth: of main memory, needed when layers lie there
+    (`n_gpu_layers`).
+    settings: the arguments of `estimate_memory`.  Reading is taken to happen one after the other: a card
+    waits for main memory.
     Raises ValueError for bandwidths that cannot be.
     """
     asked, shape = Settings(**settings), shape_of(model)
@@ -73,15 +85,18 @@ def expected_speed(model: Architecture | Model | str, ftype: str | None, bandwid
         if not nbytes:
             continue
         if speed is None or not isfinite(speed) or speed <= 0:
-            raise ValueError(f"{name}={speed!r} is no speed: give bytes a second, such as 272e9 for 272 GB/s; "
-                             f"{nbytes:,} bytes a token of {shape.arch} are read there")
+            raise ValueError(
+                f"{name}={speed!r} is no speed: give bytes a second, such as 272e9 for 272 GB/s; "
+                f"{nbytes:,} bytes a token of {shape.arch} are read there")
         seconds += nbytes / speed
     limit = 1 / seconds
     return Speed(EFFICIENCY[0] * limit, EFFICIENCY[1] * limit, limit, card, host)
 
 
-def bytes_per_token(model: Architecture | Model | str, ftype: str | None, settings: Settings) -> tuple[int, int]:
-    """(bytes on the card, bytes in main memory) that one new token reads: weights, of the experts only those used, and the cache.
+def bytes_per_token(model: Architecture | Model | str, ftype: str | None, settings: Settings) -> tuple[int,
+                                                                                                       int]:
+    """(bytes on the card, bytes in main memory) that one new token reads: weights, of the experts only those
+    used, and the cache.
 
     Of the table of word vectors one row is read: nothing. Tied, it is the output, and read whole.
     """
@@ -92,7 +107,8 @@ def bytes_per_token(model: Architecture | Model | str, ftype: str | None, settin
     first = shape.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     words = weights.words.host if settings.n_gpu_layers != 0 or not weights.tied else 0
     all_cache = planned(shape, weights, Settings(**{**settings.as_dict(), "n_gpu_layers": None}), "").kv_cache
-    host = weights.placed(settings.n_gpu_layers).host - words + all_cache - estimate.kv_cache - sum(idle[:first])
+    host = weights.placed(settings.n_gpu_layers).host - words + all_cache - estimate.kv_cache - sum(
+        idle[:first])
     return estimate.weights + estimate.kv_cache - sum(idle[first:]), host
 
 
@@ -102,14 +118,17 @@ def _idle_experts(model: Architecture | Model, shape: Architecture, ftype: str |
         return [0] * shape.n_layer
     if not isinstance(model, Model):
         return _idle_in_shape(shape, ftype or "Q4_K_M")
-    types = {name: qtype for name, (qtype, _) in model.types.items()} if ftype is None else recipe(ftype, model)
-    return _idle(shape, ((*role_and_layer(name), dims, types[name]) for name, (_, dims) in model.types.items()))
+    types = {name: qtype for name, (qtype, _) in model.types.items()} if ftype is None else recipe(ftype,
+                                                                                                   model)
+    return _idle(shape, ((*role_and_layer(name), dims, types[name]) for name,
+                         (_, dims) in model.types.items()))
 
 
 @lru_cache(maxsize=256)
 def _idle_in_shape(shape: Architecture, ftype: str) -> tuple[int, ...]:
     types = recipe(ftype, shape)
-    return tuple(_idle(shape, ((tensor.role, tensor.layer, tensor.shape, types[tensor.name]) for tensor in shape.tensors())))
+    return tuple(_idle(shape, ((tensor.role, tensor.layer, tensor.shape, types[tensor.name])
+                               for tensor in shape.tensors())))
 
 
 def _idle(shape: Architecture, tensors: Iterable[tuple[str, int | None, tuple[int, ...], str]]) -> list[int]:
@@ -117,5 +136,6 @@ def _idle(shape: Architecture, tensors: Iterable[tuple[str, int | None, tuple[in
     idle = [0] * shape.n_layer
     for role, layer, dims, qtype in tensors:
         if role in EXPERTS and layer is not None and layer < shape.n_layer:
-            idle[layer] += tensor_nbytes(dims, qtype) * (shape.n_expert - shape.n_expert_used) // shape.n_expert
+            idle[layer] += tensor_nbytes(dims, qtype) * (shape.n_expert
+                                                         - shape.n_expert_used) // shape.n_expert
     return idle

@@ -1,32 +1,100 @@
-"""What every part of a layer needs on its way through the compute buffer: places, inputs, and copies of what lies in main memory.
+"""The compute buffer as llama.cpp plans it: intermediate results take a place and give it back, and the
+highest mark is its size.
 
-Layers whose weights lie in main memory are computed on the card all the same when many tokens come at once: llama.cpp copies each matrix
-there just before it is used, and the layer's cache before attention. ggml cuts its plan into splits at these points; a split begins with
-the copies of all that it reads (ggml-backend.cpp: ggml_backend_sched_split_graph), which is what `lend` does.
+    space = Space()
+    a = space.take(1000)
+    space.give(a)
+    space.peak          # 1024: every place starts at a multiple of 128 bytes
+
+A result goes into the smallest gap that is large enough; only when there is none does the buffer grow. So
+gaps that nothing fits into
+cost memory, too: the peak is more than what lives at one time.  ggml: ggml_dyn_tallocr_alloc and _free_bytes
+in ggml-alloc.c.
+
+What every part of a layer needs on its way through the compute buffer: places, inputs, and copies of what
+lies in main memory.
+
+Layers whose weights lie in main memory are computed on the card all the same when many tokens come at once:
+llama.cpp copies each matrix there just before it is used, and the layer's cache before attention. ggml cuts
+its plan into splits at these points; a split begins with the copies of all that it reads (ggml-backend.cpp:
+ggml_backend_sched_split_graph), which is what `lend` does.
 """
 
 from ..models.architecture import Architecture
 from ..models.types import tensor_nbytes
 from .kv_cache import layer_cache
-from .placement import aligned, card_nbytes, row_filling
 from .settings import CACHE_TYPES, QUANTIZED, Settings
-from .space import ALIGNMENT, Space
+from .weights import aligned, card_nbytes, row_filling
 
-LENT_FROM = 32      # tokens at a time from which the card computes what lies in main memory (ggml-cuda: GGML_OP_OFFLOAD_MIN_BATCH)
-#: The last matrix or vector of a layer, whichever of them it has: with its copy come the inputs of the layers that follow on the card.
-LAST = ("post_ffw_norm.weight", "ffn_down_shexp.weight", "ffn_down_exps.bias", "ffn_down_exps.weight", "ffn_down.weight")
+ALIGNMENT = 128         # of a CUDA buffer
+ENDLESS = 2**62
+
+
+class Space:
+    """A buffer that is only planned. `peak`: the bytes it must have."""
+
+    def __init__(self):
+        self.gaps = [[0, ENDLESS]]      # [offset, bytes], by offset; the last one is the end of the buffer
+        self.peak = 0
+
+    def take(self, nbytes: int) -> tuple[int, int]:
+        """A place (offset, bytes) for a result of `nbytes`: the smallest gap that holds it, of equal ones the
+        last.
+        """
+        nbytes = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        best, gaps = -1, self.gaps
+        for i in range(len(gaps) - 1):
+            if gaps[i][1] >= nbytes and (best < 0 or gaps[i][1] <= gaps[best][1]):
+                best = i
+        gap = gaps[best]                # none found: the end of the buffer
+        offset = gap[0]
+        gap[0] += nbytes
+        gap[1] -= nbytes
+        if not gap[1]:
+            del gaps[best]
+        self.peak = max(self.peak, offset + nbytes)
+        return offset, nbytes
+
+    def give(self, *places: tuple[int, int]) -> None:
+        """Give places back, one after the other; neighbouring gaps become one."""
+        for place in places:
+            self._give(*place)
+
+    def _give(self, offset: int, nbytes: int) -> None:
+        gaps = self.gaps
+        i = 0
+        while gaps[i][0] < offset:
+            i += 1
+        if gaps[i][0] == offset + nbytes:
+            gaps[i][0], gaps[i][1] = offset, gaps[i][1] + nbytes
+        else:
+            gaps.insert(i, [offset, nbytes])
+        if i and gaps[i - 1][0] + gaps[i - 1][1] == offset:
+            gaps[i - 1][1] += gaps[i][1]
+            del gaps[i]
+
+
+# tokens at a time from which the card computes what lies in main memory (ggml-cuda:
+# GGML_OP_OFFLOAD_MIN_BATCH)
+LENT_FROM = 32
+#: The last matrix or vector of a layer, whichever of them it has: with its copy come the inputs of the layers
+#: that follow on the card.
+LAST = ("post_ffw_norm.weight", "ffn_down_shexp.weight", "ffn_down_exps.bias", "ffn_down_exps.weight",
+        "ffn_down.weight")
 
 
 class Walk:
-    """A walk through the layers.  n: tokens at a time; row: bytes of one number for each token; layer: where the walk is.
+    """A walk through the layers.  n: tokens at a time; row: bytes of one number for each token; layer: where
+    the walk is.
 
-    lent: for each layer in main memory the bytes of its tensors on the card, by name without "blk.N.".  near: the layers that are walked.
+    lent: for each layer in main memory the bytes of its tensors on the card, by name without "blk.N.".  near:
+    the layers that are walked.
     copies: of each input; more than one are kept for good.  Inputs are known by a name, or by a name and a
     kind of layer: 0 sees everything, 1 a window.
     """
 
-    def __init__(self, a: Architecture, settings: Settings, lent: tuple[dict[str, int], ...], near: tuple[int, ...],
-                 copies: int = 1):
+    def __init__(self, a: Architecture, settings: Settings, lent: tuple[dict[str, int], ...],
+                 near: tuple[int, ...], copies: int = 1):
         self.copies = copies
         self.a, self.settings, self.space, self.lent = a, settings, Space(), lent
         self.n, self.n_rows = step(settings)
@@ -48,7 +116,9 @@ class Walk:
         return place
 
     def lend(self, *weights: str, inputs: tuple = ()) -> list[tuple[int, int]]:
-        """Copies of weights, then inputs that are not there yet; nothing where the layer lies on the card.  Returns the copies' places."""
+        """Copies of weights, then inputs that are not there yet; nothing where the layer lies on the card.
+        Returns the copies' places.
+        """
         if self.layer >= self.first:
             return []
         mine = self.lent[self.layer]
@@ -66,7 +136,9 @@ class Walk:
         return self.layer < self.first and weight in self.lent[self.layer]
 
     def enter(self, layer: int, stop: int | None = None) -> None:
-        """All inputs of the layers from `layer` on (to before `stop`), which the card holds, that are not there yet: one split has them."""
+        """All inputs of the layers from `layer` on (to before `stop`), which the card holds, that are not
+        there yet: one split has them.
+        """
         layers = range(layer, self.a.n_layer if stop is None else min(stop, self.a.n_layer))
         if layers:
             self.need("positions")
@@ -107,31 +179,41 @@ class Walk:
         a, n = self.a, self.cells[self.kind] * self.settings.n_streams
         types = [CACHE_TYPES[name] for name in (self.settings.type_k, self.settings.type_v)]
         if a.kv_lora_rank:
-            width = a.kv_lora_rank + a.rope_dim         # values are the first part of each key: their last row ends earlier
+            # values are the first part of each key: their last row ends earlier
+            width = a.kv_lora_rank + a.rope_dim
             unread = tensor_nbytes((a.rope_dim,), types[0])
-            return card_nbytes((width, n), types[0]), tensor_nbytes((width, n), types[0]) - unread + row_filling(a.kv_lora_rank, types[0])
+            return card_nbytes((width, n), types[0]), tensor_nbytes((width, n),
+                                                                    types[0]) - unread + row_filling(
+                                                                        a.kv_lora_rank, types[0])
         sizes = [card_nbytes((a.head_dim, a.n_head_kv * n), qtype) for qtype in types]
         return sizes[0], sizes[1]
 
     def _input_sizes(self) -> dict:
         a, settings = self.a, self.settings
         flash, rotations = settings.flash_attention, rotation_sizes(a, settings)
-        sizes = {"positions": self.row, "rows": 4 * self.n_rows, "freqs": 2 * a.head_dim if a.rope_freqs or a.longrope else 0}
+        sizes = {"positions": self.row, "rows": 4 * self.n_rows, "freqs": 2 * a.head_dim if a.rope_freqs
+                 or a.longrope else 0}
         for kind in (0, 1):
-            sizes |= {(part, kind): 4 * size * size for part, size in zip(("rotate_k", "rotate_v"), rotations, strict=True)}
+            sizes |= {(part, kind): 4 * size * size for part,
+                      size in zip(("rotate_k", "rotate_v"), rotations, strict=True)}
             sizes["keys", kind] = 2 * self.row
-            sizes["values", kind] = 0 if a.kv_lora_rank else 2 * self.row * (1 if flash else a.n_head_kv * a.head_dim)
+            sizes["values", kind] = 0 if a.kv_lora_rank else 2 * self.row * (1 if flash
+                                                                             else a.n_head_kv * a.head_dim)
             sizes["mask", kind] = self.cells[kind] * self.n * (2 if flash else 4)
         return sizes
 
 
 def step(settings: Settings) -> tuple[int, int]:
-    """(tokens, output rows) of the largest step: as many tokens for each conversation (llama_context::graph_reserve)."""
+    """(tokens, output rows) of the largest step: as many tokens for each conversation
+    (llama_context::graph_reserve).
+    """
     return -(-settings.n_tokens // settings.n_parallel) * settings.n_parallel, settings.n_rows
 
 
 def rotation_sizes(a: Architecture, settings: Settings) -> tuple[int, int]:
-    """Rows of the matrices that rotate keys and values, so that no column stands out; 0 where nothing is (llama_kv_cache: attn_rot_k)."""
+    """Rows of the matrices that rotate keys and values, so that no column stands out; 0 where nothing is
+    (llama_kv_cache: attn_rot_k).
+    """
     if a.kv_lora_rank or a.head_dim % 64:
         return 0, 0
     power = a.head_dim & -a.head_dim

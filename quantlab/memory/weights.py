@@ -1,16 +1,139 @@
-"""How many bytes the weights take. The recipe's rules say the type of every tensor, so every figure is exact.
+"""Where the weights lie: which bytes on the card, which in main memory, block by block.
 
-Counted are the tensors. A file is a little larger (its header holds the vocabulary: a few MB), a graphics card pads
-some rows; neither is in these numbers.
+llama.cpp keeps the table of word vectors in main memory, always. From the end of the model, the output layer
+goes to the card first, then the last blocks, as many as `n_gpu_layers` says (llama-model.cpp: load_tensors).
+A card needs a few bytes more than
+a file: CUDA fills the last row of a quantized tensor up to 512 numbers and starts each tensor at a multiple
+of 128 bytes.
+
+How many bytes the weights take. The recipe's rules say the type of every tensor, so every figure is exact.
+
+Counted are the tensors. A file is a little larger (its header holds the vocabulary: a few MB), a graphics
+card pads some rows; neither is in these numbers.
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
-from ..models.families import TensorShape
+from ..models.architecture import Architecture
+from ..models.families import TensorShape, role_and_layer
 from ..models.recipes import recipe
-from ..models.types import tensor_nbytes
+from ..models.source import Model
+from ..models.types import block_of, tensor_nbytes
 from .catalog import MODELS
+
+ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
+CARD_ALIGNMENT = 128    # ggml-cuda
+HOST_ALIGNMENT = 32     # ggml.h: TENSOR_ALIGNMENT
+# every layer reads them: each device has its own
+SHARED = ("rope_freqs", "rope_factors_long", "rope_factors_short")
+
+
+class Part(NamedTuple):
+    """Bytes of some tensors: on a card, and in main memory, where nothing is filled up."""
+
+    card: int
+    host: int
+
+    def __add__(self, other):
+        return Part(self.card + other.card, self.host + other.host)
+
+
+class Weights(NamedTuple):
+    """A model's tensors by the place they take together.  words: the table of word vectors; tied: it is the
+    output, too.
+
+    output: output table and last norm; shared: what every layer reads; blocks: one Part a layer; lent: for
+    each layer (name without "blk.N.", bytes on a card) of every tensor.
+    """
+
+    words: Part
+    tied: bool
+    output: Part
+    shared: Part
+    blocks: tuple[Part, ...]
+    lent: tuple[tuple[tuple[str, int], ...], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """All tensors, as a file has them."""
+        return sum(part.host for part in (self.words, self.output, self.shared, *self.blocks))
+
+    def n_blocks_on_card(self, n_gpu_layers: int | None) -> int:
+        """Blocks on the card: the output layer is counted first."""
+        return len(self.blocks) if n_gpu_layers is None else max(min(n_gpu_layers - 1, len(self.blocks)), 0)
+
+    def placed(self, n_gpu_layers: int | None = None) -> Part:
+        """Bytes on the card and bytes in main memory.  n_gpu_layers: None for all."""
+        n = self.n_blocks_on_card(n_gpu_layers)
+        below, above = self.blocks[: len(self.blocks) - n], self.blocks[len(self.blocks) - n :]
+        card, host = sum(part.card for part in above), self.words.host + sum(part.host for part in below)
+        if n_gpu_layers == 0:
+            return Part(0, host + self.output.host + self.shared.host)
+        card += self.output.card + (self.words.card if self.tied else 0)
+        return Part(card + (self.shared.card if n else 0), host + (self.shared.host if below else 0))
+
+
+def weights_of(model: Architecture | Model, ftype: str | None = None) -> Weights:
+    """The weights of a shape at an ftype (Q4_K_M unless said), or of an open model: as it is, or as it would
+    be at `ftype`.
+
+    Raises ValueError for an ftype that is not known, and for a tensor type whose size is not.
+    """
+    if isinstance(model, Model):
+        types = {name: qtype for name, (qtype, _) in model.types.items()} if ftype is None else recipe(ftype,
+                                                                                                       model)
+        return _weights((TensorShape(name, *role_and_layer(name), shape), types[name]) for name,
+                        (_, shape) in model.types.items())
+    return _weights_of_shape(model, (ftype or "Q4_K_M").upper())
+
+
+@lru_cache(maxsize=4096)
+def _weights_of_shape(architecture: Architecture, ftype: str) -> Weights:
+    types = recipe(ftype, architecture)
+    return _weights((tensor, types[tensor.name]) for tensor in architecture.tensors())
+
+
+def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
+    groups = {"words": Part(0, 0), "output": Part(0, 0), "shared": Part(0, 0)}
+    blocks: dict[int, Part] = {}
+    has_output, lent = False, {}
+    for tensor, qtype in tensors:
+        part = _part(tuple(tensor.shape), qtype)
+        if tensor.layer is not None:
+            blocks[tensor.layer] = blocks.get(tensor.layer, Part(0, 0)) + part
+            lent.setdefault(tensor.layer, []).append((tensor.name.split(".", 2)[2], part.card))
+            continue
+        has_output |= tensor.name == "output.weight"
+        group = "words" if tensor.role == "token_embd" else "shared" if tensor.role in SHARED else "output"
+        groups[group] += part
+    return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
+                   tuple(blocks[layer] for layer in sorted(blocks)),
+                   tuple(tuple(lent[layer]) for layer in sorted(lent)))
+
+
+@lru_cache(maxsize=4096)
+def _part(shape: tuple[int, ...], qtype: str) -> Part:
+    """One tensor; a model has hundreds of them and a handful of shapes."""
+    return Part(card_nbytes(shape, qtype), aligned(tensor_nbytes(shape, qtype), HOST_ALIGNMENT))
+
+
+def card_nbytes(shape: tuple[int, ...], qtype: str) -> int:
+    """Bytes of a tensor on a CUDA card (ggml_backend_cuda_buffer_type_get_alloc_size)."""
+    return aligned(tensor_nbytes(shape, qtype) + row_filling(shape[0], qtype), CARD_ALIGNMENT)
+
+
+def row_filling(row: int, qtype: str) -> int:
+    """Bytes that fill the last quantized row up to 512 numbers; none for plain floats.  row: its length."""
+    block_size, type_size = block_of(qtype)
+    return -row % ROW_PADDING // block_size * type_size if block_size > 1 else 0
+
+
+def aligned(nbytes: int, alignment: int) -> int:
+    """`nbytes`, rounded up (GGML_PAD)."""
+    return -(-nbytes // alignment) * alignment
+
 
 #: The mixes that the lessons compare, smallest first.
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "F16")
@@ -19,8 +142,9 @@ FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_
 def weight_bytes(tensors) -> int:
     """Bytes of all tensors together.
 
-    tensors: a table of `tensor_list(...)` or of an open model's `.tensors`, or pairs (shape, type) with the shape in
-    ggml's order, row length first.  Raises ValueError for a type that is not known or a row of broken blocks.
+    tensors: a table of `tensor_list(...)` or of an open model's `.tensors`, or pairs (shape, type) with the
+    shape in ggml's order, row length first.  Raises ValueError for a type that is not known or a row of
+    broken blocks.
     """
     return sum(tensor_nbytes(tuple(shape), qtype) for shape, qtype in _pairs(tensors))
 
@@ -35,7 +159,9 @@ def bits_per_weight(tensors) -> float:
 
 
 def bytes_by_role(table) -> dict[str, int]:
-    """Role ("attn_q", "ffn_down", "output", ...) -> bytes, largest first.  table: of `tensor_list` or `.tensors`."""
+    """Role ("attn_q", "ffn_down", "output", ...) -> bytes, largest first.  table: of `tensor_list` or
+    `.tensors`.
+    """
     sizes: dict[str, int] = {}
     for role, shape, qtype in zip(table["role"], table["shape"], table["type"], strict=True):
         sizes[role] = sizes.get(role, 0) + tensor_nbytes(tuple(shape), qtype)
@@ -52,8 +178,8 @@ def model_weight_bytes(model: str, ftype: str) -> int:
 def card_weight_bytes(model: str, ftype: str) -> int:
     """Bytes of what lies on the card when every layer does: all tensors but the table of word vectors.
 
-    llama.cpp looks word vectors up in main memory. Where the table is also the output (tied embeddings), the card gets
-    a copy, and nothing is saved.
+    llama.cpp looks word vectors up in main memory. Where the table is also the output (tied embeddings), the
+    card gets a copy, and nothing is saved.
     """
     tied = MODELS[model].tied_embeddings if model in MODELS else False
     return sum(tensor_nbytes(tensor.shape, qtype) for tensor, qtype in _typed(model, ftype)

@@ -1,6 +1,7 @@
 """What shape a model has: `Architecture`, with the names GGUF and llama.cpp use for its numbers.
 
-From these numbers follow the name and the shape of every tensor (`tensors`, see families.py); from those, every byte.
+From these numbers follow the name and the shape of every tensor (`tensors`, see families.py); from those,
+every byte.
 """
 
 from collections.abc import Iterator
@@ -18,11 +19,14 @@ class Architecture:
     """The numbers that fix a language model's tensors. All counts are whole numbers; 0 means "has none".
 
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
-    head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head: GQA).
-    n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without experts.
-    kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
-    sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the architecture's own).
-    rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in tokens.
+    head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
+    GQA).
+    n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
+    experts. kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
+    sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
+    architecture's own).
+    rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in
+    tokens.
     Raises ValueError for an unknown `arch` and for numbers that no model can have.
     """
 
@@ -53,7 +57,8 @@ class Architecture:
 
     def __post_init__(self):
         if not isinstance(self.arch, str) or self.arch not in FAMILIES:
-            raise ValueError(f"architecture {self.arch!r} is not known here; known are {', '.join(sorted(FAMILIES))}")
+            raise ValueError(
+                f"architecture {self.arch!r} is not known here; known are {', '.join(sorted(FAMILIES))}")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type is bool and not isinstance(value, bool):
@@ -62,14 +67,19 @@ class Architecture:
                 most = MOST_LAYERS if field.name == "n_layer" else LARGEST
                 _check_count(field.name, value, field.name in _NEVER_ZERO, most)
         if self.n_head % self.n_head_kv:
-            raise ValueError(f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
+            raise ValueError(
+                f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
         if self.n_expert_used > self.n_expert:
-            raise ValueError(f"n_expert_used={self.n_expert_used} is more than the n_expert={self.n_expert} there are")
+            raise ValueError(
+                f"n_expert_used={self.n_expert_used} is more than the n_expert={self.n_expert} there are")
         if self.n_layer_dense > self.n_layer:
-            raise ValueError(f"n_layer_dense={self.n_layer_dense} is more than the n_layer={self.n_layer} there are")
+            raise ValueError(
+                f"n_layer_dense={self.n_layer_dense} is more than the n_layer={self.n_layer} there are")
 
     def tensors(self) -> Iterator[TensorShape]:
-        """Every tensor as (name, role, layer, shape), in GGUF's names; shape in ggml's order, row length first."""
+        """Every tensor as (name, role, layer, shape), in GGUF's names; shape in ggml's order, row length
+        first.
+        """
         return iter(_tensors(self))
 
     @property
@@ -99,11 +109,13 @@ def _check_count(name: str, value: object, least: int, most: int) -> None:
 
 #: Three models by name: the shapes, as their published configurations give them.
 ARCHITECTURES = {
-    "llama-2-7b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=32, head_dim=128, n_ff=11008,
+    "llama-2-7b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=32, head_dim=128,
+                               n_ff=11008,
                                n_vocab=32000, n_ctx_train=4096),
     "llama-3.1-8b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128,
                                  n_ff=14336, n_vocab=128256, rope_freqs=True, n_ctx_train=131072),
-    "smollm2-135m": Architecture(arch="llama", n_layer=30, n_embd=576, n_head=9, n_head_kv=3, head_dim=64, n_ff=1536,
+    "smollm2-135m": Architecture(arch="llama", n_layer=30, n_embd=576, n_head=9, n_head_kv=3, head_dim=64,
+                                 n_ff=1536,
                                  n_vocab=49152, tied_embeddings=True, n_ctx_train=8192),
 }
 #: Ollama's names for them.
@@ -111,7 +123,9 @@ ALIASES = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b", "smollm2:13
 
 
 def architecture_named(model: str) -> Architecture:
-    """The shape of "llama-3.1-8b", or of "llama3.1:8b" as Ollama calls it.  ValueError for a name that is not here."""
+    """The shape of "llama-3.1-8b", or of "llama3.1:8b" as Ollama calls it.  ValueError for a name that is not
+    here.
+    """
     name = ALIASES.get(model, model) if isinstance(model, str) else model
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise ValueError(f"no architecture {model!r} here; there are {', '.join(ARCHITECTURES)}")

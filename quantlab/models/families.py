@@ -1,8 +1,10 @@
 """Which tensors each model family has: the wiring diagrams of llama.cpp, as a list of names and shapes.
 
-A language model is one table of word vectors, a stack of equal layers (attention, then feed-forward) and one output
-table. The families differ in small things only: biases, extra norms, experts, a fused matrix. Here is the whole list.
-Source: llama.cpp's llama-model.cpp and gguf-py's constants.py; the parameter counts are tested against published ones.
+A language model is one table of word vectors, a stack of equal layers (attention, then feed-forward) and one
+output table. The families differ in small things only: biases, extra norms, experts, a fused matrix. Here is
+the whole list.
+Source: llama.cpp's llama-model.cpp and gguf-py's constants.py; the parameter counts are tested against
+published ones.
 """
 
 from collections.abc import Iterator
@@ -10,7 +12,8 @@ from math import prod
 from typing import NamedTuple
 
 FAMILIES = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2"}
-#: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local layers.
+#: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local
+#: layers.
 SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2}
 
 QKV_BIAS = {"qwen2", "gpt-oss"}
@@ -20,8 +23,10 @@ POST_FFN_NORM = {"gemma2", "gemma3"}
 
 
 class TensorShape(NamedTuple):
-    """One tensor: GGUF's `name`, its `role` ("attn_q", without layer and ".weight"), its `layer` (None: outside the
-    stack) and its `shape` in ggml's order: the length of a row first, so NumPy's shape is the reverse."""
+    """One tensor: GGUF's `name`, its `role` ("attn_q", without layer and ".weight"), its `layer` (None:
+    outside the stack) and its `shape` in ggml's order: the length of a row first, so NumPy's shape is the
+    reverse.
+    """
 
     name: str
     role: str
@@ -34,12 +39,14 @@ class TensorShape(NamedTuple):
 
     @property
     def stays_f32(self) -> bool:
-        """llama.cpp never quantizes these: vectors (norms, biases), expert biases, and the experts' router."""
+        """llama.cpp never quantizes these: vectors (norms, biases), expert biases, and the experts' router.
+        """
         return len(self.shape) == 1 or self.name.endswith(".bias") or self.role == "ffn_gate_inp"
 
 
 def role_and_layer(name: str) -> tuple[str, int | None]:
-    """("attn_q", 3) for "blk.3.attn_q.weight"; a bias keeps its ending: ("attn_q.bias", 3); ("output", None)."""
+    """("attn_q", 3) for "blk.3.attn_q.weight"; a bias keeps its ending: ("attn_q.bias", 3); ("output", None).
+    """
     layer, rest = None, name
     if name.startswith("blk."):
         number, _, after = name[4:].partition(".")
@@ -135,7 +142,8 @@ def _experts(a):
     yield "ffn_gate_inp.weight", (a.n_embd, a.n_expert)     # the router: which experts get this token
     if a.arch == "gpt-oss":
         yield "ffn_gate_inp.bias", (a.n_expert,)
-    for part, columns, rows in (("gate", a.n_embd, width), ("up", a.n_embd, width), ("down", width, a.n_embd)):
+    for part, columns, rows in (("gate", a.n_embd, width), ("up", a.n_embd, width),
+                                ("down", width, a.n_embd)):
         yield f"ffn_{part}_exps.weight", (columns, rows, a.n_expert)
         if a.arch == "gpt-oss":
             yield f"ffn_{part}_exps.bias", (rows, a.n_expert)

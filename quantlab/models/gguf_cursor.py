@@ -1,4 +1,6 @@
-"""A finger moving through the bytes of a GGUF file, which never reads past the end and never believes a length."""
+"""A finger moving through the bytes of a GGUF file, which never reads past the end and never believes a
+length.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +10,8 @@ import numpy as np
 from .types import ARRAY, BOOL, STRING, VALUE_TYPES
 
 LENGTH = struct.Struct("<Q")
-MOST_STRINGS = 2**24    # in all arrays of one header; the largest vocabularies have half a million, merges included
+# in all arrays of one header; the largest vocabularies have half a million, merges included
+MOST_STRINGS = 2**24
 
 
 def shown(value: object) -> str:
@@ -18,7 +21,9 @@ def shown(value: object) -> str:
 
 
 class Cursor:
-    """Reads little-endian values from `data` (bytes or mmap) at `at`, and says what was missing when the file ends."""
+    """Reads little-endian values from `data` (bytes or mmap) at `at`, and says what was missing when the file
+    ends.
+    """
 
     def __init__(self, data, at: int = 0):
         self.data, self.at, self.size, self.strings = data, at, len(data), 0
@@ -28,10 +33,13 @@ class Cursor:
         return self.data[self.step(n_bytes, what) : self.at]
 
     def step(self, n_bytes: int, what: str) -> int:
-        """Move over `n_bytes` and return where they began; the one place where the end of the file is checked."""
+        """Move over `n_bytes` and return where they began; the one place where the end of the file is
+        checked.
+        """
         if n_bytes > self.size - self.at:
             raise ValueError(f"the file ends at byte {self.size}, in the middle of {what}: "
-                             f"{n_bytes} bytes were announced at byte {self.at}, {self.size - self.at} are left")
+                             f"{n_bytes} bytes were announced at byte {self.at}, {self.size - self.at} are "
+                             "left")
         start, self.at = self.at, self.at + n_bytes
         return start
 
@@ -62,13 +70,15 @@ class Cursor:
             raise ValueError(f"{what} is not UTF-8: {raw[:16]!r}") from None
 
     def skip_strings(self, count: int, what: str) -> None:
-        """Move over `count` strings: the checks of `string` but for UTF-8, in one tight loop (a vocabulary has 150,000).
+        """Move over `count` strings: the checks of `string` but for UTF-8, in one tight loop (a vocabulary
+        has 150,000).
 
         Raises ValueError when the file ends before them, or when this header has had more than MOST_STRINGS.
         """
         self.strings += count
         if self.strings > MOST_STRINGS:
-            raise ValueError(f"{what} brings the header to {self.strings} strings; no model has more than {MOST_STRINGS}")
+            raise ValueError(
+                f"{what} brings the header to {self.strings} strings; no model has more than {MOST_STRINGS}")
         at = before = self.at
         last, length_at = self.size - LENGTH.size, LENGTH.unpack_from
         for _ in range(count):
@@ -80,7 +90,8 @@ class Cursor:
                 self.at = at
                 return
         self.at = at if at <= self.size else before
-        self.step(self.number("Q", f"the length of {what}"), what)      # the same string again, to say what is missing
+        # the same string again, to say what is missing
+        self.step(self.number("Q", f"the length of {what}"), what)
 
     def scalar(self, value_type: int, key: str):
         """One number or truth value of a gguf value type."""
@@ -98,19 +109,24 @@ class Cursor:
 
 
 class GGUFArray:
-    """An array in the metadata, not decoded yet: `len(array)` is free, `array.decode()` reads it from the file."""
+    """An array in the metadata, not decoded yet: `len(array)` is free, `array.decode()` reads it from the
+    file.
+    """
 
     def __init__(self, data, key: str, value_type: int, count: int, start: int):
         self._data, self._key, self._type, self._count, self._start = data, key, value_type, count, start
 
     @classmethod
     def skip(cls, cursor: Cursor, key: str) -> "GGUFArray":
-        """The array that begins at the cursor, which is then moved behind it: by arithmetic, except for strings."""
+        """The array that begins at the cursor, which is then moved behind it: by arithmetic, except for
+        strings.
+        """
         value_type = cursor.number("I", f"type of the elements of {shown(key)}")
         if value_type == ARRAY:
             raise ValueError(f"{shown(key)} is an array of arrays, which ggml does not read either")
         if value_type != STRING and value_type not in VALUE_TYPES:
-            raise ValueError(f"{shown(key)} is an array of type {value_type}, which GGUF does not have (0 to 12)")
+            raise ValueError(
+                f"{shown(key)} is an array of type {value_type}, which GGUF does not have (0 to 12)")
         size = LENGTH.size if value_type == STRING else VALUE_TYPES[value_type][2]
         count = cursor.count(f"the length of {shown(key)}", size)
         array = cls(cursor.data, key, value_type, count, cursor.at)
@@ -128,7 +144,8 @@ class GGUFArray:
     def decode(self) -> "np.ndarray | list[str]":
         """The elements: a list of str, or a NumPy array.
 
-        Raises ValueError for strings that are not UTF-8, for a truth value of 2, and when the file was closed.
+        Raises ValueError for strings that are not UTF-8, for a truth value of 2, and when the file was
+        closed.
         """
         if getattr(self._data, "closed", False):
             raise ValueError(f"the file is closed: open it again to read {shown(self._key)}")
@@ -141,7 +158,8 @@ class GGUFArray:
         if self._type != BOOL:
             return numbers
         if numbers.max(initial=0) > 1:
-            raise ValueError(f"{shown(self._key)} has a truth value of {numbers.max()}; only 0 and 1 are possible")
+            raise ValueError(
+                f"{shown(self._key)} has a truth value of {numbers.max()}; only 0 and 1 are possible")
         return numbers.astype(bool)
 
     def __len__(self) -> int:

@@ -1,4 +1,9 @@
-"""A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at a time."""
+"""Which permission is missing when a file may not be read: the folder on the way to it, its owner and its
+mode.
+
+A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at a
+time.
+"""
 
 import mmap
 import os
@@ -8,8 +13,34 @@ from pathlib import Path
 import numpy as np
 
 from .gguf_header import TensorInfo, read_header
-from .permissions import denied
 from .types import PLAIN_TYPES
+
+
+def denied(path) -> str:
+    """Why `path` may not be read by this user, in words: the first place on the way to it that is closed.
+
+    On Linux and macOS: the missing letter (x to enter a folder, r to list a folder or read a file), mode and
+    owner, and the group that would open it. On Windows, and where access lists decide, only that it is
+    denied.
+    """
+    path = Path(os.path.abspath(path))
+    for place in (*reversed(path.parents), path):
+        letter, needed = ("r", os.R_OK) if place == path else ("x", os.X_OK)
+        if not os.access(place, needed, effective_ids=os.access in os.supports_effective_ids):
+            return f"{path} may not be read by you: {_missing(place, letter)}"
+    return f"{path} may not be read by you: permission denied"
+
+
+def _missing(place: Path, letter: str) -> str:
+    try:
+        status = place.stat()
+        owner, group = place.owner(), place.group()
+    # no such names on Windows, none for an unknown number
+    except (OSError, KeyError, NotImplementedError):
+        return f"permission {letter} is missing on {place}"
+    words = f"permission {letter} is missing on {place} ({stat.filemode(status.st_mode)} {owner}:{group})"
+    opens = stat.S_IRGRP if letter == "r" else stat.S_IXGRP
+    return f"{words}; members of the group {group} have it" if status.st_mode & opens and group != "root" else words
 
 
 class GGUFFile:
@@ -17,7 +48,8 @@ class GGUFFile:
 
     path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`: see Header.
     `paths`: the file's path, or those of all parts (gguf_split.py).
-    Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF file.
+    Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF
+    file.
     """
 
     def __init__(self, path):
@@ -45,7 +77,9 @@ class GGUFFile:
         return self.bytes_at(info.offset, info.offset + info.nbytes)
 
     def piece(self, name: str, start: int, stop: int) -> bytes:
-        """Bytes `start` up to `stop` of one stored tensor; a pass over a whole file in pieces takes no more memory than a piece."""
+        """Bytes `start` up to `stop` of one stored tensor; a pass over a whole file in pieces takes no more
+        memory than a piece.
+        """
         info = self._info(name)
         start, stop = info.offset + start, info.offset + min(stop, info.nbytes)
         data = self.bytes_at(start, stop)
@@ -53,13 +87,17 @@ class GGUFFile:
         return data
 
     def let_go(self, start: int, stop: int) -> None:
-        """Give the memory of these mapped bytes back, where the system can be told (Linux); they can be read again."""
+        """Give the memory of these mapped bytes back, where the system can be told (Linux); they can be read
+        again.
+        """
         if hasattr(mmap, "MADV_DONTNEED"):
             page = start // mmap.PAGESIZE * mmap.PAGESIZE
             self._map.madvise(mmap.MADV_DONTNEED, page, min(stop, self.size) - page)
 
     def tensor(self, name: str) -> np.ndarray:
-        """One tensor as float32, decoded from its blocks. Shape: (rows, row length), NumPy's order, not ggml's."""
+        """One tensor as float32, decoded from its blocks. Shape: (rows, row length), NumPy's order, not
+        ggml's.
+        """
         from ..formats.tensor import dequantize
 
         info, shape = self._info(name), self._info(name).shape[::-1]
@@ -87,10 +125,11 @@ class GGUFFile:
 
 
 def _ggml_order(raw: bytes) -> bytes:
-    """MXFP4 blocks of Ollama's first gpt-oss files in ggml's order (ml/backend/ggml/ggml.go does the same at load).
+    """MXFP4 blocks of Ollama's first gpt-oss files in ggml's order (ml/backend/ggml/ggml.go does the same at
+    load).
 
-    A block is a scale and 16 bytes of two codes each. There bytes i and i + 8 hold codes 2i, 2i+1 and 2i+16, 2i+17, low
-    half first; ggml wants code k and code k + 16 in one byte.
+    A block is a scale and 16 bytes of two codes each. There bytes i and i + 8 hold codes 2i, 2i+1 and 2i+16,
+    2i+17, low half first; ggml wants code k and code k + 16 in one byte.
     """
     blocks = np.frombuffer(raw, np.uint8).reshape(-1, 17)
     first, second = blocks[:, 1:9], blocks[:, 9:17]
@@ -99,7 +138,9 @@ def _ggml_order(raw: bytes) -> bytes:
 
 
 def _mapped(path: Path) -> mmap.mmap:
-    """The file mapped for reading. Raises ValueError when there is no such file, or it is none, empty or unreadable."""
+    """The file mapped for reading. Raises ValueError when there is no such file, or it is none, empty or
+    unreadable.
+    """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError(f"{path} is not a file")

@@ -1,8 +1,8 @@
 """Read the header of a GGUF file that nobody vouches for.
 
-A file says how long its own parts are, and a broken or hostile one lies. So every count is compared with the bytes
-that are left before anything is looped over or allocated, sizes are Python's integers (which never wrap), types are
-checked before values, and long arrays are stepped over and decoded only when somebody asks.
+A file says how long its own parts are, and a broken or hostile one lies. So every count is compared with the
+bytes that are left before anything is looped over or allocated, sizes are Python's integers (which never
+wrap), types are checked before values, and long arrays are stepped over and decoded only when somebody asks.
 Layout: ggml/docs/gguf.md. Lesson: 03_gguf_and_tags.
 """
 
@@ -25,22 +25,27 @@ from .types import (
 
 MAGIC = b"GGUF"
 SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, type, value
-SMALLEST_TENSOR_INFO = 8 + 1 + 4 + 8 + 4 + 8    # bytes: name length, a letter, n_dims, one dimension, type, offset
+# bytes: name length, a letter, n_dims, one dimension, type, offset
+SMALLEST_TENSOR_INFO = 8 + 1 + 4 + 8 + 4 + 8
 MOST_DIMENSIONS = 4
 DEFAULT_ALIGNMENT, LARGEST_ALIGNMENT = 32, 65536
-#: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however long the file.
+#: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however
+#: long the file.
 MOST_TENSORS = MOST_VALUES = 65536
 
 #: First bytes of what people open by mistake.
 OTHER_FILES = {b"ggml": "an old GGML file from before GGUF", b"lmgg": "an old GGML file from before GGUF",
                b"fmgg": "an old GGML file from before GGUF", b"tjgg": "an old GGML file from before GGUF",
-               b"PK\x03\x04": "a ZIP archive (PyTorch saves weights so)", b"vers": "perhaps a Git LFS pointer",
-               b"<!DO": "a web page", b"<htm": "a web page", b"FUGG": "GGUF with its bytes in the wrong order"}
+               b"PK\x03\x04": "a ZIP archive (PyTorch saves weights so)",
+               b"vers": "perhaps a Git LFS pointer", b"<!DO": "a web page", b"<htm": "a web page",
+               b"FUGG": "GGUF with its bytes in the wrong order"}
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One tensor of a file: `shape` in ggml's order (row length first), `offset` in bytes from the file's first."""
+    """One tensor of a file: `shape` in ggml's order (row length first), `offset` in bytes from the file's
+    first.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -56,7 +61,8 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the weights. `metadata`: key -> value (arrays as GGUFArray); `tensors`: name -> TensorInfo.
+    """What stands before the weights. `metadata`: key -> value (arrays as GGUFArray); `tensors`: name ->
+    TensorInfo.
 
     parts: the file's four stretches, (name, first byte, byte after the last), in order.
     """
@@ -86,8 +92,8 @@ def read_header(data) -> Header:
     raw = [_tensor_info(cursor, early_ollama) for _ in range(n_tensors)]
     data_at = min(-(-cursor.at // alignment) * alignment, cursor.size)
     tensors = _placed(raw, data_at, alignment, cursor.size)
-    parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at), ("tensor list", infos_at, data_at),
-             ("weights", data_at, cursor.size))
+    parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at),
+             ("tensor list", infos_at, data_at), ("weights", data_at, cursor.size))
     return Header(version, alignment, metadata, tensors, parts)
 
 
@@ -97,7 +103,8 @@ def _magic_and_version(cursor: Cursor) -> int:
         guess = OTHER_FILES.get(magic)
         if guess is None and cursor.looks_like_safetensors():
             guess = "a safetensors file"
-        raise ValueError(f"not a GGUF file: it starts with {magic!r}" + (f", so it is {guess}" if guess else ""))
+        raise ValueError(f"not a GGUF file: it starts with {magic!r}" + (f", so it is {guess}" if guess
+                                                                         else ""))
     version = cursor.number("I", "version")
     if version in (2, 3):
         return version
@@ -140,9 +147,12 @@ def _value(cursor: Cursor, key: str, value_type: int) -> object:
 
 def _check_alignment(alignment: object, value_type: int) -> None:
     if value_type != UINT32:
-        raise ValueError(f"general.alignment is {shown(alignment)}, of value type {value_type}; ggml reads type {UINT32} (UINT32) only")
+        raise ValueError(
+            f"general.alignment is {shown(alignment)}, of value type {value_type}; ggml reads type {UINT32} "
+            "(UINT32) only")
     if not 8 <= alignment <= LARGEST_ALIGNMENT or alignment & (alignment - 1):
-        raise ValueError(f"general.alignment is {alignment}; a power of two from 8 to {LARGEST_ALIGNMENT} is needed")
+        raise ValueError(
+            f"general.alignment is {alignment}; a power of two from 8 to {LARGEST_ALIGNMENT} is needed")
 
 
 def _tensor_info(cursor: Cursor, early_ollama: bool) -> tuple[str, tuple[int, ...], int, int]:
@@ -177,11 +187,13 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
         except ValueError as error:
             raise ValueError(f"tensor {shown(name)}: {error}") from None
         if data_at + offset + nbytes > size:
-            raise ValueError(f"tensor {shown(name)} would end at byte {data_at + offset + nbytes}, but the file has "
-                             f"{size}: an unfinished download, or a wrong header")
+            raise ValueError(
+                f"tensor {shown(name)} would end at byte {data_at + offset + nbytes}, but the file has "
+                f"{size}: an unfinished download, or a wrong header")
         tensors[name] = TensorInfo(name, shape, qtype, data_at + offset, nbytes, number == OLLAMA_MXFP4)
     ordered = sorted(tensors.values(), key=lambda tensor: tensor.offset)
     for before, after in pairwise(ordered):
         if before.offset + before.nbytes > after.offset:
-            raise ValueError(f"tensors {shown(before.name)} and {shown(after.name)} overlap at byte {after.offset}")
+            raise ValueError(
+                f"tensors {shown(before.name)} and {shown(after.name)} overlap at byte {after.offset}")
     return tensors

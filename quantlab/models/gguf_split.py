@@ -1,7 +1,8 @@
-"""A model split over several GGUF files (`name-00001-of-00003.gguf`), opened as if they lay end to end in one.
+"""A model split over several GGUF files (`name-00001-of-00003.gguf`), opened as if they lay end to end in
+one.
 
-The first part has the metadata; each part lists its own tensors and says which part it is (`split.no`, from 0), how
-many there are (`split.count`) and how many tensors they have together (`split.tensors.count`).
+The first part has the metadata; each part lists its own tensors and says which part it is (`split.no`, from
+0), how many there are (`split.count`) and how many tensors they have together (`split.tensors.count`).
 Source: llama.cpp's llama-model-loader.cpp and tools/gguf-split.
 """
 
@@ -21,9 +22,11 @@ _NAME = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)", re.IGNORECASE | re.DOTALL
 
 
 class SplitFile(GGUFFile):
-    """Several open GGUF files as one. Places (`infos[...].offset`, `bytes_at`) count through all files in order.
+    """Several open GGUF files as one. Places (`infos[...].offset`, `bytes_at`) count through all files in
+    order.
 
-    files: the open parts, whose counts agree.  `metadata` and `parts` are the first file's, `paths` names all.
+    files: the open parts, whose counts agree.  `metadata` and `parts` are the first file's, `paths` names
+    all.
     Raises ValueError when a tensor is in two parts or their number is not the announced one.
     """
 
@@ -41,7 +44,9 @@ class SplitFile(GGUFFile):
                 self.infos[name] = replace(info, offset=start + info.offset)
         announced = _number(first, TENSORS)
         if announced is not None and announced != len(self.infos):
-            raise ValueError(f"{first.path.name} announces {announced} tensors, but its {len(files)} parts have {len(self.infos)}")
+            raise ValueError(
+                f"{first.path.name} announces {announced} tensors, but its {len(files)} parts have "
+                f"{len(self.infos)}")
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the bytes from `start` up to `stop`, counted through all parts."""
@@ -67,9 +72,11 @@ class SplitFile(GGUFFile):
 def open_gguf(path) -> GGUFFile:
     """The GGUF file at `path`; when it is the first part of a split model, all parts as one (a SplitFile).
 
-    Raises ValueError for what is no readable GGUF file, for a later part, and for parts that are missing or of another model.
+    Raises ValueError for what is no readable GGUF file, for a later part, and for parts that are missing or
+    of another model.
     """
-    with ExitStack() as opened:         # closes what was opened when a later part is refused: Windows locks open files
+    # closes what was opened when a later part is refused: Windows locks open files
+    with ExitStack() as opened:
         first = GGUFFile(path)
         opened.callback(first.close)
         others = other_parts(first)
@@ -87,7 +94,8 @@ def open_gguf(path) -> GGUFFile:
 
 
 def other_parts(first: GGUFFile) -> list[Path]:
-    """Where the second and later parts are; empty for a file that is not split. Raises ValueError in words."""
+    """Where the second and later parts are; empty for a file that is not split. Raises ValueError in words.
+    """
     name, count = first.path.name, _number(first, COUNT) or 1
     number = _number(first, NO) or 0
     if count == 1:
@@ -97,15 +105,19 @@ def other_parts(first: GGUFFile) -> list[Path]:
     named = _NAME.fullmatch(name)
     if number:
         hint = f": open {_part(first.path, named, 1, count).name}" if named else ", which has all metadata"
-        raise ValueError(f"{name} is part {number + 1} of a model split in {count}; the first part must be opened{hint}")
+        raise ValueError(
+            f"{name} is part {number + 1} of a model split in {count}; the first part must be opened{hint}")
     if named is None or (int(named[2]), int(named[3])) != (1, count):
-        raise ValueError(f"{name} is part 1 of a model split in {count}: its name must end in -00001-of-{count:05}.gguf, "
-                         "or the others cannot be found")
+        raise ValueError(
+            f"{name} is part 1 of a model split in {count}: its name must end in -00001-of-{count:05}.gguf, "
+            "or the others cannot be found")
     paths = [_part(first.path, named, part, count) for part in range(2, count + 1)]
     missing = [part.name for part in paths if not part.is_file()]
     if missing:
-        raise ValueError(f"{name} is part 1 of {count}, and {len(missing)} of the others {'is' if len(missing) == 1 else 'are'} "
-                         f"missing beside it: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}")
+        raise ValueError(
+            f"{name} is part 1 of {count}, and {len(missing)} of the others "
+            f"{'is' if len(missing) == 1 else 'are'} "
+            f"missing beside it: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}")
     return paths
 
 
@@ -117,10 +129,13 @@ def _check_part(part: GGUFFile, number: int, first: GGUFFile) -> None:
     """`part` says of itself that it is number `number` (from 0) of the same model as `first`."""
     for key, wanted in ((NO, number), (COUNT, _number(first, COUNT)), (TENSORS, _number(first, TENSORS))):
         if (found := _number(part, key)) != wanted:
-            raise ValueError(f"{part.path.name} is not the part that its name says: {key} is {found}, {wanted} was expected")
+            raise ValueError(
+                f"{part.path.name} is not the part that its name says: {key} is {found}, {wanted} was "
+                "expected")
     arch, wanted = (file.metadata.get("general.architecture") for file in (part, first))
     if arch not in (None, wanted):
-        raise ValueError(f"{part.path.name} is of another model: a {shown(arch)}, the first part is a {shown(wanted)}")
+        raise ValueError(
+            f"{part.path.name} is of another model: a {shown(arch)}, the first part is a {shown(wanted)}")
 
 
 def _number(file: GGUFFile, key: str) -> int | None:

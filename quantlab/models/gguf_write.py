@@ -1,8 +1,10 @@
-"""The header of a new GGUF file: the source's metadata byte for byte, the few keys that change, and the new tensor list.
+"""The header of a new GGUF file: the source's metadata byte for byte, the few keys that change, and the new
+tensor list.
 
-With `gguf`'s writer, 150,000 words would be decoded into Python objects and encoded again: a second of processor time, where
-all of SmolLM2 is quantized in two. The checked walker knows where each key begins and ends, so what does not change is
-copied as it stands (0.04 s), and nothing changes by accident. Layout: ggml/docs/gguf.md; the tests read the result with `gguf`.
+With `gguf`'s writer, 150,000 words would be decoded into Python objects and encoded again: a second of
+processor time, where all of SmolLM2 is quantized in two. The checked walker knows where each key begins and
+ends, so what does not change is copied as it stands (0.04 s), and nothing changes by accident. Layout:
+ggml/docs/gguf.md; the tests read the result with `gguf`.
 """
 
 import struct
@@ -31,7 +33,9 @@ class NewTensor:
 
 
 def raw_pairs(metadata: bytes, count: int) -> Iterator[tuple[str, bytes]]:
-    """(key, key and value as they stand) for each of `count` entries of a file's metadata, which must have been checked before."""
+    """(key, key and value as they stand) for each of `count` entries of a file's metadata, which must have
+    been checked before.
+    """
     cursor = Cursor(metadata)
     for i in range(count):
         start = cursor.at
@@ -47,7 +51,8 @@ def raw_pairs(metadata: bytes, count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def pair(key: str, value: int | str | list[str]) -> bytes:
-    """A key with a number (UINT32, as llama-quantize writes all of its own), a string, or a list of strings."""
+    """A key with a number (UINT32, as llama-quantize writes all of its own), a string, or a list of strings.
+    """
     if isinstance(value, list):
         return _string(key) + struct.pack("<IIQ", ARRAY, STRING, len(value)) + b"".join(map(_string, value))
     if isinstance(value, str):
@@ -63,7 +68,8 @@ def header(pairs: Iterable[bytes], tensors: list[NewTensor], alignment: int) -> 
     pairs, infos, offset = list(pairs), [], 0
     for tensor in tensors:
         dimensions = struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
-        infos.append(_string(tensor.name) + dimensions + struct.pack("<IQ", TYPE_NUMBERS[tensor.qtype], offset))
+        infos.append(_string(tensor.name) + dimensions + struct.pack("<IQ", TYPE_NUMBERS[tensor.qtype],
+                                                                     offset))
         offset += tensor.nbytes + padding(tensor.nbytes, alignment)
     head = b"".join([MAGIC, struct.pack("<IQQ", VERSION, len(tensors), len(pairs)), *pairs, *infos])
     return head + bytes(padding(len(head), alignment))

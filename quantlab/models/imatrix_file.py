@@ -1,9 +1,11 @@
-"""Importance matrices as `llama-imatrix` writes them: how much each column of each matrix matters, measured on real text.
+"""Importance matrices as `llama-imatrix` writes them: how much each column of each matrix matters, measured
+on real text.
 
     write_imatrix("tiny.imatrix.gguf", imatrix), read_imatrix("tiny.imatrix.gguf")
 
-The file is a GGUF file. For a matrix NAME it holds `NAME.in_sum2`, the sums of the squared inputs to its columns (one row for each
-expert), and `NAME.counts`, how many tokens were summed; importance is the one divided by the other (llama.cpp: save_imatrix, load_imatrix).
+The file is a GGUF file. For a matrix NAME it holds `NAME.in_sum2`, the sums of the squared inputs to its
+columns (one row for each expert), and `NAME.counts`, how many tokens were summed; importance is the one
+divided by the other (llama.cpp: save_imatrix, load_imatrix).
 Lessons: 11, 12.
 """
 
@@ -28,7 +30,8 @@ LONGEST = 127       # bytes that llama-quantize keeps of a name in the metadata
 class Imatrix:
     """values: tensor name -> (experts, columns) float32; one row for a matrix without experts.
 
-    file, datasets, chunks, chunk_size: where it comes from, for the new file's metadata; empty and 0 when nobody knows.
+    file, datasets, chunks, chunk_size: where it comes from, for the new file's metadata; empty and 0 when
+    nobody knows.
     counts: tensor name -> (experts,) float32, how many tokens were summed; without an entry it counts as one.
     """
 
@@ -40,9 +43,11 @@ class Imatrix:
     counts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        """(matrices, columns) for a tensor of this shape (ggml's order), or None when the matrix was not measured.
+        """(matrices, columns) for a tensor of this shape (ggml's order), or None when the matrix was not
+        measured.
 
-        Raises ValueError when it was measured on a tensor of another shape. As in llama.cpp, the word vectors may be wrong.
+        Raises ValueError when it was measured on a tensor of another shape. As in llama.cpp, the word vectors
+        may be wrong.
         """
         values = self.values.get(name)
         wanted = (shape[2] if len(shape) > 2 else 1, shape[0])
@@ -50,8 +55,10 @@ class Imatrix:
             return values
         if name == "token_embd.weight":
             return None
-        raise ValueError(f"the imatrix has {values.shape[0]} × {values.shape[1]} numbers for {name}, whose shape {shape} needs "
-                         f"{wanted[0]} × {wanted[1]}: it belongs to another model")
+        raise ValueError(
+            f"the imatrix has {values.shape[0]} × {values.shape[1]} numbers for {name}, whose shape {shape} "
+            "needs "
+            f"{wanted[0]} × {wanted[1]}: it belongs to another model")
 
     def metadata(self) -> dict[str, str | int]:
         """The keys that llama-quantize adds to a file made with an imatrix; absent where nothing is known."""
@@ -61,7 +68,9 @@ class Imatrix:
 
 
 def as_imatrix(given) -> Imatrix | None:
-    """An Imatrix from one, from the path of a file, or from {tensor name: numbers, one a column}; None stays None."""
+    """An Imatrix from one, from the path of a file, or from {tensor name: numbers, one a column}; None stays
+    None.
+    """
     if given is None or isinstance(given, Imatrix):
         return given
     if isinstance(given, Mapping):
@@ -77,20 +86,26 @@ def read_imatrix(path) -> Imatrix:
     try:
         file = GGUFFile(path)
     except ValueError as error:
-        raise ValueError(f"{error}. An imatrix is read from llama.cpp's GGUF format; `llama-imatrix --in-file OLD "
-                         "--output-format gguf -o NEW` converts an older .dat file") from None
+        raise ValueError(
+            f"{error}. An imatrix is read from llama.cpp's GGUF format; `llama-imatrix --in-file OLD "
+            "--output-format gguf -o NEW` converts an older .dat file") from None
     with file:
         names = [name.removesuffix(SUMS) for name in file.infos if name.endswith(SUMS)]
         if not names:
-            raise ValueError(f"{file.path.name} is a GGUF file, but no imatrix: no tensor in it ends in {SUMS}")
-        chunks, size, datasets = (file.metadata.get(f"imatrix.{key}", 0) for key in ("chunk_count", "chunk_size", "datasets"))
-        return Imatrix({name: _importance(file, name) for name in names}, path, tuple(str(text) for text in datasets or ()),
-                       chunks if type(chunks) is int else 0, size if type(size) is int else 0,
-                       {name: file.tensor(name + COUNTS).reshape(-1) for name in names})
+            raise ValueError(
+                f"{file.path.name} is a GGUF file, but no imatrix: no tensor in it ends in {SUMS}")
+        chunks, size, datasets = (file.metadata.get(f"imatrix.{key}", 0)
+                                  for key in ("chunk_count", "chunk_size", "datasets"))
+        return Imatrix({name: _importance(file, name) for name in names}, path,
+                       tuple(str(text) for text in datasets or ()), chunks if type(chunks) is int else 0, size
+                       if type(size) is int else 0, {name: file.tensor(name + COUNTS).reshape(-1)
+                                                     for name in names})
 
 
 def write_imatrix(path, imatrix: Imatrix) -> Path:
-    """Write the file that `llama-imatrix` would, for llama-quantize and for `read_imatrix`; whole or not at all. Returns its path."""
+    """Write the file that `llama-imatrix` would, for llama-quantize and for `read_imatrix`; whole or not at
+    all. Returns its path.
+    """
     path, tensors, data = Path(path).expanduser(), [], []
     for name in sorted(imatrix.values):
         values = imatrix.values[name]
@@ -114,7 +129,8 @@ def _importance(file: GGUFFile, name: str) -> np.ndarray:
     sums, counts = file.tensor(name + SUMS), file.tensor(name + COUNTS).reshape(-1, 1)
     sums = sums.reshape(-1, sums.shape[-1])
     if len(sums) != len(counts):
-        raise ValueError(f"{file.path.name} has sums of {len(sums)} matrices for {name}, but counts of {len(counts)}")
+        raise ValueError(
+            f"{file.path.name} has sums of {len(sums)} matrices for {name}, but counts of {len(counts)}")
     values = np.divide(sums, counts, out=np.ones_like(sums), where=counts > 0)
     return _checked(name, values)
 
@@ -123,7 +139,8 @@ def _checked(name: str, values) -> np.ndarray:
     try:
         values = np.atleast_2d(np.asarray(values, np.float32))
     except (TypeError, ValueError):     # words, or rows of unequal length
-        raise ValueError(f"the importances of {name} must be rows of finite numbers from 0 up, not {shown(values)}") from None
+        raise ValueError(
+            f"the importances of {name} must be rows of finite numbers from 0 up, not {shown(values)}") from None
     wrong = np.argwhere(~np.isfinite(values) | (values < 0))
     if values.ndim != 2 or len(wrong):
         found = f"one is {values[tuple(wrong[0])]}" if len(wrong) else f"their shape is {values.shape}"

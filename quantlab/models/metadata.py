@@ -1,4 +1,6 @@
-"""From what a file says about itself to an `Architecture`: the keys of GGUF, with their defaults (llama-model.cpp)."""
+"""From what a file says about itself to an `Architecture`: the keys of GGUF, with their defaults
+(llama-model.cpp).
+"""
 
 from collections.abc import Mapping
 
@@ -10,19 +12,21 @@ from .gguf_cursor import GGUFArray, shown
 
 #: Architecture's field -> GGUF's key, behind "<arch>.".
 KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "attention.head_count",
-        "n_head_kv": "attention.head_count_kv", "head_dim": "attention.key_length", "n_ff": "feed_forward_length",
-        "n_vocab": "vocab_size", "n_expert": "expert_count", "n_expert_used": "expert_used_count",
-        "n_ff_exp": "expert_feed_forward_length", "n_expert_shared": "expert_shared_count",
-        "n_layer_dense": "leading_dense_block_count", "kv_lora_rank": "attention.kv_lora_rank",
-        "q_lora_rank": "attention.q_lora_rank", "rope_dim": "rope.dimension_count",
-        "sliding_window": "attention.sliding_window", "n_ctx_train": "context_length"}
+        "n_head_kv": "attention.head_count_kv", "head_dim": "attention.key_length",
+        "n_ff": "feed_forward_length", "n_vocab": "vocab_size", "n_expert": "expert_count",
+        "n_expert_used": "expert_used_count", "n_ff_exp": "expert_feed_forward_length",
+        "n_expert_shared": "expert_shared_count", "n_layer_dense": "leading_dense_block_count",
+        "kv_lora_rank": "attention.kv_lora_rank", "q_lora_rank": "attention.q_lora_rank",
+        "rope_dim": "rope.dimension_count", "sliding_window": "attention.sliding_window",
+        "n_ctx_train": "context_length"}
 NEEDED = ("n_layer", "n_embd", "n_head")
 #: Ollama's own converter writes some architectures without the hyphen.
 OTHER_SPELLINGS = {"gptoss": "gpt-oss"}
 
 
 def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
-    """The architecture that `metadata` (a file's or /api/show's) describes. shapes: tensor name -> shape, ggml's order.
+    """The architecture that `metadata` (a file's or /api/show's) describes. shapes: tensor name -> shape,
+    ggml's order.
 
     Raises ValueError naming the missing key, or the architecture that is not known here.
     """
@@ -30,17 +34,22 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
     if arch is None:
         raise ValueError("unknown architecture: the metadata does not say general.architecture")
     if arch not in FAMILIES:
-        raise ValueError(f"unknown architecture {shown(arch)}: its numbers would be a guess; known are {', '.join(sorted(FAMILIES))}")
-    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}") for field, key in KEYS.items()}
+        raise ValueError(
+            f"unknown architecture {shown(arch)}: its numbers would be a guess; known are "
+            f"{', '.join(sorted(FAMILIES))}")
+    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}") for field,
+               key in KEYS.items()}
     for field in NEEDED:
         if numbers[field] is None:
-            raise ValueError(f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
+            raise ValueError(
+                f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
     found = {field: number for field, number in numbers.items() if number is not None}
     found |= _defaults(found, shapes)
     if "kv_lora_rank" in found:
         found |= _latent(metadata, spelled, found)
     pattern = metadata.get(f"{spelled}.attention.sliding_window_pattern")
-    if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:     # a list is ignored, as in llama.cpp
+    # a list is ignored, as in llama.cpp
+    if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:
         found["swa_pattern"] = pattern
     return Architecture(
         arch=arch, tied_embeddings="output.weight" not in shapes,
@@ -72,14 +81,18 @@ def _number(value: object, key: str) -> int | None:
 
 def _defaults(found: dict[str, int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """What llama.cpp assumes when a key is absent; the vocabulary is as large as its table of vectors."""
-    missing = {"n_head_kv": found["n_head"], "head_dim": found["n_embd"] // max(found["n_head"], 1), "n_ff": 0, "n_vocab": 0}
+    missing = {"n_head_kv": found["n_head"], "head_dim": found["n_embd"] // max(found["n_head"], 1),
+               "n_ff": 0, "n_vocab": 0}
     embeddings = shapes.get("token_embd.weight", ())
-    rows = {"n_vocab": embeddings[1]} if len(embeddings) == 2 else {}       # whatever the file claims, these are there
+    # whatever the file claims, these are there
+    rows = {"n_vocab": embeddings[1]} if len(embeddings) == 2 else {}
     return {field: number for field, number in missing.items() if field not in found} | rows
 
 
 def _latent(metadata: Mapping[str, object], arch: str, found: dict[str, int]) -> dict[str, int]:
-    """DeepSeek's heads: newer files give the widths before compression in `..._mla` keys and claim one KV head."""
+    """DeepSeek's heads: newer files give the widths before compression in `..._mla` keys and claim one KV
+    head.
+    """
     key = _number(metadata.get(f"{arch}.attention.key_length_mla"), "key_length_mla") or found["head_dim"]
     value = (_number(metadata.get(f"{arch}.attention.value_length_mla"), "value_length_mla")
              or _number(metadata.get(f"{arch}.attention.value_length"), "value_length") or 0)

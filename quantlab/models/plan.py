@@ -1,4 +1,6 @@
-"""What is to be done with each tensor of a model, and what the new file says about itself: decided before a byte is written."""
+"""What is to be done with each tensor of a model, and what the new file says about itself: decided before a
+byte is written.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,18 +18,21 @@ from .source import Model
 from .types import block_of, ftype_number, tensor_nbytes
 
 QUANTIZATION_VERSION = 2        # ggml.h: GGML_QNT_VERSION
-#: llama-quantize refuses to write these without an importance matrix, and Q2_K in a Q2_K_S file (tensor_requires_imatrix).
+#: llama-quantize refuses to write these without an importance matrix, and Q2_K in a Q2_K_S file
+#: (tensor_requires_imatrix).
 NEED_IMATRIX = {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"}
 NEED_NONE = {"token_embd.weight", "output.weight"}      # never measured
 REQUANTIZED = "quantlab.requantized_from"
 #: Keys that are true of the source only.
-REPLACED = {"general.quantization_version", "general.file_type", "split.no", "split.count", "split.tensors.count", REQUANTIZED,
+REPLACED = {"general.quantization_version", "general.file_type", "split.no", "split.count",
+            "split.tensors.count", REQUANTIZED,
             *(f"quantize.imatrix.{key}" for key in ("file", "dataset", "entries_count", "chunks_count"))}
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A tensor of the source (`info`), the type it gets, and its importances: (matrices, columns), or None."""
+    """A tensor of the source (`info`), the type it gets, and its importances: (matrices, columns), or None.
+    """
 
     info: TensorInfo
     qtype: str
@@ -51,16 +56,19 @@ class Job:
 def written_ftypes() -> list[str]:
     """The ftypes that can be written of every model: all types in their rules have an encoder here.
 
-    IQ3_* and most of IQ2_* have types that can only be read; a model whose rows all fall back may do without them.
+    IQ3_* and most of IQ2_* have types that can only be read; a model whose rows all fall back may do without
+    them.
     """
     program = PROGRAMS["llama.cpp"]
-    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))} for ftype, usual in program.usual.items()}
+    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))} for ftype,
+             usual in program.usual.items()}
     return [ftype for ftype, needed in types.items() if all(FORMATS[qtype].encoder for qtype in needed)]
 
 
 def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requantize: bool,
          pure: bool = False) -> list[Job]:
-    """One Job for each tensor, in the order of the file. Raises ValueError when one of them cannot be done."""
+    """One Job for each tensor, in the order of the file. Raises ValueError when one of them cannot be done.
+    """
     types = recipe(ftype, model, by=by, imatrix=imatrix is not None, pure=pure)
     infos = model.file.infos
     _check_source(model, types, allow_requantize)
@@ -68,7 +76,9 @@ def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requa
 
 
 def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[Job]) -> Iterator[bytes]:
-    """The key-value pairs of the new file: those of the source as they stand, then the few that llama-quantize sets, in its order."""
+    """The key-value pairs of the new file: those of the source as they stand, then the few that
+    llama-quantize sets, in its order.
+    """
     start, stop = next(part[1:] for part in model.file.parts if part[0] == "metadata")
     for key, raw in raw_pairs(model.file.bytes_at(start, stop), len(model.metadata)):
         if key not in REPLACED:
@@ -88,14 +98,18 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[J
 def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> Job:
     job = Job(info, qtype)
     if info.ollama_order:
-        raise ValueError(f"{info.name} is stored in the order of Ollama's first gpt-oss files, which llama.cpp cannot read")
+        raise ValueError(
+            f"{info.name} is stored in the order of Ollama's first gpt-oss files, which llama.cpp cannot "
+            "read")
     if job.kept:
         return job
     weights = imatrix.of(info.name, info.shape) if imatrix else None
     needed = qtype in NEED_IMATRIX or (qtype == "Q2_K" and ftype == "Q2_K_S")
     if weights is None and needed and info.name not in NEED_NONE:
-        raise ValueError(f"{ftype} needs an imatrix: {info.name} would be {qtype}, which is of no use without knowing which columns "
-                         "matter" + ("; the imatrix given has no numbers for it" if imatrix else ""))
+        raise ValueError(
+            f"{ftype} needs an imatrix: {info.name} would be {qtype}, which is of no use without knowing "
+            "which columns "
+            "matter" + ("; the imatrix given has no numbers for it" if imatrix else ""))
     try:
         FORMATS[qtype].check_imatrix(None if weights is None else weights[0], info.shape[0])
     except ValueError as error:
@@ -107,12 +121,17 @@ def _check_source(model: Model, types: dict[str, str], allow_requantize: bool) -
     """ValueError for a source that is quantized already, unless that is wanted."""
     quantized = [info for info in model.file.infos.values() if _is_quantized(info.qtype)]
     changing = [info for info in quantized if types[info.name] != info.qtype]
-    if allow_requantize or not quantized or (not changing and types != {info.name: info.qtype for info in model.file.infos.values()}):
+    if allow_requantize or not quantized or (not changing
+                                             and types != {info.name: info.qtype
+                                                           for info in model.file.infos.values()}):
         return
     first = (changing or quantized)[0]
-    raise ValueError(f"{model.name} is quantized already ({model.ftype}; {first.name} is {first.qtype}). Never re-quantize: the rounding "
-                     "errors of the first time stay, and new ones come on top. Start from the F16 file; allow_requantize=True does it "
-                     "all the same, and marks the new file")
+    raise ValueError(
+        f"{model.name} is quantized already ({model.ftype}; {first.name} is {first.qtype}). Never "
+        "re-quantize: the rounding "
+        "errors of the first time stay, and new ones come on top. Start from the F16 file; "
+        "allow_requantize=True does it "
+        "all the same, and marks the new file")
 
 
 def _is_quantized(qtype: str) -> bool:

@@ -1,4 +1,6 @@
-"""How far a long piece of work is: `Progress` says it, `show` puts it where the user looks, a terminal's line or a notebook's bar."""
+"""How far a long piece of work is: `Progress` says it, `show` puts it where the user looks, a terminal's line
+or a notebook's bar.
+"""
 
 import sys
 import time
@@ -17,7 +19,9 @@ class Cancelled(RuntimeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Weights (or another `unit`) done and in all, the tensor just done, seconds since the start and to go (None: not known yet)."""
+    """Weights (or another `unit`) done and in all, the tensor just done, seconds since the start and to go
+    (None: not known yet).
+    """
 
     done: int
     total: int
@@ -36,7 +40,8 @@ class Progress:
 
 @dataclass
 class Clock:
-    """Estimates what is left from the speed of each kind of work so far: a K-quant takes ten times as long as Q8_0.
+    """Estimates what is left from the speed of each kind of work so far: a K-quant takes ten times as long as
+    Q8_0.
 
     left: kind -> weights to go.
     """
@@ -59,19 +64,23 @@ class Clock:
         self.last = now
         done, seconds = sum(self.done.values()), now - self.start
         pace = {kind: self.spent[kind] / self.done[kind] for kind in self.done}
-        left = sum(n * pace.get(kind, seconds / done) for kind, n in self.left.items()) if seconds > 2 * BETWEEN else None
+        left = sum(n * pace.get(kind, seconds / done) for kind,
+                   n in self.left.items()) if seconds > 2 * BETWEEN else None
         return Progress(done, self.total, tensor, seconds, left, self.unit)
 
 
 def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], object] | str | None,
             cancel) -> Callable[[str, int, str], None]:
-    """A function to call after each piece with its kind, how many of `unit` it was, and words: tells `progress`, heeds `cancel`.
+    """A function to call after each piece with its kind, how many of `unit` it was, and words: tells
+    `progress`, heeds `cancel`.
 
-    left: kind -> how many there are.  progress: called with each Progress; "show" for `show()`.  Raises Cancelled when `progress` returns
-    False or `cancel.is_set()`, and ValueError at once for a progress that cannot be called and a cancel that cannot be asked.
+    left: kind -> how many there are.  progress: called with each Progress; "show" for `show()`.  Raises
+    Cancelled when `progress` returns False or `cancel.is_set()`, and ValueError at once for a progress that
+    cannot be called and a cancel that cannot be asked.
     """
     if progress not in (None, "show") and not callable(progress):
-        raise ValueError(f"progress={progress!r}: \"show\", a function to call with each step, or None for nothing")
+        raise ValueError(
+            f"progress={progress!r}: \"show\", a function to call with each step, or None for nothing")
     if cancel is not None and not hasattr(cancel, "is_set"):
         raise ValueError(f"cancel={cancel!r}: something with is_set() is needed, such as threading.Event()")
     clock, report = Clock(left, unit=unit), show() if progress == "show" else progress
@@ -84,7 +93,8 @@ def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], obje
 
 
 def show() -> Callable[[Progress], None]:
-    """Something to call with each Progress: a bar in a notebook, a line in a terminal; elsewhere (a log, a test) nothing is shown.
+    """Something to call with each Progress: a bar in a notebook, a line in a terminal; elsewhere (a log, a
+    test) nothing is shown.
 
     Nor is it under the reference profile, whose outputs must repeat.
     """
@@ -114,7 +124,9 @@ def _line(progress: Progress) -> None:
 
 
 class _Bar:
-    """A native progress bar with words beside it, replaced in place: no widget, so it also stays in a saved notebook."""
+    """A native progress bar with words beside it, replaced in place: no widget, so it also stays in a saved
+    notebook.
+    """
 
     def __init__(self):
         self.place = None
@@ -123,7 +135,8 @@ class _Bar:
         from IPython.display import HTML, display
 
         words = escape(str(progress))
-        picture = HTML(f'<label>{words} <progress value="{progress.done}" max="{progress.total}"></progress></label>')
+        picture = HTML(
+            f'<label>{words} <progress value="{progress.done}" max="{progress.total}"></progress></label>')
         if self.place is None:
             self.place = display(picture, display_id=True)
         else:

@@ -1,10 +1,11 @@
 """The rules by which llama.cpp and Ollama give each matrix its type, as tables to read.
 
-A mix like Q4_K_M has a usual type (Q4_K) and a few matrices that deserve better. For each matrix the first rule that
-fits decides; if none does, the matrix gets the usual type. The order is therefore part of the rules.
-recipe_walk.py walks them.
-Sources: llama.cpp's src/llama-quant.cpp (b11434) and Ollama's server/quantization.go (0.17.4). The whys are theirs
-where their comments give one, else common knowledge; tests compare the choices with both programs' own.
+A mix like Q4_K_M has a usual type (Q4_K) and a few matrices that deserve better. For each matrix the first
+rule that fits decides; if none does, the matrix gets the usual type. The order is therefore part of the
+rules. recipe_walk.py walks them.
+Sources: llama.cpp's src/llama-quant.cpp (b11434) and Ollama's server/quantization.go (0.17.4). The whys are
+theirs where their comments give one, else common knowledge; tests compare the choices with both programs'
+own.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from .architecture import Architecture
 
 
 class Place(NamedTuple):
-    """What a condition may ask: `index` of `count` such matrices, the matrix's shape, and the model around it."""
+    """What a condition may ask: `index` of `count` such matrices, the matrix's shape, and the model around
+    it.
+    """
 
     index: int
     count: int
@@ -27,7 +30,9 @@ class Place(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """In these `ftypes` ("*": all) a matrix of these `roles` ("*": any) gets `qtype` where all of `where` holds."""
+    """In these `ftypes` ("*": all) a matrix of these `roles` ("*": any) gets `qtype` where all of `where`
+    holds.
+    """
 
     roles: str
     where: str | tuple[str, ...]
@@ -72,26 +77,30 @@ CONDITIONS: dict[str, Callable[[Place], bool]] = {
 
 
 def is_70b(model: Architecture) -> bool:
-    """What llama.cpp counts as a 70B model: 80 layers of Qwen, or of Llama when heads share keys and values."""
-    return model.n_layer == 80 and (model.arch == "qwen2" or (model.arch == "llama" and model.n_head != model.n_head_kv))
+    """What llama.cpp counts as a 70B model: 80 layers of Qwen, or of Llama when heads share keys and values.
+    """
+    return model.n_layer == 80 and (model.arch == "qwen2"
+                                    or (model.arch == "llama" and model.n_head != model.n_head_kv))
 
 
 #: ftype -> its usual type, in the order in which llama.cpp's families are told.
-USUAL = {"Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1", "Q8_0": "Q8_0", "Q2_K": "Q2_K", "Q2_K_S": "Q2_K",
-         "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K", "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K",
-         "Q5_K_M": "Q5_K", "Q6_K": "Q6_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "IQ3_XXS": "IQ3_XXS", "IQ3_XS": "IQ3_S",
-         "IQ3_S": "IQ3_S", "IQ3_M": "IQ3_S", "IQ2_XXS": "IQ2_XXS", "IQ2_XS": "IQ2_XS", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S",
-         "TQ1_0": "TQ1_0", "TQ2_0": "TQ2_0", "MXFP4_MOE": "Q8_0", "F16": "F16", "BF16": "BF16"}
+USUAL = {"Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1", "Q8_0": "Q8_0", "Q2_K": "Q2_K",
+         "Q2_K_S": "Q2_K", "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K", "Q4_K_S": "Q4_K",
+         "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "Q6_K": "Q6_K", "IQ4_NL": "IQ4_NL",
+         "IQ4_XS": "IQ4_XS", "IQ3_XXS": "IQ3_XXS", "IQ3_XS": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_M": "IQ3_S",
+         "IQ2_XXS": "IQ2_XXS", "IQ2_XS": "IQ2_XS", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S", "TQ1_0": "TQ1_0",
+         "TQ2_0": "TQ2_0", "MXFP4_MOE": "Q8_0", "F16": "F16", "BF16": "BF16"}
 OLLAMA_USUAL = {"Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q8_0": "Q8_0"}
 TWO_BITS = "IQ2_XXS IQ2_XS IQ2_S IQ2_M"
 
 #: A row that is no whole number of 256-weight blocks: the type in blocks of 32 that takes over.
-FALLBACKS = {"IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL", "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL",
-             "IQ4_XS": "IQ4_NL", "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0", "Q4_K": "Q5_0",
-             "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
+FALLBACKS = {"IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL", "IQ3_XXS": "IQ4_NL",
+             "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0",
+             "TQ2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 OLLAMA_FALLBACKS = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 
-#: attn_v, also where it is fused with the queries and keys (Phi) or compressed with the keys (old DeepSeek files).
+#: attn_v, also where it is fused with the queries and keys (Phi) or compressed with the keys (old DeepSeek
+#: files).
 VALUES = "attn_v attn_qkv attn_kv_b"
 
 _LAST = "the last step: its errors go into the choice of every word"
@@ -108,14 +117,16 @@ _INNER = "the middle layers bear coarser steps than the ends"
 _SPREAD = "in half of the layers, for half of the cost"
 
 _OUTPUT = (
-    Rule("output", BROKEN_ROWS, "*", "Q8_0", "the output must not suffer from a shape that fits no super-block"),
+    Rule("output", BROKEN_ROWS, "*", "Q8_0",
+         "the output must not suffer from a shape that fits no super-block"),
     Rule("output", ALWAYS, "Q8_0 MXFP4_MOE", "Q8_0", "the mix has better bits than Q6_K already"),
     Rule("output", ALWAYS, TWO_BITS + " IQ3_XXS", "Q5_K", _LAST),
     Rule("output", ALWAYS, "*", "Q6_K", _LAST),
     Rule("token_embd", ALWAYS, "IQ2_XXS IQ2_XS", "Q2_K", _WORDS),
     Rule("token_embd", ALWAYS, "IQ2_S IQ2_M IQ3_XXS", "IQ3_S", _WORDS),
     Rule("token_embd", ALWAYS, "TQ1_0 TQ2_0", "Q4_K", _WORDS),
-    Rule("*", STACKED, "MXFP4_MOE", "MXFP4", "the experts hold most weights, and each token reads few of them"),
+    Rule("*", STACKED, "MXFP4_MOE", "MXFP4",
+         "the experts hold most weights, and each token reads few of them"),
 )
 
 _ATTENTION = (
@@ -139,7 +150,8 @@ _ATTENTION = (
     Rule("attn_k", EIGHT_EXPERTS, "*", "Q8_0", _EXPERTS),
     Rule("attn_q attn_k", ALWAYS, "IQ3_XS", "IQ3_XXS", _LOOKS),
     Rule("attn_q attn_k", ALWAYS, "IQ3_XXS", "IQ2_S", _LOOKS),
-    Rule("attn_output", EIGHT_EXPERTS, TWO_BITS + " Q2_K Q3_K_S Q3_K_M Q4_K_S Q4_K_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_NL IQ4_XS",
+    Rule("attn_output", EIGHT_EXPERTS,
+         TWO_BITS + " Q2_K Q3_K_S Q3_K_M Q4_K_S Q4_K_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_NL IQ4_XS",
          "Q5_K", _EXPERTS),
     Rule("attn_output", OTHER_THAN_8, "IQ2_S IQ2_M IQ3_XXS", "IQ3_S", _ADDED),
     Rule("attn_output", OTHER_THAN_8, "Q2_K", "Q3_K", _ADDED),
@@ -156,19 +168,24 @@ _FEED_FORWARD = (
     Rule("ffn_down", ALWAYS, "Q2_K", "Q3_K", _WILD),
     Rule("ffn_down", FIRST_8TH, "Q2_K_S IQ3_M", "Q4_K", _EARLY),
     Rule("ffn_down", (EIGHT_EXPERTS, RAISED), "IQ3_M", "Q4_K", _SPREAD),
-    Rule("ffn_down", (NO_IMATRIX, FIRST_8TH), "IQ3_XXS", "Q4_K", f"{_EARLY}, and nothing says which columns matter"),
+    Rule("ffn_down", (NO_IMATRIX, FIRST_8TH), "IQ3_XXS", "Q4_K",
+         f"{_EARLY}, and nothing says which columns matter"),
     Rule("ffn_down", NO_IMATRIX, "IQ3_XXS", "Q3_K", f"{_WILD}, and nothing says which columns matter"),
-    Rule("ffn_down", (NO_IMATRIX, FIRST_8TH), "IQ4_NL IQ4_XS", "Q5_K", f"{_EARLY}, and nothing says which columns matter"),
+    Rule("ffn_down", (NO_IMATRIX, FIRST_8TH), "IQ4_NL IQ4_XS", "Q5_K",
+         f"{_EARLY}, and nothing says which columns matter"),
     Rule("ffn_down", FIRST_8TH, "IQ2_S IQ2_M", "IQ3_S", _EARLY),
     Rule("ffn_down", FIRST_8TH, "IQ2_XXS IQ2_XS", "Q2_K", _EARLY),
-    Rule("ffn_down", (IMATRIX, FIRST_8TH), "Q4_0", "Q4_1", "the first of them can go wild in Q4_0 even with an importance matrix"),
-    Rule("ffn_down", (IMATRIX, FIRST_8TH), "Q5_0", "Q5_1", "the first of them can go wild in Q5_0 even with an importance matrix"),
+    Rule("ffn_down", (IMATRIX, FIRST_8TH), "Q4_0", "Q4_1",
+         "the first of them can go wild in Q4_0 even with an importance matrix"),
+    Rule("ffn_down", (IMATRIX, FIRST_8TH), "Q5_0", "Q5_1",
+         "the first of them can go wild in Q5_0 even with an importance matrix"),
     Rule("ffn_gate ffn_up", MIDDLE, "IQ3_XS", "IQ3_XXS", _INNER),
 )
 
 RULES = _OUTPUT + _ATTENTION + _FEED_FORWARD
 
-#: Ollama took over what its three mixes need, without the 70B rule, and keeps DeepSeek's compressed attention in Q8_0.
+#: Ollama took over what its three mixes need, without the 70B rule, and keeps DeepSeek's compressed attention
+#: in Q8_0.
 OLLAMA_RULES = (
     *(rule for rule in _OUTPUT if rule.roles == "output" and TWO_BITS not in rule.ftypes),
     Rule("attn_v", EIGHT_EXPERTS, "*", "Q8_0", _EXPERTS),
@@ -178,15 +195,18 @@ OLLAMA_RULES = (
     Rule("attn_k_b attn_v_b attn_kv_a_mqa attn_q_a attn_q_b", ALWAYS, "*", "Q8_0",
          "compressed attention loses quality below that"),
     Rule("attn_output", EIGHT_EXPERTS, "Q4_K_S Q4_K_M", "Q5_K", _EXPERTS),
-    Rule("attn_qkv", ALWAYS, "Q4_K_M", "Q5_K", "queries, keys and values in one matrix: between Q4_K and Q6_K"),
+    Rule("attn_qkv", ALWAYS, "Q4_K_M", "Q5_K",
+         "queries, keys and values in one matrix: between Q4_K and Q6_K"),
     Rule("ffn_down", RAISED, "Q4_K_M", "Q6_K", f"{_WILD}; {_SPREAD}"),
     Rule("ffn_down", FIRST_8TH, "Q4_K_S", "Q5_K", _EARLY),
 )
 
 
 class Program(NamedTuple):
-    """A program that quantizes: ftype -> usual type, its rules, its fallbacks, and whether it refuses a row without one;
-    `left`: parts of the names of matrices that it leaves as they are, `left_starts`: how such names start."""
+    """A program that quantizes: ftype -> usual type, its rules, its fallbacks, and whether it refuses a row
+    without one; `left`: parts of the names of matrices that it leaves as they are, `left_starts`: how such
+    names start.
+    """
 
     name: str
     usual: dict[str, str]

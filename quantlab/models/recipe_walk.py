@@ -1,9 +1,9 @@
 """From the rules to the types: `choices` walks recipe_rules.py for every tensor of a model.
 
-The position of a matrix is not always its layer. llama.cpp takes the tensors layer by layer and counts how many of a
-kind came before; in a model with experts it reads the layer's number from the name instead, except in its 2-bit mixes.
-Ollama counts in the order of the file. A layer with two ffn_down (DeepSeek: the experts' and the shared one) is then
-counted twice, so the "last eighth" begins in the middle of the model.
+The position of a matrix is not always its layer. llama.cpp takes the tensors layer by layer and counts how
+many of a kind came before; in a model with experts it reads the layer's number from the name instead, except
+in its 2-bit mixes. Ollama counts in the order of the file. A layer with two ffn_down (DeepSeek: the experts'
+and the shared one) is then counted twice, so the "last eighth" begins in the middle of the model.
 """
 
 from collections import Counter
@@ -18,13 +18,15 @@ from .source import Model
 from .types import block_of
 
 #: Parts of names that make a matrix one of a kind, whatever follows: "ffn_down_exps" is an "ffn_down", too.
-KINDS = ("attn_qkv.weight", "attn_kv_b.weight", "attn_v.weight", "attn_k.weight", "attn_q.weight", "attn_output.weight",
-         "ffn_up", "ffn_gate", "ffn_down")
+KINDS = ("attn_qkv.weight", "attn_kv_b.weight", "attn_v.weight", "attn_k.weight", "attn_q.weight",
+         "attn_output.weight", "ffn_up", "ffn_gate", "ffn_down")
 LEFT = "too few numbers to be worth it, and too much depends on them"
 
 
 class Choice(NamedTuple):
-    """What a tensor gets: `qtype`, by which `rule` (None: by none), and a `note` where something else decided."""
+    """What a tensor gets: `qtype`, by which `rule` (None: by none), and a `note` where something else
+    decided.
+    """
 
     tensor: TensorShape
     qtype: str
@@ -35,7 +37,8 @@ class Choice(NamedTuple):
 def program_named(by: str) -> Program:
     """The program of this name, or ValueError."""
     if not isinstance(by, str) or by not in PROGRAMS:
-        raise ValueError(f"by={by!r} is no program whose rules are known here; known are {', '.join(PROGRAMS)}")
+        raise ValueError(
+            f"by={by!r} is no program whose rules are known here; known are {', '.join(PROGRAMS)}")
     return PROGRAMS[by]
 
 
@@ -44,7 +47,9 @@ def usual_type(program: Program, ftype: str) -> str:
     if not isinstance(ftype, str) or ftype.upper() not in program.usual:
         near = get_close_matches(str(ftype).upper(), program.usual, n=3)
         hint = f"; the nearest are {', '.join(near)}" if near else ""
-        raise ValueError(f"{program.name} has no ftype {ftype!r} that is known here{hint}; there are {', '.join(program.usual)}")
+        raise ValueError(
+            f"{program.name} has no ftype {ftype!r} that is known here{hint}; there are "
+            f"{', '.join(program.usual)}")
     return program.usual[ftype.upper()]
 
 
@@ -61,13 +66,16 @@ def pure_type(program: Program, ftype: str) -> str:
 
     if program.name != "llama.cpp":
         raise ValueError(f"{program.name} makes no pure mixes; llama.cpp does")
-    return ftype.upper() if isinstance(ftype, str) and ftype.upper() in FORMATS else usual_type(program, ftype)
+    return ftype.upper() if isinstance(ftype, str) and ftype.upper() in FORMATS else usual_type(program,
+                                                                                                ftype)
 
 
-def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: bool, pure: bool = False) -> list[Choice]:
+def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: bool,
+            pure: bool = False) -> list[Choice]:
     """What each tensor of the model gets, in the order of its tensors.  ValueError as `recipe` says."""
     program = program_named(by)
-    usual, rules = (pure_type(program, ftype), []) if pure else (usual_type(program, ftype), rules_of(program, ftype))
+    usual, rules = (pure_type(program, ftype), []) if pure else (usual_type(program, ftype),
+                                                                 rules_of(program, ftype))
     architecture, tensors, types = _opened(model)
     places = _places(program, ftype.upper(), architecture, tensors, usual, imatrix)
     tied = not any(tensor.name == "output.weight" for tensor in tensors)
@@ -87,8 +95,10 @@ def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: boo
 def _opened(model: Architecture | Model | str) -> tuple[Architecture, list[TensorShape], dict[str, str]]:
     """(architecture, tensors in file order, tensor name -> the type it has now)."""
     if isinstance(model, Model):
-        rows = [(TensorShape(name, *role_and_layer(name), shape), qtype) for name, (qtype, shape) in model.types.items()]
-        return model.architecture, [tensor for tensor, _ in rows], {tensor.name: qtype for tensor, qtype in rows}
+        rows = [(TensorShape(name, *role_and_layer(name), shape), qtype) for name,
+                (qtype, shape) in model.types.items()]
+        return model.architecture, [tensor for tensor, _ in rows], {tensor.name: qtype for tensor,
+                                                                    qtype in rows}
     architecture = model if isinstance(model, Architecture) else architecture_named(model)
     tensors = _tensors(architecture)
     return architecture, tensors, {tensor.name: "F32" for tensor in tensors}
@@ -108,11 +118,13 @@ def _places(program: Program, ftype: str, architecture: Architecture, tensors: l
             continue
         kind = _kind(tensor)
         group = VALUES if kind in values and not ollama else kind
-        index = tensor.layer if numbered and kind.startswith("ffn") and tensor.layer is not None else seen[group]
+        index = tensor.layer if numbered and kind.startswith("ffn") and tensor.layer is not None else seen[
+            group]
         seen[group] += 1
-        places[tensor.name] = Place(
-            index, n_values if kind in values else n_layer, tensor.shape[0] % block_of(usual)[0] == 0,
-            len(tensor.shape) > 2 and tensor.shape[2] > 1, a.n_head // a.n_head_kv, a.n_expert, is_70b(a), imatrix)
+        places[tensor.name] = Place(index, n_values if kind in values else n_layer,
+                                    tensor.shape[0] % block_of(usual)[0] == 0, len(tensor.shape) > 2
+                                    and tensor.shape[2] > 1, a.n_head // a.n_head_kv, a.n_expert, is_70b(a),
+                                    imatrix)
     return places
 
 
@@ -146,14 +158,18 @@ def _fits(rule: Rule, place: Place) -> bool:
 
 
 def _fitting(program: Program, choice: Choice) -> Choice:
-    """The choice itself, or the type that takes over because the tensor's rows are no whole number of blocks."""
+    """The choice itself, or the type that takes over because the tensor's rows are no whole number of blocks.
+    """
     row, qtype = choice.tensor.shape[0], choice.qtype
     block = block_of(qtype)[0]
     if row % block == 0:
         return choice
     if program.refuses and qtype not in program.fallbacks:
-        raise ValueError(f"{program.name} refuses this: the rows of {choice.tensor.name} have {row} weights, no whole "
-                         f"number of {qtype} blocks of {block}, and nothing takes over for {qtype}")
+        raise ValueError(
+            f"{program.name} refuses this: the rows of {choice.tensor.name} have {row} weights, no whole "
+            f"number of {qtype} blocks of {block}, and nothing takes over for {qtype}")
     other = program.fallbacks.get(qtype, qtype)
     other = other if row % block_of(other)[0] == 0 else "F16"
-    return choice._replace(qtype=other, note=f"in place of {qtype}: rows of {row} are no whole number of blocks of {block}")
+    return choice._replace(qtype=other,
+                           note=f"in place of {qtype}: rows of {row} are no whole number of blocks of "
+                                f"{block}")

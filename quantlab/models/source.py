@@ -1,10 +1,13 @@
-"""`open_model`: one way in for a GGUF file, a model that Ollama has pulled, and what comes with quantlab: a "sample", and the "tiny" Llama.
+"""`open_model`: one way in for a GGUF file, a model that Ollama has pulled, and what comes with quantlab: a
+"sample", and the "tiny" Llama.
 
     with open_model("llama3.2:3b") as model:
         model.tensors, model.tensor("blk.0.attn_q.weight")
 
-Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still tell the
-tensor table: `show` is asked then. This room never talks to a server itself; `quantlab.lab.open` passes that in.
+Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still
+tell the
+tensor table: `show` is asked then. This room never talks to a server itself; `quantlab.lab.open` passes that
+in.
 """
 
 import os
@@ -32,26 +35,31 @@ BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
 class Model:
     """An open model: what it says about itself, its tensors, and (when there is a file) its weights.
 
-    name: as it was asked for.  metadata: GGUF key -> value.  file: the GGUFFile, or None when only a server's table
-    is known; `why` then says why.  projector: the file of a pulled model's picture encoder, if it has one of its own.  Use it in a
-    `with` block or call `close()`.
+    name: as it was asked for.  metadata: GGUF key -> value.  file: the GGUFFile, or None when only a server's
+    table is known; `why` then says why.  projector: the file of a pulled model's picture encoder, if it has
+    one of its own.  Use it in a `with` block or call `close()`.
     """
 
-    def __init__(self, name: str, metadata: Mapping[str, object], types: Mapping[str, tuple[str, tuple[int, ...]]],
-                 file: GGUFFile | None = None, why: str = "", projector: Path | None = None):
+    def __init__(self, name: str, metadata: Mapping[str, object],
+                 types: Mapping[str, tuple[str, tuple[int, ...]]], file: GGUFFile | None = None,
+                 why: str = "", projector: Path | None = None):
         self.name, self.metadata, self.file, self.why, self.projector = name, metadata, file, why, projector
         self._types = dict(types)
 
     @property
     def types(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Tensor name -> (type, shape in ggml's order), in file order: the table without pandas, which takes a second to load."""
+        """Tensor name -> (type, shape in ggml's order), in file order: the table without pandas, which takes
+        a second to load.
+        """
         return dict(self._types)
 
     @cached_property
     def tensors(self):
-        """A pandas table, one row per tensor in file order: name, role, layer, shape, type, n_weights, nbytes, bpw.
+        """A pandas table, one row per tensor in file order: name, role, layer, shape, type, n_weights,
+        nbytes, bpw.
 
-        shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not known here.
+        shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not
+        known here.
         """
         import pandas as pd
 
@@ -60,14 +68,18 @@ class Model:
         return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64"})
 
     def tensor(self, name: str) -> np.ndarray:
-        """The weights of one tensor as float32, shape (rows, row length). Raises ValueError when there is none."""
+        """The weights of one tensor as float32, shape (rows, row length). Raises ValueError when there is
+        none.
+        """
         if self.file is None:
-            raise ValueError(f"only the tensor table of {self.name} is known here, not its weights: {self.why}")
+            raise ValueError(
+                f"only the tensor table of {self.name} is known here, not its weights: {self.why}")
         return self.file.tensor(name)
 
     @cached_property
     def architecture(self) -> Architecture:
-        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess."""
+        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess.
+        """
         return architecture_of(self.metadata, {name: shape for name, (_, shape) in self._types.items()})
 
     @property
@@ -81,7 +93,9 @@ class Model:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors (the file is larger by its header). Raises ValueError for a type not known here."""
+        """Bytes of all tensors (the file is larger by its header). Raises ValueError for a type not known
+        here.
+        """
         return sum(tensor_nbytes(shape, qtype) for qtype, shape in self._types.values())
 
     @property
@@ -102,7 +116,8 @@ class Model:
 
     def facts(self) -> list[tuple[str, str]]:
         """The model in a few rows of words, for `repr` and for pictures."""
-        files = [("files", f"{len(self.file.paths)}")] if self.file is not None and len(self.file.paths) > 1 else []
+        files = [("files", f"{len(self.file.paths)}")] if self.file is not None and len(
+            self.file.paths) > 1 else []
         return [("architecture", self._architecture_in_words()), ("ftype", self.ftype), *files,
                 ("tensors", f"{len(self._types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
 
@@ -120,20 +135,24 @@ class Model:
         return f"<{self.name}: {', '.join(f'{key} {value}' for key, value in self.facts())}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>" for key, value in self.facts())
+        rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>" for key,
+                       value in self.facts())
         note = f"<p>No weights: {escape(self.why)}.</p>" if self.file is None else ""
         return f"<table><caption>{escape(self.name)}</caption>{rows}</table>{note}"
 
 
 def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None) -> Model:
-    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny", "sample").
+    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny",
+    "sample").
 
     A model split over several files opens by its first (`-00001-of-00003.gguf`), the others beside it.
-    show: called with the name when the store cannot give the file; returns the server's answer to /api/show with
-    `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was tried.
+    show: called with the name when the store cannot give the file; returns the server's answer to /api/show
+    with `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was
+    tried.
     """
     if not isinstance(source, str | os.PathLike):
-        raise ValueError(f"a model is a file's path, the name of a pulled model or \"sample\", not {shown(source)}")
+        raise ValueError(
+            f"a model is a file's path, the name of a pulled model or \"sample\", not {shown(source)}")
     text = os.path.expanduser(os.fspath(source))
     if not isinstance(text, str) or "\0" in text:
         raise ValueError(f"{shown(text)} cannot be the name of a model or a file")
@@ -157,18 +176,21 @@ def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None
 def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a server told it") -> Model:
     """The model that /api/show with `verbose` describes: its tensor table and metadata, without weights.
 
-    Raises ValueError when the answer has no table of tensors (Ollama sends it since 0.5.8, and only if asked).
+    Raises ValueError when the answer has no table of tensors (Ollama sends it since 0.5.8, and only if
+    asked).
     """
     listed = answer.get("tensors")
     if not isinstance(listed, list) or not listed:
-        raise ValueError(f"the server's answer about {name} has no tensors; /api/show gives them when asked `verbose`")
+        raise ValueError(
+            f"the server's answer about {name} has no tensors; /api/show gives them when asked `verbose`")
     types: dict[str, tuple[str, tuple[int, ...]]] = {}
     for tensor in listed:
         try:
             shape = tuple(int(n) for n in tensor["shape"])
             types[str(tensor["name"])] = (str(tensor["type"]), shape)
         except (TypeError, KeyError, ValueError, OverflowError):
-            raise ValueError(f"the server's answer about {name} has a tensor like {str(tensor)[:80]!r}") from None
+            raise ValueError(
+                f"the server's answer about {name} has a tensor like {str(tensor)[:80]!r}") from None
         if not shape or min(shape) < 1:
             raise ValueError(f"the server's answer about {name} has a tensor of shape {shape}")
     metadata = answer.get("model_info")

@@ -1,7 +1,8 @@
-"""Ollama's store on this disk: from a name like `llama3.2:3b` to the GGUF file with its weights. Asks no server.
+"""Ollama's store on this disk: from a name like `llama3.2:3b` to the GGUF file with its weights. Asks no
+server.
 
-A name leads to a manifest (JSON: a list of layers), a layer to a blob whose file name is its SHA-256. The rules of
-names are Ollama's own (types/model/name.go); they also keep a name from leading out of the store.
+A name leads to a manifest (JSON: a list of layers), a layer to a blob whose file name is its SHA-256. The
+rules of names are Ollama's own (types/model/name.go); they also keep a name from leading out of the store.
 Lesson: 03_gguf_and_tags.
 """
 
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .gguf_cursor import shown
-from .permissions import denied
+from .gguf_file import denied
 
 HOST, NAMESPACE, TAG = "registry.ollama.ai", "library", "latest"
 MODEL_LAYER, PROJECTOR_LAYER = "application/vnd.ollama.image.model", "application/vnd.ollama.image.projector"
 SAFETENSORS_LAYER = "application/vnd.ollama.image.tensor"
-LARGEST_MANIFEST = 2**22        # bytes; real ones take about 1 KB, those with one layer per tensor some 100 KB
+# bytes; real ones take about 1 KB, those with one layer per tensor some 100 KB
+LARGEST_MANIFEST = 2**22
 
 _PART = {"host": r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}", "namespace": r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}",
          "model": r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", "tag": r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"}
@@ -26,7 +28,9 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 class StoreError(ValueError):
-    """The store cannot give this model's file: none found, not readable, not pulled, or not a GGUF. Says which."""
+    """The store cannot give this model's file: none found, not readable, not pulled, or not a GGUF. Says
+    which.
+    """
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,16 @@ class ModelName:
     def __str__(self) -> str:
         path = [self.model]
         if (self.host, self.namespace) != (HOST, NAMESPACE):
-            path = [self.namespace, self.model] if self.host == HOST else [self.host, self.namespace, self.model]
+            path = [self.namespace, self.model] if self.host == HOST else [self.host, self.namespace,
+                                                                           self.model]
         return f"{'/'.join(path)}:{self.tag}"
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A pulled model: its name, the GGUF file, its size in bytes, and the picture encoder's file if it has one."""
+    """A pulled model: its name, the GGUF file, its size in bytes, and the picture encoder's file if it has
+    one.
+    """
 
     name: str
     blob: Path
@@ -56,7 +63,9 @@ class StoredModel:
 
 
 def parse_name(name: str) -> ModelName:
-    """`llama3.2`, `llama3.2:3b`, `user/model:tag` or `host/user/model:tag`. Raises ValueError naming the bad part."""
+    """`llama3.2`, `llama3.2:3b`, `user/model:tag` or `host/user/model:tag`. Raises ValueError naming the bad
+    part.
+    """
     rest, tag = name, TAG
     if rest.rfind(":") > rest.rfind("/"):
         rest, _, tag = rest.rpartition(":")
@@ -68,8 +77,9 @@ def parse_name(name: str) -> ModelName:
     parsed = ModelName(host, namespace, model, tag)
     for part, pattern in _PART.items():
         if not re.fullmatch(pattern, getattr(parsed, part)):
-            raise ValueError(f"{shown(name)} is no Ollama name: its {part} is {shown(getattr(parsed, part))}; "
-                             "names look like llama3.2:3b or user/model:tag")
+            raise ValueError(
+                f"{shown(name)} is no Ollama name: its {part} is {shown(getattr(parsed, part))}; "
+                "names look like llama3.2:3b or user/model:tag")
     return parsed
 
 
@@ -81,7 +91,9 @@ def store_roots() -> list[Path]:
 
 
 def free_disk() -> int:
-    """Free bytes on the disk of the first store there is, where a download would go; without one, of the home folder's."""
+    """Free bytes on the disk of the first store there is, where a download would go; without one, of the home
+    folder's.
+    """
     root = next((root for root in store_roots() if _stands(root)), Path.home())
     for place in (root, *root.parents):
         try:
@@ -101,7 +113,8 @@ def _stands(root: Path) -> bool:
 def find_model(name: str, roots: list[Path] | None = None) -> StoredModel:
     """The stored model of that name, from the first store that has it.
 
-    Raises ValueError for an impossible name and StoreError, with every reason, when no store can give the file.
+    Raises ValueError for an impossible name and StoreError, with every reason, when no store can give the
+    file.
     """
     wanted = parse_name(name)
     reasons = []
@@ -148,7 +161,8 @@ def _manifest_path(root: Path, wanted: ModelName) -> Path | None:
             names = os.listdir(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        same = [name for name in names if name == part] or [name for name in names if name.lower() == part.lower()]
+        same = [name for name in names if name == part] or [name for name in names
+                                                            if name.lower() == part.lower()]
         if not same:
             return None
         path = path / same[0]
@@ -169,7 +183,8 @@ def _stored(root: Path, manifest: Path, name: str) -> StoredModel:
         with open(blob, "rb") as file:
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        raise StoreError(f"{name} is listed, but its file {blob.name} is missing: `ollama pull {name}` helps") from None
+        raise StoreError(
+            f"{name} is listed, but its file {blob.name} is missing: `ollama pull {name}` helps") from None
     return StoredModel(name, blob, size, blobs.get(PROJECTOR_LAYER))
 
 
@@ -182,11 +197,13 @@ def _layers(manifest: Path, name: str) -> list[dict]:
             return list(layers)
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    raise StoreError(f"the manifest of {name} is not what Ollama writes (a JSON object with a list of layers)")
+    raise StoreError(
+        f"the manifest of {name} is not what Ollama writes (a JSON object with a list of layers)")
 
 
 def _blob(root: Path, layer: dict, name: str) -> Path:
     digest = _DIGEST.fullmatch(str(layer.get("digest")))
     if digest is None:
-        raise StoreError(f"the manifest of {name} names the blob {shown(layer.get('digest'))}: no SHA-256 digest")
+        raise StoreError(
+            f"the manifest of {name} names the blob {shown(layer.get('digest'))}: no SHA-256 digest")
     return root / "blobs" / f"sha256-{digest[1]}"

@@ -2,9 +2,10 @@
 
     quantize_model("model-F16.gguf", "model-Q4_K_M.gguf", "Q4_K_M")
 
-A few rows are read, encoded and written at a time, so memory does not grow with the model; with an `executor` they are encoded
-elsewhere (a process pool, a cluster) and still written in order. Which tensor gets which type is the recipe's business (recipes.py),
-what the blocks look like the formats', and how a file becomes whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
+A few rows are read, encoded and written at a time, so memory does not grow with the model; with an `executor`
+they are encoded elsewhere (a process pool, a cluster) and still written in order. Which tensor gets which
+type is the recipe's business (recipes.py), what the blocks look like the formats', and how a file becomes
+whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
 """
 
 from collections import deque
@@ -29,22 +30,29 @@ SLAB = 1 << 20          # weights encoded at a time
 IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
 
 
-def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None = None, *, by: str = "llama.cpp",
-                   progress: Callable[[Progress], object] | str | None = "show", cancel=None,
-                   allow_requantize: bool = False, pure: bool = False) -> Path:
-    """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`, quantized; returns its path.
+def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None = None, *,
+                   by: str = "llama.cpp", progress: Callable[[Progress], object] | str | None = "show",
+                   cancel=None, allow_requantize: bool = False, pure: bool = False) -> Path:
+    """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`,
+    quantized; returns its path.
 
-    ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize` makes.
+    ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize`
+    makes.
     imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.
-    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's `client.get_executor()`.
-    progress: called with a Progress after each piece, and stops the work by returning False; None: nothing is shown.
-    cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run raises Cancelled.
-    pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a type, "Q3_K".
-    allow_requantize: also take a quantized source, whose errors stay; the new file says so in `quantlab.requantized_from`.
+    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
+    `client.get_executor()`.
+    progress: called with a Progress after each piece, and stops the work by returning False; None: nothing is
+    shown.
+    cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run
+    raises Cancelled.
+    pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a type,
+    "Q3_K".
+    allow_requantize: also take a quantized source, whose errors stay; the new file says so in
+    `quantlab.requantized_from`.
 
-    `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or Ctrl-C nothing is left.
-    What a killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. Raises ValueError, in words,
-    for what cannot be done, and OSError when the disk fails.
+    `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or
+    Ctrl-C nothing is left. What a killed run leaves has a name that ends in `.part`; the next run for `dst`
+    removes it. Raises ValueError, in words, for what cannot be done, and OSError when the disk fails.
     """
     dst, imatrix = as_place(dst), as_imatrix(imatrix)
     _check_helpers(executor, progress, cancel)
@@ -53,10 +61,12 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
             raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
         check_place(dst, model.file.paths)
         jobs = plan(model, ftype, imatrix, by, allow_requantize, pure)
-        tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs], model.file.alignment
+        tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype)
+                              for job in jobs], model.file.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
         clear_abandoned(dst)
-        check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment) for tensor in tensors))
+        check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment)
+                                        for tensor in tensors))
         with whole_file(dst) as write:
             write(head)
             watch = _watch(jobs, meter.show() if progress == "show" else progress, cancel)
@@ -70,15 +80,18 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
 
 def _check_helpers(executor, progress, cancel) -> None:
     """ValueError, before anything is done, for what cannot do the work that it is given for."""
-    for name, given, fits in (("executor", executor, hasattr(executor, "submit")), ("cancel", cancel, hasattr(cancel, "is_set")),
+    for name, given, fits in (("executor", executor, hasattr(executor, "submit")),
+                              ("cancel", cancel, hasattr(cancel, "is_set")),
                               ("progress", progress, progress == "show" or callable(progress))):
         if given is not None and not fits:
-            wanted = {"executor": "a concurrent.futures.Executor", "cancel": "a threading.Event", "progress": "a function"}[name]
+            wanted = {"executor": "a concurrent.futures.Executor", "cancel": "a threading.Event",
+                      "progress": "a function"}[name]
             raise ValueError(f"{name}={given!r} cannot be: {wanted} is needed")
 
 
 class Slab(NamedTuple):
-    """Some rows of a tensor: bytes `start` to `stop` of the source's, all in one matrix, `n_weights` of them."""
+    """Some rows of a tensor: bytes `start` to `stop` of the source's, all in one matrix, `n_weights` of them.
+    """
 
     job: Job
     start: int
@@ -93,17 +106,21 @@ class Slab(NamedTuple):
 
 
 def encode_rows(raw: bytes, source: str, qtype: str, n: int, imatrix: np.ndarray | None) -> bytes:
-    """Rows of `n` weights as type `source` stores them -> the same rows as `qtype` stores them. Runs on the executor."""
+    """Rows of `n` weights as type `source` stores them -> the same rows as `qtype` stores them. Runs on the
+    executor.
+    """
     from ..formats.tensor import dequantize, get_format, quantize
 
     if source in ("F16", "F32"):        # NumPy's own
         x = np.frombuffer(raw, get_format(source).dtype["x"]).reshape(-1, n)
     else:
-        x = dequantize(raw, source, (len(raw) // get_format(source).type_size * get_format(source).block_size // n, n))
+        x = dequantize(raw, source,
+                       (len(raw) // get_format(source).type_size * get_format(source).block_size // n, n))
     blocks = quantize(x, qtype, imatrix).blocks
     for name in blocks.dtype.names:
         if blocks.dtype[name].kind == "f" and not np.isfinite(blocks[name]).all():
-            raise ValueError(f"weights up to {np.abs(x).max():g} are too large for {qtype}: they would decode to infinity")
+            raise ValueError(
+                f"weights up to {np.abs(x).max():g} are too large for {qtype}: they would decode to infinity")
     return blocks.tobytes()
 
 
@@ -120,7 +137,9 @@ def _slabs(job: Job) -> Iterator[Slab]:
 
 
 def _encoded(file: GGUFFile, jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Slab, bytes]]:
-    """(slab, its new bytes) for all tensors in order, encoded here or on the executor, a bounded number at a time."""
+    """(slab, its new bytes) for all tensors in order, encoded here or on the executor, a bounded number at a
+    time.
+    """
     waiting, held = deque(), 0
     try:
         for job in jobs:

@@ -1,4 +1,6 @@
-"""The teaching quantizers: against gguf's Q8_0, the QLoRA paper's construction of NF4, and what rounding must obey."""
+"""The teaching quantizers: against gguf's Q8_0, the QLoRA paper's construction of NF4, and what rounding must
+obey.
+"""
 
 from statistics import NormalDist
 
@@ -15,7 +17,8 @@ def test_absmax_at_8_bits_with_blocks_of_32_is_nearly_q8_0():
     oracle = gguf.quantize(x, gguf.GGMLQuantizationType.Q8_0).reshape(-1, 34)
     stored = quantize_absmax(x, 8, block_size=32)
     assert stored.bpw == 8.5
-    np.testing.assert_array_equal(stored.scale.astype(np.float16), oracle[:, :2].copy().view(np.float16)[:, 0])
+    np.testing.assert_array_equal(stored.scale.astype(np.float16),
+                                  oracle[:, :2].copy().view(np.float16)[:, 0])
     codes = oracle[:, 2:].view(np.int8).reshape(x.shape)
     assert (stored.q != codes).mean() < 0.01      # ggml divides by the scale before it is rounded to float16
     assert np.abs(stored.q - codes).max() <= 1
@@ -28,8 +31,10 @@ def test_no_weight_moves_farther_than_half_a_step(quantizer, bits, block_size):
     x = sample_weights()[:64]
     stored = quantizer(x, bits, block_size=block_size)
     moved = np.abs(stored.dequantize() - x).reshape(-1, stored.block_size)
-    steps = 0.5 if quantizer is quantize_absmax else 1.0     # affine shifts its range by up to half a step to hit zero
-    rounded_scale = 2.0 ** (bits - 11)                       # float16 has 11 bits; felt at the far end of the range
+    # affine shifts its range by up to half a step to hit zero
+    steps = 0.5 if quantizer is quantize_absmax else 1.0
+    # float16 has 11 bits; felt at the far end of the range
+    rounded_scale = 2.0 ** (bits - 11)
     assert (moved <= (steps + rounded_scale) * stored.scale[:, None] + 1e-7).all()
 
 

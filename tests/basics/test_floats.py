@@ -35,7 +35,8 @@ def test_fp8_e4m3_has_ggufs_values_and_tops_out_at_448():
     table = np.asarray(gguf.quants.NVFP4.ue4m3_to_fp32(np.arange(127, dtype=np.uint8)), float) / UE4M3_FACTOR
     assert [e4m3.decode(code) for code in range(127)] == table.tolist()
     assert e4m3.largest == 448 and np.isnan(e4m3.decode(127)) and np.isnan(e4m3.decode(255))
-    assert e4m3.encode(464.0) == e4m3.encode(448.0)         # the tie goes to the even mantissa, which is the largest
+    # the tie goes to the even mantissa, which is the largest
+    assert e4m3.encode(464.0) == e4m3.encode(448.0)
     assert np.isnan(e4m3.decode(e4m3.encode(465.0)))
 
 
@@ -46,8 +47,8 @@ UE4M3_FACTOR = 0.5
 def hard_values() -> np.ndarray:
     rng = np.random.default_rng(17)
     wide = rng.standard_normal(4000) * 10.0 ** rng.integers(-48, 39, 4000)
-    edges = [0.0, -0.0, 65504, 65519.99, 65520, -65520, 2**-24, 2**-25, 2**-25 * 1.001, 2**-149, 2**-150, 3.4028236e38,
-             1e300, np.inf]
+    edges = [0.0, -0.0, 65504, 65519.99, 65520, -65520, 2**-24, 2**-25, 2**-25 * 1.001, 2**-149, 2**-150,
+             3.4028236e38, 1e300, np.inf]
     return np.concatenate([wide, edges])
 
 

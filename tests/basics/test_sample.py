@@ -26,7 +26,8 @@ def test_the_sample_stays_small_and_holds_three_types(tensors):
 
 def test_the_weights_are_true_float32_and_not_a_grid():
     bits = sample.sample_weights().view(np.uint32)
-    assert (bits & 0x1FFF == 0).mean() < 0.001          # 13 low mantissa bits: float16 would have them all zero
+    # 13 low mantissa bits: float16 would have them all zero
+    assert (bits & 0x1FFF == 0).mean() < 0.001
     assert len(np.unique(bits)) > 0.9 * bits.size
 
 

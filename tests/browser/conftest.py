@@ -19,7 +19,9 @@ def lab():
 
 @pytest.fixture(scope="module")
 def chromium():
-    """The browser. It ends with the module: while it is open, Playwright keeps an event loop that others dislike."""
+    """The browser. It ends with the module: while it is open, Playwright keeps an event loop that others
+    dislike.
+    """
     if find_chromium() is None:
         pytest.skip("no Chromium: `make tools` installs it")
     with open_browser() as browser:
@@ -28,12 +30,15 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def lesson(lab, chromium, request):
-    """The lesson that the module names as LESSON, or one with its SOURCES as cells, run from top to end; its tests share the page."""
+    """The lesson that the module names as LESSON, or one with its SOURCES as cells, run from top to end; its
+    tests share the page.
+    """
     sources = getattr(request.module, "SOURCES", None)
     name = f"{request.module.__name__.rpartition('.')[2]}.ipynb" if sources else request.module.LESSON
     if sources:
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        book = new_notebook(cells=[new_code_cell(source) for source in sources], metadata={"kernelspec": kernel})
+        book = new_notebook(cells=[new_code_cell(source) for source in sources],
+                            metadata={"kernelspec": kernel})
         nbformat.write(book, lab.folder / name)
     with LessonPage(lab, chromium, name) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])

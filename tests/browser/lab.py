@@ -1,4 +1,6 @@
-"""A JupyterLab of our own, started as a learner's is: a free loopback port, a copy of the lessons, nobody's settings."""
+"""A JupyterLab of our own, started as a learner's is: a free loopback port, a copy of the lessons, nobody's
+settings.
+"""
 
 import json
 import secrets
@@ -23,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Lab:
     """Serves a copy of `notebooks` (a folder) until `stop`; use it in a `with` statement.
 
-    environment: variables for the kernels, on top of the present ones; the reference profile unless it says otherwise.
+    environment: variables for the kernels, on top of the present ones; the reference profile unless it says
+    otherwise.
     settings: plugin name -> JupyterLab settings.  Raises RuntimeError with the log's end when
     JupyterLab does not come up in a minute.
     """
@@ -80,13 +83,14 @@ class Lab:
         self.stop()
 
     def _start(self, environment: dict[str, str]) -> subprocess.Popen:
-        folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
-                   "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-                   "IPYTHONDIR": "ipython"}
+        folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data",
+                   "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTERLAB_SETTINGS_DIR": "settings",
+                   "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
         own = {name: str(self.home / folder) for name, folder in folders.items()}
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-                   f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-                   f"--ServerApp.root_dir={self.folder}", "--LabApp.expose_app_in_browser=True", *QUIET]
+                   f"--port={self.port}", "--ServerApp.port_retries=0",
+                   f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.folder}",
+                   "--LabApp.expose_app_in_browser=True", *QUIET]
         with (self.home / "lab.log").open("w") as log:
             return subprocess.Popen(command, env={**quiet_environment(), **own, **environment}, cwd=self.home,
                                     stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -116,7 +120,9 @@ def free_port() -> int:
 
 
 def stop_family(process: subprocess.Popen) -> None:
-    """End a process and all it started, by pid; kernels live in sessions of their own, so a group kill misses them."""
+    """End a process and all it started, by pid; kernels live in sessions of their own, so a group kill misses
+    them.
+    """
     try:
         parent = psutil.Process(process.pid)
         family = [parent, *parent.children(recursive=True)]

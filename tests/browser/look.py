@@ -31,25 +31,31 @@ def look(lab: Lab, browser, name: str, out: Path, options: argparse.Namespace) -
             lesson.theme(theme)
             for file in lesson.screenshots(out, f"{Path(name).stem}-{theme}", options.height):
                 print(file)
-        unnamed = [] if options.unrun else [f"control without a name: {html}" for html in lesson.unnamed_handles()]
+        unnamed = [] if options.unrun else [f"control without a name: {html}"
+                                            for html in lesson.unnamed_handles()]
         cut = [f"words cut at a picture's edge: {words}" for words in lesson.cut_words()]
         shared = [f"two drawings share the id {name}" for name in lesson.shared_ids()]
         return lesson.faults + lesson.cell_errors() + unnamed + cut + shared
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lessons", nargs="*", help="starts of file names, as 06; all lessons when none is given")
-    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="the folder of the lessons")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*",
+                        help="starts of file names, as 06; all lessons when none is given")
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks",
+                        help="the folder of the lessons")
     parser.add_argument("--out", type=Path, default=ROOT / "test-artifacts", help="where the pictures go")
     parser.add_argument("--themes", default=",".join(THEMES), help="light,dark")
-    parser.add_argument("--live", action="store_true", help="this machine and its Ollama, not the reference profile")
+    parser.add_argument("--live", action="store_true",
+                        help="this machine and its Ollama, not the reference profile")
     parser.add_argument("--unrun", action="store_true", help="do not run the cells")
     parser.add_argument("--width", type=int, default=1200)
     parser.add_argument("--height", type=int, default=1400)
     options = parser.parse_args(arguments)
     environment = {"QUANTLAB_PROFILE": "live"} if options.live else {}
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))        # so that a killed run still ends its server
+    # so that a killed run still ends its server
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wrong = 0
     with Lab(options.notebooks, environment=environment) as lab, open_browser() as browser:
         for path in sorted(lab.folder.glob("*.ipynb")):

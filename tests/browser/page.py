@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Request
 
 from .lab import Lab
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--force-prefers-reduced-motion"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--force-prefers-reduced-motion"]
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 SCROLLER = f"{PANEL} .jp-WindowedPanel-outer"
@@ -26,9 +27,11 @@ PROBE = Path(__file__).with_name("probe.js")
 
 @cache
 def find_chromium() -> str | None:
-    """The browser: `QUANTLAB_CHROMIUM`, Chromium on PATH, or the one Playwright installed; None when there is none."""
-    for candidate in (os.environ.get("QUANTLAB_CHROMIUM"), shutil.which("chromium"), shutil.which("chromium-browser"),
-                      shutil.which("google-chrome")):
+    """The browser: `QUANTLAB_CHROMIUM`, Chromium on PATH, or the one Playwright installed; None when there is
+    none.
+    """
+    for candidate in (os.environ.get("QUANTLAB_CHROMIUM"), shutil.which("chromium"),
+                      shutil.which("chromium-browser"), shutil.which("google-chrome")):
         if candidate and Path(candidate).exists():
             return candidate
     with sync_playwright() as playwright:
@@ -41,7 +44,8 @@ def open_browser() -> Iterator[Browser]:
     """A headless Chromium. Raises FileNotFoundError, saying what to do, when none is found."""
     path = find_chromium()
     if path is None:
-        raise FileNotFoundError("no Chromium: `make tools` installs it, or set QUANTLAB_CHROMIUM to a browser's path")
+        raise FileNotFoundError(
+            "no Chromium: `make tools` installs it, or set QUANTLAB_CHROMIUM to a browser's path")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
         try:
@@ -51,7 +55,8 @@ def open_browser() -> Iterator[Browser]:
 
 
 class LessonPage:
-    """The lesson `name` (a file name) of `lab`, opened in `browser`; `faults` collects what must not happen."""
+    """The lesson `name` (a file name) of `lab`, opened in `browser`; `faults` collects what must not happen.
+    """
 
     def __init__(self, lab: Lab, browser: Browser, name: str, *, width: int = 1200, height: int = 1000):
         self.lab, self.name, self.faults = lab, name, []
@@ -87,8 +92,9 @@ class LessonPage:
 
     def command(self, name: str, **arguments) -> None:
         """Run one of JupyterLab's own commands and wait until it has ended."""
-        self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
-                           [name, arguments])
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+            [name, arguments])
 
     def run_all(self, seconds: float = 90) -> None:
         """Run all cells and wait until the kernel rests and the widgets stand."""
@@ -98,7 +104,9 @@ class LessonPage:
         self.wait_for_widgets()
 
     def run_only(self, *words: str, instead: str | None = None, seconds: float = 60) -> None:
-        """Run only the code cells that have one of `words`, in the order of the lesson; instead: typed over the last of the words."""
+        """Run only the code cells that have one of `words`, in the order of the lesson; instead: typed over
+        the last of the words.
+        """
         for word in words:
             self.page.evaluate("([word, instead]) => look.choose(word, instead)",
                                [word, instead if instead and word == words[-1] else word])
@@ -111,7 +119,9 @@ class LessonPage:
         self.page.wait_for_function("!look.busy()", timeout=seconds * 1000)
 
     def wait_for_widgets(self) -> None:
-        """Wait until every widget output of the notebook is drawn and each explorer has its live region filled."""
+        """Wait until every widget output of the notebook is drawn and each explorer has its live region
+        filled.
+        """
         self.page.wait_for_function("look.widgetsStand()", timeout=20_000)
         self.page.wait_for_timeout(100)
 
@@ -182,7 +192,8 @@ class LessonPage:
 
     def drag(self, explorer: Locator, handle: int = 0) -> bool:
         """Drag a handle to the quarter of its track that is further away; True when the picture changed."""
-        knob, track = explorer.locator(".noUi-handle").nth(handle), explorer.locator(".noUi-target").nth(handle)
+        knob, track = explorer.locator(".noUi-handle").nth(handle), explorer.locator(".noUi-target").nth(
+            handle)
         knob.scroll_into_view_if_needed()
         before, box, rail = self.picture(explorer), knob.bounding_box(), track.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -200,7 +211,8 @@ class LessonPage:
         outputs = self.page.evaluate("look.outputs()")
         raised = [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
         words = self.page.locator(f"{PANEL} .jp-OutputArea-output").all_inner_texts()
-        return raised + [text for text in words if "Error displaying widget" in text or "Error creating widget" in text]
+        return raised + [text for text in words if "Error displaying widget" in text
+                         or "Error creating widget" in text]
 
     def saved_outputs(self) -> list[dict]:
         """The outputs in the lesson's file."""
@@ -217,7 +229,8 @@ class LessonPage:
         return self.page.evaluate("look.unnamed()")
 
     def cut_words(self) -> list[str]:
-        """Texts of the drawings that reach beyond their drawing's edge, so that a learner cannot read them."""
+        """Texts of the drawings that reach beyond their drawing's edge, so that a learner cannot read them.
+        """
         return self.page.evaluate("look.cutWords()")
 
     def shared_ids(self) -> list[str]:
@@ -229,7 +242,9 @@ class LessonPage:
         return self.page.evaluate("look.savedPictures()")
 
     def screenshots(self, folder: Path, label: str, height: int = 1400) -> list[Path]:
-        """The whole lesson from top to end, in pieces of the screen's size: `<label>-1.png`, `<label>-2.png`, ..."""
+        """The whole lesson from top to end, in pieces of the screen's size: `<label>-1.png`, `<label>-2.png`,
+        ...
+        """
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"{label}-*.png"):
             old.unlink()
@@ -237,7 +252,8 @@ class LessonPage:
         self.page.set_viewport_size({"width": size["width"], "height": height})
         self.page.wait_for_timeout(200)
         outer, files, top, end = self.page.locator(SCROLLER), [], 0, 1
-        while top < end:                                   # cells off the screen have a guessed height: look again
+        # cells off the screen have a guessed height: look again
+        while top < end:
             outer.evaluate("(e, top) => e.scrollTo({top, behavior: 'instant'})", top)
             self.page.wait_for_timeout(100)
             files.append(folder / f"{label}-{len(files) + 1:02d}.png")
@@ -251,7 +267,9 @@ class LessonPage:
     # -- watching
 
     def _wait_for_kernel(self, seconds: float) -> None:
-        """The page says "idle" before a kernel is attached (and Run All then asks which one): the server knows."""
+        """The page says "idle" before a kernel is attached (and Run All then asks which one): the server
+        knows.
+        """
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             kernels = [s["kernel"] for s in self.lab.sessions() if s["path"] == self.name]
@@ -259,7 +277,8 @@ class LessonPage:
                 break
             self.page.wait_for_timeout(100)
         else:
-            raise TimeoutError(f"no idle kernel for {self.name} after {seconds} s; the log ends: {self.lab.log[-800:]}")
+            raise TimeoutError(
+                f"no idle kernel for {self.name} after {seconds} s; the log ends: {self.lab.log[-800:]}")
         self.page.wait_for_selector(f'{PANEL} .jp-Toolbar-kernelName:has-text("Python")')
 
     def _hear(self, message: ConsoleMessage) -> None:

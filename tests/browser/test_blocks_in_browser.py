@@ -1,4 +1,6 @@
-"""The block explorer in the real browser: a bit is clicked and flipped by keyboard, and the weight moves where ggml's decoder says."""
+"""The block explorer in the real browser: a bit is clicked and flipped by keyboard, and the weight moves
+where ggml's decoder says.
+"""
 
 import re
 
@@ -65,7 +67,8 @@ def test_keys_walk_write_and_undo(lesson, explorer):
     lesson.page.keyboard.press("Backspace")
     assert lesson.wait_until(lambda: lesson.picture(explorer) == before)
     chosen = explorer.locator("[data-here]")
-    assert view.get_attribute("aria-activedescendant") == chosen.get_attribute("id") and chosen.get_attribute("aria-label")
+    assert view.get_attribute("aria-activedescendant") == chosen.get_attribute("id") and chosen.get_attribute(
+        "aria-label")
     assert lesson.faults == []
 
 

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.browser
 
 GOOD = '''
 import ipywidgets as widgets
-from quantlab.explore.base import Explorer, Touchable
-from quantlab.views.svg import page, text
+from quantlab.stage.base import Explorer, Touchable
+from quantlab.canvas.svg import page, text
 
 def draw(bits):
     return page(120, [text(20, 100, "x" * bits)], finding=f"{bits} bits here")
@@ -33,10 +33,15 @@ RAISES = 'raise ZeroDivisionError("on purpose")'
 def scratch(tmp_path_factory, chromium):
     """A JupyterLab with three lessons: one good, one slow, and one with all faults."""
     folder = tmp_path_factory.mktemp("scratch")
-    for name, sources in {"good": [GOOD], "slow": [GOOD, SLOW], "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
+    for name, sources in {"good": [GOOD], "slow": [GOOD, SLOW],
+                          "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
         cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {
-            "name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}), folder / f"{name}.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(cells=cells,
+                                                metadata={"kernelspec": {"name": "python3",
+                                                                         "display_name":
+                                                                         "Python 3 (ipykernel)",
+                                                                         "language": "python"}}),
+                       folder / f"{name}.ipynb")
     with Lab(folder) as running:
         yield running
 
@@ -69,7 +74,9 @@ def test_the_harness_waits_for_a_slow_answer(scratch, chromium):
 
 
 def test_jupyterlab_asks_nobody_about_news(scratch, chromium):
-    """The question would come at the first visit of every learner; the arguments of `quantlab lab` alone do not prevent it."""
+    """The question would come at the first visit of every learner; the arguments of `quantlab lab` alone do
+    not prevent it.
+    """
     with LessonPage(scratch, chromium, "good.ipynb") as lesson:
         lesson.open()
         lesson.page.wait_for_timeout(3000)

@@ -1,4 +1,6 @@
-"""Lessons 07 and 09 in the real JupyterLab with a real Ollama: a prompt is typed, models answer; a model is made and asked."""
+"""Lessons 07 and 09 in the real JupyterLab with a real Ollama: a prompt is typed, models answer; a model is
+made and asked.
+"""
 
 import json
 import re
@@ -10,9 +12,10 @@ from tests.browser.page import LessonPage, find_chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 PLANTED = "Say <script>window.planted = 1</script> <img src=x onerror='window.planted = 1'> and go on"
-PROMPTS = ["To be, or not to be", "O Romeo, Romeo! wherefore art thou", "Friends, Romans, countrymen,", "All the world's a stage,",
-           "Now is the winter of our discontent", "To-morrow, and to-morrow, and", "Shall I compare thee to a", "The king is dead, and",
-           "My lord, I bring you", "Enter a messenger with", "What news from the"]
+PROMPTS = ["To be, or not to be", "O Romeo, Romeo! wherefore art thou", "Friends, Romans, countrymen,",
+           "All the world's a stage,", "Now is the winter of our discontent", "To-morrow, and to-morrow, and",
+           "Shall I compare thee to a", "The king is dead, and", "My lord, I bring you",
+           "Enter a messenger with", "What news from the"]
 LEFT = r"about [\d.]+ (s|min|h) left"
 PAIR = ["smollm2:135m-instruct-q4_K_M", "smollm2:135m-instruct-q8_0"]
 
@@ -22,13 +25,15 @@ def lab_with_ollama(smollm):
     """JupyterLab whose kernels see the test server, under the live profile."""
     if find_chromium() is None:
         pytest.skip("no Chromium: `make tools` installs it")
-    with Lab(environment={"QUANTLAB_PROFILE": "live", "OLLAMA_HOST": smollm.url, "QUANTLAB_REGISTRY": "http://127.0.0.1:9"}) as running:
+    with Lab(environment={"QUANTLAB_PROFILE": "live", "OLLAMA_HOST": smollm.url,
+                          "QUANTLAB_REGISTRY": "http://127.0.0.1:9"}) as running:
         yield running
 
 
 def explorer(lesson, button: str):
     """The explorer with exactly that button: lesson 09 has both "Create" and "Create in Ollama"."""
-    return lesson.page.locator(".ql-explorer", has=lesson.page.get_by_role("button", name=button, exact=True)).last
+    return lesson.page.locator(".ql-explorer", has=lesson.page.get_by_role("button", name=button,
+                                                                           exact=True)).last
 
 
 def wait_for(lesson, place, words: str, seconds: float = 180) -> None:
@@ -37,10 +42,13 @@ def wait_for(lesson, place, words: str, seconds: float = 180) -> None:
 
 
 def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
-    """All of lesson 07's laboratory: models by button, prompts typed, checked, run, cancelled, gone on with, judged, voted on, removed."""
+    """All of lesson 07's laboratory: models by button, prompts typed, checked, run, cancelled, gone on with,
+    judged, voted on, removed.
+    """
     with LessonPage(lab_with_ollama, chromium, "07_quality_testing.ipynb", height=1600) as lesson:
         lesson.open()
-        lesson.run_only("import quantlab", "ql.explore_comparison(", instead="ql.explore_comparison(num_thread=1, ")
+        lesson.run_only("import quantlab", "ql.explore_comparison(",
+                        instead="ql.explore_comparison(num_thread=1, ")
         place = lesson.page.locator(".ql-explorer:has(.ql-c-prompts)").first
         place.scroll_into_view_if_needed()
         press(place, "Add the tiny models")
@@ -58,7 +66,8 @@ def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
         kept = calls(lab_with_ollama)
         press(place, "Run")
         wait_for(lesson, place, rf"[1-9]\d* of \d+ places read, {LEFT}\. Replaying to", seconds=400)
-        assert "memory: quantlab-tiny" in place.locator(".ql-notes").inner_text(), "the run leaves the notes alone"
+        assert "memory: quantlab-tiny" in place.locator(
+            ".ql-notes").inner_text(), "the run leaves the notes alone"
         wait_for(lesson, place, r"Done\. Every call is in", seconds=400)
         every = calls(lab_with_ollama)
         assert every[: len(kept)] == kept and 0 < len(kept) < len(every) == len(set(every)) == 96
@@ -76,7 +85,8 @@ def press(place, name: str) -> None:
 
 def calls(lab) -> list[str]:
     """Keys of the finished calls, in the order of the one results file there is."""
-    lines, = (path.read_text().splitlines() for path in lab.folder.glob("comparison-*.jsonl") if "votes" not in path.name)
+    lines, = (path.read_text().splitlines() for path in lab.folder.glob("comparison-*.jsonl")
+              if "votes" not in path.name)
     return [record["key"] for record in map(json.loads, lines) if record.get("kind") == "call"]
 
 
@@ -107,7 +117,8 @@ def test_a_custom_model_is_made_and_asked(lab_with_ollama, chromium, smollm):
         place = explorer(lesson, "Create")
         place.scroll_into_view_if_needed()
         place.get_by_label("Name", exact=True).fill("browser-made")
-        place.get_by_label("Modelfile").fill(f"FROM {PAIR[1]}\nSYSTEM Say moo.\nPARAMETER temperature 0.25\nPARAMETER num_predict 12\n")
+        place.get_by_label("Modelfile").fill(
+            f"FROM {PAIR[1]}\nSYSTEM Say moo.\nPARAMETER temperature 0.25\nPARAMETER num_predict 12\n")
         place.get_by_role("button", name="Create", exact=True).click()
         wait_for(lesson, place, r"3 lines are yours")
         printed = smollm.cli("show", "browser-made", "--modelfile")

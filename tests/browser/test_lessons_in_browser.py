@@ -41,7 +41,8 @@ def assert_saved_pictures_are_shown(lesson: LessonPage) -> None:
 
 
 def assert_handles_move_pictures(lesson: LessonPage) -> None:
-    """One key press in each explorer, and one drag in the first, change what is shown; what is said follows."""
+    """One key press in each explorer, and one drag in the first, change what is shown; what is said follows.
+    """
     for i, explorer in enumerate(lesson.explorers()):
         said = lesson.said(explorer)
         assert lesson.press(explorer), f"explorer {i + 1}: a key press changes the picture"

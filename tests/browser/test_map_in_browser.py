@@ -1,11 +1,13 @@
-"""The model map in the real browser: a tensor is chosen by click and by key, and what is said is what the tensor table says."""
+"""The model map in the real browser: a tensor is chosen by click and by key, and what is said is what the
+tensor table says.
+"""
 
 import re
 
 import pytest
 
-from quantlab.explore.models import in_bytes
-from quantlab.models.tensor_lists import tensor_list
+from quantlab.exhibits.role_bytes import in_bytes
+from quantlab.models.recipes import tensor_list
 
 pytestmark = pytest.mark.browser
 LESSON = "05_k_quants.ipynb"
@@ -32,7 +34,8 @@ def row(explorer, role: str):
     return explorer.locator(".ql-spot").nth(roles.index(role))
 
 
-@pytest.mark.parametrize(("role", "layer"), [("attn_v", 5), ("ffn_down", 31), ("attn_norm", 0), ("attn_q", 16)])
+@pytest.mark.parametrize(("role", "layer"), [("attn_v", 5), ("ffn_down", 31), ("attn_norm", 0),
+                                             ("attn_q", 16)])
 def test_a_click_chooses_the_tile_under_the_mouse(lesson, explorer, role, layer):
     tiles = row(explorer, role)
     box = tiles.bounding_box()
@@ -47,7 +50,8 @@ def test_the_mouse_is_told_the_type_where_it_rests(lesson, explorer):
     for layer in (0, 3, 4, 6, 31):
         lesson.page.mouse.move(box["x"] + (layer + 0.5) * box["width"] / 32, box["y"] + box["height"] / 2)
         wanted = types[f"blk.{layer}.ffn_down.weight"]
-        assert lesson.wait_until(lambda wanted=wanted: explorer.locator(".ql-view").get_attribute("title") == wanted)
+        assert lesson.wait_until(lambda wanted=wanted: explorer.locator(".ql-view").get_attribute("title")
+                                 == wanted)
 
 
 def test_keys_walk_the_map_and_change_the_ftype(lesson, explorer):
@@ -79,7 +83,9 @@ def test_the_menu_changes_map_size_and_sentence(lesson, explorer):
     for ftype in ("Q2_K", "IQ4_XS", "Q8_0"):
         size = in_bytes(tensor_list("llama-3.1-8b", ftype).nbytes.sum())
         explorer.locator(".ql-c-ftype select").select_option(label=ftype)
-        assert lesson.wait_until(lambda f=ftype, s=size: f"{f} is {s}" in explorer.locator(".ql-view svg").get_attribute("aria-label"))
+        assert lesson.wait_until(lambda f=ftype,
+                                 s=size: f"{f} is {s}" in explorer.locator(".ql-view svg").get_attribute(
+                                     "aria-label"))
         assert explorer.locator(".ql-c-size .widget-readout").text_content() == size
     explorer.locator(".ql-c-beside select").select_option(label="Q6_K")
     assert lesson.wait_until(lambda: "Q8_0 is 1.94 GB larger than Q6_K" in lesson.said(explorer))

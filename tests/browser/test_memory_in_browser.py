@@ -1,4 +1,6 @@
-"""The memory bar and the table of what fits in the real browser: handles move bytes, ends hold, settings are copied, nothing sticks out."""
+"""The memory bar and the table of what fits in the real browser: handles move bytes, ends hold, settings are
+copied, nothing sticks out.
+"""
 
 import re
 
@@ -59,7 +61,8 @@ def test_a_slider_holds_at_its_end_and_what_was_clamped_is_said(lesson):
     knob.focus()
     lesson.page.keyboard.press("ArrowRight")
     lesson.answered()
-    assert label(clamped) == before and knob.get_attribute("aria-valuenow") == knob.get_attribute("aria-valuemax")
+    assert label(clamped) == before and knob.get_attribute("aria-valuenow") == knob.get_attribute(
+        "aria-valuemax")
     errors = lesson.cell_errors()
     assert len(errors) == 1 and "nearest are" in errors[0] and "llama3.1:8b" in errors[0]
 

@@ -1,13 +1,16 @@
-"""The three measured explorers in the real browser: a measure chosen, a tensor chosen, bits spent and the answer that follows."""
+"""The three measured explorers in the real browser: a measure chosen, a tensor chosen, bits spent and the
+answer that follows.
+"""
 
 import re
 
 import pytest
 
-from quantlab.inference.recorded import recorded_table
+from quantlab.inference.compare import recorded_table
 
 pytestmark = pytest.mark.browser
-SOURCES = ("import quantlab as ql\nql.explore_quality()", "ql.explore_sensitivity()", "ql.explore_bit_budget()")
+SOURCES = ("import quantlab as ql\nql.explore_quality()", "ql.explore_sensitivity()",
+           "ql.explore_bit_budget()")
 
 
 def explorer(lesson, control: str):

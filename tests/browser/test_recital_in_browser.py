@@ -1,9 +1,11 @@
-"""The recital and the next token in the real browser: the slider takes words away, a tile brings its passage, typing moves the chances."""
+"""The recital and the next token in the real browser: the slider takes words away, a tile brings its passage,
+typing moves the chances.
+"""
 
 import pytest
 
-from quantlab.explore.lm_stock import TYPES, stock_of
-from quantlab.explore.recital_facts import n_recited, recorded
+from quantlab.exhibits.lm_stock import TYPES, stock_of
+from quantlab.exhibits.recital_facts import n_recited, recorded
 from quantlab.inference.recital import read_passages
 
 pytestmark = pytest.mark.browser
@@ -25,7 +27,8 @@ def test_the_slider_runs_through_the_types_and_the_ticks_follow(lesson, recital)
     for qtype in TYPES[1:]:
         lesson.page.keyboard.press("ArrowRight")
         assert lesson.wait_until(lambda qtype=qtype: lesson.said(recital).startswith(f"At {qtype} "))
-        ticks = recital.locator(".ql-view svg text", has_text="✓").count() - 1                    # one explains the sign
+        # one explains the sign
+        ticks = recital.locator(".ql-view svg text", has_text="✓").count() - 1
         assert ticks == n_recited(rows[qtype]) + n_recited(rows[qtype], by_heart=False)
     assert lesson.faults == [] and lesson.cell_errors() == []
 
@@ -49,7 +52,8 @@ def test_own_words_are_continued_and_the_words_are_never_markup(lesson, recital)
     box.fill("<b>My horse</b>")
     box.press("Enter")
     view = recital.locator(".ql-view")
-    assert lesson.wait_until(lambda: lesson.said(recital).startswith("F16 goes on with") and "<b>My horse</b>" in view.text_content())
+    assert lesson.wait_until(lambda: lesson.said(recital).startswith("F16 goes on with")
+                             and "<b>My horse</b>" in view.text_content())
     assert view.locator("b").count() == 0
     assert lesson.cut_words() == [] and lesson.unnamed_handles() == [] and lesson.shared_ids() == [] and lesson.faults == []
 
@@ -62,10 +66,12 @@ def test_typing_moves_the_chances(lesson):
     lesson.page.keyboard.press("End")
     lesson.page.keyboard.type(" Romeo")
     lesson.answered()                                             # all letters, not only the first
-    assert lesson.wait_until(lambda: lesson.picture(found) != before and found.locator(".ql-view").text_content().count("␣Romeo") >= 2)
+    assert lesson.wait_until(lambda: lesson.picture(found) != before
+                             and found.locator(".ql-view").text_content().count("␣Romeo") >= 2)
     spots = found.locator(".ql-view .ql-spot")
     count = spots.count()
     spots.first.click()
-    assert lesson.wait_until(lambda: "▸ what follows in your text" in found.locator(".ql-view").text_content())
+    assert lesson.wait_until(lambda: "▸ what follows in your text" in found.locator(
+        ".ql-view").text_content())
     assert spots.count() == count and found.locator(".ql-c-place .widget-readout").text_content() == "1"
     assert lesson.cut_words() == [] and lesson.faults == []

@@ -1,4 +1,6 @@
-"""The report in a real browser: what a model or a person wrote stays text, also without the page's own guard; nothing is requested."""
+"""The report in a real browser: what a model or a person wrote stays text, also without the page's own guard;
+nothing is requested.
+"""
 
 import json
 
@@ -14,7 +16,8 @@ GUARD = "default-src 'none'; style-src 'unsafe-inline'"
 @pytest.mark.parametrize("guarded", [True, False], ids=["as written", "without its Content-Security-Policy"])
 def test_a_planted_script_does_not_run_and_nothing_is_requested(chromium, tmp_path, guarded):
     evil = (200, json.dumps({**GOOD, "response": EVIL, "thinking": EVIL}).encode() + b"\n")
-    made = run(Pretend(odd={EVIL: evil, "two": (500, json.dumps({"error": EVIL}).encode())}), tmp_path, [EVIL, "two"])
+    made = run(Pretend(odd={EVIL: evil, "two": (500, json.dumps({"error": EVIL}).encode())}), tmp_path,
+               [EVIL, "two"])
     path = made.report(tmp_path / "report.html")
     if not guarded:
         text = path.read_text(encoding="utf-8")
@@ -26,7 +29,8 @@ def test_a_planted_script_does_not_run_and_nothing_is_requested(chromium, tmp_pa
     try:
         page.goto(path.as_uri())
         assert page.title() == "Comparison of 2 models" and page.locator("script, img").count() == 0
-        assert page.locator("pre", has_text="onerror=alert(1)").count() >= 3, "the answers and the prompt are there, as text"
+        assert page.locator("pre",
+                            has_text="onerror=alert(1)").count() >= 3, "the answers and the prompt are there, as text"
         assert page.locator("svg[role=img]").count() == 1 and asked == [path.as_uri()] and said == []
     finally:
         page.close()

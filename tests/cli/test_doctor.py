@@ -1,4 +1,6 @@
-"""The doctor names what it finds and never raises: not without a server, not without a store, not when it may not read."""
+"""The doctor names what it finds and never raises: not without a server, not without a store, not when it may
+not read.
+"""
 
 import json
 

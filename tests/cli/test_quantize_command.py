@@ -16,7 +16,8 @@ def test_it_writes_the_file_and_prints_its_path(tmp_path, capsys):
         assert model.ftype == "Q8_0"
     assert main(["quantize", str(tmp_path / "new.gguf"), str(tmp_path / "again.gguf"), "Q4_0"]) == 1
     assert "Never re-quantize" in capsys.readouterr().err
-    assert main(["quantize", str(tmp_path / "new.gguf"), str(tmp_path / "again.gguf"), "Q4_0", "--allow-requantize"]) == 0
+    assert main(["quantize", str(tmp_path / "new.gguf"), str(tmp_path / "again.gguf"), "Q4_0",
+                 "--allow-requantize"]) == 0
 
 
 def test_ctrl_c_is_a_sentence(tmp_path, capsys, monkeypatch):

@@ -20,7 +20,8 @@ def checkout(tmp_path, monkeypatch):
 
 def test_a_copy_is_made_once_and_what_the_learner_wrote_stays(checkout):
     folder, messages = workspace.prepare(checkout)
-    assert sorted(p.name for p in folder.glob("*.ipynb")) == ["00_start_here.ipynb", "01_what_is_quantization.ipynb"]
+    assert sorted(p.name for p in folder.glob("*.ipynb")) == ["00_start_here.ipynb",
+                                                              "01_what_is_quantization.ipynb"]
     assert messages == []
     (folder / "00_start_here.ipynb").write_text("mine")
     workspace.prepare(checkout)
@@ -61,6 +62,7 @@ def test_a_broken_origins_file_loses_nothing(checkout):
 
 
 def test_running_the_command_outside_a_checkout_still_finds_the_lessons_it_came_from(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "quantlab", "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "quantlab", "--help"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)
     assert done.returncode == 0
     assert "doctor" in done.stdout

@@ -1,7 +1,8 @@
-"""Seeded weights that attack one habit of float32 arithmetic each, and importance matrices that make the searches lose their way.
+"""Seeded weights that attack one habit of float32 arithmetic each, and importance matrices that make the
+searches lose their way.
 
-Small families (64 rows of 256), so that all types can be tried with all matrices. NaN appears with its usual bits only: what becomes
-of other payloads is nobody's promise.
+Small families (64 rows of 256), so that all types can be tried with all matrices. NaN appears with its usual
+bits only: what becomes of other payloads is nobody's promise.
 """
 
 import numpy as np
@@ -51,16 +52,21 @@ def _first_of_group(seed: int) -> np.ndarray:
 
 def _denormals(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 1 << 23, (ROWS, N)).astype(np.uint32).view(np.float32) * rng.choice(np.array([-1, 1], np.float32), (ROWS, N))
+    return rng.integers(0, 1 << 23, (ROWS, N)).astype(np.uint32).view(np.float32) * rng.choice(
+        np.array([-1, 1], np.float32), (ROWS, N))
 
 
 #: name -> (64, 256) finite float32 weights.
 FINITE = {
     "zeros": lambda: np.zeros((ROWS, N), np.float32), "minus zeros": lambda: -np.zeros((ROWS, N), np.float32),
-    "both zeros": lambda: _chosen(1, 0.0, -0.0), "a constant a row": lambda: np.repeat(_bell(2)[:, :1], N, axis=1),
-    "a constant per 16": lambda: np.repeat(_bell(3)[:, :16], 16, axis=1), "an outlier a row": lambda: _outliers(4),
-    "sparse": lambda: _bell(5) * (np.random.default_rng(6).random((ROWS, N)) < 0.05), "all positive": lambda: np.abs(_bell(7)),
-    "all negative": lambda: -np.abs(_bell(8)), "far from zero": lambda: _bell(9) * np.float32(0.01) + np.float32(100),
+    "both zeros": lambda: _chosen(1, 0.0, -0.0), "a constant a row": lambda: np.repeat(_bell(2)[:, :1], N,
+                                                                                       axis=1),
+    "a constant per 16": lambda: np.repeat(_bell(3)[:, :16], 16, axis=1),
+    "an outlier a row": lambda: _outliers(4),
+    "sparse": lambda: _bell(5) * (np.random.default_rng(6).random((ROWS, N)) < 0.05),
+    "all positive": lambda: np.abs(_bell(7)),
+    "all negative": lambda: -np.abs(_bell(8)), "far from zero": lambda: _bell(9) * np.float32(0.01)
+    + np.float32(100),
     "ties": lambda: _chosen(10, -1, 1, 0.5, -0.5),
     "whole numbers": lambda: np.random.default_rng(11).integers(-8, 9, (ROWS, N)).astype(np.float32),
     "halves": lambda: np.random.default_rng(12).integers(-16, 17, (ROWS, N)).astype(np.float32) / 2,
@@ -73,20 +79,19 @@ FINITE = {
        for power in (-44, -40, -38, -36, -30, -20, -15, -8, -5, 4, 5, 6, 10, 18, 19, 20, 30, 37, 38)},
 }
 #: The same with NaN and infinity among them.
-NONFINITE = {
-    "some +inf": lambda: _spoiled(31, np.inf), "some -inf": lambda: _spoiled(32, -np.inf),
-    "some of both": lambda: _spoiled(33, np.inf, -np.inf),
-    "some NaN": lambda: _spoiled(34, np.nan), "NaN first of each 16": lambda: _first_of_group(35),
-    "all NaN": lambda: np.full((ROWS, N), np.nan, np.float32), "NaN and inf": lambda: _spoiled(36, -np.float32(np.nan), np.inf),
-}
+NONFINITE = {"some +inf": lambda: _spoiled(31, np.inf), "some -inf": lambda: _spoiled(32, -np.inf),
+             "some of both": lambda: _spoiled(33, np.inf, -np.inf), "some NaN": lambda: _spoiled(34, np.nan),
+             "NaN first of each 16": lambda: _first_of_group(35),
+             "all NaN": lambda: np.full((ROWS, N), np.nan, np.float32),
+             "NaN and inf": lambda: _spoiled(36, -np.float32(np.nan), np.inf),}
 
 
 def _imatrices() -> dict[str, np.ndarray | None]:
     rng = np.random.default_rng(40)
     usual = rng.random(N, dtype=np.float32) ** 2
     holes = np.where(rng.random(N) < 0.3, np.float32(0), usual)
-    return {"none": None, "usual": usual, "holes": holes, "all zero": np.zeros(N, np.float32), "tiny": usual * np.float32(1e-30),
-            "wild": np.exp2(rng.integers(-60, 60, N)).astype(np.float32)}
+    return {"none": None, "usual": usual, "holes": holes, "all zero": np.zeros(N, np.float32),
+            "tiny": usual * np.float32(1e-30), "wild": np.exp2(rng.integers(-60, 60, N)).astype(np.float32)}
 
 
 IMATRICES = _imatrices()

@@ -1,4 +1,6 @@
-"""ggml's own C as the oracle: libggml-python's shared object through ctypes. Linux x86-64 only, an SSE2 build."""
+"""ggml's own C as the oracle: libggml-python's shared object through ctypes. Linux x86-64 only, an SSE2
+build.
+"""
 
 import ctypes
 from importlib.util import find_spec
@@ -9,9 +11,9 @@ import numpy as np
 SPEC = find_spec("libggml")
 REASON = "libggml-python is not installed (there is one for Linux x86-64: pip install -e '.[oracles]')"
 #: enum ggml_type
-NUMBER = dict(F32=0, F16=1, Q4_0=2, Q4_1=3, Q5_0=6, Q5_1=7, Q8_0=8, Q2_K=10, Q3_K=11, Q4_K=12, Q5_K=13, Q6_K=14,
-              IQ2_XXS=16, IQ2_XS=17, IQ3_XXS=18, IQ1_S=19, IQ4_NL=20, IQ3_S=21, IQ2_S=22, IQ4_XS=23, IQ1_M=29, BF16=30, TQ1_0=34,
-              TQ2_0=35, MXFP4=39, NVFP4=40)
+NUMBER = dict(F32=0, F16=1, Q4_0=2, Q4_1=3, Q5_0=6, Q5_1=7, Q8_0=8, Q2_K=10, Q3_K=11, Q4_K=12, Q5_K=13,
+              Q6_K=14, IQ2_XXS=16, IQ2_XS=17, IQ3_XXS=18, IQ1_S=19, IQ4_NL=20, IQ3_S=21, IQ2_S=22, IQ4_XS=23,
+              IQ1_M=29, BF16=30, TQ1_0=34, TQ2_0=35, MXFP4=39, NVFP4=40)
 
 
 def _load():
@@ -34,8 +36,10 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None) -> np
     x = np.ascontiguousarray(x, np.float32)
     rows, n = x.shape
     out = np.zeros((rows, GGML.ggml_row_size(NUMBER[qtype], n)), np.uint8)
-    weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32)       # named: it has to live during the call
-    GGML.ggml_quantize_chunk(NUMBER[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, None if imatrix is None else weights.ctypes.data)
+    # named: it has to live during the call
+    weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32)
+    GGML.ggml_quantize_chunk(NUMBER[qtype], x.ctypes.data, out.ctypes.data, 0, rows, n, None
+                             if imatrix is None else weights.ctypes.data)
     return out
 
 

@@ -1,6 +1,7 @@
 """Seeded weights of every kind that has ever made two quantizers disagree: 2^20 of them in 16 families.
 
-Made of whole random numbers and powers of two only, so that they are the same bits on every machine (a `log` is not).
+Made of whole random numbers and powers of two only, so that they are the same bits on every machine (a `log`
+is not).
 """
 
 import numpy as np
@@ -21,7 +22,8 @@ def chosen(seed: int, values) -> np.ndarray:
 def float_bits(seed: int, below: int) -> np.ndarray:
     """Random bit patterns under `below`, with random signs: all sizes of float32, down to denormals."""
     rng = np.random.default_rng(seed)
-    bits = rng.integers(0, below, (ROWS, N), dtype=np.uint32) | rng.integers(0, 2, (ROWS, N), dtype=np.uint32) << 31
+    bits = rng.integers(0, below, (ROWS, N), dtype=np.uint32) | rng.integers(0, 2, (ROWS, N),
+                                                                             dtype=np.uint32) << 31
     return bits.astype(np.uint32).view(np.float32)
 
 

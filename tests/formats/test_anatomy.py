@@ -1,17 +1,20 @@
-"""Every bit of a block belongs to whom its layout says: flip it in the bytes, let ggml's own reader say which weights move."""
+"""Every bit of a block belongs to whom its layout says: flip it in the bytes, let ggml's own reader say which
+weights move.
+"""
 
 import gguf
 import numpy as np
 import pytest
 
-from quantlab.explore.block_bench import Bench
+from quantlab.exhibits.block import Bench
 from quantlab.formats.anatomy import anatomy, flipped, moved, with_byte
 from quantlab.formats.layout import Owner
 from quantlab.formats.table import FORMATS
 
 #: Weights of a sub-block, from ggml's descriptions of its structs.
-GROUPS = {"Q2_K": 16, "Q3_K": 16, "Q4_K": 32, "Q5_K": 32, "Q6_K": 16, "IQ4_XS": 32, "NVFP4": 16, "IQ2_XXS": 32, "IQ2_XS": 16,
-          "IQ2_S": 16, "IQ3_XXS": 32, "IQ3_S": 32, "IQ1_S": 32, "IQ1_M": 16, "TQ1_0": 256, "TQ2_0": 256, "F32": 1, "F16": 1, "BF16": 1}
+GROUPS = {"Q2_K": 16, "Q3_K": 16, "Q4_K": 32, "Q5_K": 32, "Q6_K": 16, "IQ4_XS": 32, "NVFP4": 16,
+          "IQ2_XXS": 32, "IQ2_XS": 16, "IQ2_S": 16, "IQ3_XXS": 32, "IQ3_S": 32, "IQ1_S": 32, "IQ1_M": 16,
+          "TQ1_0": 256, "TQ2_0": 256, "F32": 1, "F16": 1, "BF16": 1}
 
 
 def real_block(qtype: str, number: int = 1) -> bytes:
@@ -19,7 +22,9 @@ def real_block(qtype: str, number: int = 1) -> bytes:
 
 
 def all_flips(raw: bytes) -> np.ndarray:
-    """(8 bits of every byte, bytes): the block with one bit turned over in each row, lowest bit of the first byte first."""
+    """(8 bits of every byte, bytes): the block with one bit turned over in each row, lowest bit of the first
+    byte first.
+    """
     rows = np.repeat(np.frombuffer(raw, np.uint8)[None], 8 * len(raw), axis=0)
     number = np.arange(len(rows))
     rows[number, number // 8] ^= (1 << number % 8).astype(np.uint8)
@@ -29,7 +34,9 @@ def all_flips(raw: bytes) -> np.ndarray:
 def decoded_by_gguf(rows: np.ndarray, qtype: str) -> np.ndarray:
     """(n, block_size) float32 as bits, so that -0 and NaN are compared as they are."""
     with np.errstate(all="ignore"):
-        return gguf.dequantize(rows, gguf.GGMLQuantizationType[qtype]).reshape(len(rows), -1).astype(np.float32).view(np.uint32)
+        return gguf.dequantize(rows, gguf.GGMLQuantizationType[qtype]).reshape(len(rows),
+                                                                               -1).astype(np.float32).view(
+                                                                                   np.uint32)
 
 
 @pytest.mark.parametrize("qtype", FORMATS)
@@ -47,12 +54,14 @@ def test_a_flipped_bit_moves_only_weights_of_its_owner(qtype):
 @pytest.mark.parametrize("qtype", FORMATS)
 def test_a_flipped_bit_of_a_code_moves_its_weight_and_a_flipped_scale_moves_many(qtype):
     parts, raw = anatomy(qtype), real_block(qtype)
-    changed = decoded_by_gguf(all_flips(raw), qtype) != decoded_by_gguf(np.frombuffer(raw, np.uint8)[None], qtype)
+    changed = decoded_by_gguf(all_flips(raw), qtype) != decoded_by_gguf(np.frombuffer(raw, np.uint8)[None],
+                                                                        qtype)
     for (name, index), places in parts.places.items():
         rows = changed[[8 * byte + bit for byte, bit in places]]
         weights = list(parts.weights(Owner(name, index, 0)))
         if name == "q" and not isinstance(index, tuple):
-            two_zeros = int(qtype in ("MXFP4", "NVFP4") and parts.decode(raw)[index] == 0)       # their codes 0 and 8
+            # their codes 0 and 8
+            two_zeros = int(qtype in ("MXFP4", "NVFP4") and parts.decode(raw)[index] == 0)
             assert rows.sum(axis=1).tolist() == [1] * (len(places) - two_zeros) + [0] * two_zeros, index
         elif name in ("d", "e"):
             assert rows.any(axis=0)[weights].mean() > 0.5, index
@@ -71,7 +80,8 @@ def test_places_hold_each_bit_once_and_in_order(qtype):
     places = [place for stands in parts.places.values() for place in stands]
     assert len(places) == len(set(places)) == 8 * FORMATS[qtype].type_size
     for (name, index), stands in parts.places.items():
-        assert [parts.owner(*place) for place in stands] == [Owner(name, index, bit) for bit in range(len(stands))]
+        assert [parts.owner(*place) for place in stands] == [Owner(name, index, bit)
+                                                             for bit in range(len(stands))]
 
 
 @pytest.mark.parametrize("qtype", FORMATS)

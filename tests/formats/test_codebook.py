@@ -25,9 +25,12 @@ def decode(name: str, blocks: np.ndarray) -> np.ndarray:
 
 
 def random_blocks(name: str, n: int) -> np.ndarray:
-    """Random bytes, and every float16 as a scale, infinities and both zeros too, but for NaN, whose payload is nobody's promise."""
+    """Random bytes, and every float16 as a scale, infinities and both zeros too, but for NaN, whose payload
+    is nobody's promise.
+    """
     layout = layout_of(name)
-    blocks = np.random.default_rng(12).integers(0, 256, (n, layout.type_size), np.uint8).view(layout.dtype)[:, 0]
+    blocks = np.random.default_rng(12).integers(0, 256, (n, layout.type_size), np.uint8).view(layout.dtype)[:,
+                                                                                                            0]
     if name == "IQ1_M":                                   # its float16 lies in the top quarters of `scales`
         blocks["scales"][:, 7] &= 0xBF
         return blocks
@@ -61,14 +64,16 @@ def test_pack_is_the_inverse_of_unpack(name):
 @pytest.mark.parametrize(("name", "shape"), POINTS.items())
 def test_a_codebook_has_as_many_points_as_its_bits_can_say_and_none_twice(name, shape):
     points = codebook(name)
-    assert points.shape == shape == (2 ** layout_of(name).widths["grid"], 256 // layout_of(name).counts["grid"])
+    assert points.shape == shape == (2 ** layout_of(name).widths["grid"],
+                                     256 // layout_of(name).counts["grid"])
     assert len(np.unique(points, axis=0)) == len(points)
 
 
 def test_a_block_made_by_hand_decodes_as_the_formula_says():
     """Entry 0 of IQ2_XS is eight times 8; with d = 2 a weight is  2 * (2 * sc + 1) / 8 * 8."""
     zero = np.zeros((1, 32), np.uint16)
-    blocks = formats.IQ2_XS.pack(d=np.float16([2]), grid=zero, signs=zero, sc=np.arange(16, dtype=np.uint8)[None])
+    blocks = formats.IQ2_XS.pack(d=np.float16([2]), grid=zero, signs=zero,
+                                 sc=np.arange(16, dtype=np.uint8)[None])
     assert codebook("IQ2_XS")[0].tolist() == [8] * 8
     assert decode("IQ2_XS", blocks)[0].tolist() == [2.0 * (2 * sc + 1) for sc in range(16) for _ in range(16)]
 
@@ -87,4 +92,5 @@ def test_no_weight_of_a_1_bit_format_is_zero():
 
 def test_the_codebooks_are_read_when_first_needed():
     code = "import sys; from quantlab.formats import codebook, grid_search; print('gguf' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=True).stdout.strip() == "False"

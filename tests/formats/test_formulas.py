@@ -6,9 +6,8 @@ import gguf
 import numpy as np
 import pytest
 
-from quantlab.explore.block_bench import Bench
-from quantlab.formats.anatomy import anatomy
-from quantlab.formats.formulas import FORMULAS, numbers
+from quantlab.exhibits.block import Bench
+from quantlab.formats.anatomy import FORMULAS, anatomy, numbers
 from quantlab.formats.table import FORMATS
 
 
@@ -29,10 +28,12 @@ def test_the_formula_gives_the_decoded_weights(qtype):
         decoded = gguf.dequantize(np.frombuffer(raw, np.uint8)[None], gguf.GGMLQuantizationType[qtype])[0]
         for weight in range(0, parts.form.block_size, 3):
             value = worked_out(FORMULAS[qtype], numbers(parts, raw, weight))
-            assert value == pytest.approx(float(decoded[weight]), rel=1e-4, abs=1e-6 * float(np.abs(decoded).max())), weight
+            assert value == pytest.approx(float(decoded[weight]), rel=1e-4,
+                                          abs=1e-6 * float(np.abs(decoded).max())), weight
 
 
-@pytest.mark.parametrize("qtype", [name for name, formula in FORMULAS.items() if "entry" in formula and "d" in formula.split()])
+@pytest.mark.parametrize("qtype", [name for name, formula in FORMULAS.items() if "entry" in formula
+                                   and "d" in formula.split()])
 def test_without_a_scale_there_is_no_entry_to_name(qtype):
     form = FORMATS[qtype]
     assert "entry" not in numbers(anatomy(qtype), bytes(form.type_size), 0)

@@ -14,14 +14,16 @@ from tests.formats.hard_weights import FAMILIES, ROWS, N, bell, chosen
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 #: ggml aborts the process on weights whose errors are no float32.
 TOO_LARGE = ("every finite float", "blocks of every size", "largest floats")
-MORE = {
-    "borders between levels": lambda: chosen(21, [0, 0.2, 0.4, -0.4, 0.6, 0.8, -0.8, 1]),
-    "grid points times a scale": lambda: chosen(22, [1, 3, 5]) * np.abs(bell(23)[:, ::16].repeat(16, axis=1)),
-    "stored as bfloat16": lambda: (bell(24).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32),
-    "around the smallest group": lambda: bell(25) * np.float32(1e-15),
-    "groups of many sizes": lambda: np.ldexp(bell(26), np.random.default_rng(26).integers(-60, 40, (ROWS, N // 16)).repeat(16, axis=1)),
-    "one eight among zeros": lambda: np.where(np.arange(N) % 32 < 8, bell(27), np.float32(0)),
-}
+MORE = {"borders between levels": lambda: chosen(21, [0, 0.2, 0.4, -0.4, 0.6, 0.8, -0.8, 1]),
+        "grid points times a scale": lambda: chosen(22, [1, 3, 5])
+        * np.abs(bell(23)[:, ::16].repeat(16, axis=1)),
+        "stored as bfloat16": lambda: (bell(24).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32),
+        "around the smallest group": lambda: bell(25) * np.float32(1e-15),
+        "groups of many sizes": lambda: np.ldexp(bell(26),
+                                                 np.random.default_rng(26).integers(-60, 40,
+                                                                                    (ROWS, N // 16)).repeat(
+                                                                                        16, axis=1)),
+        "one eight among zeros": lambda: np.where(np.arange(N) % 32 < 8, bell(27), np.float32(0)),}
 WEIGHTS = {**{name: make for name, make in FAMILIES.items() if name not in TOO_LARGE}, **MORE}
 
 
@@ -29,13 +31,14 @@ def importance(kind: str) -> np.ndarray:
     """(N,) float32, whole numbers times powers of two."""
     rng = np.random.default_rng(30)
     whole = rng.integers(1, 1 << 20, N).astype(np.float32)
-    return {"even": np.ones(N, np.float32), "uneven": whole, "gaps": whole * (rng.integers(0, 10, N) > 2), "none": np.zeros(N, np.float32),
-            "wild": np.ldexp(whole, rng.integers(-80, 40, N))}[kind]
+    return {"even": np.ones(N, np.float32), "uneven": whole, "gaps": whole * (rng.integers(0, 10, N) > 2),
+            "none": np.zeros(N, np.float32), "wild": np.ldexp(whole, rng.integers(-80, 40, N))}[kind]
 
 
 def encode(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
-        return grid_search.encode_iq2_xs(x.reshape(-1, 256), np.broadcast_to(imatrix, x.shape).reshape(-1, 256))
+        return grid_search.encode_iq2_xs(x.reshape(-1, 256),
+                                         np.broadcast_to(imatrix, x.shape).reshape(-1, 256))
 
 
 @needs_ggml
@@ -54,7 +57,9 @@ def test_a_million_weights_of_every_kind_get_ggmls_bytes(kind):
 @needs_ggml
 @pytest.mark.parametrize("gaps", [0, 3])
 def test_infinite_errors_get_ggmls_bytes_where_it_writes_some(gaps):
-    """Every eight of this block hits a grid point, so nothing is searched for; but a sign is paid for, and all prices are inf or NaN."""
+    """Every eight of this block hits a grid point, so nothing is searched for; but a sign is paid for, and
+    all prices are inf or NaN.
+    """
     x = np.zeros((1, 256), np.float32)
     x[0, 0::16], x[0, 4::16], x[0, 200] = 1e-3, -1, 1e20
     imatrix = np.ones(256, np.float32) if not gaps else (np.arange(256) % gaps > 0).astype(np.float32)
@@ -88,7 +93,9 @@ def test_any_number_of_blocks_gives_the_same_bytes_and_the_input_is_left_alone()
 
 
 def test_a_neighbour_beyond_another_one_never_wins():
-    """What the short lists leave out: with every weight clearly nearest to its own level, the whole lists find the same points."""
+    """What the short lists leave out: with every weight clearly nearest to its own level, the whole lists
+    find the same points.
+    """
     grid, rng, n = grid_search.iq2_xs_grid(), np.random.default_rng(4), 50_000
     levels = rng.integers(0, 3, (8, n)).astype(np.float32)
     x = 2 * (levels + rng.uniform(-0.49, 0.49, (8, n)).astype(np.float32)) + 1
@@ -131,6 +138,7 @@ def test_the_search_beats_the_first_scale_and_shows_its_landscape():
 
 def test_importance_moves_the_error_to_where_it_does_not_matter():
     x, imatrix = bell(7)[:8], np.where(np.arange(N) % 2, 100, 1).astype(np.float32)
-    even, odd = (np.square(decode_iq2_xs(encode(x, imatrix)).reshape(x.shape) - x)[:, k::2].mean() for k in (0, 1))
+    even, odd = (np.square(decode_iq2_xs(encode(x, imatrix)).reshape(x.shape) - x)[:, k::2].mean()
+                 for k in (0, 1))
     assert odd < 0.6 * even
     assert IQ2_XS.bpw == 2.3125

@@ -1,4 +1,6 @@
-"""The K-quants are ggml's, byte for byte: hard weights, bad weights, wild importance matrices, any number of blocks."""
+"""The K-quants are ggml's, byte for byte: hard weights, bad weights, wild importance matrices, any number of
+blocks.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from tests.formats import ggml_oracle as ggml
 from tests.formats.adversarial import FINITE, IMATRICES, NONFINITE
 from tests.formats.hard_weights import FAMILIES
 
-TYPES = {"Q2_K": kquants, "Q3_K": kquants_symmetric, "Q4_K": kquants, "Q5_K": kquants, "Q6_K": kquants_symmetric}
+TYPES = {"Q2_K": kquants, "Q3_K": kquants_symmetric, "Q4_K": kquants, "Q5_K": kquants,
+         "Q6_K": kquants_symmetric}
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 
 
@@ -20,7 +23,8 @@ def encode(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, at_a_ti
     blocks = x.reshape(-1, 256)
     weights = None if imatrix is None else np.broadcast_to(imatrix, x.shape).reshape(-1, 256)
     with np.errstate(all="ignore"):
-        return b"".join(function(blocks[i : i + at_a_time], *([] if weights is None else [weights[i : i + at_a_time]])).tobytes()
+        return b"".join(function(blocks[i : i + at_a_time],
+                                 *([] if weights is None else [weights[i : i + at_a_time]])).tobytes()
                         for i in range(0, len(blocks), at_a_time))
 
 
@@ -52,7 +56,8 @@ def test_bytes_are_ggmls_on_a_million_hard_weights(qtype):
 @pytest.mark.parametrize("qtype", TYPES)
 def test_bytes_are_ggmls_on_adversarial_weights_nan_and_infinity_among_them(qtype, matrix):
     off = [name for name, make in (FINITE | NONFINITE).items()
-           if encode(make(), qtype, IMATRICES[matrix]) != ggml.quantize(make(), qtype, IMATRICES[matrix]).tobytes()]
+           if encode(make(), qtype, IMATRICES[matrix]) != ggml.quantize(make(), qtype,
+                                                                        IMATRICES[matrix]).tobytes()]
     assert off == []
 
 
@@ -78,12 +83,14 @@ def test_blocks_of_any_bits_decode_to_ggmls_bits(qtype):
 
 
 def hand_made(qtype: str) -> dict[str, np.ndarray]:
-    """d = 1/2, dmin = 1/4; group j has scale code j (+ offset) and minimum code j; weight j of a group has code j (or what fits)."""
+    """d = 1/2, dmin = 1/4; group j has scale code j (+ offset) and minimum code j; weight j of a group has
+    code j (or what fits).
+    """
     layout = getattr(TYPES[qtype], qtype)
     groups, codes = layout.counts["sc"], 1 << layout.widths["q"]
     index, weight = np.arange(groups), np.arange(256) % (256 // groups) % codes
-    values = dict(d=np.float16([[0.5]]), dmin=np.float16([[0.25]]), sc=index[None].astype(np.uint8), m=index[None].astype(np.uint8),
-                  q=weight[None].astype(np.uint8))
+    values = dict(d=np.float16([[0.5]]), dmin=np.float16([[0.25]]), sc=index[None].astype(np.uint8),
+                  m=index[None].astype(np.uint8), q=weight[None].astype(np.uint8))
     return {name: values[name] for name in layout.counts}
 
 
@@ -98,11 +105,13 @@ def test_a_block_made_by_hand_decodes_as_the_formula_says(qtype, formula):
     np.testing.assert_array_equal(decode(raw, qtype)[0], formula(sc, values["q"][0].astype(int)))
 
 
-@pytest.mark.parametrize(("qtype", "search"), [
-    ("Q2_K", lambda x: affine(x, np.abs(x), 3, -0.5, 0.1, 15, absolute=True)), ("Q6_K", lambda x: symmetric(x, x * x, 32))])
+@pytest.mark.parametrize(("qtype", "search"),
+                         [("Q2_K", lambda x: affine(x, np.abs(x), 3, -0.5, 0.1, 15, absolute=True)),
+                          ("Q6_K", lambda x: symmetric(x, x * x, 32))])
 def test_a_group_whose_scale_rounds_to_zero_keeps_the_stale_codes_of_the_search(qtype, search):
     x = bell(1, 256)
-    x[:, :16] *= 1e5                                     # beside the first group's scale all others are nothing
+    # beside the first group's scale all others are nothing
+    x[:, :16] *= 1e5
     layout = getattr(TYPES[qtype], qtype)
     values = layout.unpack(np.frombuffer(encode(x, qtype), layout.dtype))
     assert values["sc"][0, 0] != 0 and not values["sc"][0, 1:].any()
@@ -125,6 +134,6 @@ def test_an_importance_matrix_moves_the_error_to_where_it_does_not_matter():
     weights[::8] = 1
     for qtype in TYPES:
         size = getattr(TYPES[qtype], qtype).type_size
-        plain, by_importance = (decode(np.frombuffer(encode(x, qtype, w), np.uint8).reshape(-1, size), qtype).reshape(x.shape)
-                                for w in (None, weights))
+        plain, by_importance = (decode(np.frombuffer(encode(x, qtype, w), np.uint8).reshape(-1, size),
+                                       qtype).reshape(x.shape) for w in (None, weights))
         assert ((by_importance - x)[:, ::8] ** 2).mean() < 0.9 * ((plain - x)[:, ::8] ** 2).mean(), qtype

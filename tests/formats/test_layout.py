@@ -1,4 +1,6 @@
-"""A declaration is the truth about its block: every bit owned once, pack the inverse of unpack, owners what a flipped bit says."""
+"""A declaration is the truth about its block: every bit owned once, pack the inverse of unpack, owners what a
+flipped bit says.
+"""
 
 import gguf
 import numpy as np
@@ -30,15 +32,18 @@ def test_every_bit_is_owned_exactly_once(name):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_sizes_are_ggufs(name):
-    assert (LAYOUTS[name].block_size, LAYOUTS[name].type_size) == gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
+    assert (LAYOUTS[name].block_size, LAYOUTS[name].type_size) == gguf.GGML_QUANT_SIZES[
+        gguf.GGMLQuantizationType[name]]
     assert LAYOUTS[name].bpw == 8 * LAYOUTS[name].type_size / LAYOUTS[name].block_size
 
 
-@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"TQ1_0"}))      # its bytes above 242 stand for nothing: see test_ternary
+# its bytes above 242 stand for nothing: see test_ternary
+@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"TQ1_0"}))
 def test_pack_undoes_unpack_on_random_blocks(name):
     blocks = random_blocks(LAYOUTS[name], 1000)
     values = LAYOUTS[name].unpack(blocks)
-    assert {key: v.shape for key, v in values.items()} == {key: (1000, n) for key, n in LAYOUTS[name].counts.items()}
+    assert {key: v.shape for key, v in values.items()} == {key: (1000, n) for key,
+                                                           n in LAYOUTS[name].counts.items()}
     assert LAYOUTS[name].pack(**values).tobytes() == blocks.tobytes()
 
 
@@ -64,11 +69,13 @@ def test_values_of_a_kind_share_the_weights_evenly(name):
         assert [w for i in range(n) for w in layout.weights_of(key, i)] == list(range(layout.block_size))
 
 
-PAIRS = Layout("PAIRS", 8, [("d", "<f2"), ("qh", "u1"), ("qs", "u1", 4)], Bits("q", "qs", 4, run=4), Bits("q", "qh", 1, at=4))
+PAIRS = Layout("PAIRS", 8, [("d", "<f2"), ("qh", "u1"), ("qs", "u1", 4)], Bits("q", "qs", 4, run=4),
+               Bits("q", "qh", 1, at=4))
 
 
 def test_run_says_how_many_neighbours_come_before_the_next_place():
-    block = PAIRS.pack(d=np.array([1.0]), q=np.arange(8)[None].astype(np.uint8) + np.array([0] * 7 + [16], np.uint8))
+    block = PAIRS.pack(d=np.array([1.0]), q=np.arange(8)[None].astype(np.uint8)
+                       + np.array([0] * 7 + [16], np.uint8))
     assert block["qs"][0].tolist() == [0x40, 0x51, 0x62, 0x73] and block["qh"][0] == 0b10000000
     assert PAIRS.unpack(block)["q"].tolist() == [[0, 1, 2, 3, 4, 5, 6, 23]]
 
@@ -77,7 +84,10 @@ def test_values_may_come_in_any_memory_order():
     q = np.random.default_rng(3).integers(0, 32, (100, 8), dtype=np.uint8)
     d = np.ones(100, np.float16)
     by_column = np.ascontiguousarray(q.T).T
-    assert PAIRS.pack(d=d, q=by_column).tobytes() == PAIRS.pack(d=d, q=q).tobytes() == PAIRS.pack(d=d, q=q.reshape(100, 2, 4)).tobytes()
+    assert PAIRS.pack(d=d, q=by_column).tobytes() == PAIRS.pack(d=d, q=q).tobytes() == PAIRS.pack(d=d,
+                                                                                                  q=q.reshape(
+                                                                                                      100, 2,
+                                                                                                      4)).tobytes()
 
 
 @pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"TQ1_0"}))

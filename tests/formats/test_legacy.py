@@ -1,4 +1,6 @@
-"""The five plain formats say what their decoders do, keep C's habits, and with an imatrix never do worse by its own measure."""
+"""The five plain formats say what their decoders do, keep C's habits, and with an imatrix never do worse by
+its own measure.
+"""
 
 import numpy as np
 import pytest
@@ -70,17 +72,20 @@ def test_of_two_zeros_the_first_becomes_the_minimum():
 def test_infinity_and_nan_are_written_as_c_writes_them():
     x = np.arange(32, dtype=np.float32)
     x[5] = np.nan
-    assert quantize(x, "Q4_0", allow_nonfinite=True).blocks["qs"][0, 5] & 15 == 0                     # the cast of a NaN gives 0
+    # the cast of a NaN gives 0
+    assert quantize(x, "Q4_0", allow_nonfinite=True).blocks["qs"][0, 5] & 15 == 0
     x[5] = np.inf
     block = quantize(x, "Q4_0", allow_nonfinite=True).blocks
-    assert block["d"][0] == -np.inf and block["qs"][0, 4] & 15 == 8 and block["qs"][0, 5] & 15 == 0    # 4 / inf is 0, inf / inf NaN
+    # 4 / inf is 0, inf / inf NaN
+    assert block["d"][0] == -np.inf and block["qs"][0, 4] & 15 == 8 and block["qs"][0, 5] & 15 == 0
     with pytest.raises(ValueError, match=r"x\[5\] is inf"):
         quantize(x, "Q4_0")
 
 
 def weighted_error(x: np.ndarray, decoded: np.ndarray, imatrix: np.ndarray) -> float:
     """What the searches minimize, added up over all blocks in float64."""
-    w = imatrix.astype(np.float64) * np.sqrt(mean_square(x).astype(np.float64)[:, None] + x.astype(np.float64) ** 2)
+    w = imatrix.astype(np.float64) * np.sqrt(mean_square(x).astype(np.float64)[:, None]
+                                             + x.astype(np.float64) ** 2)
     return float((w * (x - decoded.astype(np.float64)) ** 2).sum())
 
 

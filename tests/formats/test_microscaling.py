@@ -1,4 +1,6 @@
-"""MXFP4 and NVFP4: scales of eight bits are C's to the last boundary, and counting middles finds the code of the smallest error."""
+"""MXFP4 and NVFP4: scales of eight bits are C's to the last boundary, and counting middles finds the code of
+the smallest error.
+"""
 
 import gguf
 import numpy as np
@@ -16,7 +18,8 @@ def blocks_around(qtype: str, largest: np.ndarray) -> np.ndarray:
     """Rows of weights in which every group has one of the `largest` and some smaller ones."""
     size = MAGNITUDES[qtype]
     largest = largest[: len(largest) // 64 * 64]
-    parts = np.random.default_rng(21).choice(np.float32([0, 0.25, -0.3, 0.5, -0.75, 0.9, -1]), (len(largest), size))
+    parts = np.random.default_rng(21).choice(np.float32([0, 0.25, -0.3, 0.5, -0.75, 0.9, -1]),
+                                             (len(largest), size))
     parts[:, size // 2] = 1
     return (largest[:, None] * parts).reshape(-1, size * 64)
 
@@ -28,7 +31,9 @@ def around_powers_of_two() -> np.ndarray:
 
 
 def small_floats() -> np.ndarray:
-    """From 2^-13 to 2^12 with eleven bits of mantissa, and the neighbours of each: all that can decide about a UE4M3 scale."""
+    """From 2^-13 to 2^12 with eleven bits of mantissa, and the neighbours of each: all that can decide about
+    a UE4M3 scale.
+    """
     bits = np.arange((127 - 13) << 11, (127 + 12) << 11, dtype=np.uint32) << 12
     return np.concatenate([bits - 1, bits, bits + 1]).view(np.float32)
 
@@ -59,8 +64,9 @@ def test_e8m0_of_nothing_and_of_too_much_is_0_and_of_too_little_wraps_around():
         assert fp4.e8m0(np.float32([0, np.inf, 2**-126, 2**-127])).tolist() == [0, 0, 255, 254]
 
 
-@pytest.mark.parametrize(("value", "code"), [(0, 0), (1, 0b0111_000), (1.0625, 0b0111_001), (448, 126), (1e9, 126), (250, 126),
-                                             (240, 0b1110_111), (2**-9, 1), (2**-10, 1), (2**-11, 0), (7.4 * 2**-9, 7)])
+@pytest.mark.parametrize(("value", "code"), [(0, 0), (1, 0b0111_000), (1.0625, 0b0111_001), (448, 126),
+                                             (1e9, 126), (250, 126), (240, 0b1110_111), (2**-9, 1),
+                                             (2**-10, 1), (2**-11, 0), (7.4 * 2**-9, 7)])
 def test_ue4m3_rounds_half_up_and_jumps_to_448(value, code):
     assert fp4.ue4m3(np.float32([value])).tolist() == [code]
 
@@ -76,7 +82,8 @@ def test_every_scale_byte_decodes_as_ggml_reads_it():
 def test_counting_middles_finds_the_smallest_error_and_ties_go_to_the_smaller(d):
     d = np.float32(d)
     middles = np.concatenate([fp4.MIDDLES, fp4.ENTRIES]) * d
-    x = np.concatenate([middles, np.nextafter(middles, np.float32(0)), np.nextafter(middles, np.float32(np.inf))])
+    x = np.concatenate([middles, np.nextafter(middles, np.float32(0)),
+                        np.nextafter(middles, np.float32(np.inf))])
     x = np.concatenate([x, -x, np.linspace(-16, 16, 2048 - 2 * len(x), dtype=np.float32) * d])
     xt = x.reshape(-1, 4)                            # one group of 2048 weights, as quads
     found = fp4.nearest_entry(xt, np.full(1, d), np.full(1, 16 * d))
@@ -90,7 +97,9 @@ def test_the_smallest_error_is_found_by_looking_at_all_sixteen():
 
 
 def test_weights_far_beyond_the_largest_scale_come_out_as_c_has_them():
-    """1e30 minus any multiple of 224 is 1e30 in float32: all errors are equal, so code 0 wins and the weight is lost."""
+    """1e30 minus any multiple of 224 is 1e30 in float32: all errors are equal, so code 0 wins and the weight
+    is lost.
+    """
     x = np.zeros(64, np.float32)
     x[:2] = 1e30, 3000
     decoded = quantize(x, "NVFP4").dequantize()

@@ -1,4 +1,6 @@
-"""IQ4_NL and IQ4_XS: the table decides like C's comparisons, and the search never does worse than the plain scale."""
+"""IQ4_NL and IQ4_XS: the table decides like C's comparisons, and the search never does worse than the plain
+scale.
+"""
 
 import gguf
 import numpy as np
@@ -24,8 +26,10 @@ def test_the_entries_are_ggmls():
 
 def test_the_table_finds_the_nearest_entry_on_and_beside_every_middle():
     middles = (nonlinear.ENTRIES[1:] + nonlinear.ENTRIES[:-1]) / 2
-    v = np.concatenate([middles, np.nextafter(middles, np.float32(-np.inf)), np.nextafter(middles, np.float32(np.inf)),
-                        nonlinear.ENTRIES, np.linspace(-140, 140, 9999, dtype=np.float32), np.float32([1e30, -1e30, 0, -0.0, 1e-40])])
+    v = np.concatenate([middles, np.nextafter(middles, np.float32(-np.inf)),
+                        np.nextafter(middles, np.float32(np.inf)), nonlinear.ENTRIES,
+                        np.linspace(-140, 140, 9999, dtype=np.float32),
+                        np.float32([1e30, -1e30, 0, -0.0, 1e-40])])
     np.testing.assert_array_equal(nonlinear.nearest_code(v), nearest_by_comparing(v))
 
 
@@ -46,21 +50,27 @@ def test_any_number_of_blocks_gives_the_same_bytes(qtype, weighted, n_blocks):
 
 def test_a_block_made_by_hand_decodes_to_its_entries():
     codes = bytes(j | j << 4 for j in range(16))
-    assert dequantize(np.float16(2).tobytes() + codes, "IQ4_NL", (32,)).tolist() == [2 * entry for entry in nonlinear.ENTRIES] * 2
-    scales = bytes([0b00000000, 0b00000000]) + bytes([0x10, 0x32, 0x54, 0x76])           # group g has step g - 32
+    assert dequantize(np.float16(2).tobytes() + codes, "IQ4_NL", (32,)).tolist() == [2 * entry
+                                                                                     for entry in nonlinear.ENTRIES] * 2
+    # group g has step g - 32
+    scales = bytes([0b00000000, 0b00000000]) + bytes([0x10, 0x32, 0x54, 0x76])
     weights = dequantize(np.float16(0.5).tobytes() + scales + codes * 8, "IQ4_XS", (256,))
-    assert (weights.reshape(8, 32) == np.arange(-32, -24)[:, None] * 0.5 * np.tile(nonlinear.ENTRIES, 2)).all()
+    assert (weights.reshape(8, 32) == np.arange(-32, -24)[:, None] * 0.5
+            * np.tile(nonlinear.ENTRIES, 2)).all()
 
 
 def test_the_trace_is_the_error_of_each_candidate_and_the_smallest_is_kept():
     x = np.ascontiguousarray(FAMILIES["bell"]()[:4].reshape(-1, 32).T)
     trace = []
     d = nonlinear.best_scale(x, x * x, trace)
-    errors, scales = np.array([error for _, _, _, error in trace]), np.array([scale for _, scale, _, _ in trace])
+    errors, scales = np.array([error for _, _, _, error in trace]), np.array([scale for _, scale, _,
+                                                                              _ in trace])
     kept = errors[(scales == d).argmax(axis=0), np.arange(x.shape[1])]
     assert len(trace) == 16 and (kept <= errors.min(axis=0) * 1.001).all()         # near ties are rounding's
-    assert kept.sum() < errors[0].sum() / 2                                        # the first is the plain scale
+    # the first is the plain scale
+    assert kept.sum() < errors[0].sum() / 2
 
 
 def test_groups_of_nothing_get_no_scale():
-    assert nonlinear.best_scale(np.full((32, 3), 1e-16, np.float32), np.ones((32, 3), np.float32)).tolist() == [0, 0, 0]
+    assert nonlinear.best_scale(np.full((32, 3), 1e-16, np.float32),
+                                np.ones((32, 3), np.float32)).tolist() == [0, 0, 0]

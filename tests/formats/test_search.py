@@ -1,4 +1,6 @@
-"""What a scale search promises: never worse than the plain scale, its trace tells the truth, a group's neighbours change nothing."""
+"""What a scale search promises: never worse than the plain scale, its trace tells the truth, a group's
+neighbours change nothing.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +8,8 @@ import pytest
 from quantlab.formats.search import coordinate_descent, positive, symmetric
 from quantlab.formats.search_affine import affine
 
-AFFINE = [(3, -0.5, 0.1, 15, True), (15, -1.0, 0.1, 20, False), (31, -0.5, 0.1, 15, False), (15, -0.9, 0.05, 36, False)]
+AFFINE = [(3, -0.5, 0.1, 15, True), (15, -1.0, 0.1, 20, False), (31, -0.5, 0.1, 15, False),
+          (15, -0.9, 0.05, 36, False)]
 
 
 def groups(size: int, n: int = 500, seed: int = 0) -> np.ndarray:
@@ -29,7 +32,8 @@ def column(*numbers) -> np.ndarray:
     return np.array(numbers, np.float32)[:, None]
 
 
-# ---- symmetric ------------------------------------------------------------------------------------------------------
+# ---- symmetric
+# ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("nmax", [4, 8, 16, 32])
 @pytest.mark.parametrize("size", [16, 32])
@@ -53,7 +57,8 @@ def test_the_minimum_of_the_symmetric_trace_is_what_was_kept():
     np.testing.assert_allclose(kept, errors[best], rtol=1e-4)
     same = found.scale == scale[best]
     assert same.mean() > 0.99                                        # the others are ties in float32
-    codes = np.clip(np.rint(x * inverse[best]), -8, 7) + 8           # several candidates may give the same ones
+    # several candidates may give the same ones
+    codes = np.clip(np.rint(x * inverse[best]), -8, 7) + 8
     np.testing.assert_array_equal(codes[:, same], found.levels(x)[:, same])
 
 
@@ -84,11 +89,13 @@ def test_groups_of_almost_nothing_are_dead():
     assert not found.levels(x)[:, 0].any()
 
 
-# ---- affine ---------------------------------------------------------------------------------------------------------
+# ---- affine
+# ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("nmax", "rmin", "rdelta", "nstep", "absolute"), AFFINE)
 @pytest.mark.parametrize("shift", [0, 3, -3])
-def test_a_searched_scale_and_minimum_are_never_worse_than_the_plain_ones(nmax, rmin, rdelta, nstep, absolute, shift):
+def test_a_searched_scale_and_minimum_are_never_worse_than_the_plain_ones(nmax, rmin, rdelta, nstep, absolute,
+                                                                          shift):
     x, w = groups(32) + np.float32(shift), importance(32)
     found = affine(x, w, nmax, rmin, rdelta, nstep, absolute=absolute)
     low = np.minimum(x.min(axis=0), 0).astype(np.float64)
@@ -136,7 +143,8 @@ def test_equal_weights_that_are_not_positive_are_all_minimum():
     np.testing.assert_array_equal(found.minimum, -x[0])
 
 
-# ---- positive and the descent ---------------------------------------------------------------------------------------
+# ---- positive and the descent
+# ---------------------------------------------------------------------------------------
 
 def test_positive_finds_a_grid_and_never_loses_to_the_plain_scale():
     scale, levels = positive(column(0, 6, 45, 30), np.ones((4, 1), np.float32), 15)
@@ -167,7 +175,8 @@ def test_the_descent_goes_down_and_stops_where_no_single_code_is_better():
             other = q.copy()
             other[j] = np.clip(other[j] + step, -4, 3)
             worse = (w * x * other).sum(axis=0) ** 2 / (w * other * other).sum(axis=0) <= gain * (1 + 1e-5)
-            assert worse.mean() > 0.98                               # not all: ggml gives up after five rounds
+            # not all: ggml gives up after five rounds
+            assert worse.mean() > 0.98
 
 
 def test_the_descent_of_all_zeros_has_no_scale():

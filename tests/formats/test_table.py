@@ -9,7 +9,8 @@ from quantlab.formats.tensor import dequantize, get_format
 from tests.formats import ggml_oracle as ggml
 
 SIZES = {t.name: size for t, size in gguf.GGML_QUANT_SIZES.items()}
-#: Integers and doubles are no weight formats; Q8_1 and Q8_K never stand in a file; gguf cannot decode Q1_0 yet.
+#: Integers and doubles are no weight formats; Q8_1 and Q8_K never stand in a file; gguf cannot decode Q1_0
+#: yet.
 OTHERS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K", "Q1_0"}
 
 
@@ -23,7 +24,8 @@ def random_blocks(name: str, n: int) -> np.ndarray:
         kind = form.dtype[field]
         if kind.kind == "f":
             blocks[field] = rng.standard_normal(n)
-    if name == "IQ1_M":                                   # its float16 scale lies in the top nibbles of `scales`
+    # its float16 scale lies in the top nibbles of `scales`
+    if name == "IQ1_M":
         blocks["scales"][:, 7] &= 0x3F
     if name == "MXFP4":
         blocks["e"] = np.minimum(blocks["e"], 250)        # 2^123; beyond, 12 steps leave float32
@@ -37,7 +39,8 @@ def random_blocks(name: str, n: int) -> np.ndarray:
 
 def test_every_type_of_gguf_is_in_the_table_with_its_size():
     assert set(SIZES) - set(FORMATS) == OTHERS
-    assert {name: (f.block_size, f.type_size) for name, f in FORMATS.items()} == {n: SIZES[n] for n in FORMATS}
+    assert {name: (f.block_size, f.type_size) for name, f in FORMATS.items()} == {n: SIZES[n]
+                                                                                  for n in FORMATS}
 
 
 def test_four_bit_formats_store_more_than_four_bits():
@@ -104,7 +107,8 @@ def test_the_table_needs_an_imatrix_where_ggml_does():
 
 
 @pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
-@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.encoder and f.block_size > 1 and f.imatrix != "needed"])
+@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.encoder and f.block_size > 1
+                                  and f.imatrix != "needed"])
 def test_the_table_ignores_an_imatrix_where_ggml_does(name):
     x = np.random.default_rng(3).standard_normal((8, 256), dtype=np.float32)
     ignored = ggml.quantize(x, name, np.linspace(0, 1, 256)).tobytes() == ggml.quantize(x, name).tobytes()

@@ -24,17 +24,20 @@ def test_the_bytes_of_the_bundled_file_decode_to_its_shape():
 
     for tensor in gguf.GGUFReader(PATH).tensors:
         back = dequantize(tensor.data.tobytes(), tensor.tensor_type.name, tensor.shape[::-1])
-        np.testing.assert_array_equal(back, gguf.dequantize(tensor.data, tensor.tensor_type).reshape(tensor.shape[::-1]))
+        np.testing.assert_array_equal(back,
+                                      gguf.dequantize(tensor.data,
+                                                      tensor.tensor_type).reshape(tensor.shape[::-1]))
 
 
 def test_more_bits_mean_less_error_on_real_weights():
     x = sample_weights()
-    error = {q: np.sqrt(np.mean((quantize(x, q).dequantize() - x) ** 2)) for q in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "F16")}
+    error = {q: np.sqrt(np.mean((quantize(x, q).dequantize() - x) ** 2))
+             for q in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "F16")}
     assert error["Q4_0"] > error["Q4_1"] > error["Q5_0"] > error["Q5_1"] > error["Q8_0"] > error["F16"] > 0
 
 
-@pytest.mark.parametrize("make", [
-    lambda x: x.astype(np.float64), lambda x: np.asfortranarray(x), lambda x: x[:, ::-1][:, ::-1], lambda x: x.byteswap().view(">f4")])
+@pytest.mark.parametrize("make", [lambda x: x.astype(np.float64), lambda x: np.asfortranarray(x),
+                                  lambda x: x[:, ::-1][:, ::-1], lambda x: x.byteswap().view(">f4")])
 def test_neither_memory_order_nor_width_changes_the_bytes(make):
     x = sample_weights()
     assert quantize(make(x), "Q5_1").tobytes() == quantize(x, "Q5_1").tobytes()
@@ -68,7 +71,8 @@ def test_an_executor_writes_and_reads_the_same_bytes(pool):
             spread, here = quantize(x, qtype, weights, executor=executor), quantize(x, qtype, weights)
             assert spread.tobytes() == here.tobytes()
             np.testing.assert_array_equal(spread.dequantize(executor), here.dequantize())
-            np.testing.assert_array_equal(dequantize(here.tobytes(), qtype, x.shape, executor=executor), here.dequantize())
+            np.testing.assert_array_equal(dequantize(here.tobytes(), qtype, x.shape, executor=executor),
+                                          here.dequantize())
 
 
 @pytest.mark.parametrize("n", [512, 1 << 19])       # many rows to a piece, many pieces to a row
@@ -106,25 +110,31 @@ def test_nonfinite_weights_are_written_only_when_asked_for(qtype):
     x[1, 3] = np.inf
     with pytest.raises(ValueError, match=r"x\[1, 3\] is inf$"):
         quantize(x, qtype)
-    assert quantize(x, qtype, allow_nonfinite=True).tobytes()[: len(quantize(x[:1], qtype).tobytes())] == quantize(x[:1], qtype).tobytes()
+    assert quantize(x, qtype,
+                    allow_nonfinite=True).tobytes()[: len(quantize(x[:1], qtype).tobytes())] == quantize(
+                        x[:1], qtype).tobytes()
 
 
 @pytest.mark.parametrize(("call", "words"), [
     (lambda: quantize(spoiled(np.nan), "Q4_0"), r"x\[1, 40\] is nan"),
     (lambda: quantize(spoiled(-np.inf), "Q8_0"), r"x\[1, 40\] is -inf"),
     (lambda: quantize(spoiled(1e39), "Q8_0"), r"x\[1, 40\] is 1e\+39"),
-    (lambda: quantize(np.zeros((2, 100)), "Q4_0"), r"row of 100 .* blocks of 32; that length fits F32, F16, BF16"),
+    (lambda: quantize(np.zeros((2, 100)), "Q4_0"),
+     r"row of 100 .* blocks of 32; that length fits F32, F16, BF16"),
     (lambda: quantize(np.zeros((2, 96)), "Q4_K"), r"row of 96 .* Q4_K blocks of 256; .* Q4_0"),
     (lambda: quantize(np.float32(1), "Q4_0"), "single number"),
     (lambda: quantize(np.array(["a"]), "Q4_0"), "real numbers"),
-    (lambda: quantize(np.zeros((4, 64)), "Q4_0", imatrix=np.ones(32)), r"one number per column: 64 of them, got float64 of shape \(32,\)"),
+    (lambda: quantize(np.zeros((4, 64)), "Q4_0", imatrix=np.ones(32)),
+     r"one number per column: 64 of them, got float64 of shape \(32,\)"),
     (lambda: quantize(np.zeros((4, 64)), "Q4_0", imatrix=1.0), "one number per column: 64 of them"),
     (lambda: quantize(np.zeros(32), "Q4_1", imatrix=-np.arange(32)), r"imatrix\[1\] is -1"),
     (lambda: quantize(np.zeros(32), "Q8_0", imatrix=np.full(32, np.nan)), r"imatrix\[0\] is nan"),
     (lambda: quantize(np.zeros(32), "Q5_0", imatrix=np.full(32, 1e39)), r"imatrix\[0\] is 1e\+39"),
-    (lambda: quantize(np.zeros(256), "IQ2_XS"), "IQ2_XS is only written with an importance matrix, as in ggml"),
+    (lambda: quantize(np.zeros(256), "IQ2_XS"),
+     "IQ2_XS is only written with an importance matrix, as in ggml"),
     (lambda: quantize(np.zeros(256), "IQ3_S"), "IQ3_S blocks can be read here, but not written; F32"),
-    (lambda: quantize(np.full(256, np.inf), "IQ2_XS", np.ones(256), allow_nonfinite=True), r"x\[0\] is inf, and ggml itself aborts"),
+    (lambda: quantize(np.full(256, np.inf), "IQ2_XS", np.ones(256), allow_nonfinite=True),
+     r"x\[0\] is inf, and ggml itself aborts"),
     (lambda: dequantize(b"123", "Q4_0", (2, 32)), r"2 blocks of 18 bytes = 36 bytes, got 3"),
     (lambda: dequantize(bytes(36), "Q4_0", (-2, 32)), "positive"),
     (lambda: dequantize(bytes(18), "Q4_0", (33,)), "row of 33"),

@@ -1,5 +1,6 @@
-"""Every type that is written here is ggml's, byte for byte: a million hard weights with and without an importance matrix, adversarial
-families under six matrices, and everywhere else (where there is no libggml) committed digests of the same bytes.
+"""Every type that is written here is ggml's, byte for byte: a million hard weights with and without an
+importance matrix, adversarial families under six matrices, and everywhere else (where there is no libggml)
+committed digests of the same bytes.
 
 100 million weights per type: `make bench-truth`.
 """
@@ -20,11 +21,13 @@ from tests.formats.hard_weights import FAMILIES, N
 
 DIGESTS = Path(__file__).with_name("digests.json")
 WRITTEN = [name for name, form in FORMATS.items() if form.encoder and form.block_size > 1]
-#: (type, with imatrix) for all that ggml can be asked; IQ2_XS, where ggml aborts on some weights, has tests of its own.
+#: (type, with imatrix) for all that ggml can be asked; IQ2_XS, where ggml aborts on some weights, has tests
+#: of its own.
 PAIRS = [(name, weighted) for name in WRITTEN if name != "IQ2_XS" for weighted in (False, True)
          if not weighted or FORMATS[name].imatrix != "ignored"]
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
-every_pair = pytest.mark.parametrize(("qtype", "weighted"), PAIRS, ids=[f"{name}{'-imatrix' * w}" for name, w in PAIRS])
+every_pair = pytest.mark.parametrize(("qtype", "weighted"), PAIRS,
+                                     ids=[f"{name}{'-imatrix' * w}" for name, w in PAIRS])
 
 
 def importance(n: int) -> np.ndarray:
@@ -33,8 +36,8 @@ def importance(n: int) -> np.ndarray:
 
 
 def test_all_that_issue_b_names_can_be_written():
-    assert set(WRITTEN) >= {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS",
-                            "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "IQ2_XS"}
+    assert set(WRITTEN) >= {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+                            "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "IQ2_XS"}
 
 
 def test_the_hard_weights_are_a_million():
@@ -57,7 +60,8 @@ def test_bytes_are_ggmls_on_a_million_weights_of_several_shapes(qtype, weighted)
     rng = np.random.default_rng(2026)
     imatrix = importance(4096) if weighted else None
     bell = rng.standard_normal((64, 4096), dtype=np.float32)
-    heavy, pointed = rng.standard_t(3, (64, 4096)).astype(np.float32), rng.laplace(size=(64, 4096)).astype(np.float32)
+    heavy, pointed = rng.standard_t(3, (64, 4096)).astype(np.float32), rng.laplace(size=(64, 4096)).astype(
+        np.float32)
     for x in (bell, bell * np.float32(0.02), heavy, pointed):
         assert quantize(x, qtype, imatrix).tobytes() == ggml.quantize(x, qtype, imatrix).tobytes()
 
@@ -108,9 +112,10 @@ def test_decoding_is_ggmls_bit_by_bit_on_a_million_random_weights(qtype):
 
 def digests() -> dict[str, dict[str, str]]:
     """type, with "+imatrix" where one is used -> family -> SHA-256 of the blocks."""
-    return {f"{qtype}{'+imatrix' * weighted}": {
-        name: hashlib.sha256(quantize(make(), qtype, importance(N) if weighted else None).tobytes()).hexdigest()
-        for name, make in FAMILIES.items()} for qtype, weighted in PAIRS}
+    return {f"{qtype}{'+imatrix' * weighted}":
+            {name: hashlib.sha256(quantize(make(), qtype, importance(N) if weighted
+                                           else None).tobytes()).hexdigest() for name,
+             make in FAMILIES.items()} for qtype, weighted in PAIRS}
 
 
 def test_bytes_are_the_committed_ones_on_every_machine():

@@ -1,4 +1,6 @@
-"""SmolLM2 for the tests of this room: the 16-bit file that the server tests use, and the same weights as float32."""
+"""SmolLM2 for the tests of this room: the 16-bit file that the server tests use, and the same weights as
+float32.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Copies of a model's file with something changed, and small vocabularies without weights, written with `gguf`."""
+"""Copies of a model's file with something changed, and small vocabularies without weights, written with
+`gguf`.
+"""
 
 import gguf
 import numpy as np
@@ -9,7 +11,8 @@ OWN = ("GGUF.", "general.architecture", "general.file_type")   # written by the 
 def copied(source, target, *, metadata=None, tensors=None, f32=False, arch=None):
     """`source` written again as `target`, which is returned.
 
-    metadata: key -> new value, None to leave it out.  tensors: name -> new array, None to leave it out; new names are added.
+    metadata: key -> new value, None to leave it out.  tensors: name -> new array, None to leave it out; new
+    names are added.
     f32: all weights as float32.  arch: another `general.architecture`.
     """
     reader, metadata, tensors = gguf.GGUFReader(source), metadata or {}, dict(tensors or {})
@@ -18,7 +21,8 @@ def copied(source, target, *, metadata=None, tensors=None, f32=False, arch=None)
     for name, field in reader.fields.items():
         if not name.startswith(OWN) and name not in metadata:
             array = field.types[0] == gguf.GGUFValueType.ARRAY
-            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if array else None)
+            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if array
+                                 else None)
     for name, value in metadata.items():
         if value is not None:
             kind = gguf.GGUFValueType.UINT32 if type(value) is int else gguf.GGUFValueType.get_type(value)
@@ -32,11 +36,13 @@ def copied(source, target, *, metadata=None, tensors=None, f32=False, arch=None)
     return _finish(writer, target)
 
 
-def vocabulary(target, tokens, *, model="gpt2", pre="gpt-2", merges=(), scores=None, types=None, bos=0, eos=0, **more):
+def vocabulary(target, tokens, *, model="gpt2", pre="gpt-2", merges=(), scores=None, types=None, bos=0, eos=0,
+               **more):
     """A file of a vocabulary only, as `llama.cpp` reads it with vocab_only."""
     writer = gguf.GGUFWriter(target, "llama")
-    for add, number in (("block_count", 1), ("context_length", 64), ("embedding_length", 32), ("feed_forward_length", 32),
-                        ("head_count", 1), ("layer_norm_rms_eps", 1e-5), ("rope_dimension_count", 32), ("vocab_size", len(tokens))):
+    for add, number in (("block_count", 1), ("context_length", 64), ("embedding_length", 32),
+                        ("feed_forward_length", 32), ("head_count", 1), ("layer_norm_rms_eps", 1e-5),
+                        ("rope_dimension_count", 32), ("vocab_size", len(tokens))):
         getattr(writer, f"add_{add}")(number)
     writer.add_tokenizer_model(model)
     writer.add_tokenizer_pre(pre)

@@ -1,7 +1,9 @@
-"""What llama.cpp itself multiplies its matrices with: its scheduler shows every operation to a callback, as to the tool `llama-imatrix`.
+"""What llama.cpp itself multiplies its matrices with: its scheduler shows every operation to a callback, as
+to the tool `llama-imatrix`.
 
-The struct of a tensor is read at the places where ggml.h has it; names and sizes that make no sense fail at once.  C API: llama.h
-(cb_eval), ggml-backend.h (ggml_backend_sched_eval_callback), ggml.h (struct ggml_tensor).
+The struct of a tensor is read at the places where ggml.h has it; names and sizes that make no sense fail at
+once.  C API: llama.h (cb_eval), ggml-backend.h (ggml_backend_sched_eval_callback), ggml.h (struct
+ggml_tensor).
 """
 
 import ctypes
@@ -15,13 +17,15 @@ CB_EVAL = {"cb_eval": (88, "Q", 0)}
 
 
 class Tensor(ctypes.Structure):
-    _fields_ = [("type", ctypes.c_int32), ("buffer", ctypes.c_void_p), ("ne", ctypes.c_int64 * 4), ("nb", ctypes.c_size_t * 4),
-                ("op", ctypes.c_int32), ("op_params", ctypes.c_int32 * 16), ("flags", ctypes.c_int32), ("src", ctypes.c_void_p * 10),
-                ("view_src", ctypes.c_void_p), ("view_offs", ctypes.c_size_t), ("data", ctypes.c_void_p), ("name", ctypes.c_char * 64)]
+    _fields_ = [("type", ctypes.c_int32), ("buffer", ctypes.c_void_p), ("ne", ctypes.c_int64 * 4),
+                ("nb", ctypes.c_size_t * 4), ("op", ctypes.c_int32), ("op_params", ctypes.c_int32 * 16),
+                ("flags", ctypes.c_int32), ("src", ctypes.c_void_p * 10), ("view_src", ctypes.c_void_p),
+                ("view_offs", ctypes.c_size_t), ("data", ctypes.c_void_p), ("name", ctypes.c_char * 64)]
 
 
 class Watched(LlamaCpp):
-    """Collects the squares of the inputs of each matrix of the layers: `sums[name]` float64, `counts[name]`."""
+    """Collects the squares of the inputs of each matrix of the layers: `sums[name]` float64, `counts[name]`.
+    """
 
     def __init__(self, path, n_ctx: int):
         super().__init__(path, n_ctx)
@@ -30,12 +34,15 @@ class Watched(LlamaCpp):
         self.lib.llama_free(self.context)
         self._callback = Callback(self._look)                 # kept: C holds only its address
         address = ctypes.cast(self._callback, ctypes.c_void_p).value
-        params = _checked(self.lib.llama_context_default_params(), CONTEXT | CB_EVAL, n_ctx=n_ctx, n_batch=n_ctx, n_threads=2,
-                          n_threads_batch=2, flash_attn_type=OFF, type_k=F32, type_v=F32, cb_eval=address)
+        params = _checked(self.lib.llama_context_default_params(), CONTEXT | CB_EVAL, n_ctx=n_ctx,
+                          n_batch=n_ctx, n_threads=2, n_threads_batch=2, flash_attn_type=OFF, type_k=F32,
+                          type_v=F32, cb_eval=address)
         self.context = self.lib.llama_init_from_model(self.model, params)
 
     def _look(self, address, ask, _data) -> bool:
-        """Asked first whether this operation is wanted (the others run undisturbed), then shown it with its numbers."""
+        """Asked first whether this operation is wanted (the others run undisturbed), then shown it with its
+        numbers.
+        """
         tensor = Tensor.from_address(address)
         if not tensor.src[0] or not tensor.src[1]:
             return False
@@ -46,7 +53,8 @@ class Watched(LlamaCpp):
             return wanted
         n, rows = x.ne[0], x.ne[1]
         assert x.type == F32 and 0 < n == matrix.ne[0] < 1 << 20 and x.nb[0] == 4 and x.nb[1] == 4 * n, name
-        values = np.ctypeslib.as_array(ctypes.cast(x.data, ctypes.POINTER(ctypes.c_float)), (rows, n)).astype(np.float64)
+        values = np.ctypeslib.as_array(ctypes.cast(x.data, ctypes.POINTER(ctypes.c_float)),
+                                       (rows, n)).astype(np.float64)
         self.sums[name] = self.sums.get(name, 0) + (values**2).sum(0)
         self.counts[name] = self.counts.get(name, 0) + rows
         return True

@@ -1,7 +1,9 @@
-"""What llama.cpp does and quantlab does not: before a quantized matrix is used, its inputs are rounded too, mostly to 8-bit integers.
+"""What llama.cpp does and quantlab does not: before a quantized matrix is used, its inputs are rounded too,
+mostly to 8-bit integers.
 
-With this rounding added, a model of one layer agrees with llama.cpp to a few millionths in most logits (the rest: codes that fell on the
-other side of a tie). Through more layers each such code moves others, and after five the imitation is hardly nearer than no rounding at
+With this rounding added, a model of one layer agrees with llama.cpp to a few millionths in most logits (the
+rest: codes that fell on the other side of a tie). Through more layers each such code moves others, and after
+five the imitation is hardly nearer than no rounding at
 all: it can be judged on one layer only.
 Sources: ggml-cpu.c (type_traits_cpu: vec_dot_type), quantize_row_q8_0 and quantize_row_q8_K_ref.
 """
@@ -13,7 +15,8 @@ import numpy as np
 from quantlab.inference.llama import LanguageModel
 from quantlab.models.source import open_model
 
-BLOCKS_OF_32 = {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "MXFP4"}       # their inputs become Q8_0 or Q8_1
+# their inputs become Q8_0 or Q8_1
+BLOCKS_OF_32 = {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "MXFP4"}
 FLOATS = {"F32": np.float32, "F16": np.float16}
 
 

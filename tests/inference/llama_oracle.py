@@ -1,7 +1,9 @@
-"""llama.cpp itself: the logits and the tokens that it computes, through the C API that xllamacpp's shared object exports.
+"""llama.cpp itself: the logits and the tokens that it computes, through the C API that xllamacpp's shared
+object exports.
 
-The parameter structs are the library's own defaults with a few numbers written into them, at the places where the defaults show that
-these numbers are. xllamacpp is pinned; should a newer one lay them out differently, `_checked` says so instead of running nonsense.
+The parameter structs are the library's own defaults with a few numbers written into them, at the places where
+the defaults show that these numbers are. xllamacpp is pinned; should a newer one lay them out differently,
+`_checked` says so instead of running nonsense.
 C API: llama.h.
 """
 
@@ -17,9 +19,10 @@ import pytest
 F32, F16, OFF, ON = 0, 1, 0, 1           # of ggml_type and llama_flash_attn_type
 #: Field -> (place in bytes, how it is packed, the default that must be found there).
 MODEL = {"n_gpu_layers": (16, "i", -1), "vocab_only": (72, "?", False)}
-CONTEXT = {"n_ctx": (0, "I", 512), "n_batch": (4, "I", 2048), "n_ubatch": (8, "I", 512), "n_seq_max": (12, "I", 1),
-           "n_threads": (28, "i", 4), "n_threads_batch": (32, "i", 4), "flash_attn_type": (52, "i", -1),
-           "yarn_ext_factor": (64, "f", -1.0), "type_k": (104, "i", 1), "type_v": (108, "i", 1), "offload_kqv": (137, "?", True)}
+CONTEXT = {"n_ctx": (0, "I", 512), "n_batch": (4, "I", 2048), "n_ubatch": (8, "I", 512),
+           "n_seq_max": (12, "I", 1), "n_threads": (28, "i", 4), "n_threads_batch": (32, "i", 4),
+           "flash_attn_type": (52, "i", -1), "yarn_ext_factor": (64, "f", -1.0), "type_k": (104, "i", 1),
+           "type_v": (108, "i", 1), "offload_kqv": (137, "?", True)}
 
 
 class Params(ctypes.Structure):
@@ -29,9 +32,11 @@ class Params(ctypes.Structure):
 
 
 class Batch(ctypes.Structure):
-    _fields_ = [("n_tokens", ctypes.c_int32), ("token", ctypes.POINTER(ctypes.c_int32)), ("embd", ctypes.POINTER(ctypes.c_float)),
-                ("pos", ctypes.POINTER(ctypes.c_int32)), ("n_seq_id", ctypes.POINTER(ctypes.c_int32)),
-                ("seq_id", ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))), ("logits", ctypes.POINTER(ctypes.c_int8))]
+    _fields_ = [("n_tokens", ctypes.c_int32), ("token", ctypes.POINTER(ctypes.c_int32)),
+                ("embd", ctypes.POINTER(ctypes.c_float)), ("pos", ctypes.POINTER(ctypes.c_int32)),
+                ("n_seq_id", ctypes.POINTER(ctypes.c_int32)),
+                ("seq_id", ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
+                ("logits", ctypes.POINTER(ctypes.c_int8))]
 
 
 class LlamaCpp:
@@ -48,7 +53,8 @@ class LlamaCpp:
         self.vocab = self.lib.llama_model_get_vocab(self.model)
         self.n_vocab = self.lib.llama_vocab_n_tokens(self.vocab)
         if not vocab_only:
-            usual = dict(n_ctx=n_ctx, n_batch=n_ctx, n_threads=1, n_threads_batch=1, flash_attn_type=OFF, type_k=F32, type_v=F32)
+            usual = dict(n_ctx=n_ctx, n_batch=n_ctx, n_threads=1, n_threads_batch=1, flash_attn_type=OFF,
+                         type_k=F32, type_v=F32)
             params = _checked(self.lib.llama_context_default_params(), CONTEXT, **usual | settings)
             self.context = self.lib.llama_init_from_model(self.model, params)
             assert self.context, f"llama.cpp makes no context of {n_ctx} for {path}"
@@ -136,14 +142,20 @@ def library() -> ctypes.CDLL:
     signatures = {
         "llama_log_set": (None, [pointer, pointer]), "llama_backend_init": (None, []),
         "llama_model_default_params": (Params, []), "llama_context_default_params": (Params, []),
-        "llama_model_load_from_file": (pointer, [text, Params]), "llama_init_from_model": (pointer, [pointer, Params]),
-        "llama_model_free": (None, [pointer]), "llama_free": (None, [pointer]), "llama_model_get_vocab": (pointer, [pointer]),
+        "llama_model_load_from_file": (pointer, [text, Params]),
+        "llama_init_from_model": (pointer, [pointer, Params]),
+        "llama_model_free": (None, [pointer]), "llama_free": (None, [pointer]),
+        "llama_model_get_vocab": (pointer, [pointer]),
         "llama_get_memory": (pointer, [pointer]), "llama_memory_clear": (None, [pointer, ctypes.c_bool]),
-        "llama_batch_init": (Batch, [integer] * 3), "llama_batch_free": (None, [Batch]), "llama_decode": (integer, [pointer, Batch]),
-        "llama_get_logits": (ctypes.POINTER(ctypes.c_float), [pointer]), "llama_vocab_n_tokens": (integer, [pointer]),
-        "llama_tokenize": (integer, [pointer, text, integer, ctypes.POINTER(integer), integer, ctypes.c_bool, ctypes.c_bool]),
+        "llama_batch_init": (Batch, [integer] * 3), "llama_batch_free": (None, [Batch]),
+        "llama_decode": (integer, [pointer, Batch]),
+        "llama_get_logits": (ctypes.POINTER(ctypes.c_float), [pointer]),
+        "llama_vocab_n_tokens": (integer, [pointer]),
+        "llama_tokenize": (integer, [pointer, text, integer, ctypes.POINTER(integer), integer, ctypes.c_bool,
+                                     ctypes.c_bool]),
         "llama_token_to_piece": (integer, [pointer, integer, text, integer, integer, ctypes.c_bool]),
-        "llama_vocab_is_eog": (ctypes.c_bool, [pointer, integer]), "llama_vocab_get_add_bos": (ctypes.c_bool, [pointer]),
+        "llama_vocab_is_eog": (ctypes.c_bool, [pointer, integer]),
+        "llama_vocab_get_add_bos": (ctypes.c_bool, [pointer]),
         "llama_vocab_bos": (integer, [pointer]), "llama_vocab_eos": (integer, [pointer])}
     for name, (result, arguments) in signatures.items():
         getattr(lib, name).restype, getattr(lib, name).argtypes = result, arguments

@@ -1,7 +1,9 @@
-"""What `llama-perplexity` would print for logits, said again without our code: one position after the other, sums and sums of squares.
+"""What `llama-perplexity` would print for logits, said again without our code: one position after the other,
+sums and sums of squares.
 
-Like the tool, it keeps the reference's log-probabilities with 16 bits each between the least likely that counts (16 nats below the best)
-and the best, and leaves out what is less likely than e^-16.  llama.cpp: tools/perplexity/perplexity.cpp.
+Like the tool, it keeps the reference's log-probabilities with 16 bits each between the least likely that
+counts (16 nats below the best) and the best, and leaves out what is less likely than e^-16.  llama.cpp:
+tools/perplexity/perplexity.cpp.
 """
 
 import math
@@ -22,32 +24,39 @@ def as_stored(log_p) -> list[float]:
     best = max(log_p)
     least = max(min(log_p), best - 16)
     step = (best - least) / 65535
-    return [least + (round((value - least) / step) if value > least and step else 0) * step for value in log_p]
+    return [least + (round((value - least) / step) if value > least and step else 0) * step
+            for value in log_p]
 
 
 def printed(pairs, stored: bool) -> dict[str, float]:
-    """The statistics by our names.  pairs: (reference's logits, the other's logits, right token) for each position."""
+    """The statistics by our names.  pairs: (reference's logits, the other's logits, right token) for each
+    position.
+    """
     nll, nll_base, klds, p_diffs, same = [], [], [], [], 0
     for base, other, right in pairs:
         ln_p, ln_q = log_probabilities(base), log_probabilities(other)
         ln_p = as_stored(ln_p) if stored else ln_p
-        klds.append(math.fsum(math.exp(p) * (p - q) for p, q in zip(ln_p, ln_q, strict=True) if p > -16 or not stored))
+        klds.append(math.fsum(math.exp(p) * (p - q) for p, q in zip(ln_p, ln_q, strict=True) if p > -16
+                              or not stored))
         nll.append(-ln_q[right])
         nll_base.append(-ln_p[right])
         p_diffs.append(math.exp(ln_q[right]) - math.exp(ln_p[right]))
         same += ln_p.index(max(ln_p)) == ln_q.index(max(ln_q))
     n = len(nll)
     (mean, se), (mean_base, se_base), (kld, kld_se) = map(mean_and_uncertainty, (nll, nll_base, klds))
-    covariance = (math.fsum(a * b for a, b in zip(nll, nll_base, strict=True)) / n - mean * mean_base) / (n - 1)
+    covariance = (math.fsum(a * b for a, b in zip(nll, nll_base, strict=True)) / n - mean * mean_base) / (n
+                                                                                                          - 1)
     square, square_se = mean_and_uncertainty([d * d for d in p_diffs])
     ordered = sorted(klds)
     place = 0.99 * (n - 1)
     whole, part = int(place), place - int(place)
-    return {"ppl": math.exp(mean), "ppl_se": math.exp(mean) * se, "ppl_base": math.exp(mean_base), "ln_ratio": mean - mean_base,
-            "ln_ratio_se": math.sqrt(se * se + se_base * se_base - 2 * covariance), "kld": kld, "kld_se": kld_se,
-            "kld99": (1 - part) * ordered[whole] + part * ordered[min(whole + 1, n - 1)], "top1": same / n,
-            "top1_se": math.sqrt(same / n * (1 - same / n) / (n - 1)), "mean_p_diff": math.fsum(p_diffs) / n,
-            "rms_p_diff": math.sqrt(square), "rms_p_diff_se": square and 0.5 / math.sqrt(square) * square_se}
+    return {"ppl": math.exp(mean), "ppl_se": math.exp(mean) * se, "ppl_base": math.exp(mean_base),
+            "ln_ratio": mean - mean_base,
+            "ln_ratio_se": math.sqrt(se * se + se_base * se_base - 2 * covariance), "kld": kld,
+            "kld_se": kld_se, "kld99": (1 - part) * ordered[whole] + part * ordered[min(whole + 1, n - 1)],
+            "top1": same / n, "top1_se": math.sqrt(same / n * (1 - same / n) / (n - 1)),
+            "mean_p_diff": math.fsum(p_diffs) / n, "rms_p_diff": math.sqrt(square), "rms_p_diff_se": square
+            and 0.5 / math.sqrt(square) * square_se}
 
 
 def mean_and_uncertainty(values) -> tuple[float, float]:

@@ -1,4 +1,6 @@
-"""compare_quality: one row a type whatever happens, remembered as soon as it is measured, and never remembered wrongly."""
+"""compare_quality: one row a type whatever happens, remembered as soon as it is measured, and never
+remembered wrongly.
+"""
 
 import json
 import threading
@@ -7,11 +9,12 @@ import pandas as pd
 import pytest
 
 import quantlab as ql
-from quantlab.inference import workbench
+from quantlab.inference import compare as workbench
 from quantlab.inference.cache import Measured, cache_folder, code_digest, digest, files_digest
-from quantlab.inference.compare import COLUMNS, STOPPED
+from quantlab.inference.compare import COLUMNS, HELD_OUT, STOPPED, numbers
+from quantlab.inference.imatrix import collect_imatrix
 from quantlab.inference.load import load_lm
-from quantlab.inference.workbench import HELD_OUT, numbers
+from quantlab.inference.quality import divergence
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 
@@ -27,7 +30,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The tiny model under another name: it is not asked to recite, which takes longest."""
-    return copied(BUNDLED["tiny"], tmp_path_factory.mktemp("model") / "stranger.gguf", metadata={"general.name": "someone"})
+    return copied(BUNDLED["tiny"], tmp_path_factory.mktemp("model") / "stranger.gguf",
+                  metadata={"general.name": "someone"})
 
 
 @pytest.fixture
@@ -45,13 +49,16 @@ def measured(monkeypatch):
 
 def test_a_row_is_the_divergence_of_the_loaded_model_and_the_size_of_its_file(folder, tmp_path):
     table = ql.compare_quality("tiny", ["f16", "Q4_K_M"], **QUICK)
-    assert tuple(table.columns) == COLUMNS and table.ftype.tolist() == ["F16", "Q4_K_M"] and (table.error == "").all()
-    found = ql.divergence(ql.load_lm("tiny"), ql.load_lm("tiny", "Q4_K_M"), HELD_OUT.read_text(), chunks=2, n_ctx=64)
+    assert tuple(table.columns) == COLUMNS and table.ftype.tolist() == ["F16", "Q4_K_M"] and (table.error
+                                                                                              == "").all()
+    found = divergence(ql.load_lm("tiny"), ql.load_lm("tiny", "Q4_K_M"), HELD_OUT.read_text(), chunks=2,
+                       n_ctx=64)
     for name, value in numbers(found).items():
         if name in table:
             assert table[name][1] == value
     assert table.kld[0] == 0 and table.top1[0] == 1 and table.passages.tolist() == [28, 28]
-    with ql.open_model(ql.quantize_model(BUNDLED["tiny"], tmp_path / "q.gguf", "Q4_K_M", progress=None)) as model:
+    with ql.open_model(ql.quantize_model(BUNDLED["tiny"], tmp_path / "q.gguf", "Q4_K_M",
+                                         progress=None)) as model:
         assert (table.nbytes[1], table.bpw[1]) == (model.nbytes, model.bpw)
 
 
@@ -124,7 +131,8 @@ def stop_at(ftype: str, error=None):
 def test_a_stopped_run_keeps_what_is_finished_and_goes_on_from_there(folder, measured, error, model):
     types = ["Q8_0", "Q5_0", "Q4_0"]
     table = ql.compare_quality(model, types, **QUICK | {"progress": stop_at("Q5_0", error)})
-    assert table.error.tolist() == ["", STOPPED, STOPPED] and table.kld.notna().tolist() == [True, False, False]
+    assert table.error.tolist() == ["", STOPPED, STOPPED] and table.kld.notna().tolist() == [True, False,
+                                                                                             False]
     whole = ql.compare_quality(model, types, **QUICK)
     assert (whole.error == "").all() and len(measured) == 3 and whole.kld[0] == table.kld[0]
 
@@ -139,7 +147,8 @@ def test_progress_counts_the_tokens_that_are_left_to_read(folder, model):
     said = []
     ql.compare_quality(model, "Q8_0", **QUICK)
     ql.compare_quality(model, ["Q8_0", "Q4_0"], **QUICK | {"progress": said.append})
-    assert [(p.done, p.total, p.tensor, p.unit) for p in said] == [(64, 128, "Q4_0", "tokens"), (128, 128, "Q4_0", "tokens")]
+    assert [(p.done, p.total, p.tensor, p.unit) for p in said] == [(64, 128, "Q4_0", "tokens"),
+                                                                   (128, 128, "Q4_0", "tokens")]
     assert str(said[-1]).startswith("128 tokens in")
 
 
@@ -149,15 +158,19 @@ def test_a_model_that_learned_no_passages_is_not_asked_to_recite(folder, model):
 
 
 def test_an_imatrix_changes_the_numbers(folder, model):
-    imatrix = ql.collect_imatrix(load_lm("tiny"), HELD_OUT.read_text()[4000:], chunks=4, progress=None)
-    plain, helped = (ql.compare_quality(model, "Q2_K", imatrix=given, pure=True, chunks=3, progress=None) for given in (None, imatrix))
+    imatrix = collect_imatrix(load_lm("tiny"), HELD_OUT.read_text()[4000:], chunks=4, progress=None)
+    plain, helped = (ql.compare_quality(model, "Q2_K", imatrix=given, pure=True, chunks=3, progress=None)
+                     for given in (None, imatrix))
     assert helped.kld[0] < plain.kld[0]
 
 
-@pytest.mark.parametrize(("ftypes", "settings", "words"), [
-    ([], {}, "no ftypes"), (["Q8_0"], {"text": ""}, "empty"), (["Q8_0"], {"text": "To be, or not to be"}, "fewer than one chunk"),
-    (["Q8_0"], {"n_ctx": 4096}, "beyond the 256"), (None, {}, "no ftypes"), (["Q8_0"], {"text": 5}, "not int"),
-    (["Q8_0"], {"progress": "hide"}, "progress='hide'"), (["Q8_0"], {"cancel": True}, "cancel=True")])
+@pytest.mark.parametrize(("ftypes", "settings", "words"),
+                         [([], {}, "no ftypes"), (["Q8_0"], {"text": ""}, "empty"),
+                          (["Q8_0"], {"text": "To be, or not to be"}, "fewer than one chunk"),
+                          (["Q8_0"], {"n_ctx": 4096}, "beyond the 256"), (None, {}, "no ftypes"),
+                          (["Q8_0"], {"text": 5}, "not int"),
+                          (["Q8_0"], {"progress": "hide"}, "progress='hide'"),
+                          (["Q8_0"], {"cancel": True}, "cancel=True")])
 def test_what_cannot_be_measured_at_all_is_refused_in_words(folder, ftypes, settings, words):
     with pytest.raises(ValueError, match=words):
         ql.compare_quality("tiny", ftypes, **QUICK | settings)

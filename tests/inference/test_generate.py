@@ -1,4 +1,6 @@
-"""Generated text: the tokens of the model's own scores, repeatable, in whole characters; and settings that cannot be."""
+"""Generated text: the tokens of the model's own scores, repeatable, in whole characters; and settings that
+cannot be.
+"""
 
 import numpy as np
 import pytest
@@ -54,7 +56,8 @@ def rigged(after):
     used = sorted({*after, *after.values()})
     embeddings = np.zeros((n_vocab, n_embd), np.float32)
     embeddings[used, np.arange(len(used))] = 1
-    zeros = {name: np.zeros_like(values) for name, values in tiny().weights.items() if name.startswith("blk") and values.ndim == 2}
+    zeros = {name: np.zeros_like(values) for name, values in tiny().weights.items() if name.startswith("blk")
+             and values.ndim == 2}
     output = np.zeros_like(embeddings)
     for token, following in after.items():
         output[following] += embeddings[token]
@@ -64,9 +67,11 @@ def rigged(after):
 def test_characters_arrive_whole_and_the_end_of_text_ends_it(tmp_path):
     tokens = tiny().tokenizer.encode("a👍é", special=False)
     start, end = tokens[0], tiny().tokenizer.eos
-    model = ql.load_lm(copied(TINY, tmp_path / "t.gguf", f32=True, tensors=rigged(dict(zip(tokens, [*tokens[1:], end], strict=True)))))
+    model = ql.load_lm(copied(TINY, tmp_path / "t.gguf", f32=True,
+                              tensors=rigged(dict(zip(tokens, [*tokens[1:], end], strict=True)))))
     assert len(tokens) == 7 and len(set(tokens)) == 7
-    assert list(model.generate([start], 64)) == ["👍", "é"]                 # 4 and 2 tokens; then the text ends
+    # 4 and 2 tokens; then the text ends
+    assert list(model.generate([start], 64)) == ["👍", "é"]
     assert list(generate_tokens(model, [start], 64)) == tokens[1:]
     assert list(model.generate([start], 2)) == ["�"]                        # cut within a character
     assert list(model.generate([start], 4)) == ["👍"]

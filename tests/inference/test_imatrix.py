@@ -1,14 +1,17 @@
-"""An imatrix holds what llama.cpp's own forward pass multiplies its matrices with, and travels in llama.cpp's file."""
+"""An imatrix holds what llama.cpp's own forward pass multiplies its matrices with, and travels in llama.cpp's
+file.
+"""
 
 import gguf
 import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.chunks import chunks_of
+from quantlab.inference.compare import HELD_OUT
+from quantlab.inference.imatrix import collect_imatrix
 from quantlab.inference.load import load_lm
-from quantlab.inference.workbench import HELD_OUT
-from quantlab.models.imatrix_file import Imatrix
+from quantlab.inference.scores import chunks_of
+from quantlab.models.imatrix_file import Imatrix, read_imatrix, write_imatrix
 from quantlab.models.progress import Cancelled
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
@@ -27,7 +30,7 @@ def text():
 
 @pytest.fixture(scope="module")
 def imatrix(lm, text):
-    return ql.collect_imatrix(lm, text, chunks=3, dataset="held_out.txt", progress=None)
+    return collect_imatrix(lm, text, chunks=3, dataset="held_out.txt", progress=None)
 
 
 def test_it_is_the_mean_square_of_what_llama_cpp_multiplies_with(lm, text, imatrix, tmp_path):
@@ -37,29 +40,33 @@ def test_it_is_the_mean_square_of_what_llama_cpp_multiplies_with(lm, text, imatr
     assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {3 * 256}
     assert len(imatrix.values) == 7 * lm.architecture.n_layer
     for name, sums in oracle.sums.items():
-        np.testing.assert_allclose(imatrix.values[name][0], sums / oracle.counts[name], rtol=2e-3, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(imatrix.values[name][0], sums / oracle.counts[name], rtol=2e-3, atol=1e-9,
+                                   err_msg=name)
         assert imatrix.values[name].shape == (1, lm.weights[name].shape[1]) and imatrix.counts[name] == 768
 
 
 def test_matrices_with_the_same_input_get_the_same_numbers(imatrix):
     for one, other in (("attn_q", "attn_k"), ("attn_q", "attn_v"), ("ffn_gate", "ffn_up")):
-        np.testing.assert_array_equal(imatrix.values[f"blk.2.{one}.weight"], imatrix.values[f"blk.2.{other}.weight"])
+        np.testing.assert_array_equal(imatrix.values[f"blk.2.{one}.weight"],
+                                      imatrix.values[f"blk.2.{other}.weight"])
 
 
 def test_the_file_is_what_llama_imatrix_writes(imatrix, tmp_path):
-    file = ql.write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix)
+    file = write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix)
     reader = gguf.GGUFReader(file)
     facts = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
-    assert facts == {"general.type": "imatrix", "imatrix.datasets": ["held_out.txt"], "imatrix.chunk_count": 3, "imatrix.chunk_size": 256}
+    assert facts == {"general.type": "imatrix", "imatrix.datasets": ["held_out.txt"],
+                     "imatrix.chunk_count": 3, "imatrix.chunk_size": 256}
     tensors = {tensor.name: tensor.data for tensor in reader.tensors}
-    assert list(tensors) == [name + part for name in sorted(imatrix.values) for part in (".in_sum2", ".counts")]
+    assert list(tensors) == [name + part for name in sorted(imatrix.values)
+                             for part in (".in_sum2", ".counts")]
     for name, values in imatrix.values.items():
         assert tensors[name + ".counts"].tolist() == [[768]]
         np.testing.assert_allclose(tensors[name + ".in_sum2"], values * 768, rtol=1e-7)
 
 
 def test_what_is_written_is_read_back(imatrix, tmp_path):
-    again = ql.read_imatrix(ql.write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix))
+    again = read_imatrix(write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix))
     assert (again.chunks, again.chunk_size, again.datasets) == (3, 256, ("held_out.txt",))
     assert again.values.keys() == imatrix.values.keys() == again.counts.keys()
     for name, values in imatrix.values.items():
@@ -69,15 +76,16 @@ def test_what_is_written_is_read_back(imatrix, tmp_path):
 def test_experts_keep_their_own_counts_and_unseen_ones_count_as_one(tmp_path):
     made = Imatrix({"blk.0.ffn_up_exps.weight": np.array([[1, 2], [3, 4], [5, 6]], np.float32)},
                    counts={"blk.0.ffn_up_exps.weight": np.array([10, 0, 4], np.float32)})
-    again = ql.read_imatrix(ql.write_imatrix(tmp_path / "experts.gguf", made))
+    again = read_imatrix(write_imatrix(tmp_path / "experts.gguf", made))
     assert again.values["blk.0.ffn_up_exps.weight"].tolist() == [[1, 2], [1, 1], [5, 6]]
     assert again.counts["blk.0.ffn_up_exps.weight"].tolist() == [10, 0, 4]
 
 
 def test_it_goes_into_quantize_model_and_load_lm_alike(imatrix, tmp_path):
-    file = ql.write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix)
-    with ql.open_model(ql.quantize_model(BUNDLED["tiny"], tmp_path / "q.gguf", "Q4_K_M", imatrix=file, progress=None)) as model:
-        loaded, given = load_lm("tiny", "Q4_K_M", imatrix=file), ql.read_imatrix(file)
+    file = write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix)
+    with ql.open_model(ql.quantize_model(BUNDLED["tiny"], tmp_path / "q.gguf", "Q4_K_M", imatrix=file,
+                                         progress=None)) as model:
+        loaded, given = load_lm("tiny", "Q4_K_M", imatrix=file), read_imatrix(file)
         assert model.metadata["quantize.imatrix.chunks_count"] == 3
         for name in given.values:
             np.testing.assert_array_equal(model.tensor(name), loaded.weights[name])
@@ -86,15 +94,17 @@ def test_it_goes_into_quantize_model_and_load_lm_alike(imatrix, tmp_path):
 def test_the_model_that_was_watched_is_as_before(lm, text):
     assert lm.watch is None
     before = lm.logits([1, 2, 3])
-    ql.collect_imatrix(lm, text, chunks=1, progress=None)
+    collect_imatrix(lm, text, chunks=1, progress=None)
     np.testing.assert_array_equal(lm.logits([1, 2, 3]), before)
 
 
 def test_it_can_be_stopped_and_refuses_bad_texts(lm, text):
     with pytest.raises(Cancelled, match="stopped after 256 of 768 tokens"):
-        ql.collect_imatrix(lm, text, chunks=3, progress=lambda progress: False)
+        collect_imatrix(lm, text, chunks=3, progress=lambda progress: False)
     with pytest.raises(ValueError, match="empty"):
-        ql.collect_imatrix(lm, " ", progress=None)
+        collect_imatrix(lm, " ", progress=None)
     huge = lm.with_weights({"blk.0.attn_norm.weight": np.full(256, np.inf, np.float32)})
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"blk.0.attn_\w.weight gets inputs that are no finite"):
-        ql.collect_imatrix(huge, text, chunks=1, progress=None)
+    with np.errstate(all="ignore"), pytest.raises(ValueError,
+                                                  match=r"blk.0.attn_\w.weight gets inputs that are no "
+                                                        r"finite"):
+        collect_imatrix(huge, text, chunks=1, progress=None)

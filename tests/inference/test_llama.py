@@ -1,4 +1,6 @@
-"""The forward pass against llama.cpp: the same file, the same tokens, the same logits, as near as float32 allows."""
+"""The forward pass against llama.cpp: the same file, the same tokens, the same logits, as near as float32
+allows.
+"""
 
 from functools import cache
 
@@ -56,7 +58,9 @@ def same_as_llama_cpp(model, file, tokens, prompts, n_ctx):
 
 
 def same_greedy(model, oracle, start, n=64):
-    """llama.cpp would have written our n tokens: reading them at once, it finds each the likeliest after those before it."""
+    """llama.cpp would have written our n tokens: reading them at once, it finds each the likeliest after
+    those before it.
+    """
     written = list(generate_tokens(model, start, n))
     likeliest = oracle.logits([*start, *written])[len(start) - 1:].argmax(axis=1)
     np.testing.assert_array_equal(written, likeliest[:len(written)])
@@ -83,9 +87,11 @@ def test_tiny_as_it_ships_equals_llama_cpp():
 
 @pytest.mark.parametrize("ftype", ["Q8_0", "Q6_K", "Q4_K_M", "Q4_0", "IQ4_XS", "Q2_K"])
 def test_a_quantized_tiny_file_equals_llama_cpp(tmp_path, ftype):
-    """The same weights: as float32 they give llama.cpp's logits. From the quantized file llama.cpp also rounds the activations to 8 bits,
-    and then it is as far from us as from itself without that rounding. That is nearer than llama.cpp is to itself when it adds the same
-    numbers in another order, by flash attention (benchmarks/same_file.py: 2.3e-4 to 9.7e-4 against 3.0e-4 to 1.2e-3)."""
+    """The same weights: as float32 they give llama.cpp's logits. From the quantized file llama.cpp also
+    rounds the activations to 8 bits, and then it is as far from us as from itself without that rounding.
+    That is nearer than llama.cpp is to itself when it adds the same numbers in another order, by flash
+    attention (benchmarks/same_file.py: 2.3e-4 to 9.7e-4 against 3.0e-4 to 1.2e-3).
+    """
     file = ql.quantize_model("tiny", tmp_path / "tiny.gguf", ftype, progress=None)
     tokens, model = held_out(tiny(), 256), ql.load_lm("tiny", ftype)
     ours = model.logits(tokens)
@@ -103,7 +109,8 @@ def test_a_quantized_tiny_file_equals_llama_cpp(tmp_path, ftype):
 
 @pytest.mark.parametrize("ftype", ["Q8_0", "Q4_0", "Q4_K_M"])
 def test_what_llama_cpp_does_otherwise_is_the_rounding_of_activations(tmp_path, ftype):
-    later = {name: None for name in tiny().weights if name.startswith("blk.") and not name.startswith("blk.0.")}
+    later = {name: None for name in tiny().weights if name.startswith("blk.")
+             and not name.startswith("blk.0.")}
     one_layer = copied(TINY, tmp_path / "one.gguf", metadata={"llama.block_count": 1}, tensors=later)
     file = ql.quantize_model(one_layer, tmp_path / "q.gguf", ftype, progress=None)
     tokens, model = held_out(tiny(), 128), ql.load_lm(file)
@@ -128,11 +135,13 @@ def variants():
     slower = np.linspace(1, 8, tiny().architecture.head_dim // 2, dtype=np.float32)
     return {
         "rope_freqs, as Llama 3.1 has them": {"tensors": {"rope_freqs.weight": slower}},
-        "an output matrix of its own": {"tensors": {"output.weight": weights["token_embd.weight"][::-1].copy()}},
+        "an output matrix of its own":
+        {"tensors": {"output.weight": weights["token_embd.weight"][::-1].copy()}},
         "biases": {"tensors": {"blk.0.attn_q.bias": rng.normal(size=q).astype(np.float32),
                                "blk.1.ffn_gate.bias": rng.normal(size=ff).astype(np.float32)}},
         "another rope base": {"metadata": {"llama.rope.freq_base": 500000.0}},
-        "positions stretched by 2": {"metadata": {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2.0}},
+        "positions stretched by 2": {"metadata": {"llama.rope.scaling.type": "linear",
+                                                  "llama.rope.scaling.factor": 2.0}},
         "a large eps": {"metadata": {"llama.attention.layer_norm_rms_epsilon": 0.01}},
     }
 
@@ -144,7 +153,8 @@ def test_every_kind_of_llama_equals_llama_cpp(tmp_path, what):
     with LlamaCpp(file, 128) as oracle:
         theirs, ours = oracle.logits(tokens), model.logits(tokens)
     assert np.abs(ours - theirs).max() <= 2e-3
-    assert np.abs(ours - tiny().logits(tokens)).max() > 0.01, "the change has no effect, so nothing was tested"
+    assert np.abs(ours
+                  - tiny().logits(tokens)).max() > 0.01, "the change has no effect, so nothing was tested"
 
 
 def test_pieces_of_a_text_give_the_logits_of_the_whole():
@@ -170,7 +180,8 @@ def test_replaced_weights_are_used_and_the_others_shared():
     other = tiny().with_weights({name: np.zeros_like(tiny().weights[name])})
     assert np.abs(other.logits(tokens) - tiny().logits(tokens)).max() > 0.01
     assert all(other.weights[key] is tiny().weights[key] for key in tiny().weights if key != name)
-    np.testing.assert_array_equal(other.with_weights({name: tiny().weights[name]}).logits(tokens), tiny().logits(tokens))
+    np.testing.assert_array_equal(other.with_weights({name: tiny().weights[name]}).logits(tokens),
+                                  tiny().logits(tokens))
 
 
 def test_watch_sees_the_inputs_of_every_matrix():
@@ -191,7 +202,8 @@ def test_shares_add_up_and_extremes_stay_numbers():
 
 @pytest.mark.parametrize(("call", "words"), [
     (lambda m: m.logits([]), "no tokens"),
-    (lambda m: m.logits([0, m.n_vocab]), f"token {tiny().n_vocab} is outside the vocabulary of {tiny().n_vocab}"),
+    (lambda m: m.logits([0, m.n_vocab]),
+     f"token {tiny().n_vocab} is outside the vocabulary of {tiny().n_vocab}"),
     (lambda m: m.logits([-1]), "token -1 is outside"),
     (lambda m: m.logits([[1, 2]]), r"one row .* \(1, 2\)"),
     (lambda m: m.logits(["To"]), "whole numbers"),

@@ -16,16 +16,18 @@ def test_by_name_by_path_and_from_an_open_model_it_is_the_same():
     by_name, by_path = ql.load_lm("tiny"), ql.load_lm(TINY)
     with open_model("tiny") as model:
         opened = ql.load_lm(model)
-        assert all(np.array_equal(model.tensor(name), by_name.weights[name]) for name in model.types)     # and it is still open
+        # and it is still open
+        assert all(np.array_equal(model.tensor(name), by_name.weights[name]) for name in model.types)
     for other in (by_path, opened):
         assert other.weights.keys() == by_name.weights.keys()
         assert all(np.array_equal(other.weights[name], values) for name, values in by_name.weights.items())
     assert all(values.dtype == np.float32 for values in by_name.weights.values())
-    assert (by_name.n_vocab, by_name.n_ctx_train) == (by_name.tokenizer.n_vocab, by_name.architecture.n_ctx_train)
+    assert (by_name.n_vocab, by_name.n_ctx_train) == (by_name.tokenizer.n_vocab,
+                                                      by_name.architecture.n_ctx_train)
 
 
-@pytest.mark.parametrize(("ftype", "pure"), [("Q4_K_M", False), ("Q4_0", False), ("Q2_K", True), ("Q3_K", True), ("MXFP4", True),
-                                             ("BF16", False)])
+@pytest.mark.parametrize(("ftype", "pure"), [("Q4_K_M", False), ("Q4_0", False), ("Q2_K", True),
+                                             ("Q3_K", True), ("MXFP4", True), ("BF16", False)])
 def test_a_mix_gives_the_weights_that_its_file_holds(tmp_path, ftype, pure):
     file = ql.quantize_model("tiny", tmp_path / "new.gguf", ftype, pure=pure, progress=None)
     made, read = ql.load_lm("tiny", ftype, pure=pure), ql.load_lm(file)
@@ -51,7 +53,8 @@ def test_an_importance_matrix_is_used():
 def test_a_quantized_file_can_be_quantized_again(tmp_path):
     file = ql.quantize_model("tiny", tmp_path / "q.gguf", "Q4_0", progress=None)
     again = ql.load_lm(file, "Q8_0")
-    assert np.abs(again.weights["blk.0.attn_q.weight"] - ql.load_lm(file).weights["blk.0.attn_q.weight"]).max() > 0
+    assert np.abs(again.weights["blk.0.attn_q.weight"]
+                  - ql.load_lm(file).weights["blk.0.attn_q.weight"]).max() > 0
 
 
 @pytest.mark.parametrize(("call", "words"), [
@@ -60,10 +63,12 @@ def test_a_quantized_file_can_be_quantized_again(tmp_path):
     (lambda: ql.load_lm("tiny", pure=True), "no ftype is given"),
     (lambda: ql.load_lm("tiny", imatrix={}), "no ftype is given"),
     (lambda: ql.load_lm("tiny", "IQ2_XXS"), "needs an imatrix"),
-    (lambda: ql.load_lm("tiny", "Q4_K_M", imatrix={"blk.0.ffn_up.weight": [1, 2]}), "belongs to another model"),
+    (lambda: ql.load_lm("tiny", "Q4_K_M", imatrix={"blk.0.ffn_up.weight": [1, 2]}),
+     "belongs to another model"),
     (lambda: ql.load_lm("no such model"), "no such model"),
     (lambda: ql.load_lm("missing.gguf"), "there is no file"),
-    (lambda: ql.load_lm(from_show({"tensors": [{"name": "a", "type": "F32", "shape": [1]}]}, "far")), "the weights of far are not at hand"),
+    (lambda: ql.load_lm(from_show({"tensors": [{"name": "a", "type": "F32", "shape": [1]}]}, "far")),
+     "the weights of far are not at hand"),
 ])
 def test_what_cannot_be_loaded_is_refused_in_words(call, words):
     with pytest.raises(ValueError, match=words):
@@ -75,8 +80,10 @@ def test_what_cannot_be_loaded_is_refused_in_words(call, words):
     ({"arch": "mamba"}, "architecture 'mamba'; only llama"),
     ({"tensors": {"blk.1.ffn_up.weight": None}}, "has no tensor blk.1.ffn_up.weight"),
     ({"tensors": {"token_embd.weight": None}}, "token_embd.weight"),
-    ({"tensors": {"blk.1.ffn_up.weight": np.zeros((3, 256), np.float32)}}, r"ffn_up.weight of t.gguf has the shape \(256, 3\); .* must be"),
-    ({"tensors": {"blk.0.attn_q_norm.weight": np.zeros(64, np.float32)}}, "a tensor blk.0.attn_q_norm.weight .* that no llama has"),
+    ({"tensors": {"blk.1.ffn_up.weight": np.zeros((3, 256), np.float32)}},
+     r"ffn_up.weight of t.gguf has the shape \(256, 3\); .* must be"),
+    ({"tensors": {"blk.0.attn_q_norm.weight": np.zeros(64, np.float32)}},
+     "a tensor blk.0.attn_q_norm.weight .* that no llama has"),
     ({"tensors": {"blk.0.attn_q.bias": np.zeros(3, np.float32)}}, "a tensor blk.0.attn_q.bias of shape"),
     ({"metadata": {"llama.expert_count": 8, "llama.expert_used_count": 2}}, "8 experts"),
     ({"metadata": {"llama.rope.scaling.type": "yarn"}}, "positions by 'yarn'"),
@@ -95,7 +102,8 @@ def test_a_file_that_is_no_llama_is_refused_in_words(tmp_path, change, words):
 
 def test_more_tokens_than_vectors_are_refused(tmp_path):
     tokens = [f"t{i}" for i in range(1025)]
-    metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": [1] * 1025, "tokenizer.ggml.merges": None}
+    metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": [1] * 1025,
+                "tokenizer.ggml.merges": None}
     with pytest.raises(ValueError, match="1025 tokens, but word vectors for 1024 only"):
         ql.load_lm(copied(TINY, tmp_path / "t.gguf", metadata=metadata))
 

@@ -1,4 +1,6 @@
-"""Perplexity and KL divergence of real models against llama.cpp's own logits; bad texts refused in words; memory that does not grow."""
+"""Perplexity and KL divergence of real models against llama.cpp's own logits; bad texts refused in words;
+memory that does not grow.
+"""
 
 import re
 import tracemalloc
@@ -7,10 +9,10 @@ import numpy as np
 import pytest
 
 from quantlab.inference import quality
-from quantlab.inference.chunks import chunks_of, tokens_of
+from quantlab.inference.compare import HELD_OUT, numbers
 from quantlab.inference.load import load_lm
 from quantlab.inference.quality import Reference, divergence, perplexity, scored_logits
-from quantlab.inference.workbench import HELD_OUT, numbers
+from quantlab.inference.scores import chunks_of, tokens_of
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 from tests.inference.llama_oracle import LlamaCpp
@@ -36,7 +38,8 @@ def test_perplexity_is_that_of_llama_cpps_logits(tiny, text):
     expected = printed([(logits, logits, right) for logits, right in pairs], stored=False)
     found = perplexity(tiny, text, chunks=CHUNKS)
     assert found.n == CHUNKS * (N_CTX - 1 - N_CTX // 2) == len(pairs)
-    assert (found.ppl, found.ppl_se) == pytest.approx((expected["ppl"], expected["ppl_se"]), rel=1e-3)   # its activations are float16
+    # its activations are float16
+    assert (found.ppl, found.ppl_se) == pytest.approx((expected["ppl"], expected["ppl_se"]), rel=1e-3)
 
 
 def test_on_32_bit_weights_every_number_is_llama_cpps(tiny, text, tmp_path):
@@ -46,9 +49,12 @@ def test_on_32_bit_weights_every_number_is_llama_cpps(tiny, text, tmp_path):
     for name, changed in (("base.gguf", {}), ("small.gguf", matrices)):
         with LlamaCpp(copied(BUNDLED["tiny"], tmp_path / name, f32=True, tensors=changed), N_CTX) as oracle:
             pairs.append(scored(oracle, tokens, N_CTX, CHUNKS))
-    expected = printed([(base, other, right) for (base, right), (other, _) in zip(*pairs, strict=True)], stored=False)
+    expected = printed([(base, other, right) for (base, right), (other, _) in zip(*pairs, strict=True)],
+                       stored=False)
     found = numbers(divergence(tiny, small, text, chunks=CHUNKS))
-    assert found["ppl"] == pytest.approx(expected["ppl"], rel=1e-5) and found["ppl_base"] == pytest.approx(expected["ppl_base"], rel=1e-5)
+    assert found["ppl"] == pytest.approx(expected["ppl"],
+                                         rel=1e-5) and found["ppl_base"] == pytest.approx(
+                                             expected["ppl_base"], rel=1e-5)
     assert {name: found[name] for name in expected if name in found} == pytest.approx(
         {name: value for name, value in expected.items() if name in found}, rel=1e-3, abs=1e-6)
 
@@ -87,7 +93,8 @@ def test_flips_show_where_both_would_go_on_differently(tiny, text):
     found = reference.divergence(other)
     flips = reference.flips(found)
     assert len(flips) == round((1 - found.top1) * found.n) > 0
-    assert (flips.base != flips.other).all() and flips.p_base.between(0, 1).all() and flips.p_other.between(0, 1).all()
+    assert (flips.base != flips.other).all() and flips.p_base.between(0, 1).all() and flips.p_other.between(0,
+                                                                                                            1).all()
     tokens = reference.chunks.reshape(-1)
     row = flips.iloc[0]
     assert row.right == tiny.tokenizer.decode([tokens[row.place]])
@@ -97,7 +104,8 @@ def test_flips_show_where_both_would_go_on_differently(tiny, text):
 def test_a_text_is_cut_into_whole_chunks_and_may_be_tokens(tiny, text):
     tokens = tokens_of(tiny, text)
     assert tokens.tolist() == tiny.tokenizer.encode(text)
-    assert chunks_of(tiny, tokens[:700]).shape == (2, 256) and chunks_of(tiny, tokens, 100, 3).shape == (3, 100)
+    assert chunks_of(tiny, tokens[:700]).shape == (2, 256) and chunks_of(tiny, tokens, 100, 3).shape == (3,
+                                                                                                         100)
     np.testing.assert_array_equal(chunks_of(tiny, tokens, 100)[1], tokens[100:200])
 
 
@@ -113,12 +121,17 @@ def test_special_tokens_in_a_text_are_just_characters(tiny):
     assert tiny.tokenizer.eos not in tokens_of(tiny, "An <|endoftext|> in the text")
 
 
-@pytest.mark.parametrize(("given", "settings", "words"), [
-    ("", {}, "empty"), (" \n", {}, "empty"), ([], {}, "0 tokens"), ([5], {}, "1 token:"), ([5, 6], {}, "3 are the least"),
-    ("To be, or not", {}, "fewer than one chunk of n_ctx=256"), ([1] * 300, {"n_ctx": 257}, "beyond the 256 tokens"),
-    ([1] * 300, {"n_ctx": 2}, "n_ctx=2"), ([1] * 300, {"n_ctx": 64.0}, "n_ctx=64.0"), ([1] * 300, {"chunks": 0}, "chunks=0"),
-    ([1] * 299 + [1024], {}, "token 1024 is outside the vocabulary"), ([1] * 299 + [-1], {}, "token -1 is outside"),
-    ([0.5] * 300, {}, "not list of float64"), (b"To be", {}, "not bytes"), ([[1, 2]], {}, "list"), ([[1, 2], [3]], {}, "list of object")])
+@pytest.mark.parametrize(("given", "settings", "words"),
+                         [("", {}, "empty"), (" \n", {}, "empty"), ([], {}, "0 tokens"),
+                          ([5], {}, "1 token:"), ([5, 6], {}, "3 are the least"),
+                          ("To be, or not", {}, "fewer than one chunk of n_ctx=256"),
+                          ([1] * 300, {"n_ctx": 257}, "beyond the 256 tokens"),
+                          ([1] * 300, {"n_ctx": 2}, "n_ctx=2"), ([1] * 300, {"n_ctx": 64.0}, "n_ctx=64.0"),
+                          ([1] * 300, {"chunks": 0}, "chunks=0"),
+                          ([1] * 299 + [1024], {}, "token 1024 is outside the vocabulary"),
+                          ([1] * 299 + [-1], {}, "token -1 is outside"),
+                          ([0.5] * 300, {}, "not list of float64"), (b"To be", {}, "not bytes"),
+                          ([[1, 2]], {}, "list"), ([[1, 2], [3]], {}, "list of object")])
 def test_bad_texts_are_refused_in_words(tiny, given, settings, words):
     for measure in (perplexity, lambda lm, *a, **k: divergence(lm, lm, *a, **k)):
         with pytest.raises(ValueError, match=re.escape(words)):
@@ -126,7 +139,8 @@ def test_bad_texts_are_refused_in_words(tiny, given, settings, words):
 
 
 def test_the_name_of_a_model_is_no_model(tiny, text):
-    for measure in (lambda: perplexity("tiny", text), lambda: divergence(tiny, "tiny", text), lambda: divergence("tiny", tiny, text)):
+    for measure in (lambda: perplexity("tiny", text), lambda: divergence(tiny, "tiny", text),
+                    lambda: divergence("tiny", tiny, text)):
         with pytest.raises(ValueError, match=r"load_lm\('tiny'\), not 'tiny'"):
             measure()
 
@@ -141,6 +155,7 @@ def test_models_of_other_vocabularies_are_not_compared(tiny, text, smollm_f16):
 
 
 def test_broken_weights_are_said_to_be_broken(tiny, text):
-    broken = tiny.with_weights({"output_norm.weight": np.full_like(tiny.weights["output_norm.weight"], np.nan)})
+    broken = tiny.with_weights({"output_norm.weight": np.full_like(tiny.weights["output_norm.weight"],
+                                                                   np.nan)})
     with pytest.raises(ValueError, match="no numbers"):
         perplexity(broken, text, chunks=1)

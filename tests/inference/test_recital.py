@@ -22,7 +22,8 @@ def own_passage(lm, opening: str, n: int = 40) -> dict:
 
 def test_the_passages_are_there_in_two_groups():
     passages = read_passages()
-    assert sum(row["by_heart"] for row in passages) == 28 and sum(not row["by_heart"] for row in passages) == 14
+    assert sum(row["by_heart"] for row in passages) == 28 and sum(not row["by_heart"]
+                                                                  for row in passages) == 14
     assert len({row["opening"] for row in passages}) == 42
 
 
@@ -37,8 +38,11 @@ def test_a_table_tells_for_each_passage_how_far_it_got_and_what_was_written(lm):
         assert row.wrote == lm.tokenizer.decode(greedy)
         assert row.recited == (row.wrote == row.should) == (row.right == 32)
         should = lm.tokenizer.encode(row.opening + row.should)[len(tokens):]
-        assert greedy[: row.right] == should[: row.right] and (row.right == 32 or greedy[row.right] != should[row.right])
-    assert score(table) == f"{int(table[table.by_heart].recited.sum())}/2" and score(table, by_heart=False).endswith("/1")
+        assert greedy[: row.right] == should[: row.right] and (row.right == 32
+                                                               or greedy[row.right] != should[row.right])
+    assert score(table) == f"{int(table[table.by_heart].recited.sum())}/2" and score(table,
+                                                                                     by_heart=False).endswith(
+                                                                                         "/1")
 
 
 def test_what_a_model_wrote_itself_it_recites(lm):
@@ -55,12 +59,14 @@ def test_what_a_model_wrote_itself_it_recites(lm):
 
 def test_the_count_is_that_of_the_table(lm):
     table, counted = recital(lm), count_recited(lm)
-    assert counted == {True: (int(table[table.by_heart].recited.sum()), 28), False: (int(table[~table.by_heart].recited.sum()), 14)}
+    assert counted == {True: (int(table[table.by_heart].recited.sum()), 28),
+                       False: (int(table[~table.by_heart].recited.sum()), 14)}
     assert np.all(table.right.between(0, 32))
 
 
-@pytest.mark.parametrize(("opening", "goes_on", "words"), [
-    ("To be, or no", "t to be, that is the question", "does not end where a token"), ("To be,", " or not", "32 are needed")])
+@pytest.mark.parametrize(("opening", "goes_on", "words"),
+                         [("To be, or no", "t to be, that is the question", "does not end where a token"),
+                          ("To be,", " or not", "32 are needed")])
 def test_passages_that_cannot_be_measured_are_refused_in_words(lm, opening, goes_on, words):
     with pytest.raises(ValueError, match=words):
         recital(lm, [{"opening": opening, "goes_on": goes_on, "work": "hamlet", "by_heart": True}])

@@ -1,13 +1,15 @@
-"""The statistics against the same definitions written without our code, and against what they must be by reason."""
+"""The statistics against the same definitions written without our code, and against what they must be by
+reason.
+"""
 
 import math
 
 import numpy as np
 import pytest
 
+from quantlab.inference.compare import numbers
 from quantlab.inference.quality import _compared, log_softmax
 from quantlab.inference.scores import Divergence, Perplexity, joined, standard_error
-from quantlab.inference.workbench import numbers
 from tests.inference.perplexity_oracle import printed
 
 
@@ -40,14 +42,16 @@ def test_the_16_bits_of_the_tools_file_hardly_move_them(noise):
     expected = printed(zip(base, other, right.tolist(), strict=True), stored=True)
     found = everything(compared(base, other, right))
     assert found["kld"] == pytest.approx(expected["kld"], abs=2e-5)
-    assert {k: v for k, v in found.items() if k != "top1"} == pytest.approx({k: v for k, v in expected.items() if k != "top1"}, rel=2e-3,
-                                                                             abs=2e-5)
+    assert {k: v for k, v in found.items() if k != "top1"} == pytest.approx({k: v for k, v in expected.items()
+                                                                             if k != "top1"}, rel=2e-3,
+                                                                            abs=2e-5)
 
 
 def test_a_model_is_at_no_distance_from_itself():
     base, _, right = pair(0)
     found = compared(base, base, right)
-    assert found.mean_kld == found.kld_percentile(99) == found.ln_ratio == found.rms_p_diff == 0 and found.top1 == 1
+    assert found.mean_kld == found.kld_percentile(
+        99) == found.ln_ratio == found.rms_p_diff == 0 and found.top1 == 1
     assert found.ppl == found.base.ppl
 
 
@@ -86,7 +90,8 @@ def test_the_standard_error_covers_what_another_text_gives():
 def test_pieces_joined_are_the_whole():
     base, other, right = pair(0.5)
     whole = compared(base, other, right)
-    parts = joined([_compared(base[a:b], other[a:b], right[a:b], np.arange(a, b)) for a, b in ((0, 7), (7, 250), (250, 300))])
+    parts = joined([_compared(base[a:b], other[a:b], right[a:b], np.arange(a, b))
+                    for a, b in ((0, 7), (7, 250), (250, 300))])
     assert everything(parts) == everything(whole)
     np.testing.assert_array_equal(parts.place, whole.place)
     assert "KLD" in repr(whole) and "PPL" in repr(Perplexity(whole.nll))

@@ -1,26 +1,31 @@
-"""Tokens against llama.cpp's own, for the real vocabularies and for each rule of cuts; and vocabularies that cannot be."""
+"""Tokens against llama.cpp's own, for the real vocabularies and for each rule of cuts; and vocabularies that
+cannot be.
+"""
 
 import json
 import random
 
 import pytest
 
-from quantlab.inference.pieces import ALIASES, BYTES, CUTS
-from quantlab.inference.tokenizer import Tokenizer
+from quantlab.inference.tokenizer import ALIASES, BYTES, CUTS, Tokenizer
 from quantlab.models.source import BUNDLED, open_model
 from tests.inference.files import vocabulary
 from tests.inference.llama_oracle import LlamaCpp
 
 TEXTS = [
-    "", " ", "  ", "\n", "\t\n  \r\n", "Hello", " Hello", "Hello  world ", "To be, or not to be: that is the question.",
-    "I'll we've they'RE don't 'tis O'Neill I'M he'd 'S", "x=1;y = 23 + 4567890\nif (x>=y) {return -1.5e-3;}  // über",
+    "", " ", "  ", "\n", "\t\n  \r\n", "Hello", " Hello", "Hello  world ",
+    "To be, or not to be: that is the question.",
+    "I'll we've they'RE don't 'tis O'Neill I'M he'd 'S",
+    "x=1;y = 23 + 4567890\nif (x>=y) {return -1.5e-3;}  // über",
     "def f(a, b):\n    return a[0]**2 - b['k']  # ok\n\n\n\tx\n", "2023-11-24 12:34:56.789 ½ ² ٣ Ⅷ 四 １２３",
     "naïve café Straße Ærøskøbing",
     "Привет, мир! Ελληνικά שלום עולם مرحبا بالعالم", "日本語のテキスト。中文字符 한국어",
     "👩‍👩‍👧‍👦 🇩🇪 👍🏽 ☕️ e\u0301 \u200b\u00a0\u3000\ufeff",
-    "a\u0000b\u0001\x7f", "▁under▁score <0x41> <s> </s>", "....!!!???--- ***bold*** `code` $\\alpha$ <b>&amp;</b>",
+    "a\u0000b\u0001\x7f", "▁under▁score <0x41> <s> </s>",
+    "....!!!???--- ***bold*** `code` $\\alpha$ <b>&amp;</b>",
     "CamelCaseHTTPServer_v2 snake_case",
-    "<|endoftext|>", "a<|endoftext|>b", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", "<|im_start|>  <|im_end|> x<|im_",
+    "<|endoftext|>", "a<|endoftext|>b", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+    "<|im_start|>  <|im_end|> x<|im_",
     "\U0001d54f𝟘",
 ]
 
@@ -28,7 +33,8 @@ TEXTS = [
 def noise(seed):
     """Characters of many kinds, as nobody writes them."""
     rng = random.Random(seed)
-    kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d", "'s'll're", "<|endoftext|>"]
+    kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d", "'s'll're",
+             "<|endoftext|>"]
     return "".join(rng.choice(rng.choice(kinds)) for _ in range(400))
 
 
@@ -42,9 +48,11 @@ def same_as_llama_cpp(file, vocab_only=True):
         for text in MANY:
             for special in (True, False):
                 assert own.encode(text, special) == oracle.tokenize(text, special), (text, special)
-        assert own.n_vocab == oracle.n_vocab and own.add_bos == oracle.fact("get_add_bos") and own.ends == oracle.ends()
+        assert own.n_vocab == oracle.n_vocab and own.add_bos == oracle.fact(
+            "get_add_bos") and own.ends == oracle.ends()
         assert (own.bos, own.eos) == (oracle.fact("bos"), oracle.fact("eos"))
-        assert [own.piece(token) for token in range(own.n_vocab)] == [oracle.piece(token) for token in range(own.n_vocab)]
+        assert [own.piece(token) for token in range(own.n_vocab)] == [oracle.piece(token)
+                                                                      for token in range(own.n_vocab)]
         return own
 
 
@@ -59,14 +67,17 @@ def test_smollm2_has_the_tokens_of_llama_cpp(smollm_f16):
 
 
 def trained(specials=()):
-    """A byte-level vocabulary trained on these texts without any cuts, so that a merge exists wherever a cut may forbid it."""
+    """A byte-level vocabulary trained on these texts without any cuts, so that a merge exists wherever a cut
+    may forbid it.
+    """
     from tokenizers import Tokenizer as Library
     from tokenizers import models, pre_tokenizers, trainers
 
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     texts = [text for text in MANY if "<|" not in text]
-    library.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=900, initial_alphabet=sorted(BYTES), show_progress=False))
+    library.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=900, initial_alphabet=sorted(BYTES),
+                                                           show_progress=False))
     model = json.loads(library.to_str())["model"]
     words = sorted(model["vocab"], key=model["vocab"].get)
     return [*words, *specials], [" ".join(pair) for pair in model["merges"]], [1] * len(words)
@@ -75,22 +86,24 @@ def trained(specials=()):
 @pytest.mark.parametrize("pre", [*CUTS, *ALIASES])
 def test_each_rule_of_cuts_is_that_of_llama_cpp(tmp_path, pre):
     tokens, merges, types = trained(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "Øsk", "日本"])
-    file = vocabulary(tmp_path / "v.gguf", tokens, pre=pre, merges=merges, types=[*types, 3, 3, 3, 4, 4], bos=len(types),
-                      eos=len(types) + 2)
+    file = vocabulary(tmp_path / "v.gguf", tokens, pre=pre, merges=merges, types=[*types, 3, 3, 3, 4, 4],
+                      bos=len(types), eos=len(types) + 2)
     same_as_llama_cpp(file)
 
 
 @pytest.mark.parametrize("prefix", [True, False])
 def test_sentencepiece_is_that_of_llama_cpp(tmp_path, prefix):
-    """Pieces of words with scores, every character of them alone too, and a token for each byte that no piece covers."""
+    """Pieces of words with scores, every character of them alone too, and a token for each byte that no piece
+    covers.
+    """
     pieces = ("▁ e t a o b h l r s n d i u ▁t ▁to be ▁be th he ▁th ▁the at ▁that ll lo llo hello "
               "He or ▁or not ▁not ▁▁ é ü qu est ion ▁q H q que 1 2 3 12 123 ▁1 , .")
     words = [*pieces.split(" "), "\n", "\n\n"]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     scores = [0.0] * 259 + [-float(i) for i in range(len(words))]
     types = [2, 3, 3] + [6] * 256 + [1] * len(words)
-    file = vocabulary(tmp_path / "v.gguf", tokens, model="llama", pre="default", scores=scores, types=types, bos=1, eos=2,
-                      add_add_space_prefix=prefix)
+    file = vocabulary(tmp_path / "v.gguf", tokens, model="llama", pre="default", scores=scores, types=types,
+                      bos=1, eos=2, add_add_space_prefix=prefix)
     own = same_as_llama_cpp(file)
     assert own.add_bos and own.decode(own.encode("not é 👍")) == (" " if prefix else "") + "not é 👍"
 
@@ -108,14 +121,17 @@ def test_the_chat_template_of_the_file_is_used(smollm_f16):
 
 
 def small(**other):
-    return Tokenizer(**{"tokens": ["a", "b", "ab", "<|end|>"], "merges": ["a b"], "types": [1, 1, 1, 3], "eos": 3, **other})
+    return Tokenizer(**{"tokens": ["a", "b", "ab", "<|end|>"], "merges": ["a b"], "types": [1, 1, 1, 3],
+                        "eos": 3, **other})
 
 
 def test_a_template_gets_the_usual_names_and_stays_in_its_sandbox():
     hi = [{"role": "user", "content": "hi"}]
-    assert small(chat_template="{{ eos_token }}{{ messages[0] | tojson }}").chat(hi) == '<|end|>{"role": "user", "content": "hi"}'
-    for template, words in (("{{ raise_exception('no system role') }}", "no system role"), ("{% if %}", "template"),
-                            ("{{ messages.__class__.__mro__ }}", "template"), ("{{ 1 / 0 }}", "template"), ("{{ 1 + 'a' }}", "template")):
+    assert small(chat_template="{{ eos_token }}{{ messages[0] | tojson }}").chat(
+        hi) == '<|end|>{"role": "user", "content": "hi"}'
+    for template, words in (("{{ raise_exception('no system role') }}", "no system role"),
+                            ("{% if %}", "template"), ("{{ messages.__class__.__mro__ }}", "template"),
+                            ("{{ 1 / 0 }}", "template"), ("{{ 1 + 'a' }}", "template")):
         with pytest.raises(ValueError, match=words):
             small(chat_template=template).chat(hi)
     for messages in (["hi"], [{"role": "user"}], [{"role": "user", "content": 3}]):

@@ -29,9 +29,11 @@ def test_every_dependency_of_the_project_is_pinned():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(d for group in project["optional-dependencies"].values() for d in group)]
+    wanted = [*project["dependencies"], *(d for group in project["optional-dependencies"].values()
+                                          for d in group)]
     names = {re.match(r"[A-Za-z0-9_.-]+", d)[0].lower().replace("_", "-") for d in wanted}
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    pinned = {line.split("==")[0].lower().replace("_", "-")
+              for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert names - pinned == set()
 
 
@@ -45,10 +47,12 @@ def test_the_conda_files_pip_section_installs_a_working_quantlab(tmp_path):
     requirements.parent.mkdir(exist_ok=True)
     requirements.write_text("\n".join(pip_section()).replace("constraints.txt", "../constraints.txt"))
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--upgrade", "pip>=25"], check=True, timeout=300)             # conda's pip is a current one
+    # conda's pip is a current one
+    subprocess.run([*pip, "--upgrade", "pip>=25"], check=True, timeout=300)
     subprocess.run([*pip, "--no-compile", "-r", requirements], cwd=ROOT, check=True, timeout=900)
-    says = subprocess.run([python, "-m", "quantlab", "doctor"], cwd=tmp_path, env={**os.environ, "QUANTLAB_PROFILE": "live"},
-                          capture_output=True, text=True, timeout=120)
+    says = subprocess.run([python, "-m", "quantlab", "doctor"], cwd=tmp_path,
+                          env={**os.environ, "QUANTLAB_PROFILE": "live"}, capture_output=True, text=True,
+                          timeout=120)
     assert says.returncode == 0, says.stderr
     assert "JupyterLab" in says.stdout
     star = "from quantlab import *; print(recommend_quantization(8, 7), recommend_quantization(24, 34))"

@@ -1,4 +1,6 @@
-"""A loopback server that misbehaves on request: for what a real Ollama or a real registry cannot be made to do."""
+"""A loopback server that misbehaves on request: for what a real Ollama or a real registry cannot be made to
+do.
+"""
 
 import json
 import threading
@@ -6,13 +8,16 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-TAGS = {"models": [{"name": f"m:{kind}", "model": f"m:{kind}", "modified_at": "2026-01-01T00:00:00Z", "size": 1, "digest": kind,
-                    "details": {"quantization_level": "Q8_0"}} for kind in ("garbage", "stall", "500", "empty", "loop", "list", "error")]}
+TAGS = {"models": [{"name": f"m:{kind}", "model": f"m:{kind}", "modified_at": "2026-01-01T00:00:00Z",
+                    "size": 1, "digest": kind, "details": {"quantization_level": "Q8_0"}}
+                   for kind in ("garbage", "stall", "500", "empty", "loop", "list", "error")]}
 
 
 @contextmanager
 def stand_in(answer):
-    """The URL of a server that calls `answer(path, body)`, which returns (status, bytes), or a list of bytes to send one by one."""
+    """The URL of a server that calls `answer(path, body)`, which returns (status, bytes), or a list of bytes
+    to send one by one.
+    """
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             length = int(self.headers.get("Content-Length") or 0)
@@ -54,9 +59,11 @@ def ollama_that(path: str, body) -> tuple[int, object]:
     if not (body or {}).get("prompt"):
         return 200, b'{"done": true, "done_reason": "load", "response": ""}\n'
     piece = json.dumps({"response": "moo ", "done": False}).encode() + b"\n"
-    return {"garbage": (200, b"<html>hello</html>\n"), "stall": (200, [piece, 3.0, piece]), "500": (500, b'{"error": "the runner died"}'),
-            "empty": (200, b'{"response": "", "done": true, "done_reason": "stop", "eval_count": 1}\n'), "loop": (200, [piece] * 31),
-            "list": (200, b"[1]\n"), "error": (200, [piece, b'{"error": "out of memory"}\n'])}[kind]
+    return {"garbage": (200, b"<html>hello</html>\n"), "stall": (200, [piece, 3.0, piece]),
+            "500": (500, b'{"error": "the runner died"}'),
+            "empty": (200, b'{"response": "", "done": true, "done_reason": "stop", "eval_count": 1}\n'),
+            "loop": (200, [piece] * 31), "list": (200, b"[1]\n"),
+            "error": (200, [piece, b'{"error": "out of memory"}\n'])}[kind]
 
 
 def manifest(size: int) -> bytes:
@@ -66,11 +73,14 @@ def manifest(size: int) -> bytes:
 
 
 def registry_of(tags: dict[str, int], odd: dict[str, tuple] | None = None):
-    """A registry that has these tags of any model (tag -> bytes of the model layer) and answers oddly for the others."""
+    """A registry that has these tags of any model (tag -> bytes of the model layer) and answers oddly for the
+    others.
+    """
     def answer(path: str, _body) -> tuple[int, object]:
         if not path.startswith("/v2/library/") or "/manifests/" not in path:
             return 404, b'{"errors": [{"code": "NOT_FOUND"}]}'
         tag = path.rsplit("/", 1)[1]
-        return (odd or {}).get(tag) or ((200, manifest(tags[tag])) if tag in tags else (404, b'{"errors": []}'))
+        return (odd or {}).get(tag) or ((200, manifest(tags[tag])) if tag in tags
+                                        else (404, b'{"errors": []}'))
 
     return answer

@@ -11,12 +11,14 @@ from quantlab.lab.preflight import cache_bytes
 from quantlab.lab.server import Server
 from tests.lab.stand_in import registry_of, stand_in
 
-GOOD = {"done": True, "done_reason": "stop", "eval_count": 2, "eval_duration": 10**9, "prompt_eval_count": 9, "prompt_eval_duration": 10**8,
-        "load_duration": 10**6, "total_duration": 12 * 10**8}
+GOOD = {"done": True, "done_reason": "stop", "eval_count": 2, "eval_duration": 10**9, "prompt_eval_count": 9,
+        "prompt_eval_duration": 10**8, "load_duration": 10**6, "total_duration": 12 * 10**8}
 
 
 class Pretend:
-    """An Ollama that answers `words` to every prompt, unless `odd` has something for it: a (status, content), or a list of them."""
+    """An Ollama that answers `words` to every prompt, unless `odd` has something for it: a (status, content),
+    or a list of them.
+    """
 
     def __init__(self, words="moo", odd=None):
         self.words, self.odd, self.asked, self.resident = words, odd or {}, [], []
@@ -25,11 +27,13 @@ class Pretend:
         if path == "/api/version":
             return 200, b'{"version": "0.0"}'
         if path == "/api/ps":
-            return 200, json.dumps({"models": [{"model": name, "name": name, "size": 2, "size_vram": 0, "context_length": 2048}
-                                               for name in self.resident]}).encode()
+            return 200, json.dumps(
+                {"models": [{"model": name, "name": name, "size": 2, "size_vram": 0, "context_length": 2048}
+                            for name in self.resident]}).encode()
         if path == "/api/tags":
-            return 200, json.dumps({"models": [{"model": f"m:{tag}", "modified_at": "2026-01-01T00:00:00Z", "size": 1, "digest": tag}
-                                               for tag in "ab"]}).encode()
+            return 200, json.dumps(
+                {"models": [{"model": f"m:{tag}", "modified_at": "2026-01-01T00:00:00Z", "size": 1,
+                             "digest": tag} for tag in "ab"]}).encode()
         if body.get("keep_alive") == 0:
             self.resident.remove(body["model"])
             return 200, b'{"done": true}\n'
@@ -47,7 +51,8 @@ class Pretend:
 
 def run(pretend, tmp_path, prompts=("one", "two"), models=("m:a", "m:b"), timeout=5, rounds=2, **more):
     with stand_in(pretend) as url:
-        made = Comparison(list(prompts), list(models), rounds=rounds, file=tmp_path / "run.jsonl", server=Server(url, timeout=timeout))
+        made = Comparison(list(prompts), list(models), rounds=rounds, file=tmp_path / "run.jsonl",
+                          server=Server(url, timeout=timeout))
         return made.run(**more)
 
 
@@ -57,7 +62,8 @@ def test_every_call_is_a_row_and_the_second_run_asks_nothing(tmp_path):
     assert made.stopped == "" and made.missing == 0 and len(made.rows()) == len(pretend.asked) == 8
     assert pretend.asked[:4] == [("m:a", "one"), ("m:a", "two"), ("m:b", "one"), ("m:b", "two")]
     assert pretend.asked[4:] == pretend.asked[3::-1]
-    assert {row["tokens_per_second"] for row in made.rows()} == {2.0} and list(made.table()["text"]) == ["moo"] * 8
+    assert {row["tokens_per_second"] for row in made.rows()} == {2.0} and list(made.table()["text"]) == [
+        "moo"] * 8
     assert run(pretend, tmp_path).missing == 0 and len(pretend.asked) == 8
 
 
@@ -68,15 +74,17 @@ def test_only_one_model_is_in_memory_and_a_stranger_is_left_alone_and_flagged(tm
     pretend.resident.append("somebody:else")
     (tmp_path / "run.jsonl").unlink()
     made = run(pretend, tmp_path)
-    assert "somebody:else" in pretend.resident and {tuple(row["flags"]) for row in made.rows()} == {("other models in memory",)}
+    assert "somebody:else" in pretend.resident and {tuple(row["flags"])
+                                                    for row in made.rows()} == {("other models in memory",)}
 
 
-@pytest.mark.parametrize("odd, kind, words", [
-    ((404, b'{"error": "model not found"}'), "missing", "not installed"),
-    ((500, b'{"error": "the runner died"}'), "refused", "the runner died"),
-    ((200, b"<html>\n"), "garbled", "not Ollama's"), ((200, [b"", 3.0, b"\n"]), "timeout", "within 1 seconds"),
-    ((200, b'{"response": "m", "error": "out of memory"}\n'), "refused", "out of memory"),
-])
+@pytest.mark.parametrize("odd, kind, words",
+                         [((404, b'{"error": "model not found"}'), "missing", "not installed"),
+                          ((500, b'{"error": "the runner died"}'), "refused", "the runner died"),
+                          ((200, b"<html>\n"), "garbled", "not Ollama's"),
+                          ((200, [b"", 3.0, b"\n"]), "timeout", "within 1 seconds"),
+                          ((200, b'{"response": "m", "error": "out of memory"}\n'), "refused",
+                           "out of memory"),])
 def test_a_fault_is_a_row_and_the_others_are_asked(tmp_path, odd, kind, words):
     pretend = Pretend(odd={"one": odd})
     rows = run(pretend, tmp_path, timeout=1, rounds=1).rows()
@@ -89,7 +97,8 @@ def test_a_fault_is_a_row_and_the_others_are_asked(tmp_path, odd, kind, words):
 
 def test_a_missing_model_is_rows_that_name_real_ones(tmp_path):
     rows = run(Pretend(), tmp_path, models=["m:a", "m:zzz"], rounds=1).rows()
-    assert ["m:zzz is not installed" in row["error"] for row in rows] == [False, False, True, True] and "m:a" in rows[2]["error"]
+    assert ["m:zzz is not installed" in row["error"] for row in rows] == [False, False, True,
+                                                                          True] and "m:a" in rows[2]["error"]
 
 
 def test_a_full_server_is_waited_for_and_the_waiting_is_not_counted(tmp_path):
@@ -127,12 +136,17 @@ def test_flags_of_answers_and_of_files(tmp_path):
 
 
 def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
-    with stand_in(Pretend(odd={"two": [(200, json.dumps({**GOOD, "response": "moo moo"}).encode() + b"\n")]})) as url:
-        made = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2, file=tmp_path / "run.jsonl", server=Server(url), control=True).run()
+    with stand_in(
+        Pretend(odd={"two": [(200, json.dumps({**GOOD, "response": "moo moo"}).encode() + b"\n")]})) as url:
+        made = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2, file=tmp_path / "run.jsonl",
+                          server=Server(url), control=True).run()
     table, lines = made.table(), made.summary()
     assert len(table) == 12 and list(lines["model"]) == ["m:a", "m:b", "m:a (again)"]
-    assert lines["verdict"][2] == "the reference again: the noise floor" and not isinstance(lines["answer"][2], str)
-    assert lines["same_answers"].tolist()[1:] == [0.75, 0.75] and table["first_difference"].dropna().tolist() == [2, 2]
+    assert lines["verdict"][2] == "the reference again: the noise floor" and not isinstance(
+        lines["answer"][2], str)
+    assert lines["same_answers"].tolist()[1:] == [0.75,
+                                                  0.75] and table["first_difference"].dropna().tolist() == [2,
+                                                                                                            2]
     assert "75% of its answers the same" in made.noise_floor() and "1 (n = 2" in made.noise_floor()
     other = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2)
     assert made.plan.key != other.plan.key and "control" not in other.plan.as_dict()
@@ -149,20 +163,27 @@ def test_what_is_missing_is_pulled_after_one_question_with_its_bytes_and_never_u
         return (200, b'{"model_info": {}}') if path == "/api/show" else pretend(path, body)
 
     with stand_in(with_pull) as url, stand_in(registry_of({"new": 4_000_000})) as registry:
-        made = Comparison(["one"], ["m:a", "m:new", "m:none"], file=tmp_path / "run.jsonl", server=Server(url))
+        made = Comparison(["one"], ["m:a", "m:new", "m:none"], file=tmp_path / "run.jsonl",
+                          server=Server(url))
         found = made.preflight(registry)
-        assert found.to_pull == ["m:new"] and [row["bytes"] for row in found.rows] == [1, 4_000_000, None] and not found.ok
-        assert any(note.startswith("disk: the downloads need 0.00 GB") for note in found.notes) and "m:none" in found.stops[1]
+        assert found.to_pull == ["m:new"] and [row["bytes"] for row in found.rows] == [1, 4_000_000,
+                                                                                       None] and not found.ok
+        assert any(note.startswith("disk: the downloads need 0.00 GB")
+                   for note in found.notes) and "m:none" in found.stops[1]
         assert made.pull(lambda words: asked.append(words) or False, registry=registry) == [] == pulled
-        assert made.pull(lambda words: True, on_progress=told.append, on_bytes=lambda *count: counted.append(count), registry=registry)
-    assert pulled == ["m:new"] and counted == [("m:new", 3000, 4000)] and told == ["m:new: pulling 75%", "m:new: success"]
+        assert made.pull(lambda words: True, on_progress=told.append, on_bytes=lambda
+                         *count: counted.append(count), registry=registry)
+    assert pulled == ["m:new"] and counted == [("m:new", 3000, 4000)] and told == ["m:new: pulling 75%",
+                                                                                   "m:new: success"]
     assert "Download m:new? Together 0.00 GB; the disk of Ollama's models has" in asked[0]
 
 
 def test_the_cache_s_bytes_come_from_what_show_tells():
-    info = {"llama.block_count": 30, "llama.attention.head_count": 9, "llama.attention.head_count_kv": 3, "llama.embedding_length": 576}
+    info = {"llama.block_count": 30, "llama.attention.head_count": 9, "llama.attention.head_count_kv": 3,
+            "llama.embedding_length": 576}
     assert cache_bytes({"model_info": info}, 2048) == 30 * 3 * (64 + 64) * 2 * 2048
-    assert cache_bytes({"model_info": {**info, "llama.attention.head_count_kv": [3, 0]}}, 2048) == cache_bytes({}, 2048) == 0
+    assert cache_bytes({"model_info": {**info, "llama.attention.head_count_kv": [3, 0]}},
+                       2048) == cache_bytes({}, 2048) == 0
 
 
 def test_a_file_of_another_comparison_is_refused_before_any_call(tmp_path):
@@ -176,6 +197,7 @@ def test_a_file_of_another_comparison_is_refused_before_any_call(tmp_path):
 def test_the_time_left_is_told_before_each_call(tmp_path):
     told = []
     run(Pretend(), tmp_path, on_progress=told.append)
-    assert [now.done for now in told] == list(range(9)) and told[0].eta_seconds is None and told[7].eta_seconds > 0 == told[8].eta_seconds
+    assert [now.done for now in told] == list(range(9)) and told[0].eta_seconds is None and told[
+        7].eta_seconds > 0 == told[8].eta_seconds
     assert told[8].words == "All 8 calls are there."
     assert told[1].words.startswith("1 of 8 calls, about ") and "m:a: two" in told[1].words

@@ -1,15 +1,16 @@
-"""What the top 20 tell of two distributions is never more than the truth; places that were cut otherwise are dropped and counted."""
+"""What the top 20 tell of two distributions is never more than the truth; places that were cut otherwise are
+dropped and counted.
+"""
 
 import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.chunks import chunks_of
-from quantlab.inference.workbench import held_out_text
-from quantlab.lab.divergence import kl_at_least, top_tokens
+from quantlab.inference.compare import held_out_text
+from quantlab.inference.scores import chunks_of
 from quantlab.lab.plan import make_plan
 from quantlab.lab.prompts import Prompt
-from quantlab.lab.replay import AGAIN, chosen, divergences
+from quantlab.lab.replay import AGAIN, chosen, divergences, kl_at_least, top_tokens
 
 
 def softmax(x):
@@ -34,7 +35,8 @@ def test_truncated_to_the_top_20_of_the_same_logits_it_is_a_lower_bound_at_each_
 
 
 @pytest.mark.parametrize("qtype", ["Q8_0", "Q4_K", "Q4_0", "Q3_K", "Q2_K"])
-def test_on_the_tiny_models_own_logits_it_is_a_lower_bound_at_each_of_768_places(tiny_log_probabilities, qtype):
+def test_on_the_tiny_models_own_logits_it_is_a_lower_bound_at_each_of_768_places(tiny_log_probabilities,
+                                                                                 qtype):
     p, q = tiny_log_probabilities(None), tiny_log_probabilities(qtype)
     true = (np.exp(p) * (p - q)).sum(axis=1)
     seen = [kl_at_least(top(np.exp(one)), top(np.exp(other))) for one, other in zip(p, q, strict=True)]
@@ -45,10 +47,13 @@ def test_on_the_tiny_models_own_logits_it_is_a_lower_bound_at_each_of_768_places
 
 @pytest.fixture(scope="module")
 def tiny_log_probabilities():
-    """The natural logarithms of the tiny model's next-token probabilities on held-out text, in float64: (768, tokens)."""
+    """The natural logarithms of the tiny model's next-token probabilities on held-out text, in float64: (768,
+    tokens).
+    """
     def found(qtype):
         lm = ql.load_lm("tiny", qtype, pure=qtype is not None)
-        x = np.concatenate([lm.logits(chunk) for chunk in chunks_of(lm, held_out_text(), 256, 3)]).astype(float)
+        x = np.concatenate([lm.logits(chunk) for chunk in chunks_of(lm, held_out_text(), 256, 3)]).astype(
+            float)
         return x - np.logaddexp.reduce(x, axis=1, keepdims=True)
     return found
 
@@ -70,7 +75,8 @@ def test_equal_reports_differ_by_nothing_and_strangers_are_not_divided_by_zero()
 def test_tokens_that_cannot_be_told_apart_count_for_the_tail():
     def entry(token, raw, logprob):
         return {"token": token, "bytes": list(raw), "logprob": logprob}
-    got = top_tokens([entry("a", b"a", -1), entry("a", b"a", -2), entry("\ufffd", b"\xef\xbf\xbd", -1), entry("b", b"b", 0.0)])
+    got = top_tokens([entry("a", b"a", -1), entry("a", b"a", -2), entry("\ufffd", b"\xef\xbf\xbd", -1),
+                      entry("b", b"b", 0.0)])
     assert got == {b"b": 1.0}
     assert top_tokens([{"token": "ü", "logprob": -1}]) == {"ü".encode(): pytest.approx(np.exp(-1))}
 
@@ -85,8 +91,10 @@ def test_a_beginning_that_was_read_as_other_tokens_is_dropped_and_counted():
     records = [{"kind": "script", "prompt": 0, "tokens": ["a", "b", "c"]}]
     for model, reads in ((0, (5, 6, 7)), (1, (5, 7, 7)), (AGAIN, (5, 6, 7))):
         records += [{"kind": "replay", "key": f"d-m{model}-p0-t{place}", "place": place, "read": read,
-                     "top": [{"token": "a", "logprob": -0.01 if model != 1 else -0.5}]} for place, read in enumerate(reads)]
+                     "top": [{"token": "a", "logprob": -0.01 if model != 1 else -0.5}]} for place,
+                    read in enumerate(reads)]
     found = divergences(plan, records)
-    assert (found["m:b"].places, found["m:b"].dropped, found[AGAIN].places, found[AGAIN].dropped) == (2, 1, 3, 0)
+    assert (found["m:b"].places, found["m:b"].dropped, found[AGAIN].places, found[AGAIN].dropped) == (2, 1, 3,
+                                                                                                      0)
     assert found[AGAIN].kl == {0: 0.0} and found["m:b"].kl[0] > 0.1
     assert str(found["m:b"]).startswith("KL ≥ ") and "1 dropped" in str(found["m:b"])

@@ -1,4 +1,6 @@
-"""The results file: a torn end costs one call, another comparison or a second run is refused, and a kill loses nothing."""
+"""The results file: a torn end costs one call, another comparison or a second run is refused, and a kill
+loses nothing.
+"""
 
 import os
 import signal
@@ -85,7 +87,8 @@ with opened(Path(sys.argv[1]), {"key": "k1", "plan": {}}) as journal:
 def test_kill_9_at_any_moment_loses_nothing_that_was_reported(tmp_path):
     path = tmp_path / "a.jsonl"
     for turn in range(5):
-        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as run:
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE,
+                              text=True) as run:
             run.stdout.readline()
             time.sleep(0.05 + 0.07 * turn)
             os.kill(run.pid, signal.SIGKILL)
@@ -96,7 +99,9 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_said_in_words(tmp_path):
-    with pytest.raises(OSError, match=r"could not take a result.*all before it is kept"), opened(tmp_path / "a.jsonl", HEAD) as journal:
+    with pytest.raises(OSError, match=r"could not take a result.*all before it is kept"), opened(tmp_path
+                                                                                                 / "a.jsonl",
+                                                                                                 HEAD) as journal:
         full = os.open("/dev/full", os.O_RDWR)
         os.dup2(full, journal._file.fileno())
         os.close(full)

@@ -5,9 +5,9 @@ import pytest
 from quantlab.lab import measure
 from quantlab.lab.measure import is_loop, measured, prompt_rate, row_of
 
-ANSWER = {"response": "Leonardo da Vinci.", "thinking": "", "done": True, "done_reason": "stop", "eval_count": 10,
-          "eval_duration": 2 * 10**9, "prompt_eval_count": 200, "prompt_eval_duration": 10**9,
-          "load_duration": 5 * 10**8, "total_duration": 45 * 10**8,
+ANSWER = {"response": "Leonardo da Vinci.", "thinking": "", "done": True, "done_reason": "stop",
+          "eval_count": 10, "eval_duration": 2 * 10**9, "prompt_eval_count": 200,
+          "prompt_eval_duration": 10**9, "load_duration": 5 * 10**8, "total_duration": 45 * 10**8,
           "first_seconds": 2.7, "wall_seconds": 4.51}
 
 
@@ -30,7 +30,8 @@ def test_a_prompt_rate_is_given_only_where_the_cache_cannot_have_helped():
 
 def test_counters_that_are_missing_are_none_not_zero():
     row = measured({"response": "moo", "wall_seconds": 1.0}, {}, None)
-    assert row["tokens_per_second"] is None and row["first_seconds"] is None and row["overhead_seconds"] is None
+    assert row["tokens_per_second"] is None and row["first_seconds"] is None and row[
+        "overhead_seconds"] is None
 
 
 @pytest.mark.parametrize("change, memory, flag", [
@@ -55,7 +56,8 @@ def test_a_whole_model_on_one_side_is_not_split():
 
 
 @pytest.mark.parametrize("text", ["", "moo moo moo", "a | b\n" + "-" * 200, ", ".join(map(str, range(40))),
-                                  "The cat sat. The dog sat. The cow sat. The cat ran. The dog ran. The cow ran."])
+                                  "The cat sat. The dog sat. The cow sat. The cat ran. The dog ran. The cow "
+                                  "ran."])
 def test_texts_that_only_look_like_loops(text):
     assert not is_loop(text)
 
@@ -66,6 +68,6 @@ def test_loops_of_any_unit(unit):
 
 
 def test_a_prompt_that_the_server_refuses_for_its_length_is_flagged():
-    record = {"key": "k", "round": 0, "model": 0, "prompt": 0, "at": "", "since_start": 0.0, "error_kind": "refused",
-              "error": "Ollama says: the input length exceeds the context length"}
+    record = {"key": "k", "round": 0, "model": 0, "prompt": 0, "at": "", "since_start": 0.0,
+              "error_kind": "refused", "error": "Ollama says: the input length exceeds the context length"}
     assert row_of(record)["flags"] == [measure.TRUNCATED] and row_of(record)["text"] == ""

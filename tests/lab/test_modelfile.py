@@ -1,4 +1,6 @@
-"""Modelfiles are read as Ollama reads them, and a mistake is answered with its line, its word and the right one."""
+"""Modelfiles are read as Ollama reads them, and a mistake is answered with its line, its word and the right
+one.
+"""
 
 import pytest
 
@@ -23,13 +25,15 @@ def test_the_lesson_s_modelfile_is_read_as_is():
 
 
 def test_quotes_case_repeats_and_messages():
-    found = parse_modelfile('from "a b.gguf"\r\nSystem """Two\nlines, "quoted"."""\nPARAMETER stop "<|im_end|>"\nparameter stop END\n'
-                            'PARAMETER num_ctx 4096\nPARAMETER use_mmap false\n'
-                            'MESSAGE user hi there\nMESSAGE assistant """Well,\nhello"""\n'
-                            'LICENSE one\nLICENSE two\nADAPTER ./a.gguf\nTEMPLATE {{ .Prompt }}')
+    found = parse_modelfile(
+        'from "a b.gguf"\r\nSystem """Two\nlines, "quoted"."""\nPARAMETER stop "<|im_end|>"\nparameter stop END\n'
+        'PARAMETER num_ctx 4096\nPARAMETER use_mmap false\n'
+        'MESSAGE user hi there\nMESSAGE assistant """Well,\nhello"""\n'
+        'LICENSE one\nLICENSE two\nADAPTER ./a.gguf\nTEMPLATE {{ .Prompt }}')
     assert found.base == "a b.gguf" and found.system == 'Two\nlines, "quoted".'
     assert found.parameters == {"stop": ["<|im_end|>", "END"], "num_ctx": 4096, "use_mmap": False}
-    assert found.messages == [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "Well,\nhello"}]
+    assert found.messages == [{"role": "user", "content": "hi there"},
+                              {"role": "assistant", "content": "Well,\nhello"}]
     assert (found.licenses, found.adapters, found.template) == (["one", "two"], ["./a.gguf"], "{{ .Prompt }}")
 
 

@@ -14,9 +14,13 @@ def texts(source):
 def test_a_list_a_text_box_and_three_kinds_of_files_say_the_same(tmp_path):
     wanted = ["Who painted the Mona Lisa?", 'Say "ü, ja" 😀']
     (tmp_path / "a.txt").write_text("\n".join(["", *wanted, "  "]), encoding="utf-8-sig")
-    (tmp_path / "a.csv").write_bytes('expected,prompt\r\nLeonardo,Who painted the Mona Lisa?\r\n,"Say ""ü, ja"" 😀"\r\n'.encode())
-    (tmp_path / "a.jsonl").write_text(json.dumps({"prompt": wanted[0], "expected": "Leonardo"}) + "\n\n" + json.dumps(wanted[1]))
-    for source in (wanted, tuple(wanted), "\n".join(wanted), tmp_path / "a.txt", str(tmp_path / "a.csv"), tmp_path / "a.jsonl"):
+    (tmp_path
+     / "a.csv").write_bytes(
+         'expected,prompt\r\nLeonardo,Who painted the Mona Lisa?\r\n,"Say ""ü, ja"" 😀"\r\n'.encode())
+    (tmp_path / "a.jsonl").write_text(json.dumps({"prompt": wanted[0], "expected": "Leonardo"}) + "\n\n"
+                                      + json.dumps(wanted[1]))
+    for source in (wanted, tuple(wanted), "\n".join(wanted), tmp_path / "a.txt", str(tmp_path / "a.csv"),
+                   tmp_path / "a.jsonl"):
         assert texts(source) == wanted
     for name in ("a.csv", "a.jsonl"):
         assert [prompt.expected for prompt in read_prompts(tmp_path / name)] == ["Leonardo", ""]
@@ -35,11 +39,13 @@ def test_a_hundred_thousand_letters_are_a_prompt():
     assert len(read_prompts(["x" * 100_000])[0].text) == 100_000
 
 
-@pytest.mark.parametrize("source, words", [
-    ([], "no prompt"), ("", "no prompt"), (["a", " \n"], "prompt 2 is empty"), (["a", "b", "a"], "prompt 3 is prompt 1 again"),
-    ([7], "prompt 1 is no text but 7"), ([{"question": "a"}], "is no text but None"), (["x" * (MOST_LETTERS + 1)], "1,000,001 characters"),
-    (["a\udce9"], "half of one"), (None, "not NoneType"), ({"a": 1}, "not dict"), ("none/such.csv", "cannot be read"),
-])
+@pytest.mark.parametrize("source, words",
+                         [([], "no prompt"), ("", "no prompt"), (["a", " \n"], "prompt 2 is empty"),
+                          (["a", "b", "a"], "prompt 3 is prompt 1 again"), ([7], "prompt 1 is no text but 7"),
+                          ([{"question": "a"}], "is no text but None"),
+                          (["x" * (MOST_LETTERS + 1)], "1,000,001 characters"), (["a\udce9"], "half of one"),
+                          (None, "not NoneType"), ({"a": 1}, "not dict"),
+                          ("none/such.csv", "cannot be read"),])
 def test_what_cannot_be_asked_is_refused(source, words):
     with pytest.raises(ValueError, match=words):
         read_prompts(source)

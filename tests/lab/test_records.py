@@ -7,8 +7,15 @@ import pytest
 from quantlab.lab.checks import has
 from quantlab.lab.compare import compare_quantizations
 from quantlab.lab.names import snapshot
-from quantlab.lab.recorded_lab import RecordedComparison
-from quantlab.lab.records import is_right, provenance, recorded, recorded_models, recorded_prompts, seed_scores
+from quantlab.lab.records import (
+    RecordedComparison,
+    is_right,
+    provenance,
+    recorded,
+    recorded_models,
+    recorded_prompts,
+    seed_scores,
+)
 from tests.lab.stand_in import TAGS, stand_in
 
 PAIR = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
@@ -29,7 +36,8 @@ def test_an_unknown_record_names_those_there_are():
 
 
 def test_recorded_names_are_real_tags():
-    assert {name.split(":")[1] for name in recorded_models()} - {"135m-instruct-q2_K"} <= set(snapshot()["models"]["smollm2"]["tags"])
+    assert {name.split(":")[1] for name in recorded_models()} - {"135m-instruct-q2_K"} <= set(
+        snapshot()["models"]["smollm2"]["tags"])
 
 
 def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
@@ -37,14 +45,17 @@ def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
     made = RecordedComparison("smollm2")
     for prompt in recorded_prompts():
         rows = compare_quantizations(prompt, "smollm2", PAIR, or_recorded=True)
-        assert [row["quantization"] for row in rows] == PAIR and all(made.provenance in row["recorded"] for row in rows)
+        assert [row["quantization"] for row in rows] == PAIR and all(made.provenance in row["recorded"]
+                                                                     for row in rows)
     rows = compare_quantizations(prompt, "smollm2", [PAIR[0], "360m"], or_recorded=True)
-    assert "text" in rows[0] and rows[1].keys() == {"quantization", "error"} and "was not recorded" in rows[1]["error"]
+    assert "text" in rows[0] and rows[1].keys() == {"quantization",
+                                                    "error"} and "was not recorded" in rows[1]["error"]
 
 
 def test_without_a_server_the_record_comes_only_when_asked_for(nobody):
     assert "error" in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR)[0]
-    assert nobody in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR, or_recorded=True)[0]["recorded"]
+    assert nobody in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR,
+                                           or_recorded=True)[0]["recorded"]
 
 
 def test_a_server_without_the_models_does_not_spoil_the_lesson(monkeypatch):
@@ -62,15 +73,18 @@ def test_what_lesson_07_tells_is_in_the_record():
     assert is_right("It was LEONARDO.", ["leonardo"]) and not is_right("Leo", ["leonardo"])
     warm = [run["tokens_per_second"] for run in recorded("clock")["runs"] if run["turn"] != "cold"]
     assert [round(speed, 1) for speed in warm[:3]] == [8.3, 5.4, 4.4]
-    rows = {row["quantization"]: row for row in RecordedComparison("smollm2").rows() if "Mona" in row["prompt"] and not row["round"]}
+    rows = {row["quantization"]: row for row in RecordedComparison("smollm2").rows()
+            if "Mona" in row["prompt"] and not row["round"]}
     assert "Lisa delle Frontecata" in rows["Q4_K_M"]["text"] and "Leonardo" in rows["Q8_0"]["text"]
     assert rows["Q8_0"]["tokens_per_second"] / rows["Q4_K_M"]["tokens_per_second"] > 2.9
     table = RecordedComparison("smollm2", check=has()).summary()
     assert [round(12 * rate) for rate in table["pass_rate"]] == [8, 9, 7, 9] and table["paired_p"].min() > 0.5
-    assert list(RecordedComparison("smollm2").summary()["answer"])[1:] == ["good enough", "cannot tell", "worse"]
+    assert list(RecordedComparison("smollm2").summary()["answer"])[1:] == ["good enough", "cannot tell",
+                                                                           "worse"]
 
 
 def test_what_lesson_09_tells_is_in_the_record():
     run = recorded("custom")
     assert run["bytes"] - run["base_bytes"] == 131
-    assert all(line in run["show"] for line in run["modelfile"].splitlines() if line.startswith(("SYSTEM", "PARAMETER")))
+    assert all(line in run["show"] for line in run["modelfile"].splitlines()
+               if line.startswith(("SYSTEM", "PARAMETER")))

@@ -1,4 +1,6 @@
-"""The report is one file that asks nobody for anything, and what a model said stays text; ten thousand calls are read in moments."""
+"""The report is one file that asks nobody for anything, and what a model said stays text; ten thousand calls
+are read in moments.
+"""
 
 import json
 import re
@@ -18,9 +20,10 @@ def test_the_report_has_every_number_and_no_word_of_a_model_as_html(tmp_path):
     made = run(Pretend(odd={EVIL: evil, "two": (500, b'{"error": "<b>died</b>"}')}), tmp_path, [EVIL, "two"])
     page = made.report(tmp_path / "report.html").read_text()
     assert "<script" not in page and "<img" not in page and "<b>died" not in page and "&lt;script&gt;" in page
-    assert not re.search(r"src=|href=|@import|url\(", re.sub(r"&lt;.*?&gt;", "", page)) and "default-src 'none'" in page
-    for words in ("m:a", "digest of m:b", "temperature 0, seed 1", "Ollama 0.0", "margin 0.05", "too few for an interval",
-                  "nothing was replayed"):
+    assert not re.search(r"src=|href=|@import|url\(",
+                         re.sub(r"&lt;.*?&gt;", "", page)) and "default-src 'none'" in page
+    for words in ("m:a", "digest of m:b", "temperature 0, seed 1", "Ollama 0.0", "margin 0.05",
+                  "too few for an interval", "nothing was replayed"):
         assert words in page
     assert "All 8 calls" in page and "1 calls failed" not in page and "2 calls failed" in page
 
@@ -35,11 +38,14 @@ def test_a_word_diff_names_the_first_word_that_differs():
 
 
 def test_ten_thousand_calls_are_read_and_judged_in_moments(tmp_path):
-    made = Comparison([f"prompt {i}" for i in range(100)], [f"m:{i}" for i in range(10)], rounds=10, file=tmp_path / "a.jsonl", check="moo")
+    made = Comparison([f"prompt {i}" for i in range(100)], [f"m:{i}" for i in range(10)], rounds=10,
+                      file=tmp_path / "a.jsonl", check="moo")
     lines = [{"format": "quantlab comparison 1", "key": made.plan.key, "plan": made.plan.as_dict()}]
     answer = {**GOOD, "response": "moo " * 60 + "end", "first_seconds": 0.2, "wall_seconds": 1.2}
-    lines += [{"kind": "call", "key": call.key, "round": call.round, "model": call.model, "prompt": call.prompt, "at": "",
-               "since_start": 0.0, "answer": {**answer, "eval_duration": 10**9 + call.prompt}, "memory": {}} for call in made.plan.calls()]
+    lines += [{"kind": "call", "key": call.key, "round": call.round, "model": call.model,
+               "prompt": call.prompt, "at": "", "since_start": 0.0,
+               "answer": {**answer, "eval_duration": 10**9 + call.prompt}, "memory": {}}
+              for call in made.plan.calls()]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     start = time.process_time()
     assert len(made.table()) == 10_000 and made.missing == 0 and len(made.summary()) == 10

@@ -12,8 +12,8 @@ from quantlab.lab.compare import compare_quantizations
 from quantlab.lab.server import LabError, Server, server_address
 from tests.lab.stand_in import ollama_that, stand_in
 
-WORDS = {"garbage": "not Ollama's", "stall": "within", "500": "the runner died", "empty": "answered with nothing",
-         "list": "not Ollama's", "error": "out of memory"}
+WORDS = {"garbage": "not Ollama's", "stall": "within", "500": "the runner died",
+         "empty": "answered with nothing", "list": "not Ollama's", "error": "out of memory"}
 
 
 @pytest.mark.parametrize("kind", WORDS)
@@ -59,8 +59,9 @@ def test_without_a_server_each_row_says_how_to_start_one(nobody):
 
 def test_every_call_says_so_when_nobody_listens(nobody):
     server = Server()
-    for call in (server.version, server.models, server.ps, lambda: server.show("m"), lambda: server.generate("m", "hi"),
-                 lambda: server.create("m", from_="n"), lambda: server.upload(__file__)):
+    for call in (server.version, server.models, server.ps, lambda: server.show("m"),
+                 lambda: server.generate("m", "hi"), lambda: server.create("m", from_="n"),
+                 lambda: server.upload(__file__)):
         with pytest.raises(LabError, match="No Ollama answers") as raised:
             call()
         assert raised.value.kind == "down"
@@ -68,20 +69,24 @@ def test_every_call_says_so_when_nobody_listens(nobody):
 
 def test_a_body_that_is_json_but_no_object_does_not_escape_as_an_attribute_error():
     with stand_in(lambda path, body: (500, b"[1]")) as url:
-        for call in (Server(url).models, Server(url).ps, Server(url).version, lambda: Server(url).create("m", from_="n")):
+        for call in (Server(url).models, Server(url).ps, Server(url).version,
+                     lambda: Server(url).create("m", from_="n")):
             with pytest.raises(LabError):
                 call()
 
 
-@pytest.mark.parametrize("host", ["", "1.2.3.4", ":56789", "1.2.3.4:56789", "http://1.2.3.4", "https://1.2.3.4", "https://1.2.3.4:56789",
-                                  "example.com", "http://example.com", "example.com:56789/path/", "[0001:002:003:0004::1]",
-                                  "[0001:002:003:0004::1]:56789", "https://[0001:002:003:0004::1]", "example.com/path"])
+@pytest.mark.parametrize("host", ["", "1.2.3.4", ":56789", "1.2.3.4:56789", "http://1.2.3.4",
+                                  "https://1.2.3.4", "https://1.2.3.4:56789", "example.com",
+                                  "http://example.com", "example.com:56789/path/", "[0001:002:003:0004::1]",
+                                  "[0001:002:003:0004::1]:56789", "https://[0001:002:003:0004::1]",
+                                  "example.com/path"])
 def test_a_host_means_what_the_ollama_client_says(host):
     assert server_address(host) == _parse_host(host)
 
 
-@pytest.mark.parametrize("host, address", [("0.0.0.0", "http://127.0.0.1:11434"), ("0.0.0.0:99", "http://127.0.0.1:99"),
-                                           ("[::]:99", "http://[::1]:99"), (' "127.0.0.1:99" ', "http://127.0.0.1:99")])
+@pytest.mark.parametrize("host, address",
+                         [("0.0.0.0", "http://127.0.0.1:11434"), ("0.0.0.0:99", "http://127.0.0.1:99"),
+                          ("[::]:99", "http://[::1]:99"), (' "127.0.0.1:99" ', "http://127.0.0.1:99")])
 def test_any_address_and_quotes_mean_this_machine(host, address):
     assert server_address(host) == address
 
@@ -89,10 +94,14 @@ def test_any_address_and_quotes_mean_this_machine(host, address):
 @pytest.mark.parametrize("host", ["127.0.0.1:99999999", "localhost:port", "[::1"])
 def test_a_host_that_means_nothing_is_a_sentence_in_every_lesson(host):
     """In a fresh interpreter: the `ollama` package reads the variable, and stops, while it is imported."""
-    code = ("import quantlab as ql; print(ql.doctor(), ql.compare_quantizations('hi', 'm', ['q8_0'])[0]['error'], ql.my_models().note,"
-            "ql.explore_comparison().why, ql.explore_custom_model().finding, len(ql.get_available_quantizations('llama3.2')))")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={
-        **os.environ, "OLLAMA_HOST": host, "QUANTLAB_PROFILE": "live", "QUANTLAB_REGISTRY": "http://127.0.0.1:9"})
+    code = (
+        "import quantlab as ql; print(ql.doctor(), ql.compare_quantizations('hi', 'm', "
+        "['q8_0'])[0]['error'], ql.my_models().note,"
+        "ql.explore_comparison().why, ql.explore_custom_model().finding, "
+        "len(ql.get_available_quantizations('llama3.2')))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "OLLAMA_HOST": host, "QUANTLAB_PROFILE": "live",
+                               "QUANTLAB_REGISTRY": "http://127.0.0.1:9"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(f"OLLAMA_HOST='{host}' is no address") == 4
 

@@ -1,13 +1,15 @@
-"""The intervals hold what they promise, on studies whose truth is known; identical quants are hardly ever called worse."""
+"""The intervals hold what they promise, on studies whose truth is known; identical quants are hardly ever
+called worse.
+"""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from quantlab.lab import simulation
 from quantlab.lab.drift import block_drift, drifting_ratio, noise_floor
 from quantlab.lab.statistics import exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
 from quantlab.lab.verdict import GOOD, OPEN, WORSE, Metric, judge, prompts_to_add
+from quantlab.oracles import simulation
 
 QUICK = dict(studies=1000, resamples=1000)
 
@@ -47,8 +49,10 @@ def test_what_is_no_difference_is_refused(bad):
 
 
 def test_the_unit_is_the_prompt_rounds_are_averaged_and_failures_left_out():
-    rows = [{"model": "a", "prompt_number": 0, "error": "", "v": 1}, {"model": "a", "prompt_number": 0, "error": "", "v": 3},
-            {"model": "a", "prompt_number": 1, "error": "x", "v": 9}, {"model": "a", "prompt_number": 2, "error": "", "v": None}]
+    rows = [{"model": "a", "prompt_number": 0, "error": "", "v": 1},
+            {"model": "a", "prompt_number": 0, "error": "", "v": 3},
+            {"model": "a", "prompt_number": 1, "error": "x", "v": 9},
+            {"model": "a", "prompt_number": 2, "error": "", "v": None}]
     assert per_prompt(rows, lambda row: row["v"]) == {"a": {0: 2.0}}
 
 
@@ -59,7 +63,8 @@ def test_a_speed_ratio_does_not_depend_on_how_fast_the_prompts_are():
 
 
 def test_the_noise_floor_is_the_reference_against_itself():
-    rows = [{"model": "a", "prompt_number": p, "round": r, "error": "", "v": (p + 1) * 1.1**r} for p in range(9) for r in range(2)]
+    rows = [{"model": "a", "prompt_number": p, "round": r, "error": "", "v": (p + 1) * 1.1**r}
+            for p in range(9) for r in range(2)]
     assert noise_floor(rows, "a", lambda row: row["v"]).mean == pytest.approx(1.1)
     assert noise_floor(rows[::2], "a", lambda row: row["v"]) is None
 
@@ -67,19 +72,23 @@ def test_the_noise_floor_is_the_reference_against_itself():
 @pytest.mark.parametrize("drift", ["gusts", "wandering", "throttled"])
 def test_a_speed_interval_holds_while_the_machine_drifts_and_prompts_alone_would_not_do(drift):
     how = dict(models=4, rounds=2, studies=60)
-    assert simulation.speed_coverage(drift, widened=False, **how) < 0.8 < 0.92 < simulation.speed_coverage(drift, **how)
+    assert simulation.speed_coverage(drift, widened=False,
+                                     **how) < 0.8 < 0.92 < simulation.speed_coverage(drift, **how)
 
 
 def test_blocks_widen_a_speed_interval_and_a_single_round_gives_none():
-    rows = [{"model": m, "prompt_number": p, "round": r, "error": "", "v": (p + 1) * 1.2 ** (r if m == "b" else 0)}
-            for m in "ab" for p in range(9) for r in range(2)]
+    rows = [{"model": m, "prompt_number": p, "round": r, "error": "",
+             "v": (p + 1) * 1.2 ** (r if m == "b" else 0)} for m in "ab" for p in range(9) for r in range(2)]
     drift = block_drift(rows, lambda row: row["v"])
     assert drift.freedom == 2 and drift.rounds == 2 and drift.sd == pytest.approx(np.log(1.2) / 2)
     speeds = per_prompt(rows, lambda row: row["v"])
     found = drifting_ratio(speeds["b"], speeds["a"], drift)
-    assert found.mean == pytest.approx(1.1) and found.high / found.mean == pytest.approx(np.exp(stats.t.ppf(0.975, 2) * drift.sd))
-    lost = [{**row, "error": "lost"} if (row["model"], row["prompt_number"], row["round"]) == ("b", 8, 1) else row for row in rows]
-    assert block_drift(lost, lambda row: row["v"]).sd == pytest.approx(drift.sd, rel=0.3), "a failed call is no slow block"
+    assert found.mean == pytest.approx(1.1) and found.high / found.mean == pytest.approx(
+        np.exp(stats.t.ppf(0.975, 2) * drift.sd))
+    lost = [{**row, "error": "lost"} if (row["model"], row["prompt_number"], row["round"]) == ("b", 8, 1)
+            else row for row in rows]
+    assert block_drift(lost, lambda row: row["v"]).sd == pytest.approx(drift.sd,
+                                                                       rel=0.3), "a failed call is no slow block"
     once = drifting_ratio(speeds["b"], speeds["a"], block_drift(rows[::2], lambda row: row["v"]))
     assert once.low is None and "one round" in str(once)
 
@@ -107,7 +116,8 @@ def test_the_pass_interval_holds_the_truth_at_any_rate():
     assert held / 300 >= 0.95
 
 
-@pytest.mark.parametrize("mean, sd, answer", [(0.0, 0.1, GOOD), (0.3, 0.1, GOOD), (1.0, 0.5, OPEN), (2.0, 0.1, WORSE)])
+@pytest.mark.parametrize("mean, sd, answer", [(0.0, 0.1, GOOD), (0.3, 0.1, GOOD), (1.0, 0.5, OPEN),
+                                              (2.0, 0.1, WORSE)])
 def test_each_verdict(mean, sd, answer):
     x = np.linspace(-1, 1, 12) * sd + mean
     verdict = judge(interval(x), Metric("harm", "units", 0.9))
@@ -122,14 +132,17 @@ def test_the_advice_is_about_the_number_that_suffices():
     assert f"add about {more} prompts" in judge(found, metric).words
     wide = np.concatenate([x] * -(-(12 + more) // 12))
     assert judge(interval(wide), metric).answer == GOOD
-    assert "hardly help" in judge(interval(np.linspace(0.4999, 0.5001, 12) + np.tile([-1, 1], 6)), metric).words
+    assert "hardly help" in judge(interval(np.linspace(0.4999, 0.5001, 12) + np.tile([-1, 1], 6)),
+                                  metric).words
 
 
 def test_a_lower_bound_proves_worse_but_good_only_with_coverage():
     metric = Metric("KL", "nats", 0.05, lower_bound=True)
     small, large = interval(np.linspace(0, 0.01, 12)), interval(np.linspace(1, 2, 12))
     assert judge(small, metric).answer == GOOD and judge(small, metric, covered=False).answer == OPEN
-    assert judge(large, metric, covered=False).answer == WORSE and "at least 1.5" in judge(large, metric).words
-    assert not any(number in judge(large, metric, covered=False).words for number in ("1.5", "1.4", "1.6")), "too little seen for a number"
+    assert judge(large, metric, covered=False).answer == WORSE and "at least 1.5" in judge(large,
+                                                                                           metric).words
+    assert not any(number in judge(large, metric, covered=False).words
+                   for number in ("1.5", "1.4", "1.6")), "too little seen for a number"
     with pytest.raises(ValueError, match="margin"):
         Metric("KL", "nats", -1)

@@ -29,15 +29,18 @@ def test_an_unknown_model_is_found_by_its_sizes():
 def test_offline_the_list_is_shown_with_its_date():
     tags = get_available_quantizations("llama3.2:3b", registry="http://127.0.0.1:9", timeout=0.5)
     assert "llama3.2:3b-instruct-q4_K_M" in tags and not any(":8b" in tag or ":1b" in tag for tag in tags)
-    assert snapshot()["date"] in tags.note and {row["source"] for row in tags.rows} == {f"list of {snapshot()['date']}"}
+    assert snapshot()["date"] in tags.note and {row["source"]
+                                                for row in tags.rows} == {f"list of {snapshot()['date']}"}
 
 
 @pytest.mark.usefixtures("nobody")
-@pytest.mark.parametrize("odd", [(500, b"oops"), (200, b"garbage"), (200, b'{"layers": "x"}'), (200, [1.0, b"late"])], ids=str)
+@pytest.mark.parametrize("odd", [(500, b"oops"), (200, b"garbage"), (200, b'{"layers": "x"}'),
+                                 (200, [1.0, b"late"])], ids=str)
 def test_an_odd_answer_for_one_tag_keeps_its_listed_row(odd):
     have = {"latest": 1, "1b": 2}
     with stand_in(registry_of(have, {"3b": odd})) as url:
-        rows = {row["tag"]: row for row in get_available_quantizations("llama3.2", registry=url, timeout=0.4).rows}
+        rows = {row["tag"]: row for row in get_available_quantizations("llama3.2", registry=url,
+                                                                       timeout=0.4).rows}
     assert rows["llama3.2:1b"]["source"] == "registry" and rows["llama3.2:1b"]["bytes"] == 2
     assert rows["llama3.2:3b"]["source"].startswith("list of")
     assert "llama3.2:3b-instruct-q8_0" not in rows
@@ -69,9 +72,11 @@ def test_the_list_is_honest():
     assert "8b" not in snapshot()["models"]["llama3.2"]["tags"]
 
 
-@pytest.mark.parametrize("wrong, right", [("llama3.2:8b", "llama3.1:8b"), ("llama3.2:8b-q4_K_M", "llama3.1:8b-instruct-q4_K_M"),
-                                          ("llama3.2:3b-q4_K_M", "llama3.2:3b-instruct-q4_K_M"), ("lama3.2:3b", "llama3.2:3b"),
-                                          ("smollm2:135m-q8_0", "smollm2:135m-instruct-q8_0")])
+@pytest.mark.parametrize("wrong, right",
+                         [("llama3.2:8b", "llama3.1:8b"),
+                          ("llama3.2:8b-q4_K_M", "llama3.1:8b-instruct-q4_K_M"),
+                          ("llama3.2:3b-q4_K_M", "llama3.2:3b-instruct-q4_K_M"),
+                          ("lama3.2:3b", "llama3.2:3b"), ("smollm2:135m-q8_0", "smollm2:135m-instruct-q8_0")])
 def test_a_wrong_tag_is_answered_with_a_real_one(wrong, right):
     assert nearest(wrong)[0] == right
     assert right in missing_words(wrong)
@@ -82,15 +87,18 @@ def test_a_name_that_resembles_nothing_gets_no_invented_tag():
     assert "Installed: mine:1b" in missing_words("zzz:1b", ("mine:1b",))
 
 
-@pytest.mark.parametrize("base, quant, name", [("llama3.2", "8b-q4_K_M", "llama3.2:8b-q4_K_M"), ("llama3.2", "", "llama3.2"),
-                                               ("llama3.2", "llama3.1:8b", "llama3.1:8b"), ("m:3b-instruct", "q8_0", "m:3b-instruct-q8_0"),
+@pytest.mark.parametrize("base, quant, name", [("llama3.2", "8b-q4_K_M", "llama3.2:8b-q4_K_M"),
+                                               ("llama3.2", "", "llama3.2"),
+                                               ("llama3.2", "llama3.1:8b", "llama3.1:8b"),
+                                               ("m:3b-instruct", "q8_0", "m:3b-instruct-q8_0"),
                                                ("host:5000/me/m", "q8_0", "host:5000/me/m:q8_0")])
 def test_suffixes_and_full_tags_mean_one_model(base, quant, name):
     assert full_name(base, quant) == name
 
 
 def test_parts_of_tags():
-    assert quant_of("3b-instruct-q4_K_M") == "q4_K_M" and quant_of("8b") == "" and quant_of("135m-instruct-fp16") == "fp16"
+    assert quant_of("3b-instruct-q4_K_M") == "q4_K_M" and quant_of("8b") == "" and quant_of(
+        "135m-instruct-fp16") == "fp16"
     assert size_of("8x7b-instruct") == "8x7b" and size_of("latest") == "" and size_of("135m-q4_1") == "135m"
 
 

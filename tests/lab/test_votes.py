@@ -1,4 +1,6 @@
-"""Blind votes: sides by a written coin, each vote on the disk at once, an exact interval, and no names before the end."""
+"""Blind votes: sides by a written coin, each vote on the disk at once, an exact interval, and no names before
+the end.
+"""
 
 import json
 
@@ -14,8 +16,8 @@ NAMES = ("m:a", "m:b")
 
 def ballot(path, n=20, same=2, **more):
     plan = make_plan(read_prompts([f"prompt {i}" for i in range(n)]), NAMES)
-    rows = [{"prompt_number": i, "model": name, "prompt": f"prompt {i}", "error": "", "text": "same" if i < same else f"{i} by {name}"}
-            for i in range(n) for name in NAMES]
+    rows = [{"prompt_number": i, "model": name, "prompt": f"prompt {i}", "error": "", "text": "same"
+             if i < same else f"{i} by {name}"} for i in range(n) for name in NAMES]
     return Ballot(plan, rows, *NAMES, path / "votes.jsonl", **more)
 
 
@@ -26,9 +28,11 @@ def for_first(pair):
 def test_sides_are_drawn_by_a_seeded_coin_and_equal_answers_are_not_asked(tmp_path):
     made = ballot(tmp_path)
     assert len(made.pairs) == 18 and made.same == 2
-    assert {pair.sides for pair in made.pairs} == {NAMES, NAMES[::-1]} and made.pairs == ballot(tmp_path).pairs
+    assert {pair.sides for pair in made.pairs} == {NAMES,
+                                                   NAMES[::-1]} and made.pairs == ballot(tmp_path).pairs
     assert [pair.sides for pair in made.pairs] != [pair.sides for pair in ballot(tmp_path, seed=2).pairs]
-    assert all(pair.left.endswith(pair.sides[0]) and pair.right.endswith(pair.sides[1]) for pair in made.pairs)
+    assert all(pair.left.endswith(pair.sides[0]) and pair.right.endswith(pair.sides[1])
+               for pair in made.pairs)
 
 
 def test_each_vote_is_on_the_disk_and_the_next_session_goes_on_there(tmp_path):
@@ -72,6 +76,7 @@ def test_a_split_vote_is_no_preference(tmp_path):
 
 def test_models_that_cannot_be_judged_are_sentences(tmp_path):
     plan = make_plan(read_prompts("one"), NAMES)
-    for pair, words in ((("m:a", "m:c"), "m:c is not in this comparison"), (("m:a", "m:a"), "against itself")):
+    for pair, words in ((("m:a", "m:c"), "m:c is not in this comparison"),
+                        (("m:a", "m:a"), "against itself")):
         with pytest.raises(ValueError, match=words):
             Ballot(plan, [], *pair, tmp_path / "x")

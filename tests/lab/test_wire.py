@@ -1,4 +1,6 @@
-"""Cancel and the time limit end a request at once, also while the server says nothing; an endless answer is refused."""
+"""Cancel and the time limit end a request at once, also while the server says nothing; an endless answer is
+refused.
+"""
 
 import threading
 import time
@@ -11,7 +13,8 @@ from tests.lab.stand_in import stand_in
 PIECE = b'{"response": "moo ", "done": false}\n'
 
 
-@pytest.mark.parametrize("content", [[5.0, PIECE], [PIECE, 5.0, PIECE]], ids=["before the first word", "after it"])
+@pytest.mark.parametrize("content", [[5.0, PIECE], [PIECE, 5.0, PIECE]],
+                         ids=["before the first word", "after it"])
 def test_cancel_does_not_wait_for_the_next_word(content):
     cancel = threading.Event()
     with stand_in(lambda path, body: (200, content)) as url:
@@ -37,7 +40,8 @@ def test_an_answer_of_a_megabyte_is_an_answer_and_an_endless_line_is_not(monkeyp
     with stand_in(lambda path, body: (200, piece)) as url:
         assert len(Server(url).generate("m", "hi")["response"]) == 1_000_000
     monkeypatch.setattr(wire.lines, "__defaults__", (100_000,))
-    with stand_in(lambda path, body: (200, [b"x" * 10_000] * 100)) as url, pytest.raises(LabError, match="anybody"):
+    with stand_in(lambda path, body: (200, [b"x" * 10_000] * 100)) as url, pytest.raises(LabError,
+                                                                                         match="anybody"):
         Server(url).generate("m", "hi")
 
 
@@ -48,6 +52,7 @@ def test_lines_are_put_together_from_any_pieces():
 
 
 def test_a_full_server_is_busy_not_broken():
-    with stand_in(lambda path, body: (503, b'{"error": "server busy"}')) as url, pytest.raises(LabError, match="server busy") as raised:
+    with stand_in(lambda path, body: (503, b'{"error": "server busy"}')) as url, pytest.raises(LabError,
+                                                                                               match="server busy") as raised:
         Server(url).generate("m", "hi")
     assert raised.value.kind == "busy"

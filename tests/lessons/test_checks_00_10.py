@@ -3,20 +3,21 @@
 import pytest
 
 from quantlab.lessons.checks import check_bits_per_pixel, check_q5_k_m_bytes
-from quantlab.lessons.final_quiz import final_quiz, questions
-from quantlab.models.tensor_lists import tensor_list
+from quantlab.lessons.quiz import final_quiz, questions
+from quantlab.models.recipes import tensor_list
 
 
-@pytest.mark.parametrize(("answer", "voice"), [
-    (..., "not started"), (5, "correct"), (4, "almost"), (4.5, "almost"), (4.0625, "almost"), (6, "not yet"), ("five", "wrong kind"),
-])
+@pytest.mark.parametrize(("answer", "voice"), [(..., "not started"), (5, "correct"), (4, "almost"),
+                                               (4.5, "almost"), (4.0625, "almost"), (6, "not yet"),
+                                               ("five", "wrong kind"),])
 def test_bits_per_pixel(answer, voice):
     assert check_bits_per_pixel(answer).voice == voice
 
 
 def test_bytes_of_q5_k_m():
     right = int(tensor_list("llama-2-7b", "Q5_K_M").nbytes.sum())
-    voices = [check_q5_k_m_bytes(a).voice for a in (..., right, right / 1e9, right / 2**30, right * 8, right + 1, None)]
+    voices = [check_q5_k_m_bytes(a).voice for a in (..., right, right / 1e9, right / 2**30, right * 8,
+                                                    right + 1, None)]
     assert voices == ["not started", "correct", "almost", "almost", "almost", "not yet", "wrong kind"]
 
 

@@ -7,7 +7,9 @@ from quantlab.lessons.checks import check_q4_0_bytes, check_q6_k_bits
 NONSENSE = ["eighteen", None, [], float("nan"), float("inf"), -1, object()]
 
 
-@pytest.mark.parametrize(("check", "right"), [(check_q4_0_bytes, 384 * 384 // 32 * 18), (check_q6_k_bits, (256 * 6 + 16 * 8 + 16) / 256)])
+@pytest.mark.parametrize(("check", "right"),
+                         [(check_q4_0_bytes, 384 * 384 // 32 * 18),
+                          (check_q6_k_bits, (256 * 6 + 16 * 8 + 16) / 256)])
 def test_the_right_answer_is_right_and_an_empty_one_is_not_started(check, right):
     assert check(right).voice == "correct"
     assert check(...).voice == "not started"

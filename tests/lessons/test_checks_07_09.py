@@ -9,18 +9,22 @@ GOOD = "FROM m\nSYSTEM Answer in one word.\nPARAMETER temperature 0\nPARAMETER s
 
 
 def test_tokens_per_second():
-    run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold" and r["quantization"].endswith("q8_0"))
+    run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold"
+               and r["quantization"].endswith("q8_0"))
     right, count = run["tokens_per_second"], run["eval_count"]
-    voices = [check_tokens_per_second(a).voice for a in (..., right, run["wall_tokens_per_second"], right / 1e9, 1 / right,
-                                                         count / (run["time"] - run["load_seconds"]), right * 1.3, "fast")]
-    assert voices == ["not started", "correct", "almost", "almost", "almost", "almost", "not yet", "wrong kind"]
+    voices = [check_tokens_per_second(a).voice
+              for a in (..., right, run["wall_tokens_per_second"], right / 1e9, 1 / right,
+                        count / (run["time"] - run["load_seconds"]), right * 1.3, "fast")]
+    assert voices == ["not started", "correct", "almost", "almost", "almost", "almost", "not yet",
+                      "wrong kind"]
     assert check_tokens_per_second((count + 16) / count * right).voice == "almost"
 
 
-@pytest.mark.parametrize(("answer", "voice", "word"), [
-    (..., "not started", "dots"), (GOOD, "correct", "m"), (GOOD.replace(" 0", " 0.7"), "almost", "0.7"),
-    (GOOD.replace("SYSTEM", "SYSTM"), "not yet", "SYSTEM"), ("FROM m", "not yet", "PARAMETER stop"), (3, "wrong kind", "text"),
-])
+@pytest.mark.parametrize(("answer", "voice", "word"),
+                         [(..., "not started", "dots"), (GOOD, "correct", "m"),
+                          (GOOD.replace(" 0", " 0.7"), "almost", "0.7"),
+                          (GOOD.replace("SYSTEM", "SYSTM"), "not yet", "SYSTEM"),
+                          ("FROM m", "not yet", "PARAMETER stop"), (3, "wrong kind", "text"),])
 def test_modelfile(answer, voice, word):
     feedback = check_modelfile(answer)
     assert feedback.voice == voice and word in feedback.message

@@ -16,8 +16,10 @@ def test_best_scale_is_the_one_of_least_squares():
     assert abs(tried[int(np.argmin(errors))] - answer) < 1e-4        # found by trying, too
 
 
-@pytest.mark.parametrize(("answer", "words"), [(0.38 / 4, "plain scale"), ((0.42 + 0.12 + 1.52) / 21, "count alike"), (3.58, "sum above"),
-                                               (37, "sum below"), (..., "three dots"), ("x", "number is wanted"), (5, "too large")])
+@pytest.mark.parametrize(("answer", "words"),
+                         [(0.38 / 4, "plain scale"), ((0.42 + 0.12 + 1.52) / 21, "count alike"),
+                          (3.58, "sum above"), (37, "sum below"), (..., "three dots"),
+                          ("x", "number is wanted"), (5, "too large")])
 def test_wrong_scales_get_their_own_hint(answer, words):
     feedback = ql.check_best_scale(answer)
     assert feedback.voice != "correct" and words in feedback.message
@@ -28,9 +30,10 @@ def test_bits_of_iq2_xs_are_those_of_its_struct():
     assert ql.check_iq2_xs_bits(8 * ql.FORMATS["IQ2_XS"].dtype.itemsize / 256).voice == "correct"
 
 
-@pytest.mark.parametrize(("answer", "words"), [(2, "scales cost"), (592, "bits of the block"), (74, "bytes of the block"),
-                                               (2.4375, "Seven bits"),
-                                               (2.25, "float16"), (2.0625, "sub-scales"), (..., "three dots"), (None, "number is wanted")])
+@pytest.mark.parametrize(("answer", "words"), [(2, "scales cost"), (592, "bits of the block"),
+                                               (74, "bytes of the block"), (2.4375, "Seven bits"),
+                                               (2.25, "float16"), (2.0625, "sub-scales"), (..., "three dots"),
+                                               (None, "number is wanted")])
 def test_wrong_bits_get_their_own_hint(answer, words):
     feedback = ql.check_iq2_xs_bits(answer)
     assert feedback.voice != "correct" and words in feedback.message

@@ -6,7 +6,8 @@ import quantlab as ql
 
 
 def test_the_times_are_added():
-    assert ql.check_split_speed(1 / (6 / 400 + 2 / 50)).voice == "correct" and ql.check_split_speed(18.2).voice == "correct"
+    assert ql.check_split_speed(1 / (6 / 400 + 2 / 50)).voice == "correct" and ql.check_split_speed(
+        18.2).voice == "correct"
     assert ql.check_split_speed(...).voice == "not started"
 
 

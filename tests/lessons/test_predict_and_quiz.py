@@ -2,11 +2,12 @@
 
 import pytest
 
-from quantlab.lessons.predict import predict
-from quantlab.lessons.quiz import Question, quiz
+from quantlab.lessons.quiz import Question, predict, quiz
 
-COLOURS = Question("Which colour is a scale?", [("blue", "Yes, everywhere."), ("green", "Green is for codes.")], right=0)
-BITS = Question("How many bits has Q4_0?", [("4", "You forgot the scale."), ("4.5", "16 bits of scale over 32 weights.")], right=1)
+COLOURS = Question("Which colour is a scale?",
+                   [("blue", "Yes, everywhere."), ("green", "Green is for codes.")], right=0)
+BITS = Question("How many bits has Q4_0?",
+                [("4", "You forgot the scale."), ("4.5", "16 bits of scale over 32 weights.")], right=1)
 
 
 def test_a_prediction_shows_guess_truth_and_reason():

@@ -1,4 +1,6 @@
-"""Shapes that are not in the catalog, with the numbers of their published configurations, and settings drawn by chance."""
+"""Shapes that are not in the catalog, with the numbers of their published configurations, and settings drawn
+by chance.
+"""
 
 import random
 
@@ -6,58 +8,86 @@ from quantlab.memory.settings import Settings
 from quantlab.models.architecture import Architecture
 
 SHAPES = {
-    "llama3.2-1b": Architecture(arch="llama", n_layer=16, n_embd=2048, n_head=32, n_head_kv=8, head_dim=64, n_ff=8192, n_vocab=128256,
+    "llama3.2-1b": Architecture(arch="llama", n_layer=16, n_embd=2048, n_head=32, n_head_kv=8, head_dim=64,
+                                n_ff=8192, n_vocab=128256,
                                 tied_embeddings=True, rope_freqs=True, n_ctx_train=131072),
-    "smollm2-135m": Architecture(arch="llama", n_layer=30, n_embd=576, n_head=9, n_head_kv=3, head_dim=64, n_ff=1536, n_vocab=49152,
+    "smollm2-135m": Architecture(arch="llama", n_layer=30, n_embd=576, n_head=9, n_head_kv=3, head_dim=64,
+                                 n_ff=1536, n_vocab=49152,
                                  tied_embeddings=True, n_ctx_train=8192),
-    "tinyllama-1.1b": Architecture(arch="llama", n_layer=22, n_embd=2048, n_head=32, n_head_kv=4, head_dim=64, n_ff=5632,
+    "tinyllama-1.1b": Architecture(arch="llama", n_layer=22, n_embd=2048, n_head=32, n_head_kv=4, head_dim=64,
+                                   n_ff=5632,
                                    n_vocab=32000, n_ctx_train=2048),
-    "llama2-13b": Architecture(arch="llama", n_layer=40, n_embd=5120, n_head=40, n_head_kv=40, head_dim=128, n_ff=13824, n_vocab=32000,
+    "llama2-13b": Architecture(arch="llama", n_layer=40, n_embd=5120, n_head=40, n_head_kv=40, head_dim=128,
+                               n_ff=13824, n_vocab=32000,
                                n_ctx_train=4096),
-    "nemo-12b": Architecture(arch="llama", n_layer=40, n_embd=5120, n_head=32, n_head_kv=8, head_dim=128, n_ff=14336, n_vocab=131072,
+    "nemo-12b": Architecture(arch="llama", n_layer=40, n_embd=5120, n_head=32, n_head_kv=8, head_dim=128,
+                             n_ff=14336, n_vocab=131072,
                              n_ctx_train=131072),
-    "mixtral-8x22b": Architecture(arch="llama", n_layer=56, n_embd=6144, n_head=48, n_head_kv=8, head_dim=128, n_ff=16384,
-                                  n_vocab=32768, n_expert=8, n_expert_used=2, n_ff_exp=16384, n_ctx_train=65536),
-    "qwen2.5-0.5b": Architecture(arch="qwen2", n_layer=24, n_embd=896, n_head=14, n_head_kv=2, head_dim=64, n_ff=4864, n_vocab=151936,
+    "mixtral-8x22b": Architecture(arch="llama", n_layer=56, n_embd=6144, n_head=48, n_head_kv=8, head_dim=128,
+                                  n_ff=16384,
+                                  n_vocab=32768, n_expert=8, n_expert_used=2, n_ff_exp=16384,
+                                  n_ctx_train=65536),
+    "qwen2.5-0.5b": Architecture(arch="qwen2", n_layer=24, n_embd=896, n_head=14, n_head_kv=2, head_dim=64,
+                                 n_ff=4864, n_vocab=151936,
                                  tied_embeddings=True, n_ctx_train=32768),
-    "qwen2.5-3b": Architecture(arch="qwen2", n_layer=36, n_embd=2048, n_head=16, n_head_kv=2, head_dim=128, n_ff=11008, n_vocab=151936,
+    "qwen2.5-3b": Architecture(arch="qwen2", n_layer=36, n_embd=2048, n_head=16, n_head_kv=2, head_dim=128,
+                               n_ff=11008, n_vocab=151936,
                                tied_embeddings=True, n_ctx_train=32768),
-    "qwen2.5-72b": Architecture(arch="qwen2", n_layer=80, n_embd=8192, n_head=64, n_head_kv=8, head_dim=128, n_ff=29568,
+    "qwen2.5-72b": Architecture(arch="qwen2", n_layer=80, n_embd=8192, n_head=64, n_head_kv=8, head_dim=128,
+                                n_ff=29568,
                                 n_vocab=152064, n_ctx_train=32768),
-    "qwen3-1.7b": Architecture(arch="qwen3", n_layer=28, n_embd=2048, n_head=16, n_head_kv=8, head_dim=128, n_ff=6144, n_vocab=151936,
+    "qwen3-1.7b": Architecture(arch="qwen3", n_layer=28, n_embd=2048, n_head=16, n_head_kv=8, head_dim=128,
+                               n_ff=6144, n_vocab=151936,
                                tied_embeddings=True, n_ctx_train=40960),
-    "qwen3-235b": Architecture(arch="qwen3moe", n_layer=94, n_embd=4096, n_head=64, n_head_kv=4, head_dim=128, n_ff=12288,
-                               n_vocab=151936, n_expert=128, n_expert_used=8, n_ff_exp=1536, n_ctx_train=40960),
-    "gemma3-1b": Architecture(arch="gemma3", n_layer=26, n_embd=1152, n_head=4, n_head_kv=1, head_dim=256, n_ff=6912, n_vocab=262144,
+    "qwen3-235b": Architecture(arch="qwen3moe", n_layer=94, n_embd=4096, n_head=64, n_head_kv=4, head_dim=128,
+                               n_ff=12288,
+                               n_vocab=151936, n_expert=128, n_expert_used=8, n_ff_exp=1536,
+                               n_ctx_train=40960),
+    "gemma3-1b": Architecture(arch="gemma3", n_layer=26, n_embd=1152, n_head=4, n_head_kv=1, head_dim=256,
+                              n_ff=6912, n_vocab=262144,
                               tied_embeddings=True, sliding_window=512, n_ctx_train=32768),
-    "gemma2-2b": Architecture(arch="gemma2", n_layer=26, n_embd=2304, n_head=8, n_head_kv=4, head_dim=256, n_ff=9216, n_vocab=256000,
+    "gemma2-2b": Architecture(arch="gemma2", n_layer=26, n_embd=2304, n_head=8, n_head_kv=4, head_dim=256,
+                              n_ff=9216, n_vocab=256000,
                               tied_embeddings=True, sliding_window=4096, n_ctx_train=8192),
-    "gemma2-27b": Architecture(arch="gemma2", n_layer=46, n_embd=4608, n_head=32, n_head_kv=16, head_dim=128, n_ff=36864,
+    "gemma2-27b": Architecture(arch="gemma2", n_layer=46, n_embd=4608, n_head=32, n_head_kv=16, head_dim=128,
+                               n_ff=36864,
                                n_vocab=256000, tied_embeddings=True, sliding_window=4096, n_ctx_train=8192),
-    "phi3-mini": Architecture(arch="phi3", n_layer=32, n_embd=3072, n_head=32, n_head_kv=32, head_dim=96, n_ff=8192, n_vocab=32064,
+    "phi3-mini": Architecture(arch="phi3", n_layer=32, n_embd=3072, n_head=32, n_head_kv=32, head_dim=96,
+                              n_ff=8192, n_vocab=32064,
                               longrope=True, n_ctx_train=131072),
-    "phi3-medium": Architecture(arch="phi3", n_layer=40, n_embd=5120, n_head=40, n_head_kv=10, head_dim=128, n_ff=17920, n_vocab=32064,
+    "phi3-medium": Architecture(arch="phi3", n_layer=40, n_embd=5120, n_head=40, n_head_kv=10, head_dim=128,
+                                n_ff=17920, n_vocab=32064,
                                 n_ctx_train=4096),
-    "gpt-oss-120b": Architecture(arch="gpt-oss", n_layer=36, n_embd=2880, n_head=64, n_head_kv=8, head_dim=64, n_ff=2880,
-                                 n_vocab=201088, n_expert=128, n_expert_used=4, n_ff_exp=2880, sliding_window=128, n_ctx_train=131072),
-    "deepseek-v2-236b": Architecture(arch="deepseek2", n_layer=60, n_embd=5120, n_head=128, n_head_kv=128, head_dim=192, n_ff=12288,
-                                     n_vocab=102400, n_expert=160, n_expert_used=6, n_ff_exp=1536, n_expert_shared=2, n_layer_dense=1,
-                                     kv_lora_rank=512, q_lora_rank=1536, rope_dim=64, qk_nope_dim=128, v_head_dim=128,
+    "gpt-oss-120b": Architecture(arch="gpt-oss", n_layer=36, n_embd=2880, n_head=64, n_head_kv=8, head_dim=64,
+                                 n_ff=2880,
+                                 n_vocab=201088, n_expert=128, n_expert_used=4, n_ff_exp=2880,
+                                 sliding_window=128, n_ctx_train=131072),
+    "deepseek-v2-236b": Architecture(arch="deepseek2", n_layer=60, n_embd=5120, n_head=128, n_head_kv=128,
+                                     head_dim=192, n_ff=12288,
+                                     n_vocab=102400, n_expert=160, n_expert_used=6, n_ff_exp=1536,
+                                     n_expert_shared=2, n_layer_dense=1,
+                                     kv_lora_rank=512, q_lora_rank=1536, rope_dim=64, qk_nope_dim=128,
+                                     v_head_dim=128,
                                      n_ctx_train=163840),
-    "odd-80": Architecture(arch="llama", n_layer=24, n_embd=2560, n_head=32, n_head_kv=32, head_dim=80, n_ff=6912, n_vocab=50304,
+    "odd-80": Architecture(arch="llama", n_layer=24, n_embd=2560, n_head=32, n_head_kv=32, head_dim=80,
+                           n_ff=6912, n_vocab=50304,
                            n_ctx_train=4096),
 }
 
 
 def some_settings(choose: random.Random, shape: Architecture) -> Settings:
-    """Settings that llama.cpp accepts for this shape. A Phi with separate caches that are quantized makes it abort (too many tensors)."""
+    """Settings that llama.cpp accepts for this shape. A Phi with separate caches that are quantized makes it
+    abort (too many tensors).
+    """
     flash_attention = choose.random() < 0.6
-    whole = bool(shape.kv_lora_rank or shape.head_dim % 32)       # heads that are no whole number of quantized blocks
+    # heads that are no whole number of quantized blocks
+    whole = bool(shape.kv_lora_rank or shape.head_dim % 32)
     types = ("f16",) if whole else ("f16", "q8_0", "q4_0", "q5_1", "bf16", "f32")
     plain = [name for name in types if name in ("f16", "bf16", "f32")]
     n_ubatch = choose.choice((32, 100, 256, 512, 1024))
-    return Settings(
-        n_ctx=choose.choice((1024, 3000, 4096, 8192, 16384, 32768, 65536, 131072)), n_ubatch=n_ubatch,
-        n_parallel=choose.choice((1, 2, 3, 4, 8)), flash_attention=flash_attention, type_k=choose.choice(types),
-        type_v=choose.choice(types if flash_attention else plain), n_outputs=choose.choice((1, 1, n_ubatch)),
-        unified=choose.random() < 0.5 or shape.arch == "phi3")
+    return Settings(n_ctx=choose.choice((1024, 3000, 4096, 8192, 16384, 32768, 65536, 131072)),
+                    n_ubatch=n_ubatch, n_parallel=choose.choice((1, 2, 3, 4, 8)),
+                    flash_attention=flash_attention, type_k=choose.choice(types),
+                    type_v=choose.choice(types if flash_attention else plain),
+                    n_outputs=choose.choice((1, 1, n_ubatch)), unified=choose.random() < 0.5
+                    or shape.arch == "phi3")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import quantlab as ql
-from quantlab.memory import oracle
 from quantlab.memory.catalog import BEYOND, CPUS, GPUS, MODELS, card_named, nearest_model
 from quantlab.memory.catalog import PUBLISHED as FACTS
 from quantlab.memory.machine import apple_share
 from quantlab.models.families import FAMILIES
-from quantlab.models.tensor_lists import ARCHITECTURES
+from quantlab.models.recipes import ARCHITECTURES
+from quantlab.oracles import planner as oracle
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -40,7 +40,8 @@ def test_what_the_formula_does_not_cover_is_sent_to_the_oracle(name):
         ql.estimate_memory(f"{name}:9b")
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("lama3.1:8b", "llama3.1:8b"), ("Qwen3:8B", "qwen3:8b"), ("gpt-oss", "gpt-oss:20b")])
+@pytest.mark.parametrize(("wrong", "near"), [("lama3.1:8b", "llama3.1:8b"), ("Qwen3:8B", "qwen3:8b"),
+                                             ("gpt-oss", "gpt-oss:20b")])
 def test_a_misspelt_model_gets_the_nearest_names(wrong, near):
     with pytest.raises(ValueError, match=f"nearest are.*{near}"):
         ql.estimate_memory(wrong)

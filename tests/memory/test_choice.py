@@ -5,7 +5,17 @@ import itertools
 import pytest
 
 from quantlab.memory.catalog import GPUS, MODELS
-from quantlab.memory.choice import CHOICES, FTYPES, RESERVE, WISHES, candidates, choose, fastest, instead, reason
+from quantlab.memory.choice import (
+    CHOICES,
+    FTYPES,
+    RESERVE,
+    WISHES,
+    candidates,
+    choose,
+    fastest,
+    instead,
+    reason,
+)
 from quantlab.memory.kv_cache import kv_cache_bytes
 
 GIB = 2**30
@@ -20,7 +30,8 @@ def test_the_chosen_type_fits_and_no_earlier_one_does(wish):
         options = {o.ftype: o for o in candidates(model, card, n_ctx)}
         best = choose(tuple(options.values()), wish)
         seen.add(best)
-        spare = {ftype: card - o.weights - kv_cache_bytes(MODELS[model], n_ctx) for ftype, o in options.items()}
+        spare = {ftype: card - o.weights - kv_cache_bytes(MODELS[model], n_ctx) for ftype,
+                 o in options.items()}
         order = WISHES[wish]
         assert all(spare[ftype] < RESERVE for ftype in (order[:order.index(best)] if best else order))
         assert not best or spare[best] >= RESERVE
@@ -40,7 +51,8 @@ def test_the_claim_of_lesson_08():
 
     assert (best(8192), best(32768)) == ("Q6_K", "Q2_K")
     assert best(8192, "speed") == best(8192, "memory") == "Q4_K_S"
-    assert fastest("llama3.1:8b", candidates("llama3.1:8b", 8 * GIB, 8192)[3], 272 * 10**9) == pytest.approx(58.9, abs=0.1)
+    assert fastest("llama3.1:8b", candidates("llama3.1:8b", 8 * GIB, 8192)[3],
+                   272 * 10**9) == pytest.approx(58.9, abs=0.1)
     assert fastest("mixtral:8x7b", candidates("mixtral:8x7b", 80 * GIB, 8192)[3], 10**12) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.compute import compute_bytes, layers_to_walk
 from quantlab.memory.settings import Settings
-from quantlab.memory.space import ENDLESS, Space
+from quantlab.memory.walk import ENDLESS, Space
 from tests.memory.test_placement import cases
 
 
@@ -23,7 +23,8 @@ def test_the_layers_between_add_nothing(monkeypatch):
     sample = random.Random(0).sample(cases(), 40)
     compute_bytes.cache_clear()
     monkeypatch.setattr("quantlab.memory.compute.layers_to_walk", lambda a: tuple(range(a.n_layer)))
-    assert all(compute_bytes(MODELS[row["model"]], row["settings"]) == row["compute_gpu_bytes"] for row in sample)
+    assert all(compute_bytes(MODELS[row["model"]], row["settings"]) == row["compute_gpu_bytes"]
+               for row in sample)
     compute_bytes.cache_clear()
 
 
@@ -43,8 +44,10 @@ def test_an_estimate_takes_far_less_than_a_millisecond():
 
 def test_flash_attention_saves_the_table_of_scores():
     shape = MODELS["llama3.1:8b"]
-    with_it, without = (compute_bytes(shape, Settings(n_ctx=32768, flash_attention=on)) for on in (True, False))
-    assert without - with_it > 32 * 512 * 32768 * 4 * 0.9       # heads x tokens x cells x 4 bytes, less what was there before
+    with_it, without = (compute_bytes(shape, Settings(n_ctx=32768, flash_attention=on))
+                        for on in (True, False))
+    # heads x tokens x cells x 4 bytes, less what was there before
+    assert without - with_it > 32 * 512 * 32768 * 4 * 0.9
 
 
 def test_a_space_fills_gaps_and_gives_whole_ones_back():

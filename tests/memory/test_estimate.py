@@ -9,7 +9,7 @@ import pytest
 import quantlab as ql
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import estimate_memory
-from quantlab.memory.placement import weights_of
+from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
 from quantlab.models.source import BUNDLED
 from tests.memory.test_placement import cases
@@ -20,7 +20,8 @@ GIB = 2**30
 def test_all_608_cases_through_the_front_door():
     for row in cases():
         made = ql.estimate_memory(row["model"], row["ftype"], **row["settings"].as_dict())
-        assert (made.weights, made.kv_cache, made.compute) == (row["weights_gpu_bytes"], row["kv_gpu_bytes"], row["compute_gpu_bytes"])
+        assert (made.weights, made.kv_cache, made.compute) == (row["weights_gpu_bytes"], row["kv_gpu_bytes"],
+                                                               row["compute_gpu_bytes"])
         assert made.total == made.weights + made.kv_cache + made.compute and made.exact
         assert made.needed - made.total == made.overhead.usual and made.overhead.low < made.overhead.usual < made.overhead.high
 
@@ -45,16 +46,20 @@ def test_long_texts_borrow_the_card_for_the_cache_of_layers_in_main_memory():
     assert long.exact and long.compute - short.compute > 2 * 65536 * 1024 * 2
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"model": "llama3.1:9b"}, "nearest are llama3.1:8b"), ({"ftype": "Q4_K_X"}, "nearest are"), ({"n_ctx": 10**12}, "n_ctx=1000000000000"),
-    ({"n_ctx": math.nan}, "n_ctx=nan"), ({"type_k": "q5_k"}, "type_k='q5_k'"), ({"n_gpu_layers": -1}, "n_gpu_layers=-1")])
+@pytest.mark.parametrize(("arguments", "words"), [({"model": "llama3.1:9b"}, "nearest are llama3.1:8b"),
+                                                  ({"ftype": "Q4_K_X"}, "nearest are"),
+                                                  ({"n_ctx": 10**12}, "n_ctx=1000000000000"),
+                                                  ({"n_ctx": math.nan}, "n_ctx=nan"),
+                                                  ({"type_k": "q5_k"}, "type_k='q5_k'"),
+                                                  ({"n_gpu_layers": -1}, "n_gpu_layers=-1")])
 def test_what_cannot_be_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         estimate_memory(**{"model": "llama3.1:8b"} | arguments)
 
 
 def test_experts_without_counts_and_odd_heads_are_refused():
-    shape = {"n_layer": 2, "n_embd": 160, "n_head": 2, "n_head_kv": 2, "head_dim": 80, "n_ff": 320, "n_vocab": 100}
+    shape = {"n_layer": 2, "n_embd": 160, "n_head": 2, "n_head_kv": 2, "head_dim": 80, "n_ff": 320,
+             "n_vocab": 100}
     with pytest.raises(ValueError, match="n_expert_used"):
         estimate_memory(Architecture(arch="qwen3moe", **shape))
     with pytest.raises(ValueError, match="kv_lora_rank"):
@@ -77,11 +82,13 @@ def test_a_pulled_models_projector_is_counted_unasked(tmp_path, monkeypatch):
     for kind, path in (("model", tiny), ("projector", eyes)):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         (blobs / f"sha256-{digest}").symlink_to(path)
-        layers.append({"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}", "size": path.stat().st_size})
+        layers.append({"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}",
+                       "size": path.stat().st_size})
     manifest = tmp_path / "manifests" / "registry.ollama.ai" / "library" / "seeing" / "tiny"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
-    with ql.open_model("seeing:tiny") as pulled, ql.open_model("tiny") as plain, ql.open_model("sample") as picture:
+    with ql.open_model("seeing:tiny") as pulled, ql.open_model("tiny") as plain, ql.open_model(
+        "sample") as picture:
         seeing, alone = estimate_memory(pulled, n_ctx=256), estimate_memory(plain, n_ctx=256)
         assert seeing.weights - alone.weights == picture.nbytes and not seeing.exact

@@ -7,16 +7,16 @@ import quantlab as ql
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import OVERHEAD, estimate_memory
 from quantlab.memory.fit import longest_context_that_fits, recommend
-from quantlab.memory.placement import weights_of
-from quantlab.memory.settings import Settings
+from quantlab.memory.settings import Settings, memory_profile
+from quantlab.memory.weights import weights_of
 
 GIB = 2**30
 FTYPES = ("Q2_K", "Q4_K_M", "Q6_K", "Q8_0", "F16")
 #: (model, GiB) where not every layer fits.
-PAIRS = [("llama3.1:8b", 4), ("llama3.1:8b", 3), ("llama3.1:70b", 24), ("llama3.1:70b", 40), ("llama2:7b", 4), ("mistral:7b", 4),
-         ("mixtral:8x7b", 12), ("mixtral:8x7b", 24), ("qwen2.5:7b", 4), ("qwen3:8b", 4), ("qwen3:14b", 8), ("qwen3:32b", 16),
-         ("qwen3:32b", 12), ("qwen3:30b", 12), ("gemma3:12b", 6), ("gemma3:27b", 12), ("gemma2:9b", 6), ("phi4:14b", 8),
-         ("gpt-oss:20b", 12), ("deepseek-v2:16b", 8)]
+PAIRS = [("llama3.1:8b", 4), ("llama3.1:8b", 3), ("llama3.1:70b", 24), ("llama3.1:70b", 40), ("llama2:7b", 4),
+         ("mistral:7b", 4), ("mixtral:8x7b", 12), ("mixtral:8x7b", 24), ("qwen2.5:7b", 4), ("qwen3:8b", 4),
+         ("qwen3:14b", 8), ("qwen3:32b", 16), ("qwen3:32b", 12), ("qwen3:30b", 12), ("gemma3:12b", 6),
+         ("gemma3:27b", 12), ("gemma2:9b", 6), ("phi4:14b", 8), ("gpt-oss:20b", 12), ("deepseek-v2:16b", 8)]
 
 
 def test_those_that_fit_come_first_with_most_bits_first():
@@ -34,7 +34,8 @@ def test_the_longest_context_is_the_last_that_fits(name):
     budget = weights.placed().card + GIB
     longest = longest_context_that_fits(shape, weights, Settings(), budget)
     assert 0 < longest < shape.n_ctx_train
-    assert estimate_memory(shape, n_ctx=longest).total <= budget < estimate_memory(shape, n_ctx=longest + 256).total
+    assert estimate_memory(shape, n_ctx=longest).total <= budget < estimate_memory(shape,
+                                                                                   n_ctx=longest + 256).total
 
 
 def test_no_context_fits_where_the_weights_do_not():
@@ -59,9 +60,10 @@ def test_a_table_has_the_quality_beside_the_bytes():
 
 
 def test_a_profile_and_a_projector_are_counted():
-    settings = ql.memory_profile("llama-server", "gemma3:4b", n_ctx=8192).as_dict()
+    settings = memory_profile("llama-server", "gemma3:4b", n_ctx=8192).as_dict()
     with ql.open_model("sample") as eyes:
-        plain, seeing = (recommend("gemma3:4b", 8, ftypes=["Q4_K_M"], projector=p, **settings)[0] for p in (None, eyes))
+        plain, seeing = (recommend("gemma3:4b", 8, ftypes=["Q4_K_M"], projector=p, **settings)[0]
+                         for p in (None, eyes))
         assert plain.headroom - seeing.headroom == eyes.nbytes and plain.estimate.settings.n_parallel == 4
 
 
@@ -69,8 +71,9 @@ def test_every_type_of_llama_quantize_is_ranked():
     assert len(recommend("llama3.2:3b", 8)) == 30
 
 
-@pytest.mark.parametrize(("vram", "words"), [(0, "vram_gib=0"), (-8, "vram_gib=-8"), (float("nan"), "vram_gib=nan"), (1e9, "no amount"),
-                                             ([], "empty"), ([8, "x"], "'x'"), (True, "True")])
+@pytest.mark.parametrize(("vram", "words"),
+                         [(0, "vram_gib=0"), (-8, "vram_gib=-8"), (float("nan"), "vram_gib=nan"),
+                          (1e9, "no amount"), ([], "empty"), ([8, "x"], "'x'"), (True, "True")])
 def test_impossible_cards_are_named(vram, words):
     with pytest.raises(ValueError, match=words):
         recommend("llama3.1:8b", vram, ftypes=["Q4_K_M"])
@@ -79,7 +82,7 @@ def test_impossible_cards_are_named(vram, words):
 @pytest.mark.parametrize(("name", "vram"), PAIRS)
 def test_llama_cpp_agrees_on_the_number_of_layers(name, vram):
     pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
-    from quantlab.memory import oracle
+    from quantlab.oracles import planner as oracle
 
     budget, option = vram * GIB - OVERHEAD.usual, recommend(name, vram, ftypes=["Q4_K_M"])[0]
     settings = [Settings(n_gpu_layers=n) for n in (option.n_gpu_layers, option.n_gpu_layers + 1)]

@@ -17,7 +17,8 @@ def measured() -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("row", measured(), ids=lambda r: f"{r['model']}-{r['n_ctx']}-{r['type_kv']}")
 def test_every_byte_is_llama_cpps(row):
-    ours = kv_cache_bytes(MODELS[row["model"]], int(row["n_ctx"]), type_k=row["type_kv"], type_v=row["type_kv"])
+    ours = kv_cache_bytes(MODELS[row["model"]], int(row["n_ctx"]), type_k=row["type_kv"],
+                          type_v=row["type_kv"])
     assert ours == int(row["kv_bytes"])
 
 
@@ -30,13 +31,16 @@ def test_the_measured_rows_reach_every_kind_of_attention():
 
 def test_a_context_is_rounded_up_to_256():
     llama = MODELS["llama3.1:8b"]
-    assert kv_cache_bytes(llama, 1) == kv_cache_bytes(llama, 256) < kv_cache_bytes(llama, 257) == kv_cache_bytes(llama, 512)
+    assert kv_cache_bytes(llama, 1) == kv_cache_bytes(llama, 256) < kv_cache_bytes(llama,
+                                                                                   257) == kv_cache_bytes(
+                                                                                       llama, 512)
 
 
 def test_a_window_stops_growing_and_a_full_layer_does_not():
     gemma = MODELS["gemma3:4b"]
     per_token = (kv_cache_bytes(gemma, 65536) - kv_cache_bytes(gemma, 32768)) / 32768
-    assert per_token == 5 * 2 * 4 * 256 * 2      # 5 of 34 layers see everything; 2 rows of 4 heads of 256, 2 bytes each
+    # 5 of 34 layers see everything; 2 rows of 4 heads of 256, 2 bytes each
+    assert per_token == 5 * 2 * 4 * 256 * 2
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -44,7 +48,8 @@ def test_a_window_stops_growing_and_a_full_layer_does_not():
 def test_longest_context_is_the_last_that_fits(name, type_kv):
     budget = 3 * 2**30
     longest = longest_context(MODELS[name], budget, type_kv)
-    sizes = [kv_cache_bytes(MODELS[name], n, type_k=type_kv, type_v=type_kv) for n in (longest, longest + 256)]
+    sizes = [kv_cache_bytes(MODELS[name], n, type_k=type_kv, type_v=type_kv)
+             for n in (longest, longest + 256)]
     assert sizes[0] <= budget < sizes[1]
 
 
@@ -61,6 +66,7 @@ def test_impossible_contexts_are_named(n_ctx):
 def test_unknown_type_and_odd_rows_are_named():
     with pytest.raises(ValueError, match="q5_1"):
         kv_cache_bytes(MODELS["llama3.1:8b"], 4096, type_k="q5_1")
-    odd = Architecture(arch="llama", n_layer=1, n_embd=48, n_head=3, n_head_kv=3, head_dim=16, n_ff=64, n_vocab=100)
+    odd = Architecture(arch="llama", n_layer=1, n_embd=48, n_head=3, n_head_kv=3, head_dim=16, n_ff=64,
+                       n_vocab=100)
     with pytest.raises(ValueError, match="row of 48"):
         kv_cache_bytes(odd, 4096, type_v="q8_0")

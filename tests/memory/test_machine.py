@@ -33,7 +33,8 @@ def test_nvidia_smi_lines_become_cards():
         ("NVIDIA GeForce RTX 4090", 24564, 23010), ("Tesla T4", 15360, 15000)]
 
 
-@pytest.mark.parametrize("answer", ["", "No devices were found", "GPU is lost", "A, [N/A], [N/A]", "a,b,c,d,e", ",,"])
+@pytest.mark.parametrize("answer", ["", "No devices were found", "GPU is lost", "A, [N/A], [N/A]",
+                                    "a,b,c,d,e", ",,"])
 def test_what_is_no_card_is_left_out(answer):
     assert machine.parse_nvidia(answer) == ()
 
@@ -65,25 +66,32 @@ def test_apple_silicon_offers_a_share_of_its_memory(monkeypatch):
 
 
 def test_macos_share_is_two_thirds_then_three_quarters_unless_the_owner_set_it():
-    assert machine.apple_share(16 * 2**30) == 16 * 2**30 * 2 // 3 and machine.apple_share(128 * 2**30) == 96 * 2**30
-    assert machine.apple_share(32 * 2**30, 26000) == 26000 * 2**20      # as llama-server shows it: github:Andyyyy64/whichllm issue 152
+    assert machine.apple_share(16 * 2**30) == 16 * 2**30 * 2 // 3 and machine.apple_share(128
+                                                                                          * 2**30) == 96 * 2**30
+    # as llama-server shows it: github:Andyyyy64/whichllm issue 152
+    assert machine.apple_share(32 * 2**30, 26000) == 26000 * 2**20
 
 
-#: As Ollama wrote them: 0.5 on an A10G (github:batteries-included/batteries-included pull 1663), 0.17.4 on a machine without a card.
-A10G = ('time=2025-02-26T21:01:23.251Z level=INFO source=types.go:131 msg="inference compute" id=GPU-dd1f9e61-27e0-16ad-dd71-766641270fd6 '
-        'library=cuda variant=v12 compute=8.6 driver=12.2 name="NVIDIA A10G" total="22.0 GiB" available="21.7 GiB"')
-PROCESSOR = ('time=2026-11-24T22:33:15.111Z level=INFO source=types.go:60 msg="inference compute" id=cpu library=cpu compute="" name=cpu '
-             'description=cpu libdirs=ollama driver="" pci_id="" type="" total="23.5 GiB" available="20.3 GiB"')
+#: As Ollama wrote them: 0.5 on an A10G (github:batteries-included/batteries-included pull 1663), 0.17.4 on a
+#: machine without a card.
+A10G = (
+    'time=2025-02-26T21:01:23.251Z level=INFO source=types.go:131 msg="inference compute" id=GPU-dd1f9e61-27e0-16ad-dd71-766641270fd6 '
+    'library=cuda variant=v12 compute=8.6 driver=12.2 name="NVIDIA A10G" total="22.0 GiB" available="21.7 GiB"')
+PROCESSOR = (
+    'time=2026-11-24T22:33:15.111Z level=INFO source=types.go:60 msg="inference compute" id=cpu library=cpu compute="" name=cpu '
+    'description=cpu libdirs=ollama driver="" pci_id="" type="" total="23.5 GiB" available="20.3 GiB"')
 
 
 def test_ollamas_log_names_the_cards_it_found():
     (card,) = machine.parse_ollama(f"listening\n{A10G}\n{PROCESSOR}\n")
     assert (card.name, card.total_bytes, card.free_bytes) == ("NVIDIA A10G", 22 * 2**30, int(21.7 * 2**30))
-    newer = A10G.replace('name="NVIDIA A10G"', 'name=CUDA0 description="NVIDIA A10G"')      # LogDetails since 0.13 says both
+    # LogDetails since 0.13 says both
+    newer = A10G.replace('name="NVIDIA A10G"', 'name=CUDA0 description="NVIDIA A10G"')
     assert machine.parse_ollama(newer) == (card,)
 
 
-@pytest.mark.parametrize("log", ["", PROCESSOR, A10G.replace("22.0 GiB", "many"), A10G.replace('total="22.0 GiB"', ""), "\0\ufffd=\""])
+@pytest.mark.parametrize("log", ["", PROCESSOR, A10G.replace("22.0 GiB", "many"),
+                                 A10G.replace('total="22.0 GiB"', ""), "\0\ufffd=\""])
 def test_what_is_no_card_in_the_log_is_left_out(log):
     assert machine.parse_ollama(log) == ()
 
@@ -98,7 +106,8 @@ def test_ollamas_log_is_read_where_its_installers_put_it(tmp_path, monkeypatch):
 
 
 def test_amds_driver_tells_bytes(tmp_path):
-    for card, total, used in (("card0", str(2**29), "0"), ("card1", f"{16 * 2**30}\n", f"{2**30}\n"), ("card2", "none", "0")):
+    for card, total, used in (("card0", str(2**29), "0"), ("card1", f"{16 * 2**30}\n", f"{2**30}\n"),
+                              ("card2", "none", "0")):
         folder = tmp_path / card / "device"
         folder.mkdir(parents=True)
         (folder / "mem_info_vram_total").write_text(total)
@@ -111,11 +120,13 @@ def test_a_card_of_your_choice_stands_in_place_of_the_machines_own(monkeypatch):
     chosen = machine.my_machine(card="GeForce RTX 4090")
     assert (chosen.gpus[0].free_bytes, chosen.ram_bytes) == (24 * 2**30, machine.REFERENCE.ram_bytes)
     assert machine.my_machine(vram_gib=6.5).gpus[0].total_bytes == int(6.5 * 2**30)
-    assert machine.my_machine(card="DDR4-3200, two channels").gpus == machine.my_machine(vram_gib=0).gpus == ()
+    assert machine.my_machine(card="DDR4-3200, two channels").gpus == machine.my_machine(
+        vram_gib=0).gpus == ()
 
 
-@pytest.mark.parametrize(("asked", "words"), [({"card": "RTX 4091"}, "nearest are"), ({"vram_gib": -1}, "vram_gib=-1"),
-                                              ({"vram_gib": float("nan")}, "vram_gib=nan"), ({"vram_gib": 10**9}, "1000000000")])
+@pytest.mark.parametrize(("asked", "words"),
+                         [({"card": "RTX 4091"}, "nearest are"), ({"vram_gib": -1}, "vram_gib=-1"),
+                          ({"vram_gib": float("nan")}, "vram_gib=nan"), ({"vram_gib": 10**9}, "1000000000")])
 def test_a_card_that_cannot_be_is_named(asked, words):
     with pytest.raises(ValueError, match=words):
         machine.my_machine(**asked)

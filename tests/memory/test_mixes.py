@@ -1,10 +1,12 @@
-"""What a file type mixes: counts and bytes agree with gguf's own block sizes, and the lesson's table stays as printed."""
+"""What a file type mixes: counts and bytes agree with gguf's own block sizes, and the lesson's table stays as
+printed.
+"""
 
 import gguf
 import pytest
 
 import quantlab as ql
-from quantlab.memory.mixes import LESSON_TABLE, mix
+from quantlab.exhibits.types import LESSON_TABLE, mix
 
 MODELS = ("llama-2-7b", "llama-3.1-8b")
 
@@ -13,7 +15,8 @@ MODELS = ("llama-2-7b", "llama-3.1-8b")
 @pytest.mark.parametrize("ftype", LESSON_TABLE)
 def test_bytes_are_those_of_ggufs_block_sizes(model, ftype):
     expected = 0
-    for n_weights, qtype in zip(ql.tensor_list(model, ftype).n_weights, ql.tensor_list(model, ftype).type, strict=True):
+    for n_weights, qtype in zip(ql.tensor_list(model, ftype).n_weights, ql.tensor_list(model, ftype).type,
+                                strict=True):
         block_size, type_size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[qtype]]
         expected += n_weights // block_size * type_size
     made = mix(model, ftype)

@@ -1,4 +1,6 @@
-"""The oracle gives the measured table again, agrees with the estimate where nobody looked before, and fails in words."""
+"""The oracle gives the measured table again, agrees with the estimate where nobody looked before, and fails
+in words.
+"""
 
 import random
 from dataclasses import replace
@@ -6,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 import quantlab as ql
-from quantlab.memory import oracle
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.compute import compute_bytes, split_compute_bytes
+from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
-from quantlab.memory.placement import weights_of
 from quantlab.memory.settings import Settings
-from quantlab.memory.several import bytes_on_cards
+from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
+from quantlab.oracles import planner as oracle
 from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_placement import cases
@@ -25,7 +27,8 @@ pytest.importorskip("xllamacpp", reason="the planner is not installed: pip insta
 @pytest.mark.parametrize("name", sorted({row["model"] for row in cases()}))
 def test_the_committed_table_is_measured_again(name):
     rows = random.Random(name).sample([row for row in cases() if row["model"] == name], 4)
-    for row, found in zip(rows, oracle.measure_all(name, "Q4_K_M", [row["settings"] for row in rows]), strict=True):
+    for row, found in zip(rows, oracle.measure_all(name, "Q4_K_M", [row["settings"] for row in rows]),
+                          strict=True):
         assert found[:3] == (row["weights_gpu_bytes"], row["kv_gpu_bytes"], row["compute_gpu_bytes"])
         assert found.host == row["weights_host_bytes"] + row["compute_host_bytes"]
 
@@ -40,13 +43,16 @@ def test_other_shapes_in_other_settings_are_exact(name):
         assert ours == found[:3], (ftype, one)
 
 
-@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b", "mixtral:8x7b"])
+@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b",
+                                  "mixtral:8x7b"])
 def test_layers_leave_the_card_one_after_the_other(name):
     shape, weights = MODELS[name], weights_of(MODELS[name])
     settings = [Settings(n_gpu_layers=0), Settings(n_gpu_layers=1, n_ctx=65536),
                 Settings(n_gpu_layers=2, flash_attention=False, n_ctx=32768)]
-    settings += [Settings(n_gpu_layers=n, n_ctx=65536, n_parallel=2, **cache) for n in (shape.n_layer // 2, shape.n_layer)
-                 for cache in ({}, {"type_k": "q8_0", "type_v": "q4_0" if shape.arch != "deepseek2" else "q8_0", "n_ubatch": 256})]
+    settings += [Settings(n_gpu_layers=n, n_ctx=65536, n_parallel=2, **cache)
+                 for n in (shape.n_layer // 2, shape.n_layer)
+                 for cache in ({}, {"type_k": "q8_0", "type_v": "q4_0" if shape.arch != "deepseek2"
+                                    else "q8_0", "n_ubatch": 256})]
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
         assert split_compute_bytes(shape, weights, one) == (found.compute, True), one
         card, host = weights.placed(one.n_gpu_layers)
@@ -62,28 +68,33 @@ def test_few_tokens_at_a_time_are_an_upper_bound():
         assert not exact and found.compute <= bound < found.compute + 2**20
 
 
-@pytest.mark.parametrize(("name", "vram"), [("llama3.1:8b", (24, 12)), ("gemma3:12b", (24, 24, 8)), ("gpt-oss:20b", (16, 24)),
-                                            ("deepseek-v2:16b", (8, 24)), ("phi4:14b", (16, 16))])
+@pytest.mark.parametrize(("name", "vram"), [("llama3.1:8b", (24, 12)), ("gemma3:12b", (24, 24, 8)),
+                                            ("gpt-oss:20b", (16, 24)), ("deepseek-v2:16b", (8, 24)),
+                                            ("phi4:14b", (16, 16))])
 def test_several_cards_are_exact_one_by_one(name, vram):
     cards = [gib * 2**30 for gib in vram]
-    settings = [Settings(n_ctx=8192), Settings(n_ctx=32768, n_parallel=2, flash_attention=False, n_outputs=512)]
+    settings = [Settings(n_ctx=8192), Settings(n_ctx=32768, n_parallel=2, flash_attention=False,
+                                               n_outputs=512)]
     for one, found in zip(settings, oracle.measure_all(name, None, settings, vram=cards), strict=True):
         truth = [sum(found.buffers[f"CUDA{i}"].values()) for i in range(len(cards))]
         assert bytes_on_cards(MODELS[name], weights_of(MODELS[name]), one, cards) == truth, one
 
 
 def test_a_file_is_read_by_its_header(tmp_path):
-    path = oracle.write_hollow(tmp_path / "smol.gguf", SHAPES["smollm2-135m"], ql.recipe("Q8_0", SHAPES["smollm2-135m"]))
+    path = oracle.write_hollow(tmp_path / "smol.gguf", SHAPES["smollm2-135m"],
+                               ql.recipe("Q8_0", SHAPES["smollm2-135m"]))
     with ql.open_model(path) as model:
         assert replace(model.architecture, rope_dim=0) == SHAPES["smollm2-135m"]
         assert oracle.measure(model).weights == weights_of(model).placed().card
 
 
 def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path):
-    odd = Architecture(arch="llama", n_layer=2, n_embd=160, n_head=2, n_head_kv=2, head_dim=80, n_ff=320, n_vocab=100)
+    odd = Architecture(arch="llama", n_layer=2, n_embd=160, n_head=2, n_head_kv=2, head_dim=80, n_ff=320,
+                       n_vocab=100)
     with pytest.raises(oracle.OracleError, match="80"):
         oracle.measure(odd, "F16", type_k="q8_0")
-    with ql.open_model("sample") as model, pytest.raises(oracle.OracleError, match=r"key not found|architecture|missing"):
+    with ql.open_model("sample") as model, pytest.raises(oracle.OracleError,
+                                                         match=r"key not found|architecture|missing"):
         oracle.measure(model)
 
 
@@ -93,10 +104,11 @@ def test_a_crash_over_there_is_a_sentence_here(monkeypatch):
         oracle.measure("qwen3:0.6b")
 
 
-@pytest.mark.parametrize(("table", "name", "words"), [
-    ("DEFAULTS", "n_batch", "n_batch=2048 instead of 1"), ("MODEL_DEFAULTS", "split_mode", "split_mode=1 instead of 7")])
+@pytest.mark.parametrize(("table", "name", "words"),
+                         [("DEFAULTS", "n_batch", "n_batch=2048 instead of 1"),
+                          ("MODEL_DEFAULTS", "split_mode", "split_mode=1 instead of 7")])
 def test_another_llama_cpp_is_refused(monkeypatch, table, name, words):
-    from quantlab.memory import llama_library
+    from quantlab.oracles import llama_library
 
     monkeypatch.setitem(getattr(llama_library, table), name, 1 if table == "DEFAULTS" else 7)
     with pytest.raises(llama_library.LayoutError, match=words):
@@ -104,7 +116,7 @@ def test_another_llama_cpp_is_refused(monkeypatch, table, name, words):
 
 
 def test_another_version_is_refused(monkeypatch):
-    from quantlab.memory import llama_library
+    from quantlab.oracles import llama_library
 
     monkeypatch.setattr(llama_library, "PINNED", "2020.1.1")
     with pytest.raises(llama_library.LayoutError, match="those of 2020"):
@@ -123,7 +135,8 @@ def test_states_of_recurrent_and_hybrid_files_are_exact(tmp_path, arch):
             ql.estimate_memory(model)
 
 
-@pytest.mark.parametrize("arch", ["falcon-h1", "qwen3next", "lfm2", "gemma3n"])        # `make bench-memory` has four more
+# `make bench-memory` has four more
+@pytest.mark.parametrize("arch", ["falcon-h1", "qwen3next", "lfm2", "gemma3n"])
 def test_what_other_architectures_keep_is_what_a_count_by_hand_says(tmp_path, arch):
     tensors = hybrid_files.write(tmp_path / "model.gguf", arch)
     settings = [Settings(n_ctx=n_ctx, n_parallel=n) for n_ctx, n in ((2048, 1), (8192, 4))]

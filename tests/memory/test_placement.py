@@ -1,4 +1,6 @@
-"""Weights and KV cache against llama.cpp's allocator: 608 measured cases, every byte, on the card and beside it."""
+"""Weights and KV cache against llama.cpp's allocator: 608 measured cases, every byte, on the card and beside
+it.
+"""
 
 import csv
 from functools import cache
@@ -9,8 +11,8 @@ import pytest
 import quantlab
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.kv_cache import cache_bytes, layers_by_sight
-from quantlab.memory.placement import card_nbytes, weights_of
 from quantlab.memory.settings import Settings
+from quantlab.memory.weights import card_nbytes, weights_of
 
 TABLE = Path(quantlab.__file__).parent / "data" / "memory_measured.csv"
 
@@ -22,9 +24,10 @@ def cases() -> list[dict]:
         rows = list(csv.DictReader(file))
     for row in rows:
         n_ubatch = int(row["n_ubatch"])
-        row["settings"] = Settings(n_ctx=int(row["n_ctx"]), n_ubatch=n_ubatch, flash_attention=row["flash_attn"] == "1",
-                                   type_k=row["type_kv"], type_v=row["type_kv"],
-                                   n_outputs=n_ubatch if row["n_outputs"] == "n_ubatch" else int(row["n_outputs"]))
+        row["settings"] = Settings(n_ctx=int(row["n_ctx"]), n_ubatch=n_ubatch,
+                                   flash_attention=row["flash_attn"] == "1", type_k=row["type_kv"],
+                                   type_v=row["type_kv"], n_outputs=n_ubatch if row["n_outputs"] == "n_ubatch"
+                                   else int(row["n_outputs"]))
         row |= {name: int(number) for name, number in row.items() if name.endswith("_bytes")}
     return rows
 

@@ -1,4 +1,6 @@
-"""What Ollama and llama.cpp do unasked: the numbers of Ollama's source, and llama.cpp's own defaults, read from the library."""
+"""What Ollama and llama.cpp do unasked: the numbers of Ollama's source, and llama.cpp's own defaults, read
+from the library.
+"""
 
 from pathlib import Path
 
@@ -6,23 +8,28 @@ import pytest
 
 import quantlab as ql
 from quantlab.memory.estimate import OLLAMA_ENGINE
-from quantlab.memory.profiles import memory_profile, ollama_context
+from quantlab.memory.settings import memory_profile, ollama_context
 
 
-@pytest.mark.parametrize(("vram_gib", "tokens"), [(0, 4096), (8, 4096), (22.99, 4096), (23, 32768), (24, 32768), (46.9, 32768),
-                                                  (47, 262144), (192, 262144)])
+@pytest.mark.parametrize(("vram_gib", "tokens"), [(0, 4096), (8, 4096), (22.99, 4096), (23, 32768),
+                                                  (24, 32768), (46.9, 32768), (47, 262144), (192, 262144)])
 def test_ollama_chooses_the_context_by_the_memory_of_all_cards(vram_gib, tokens):
     assert ollama_context(vram_gib) == memory_profile("ollama", vram_gib=vram_gib).n_ctx == tokens
 
 
 def test_ollama_never_takes_more_than_the_model_was_trained_for():
     assert memory_profile("ollama", "qwen3:8b", vram_gib=48).n_ctx == 40960
-    assert memory_profile("ollama", "smollm2:135m", n_ctx=100_000, n_parallel=2).n_ctx == 2 * 8192      # of each conversation
+    # of each conversation
+    assert memory_profile("ollama", "smollm2:135m", n_ctx=100_000, n_parallel=2).n_ctx == 2 * 8192
 
 
 def test_ollama_runs_one_conversation_with_one_row_of_output():
     settings = memory_profile("ollama", "llama3.1:8b", vram_gib=24)
-    assert (settings.n_parallel, settings.n_ubatch, settings.n_rows, settings.type_k, settings.unified) == (1, 512, 1, "f16", False)
+    assert (settings.n_parallel, settings.n_ubatch, settings.n_rows, settings.type_k, settings.unified) == (1,
+                                                                                                            512,
+                                                                                                            1,
+                                                                                                            "f16",
+                                                                                                            False)
     assert memory_profile("ollama", n_ctx=300).n_ubatch == 300
 
 
@@ -41,9 +48,11 @@ def test_llama_cpp_takes_the_trained_context_and_the_server_four_slots_in_one_po
 
 
 def test_these_are_llama_cpps_own_defaults():
-    xllamacpp = pytest.importorskip("xllamacpp", reason="llama.cpp is not installed: pip install 'quantlab[oracles]'")
+    xllamacpp = pytest.importorskip("xllamacpp",
+                                    reason="llama.cpp is not installed: pip install 'quantlab[oracles]'")
     own, ours = xllamacpp.CommonParams(), memory_profile("llama.cpp", n_ctx=512)
-    assert (own.n_ctx, own.n_ubatch, own.n_parallel, own.kv_unified) == (0, ours.n_ubatch, ours.n_parallel, ours.unified)
+    assert (own.n_ctx, own.n_ubatch, own.n_parallel, own.kv_unified) == (0, ours.n_ubatch, ours.n_parallel,
+                                                                         ours.unified)
     library = next(Path(xllamacpp.__file__).parent.glob("xllamacpp*.so")).read_bytes()
     assert b"using n_parallel = 4 and kv_unified = true" in library
 
@@ -53,11 +62,14 @@ def test_a_profile_goes_into_the_estimate():
     assert ql.estimate_memory("qwen3:8b", **asked.as_dict()).kv_cache == 32768 * 36 * 2 * 1024 * 2
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"program": "vllm"}, "no profile 'vllm'; there are ollama"), ({"program": "ollama", "vram_gib": float("nan")}, "vram_gib=nan"),
-    ({"program": "ollama", "vram_gib": -1}, "vram_gib=-1"), ({"program": "ollama", "n_ctx": 0}, "n_ctx=0"),
-    ({"program": "ollama", "n_parallel": 0}, "n_parallel=0"), ({"program": "llama-server"}, "trained for"),
-    ({"program": "ollama", "model": "qwen3.5:9b"}, "not covered")])
+@pytest.mark.parametrize(("arguments", "words"),
+                         [({"program": "vllm"}, "no profile 'vllm'; there are ollama"),
+                          ({"program": "ollama", "vram_gib": float("nan")}, "vram_gib=nan"),
+                          ({"program": "ollama", "vram_gib": -1}, "vram_gib=-1"),
+                          ({"program": "ollama", "n_ctx": 0}, "n_ctx=0"),
+                          ({"program": "ollama", "n_parallel": 0}, "n_parallel=0"),
+                          ({"program": "llama-server"}, "trained for"),
+                          ({"program": "ollama", "model": "qwen3.5:9b"}, "not covered")])
 def test_what_cannot_be_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         memory_profile(**arguments)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quantlab.memory.recommend import recommend_quantization
+from quantlab.memory.rule import recommend_quantization
 
 
 def the_lessons_code(vram_gb, model_params_b):
@@ -29,10 +29,11 @@ def test_answers_are_the_lessons_everywhere(params):
         assert recommend_quantization(vram, params) == the_lessons_code(vram, params), (vram, params)
 
 
-@pytest.mark.parametrize(("vram", "params", "named"), [
-    (-1, 7, "vram_gb=-1"), (float("nan"), 7, "vram_gb=nan"), (float("inf"), 7, "vram_gb=inf"),
-    (8, 0, "model_params_b=0"), (8, -7, "model_params_b=-7"), (8, float("nan"), "model_params_b=nan"), (8, 1e6, "model_params_b=1000000.0"),
-])
+@pytest.mark.parametrize(("vram", "params", "named"),
+                         [(-1, 7, "vram_gb=-1"), (float("nan"), 7, "vram_gb=nan"),
+                          (float("inf"), 7, "vram_gb=inf"), (8, 0, "model_params_b=0"),
+                          (8, -7, "model_params_b=-7"), (8, float("nan"), "model_params_b=nan"),
+                          (8, 1e6, "model_params_b=1000000.0"),])
 def test_impossible_numbers_are_named(vram, params, named):
     with pytest.raises(ValueError, match=named):
         recommend_quantization(vram, params)

@@ -22,17 +22,23 @@ def test_every_setting_names_what_it_mirrors():
     assert list(OPTIONS) == list(Settings().as_dict())
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"n_ctx": 0}, "n_ctx=0"), ({"n_ctx": 10**12}, "16,777,216"), ({"n_ctx": float("nan")}, "n_ctx=nan"),
-    ({"n_ctx": True}, "n_ctx=True"), ({"n_ubatch": -1}, "n_ubatch=-1"), ({"n_parallel": 0}, "n_parallel=0"),
-    ({"n_outputs": 0}, "n_outputs=0"), ({"n_gpu_layers": -1}, "n_gpu_layers=-1"), ({"unified": 1}, "unified=1"),
-    ({"flash_attention": None}, "flash_attention=None"), ({"type_k": "q9_9"}, "there are f32"),
-    ({"flash_attention": False, "type_v": "q8_0"}, "needs flash attention"),
-])
+@pytest.mark.parametrize(("wrong", "words"), [({"n_ctx": 0}, "n_ctx=0"), ({"n_ctx": 10**12}, "16,777,216"),
+                                              ({"n_ctx": float("nan")}, "n_ctx=nan"),
+                                              ({"n_ctx": True}, "n_ctx=True"),
+                                              ({"n_ubatch": -1}, "n_ubatch=-1"),
+                                              ({"n_parallel": 0}, "n_parallel=0"),
+                                              ({"n_outputs": 0}, "n_outputs=0"),
+                                              ({"n_gpu_layers": -1}, "n_gpu_layers=-1"),
+                                              ({"unified": 1}, "unified=1"),
+                                              ({"flash_attention": None}, "flash_attention=None"),
+                                              ({"type_k": "q9_9"}, "there are f32"),
+                                              ({"flash_attention": False, "type_v": "q8_0"},
+                                               "needs flash attention"),])
 def test_impossible_settings_are_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         Settings(**wrong)
 
 
 def test_a_step_is_never_longer_than_the_context_that_was_asked_for():
-    assert Settings(n_ctx=1024, n_ubatch=2048, n_parallel=3).n_tokens == 1024       # though three parts of 512 make 1,536 cells
+    # though three parts of 512 make 1,536 cells
+    assert Settings(n_ctx=1024, n_ubatch=2048, n_parallel=3).n_tokens == 1024

@@ -3,11 +3,11 @@
 import pytest
 
 import quantlab as ql
-from quantlab.memory.bandwidth import read_bandwidth
 from quantlab.memory.catalog import GPUS, MODELS
-from quantlab.memory.placement import weights_of
+from quantlab.memory.machine import read_bandwidth
 from quantlab.memory.settings import Settings
 from quantlab.memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
+from quantlab.memory.weights import weights_of
 
 CARD = GPUS["GeForce RTX 4060"].bandwidth
 
@@ -20,7 +20,8 @@ def test_the_limit_is_bandwidth_over_bytes():
 
 def test_of_the_experts_only_the_used_ones_are_read():
     read, _ = bytes_per_token("qwen3:30b", "Q4_K_M", Settings(n_ctx=256))
-    assert read < weights_of(MODELS["qwen3:30b"]).nbytes / 6        # 8 of 128 experts; attention and output are read whole
+    # 8 of 128 experts; attention and output are read whole
+    assert read < weights_of(MODELS["qwen3:30b"]).nbytes / 6
 
 
 @pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "qwen3:30b"])
@@ -43,9 +44,10 @@ def test_impossible_bandwidths_are_named(bandwidth):
 
 
 def test_published_runs_lie_in_the_range_but_for_one():
-    shares = [run.tokens_per_second / expected_speed(run.model, run.ftype, run.bandwidth, n_ctx=run.n_ctx).limit
-              for run in published_speeds()]
-    assert len(shares) == 14 and max(shares) < 1 and sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share in shares) == 13
+    shares = [run.tokens_per_second / expected_speed(run.model, run.ftype, run.bandwidth,
+                                                     n_ctx=run.n_ctx).limit for run in published_speeds()]
+    assert len(shares) == 14 and max(shares) < 1 and sum(EFFICIENCY[0] <= share <= EFFICIENCY[1]
+                                                         for share in shares) == 13
     assert all(run.source.startswith("https://") for run in published_speeds())
 
 

@@ -1,11 +1,13 @@
-"""A size without a name: the shape that is assumed has that size, and equals the published model where it is one."""
+"""A size without a name: the shape that is assumed has that size, and equals the published model where it is
+one.
+"""
 
 import pytest
 
-from quantlab.explore.cards import PARAMS
+from quantlab.exhibits.cards import PARAMS
 from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import estimate_memory
-from quantlab.memory.typical import STEPS, nearest_step, typical_shape, typical_words
+from quantlab.memory.rule import STEPS, nearest_step, typical_shape, typical_words
 
 
 @pytest.mark.parametrize("params_b", [*PARAMS, 0.135, 500])

@@ -20,7 +20,8 @@ RECORDED = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b"}
 @pytest.mark.parametrize("row", {row["model"]: row for row in measured()}.values(), ids=lambda r: r["model"])
 def test_the_card_holds_what_llama_cpp_puts_there(row):
     on_card = card_weight_bytes(row["model"], "Q4_K_M")
-    padding = int(row["weights_gpu_bytes"]) - on_card      # CUDA pads quantized rows to 512 numbers; ours does not
+    # CUDA pads quantized rows to 512 numbers; ours does not
+    padding = int(row["weights_gpu_bytes"]) - on_card
     assert 0 <= padding < 1e-3 * on_card, padding
 
 

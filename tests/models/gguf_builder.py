@@ -25,7 +25,8 @@ def info(name, shape=(32, 2), qtype=2, offset=0, n_dims=None):
     return string(name) + u32(len(shape) if n_dims is None else n_dims) + dims + u32(qtype) + u64(offset)
 
 
-def build(pairs=(), infos=(), data=b"\x11" * 64, *, magic=b"GGUF", version=3, n_tensors=None, n_pairs=None, align=32):
+def build(pairs=(), infos=(), data=b"\x11" * 64, *, magic=b"GGUF", version=3, n_tensors=None, n_pairs=None,
+          align=32):
     """The file's bytes: header, metadata, tensor list, padding, data. Counts may lie."""
     head = magic + u32(version) + u64(len(infos) if n_tensors is None else n_tensors)
     head += u64(len(pairs) if n_pairs is None else n_pairs) + b"".join(pairs) + b"".join(infos)

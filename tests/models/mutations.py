@@ -1,7 +1,9 @@
 """Real GGUF headers and seeded ways to spoil them: the material of `make fuzz` (benchmarks/fuzz.py).
 
-The changes know where the header has its numbers and strings, so most mutants get past the first check and lie
-about one thing only: a count, a type, a length, an offset, a name. The rest is noise: bits, cuts, doubled stretches.
+The changes know where the header has its numbers and strings, so most mutants get past the first check and
+lie
+about one thing only: a count, a type, a length, an offset, a name. The rest is noise: bits, cuts, doubled
+stretches.
 """
 
 import random
@@ -15,10 +17,11 @@ from tests.models.gguf_builder import GOOD
 from tests.models.written import SMALL, write
 
 TEST_MODELS = Path(__file__).resolve().parents[2] / ".tools" / "models"
-LARGE = 200_000                     # bytes of header; larger ones are mutated seldom, for gguf's reader takes seconds for them
+# bytes of header; larger ones are mutated seldom, for gguf's reader takes seconds for them
+LARGE = 200_000
 SELDOM = 100
-EXTREMES = (0, 1, 2, 3, 7, 8, 9, 12, 13, 31, 32, 33, 255, 2**16 - 1, 2**16, 2**30, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**42 + 1,
-            2**61 + 1, 2**62, 2**63 - 1, 2**63, 2**64 - 32, 2**64 - 1)
+EXTREMES = (0, 1, 2, 3, 7, 8, 9, 12, 13, 31, 32, 33, 255, 2**16 - 1, 2**16, 2**30, 2**31 - 1, 2**31,
+            2**32 - 1, 2**32, 2**42 + 1, 2**61 + 1, 2**62, 2**63 - 1, 2**63, 2**64 - 32, 2**64 - 1)
 
 
 class Steps(Cursor):
@@ -67,13 +70,16 @@ class Seed(NamedTuple):
 
 
 def seeds(folder: Path, real: bool = True) -> list[Seed]:
-    """The sample, a file of each architecture, the parts of a split one, one with each kind of value; and, if `real`,
-    what `make tools` fetched of SmolLM2, with its 49,152 words.  folder: where files may be written."""
+    """The sample, a file of each architecture, the parts of a split one, one with each kind of value; and, if
+    `real`, what `make tools` fetched of SmolLM2, with its 49,152 words.  folder: where files may be
+    written.
+    """
     for name, architecture in SMALL.items():
         write(folder / f"{name}.gguf", architecture)
     write(folder / "split.gguf", SMALL["llama"], split_max_tensors=12)
     (folder / "values.gguf").write_bytes(GOOD)
-    paths = [BUNDLED["sample"], *sorted(folder.glob("*.gguf")), *(sorted(TEST_MODELS.glob("*.gguf")) if real else [])]
+    paths = [BUNDLED["sample"], *sorted(folder.glob("*.gguf")),
+             *(sorted(TEST_MODELS.glob("*.gguf")) if real else [])]
     return [_seed(path) for path in paths]
 
 
@@ -81,14 +87,17 @@ def _seed(path: Path) -> Seed:
     data = path.read_bytes()
     cursor = Fields(data)
     header = data[: read_header(cursor).parts[-1][1]]
-    texts = [found for before, found in zip(cursor.found, cursor.found[1:], strict=False)
-             if before[1] == 8 and int.from_bytes(data[before[0] : found[0]], "little") == found[1] > 0 and before[0] + 8 == found[0]]
+    texts = [found for before, found in zip(cursor.found, cursor.found[1:], strict=False) if before[1] == 8
+             and int.from_bytes(data[before[0] : found[0]], "little") == found[1] > 0
+             and before[0] + 8 == found[0]]
     numbers = [found for found in cursor.found if found[1] in (1, 2, 4, 8)]
     return Seed(path.name, header, len(data), numbers, texts)
 
 
 def mutant(number: int, material: list[Seed]) -> tuple[Seed, bytes, int]:
-    """Mutant `number`: (its seed, its header, the size of its file). The same number always gives the same mutant."""
+    """Mutant `number`: (its seed, its header, the size of its file). The same number always gives the same
+    mutant.
+    """
     rng = random.Random(number)
     small = [seed for seed in material if len(seed.header) < LARGE]
     seed = rng.choice(material if number % SELDOM == 0 else small)
@@ -109,7 +118,8 @@ def _number(data: bytearray, seed: Seed, rng: random.Random) -> None:
 def _nearly(data: bytearray, seed: Seed, rng: random.Random) -> None:
     """A number is off by a little, by the alignment, or by a power of two."""
     at, size = rng.choice(seed.numbers)
-    value = int.from_bytes(data[at : at + size], "little") + rng.choice((-32, -8, -1, 1, 2, 8, 32, 64, 1 << rng.randrange(8 * size)))
+    value = int.from_bytes(data[at : at + size], "little") + rng.choice((-32, -8, -1, 1, 2, 8, 32, 64,
+                                                                         1 << rng.randrange(8 * size)))
     data[at : at + size] = (value % 2 ** (8 * size)).to_bytes(size, "little")
 
 
@@ -129,7 +139,8 @@ def _name(data: bytearray, seed: Seed, rng: random.Random) -> None:
 def _text(data: bytearray, seed: Seed, rng: random.Random) -> None:
     """A text gets bytes that no UTF-8 has, a NUL, or other letters."""
     at, size = rng.choice(seed.texts)
-    data[min(at + rng.randrange(size), len(data) - 1)] = rng.choice((0, 0xC3, 0xFF, 0xED, 10, 34, 46, rng.randrange(256)))
+    data[min(at + rng.randrange(size), len(data) - 1)] = rng.choice((0, 0xC3, 0xFF, 0xED, 10, 34, 46,
+                                                                     rng.randrange(256)))
 
 
 def _noise(data: bytearray, seed: Seed, rng: random.Random) -> None:

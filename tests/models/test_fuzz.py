@@ -14,15 +14,18 @@ def test_five_thousand_mutants_open_rightly_or_are_refused_in_words():
     assert found["mutants"] == 5000 and found["faults"] == 0
     against = found["opened_and_gguf_s_reader"]
     assert found["opened"] > 400 and against["same"] > 80 and found["families_of_words"] > 30
-    assert against["same"] + against["not asked"] == found["opened"]        # gguf refuses nothing that ours accepts
-    assert found["most"]["steps"] < 100_000 and found["most"]["memory_mb"] < 64     # judge() holds each to its own size
+    # gguf refuses nothing that ours accepts
+    assert against["same"] + against["not asked"] == found["opened"]
+    # judge() holds each to its own size
+    assert found["most"]["steps"] < 100_000 and found["most"]["memory_mb"] < 64
 
 
 def test_a_mutant_is_the_same_each_time(tmp_path):
     material = seeds(tmp_path, real=False)
     assert [mutant(n, material)[1:] for n in range(50)] == [mutant(n, material)[1:] for n in range(50)]
     for seed in material:       # the map of a header is true: each text lies behind its length
-        assert seed.texts and all(int.from_bytes(seed.header[at - 8 : at], "little") == size for at, size in seed.texts)
+        assert seed.texts and all(int.from_bytes(seed.header[at - 8 : at], "little") == size
+                                  for at, size in seed.texts)
 
 
 def _judged(tmp_path, data: bytes) -> dict:
@@ -38,7 +41,8 @@ def test_the_judge_knows_good_from_bad(tmp_path):
 
 
 def test_the_judge_finds_a_walk_that_is_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(Steps, "step", lambda self, n, what: setattr(self, "steps", self.steps + 100) or Cursor.step(self, n, what))
+    monkeypatch.setattr(Steps, "step", lambda self, n, what: setattr(self, "steps", self.steps + 100)
+                        or Cursor.step(self, n, what))
     with pytest.raises(Fault, match="steps for a file of"):
         _judged(tmp_path, GOOD)
 
@@ -57,7 +61,8 @@ def test_the_judge_finds_too_much_memory(tmp_path, monkeypatch):
 
 def test_the_judge_finds_another_value(tmp_path):
     (tmp_path / "one").write_bytes(GOOD)
-    (tmp_path / "two").write_bytes(build([*PAIRS[:1], pair("general.file_type", 4, u32(3)), *PAIRS[2:]], INFOS, b"\x11" * 80))
+    (tmp_path / "two").write_bytes(build([*PAIRS[:1], pair("general.file_type", 4, u32(3)), *PAIRS[2:]],
+                                         INFOS, b"\x11" * 80))
     with open_model(tmp_path / "two") as model:
         assert same_as_gguf(tmp_path / "two", model) == "same"
         with pytest.raises(Fault, match=r"general\.file_type is 3, gguf reads 2"):
@@ -66,11 +71,14 @@ def test_the_judge_finds_another_value(tmp_path):
 
 def test_the_judge_finds_another_text_that_is_not_utf8(tmp_path, monkeypatch):
     path = tmp_path / "words"
-    path.write_bytes(build([pair("words", 9, u32(8) + u64(3) + string("a") + string(b"\xff") + string(b"\xc3"))]))
+    path.write_bytes(
+        build([pair("words", 9, u32(8) + u64(3) + string("a") + string(b"\xff") + string(b"\xc3"))]))
     with open_model(path) as model:
         assert same_as_gguf(path, model) == "same"
-        monkeypatch.setattr("benchmarks.fuzz._is_utf8", lambda raw: raw != b"\xc3")          # one who overlooks the first
-        with pytest.raises(Fault, match="words is 'text 1 is the first that is not UTF-8', gguf reads 'text 2 is"):
+        # one who overlooks the first
+        monkeypatch.setattr("benchmarks.fuzz._is_utf8", lambda raw: raw != b"\xc3")
+        with pytest.raises(Fault,
+                           match="words is 'text 1 is the first that is not UTF-8', gguf reads 'text 2 is"):
             same_as_gguf(path, model)
 
 
@@ -88,4 +96,5 @@ def test_steps_grow_with_the_file_and_not_with_its_claims():
 
 
 def test_families_leave_out_what_is_particular():
-    assert family("tensor 'blk.0' has 5 dimensions") == family("tensor 'x' has 77 dimensions") == "tensor _ has _ dimensions"
+    assert family("tensor 'blk.0' has 5 dimensions") == family(
+        "tensor 'x' has 77 dimensions") == "tensor _ has _ dimensions"

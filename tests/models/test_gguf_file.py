@@ -8,13 +8,13 @@ from quantlab.models.gguf_cursor import GGUFArray
 from quantlab.models.gguf_file import GGUFFile
 from tests.models.gguf_builder import GOOD
 
-KEYS = {"u8": ("add_uint8", 200), "i8": ("add_int8", -100), "u16": ("add_uint16", 60000), "i16": ("add_int16", -30000),
-        "u32": ("add_uint32", 4_000_000_000), "i32": ("add_int32", -2_000_000_000), "u64": ("add_uint64", 2**63 + 1),
+KEYS = {"u8": ("add_uint8", 200), "i8": ("add_int8", -100), "u16": ("add_uint16", 60000),
+        "i16": ("add_int16", -30000), "u32": ("add_uint32", 4_000_000_000),
+        "i32": ("add_int32", -2_000_000_000), "u64": ("add_uint64", 2**63 + 1),
         "i64": ("add_int64", -(2**62)), "f32": ("add_float32", 0.1), "f64": ("add_float64", 0.1),
         "yes": ("add_bool", True), "no": ("add_bool", False), "text": ("add_string", "Lama ä 🦙"),
-        "none": ("add_string", ""),
-        "ints": ("add_array", [1, -2, 3]), "floats": ("add_array", [0.5, 1.25]), "truths": ("add_array", [True, False]),
-        "words": ("add_array", ["one", "zwei", "три", ""])}
+        "none": ("add_string", ""), "ints": ("add_array", [1, -2, 3]), "floats": ("add_array", [0.5, 1.25]),
+        "truths": ("add_array", [True, False]), "words": ("add_array", ["one", "zwei", "три", ""])}
 
 
 @pytest.fixture(scope="module", params=[32, 64, 8])

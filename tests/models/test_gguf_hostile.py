@@ -43,10 +43,12 @@ HOSTILE = {
     "array of 2^63 strings": (build([pair("k", 9, u32(8) + u64(HUGE))]), str(HUGE)),
     "array whose bytes wrap": (build([pair("k", 9, u32(10) + u64(2**61 + 1))]), str(2**61 + 1)),
     "string in an array": (build([pair("k", 9, u32(8) + u64(1) + u64(HUGE))]), str(HUGE)),
-    "second string in an array": (build([pair("k", 9, u32(8) + u64(3) + string("a") + u64(HUGE) + string("b"))]),
-                                  f"{HUGE} bytes were announced"),
-    "array of strings, cut in a length": (build([], data=b"")[:16] + u64(1) + pair("k", 9, u32(8) + u64(1) + string("a"))[:-4],
-                                         "each takes"),
+    "second string in an array":
+    (build([pair("k", 9, u32(8) + u64(3) + string("a") + u64(HUGE) + string("b"))]),
+     f"{HUGE} bytes were announced"),
+    "array of strings, cut in a length": (build([], data=b"")[:16] + u64(1)
+                                          + pair("k", 9, u32(8) + u64(1) + string("a"))[:-4],
+                                          "each takes"),
     "array of arrays": (build([pair("k", 9, u32(9) + u64(2**62))]), "array of arrays"),
     "value type 13": (build([pair("k", 13, u64(0))]), "value type 13"),
     "array type 99": (build([pair("k", 9, u32(99) + u64(1))]), "type 99"),
@@ -80,20 +82,28 @@ HOSTILE = {
     "alignment -32": (build([pair("general.alignment", 5, u32(2**32 - 32))], INFOS), "alignment is -32"),
     "alignment is text": (build([pair("general.alignment", 8, string("32"))], INFOS), "alignment is '32'"),
     "alignment is true": (build([pair("general.alignment", 7, b"\1")], INFOS), "alignment is True"),
-    "alignment is a fraction": (build([pair("general.alignment", 6, u32(0x42000000))], INFOS), "alignment is 32.0"),
+    "alignment is a fraction": (build([pair("general.alignment", 6, u32(0x42000000))], INFOS),
+                                "alignment is 32.0"),
     "alignment is INT32": (build([pair("general.alignment", 5, u32(32))], INFOS), "value type 5"),
     "alignment is UINT64": (build([pair("general.alignment", 10, u64(32))], INFOS), "value type 10"),
     "alignment 4": (build([pair("general.alignment", 4, u32(4))], INFOS), "alignment is 4"),
     "alignment 2^31": (build([pair("general.alignment", 4, u32(2**31))], INFOS), str(2**31)),
-    "alignment at the end, tensors of the default": (build([*PAIRS, pair("general.alignment", 4, u32(128))], INFOS, b"\0" * 256),
+    "alignment at the end, tensors of the default": (build([*PAIRS, pair("general.alignment", 4, u32(128))],
+                                                           INFOS, b"\0" * 256),
                                                      "'norm' starts at 64, which is no multiple of 128"),
-    "big endian throughout": (b"GGUF" + struct.pack(">IQQ", 3, 1, 1) + b"\0" * 80, "big-endian GGUF file (version 3)"),
+    "big endian throughout": (b"GGUF" + struct.pack(">IQQ", 3, 1, 1) + b"\0" * 80,
+                              "big-endian GGUF file (version 3)"),
     "version 0": (build(PAIRS, INFOS, version=0), "version 0"),
-    "cut off in the length of an array": (b"GGUF" + u32(3) + u64(0) + u64(1) + pair("k", 9, u32(0) + b"\xff" * 6), "file ends at byte 47"),
-    "nested array in an array": (build([pair("k", 9, u32(9) + u64(1) + u32(9) + u64(2**62))]), "array of arrays"),
-    "metadata beyond any model": (build([pair(f"k{i:05}", 0, b"\0") for i in range(65537)]), "metadata count of 65537"),
-    "tensors beyond any model": (build([], [info(f"{i:05}", (1,), 0) for i in range(65537)]), "tensor count of 65537"),
-    "type 4 outside gpt-oss": (build([pair("general.architecture", 8, string("gemma"))], [info("t", (32, 1), 4)]), "Q4_2"),
+    "cut off in the length of an array": (b"GGUF" + u32(3) + u64(0) + u64(1)
+                                          + pair("k", 9, u32(0) + b"\xff" * 6), "file ends at byte 47"),
+    "nested array in an array": (build([pair("k", 9, u32(9) + u64(1) + u32(9) + u64(2**62))]),
+                                 "array of arrays"),
+    "metadata beyond any model": (build([pair(f"k{i:05}", 0, b"\0") for i in range(65537)]),
+                                  "metadata count of 65537"),
+    "tensors beyond any model": (build([], [info(f"{i:05}", (1,), 0) for i in range(65537)]),
+                                 "tensor count of 65537"),
+    "type 4 outside gpt-oss": (build([pair("general.architecture", 8, string("gemma"))],
+                                     [info("t", (32, 1), 4)]), "Q4_2"),
     "alignment is a list": (build([pair("general.alignment", 9, u32(4) + u64(1) + u32(32))], INFOS), "array"),
 }
 
@@ -120,7 +130,8 @@ def test_cut_off_anywhere_is_refused():
 
 
 def test_arrays_may_be_empty_and_end_with_the_file():
-    header = read_header(b"GGUF" + u32(3) + u64(0) + u64(2) + pair("a", 9, u32(8) + u64(0)) + pair("b", 9, u32(8) + u64(0)))
+    header = read_header(b"GGUF" + u32(3) + u64(0) + u64(2) + pair("a", 9, u32(8) + u64(0))
+                         + pair("b", 9, u32(8) + u64(0)))
     assert header.metadata["a"].decode() == header.metadata["b"].decode() == []
 
 
@@ -149,9 +160,11 @@ def test_a_hundred_gigabytes_of_empty_strings_are_not_walked(tmp_path):
         GGUFFile(path)
 
 
-@pytest.mark.parametrize("data", [
-    build([], [info(f"blk.{i}", (8,), 0, 32 * i) for i in range(MOST_TENSORS)], b"\0" * 32 * MOST_TENSORS),
-    build([pair(f"general.{i}", 9, u32(4) + u64(1) + u32(i)) for i in range(MOST_VALUES)])], ids=["tensors", "values"])
+@pytest.mark.parametrize("data",
+                         [build([], [info(f"blk.{i}", (8,), 0, 32 * i) for i in range(MOST_TENSORS)],
+                                b"\0" * 32 * MOST_TENSORS),
+                          build([pair(f"general.{i}", 9, u32(4) + u64(1) + u32(i))
+                                 for i in range(MOST_VALUES)])], ids=["tensors", "values"])
 def test_the_largest_header_that_is_read_takes_less_than_64_megabytes(data):
     tracemalloc.start()
     header = read_header(data)
@@ -175,24 +188,30 @@ HEADS = {"head_count": 4, "block_count": 1, "embedding_length": 32}
 
 @pytest.mark.parametrize(("key", "value_type", "payload", "words"), [
     ("block_count", 4, u32(2**32 - 1), "n_layer=4294967295"), ("head_count", 4, u32(0), "n_head=0"),
-    ("head_count", 10, u64(2**64 - 1), f"n_head={2**64 - 1}"), ("embedding_length", 5, u32(2**32 - 5), "n_embd=-5"),
-    ("block_count", 6, struct.pack("<f", float("nan")), "is nan; a whole number"), ("block_count", 7, b"\1", "is True; a whole number"),
+    ("head_count", 10, u64(2**64 - 1), f"n_head={2**64 - 1}"),
+    ("embedding_length", 5, u32(2**32 - 5), "n_embd=-5"),
+    ("block_count", 6, struct.pack("<f", float("nan")), "is nan; a whole number"),
+    ("block_count", 7, b"\1", "is True; a whole number"),
     ("head_count", 9, u32(6) + u64(1) + struct.pack("<f", float("inf")), "is inf; a whole number"),
-    ("head_count", 9, u32(8) + u64(1) + string("4"), "is '4'; a whole number"), ("head_count", 9, u32(4) + u64(0), "head_count"),
+    ("head_count", 9, u32(8) + u64(1) + string("4"), "is '4'; a whole number"),
+    ("head_count", 9, u32(4) + u64(0), "head_count"),
     ("head_count", 9, u32(0) + u64(5000) + b"\4" * 5000, "5000 numbers; 4096 layers"),
 ])
 def test_numbers_that_no_architecture_can_have_are_refused_in_words(key, value_type, payload, words):
     numbers = {**{name: (4, u32(number)) for name, number in HEADS.items()}, key: (value_type, payload)}
     place = {"head_count": "attention.head_count"}
-    header = read_header(build([PAIRS[0], *(pair(f"llama.{place.get(name, name)}", *value) for name, value in numbers.items())],
-                               [info("token_embd.weight")]))
+    header = read_header(
+        build([PAIRS[0], *(pair(f"llama.{place.get(name, name)}", *value) for name,
+                           value in numbers.items())], [info("token_embd.weight")]))
     with pytest.raises(ValueError, match=words):
         architecture_of(header.metadata, {tensor.name: tensor.shape for tensor in header.tensors.values()})
 
 
 @pytest.mark.parametrize("claimed", [1, 2**31, None])
 def test_the_vocabulary_is_as_large_as_its_table_whatever_the_file_claims(claimed):
-    numbers = {"attention.head_count": 4, "block_count": 1, "embedding_length": 32} | ({"vocab_size": claimed} if claimed else {})
-    header = read_header(build([PAIRS[0], *(pair(f"llama.{key}", 4, u32(number)) for key, number in numbers.items())],
-                               [info("token_embd.weight", (32, 2))]))
+    numbers = {"attention.head_count": 4, "block_count": 1, "embedding_length": 32} | ({"vocab_size": claimed}
+                                                                                       if claimed else {})
+    header = read_header(
+        build([PAIRS[0], *(pair(f"llama.{key}", 4, u32(number)) for key, number in numbers.items())],
+              [info("token_embd.weight", (32, 2))]))
     assert architecture_of(header.metadata, {"token_embd.weight": (32, 2)}).n_vocab == 2

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from quantlab.models.architecture import Architecture
+from quantlab.models.recipes import ARCHITECTURES
 from quantlab.models.source import BUNDLED, from_show, open_model
 from quantlab.models.store import StoreError
-from quantlab.models.tensor_lists import ARCHITECTURES
 from tests.models.gguf_builder import GOOD, build, info, pair, string, u32
 from tests.models.test_store import LIBRARY, layer, put
 
 #: As Ollama 0.17.4 answers /api/show with verbose, cut to two tensors.
 ANSWER = {"model_info": {"general.architecture": "llama", "general.file_type": 15, "llama.block_count": 1,
-                         "llama.embedding_length": 256, "llama.attention.head_count": 4, "llama.vocab_size": 32,
-                         "llama.feed_forward_length": 512, "tokenizer.ggml.tokens": ["<a>", "b"]},
+                         "llama.embedding_length": 256, "llama.attention.head_count": 4,
+                         "llama.vocab_size": 32, "llama.feed_forward_length": 512,
+                         "tokenizer.ggml.tokens": ["<a>", "b"]},
           "tensors": [{"name": "token_embd.weight", "type": "Q4_K", "shape": [256, 32]},
                       {"name": "output_norm.weight", "type": "F32", "shape": [256]}]}
 
@@ -81,12 +82,15 @@ def test_a_bad_name_is_refused_before_anybody_is_asked():
         open_model("x" * 5000)
 
 
-@pytest.mark.parametrize(("answer", "words"), [
-    ({}, "no tensors"), ({"tensors": []}, "no tensors"), ({"tensors": "x"}, "no tensors"), ({"tensors": [1]}, "tensor like"),
-    ({"tensors": [{"name": "t", "type": "F32", "shape": ["x"]}]}, "tensor like"),
-    ({"tensors": [{"name": "t", "type": "F32", "shape": []}]}, "shape"),
-    ({"tensors": [{"name": "t", "type": "F32", "shape": [0]}]}, "shape"),
-])
+@pytest.mark.parametrize(("answer", "words"), [({}, "no tensors"), ({"tensors": []}, "no tensors"),
+                                               ({"tensors": "x"}, "no tensors"),
+                                               ({"tensors": [1]}, "tensor like"),
+                                               ({"tensors": [{"name": "t", "type": "F32", "shape": ["x"]}]},
+                                                "tensor like"),
+                                               ({"tensors": [{"name": "t", "type": "F32", "shape": []}]},
+                                                "shape"),
+                                               ({"tensors": [{"name": "t", "type": "F32", "shape": [0]}]},
+                                                "shape"),])
 def test_a_servers_odd_answer_is_refused_in_words(answer, words):
     with pytest.raises(ValueError, match=words):
         from_show(answer, "odd")
@@ -109,10 +113,10 @@ def test_an_architecture_survives_the_way_through_a_file(name, tmp_path):
     """gguf's writer puts the numbers under GGUF's keys; we read the same architecture back."""
     truth = ARCHITECTURES[name]
     writer = gguf.GGUFWriter(tmp_path / "a.gguf", truth.arch)
-    for method, number in (("block_count", truth.n_layer), ("embedding_length", truth.n_embd), ("vocab_size", truth.n_vocab),
-                           ("feed_forward_length", truth.n_ff), ("head_count", truth.n_head),
-                           ("head_count_kv", truth.n_head_kv), ("key_length", truth.head_dim),
-                           ("context_length", truth.n_ctx_train)):
+    for method, number in (("block_count", truth.n_layer), ("embedding_length", truth.n_embd),
+                           ("vocab_size", truth.n_vocab), ("feed_forward_length", truth.n_ff),
+                           ("head_count", truth.n_head), ("head_count_kv", truth.n_head_kv),
+                           ("key_length", truth.head_dim), ("context_length", truth.n_ctx_train)):
         getattr(writer, f"add_{method}")(number)
     for tensor in truth.tensors():
         if tensor.layer is None:        # decide about tied embeddings and rope_freqs
@@ -126,12 +130,15 @@ def test_an_architecture_survives_the_way_through_a_file(name, tmp_path):
 
 
 def test_deepseeks_compressed_heads_are_understood():
-    info = {"general.architecture": "deepseek2", "deepseek2.block_count": 27, "deepseek2.embedding_length": 2048,
-            "deepseek2.attention.head_count": 16, "deepseek2.attention.head_count_kv": 1, "deepseek2.vocab_size": 102400,
+    info = {"general.architecture": "deepseek2", "deepseek2.block_count": 27,
+            "deepseek2.embedding_length": 2048,
+            "deepseek2.attention.head_count": 16, "deepseek2.attention.head_count_kv": 1,
+            "deepseek2.vocab_size": 102400,
             "deepseek2.attention.key_length": 576, "deepseek2.attention.value_length": 512,
             "deepseek2.attention.key_length_mla": 192, "deepseek2.attention.value_length_mla": 128,
             "deepseek2.attention.kv_lora_rank": 512, "deepseek2.rope.dimension_count": 64,
-            "deepseek2.feed_forward_length": 10944, "deepseek2.expert_count": 64, "deepseek2.expert_used_count": 6,
+            "deepseek2.feed_forward_length": 10944, "deepseek2.expert_count": 64,
+            "deepseek2.expert_used_count": 6,
             "deepseek2.expert_feed_forward_length": 1408, "deepseek2.expert_shared_count": 2,
             "deepseek2.leading_dense_block_count": 1}
     tensors = [{"name": name, "type": "F16", "shape": [4]} for name in ("token_embd.weight", "output.weight")]
@@ -139,12 +146,14 @@ def test_deepseeks_compressed_heads_are_understood():
     assert found.n_params == 15_706_484_224
 
 
-@pytest.mark.parametrize(("pairs", "words"), [
-    ([], "unknown architecture: .* general.architecture"),
-    ([pair("general.architecture", 8, string("bert")), pair("bert.block_count", 4, u32(2))], "unknown architecture 'bert'.* a guess"),
-    ([pair("general.architecture", 8, string("llama"))], "llama.block_count"),
-    ([pair("general.architecture", 8, string("llama")), pair("llama.block_count", 8, string("x"))], "'x'"),
-])
+@pytest.mark.parametrize(("pairs", "words"), [([], "unknown architecture: .* general.architecture"),
+                                              ([pair("general.architecture", 8, string("bert")),
+                                                pair("bert.block_count", 4, u32(2))],
+                                               "unknown architecture 'bert'.* a guess"),
+                                              ([pair("general.architecture", 8, string("llama"))],
+                                               "llama.block_count"),
+                                              ([pair("general.architecture", 8, string("llama")),
+                                                pair("llama.block_count", 8, string("x"))], "'x'"),])
 def test_an_unknown_architecture_is_refused_in_words(pairs, words, tmp_path):
     path = tmp_path / "odd.gguf"
     path.write_bytes(build(pairs, [info("t")]))
@@ -153,12 +162,15 @@ def test_an_unknown_architecture_is_refused_in_words(pairs, words, tmp_path):
 
 
 def test_ollamas_first_mxfp4_is_put_in_ggmls_order(tmp_path):
-    """The blocks of gpt-oss as Ollama shipped them first (type 4): its own load-time loop, written out, is the oracle."""
+    """The blocks of gpt-oss as Ollama shipped them first (type 4): its own load-time loop, written out, is
+    the oracle.
+    """
     rng = np.random.default_rng(3)
     stored = rng.integers(0, 256, (4, 17), dtype=np.uint8)
     stored[:, 0] = 127
     path = tmp_path / "oss.gguf"
-    path.write_bytes(build([pair("general.architecture", 8, string("gptoss"))], [info("t", (64, 2), 4)], stored.tobytes()))
+    path.write_bytes(build([pair("general.architecture", 8, string("gptoss"))], [info("t", (64, 2), 4)],
+                           stored.tobytes()))
     ordered = stored.copy()
     for block in range(4):
         for i in range(1, 9):
@@ -176,7 +188,8 @@ def test_ollamas_first_mxfp4_is_put_in_ggmls_order(tmp_path):
 
 @pytest.mark.parametrize("source", [None, 3, b"sample", ["sample"], "a\0b", Path("a\0b.gguf"), ""])
 def test_what_is_no_name_is_said_in_words(source):
-    with pytest.raises(ValueError, match=r"is no Ollama name|cannot be the name of a model|is a file's path, the name"):
+    with pytest.raises(ValueError,
+                       match=r"is no Ollama name|cannot be the name of a model|is a file's path, the name"):
         open_model(source)
 
 
@@ -186,7 +199,8 @@ def test_what_is_no_tensor_name_and_no_truth_value_is_said_in_words():
             with pytest.raises(ValueError, match="has no tensor"):
                 model.tensor(name)
     numbers = dict(n_layer=1, n_embd=1, n_head=1, n_head_kv=1, head_dim=1, n_ff=1, n_vocab=1)
-    for wrong, words in (({"arch": []}, r"architecture \[\] is not known"), ({"tied_embeddings": "no"}, "True or False is needed"),
+    for wrong, words in (({"arch": []}, r"architecture \[\] is not known"),
+                         ({"tied_embeddings": "no"}, "True or False is needed"),
                          ({"n_layer": "4"}, "n_layer='4' cannot be")):
         with pytest.raises(ValueError, match=words):
             Architecture(**{"arch": "llama"} | numbers | wrong)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from quantlab.models.permissions import denied
+from quantlab.models.gguf_file import denied
 from quantlab.models.store import StoreError, find_model, free_disk, parse_name, pulled_models, store_roots
 from tests.models.gguf_builder import GOOD
 
@@ -19,7 +19,8 @@ def put(root: Path, where: str, layers, blob=GOOD) -> Path:
     """A manifest at `where` ("host/user/model/tag") and the blob that DIGEST names."""
     manifest = root / "manifests" / where
     manifest.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(layers if isinstance(layers, str) else json.dumps({"schemaVersion": 2, "layers": layers}))
+    manifest.write_text(layers if isinstance(layers, str)
+                        else json.dumps({"schemaVersion": 2, "layers": layers}))
     (root / "blobs").mkdir(exist_ok=True)
     if blob is not None:
         (root / "blobs" / DIGEST.replace(":", "-")).write_bytes(blob)
@@ -37,7 +38,8 @@ def layer(kind="model", digest=DIGEST):
     ("library/llama3.2:3b", ("registry.ollama.ai", "library", "llama3.2", "3b"), "llama3.2:3b"),
     ("hf.co/user/model:Q4_K_M", ("hf.co", "user", "model", "Q4_K_M"), "hf.co/user/model:Q4_K_M"),
     ("localhost:5000/ns/model:t", ("localhost:5000", "ns", "model", "t"), "localhost:5000/ns/model:t"),
-    ("localhost:5000/ns/model", ("localhost:5000", "ns", "model", "latest"), "localhost:5000/ns/model:latest"),
+    ("localhost:5000/ns/model", ("localhost:5000", "ns", "model", "latest"),
+     "localhost:5000/ns/model:latest"),
 ])
 def test_names_are_read_as_ollama_reads_them(name, parts, short):
     parsed = parse_name(name)
@@ -45,8 +47,9 @@ def test_names_are_read_as_ollama_reads_them(name, parts, short):
     assert str(parsed) == short
 
 
-@pytest.mark.parametrize("name", ["", ":", "a:", "../../etc/passwd", "..", "a/../b", "x:..", "x:../y", "/etc/passwd", "a//b",
-                                  "a\\b", "a b", "a\0b", "a/b/c/d", "-rf", "läma", "m" * 81, "a:b:c", "x:%2e%2e", "\n"])
+@pytest.mark.parametrize("name", ["", ":", "a:", "../../etc/passwd", "..", "a/../b", "x:..", "x:../y",
+                                  "/etc/passwd", "a//b", "a\\b", "a b", "a\0b", "a/b/c/d", "-rf", "läma",
+                                  "m" * 81, "a:b:c", "x:%2e%2e", "\n"])
 def test_names_that_ollama_forbids_never_touch_the_disk(name):
     with pytest.raises(ValueError, match="no Ollama name") as error:
         parse_name(name)
@@ -54,7 +57,8 @@ def test_names_that_ollama_forbids_never_touch_the_disk(name):
 
 
 def test_a_pulled_model_is_found_with_its_projector(tmp_path):
-    root = put(tmp_path, f"{LIBRARY}/llava/7b", [layer("template", "x"), layer(), layer("projector", "sha256:" + "cd" * 32)])
+    root = put(tmp_path, f"{LIBRARY}/llava/7b",
+               [layer("template", "x"), layer(), layer("projector", "sha256:" + "cd" * 32)])
     found = find_model("llava:7b", [tmp_path / "nowhere", root])
     assert found.blob.read_bytes() == GOOD and found.size == len(GOOD)
     assert found.projector == root / "blobs" / ("sha256-" + "cd" * 32)
@@ -67,13 +71,16 @@ def test_case_does_not_matter_and_the_first_store_wins(tmp_path):
     assert find_model("llama3.1:8b-instruct-q4_K_M", [second, first]).blob.is_relative_to(second)
 
 
-@pytest.mark.parametrize(("layers", "words"), [
-    ([layer("tensor")], "safetensors"), ([layer("template")], "cloud"), ([], "cloud"), ("{", "not what Ollama writes"),
-    ("[]", "not what Ollama writes"), ('{"layers": [1]}', "not what Ollama writes"), ("[" * 100_000, "not what Ollama writes"),
-    ([layer(digest="sha256:../../../etc/passwd")], "no SHA-256 digest"), ([layer(digest=None)], "no SHA-256 digest"),
-    ([layer(digest=DIGEST + "/../../x")], "no SHA-256 digest"),
-    ([layer(digest=DIGEST.upper())], "no SHA-256 digest"), ([layer(digest="sha256:" + "ef" * 32)], "ollama pull"),
-])
+@pytest.mark.parametrize(("layers", "words"),
+                         [([layer("tensor")], "safetensors"), ([layer("template")], "cloud"), ([], "cloud"),
+                          ("{", "not what Ollama writes"), ("[]", "not what Ollama writes"),
+                          ('{"layers": [1]}', "not what Ollama writes"),
+                          ("[" * 100_000, "not what Ollama writes"),
+                          ([layer(digest="sha256:../../../etc/passwd")], "no SHA-256 digest"),
+                          ([layer(digest=None)], "no SHA-256 digest"),
+                          ([layer(digest=DIGEST + "/../../x")], "no SHA-256 digest"),
+                          ([layer(digest=DIGEST.upper())], "no SHA-256 digest"),
+                          ([layer(digest="sha256:" + "ef" * 32)], "ollama pull"),])
 def test_a_manifest_without_a_usable_file_is_refused_in_words(tmp_path, layers, words):
     root = put(tmp_path, f"{LIBRARY}/m/t", layers)
     with pytest.raises(StoreError, match=words):
@@ -107,14 +114,16 @@ def as_nobody():
     if os.geteuid() != 0:
         yield
         return
-    Path.home().group()             # loads the module that knows groups while Python's own folder may still be read
+    # loads the module that knows groups while Python's own folder may still be read
+    Path.home().group()
     os.seteuid(65534)
     yield
     os.seteuid(0)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
-@pytest.mark.parametrize(("closed", "letter"), [("", "x"), ("manifests", "r"), ("blobs", "x"), ("blobs/" + DIGEST.replace(":", "-"), "r")])
+@pytest.mark.parametrize(("closed", "letter"), [("", "x"), ("manifests", "r"), ("blobs", "x"),
+                                                ("blobs/" + DIGEST.replace(":", "-"), "r")])
 def test_a_store_of_another_user_says_which_permission_is_missing_where(tmp_path, closed, letter, request):
     for folder in (tmp_path, *tmp_path.parents):                            # pytest's own folders are private
         if "pytest-of-" in str(folder):
@@ -125,7 +134,8 @@ def test_a_store_of_another_user_says_which_permission_is_missing_where(tmp_path
         request.getfixturevalue("as_nobody")
         with pytest.raises(StoreError) as error:
             find_model("m:t", [root])
-        assert f"may not be read by you: permission {letter} is missing on {root / closed} (" in str(error.value)
+        assert f"may not be read by you: permission {letter} is missing on {root / closed} (" in str(
+            error.value)
         assert "---------" in str(error.value)          # its mode, as `ls -l` shows it
         assert pulled_models([root]) == []
     finally:
@@ -136,9 +146,10 @@ def test_a_store_of_another_user_says_which_permission_is_missing_where(tmp_path
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
 def test_a_group_that_has_the_permission_is_named(tmp_path, monkeypatch):
-    """Ollama's Linux installer makes a user and group `ollama` whose home is closed to others (drwxr-x---)."""
-    monkeypatch.setattr("quantlab.models.permissions.os.access", lambda place, *_, **__: place != tmp_path)
-    monkeypatch.setattr("quantlab.models.permissions.Path.group", lambda _: "ollama")
+    """Ollama's Linux installer makes a user and group `ollama` whose home is closed to others (drwxr-x---).
+    """
+    monkeypatch.setattr("quantlab.models.gguf_file.os.access", lambda place, *_, **__: place != tmp_path)
+    monkeypatch.setattr("quantlab.models.gguf_file.Path.group", lambda _: "ollama")
     tmp_path.chmod(0o750)
     assert denied(tmp_path / "blobs").endswith(":ollama); members of the group ollama have it")
     tmp_path.chmod(0o700)
@@ -150,7 +161,8 @@ def test_stores_are_looked_for_in_ollamas_order(monkeypatch, tmp_path):
     assert store_roots()[0] == tmp_path
     monkeypatch.setenv("OLLAMA_MODELS", f' "{tmp_path}" ')       # Ollama takes quotes and blanks away
     assert store_roots()[0] == tmp_path
-    assert [str(root) for root in store_roots()[2:]] == ["/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"]
+    assert [str(root) for root in store_roots()[2:]] == ["/usr/share/ollama/.ollama/models",
+                                                         "/var/lib/ollama/.ollama/models"]
     monkeypatch.delenv("OLLAMA_MODELS")
     assert store_roots()[0] == Path.home() / ".ollama" / "models"
 

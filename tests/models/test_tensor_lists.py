@@ -1,9 +1,11 @@
-"""Sizes against llama-quantize's own (test_recipes.py has them for every ftype), parameter counts against published ones."""
+"""Sizes against llama-quantize's own (test_recipes.py has them for every ftype), parameter counts against
+published ones.
+"""
 
 import pytest
 
 from quantlab.models.architecture import Architecture
-from quantlab.models.tensor_lists import ARCHITECTURES, recorded_ftypes, tensor_list
+from quantlab.models.recipes import ARCHITECTURES, recorded_ftypes, tensor_list
 from quantlab.models.types import tensor_nbytes
 
 
@@ -14,7 +16,8 @@ def test_q4_k_m_tensor_bytes_are_exact(model, nbytes):
 
 def test_parameter_counts_are_the_published_ones():
     assert ARCHITECTURES["llama-2-7b"].n_params == 6_738_415_616
-    assert ARCHITECTURES["llama-3.1-8b"].n_params == 8_030_261_248 + 64     # plus the 64 numbers of rope_freqs
+    # plus the 64 numbers of rope_freqs
+    assert ARCHITECTURES["llama-3.1-8b"].n_params == 8_030_261_248 + 64
     assert ARCHITECTURES["smollm2-135m"].n_params == 134_515_008
 
 
@@ -66,31 +69,42 @@ def test_rows_that_are_no_whole_blocks_are_refused():
 
 # The exact counts that model cards and keras-hub's presets publish, one or more of each family.
 PUBLISHED = [
-    (dict(arch="qwen3", n_layer=28, n_embd=1024, n_head=16, n_head_kv=8, head_dim=128, n_ff=3072, n_vocab=151936,
+    (dict(arch="qwen3", n_layer=28, n_embd=1024, n_head=16, n_head_kv=8, head_dim=128, n_ff=3072,
+          n_vocab=151936,
           tied_embeddings=True), 596_049_920),
-    (dict(arch="qwen3", n_layer=36, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128, n_ff=12288, n_vocab=151936),
+    (dict(arch="qwen3", n_layer=36, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128, n_ff=12288,
+          n_vocab=151936),
      8_190_735_360),
-    (dict(arch="qwen2", n_layer=28, n_embd=3584, n_head=28, n_head_kv=4, head_dim=128, n_ff=18944, n_vocab=152064),
+    (dict(arch="qwen2", n_layer=28, n_embd=3584, n_head=28, n_head_kv=4, head_dim=128, n_ff=18944,
+          n_vocab=152064),
      7_615_616_512),
-    (dict(arch="gemma3", n_layer=34, n_embd=2560, n_head=8, n_head_kv=4, head_dim=256, n_ff=10240, n_vocab=262144,
+    (dict(arch="gemma3", n_layer=34, n_embd=2560, n_head=8, n_head_kv=4, head_dim=256, n_ff=10240,
+          n_vocab=262144,
           tied_embeddings=True), 3_880_099_328),
-    (dict(arch="gemma2", n_layer=42, n_embd=3584, n_head=16, n_head_kv=8, head_dim=256, n_ff=14336, n_vocab=256000,
+    (dict(arch="gemma2", n_layer=42, n_embd=3584, n_head=16, n_head_kv=8, head_dim=256, n_ff=14336,
+          n_vocab=256000,
           tied_embeddings=True), 9_241_705_984),
-    (dict(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128, n_ff=14336, n_vocab=32000,
+    (dict(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128, n_ff=14336,
+          n_vocab=32000,
           n_expert=8, n_expert_used=2), 46_702_792_704),
-    (dict(arch="qwen3moe", n_layer=48, n_embd=2048, n_head=32, n_head_kv=4, head_dim=128, n_ff=6144, n_vocab=151936,
+    (dict(arch="qwen3moe", n_layer=48, n_embd=2048, n_head=32, n_head_kv=4, head_dim=128, n_ff=6144,
+          n_vocab=151936,
           n_expert=128, n_expert_used=8, n_ff_exp=768), 30_532_122_624),
-    (dict(arch="phi3", n_layer=40, n_embd=5120, n_head=40, n_head_kv=10, head_dim=128, n_ff=17920, n_vocab=100352),
+    (dict(arch="phi3", n_layer=40, n_embd=5120, n_head=40, n_head_kv=10, head_dim=128, n_ff=17920,
+          n_vocab=100352),
      14_659_507_200),
-    (dict(arch="gpt-oss", n_layer=24, n_embd=2880, n_head=64, n_head_kv=8, head_dim=64, n_ff=2880, n_vocab=201088,
+    (dict(arch="gpt-oss", n_layer=24, n_embd=2880, n_head=64, n_head_kv=8, head_dim=64, n_ff=2880,
+          n_vocab=201088,
           n_expert=32, n_expert_used=4), 20_914_757_184),
-    (dict(arch="deepseek2", n_layer=27, n_embd=2048, n_head=16, n_head_kv=16, head_dim=192, n_ff=10944, n_vocab=102400,
+    (dict(arch="deepseek2", n_layer=27, n_embd=2048, n_head=16, n_head_kv=16, head_dim=192, n_ff=10944,
+          n_vocab=102400,
           n_expert=64, n_expert_used=6, n_ff_exp=1408, n_expert_shared=2, n_layer_dense=1, kv_lora_rank=512,
           rope_dim=64, qk_nope_dim=128, v_head_dim=128), 15_706_484_224),
 ]
 
 
-@pytest.mark.parametrize(("numbers", "n_params"), PUBLISHED, ids=[numbers["arch"] for numbers, _ in PUBLISHED])
+@pytest.mark.parametrize(("numbers", "n_params"), PUBLISHED,
+                         ids=[numbers["arch"] for numbers, _ in PUBLISHED])
 def test_family_has_the_published_number_of_parameters(numbers, n_params):
     assert Architecture(**numbers).n_params == n_params
 

@@ -19,7 +19,8 @@ from tests.formats import ggml_oracle
 from tests.models.written import SMALL, write
 
 #: Small, but with rows of whole super-blocks; the mixtures of experts have four.
-LLAMA = replace(SMALL["llama"], n_layer=4, n_embd=256, n_head=4, n_head_kv=2, head_dim=64, n_ff=512, rope_dim=64)
+LLAMA = replace(SMALL["llama"], n_layer=4, n_embd=256, n_head=4, n_head_kv=2, head_dim=64, n_ff=512,
+                rope_dim=64)
 MOE = replace(SMALL["qwen3moe"], n_embd=256, n_head=4, head_dim=64, n_ff_exp=256)
 needs_ggml = pytest.mark.skipif(ggml_oracle.SPEC is None, reason=ggml_oracle.REASON)
 
@@ -35,13 +36,15 @@ def sources(tmp_path_factory):
 
 def tensors(path) -> dict[str, tuple[str, bytes]]:
     """Name -> (type, bytes), as `gguf` reads the file."""
-    return {tensor.name: (tensor.tensor_type.name, tensor.data.tobytes()) for tensor in gguf.GGUFReader(path).tensors}
+    return {tensor.name: (tensor.tensor_type.name, tensor.data.tobytes())
+            for tensor in gguf.GGUFReader(path).tensors}
 
 
 def fields(path) -> dict[str, tuple]:
     """Key -> (value types, value), as `gguf` reads the file."""
     reader = gguf.GGUFReader(path)
-    return {key: (field.types, field.contents()) for key, field in reader.fields.items() if not key.startswith("GGUF.")}
+    return {key: (field.types, field.contents()) for key, field in reader.fields.items()
+            if not key.startswith("GGUF.")}
 
 
 def wanted(path, types, imatrix=None) -> dict[str, tuple[str, bytes]]:
@@ -52,15 +55,18 @@ def wanted(path, types, imatrix=None) -> dict[str, tuple[str, bytes]]:
         if qtype == was:
             found[tensor.name] = qtype, tensor.data.tobytes()
             continue
-        x = gguf.dequantize(tensor.data, tensor.tensor_type).reshape(-1, *tensor.shape[1::-1].tolist())    # (matrices, rows, columns)
+        # (matrices, rows, columns)
+        x = gguf.dequantize(tensor.data, tensor.tensor_type).reshape(-1, *tensor.shape[1::-1].tolist())
         importance = (imatrix or {}).get(tensor.name, [None] * len(x))
-        rows = [ggml_oracle.quantize(part, qtype, weights) for part, weights in zip(x, importance, strict=True)]
+        rows = [ggml_oracle.quantize(part, qtype, weights) for part,
+                weights in zip(x, importance, strict=True)]
         found[tensor.name] = qtype, np.concatenate(rows).tobytes()
     return found
 
 
 @needs_ggml
-@pytest.mark.parametrize(("ftype", "number"), [("Q4_K", 15), ("Q4_K_S", 14), ("Q3_K", 12), ("MXFP4", 38), ("Q2_K", 10)])
+@pytest.mark.parametrize(("ftype", "number"), [("Q4_K", 15), ("Q4_K_S", 14), ("Q3_K", 12), ("MXFP4", 38),
+                                               ("Q2_K", 10)])
 def test_a_pure_file_has_one_type_and_a_number_that_llama_cpp_knows(sources, tmp_path, ftype, number):
     source, new = sources / "llama-F16.gguf", tmp_path / "new.gguf"
     ql.quantize_model(source, new, ftype, pure=True, progress=None)
@@ -98,13 +104,15 @@ def test_metadata_is_the_source_s_but_for_what_llama_quantize_sets(sources, tmp_
     before, after = fields(src), fields(ql.quantize_model(src, tmp_path / "out.gguf", "q4_k_m"))
     number = [gguf.GGUFValueType.UINT32]
     assert after == before | {"general.quantization_version": (number, 2), "general.file_type": (number, 15)}
-    assert list(after) == [*(key for key in before if key != "general.file_type"), "general.quantization_version", "general.file_type"]
+    assert list(after) == [*(key for key in before if key != "general.file_type"),
+                           "general.quantization_version", "general.file_type"]
     assert list(tensors(src)) == list(tensors(tmp_path / "out.gguf"))
 
 
 def test_what_does_not_change_is_copied_byte_for_byte(sources, tmp_path):
     pairs = []
-    for path in (sources / "llama-F16.gguf", ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "out.gguf", "Q8_0")):
+    for path in (sources / "llama-F16.gguf",
+                 ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "out.gguf", "Q8_0")):
         with open_model(path) as model:
             start, stop = model.file.parts[1][1:]
             pairs.append(dict(raw_pairs(model.file.bytes_at(start, stop), len(model.metadata))))
@@ -116,7 +124,8 @@ def test_what_does_not_change_is_copied_byte_for_byte(sources, tmp_path):
 def test_a_file_keeps_its_alignment_and_places_tensors_as_gguf_does(tmp_path):
     writer = gguf.GGUFWriter(tmp_path / "in.gguf", "llama")
     writer.add_custom_alignment(128)
-    for method, number in (("block_count", 1), ("embedding_length", 32), ("head_count", 1), ("feed_forward_length", 32)):
+    for method, number in (("block_count", 1), ("embedding_length", 32), ("head_count", 1),
+                           ("feed_forward_length", 32)):
         getattr(writer, f"add_{method}")(number)
     for name, rows in (("token_embd.weight", 3), ("output_norm.weight", 0), ("blk.0.attn_q.weight", 5)):
         writer.add_tensor(name, np.ones((rows, 32), np.float16) if rows else np.ones(32, np.float32))
@@ -126,7 +135,8 @@ def test_a_file_keeps_its_alignment_and_places_tensors_as_gguf_does(tmp_path):
     out = ql.quantize_model(tmp_path / "in.gguf", tmp_path / "out.gguf", "Q8_0")
     reader = gguf.GGUFReader(out)
     assert reader.alignment == 128 and [tensor.data_offset % 128 for tensor in reader.tensors] == [0, 0, 0]
-    assert out.stat().st_size % 128 == 0 and out.stat().st_size == reader.tensors[-1].data_offset + 256      # 5 blocks of 34, padded
+    # 5 blocks of 34, padded
+    assert out.stat().st_size % 128 == 0 and out.stat().st_size == reader.tensors[-1].data_offset + 256
 
 
 def test_a_split_model_becomes_one_file(tmp_path):
@@ -156,7 +166,8 @@ def test_the_ftypes_that_can_be_written_are_those_whose_types_all_have_an_encode
     weights = {tensor.name: [1.0] * tensor.shape[0] for tensor in LLAMA.tensors()}
     for ftype in USUAL:
         if ftype in unwritten:
-            with pytest.raises(ValueError, match=f"{ftype} cannot be written, because of .* blocks can be read here"):
+            with pytest.raises(ValueError,
+                               match=f"{ftype} cannot be written, because of .* blocks can be read here"):
                 ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "x.gguf", ftype, weights)
         else:
             ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "x.gguf", ftype, weights)
@@ -171,19 +182,23 @@ def test_an_executor_writes_the_same_file(sources, tmp_path, pool, monkeypatch):
     monkeypatch.setattr(module, "SLAB", 20_000)
     monkeypatch.setattr(module, "IN_FLIGHT", 60_000)
     with pool(2) as executor:
-        assert ql.quantize_model(src, tmp_path / "there.gguf", "Q4_K_M", executor=executor).read_bytes() == here
+        assert ql.quantize_model(src, tmp_path / "there.gguf", "Q4_K_M",
+                                 executor=executor).read_bytes() == here
         with pytest.raises(module.Cancelled):
-            ql.quantize_model(src, tmp_path / "stopped.gguf", "Q4_K_M", executor=executor, progress=lambda step: False)
+            ql.quantize_model(src, tmp_path / "stopped.gguf", "Q4_K_M", executor=executor,
+                              progress=lambda step: False)
     assert not [name for name in os.listdir(tmp_path) if "stopped" in name]
 
 
 def test_a_dask_cluster_writes_the_same_file(sources, tmp_path):
-    """README: the way to a model too large for one machine. Two workers, processes of their own, on this one."""
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed (`make test` brings it)")
+    """README: the way to a model too large for one machine. Two workers, processes of their own, on this one.
+    """
+    distributed = pytest.importorskip("distributed",
+                                      reason="dask.distributed is not installed (`make test` brings it)")
     src = sources / "moe-F16.gguf"
     here = ql.quantize_model(src, tmp_path / "here.gguf", "Q4_K_M").read_bytes()
-    with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0) as cluster,
-          distributed.Client(cluster) as client):
+    with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+                                   memory_limit=0) as cluster, distributed.Client(cluster) as client):
         out = ql.quantize_model(src, tmp_path / "there.gguf", "Q4_K_M", executor=client.get_executor())
     assert out.read_bytes() == here
 
@@ -204,7 +219,8 @@ def imatrix(sources, tmp_path):
             continue
         columns, experts = tensor.shape[0], tensor.shape[2] if len(tensor.shape) > 2 else 1
         sums = rng.random((experts, columns), np.float32) * 100
-        counts = np.arange(experts, dtype=np.float32)[:, None] * 7 + (experts == 1) * 5       # the first expert saw no token
+        # the first expert saw no token
+        counts = np.arange(experts, dtype=np.float32)[:, None] * 7 + (experts == 1) * 5
         values[tensor.name] = np.where(counts > 0, sums / np.maximum(counts, 1), np.float32(1))
         writer.add_tensor(f"{tensor.name}.in_sum2", sums)
         writer.add_tensor(f"{tensor.name}.counts", counts)
@@ -223,24 +239,30 @@ def test_llama_cpp_s_imatrix_reaches_every_expert_and_the_metadata(sources, tmp_
             assert tensors(out) == wanted(src, ql.recipe(ftype, opened, imatrix=True), values), ftype
     text, number = [gguf.GGUFValueType.STRING], [gguf.GGUFValueType.UINT32]
     added = {key: field for key, field in fields(out).items() if key.startswith("quantize.")}
-    assert added == {"quantize.imatrix.file": (text, str(path)[:127]), "quantize.imatrix.dataset": (text, "calibration.txt"),
-                     "quantize.imatrix.entries_count": (number, len(values)), "quantize.imatrix.chunks_count": (number, 77)}
+    assert added == {"quantize.imatrix.file": (text, str(path)[:127]),
+                     "quantize.imatrix.dataset": (text, "calibration.txt"),
+                     "quantize.imatrix.entries_count": (number, len(values)),
+                     "quantize.imatrix.chunks_count": (number, 77)}
 
 
 def test_importances_may_be_given_as_numbers(sources, tmp_path, imatrix):
     src, (path, values) = sources / "moe-F16.gguf", imatrix
     by_file = ql.quantize_model(src, tmp_path / "a.gguf", "Q4_K_M", imatrix=path)
     by_hand = ql.quantize_model(src, tmp_path / "b.gguf", "Q4_K_M", imatrix=values)
-    assert tensors(by_file) == tensors(by_hand) != tensors(ql.quantize_model(src, tmp_path / "c.gguf", "Q4_K_M"))
-    assert [key for key in fields(by_hand) if key.startswith("quantize.")] == ["quantize.imatrix.entries_count"]
+    assert tensors(by_file) == tensors(by_hand) != tensors(ql.quantize_model(src, tmp_path / "c.gguf",
+                                                                             "Q4_K_M"))
+    assert [key for key in fields(by_hand)
+            if key.startswith("quantize.")] == ["quantize.imatrix.entries_count"]
 
 
 def test_an_imatrix_that_is_none_is_refused(sources, tmp_path, imatrix):
     (tmp_path / "old.dat").write_bytes(b"\x10\0\0\0legacy")
     name = "blk.0.attn_q.weight"
-    for given, words in ((tmp_path / "old.dat", "--output-format gguf"), (sources / "llama-F16.gguf", "no imatrix"),
-                         ({name: [1.0] * 64}, "belongs to another model"), ({name: [-1.0] * 256}, "one is -1"),
-                         ({name: [float("nan")] * 256}, "one is nan"), ({name: np.ones((1, 1, 256))}, "shape"), (3, "not int"),
+    for given, words in ((tmp_path / "old.dat", "--output-format gguf"),
+                         (sources / "llama-F16.gguf", "no imatrix"),
+                         ({name: [1.0] * 64}, "belongs to another model"),
+                         ({name: [-1.0] * 256}, "one is -1"), ({name: [float("nan")] * 256}, "one is nan"),
+                         ({name: np.ones((1, 1, 256))}, "shape"), (3, "not int"),
                          (tmp_path / "none.gguf", "there is no file")):
         with pytest.raises(ValueError, match=words):
             ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "out.gguf", "Q4_K_M", imatrix=given)

@@ -1,4 +1,6 @@
-"""`quantize_model` when something is wrong or somebody stops it: a sentence, nothing lost, nothing left behind."""
+"""`quantize_model` when something is wrong or somebody stops it: a sentence, nothing lost, nothing left
+behind.
+"""
 
 import os
 import random
@@ -25,7 +27,8 @@ from tests.models.written import SMALL, write
 __all__ = ["sources"]
 TYPE = {name: number for number, name in TENSOR_TYPES.items()}
 KEYS = [pair("general.architecture", 8, string("llama")), pair("general.file_type", 4, u32(1)),
-        *(pair(f"llama.{key}", 4, u32(n)) for key, n in (("block_count", 1), ("embedding_length", 256), ("attention.head_count", 4),
+        *(pair(f"llama.{key}", 4, u32(n)) for key, n in (("block_count", 1), ("embedding_length", 256),
+                                                         ("attention.head_count", 4),
                                                          ("feed_forward_length", 512), ("vocab_size", 300)))]
 
 
@@ -51,7 +54,8 @@ def test_the_source_is_never_overwritten_by_any_name(tmp_path, sources):
     before = src.read_bytes()
     (tmp_path / "symbolic.gguf").symlink_to(src)
     (tmp_path / "hard.gguf").hardlink_to(src)
-    for dst in (src, str(src), tmp_path / "symbolic.gguf", tmp_path / "hard.gguf", tmp_path / "." / "src.gguf"):
+    for dst in (src, str(src), tmp_path / "symbolic.gguf", tmp_path / "hard.gguf",
+                tmp_path / "." / "src.gguf"):
         with pytest.raises(ValueError, match="same file"):
             ql.quantize_model(src, dst, "Q4_K_M")
     with ql.open_model(src) as model, pytest.raises(ValueError, match="same file"):
@@ -62,8 +66,9 @@ def test_the_source_is_never_overwritten_by_any_name(tmp_path, sources):
 def test_a_place_that_is_none_is_said_before_anything_is_done(folder, sources):
     src = sources / "llama-F16.gguf"
     (folder / "file").write_text("")
-    for dst, words in ((folder, "is a folder"), (os.devnull, "is a device"), (folder / ("x" * 300), "File name too long"),
-                       (folder / "no" / "x.gguf", "no folder"), (folder / "file" / "x.gguf", "no folder")):
+    for dst, words in ((folder, "is a folder"), (os.devnull, "is a device"),
+                       (folder / ("x" * 300), "File name too long"), (folder / "no" / "x.gguf", "no folder"),
+                       (folder / "file" / "x.gguf", "no folder")):
         with pytest.raises(ValueError, match=words):
             ql.quantize_model(src, dst, "Q4_K_M")
     assert os.listdir(folder) == ["file"]
@@ -86,7 +91,9 @@ def test_a_folder_that_may_not_be_written_to_is_said(sources, mode, words):
 
 
 def test_a_disk_too_small_is_said_before_anything_is_done(folder):
-    """A sparse file of nine terabytes takes a few kilobytes, and hardly a disk has room for what it would become."""
+    """A sparse file of nine terabytes takes a few kilobytes, and hardly a disk has room for what it would
+    become.
+    """
     src, rows = folder / "sparse.gguf", 2**34
     head = build(KEYS, [info("blk.0.attn_q.weight", (256, rows), TYPE["F16"])], b"")
     src.write_bytes(head)
@@ -111,7 +118,8 @@ except OSError as error:
 def test_a_disk_that_fails_half_way_is_said_and_nothing_is_left(folder, sources):
     """The system's limit on a file's size, a real error of a real write."""
     (folder / "x.gguf").write_bytes(b"what was here before")
-    done = subprocess.run([sys.executable, "-c", LIMITED, sources / "llama-F16.gguf", folder / "x.gguf"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", LIMITED, sources / "llama-F16.gguf", folder / "x.gguf"],
+                          capture_output=True, text=True)
     assert "x.gguf could not be written: File too large; nothing was left behind" in done.stdout, done.stderr
     assert os.listdir(folder) == ["x.gguf"] and (folder / "x.gguf").read_bytes() == b"what was here before"
 
@@ -121,7 +129,8 @@ def test_a_file_of_that_name_is_replaced_by_a_whole_one_readable_by_the_same_peo
     seen = []
     out = ql.quantize_model(sources / "llama-F16.gguf", str(folder / "x.gguf"), "Q8_0",
                             progress=lambda step: seen.append((folder / "x.gguf").read_bytes()))
-    assert set(seen) == {b"old"} and len(tensors(out)) == len(list(LLAMA.tensors())) and os.listdir(folder) == ["x.gguf"]
+    assert set(seen) == {b"old"} and len(tensors(out)) == len(list(LLAMA.tensors())) and os.listdir(
+        folder) == ["x.gguf"]
     (folder / "plain").touch()
     assert out.stat().st_mode == (folder / "plain").stat().st_mode      # Ollama's service may read it
 
@@ -131,7 +140,9 @@ def test_a_file_of_that_name_is_replaced_by_a_whole_one_readable_by_the_same_peo
 def test_a_quantized_source_is_refused_and_marked_when_forced(folder, sources):
     first = ql.quantize_model(sources / "llama-F16.gguf", folder / "first.gguf", "Q8_0")
     for ftype in ("Q4_K_M", "Q8_0"):
-        with pytest.raises(ValueError, match=r"quantized already \(Q8_0; .* is Q8_0\)\. Never re-quantize: .* Start from the F16"):
+        with pytest.raises(ValueError,
+                           match=r"quantized already \(Q8_0; .* is Q8_0\)\. Never re-quantize: .* Start "
+                                 r"from the F16"):
             ql.quantize_model(first, folder / "x.gguf", ftype)
     second = ql.quantize_model(first, folder / "second.gguf", "Q4_K_M", allow_requantize=True)
     third = ql.quantize_model(second, folder / "third.gguf", "Q4_0", allow_requantize=True)
@@ -153,8 +164,8 @@ def test_native_mxfp4_experts_are_kept(folder):
 
 def test_weights_that_no_file_should_hold_are_named(folder):
     weights = np.ones((300, 256), np.float32)
-    for value, qtype, words in ((np.nan, "Q8_0", "finite"), (np.inf, "Q4_0", "finite"), (1e30, "Q8_0", "too large for Q8_0"),
-                                (1e30, "F16", "too large for F16")):
+    for value, qtype, words in ((np.nan, "Q8_0", "finite"), (np.inf, "Q4_0", "finite"),
+                                (1e30, "Q8_0", "too large for Q8_0"), (1e30, "F16", "too large for F16")):
         weights[299, 7] = value
         with pytest.raises(ValueError, match=rf"tensor blk.0.attn_q.weight: .*{words}"):
             ql.quantize_model(one_matrix(folder / "src.gguf", weights, "F32"), folder / "x.gguf", qtype)
@@ -177,13 +188,20 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(folder, sources)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ({"dst": None}, "None is no name for a new file"), ({"dst": ""}, "'' is no name"), ({"dst": "a\0b"}, "is no name"),
-    ({"dst": b"x.gguf"}, "is no name"), ({"src": None}, "the name of a pulled model or \"sample\", not None"), ({"src": 3}, "not 3"),
-    ({"src": "a\0b.gguf"}, "cannot be the name of a model or a file"), ({"ftype": 15}, "no ftype 15"), ({"ftype": None}, "no ftype None"),
-    ({"by": ["ollama"]}, r"by=\['ollama'\] is no program"), ({"executor": 4}, "executor=4 cannot be: a concurrent.futures.Executor"),
-    ({"executor": "dask"}, "executor='dask' cannot be"), ({"progress": "bar"}, "progress='bar' cannot be: a function"),
-    ({"cancel": True}, "cancel=True cannot be: a threading.Event"), ({"imatrix": {"blk.0.attn_q.weight": "abc"}}, "not 'abc'"),
-    ({"imatrix": {"blk.0.attn_q.weight": ["a"] * 256}}, r"importances of blk\.0\.attn_q\.weight must be rows of finite numbers"),
+    ({"dst": None}, "None is no name for a new file"), ({"dst": ""}, "'' is no name"),
+    ({"dst": "a\0b"}, "is no name"),
+    ({"dst": b"x.gguf"}, "is no name"), ({"src": None}, "the name of a pulled model or \"sample\", not None"),
+    ({"src": 3}, "not 3"),
+    ({"src": "a\0b.gguf"}, "cannot be the name of a model or a file"), ({"ftype": 15}, "no ftype 15"),
+    ({"ftype": None}, "no ftype None"),
+    ({"by": ["ollama"]}, r"by=\['ollama'\] is no program"),
+    ({"executor": 4}, "executor=4 cannot be: a concurrent.futures.Executor"),
+    ({"executor": "dask"}, "executor='dask' cannot be"),
+    ({"progress": "bar"}, "progress='bar' cannot be: a function"),
+    ({"cancel": True}, "cancel=True cannot be: a threading.Event"),
+    ({"imatrix": {"blk.0.attn_q.weight": "abc"}}, "not 'abc'"),
+    ({"imatrix": {"blk.0.attn_q.weight": ["a"] * 256}},
+     r"importances of blk\.0\.attn_q\.weight must be rows of finite numbers"),
     ({"imatrix": {"blk.0.attn_q.weight": [[1], [1, 2]]}}, r"not \[\[1\], \[1, 2\]\]"),
     ({"imatrix": {"blk.0.attn_q.weight": {}}}, r"not \{\}"),
     ({"imatrix": [1.0] * 256}, "not list"), ({"imatrix": ""}, "is not a file"),
@@ -216,7 +234,9 @@ def test_a_stopped_run_leaves_nothing(folder, sources, pool):
 
 
 def test_kill_9_at_ten_moments_leaves_no_file_under_the_final_name(folder, sources):
-    """The source is small, so the pieces are slowed down; the moments are spread over the run from its start to the very end."""
+    """The source is small, so the pieces are slowed down; the moments are spread over the run from its start
+    to the very end.
+    """
     code = ("import sys, time, quantlab as ql\n"
             "ql.quantize_model(sys.argv[1], sys.argv[2], 'Q4_K_M', progress=lambda step: time.sleep(0.01))")
     src, dst = sources / "llama-F16.gguf", folder / "x.gguf"
@@ -235,12 +255,15 @@ def test_kill_9_at_ten_moments_leaves_no_file_under_the_final_name(folder, sourc
         assert not dst.exists() or dst.read_bytes() == whole
         left |= set(os.listdir(folder)) - {"x.gguf"}
         dst.unlink(missing_ok=True)
-    assert sum(stopped) >= 5 and src.read_bytes() == before and left and all(name.endswith(".part") for name in left)
-    assert ql.quantize_model(src, dst, "Q4_K_M").read_bytes() == whole and os.listdir(folder) == ["x.gguf"]     # the parts are cleared
+    assert sum(stopped) >= 5 and src.read_bytes() == before and left and all(name.endswith(".part")
+                                                                             for name in left)
+    # the parts are cleared
+    assert ql.quantize_model(src, dst, "Q4_K_M").read_bytes() == whole and os.listdir(folder) == ["x.gguf"]
 
 
 def test_only_what_a_killed_run_has_left_is_cleared(folder, sources):
-    src, others = sources / "llama-F16.gguf", {"x.gguf.download.part", "x.gguf.0123.part", "y.gguf.0123abcd.part", "x.gguf.0123abcd"}
+    src, others = sources / "llama-F16.gguf", {"x.gguf.download.part", "x.gguf.0123.part",
+                                               "y.gguf.0123abcd.part", "x.gguf.0123abcd"}
     for name in (*others, "x.gguf.0123abcd.part"):
         (folder / name).write_bytes(b"part")
     ql.quantize_model(src, folder / "x.gguf", "Q8_0")
@@ -268,12 +291,17 @@ def test_a_part_that_is_being_written_is_left_alone(folder, sources):
 def test_progress_says_how_far_and_how_long(folder, sources):
     steps = []
     ql.quantize_model(sources / "llama-F16.gguf", folder / "x.gguf", "Q4_K_M", progress=steps.append)
-    assert [step.done for step in steps] == sorted(step.done for step in steps) and steps[-1].done == steps[-1].total == LLAMA.n_params
-    assert steps[0].tensor == "token_embd.weight" and str(steps[-1]).endswith("s") and "million weights" in str(steps[-1])
+    assert [step.done for step in steps] == sorted(step.done
+                                                   for step in steps) and steps[-1].done == steps[
+                                                       -1].total == LLAMA.n_params
+    assert steps[0].tensor == "token_embd.weight" and str(steps[-1]).endswith(
+        "s") and "million weights" in str(steps[-1])
 
 
 def test_the_time_to_go_knows_that_some_types_take_longer(monkeypatch):
-    """Ten seconds for half of the slow type, none for the fast one: the other half takes ten more, however many weights were fast."""
+    """Ten seconds for half of the slow type, none for the fast one: the other half takes ten more, however
+    many weights were fast.
+    """
     now = iter([0.0, 0.0, 10.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     clock = Clock({"Q8_0": 1000, "Q4_K": 20})
@@ -287,8 +315,8 @@ def test_a_terminal_shows_one_line_that_ends_with_the_time(folder, sources):
 
     code = "import sys, quantlab as ql; ql.quantize_model(sys.argv[1], sys.argv[2], 'Q4_K_M')"
     ours, theirs = pty.openpty()
-    subprocess.run([sys.executable, "-c", code, sources / "llama-F16.gguf", folder / "x.gguf"], stderr=theirs, check=True,
-                   env={**os.environ, "QUANTLAB_PROFILE": "live"})
+    subprocess.run([sys.executable, "-c", code, sources / "llama-F16.gguf", folder / "x.gguf"], stderr=theirs,
+                   check=True, env={**os.environ, "QUANTLAB_PROFILE": "live"})
     os.close(theirs)
     shown = os.read(ours, 10_000).decode()
     os.close(ours)
@@ -306,4 +334,5 @@ def test_a_notebook_shows_one_bar_without_a_widget(folder, sources):
         found = [output for output in cell.outputs if output.output_type != "stream"]
         assert [output.output_type for output in found] == outputs
         if profile == "live":
-            assert "million weights in" in found[0].data["text/html"] and "<progress" in found[0].data["text/html"]
+            assert "million weights in" in found[0].data["text/html"] and "<progress" in found[0].data[
+                "text/html"]

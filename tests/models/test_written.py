@@ -1,4 +1,6 @@
-"""Files of every known architecture, whole and split, as `gguf` writes them: the architecture and every weight come back."""
+"""Files of every known architecture, whole and split, as `gguf` writes them: the architecture and every
+weight come back.
+"""
 
 import os
 import struct
@@ -34,7 +36,8 @@ def test_the_architecture_comes_back_from_the_file(written, name):
         assert model.architecture == SMALL[name]
         assert model.ftype == "Q8_0"
         table = model.tensors[["name", "role", "layer", "shape"]].astype(object)
-        assert table.where(table.notna(), None).values.tolist() == [list(tensor) for tensor in SMALL[name].tensors()]
+        assert table.where(table.notna(), None).values.tolist() == [list(tensor)
+                                                                    for tensor in SMALL[name].tensors()]
         assert model.n_weights == SMALL[name].n_params
 
 
@@ -42,7 +45,9 @@ def test_the_table_has_name_role_layer_shape_type_bytes_and_bpw(written):
     with open_model(written / "llama.gguf") as model:
         table = model.tensors.set_index("name")
     row = table.loc["blk.1.ffn_down.weight"]
-    assert (row.role, row.layer, row["shape"], row["type"], row["nbytes"], row["bpw"]) == ("ffn_down", 1, (96, 64), "Q8_0", 6528, 8.5)
+    assert (row.role, row.layer, row["shape"], row["type"], row["nbytes"], row["bpw"]) == ("ffn_down", 1,
+                                                                                           (96, 64), "Q8_0",
+                                                                                           6528, 8.5)
 
 
 # ---- split files
@@ -58,8 +63,10 @@ def split(tmp_path):
 
 def test_a_split_model_opens_by_its_first_part_and_has_all_weights(split, written):
     with open_model(split[0]) as parts, open_model(written / "qwen3moe.gguf") as whole:
-        assert isinstance(parts.file, SplitFile) and list(parts.file.paths) == split and "files 4" in repr(parts)
-        assert parts.tensors.sort_values("name", ignore_index=True).equals(whole.tensors.sort_values("name", ignore_index=True))
+        assert isinstance(parts.file, SplitFile) and list(parts.file.paths) == split and "files 4" in repr(
+            parts)
+        assert parts.tensors.sort_values("name", ignore_index=True).equals(whole.tensors.sort_values("name",
+                                                                                                     ignore_index=True))
         assert parts.architecture == whole.architecture and parts.ftype == "Q8_0" and parts.nbytes == whole.nbytes
         for name in whole.tensors.name:
             assert parts.file.raw(name) == whole.file.raw(name)
@@ -70,7 +77,8 @@ def test_places_in_a_split_model_count_through_all_files(split):
     joined = b"".join(path.read_bytes() for path in split)
     with open_model(split[0]) as model:
         assert model.file.size == len(joined) == model.file.parts[-1][2]
-        for start, stop in ((0, 30), (split[0].stat().st_size - 9, split[0].stat().st_size + 9), (-5, len(joined) + 5), (40, 40), (9, 3)):
+        for start, stop in ((0, 30), (split[0].stat().st_size - 9, split[0].stat().st_size + 9),
+                            (-5, len(joined) + 5), (40, 40), (9, 3)):
             assert model.file.bytes_at(start, stop) == joined[max(start, 0) : max(stop, 0)]
         for placed in model.file.infos.values():
             assert joined[placed.offset : placed.offset + placed.nbytes] == model.file.raw(placed.name)
@@ -89,12 +97,15 @@ def test_a_missing_part_is_named(split):
     with pytest.raises(ValueError, match=rf"1 of the others is missing beside it: {split[1].name}"):
         open_model(split[0])
     split[2].unlink()
-    with pytest.raises(ValueError, match=rf"2 of the others are missing beside it: {split[1].name}, {split[2].name}"):
+    with pytest.raises(ValueError,
+                       match=rf"2 of the others are missing beside it: {split[1].name}, {split[2].name}"):
         open_model(split[0])
 
 
 def test_a_later_part_names_the_first(split):
-    with pytest.raises(ValueError, match=rf"is part 3 of a model split in 4; the first part must be opened: open {split[0].name}"):
+    with pytest.raises(ValueError,
+                       match=rf"is part 3 of a model split in 4; the first part must be opened: open "
+                             rf"{split[0].name}"):
         open_model(split[2])
 
 
@@ -107,13 +118,16 @@ def test_a_renamed_part_is_refused_in_words(split):
     split[1].rename(split[1].with_name("kept"))
     split[2].rename(split[1])
     split[1].with_name("kept").rename(split[2])
-    with pytest.raises(ValueError, match=r"00002-of-00004\.gguf is not the part that its name says: split\.no is 2, 1 was expected"):
+    with pytest.raises(ValueError,
+                       match=r"00002-of-00004\.gguf is not the part that its name says: split\.no is 2, 1 "
+                             r"was expected"):
         open_model(split[0])
 
 
 def _part(number, count, infos, tensors=2, arch=None):
     pairs = [pair("general.architecture", 8, string(arch))] if arch else []
-    return build([*pairs, pair("split.no", 2, struct.pack("<H", number)), pair("split.count", 2, struct.pack("<H", count)),
+    return build([*pairs, pair("split.no", 2, struct.pack("<H", number)),
+                  pair("split.count", 2, struct.pack("<H", count)),
                   pair("split.tensors.count", 5, u32(tensors))], infos, b"\x11" * 64)
 
 
@@ -164,7 +178,9 @@ def test_a_file_that_only_looks_split_by_name_opens_alone(tmp_path):
 
 
 def _mapped_here(folder) -> list[str]:
-    """Files of `folder` that this process still has mapped: on Windows they could not be deleted. Linux can tell."""
+    """Files of `folder` that this process still has mapped: on Windows they could not be deleted. Linux can
+    tell.
+    """
     maps = f"/proc/{os.getpid()}/maps"
     return [line for line in open(maps) if str(folder) in line] if os.path.exists(maps) else []
 

@@ -16,12 +16,12 @@ from tools.notebooks import clean
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
 LESSONS = ["00_start_here", "01_what_is_quantization", "02_blocks_and_outliers", "03_gguf_and_tags",
-           "04_quantization_types", "05_k_quants", "06_will_it_fit", "07_quality_testing", "08_when_to_use_which",
-           "09_custom_models", "10_takeaways_and_quiz", "11_scale_search_and_imatrix", "12_codebooks_and_fp4",
-           "13_kv_cache_and_context",
-           "14_speed_and_bandwidth"]
+           "04_quantization_types", "05_k_quants", "06_will_it_fit", "07_quality_testing",
+           "08_when_to_use_which", "09_custom_models", "10_takeaways_and_quiz", "11_scale_search_and_imatrix",
+           "12_codebooks_and_fp4", "13_kv_cache_and_context", "14_speed_and_bandwidth"]
 TAGS = {"setup", "predict", "explore", "exercise", "check", "solution", "show-code", "needs-ollama", "quiz"}
-OF_THIS_MACHINE = re.compile(r"(?<![\w.~])/(home|root|work|tmp|Users|private)/\w|[A-Z]:\\Users|site-packages|pyenv")
+OF_THIS_MACHINE = re.compile(
+    r"(?<![\w.~])/(home|root|work|tmp|Users|private)/\w|[A-Z]:\\Users|site-packages|pyenv")
 OF_AN_INDEX = re.compile(r"index-url|/simple\b|pythonhosted|find-links")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|TBD|lorem ipsum|coming soon|placeholder)\b", re.IGNORECASE)
 
@@ -34,7 +34,8 @@ def read(name: str):
 
 
 def cells(name: str, kind: str, tag: str = "") -> list:
-    return [c for c in read(name).cells if c.cell_type == kind and (not tag or tag in c.metadata.get("tags", []))]
+    return [c for c in read(name).cells if c.cell_type == kind
+            and (not tag or tag in c.metadata.get("tags", []))]
 
 
 def prose(name: str) -> str:
@@ -143,7 +144,8 @@ def test_every_output_has_words(name):
             data = output.get("data", {})
             words = data.get("text/plain", "")
             if data:
-                assert words.strip() and "VBox(" not in words and "<quantlab" not in words, (cell.source, words)
+                assert words.strip() and "VBox(" not in words and "<quantlab" not in words, (cell.source,
+                                                                                             words)
             if any("widget-view" in mime for mime in data):
                 assert len(words.split()) >= 4, f"a widget's words are a sentence: {words!r}"
 

@@ -1,4 +1,6 @@
-"""`ql.Comparison` on the real server: preflight, a whole run, kill -9 in the middle of one, replayed answers, and its own cost."""
+"""`ql.Comparison` on the real server: preflight, a whole run, kill -9 in the middle of one, replayed answers,
+and its own cost.
+"""
 
 import json
 import os
@@ -12,6 +14,7 @@ import time
 import pytest
 
 import quantlab as ql
+from quantlab.lab.custom import remove_tiny_models
 from quantlab.lab.measure import CUT, TRUNCATED
 from quantlab.lab.server import LabError, Server
 from tests.ollama_fixture import start, stop
@@ -28,11 +31,12 @@ def tiny(smollm):
     server = Server(smollm.url)
     ql.add_tiny_models(("F16", "Q4_K_M"), server=server)
     yield
-    ql.remove_tiny_models(server=server)
+    remove_tiny_models(server=server)
 
 
 def comparison(path, prompts=PROMPTS, models=QUANTS, base="quantlab-tiny", **more):
-    return ql.Comparison(prompts, models, base=base, file=path, options={**OPTIONS, **more.pop("options", {})}, **more)
+    return ql.Comparison(prompts, models, base=base, file=path,
+                         options={**OPTIONS, **more.pop("options", {})}, **more)
 
 
 def test_preflight_names_what_is_there_what_is_not_and_who_are_twins(live, tmp_path):
@@ -47,11 +51,13 @@ def test_preflight_names_what_is_there_what_is_not_and_who_are_twins(live, tmp_p
 def test_a_run_measures_what_the_server_counts(live, tmp_path):
     made = comparison(tmp_path / "a.jsonl").run()
     rows = made.table()
-    assert made.stopped == "" and len(rows) == 12 and set(rows["error"]) == {""} and (rows["text"].str.len() > 0).all()
+    assert made.stopped == "" and len(rows) == 12 and set(rows["error"]) == {""} and (
+        rows["text"].str.len() > 0).all()
     assert (rows["tokens_per_second"] > 0.1).all() and (rows["first_seconds"] < rows["wall_seconds"]).all()
     assert (rows["overhead_seconds"] >= 0).all()
     assert all(CUT in flags for flags in rows["flags"]) and set(rows["quantization"]) == {"F16", "Q4_K_M"}
-    assert rows.groupby(["model", "prompt_number"])["text"].nunique().max() == 1, "temperature 0 repeats itself"
+    assert rows.groupby(["model", "prompt_number"])[
+        "text"].nunique().max() == 1, "temperature 0 repeats itself"
     assert len(made.summary()) == 2 and "n = 3" in str(made.summary()["speed_ratio"][1])
 
 
@@ -70,7 +76,8 @@ comparison(sys.argv[1]).run(on_progress=lambda now: print(now.done, flush=True))
 def test_killed_at_five_random_moments_and_resumed_no_call_is_lost_or_repeated(live, tmp_path):
     path, before, draw = tmp_path / "a.jsonl", [], random.Random(20261124)
     for _ in range(5):
-        with subprocess.Popen([sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE, text=True) as run:
+        with subprocess.Popen([sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE,
+                              text=True) as run:
             run.stdout.readline()           # it has begun
             time.sleep(draw.uniform(0, 1))
             os.kill(run.pid, signal.SIGKILL)
@@ -79,14 +86,16 @@ def test_killed_at_five_random_moments_and_resumed_no_call_is_lost_or_repeated(l
         before = keys
     comparison(path).run()
     keys = _keys(path)
-    assert keys[: len(before)] == before and sorted(keys) == sorted(call.key for call in comparison(path).plan.calls())
+    assert keys[: len(before)] == before and sorted(keys) == sorted(call.key
+                                                                    for call in comparison(path).plan.calls())
 
 
 def test_replayed_to_itself_the_reference_diverges_by_almost_nothing_and_a_quant_by_more(live, tmp_path):
     made = comparison(tmp_path / "a.jsonl", rounds=1)
     found = made.diverge(places=2)
     again, quant = found["again"], found[f"quantlab-tiny:{QUANTS[1]}"]
-    assert sum(again.kl.values()) < 1e-3 < sum(quant.kl.values()) and again.places == 6 and again.coverage > 0.5
+    assert sum(again.kl.values()) < 1e-3 < sum(
+        quant.kl.values()) and again.places == 6 and again.coverage > 0.5
     count = len(made.records)
     made.diverge(places=2)
     assert len(made.records) == count, "a second call asks nothing"
@@ -103,7 +112,8 @@ def test_the_server_killed_midway_and_restarted_costs_no_call(live, tmp_path):
             again.append(start(live.binary, tmp_path, live.store, second.url))
 
     try:
-        made = comparison(tmp_path / "a.jsonl", rounds=1, server=Server(second.url)).run(on_progress=on_progress)
+        made = comparison(tmp_path / "a.jsonl", rounds=1,
+                          server=Server(second.url)).run(on_progress=on_progress)
         rows = made.rows()
         assert made.stopped == "" and len(rows) == 6 and not any(row["error"] for row in rows) and again
     finally:
@@ -113,18 +123,21 @@ def test_the_server_killed_midway_and_restarted_costs_no_call(live, tmp_path):
 
 def test_a_server_that_stays_away_is_a_sentence_and_what_was_finished_stays(nobody, tmp_path):
     made = comparison(tmp_path / "a.jsonl").run(patience=0.2)
-    assert "ollama serve" in made.stopped and made.missing == 12 and made.preflight().stops == [str(made.stopped).split(" What was")[0]]
+    assert "ollama serve" in made.stopped and made.missing == 12 and made.preflight().stops == [
+        str(made.stopped).split(" What was")[0]]
 
 
 def test_two_comparisons_share_one_server_and_neither_loses_a_call(live, tmp_path):
-    made = [comparison(tmp_path / f"{i}.jsonl", PROMPTS[: 2], rounds=1, server=Server(live.url)) for i in range(2)]
+    made = [comparison(tmp_path / f"{i}.jsonl", PROMPTS[: 2], rounds=1, server=Server(live.url))
+            for i in range(2)]
     threads = [threading.Thread(target=one.run) for one in made]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(120)
     rows = [row for one in made for row in one.rows()]
-    assert len(rows) == 8 and not any(row["error"] for row in rows) and [one.stopped for one in made] == ["", ""]
+    assert len(rows) == 8 and not any(row["error"] for row in rows) and [one.stopped for one in made] == ["",
+                                                                                                          ""]
     assert all(row["waited_seconds"] >= 0 and row["first_seconds"] <= row["wall_seconds"] for row in rows)
 
 

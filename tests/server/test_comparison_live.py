@@ -22,14 +22,17 @@ def test_two_quantizations_answer_and_speed_is_the_server_s_own_quotient(live, m
     said = [answer for answer in answers if answer.get("eval_count", 0) > 1]      # without warm-ups
     for row, answer, level in zip(rows, said, ("Q4_K_M", "Q8_0"), strict=True):
         assert row["tokens_per_second"] == pytest.approx(answer["eval_count"] / answer["eval_duration"] * 1e9)
-        assert 0.5 < row["tokens_per_second"] < 2000 and row["wall_tokens_per_second"] < row["tokens_per_second"]
-        assert row["text"] == answer["response"] and row["response"] == row["text"][:200] and len(row["text"]) > 20
+        assert 0.5 < row["tokens_per_second"] < 2000 and row["wall_tokens_per_second"] < row[
+            "tokens_per_second"]
+        assert row["text"] == answer["response"] and row["response"] == row["text"][:200] and len(
+            row["text"]) > 20
         assert row["quantization_level"] == level and row["eval_count"] <= 24
     assert rows[0]["bytes"] == 105_454_800 and rows[1]["bytes"] > 1.3 * rows[0]["bytes"]
 
 
 def test_full_tags_from_the_tag_list_go_straight_into_a_comparison(live):
-    tags = get_available_quantizations("smollm:135m", server=Server(), registry="http://127.0.0.1:9", timeout=0.5)
+    tags = get_available_quantizations("smollm:135m", server=Server(), registry="http://127.0.0.1:9",
+                                       timeout=0.5)
     assert set(tags) == {"smollm:135m-q4_1", *(f"smollm:{tag}" for tag in PAIR)}
     row = compare_quantizations("Hi", "smollm", [tags[0]], options=SHORT)[0]
     assert row["quantization"] == tags[0] and row["text"]
@@ -47,19 +50,22 @@ def test_two_names_of_one_file_are_marked(live):
 
 
 def test_a_cut_answer_is_marked(live):
-    row = compare_quantizations("Tell a long story.", "smollm", PAIR[1:], options={**SHORT, "num_predict": 5})[0]
+    row = compare_quantizations("Tell a long story.", "smollm", PAIR[1:],
+                                options={**SHORT, "num_predict": 5})[0]
     assert row["flags"] [0] == "cut at num_predict" and row["eval_count"] == 5
 
 
 def test_a_tiny_timeout_is_a_row(live):
-    row = compare_quantizations("Tell a long story.", "smollm", PAIR[1:], options={**SHORT, "num_predict": 400}, timeout=0.3)[0]
+    row = compare_quantizations("Tell a long story.", "smollm", PAIR[1:],
+                                options={**SHORT, "num_predict": 400}, timeout=0.3)[0]
     assert row.keys() == {"quantization", "error"} and "0.3 seconds" in row["error"]
 
 
 def test_cancel_stops_the_server_within_moments(live):
     stop, rows = threading.Event(), []
     asked = dict(options={**SHORT, "num_predict": 4000}, cancel=stop)
-    thread = threading.Thread(target=lambda: rows.extend(compare_quantizations("Tell a long story.", "smollm", PAIR, **asked)))
+    thread = threading.Thread(target=lambda: rows.extend(compare_quantizations("Tell a long story.", "smollm",
+                                                                               PAIR, **asked)))
     thread.start()
     time.sleep(2)
     stop.set()

@@ -20,14 +20,17 @@ def test_the_lesson_s_modelfile_makes_what_ollama_show_prints(live):
     printed = live.cli("show", "coding-assistant", "--modelfile")
     assert "SYSTEM You are a coding assistant." in printed
     assert "PARAMETER temperature 0.7" in printed and "PARAMETER top_p 0.9" in printed
-    assert sorted(model.show().split()) == sorted(printed.split()) and "success" in steps     # the server has no fixed order
+    # the server has no fixed order
+    assert sorted(model.show().split()) == sorted(printed.split()) and "success" in steps
     details = Server().show("coding-assistant")["details"]
     assert details["quantization_level"] == "Q4_K_M"               # inherited, as the lesson says
     assert model.ask("What are you?", options={"num_predict": 8, "num_thread": 1}).strip()
 
 
 def test_a_gguf_file_is_uploaded_and_quantized(live):
-    model = create_custom_model("from-file", f"FROM {FILES['F16']}\nPARAMETER stop <one>\nPARAMETER stop <two>", quantize="q4_K_S")
+    model = create_custom_model("from-file",
+                                f"FROM {FILES['F16']}\nPARAMETER stop <one>\nPARAMETER stop <two>",
+                                quantize="q4_K_S")
     printed = live.cli("show", "from-file", "--modelfile")
     assert "PARAMETER stop <one>" in printed and "PARAMETER stop <two>" in printed
     assert Server().show(model.name)["details"]["quantization_level"] == "Q4_K_S"
@@ -36,13 +39,16 @@ def test_a_gguf_file_is_uploaded_and_quantized(live):
     child = create_custom_model("child", "FROM from-file\nSYSTEM Say moo.\nPARAMETER num_thread 1")
     blob = next(words for words in child.show().split() if "/blobs/sha256-" in words)
     live.cli("rm", "from-file")
-    assert Path(blob).stat().st_size > 90e6 and child.ask("Hello", options={"num_predict": 4, "temperature": 0}).strip()
+    assert Path(blob).stat().st_size > 90e6 and child.ask("Hello",
+                                                          options={"num_predict": 4,
+                                                                   "temperature": 0}).strip()
     live.cli("rm", "child")
     assert not Path(blob).exists()
 
 
 def test_messages_and_template_reach_the_model(live):
-    create_custom_model("talker", 'FROM smollm:135m-instruct-q8_0\nTEMPLATE """{{ .System }} {{ .Prompt }}"""\n'
+    create_custom_model("talker",
+                        'FROM smollm:135m-instruct-q8_0\nTEMPLATE """{{ .System }} {{ .Prompt }}"""\n'
                         'MESSAGE user Hello\nMESSAGE assistant Moo')
     printed = live.cli("show", "talker", "--modelfile")
     assert "{{ .System }} {{ .Prompt }}" in printed and "MESSAGE assistant Moo" in printed
@@ -63,7 +69,8 @@ def test_a_missing_base_is_asked_about_and_never_downloaded_unasked(live, monkey
 
 def test_bad_names_files_and_types_are_refused_before_the_server_is_asked(nobody, tmp_path):
     (tmp_path / "no.gguf").write_bytes(b"PK\3\4")
-    for text, words in (("FROM ./nothing.gguf", "no such file"), (f"FROM {tmp_path}", "folder"), (f"FROM {tmp_path}/no.gguf", "not a GGUF"),
+    for text, words in (("FROM ./nothing.gguf", "no such file"), (f"FROM {tmp_path}", "folder"),
+                        (f"FROM {tmp_path}/no.gguf", "not a GGUF"),
                         ("FROM m\nADAPTER ./gone.gguf", "No Ollama")):
         with pytest.raises((ModelfileError, LabError), match=words):
             create_custom_model("x", text)

@@ -1,4 +1,6 @@
-"""The lesson's three blocks of code, with our functions in place of its own, run with a server and without one."""
+"""The lesson's three blocks of code, with our functions in place of its own, run with a server and without
+one.
+"""
 
 import pytest
 
@@ -47,7 +49,8 @@ def test_without_a_server_the_lesson_runs_and_says_what_is_missing(nobody, capsy
     run(FIRST)
     run(SECOND, BASE="llama3.2", QUANTS=["8b-q4_K_M", "8b-q8_0"])
     out = capsys.readouterr().out
-    assert out.splitlines()[:2] == ["q5_K_M", "q4_K_M"] and out.count("0.0 tokens/sec") == 2 and out.count("No Ollama answers") == 2
+    assert out.splitlines()[:2] == ["q5_K_M", "q4_K_M"] and out.count("0.0 tokens/sec") == 2 and out.count(
+        "No Ollama answers") == 2
     with pytest.raises(ValueError, match="ollama serve"):
         run(THIRD)
 

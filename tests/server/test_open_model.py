@@ -4,11 +4,11 @@ import gguf
 import numpy as np
 import pytest
 
-from quantlab.explore.files import explore_file
-from quantlab.explore.model_map import explore_model_map
+from quantlab.exhibits.file import explore_file
+from quantlab.exhibits.model_map import explore_model_map
 from quantlab.lab.open import my_models, open_model
+from quantlab.models.recipes import tensor_list
 from quantlab.models.store import pulled_models
-from quantlab.models.tensor_lists import tensor_list
 
 pytestmark = pytest.mark.server
 NAME = "smollm:135m-instruct-q4_K_M"
@@ -38,27 +38,35 @@ def test_a_real_pulled_model_opens_with_its_weights(with_store):
         assert model.ftype == "Q4_K_M"
         assert len(oracle.tensors) == len(model.tensors) == 272
         first = next(tensor for tensor in oracle.tensors if tensor.name == "blk.0.attn_v.weight")
-        np.testing.assert_array_equal(model.tensor(first.name), gguf.dequantize(first.data, first.tensor_type))
+        np.testing.assert_array_equal(model.tensor(first.name),
+                                      gguf.dequantize(first.data, first.tensor_type))
 
 
 def test_every_key_and_every_place_of_a_real_model_is_what_gguf_reads(with_store):
     with open_model(NAME) as model:
         oracle = gguf.GGUFReader(model.file.path)
-        theirs = {key: field.contents() for key, field in oracle.fields.items() if not key.startswith("GGUF.")}
-        ours = {key: list(value.decode()) if hasattr(value, "decode") else value for key, value in model.metadata.items()}
+        theirs = {key: field.contents() for key, field in oracle.fields.items()
+                  if not key.startswith("GGUF.")}
+        ours = {key: list(value.decode()) if hasattr(value, "decode") else value for key,
+                value in model.metadata.items()}
         assert ours == theirs and len(ours["tokenizer.ggml.tokens"]) == 49152
-        assert [(info.name, info.qtype, info.offset, info.nbytes) for info in model.file.infos.values()] == [
-            (tensor.name, tensor.tensor_type.name, tensor.data_offset, tensor.n_bytes) for tensor in oracle.tensors]
+        assert [(info.name, info.qtype, info.offset, info.nbytes)
+                for info in model.file.infos.values()] == [(tensor.name, tensor.tensor_type.name,
+                                                            tensor.data_offset, tensor.n_bytes)
+                                                           for tensor in oracle.tensors]
 
 
 def test_ollama_mixes_as_llama_quantize_does_but_counts_layers_in_the_files_order(with_store):
-    """Ollama's Q4_K_M of SmolLM2 has as many tensors of each type and role as llama-quantize's, fallbacks included.
+    """Ollama's Q4_K_M of SmolLM2 has as many tensors of each type and role as llama-quantize's, fallbacks
+    included.
 
-    Which layers it raises differs: it counts them in the order of the file, where blk.10 may stand before blk.2.
+    Which layers it raises differs: it counts them in the order of the file, where blk.10 may stand before
+    blk.2.
     """
     with open_model(NAME) as model:
         theirs, ours = model.tensors, tensor_list("smollm2-135m", "Q4_K_M")
-    assert theirs.groupby(["role", "type"]).size().to_dict() == ours.groupby(["role", "type"]).size().to_dict()
+    assert theirs.groupby(["role", "type"]).size().to_dict() == ours.groupby(["role",
+                                                                              "type"]).size().to_dict()
 
 
 def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path):
@@ -69,7 +77,8 @@ def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path
     monkeypatch.setenv("HOME", str(tmp_path))
     told = open_model(NAME)
     assert told.file is None and told.architecture == architecture and told.nbytes == nbytes
-    assert told.tensors.sort_values("name", ignore_index=True).equals(from_file.sort_values("name", ignore_index=True))
+    assert told.tensors.sort_values("name", ignore_index=True).equals(from_file.sort_values("name",
+                                                                                            ignore_index=True))
     with pytest.raises(ValueError, match="not its weights"):
         told.tensor("output_norm.weight")
 

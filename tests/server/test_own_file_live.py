@@ -1,4 +1,6 @@
-"""Lesson 09's file that Ollama cannot make: written here, created and run by a real Ollama, named by its own command line."""
+"""Lesson 09's file that Ollama cannot make: written here, created and run by a real Ollama, named by its own
+command line.
+"""
 
 import re
 
@@ -6,9 +8,9 @@ import gguf
 import numpy as np
 import pytest
 
-from quantlab.explore.base import png
-from quantlab.explore.quantize import explore_quantize
+from quantlab.exhibits.quantize import explore_quantize
 from quantlab.models.recipes import recipe
+from quantlab.stage.base import png
 from tests.ollama_fixture import FILES
 
 pytestmark = pytest.mark.server
@@ -47,7 +49,8 @@ def test_a_mix_that_needs_an_importance_matrix_is_made_with_one(live, tmp_path, 
     bench = explore_quantize(FILES["F16"], "Q2_K_S", "weights.gguf")
     bench.make.click()
     bench.thread.join(120)
-    assert "was made" in bench.status.value and "with weights.gguf: written" in bench.picture.svg and bench.made["level"] == "Q2_K_S"
+    assert "was made" in bench.status.value and "with weights.gguf: written" in bench.picture.svg and bench.made[
+        "level"] == "Q2_K_S"
     made = gguf.GGUFReader("SmolLM2-135M-Instruct.F16-Q2_K_S.gguf")
     assert made.get_field("quantize.imatrix.file").contents() == "weights.gguf"
     assert bench.made["source_bytes"] == FILES["F16"].stat().st_size
@@ -67,7 +70,8 @@ def test_cancel_leaves_nothing_and_nonsense_is_a_sentence(live, tmp_path, monkey
     bench.thread.join(120)
     assert "Stopped" in bench.status.value and list(tmp_path.iterdir()) == []
     bench.cancel = type(bench.cancel)()
-    for source, words in (("none.gguf", "no file"), (str(FILES["Q4_1"]), "quantized"), ("", "Name a GGUF file")):
+    for source, words in (("none.gguf", "no file"), (str(FILES["Q4_1"]), "quantized"),
+                          ("", "Name a GGUF file")):
         bench.source.value = source
         bench.make.click()
         bench.thread.join(120)

@@ -1,4 +1,6 @@
-"""The settings that the memory bar gives to copy, run as they are by a real Ollama: the model it loads has them."""
+"""The settings that the memory bar gives to copy, run as they are by a real Ollama: the model it loads has
+them.
+"""
 
 import json
 import os
@@ -23,20 +25,25 @@ def test_the_script_starts_a_server_whose_model_has_the_settings(smollm, tmp_pat
     folder = os.path.dirname(_binary())
     environment["PATH"] = f"{folder}{os.pathsep}{environment['PATH']}"
     with (tmp_path / "serve.log").open("w") as log:
-        shell = subprocess.Popen(["sh", "-c", as_script(BASE, 1536, "q8_0", True, 2, "a note") + "wait\n"], cwd=tmp_path, env=environment,
-                                 stdout=log, stderr=log, start_new_session=True)
+        shell = subprocess.Popen(["sh", "-c", as_script(BASE, 1536, "q8_0", True, 2, "a note") + "wait\n"],
+                                 cwd=tmp_path, env=environment, stdout=log, stderr=log,
+                                 start_new_session=True)
     server = Running(_binary(), tmp_path, url, shell)
     try:
         _wait(server)
         _until_made(server)
-        asked = json.dumps({"model": fitted_name(BASE), "prompt": "Hi", "stream": False, "options": {"num_predict": 2}}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{url}/api/generate", asked), timeout=120) as reply:
+        asked = json.dumps({"model": fitted_name(BASE), "prompt": "Hi", "stream": False,
+                            "options": {"num_predict": 2}}).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/api/generate", asked),
+                                    timeout=120) as reply:
             assert json.load(reply)["done"]
         with urllib.request.urlopen(f"{url}/api/ps", timeout=10) as reply:
             loaded = json.load(reply)["models"][0]
         assert loaded["name"].startswith(fitted_name(BASE)) and loaded["context_length"] == 1536
-        assert re.search(r"KvCacheType:q8_0|cache-type-k q8_0|kv-cache-type q8_0", server.log), server.log[-3000:]
-        assert "Parallel:2" in server.log and re.search(r"KvSize:3072|n_ctx\s*= 3072", server.log), server.log[-3000:]
+        assert re.search(r"KvCacheType:q8_0|cache-type-k q8_0|kv-cache-type q8_0",
+                         server.log), server.log[-3000:]
+        assert "Parallel:2" in server.log and re.search(r"KvSize:3072|n_ctx\s*= 3072",
+                                                        server.log), server.log[-3000:]
     finally:
         os.killpg(shell.pid, signal.SIGTERM)
         shell.wait(20)

@@ -3,8 +3,8 @@
 import pytest
 
 import quantlab as ql
+from quantlab.lab.asking import make_alone
 from quantlab.lab.custom import create_custom_model
-from quantlab.lab.resident import make_alone
 from quantlab.lab.server import Server
 from quantlab.lab.speed import measure_speed
 from tests.ollama_fixture import FILES
@@ -15,7 +15,8 @@ pytestmark = pytest.mark.server
 
 def test_speeds_are_measured_in_rounds_and_a_missing_model_is_a_row(live):
     options = {"num_thread": 1, "num_predict": 4}
-    fast, missing = measure_speed(["smollm:135m-instruct-q8_0", "never:1b"], rounds=2, options=options, server=Server(live.url))
+    fast, missing = measure_speed(["smollm:135m-instruct-q8_0", "never:1b"], rounds=2, options=options,
+                                  server=Server(live.url))
     assert fast["tokens"] == [4, 4] and min(fast["tokens_per_second"]) > 0 and fast["context_length"] == 512
     assert "never" in missing["error"]
 

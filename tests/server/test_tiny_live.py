@@ -3,6 +3,7 @@
 import pytest
 
 import quantlab as ql
+from quantlab.lab.custom import remove_tiny_models
 from quantlab.models.source import BUNDLED
 
 pytestmark = pytest.mark.server
@@ -22,8 +23,9 @@ def tiny(ollama):
 def generated(server, model, n):
     import ollama
 
-    answer = ollama.Client(server.url).generate(model, PROMPT, raw=True, options={"temperature": 0, "num_predict": n, "num_ctx": 256,
-                                                                                  "repeat_penalty": 1.0})
+    answer = ollama.Client(server.url).generate(model, PROMPT, raw=True,
+                                                options={"temperature": 0, "num_predict": n, "num_ctx": 256,
+                                                         "repeat_penalty": 1.0})
     return answer["response"], answer["eval_count"]
 
 
@@ -67,7 +69,7 @@ def test_adding_and_removing_touches_only_what_is_ours(ollama, monkeypatch):
         with pytest.raises(ValueError, match="mine is there already"):
             ql.add_tiny_models(["mine"])
         assert generated(ollama, "quantlab-tiny:iQ4_XS", 8)[1] > 4
-        assert ql.remove_tiny_models() == ["quantlab-tiny:f16", "quantlab-tiny:iQ4_XS"]
+        assert remove_tiny_models() == ["quantlab-tiny:f16", "quantlab-tiny:iQ4_XS"]
         assert sorted(ql.my_models()) == sorted([*before, "quantlab-tiny:mine"])
     finally:
         ollama.cli("rm", "quantlab-tiny:mine")

@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from quantlab.explore.comparison import explore_comparison
-from quantlab.explore.custom import explore_custom_model
-from quantlab.explore.runs import show_comparison
+from quantlab.exhibits.comparison import explore_comparison
+from quantlab.exhibits.custom import explore_custom_model
+from quantlab.exhibits.runs import show_comparison
+from quantlab.lab.custom import FTYPES, add_tiny_models, remove_tiny_models, tiny_name
 from quantlab.lab.records import recorded
 from quantlab.lab.server import Server
-from quantlab.lab.tiny import FTYPES, add_tiny_models, remove_tiny_models, tiny_name
 from tests.lab.stand_in import ollama_that, stand_in
 
 PAIR = ("smollm:135m-instruct-q4_K_M", "smollm:135m-instruct-q8_0")
@@ -25,21 +25,25 @@ def finish(lab) -> None:
 def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = {model["name"] for model in Server().models()}
-    lab = explore_comparison(["To be, or not to be", "All the world's a stage,"], num_thread=1, num_ctx=256, rounds=1)
+    lab = explore_comparison(["To be, or not to be", "All the world's a stage,"], num_thread=1, num_ctx=256,
+                             rounds=1)
     lab.tiny.click()
     finish(lab)
-    assert lab.models.value == tuple(tiny_name(ftype) for ftype in FTYPES) and lab.reference.value == tiny_name("F16")
+    assert lab.models.value == tuple(tiny_name(ftype)
+                                     for ftype in FTYPES) and lab.reference.value == tiny_name("F16")
     lab.others.value = "no-such:1b"
     lab.run.click()
     finish(lab)
     assert "no-such:1b is not installed" in lab.status.value and lab.made is None, "preflight comes first, and nothing was asked"
-    lab.others.value, lab.models.value, lab.length.value = "", tuple(tiny_name(ftype) for ftype in ("F16", "Q2_K")), 8
+    lab.others.value, lab.models.value, lab.length.value = "", tuple(tiny_name(ftype)
+                                                                     for ftype in ("F16", "Q2_K")), 8
     lab.press_run()
     lab.press_run()
     assert "One thing after the other" in lab.status.value
     finish(lab)
     assert "Done." in lab.status.value and "Cannot tell about q2_K" in lab.finding, "two prompts prove nothing"
-    assert lab.picture.table[2][2] == f"{next(m['size'] for m in Server().models() if m['name'] == tiny_name('Q2_K')):,}"
+    assert lab.picture.table[2][
+        2] == f"{next(m['size'] for m in Server().models() if m['name'] == tiny_name('Q2_K')):,}"
     assert len(lab.made.rows()) == 4 and lab.made.missing == 0 and "the reference" in lab.said.value
     lab.untiny.click()
     finish(lab)
@@ -49,7 +53,8 @@ def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, m
 @pytest.mark.server
 def test_a_cancelled_run_keeps_what_it_has_and_goes_on(live, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pair, prompts = add_tiny_models(["F16", "Q2_K"]), [f"Scene {number}. Enter a messenger" for number in range(1, 9)]
+    pair, prompts = add_tiny_models(["F16", "Q2_K"]), [f"Scene {number}. Enter a messenger"
+                                                       for number in range(1, 9)]
     lab = explore_comparison(prompts, models=pair, num_thread=1, num_ctx=256, rounds=1)
     lab.length.value, lab.file = 32, tmp_path / "a.jsonl"
     seen, told = threading.Event(), lab.tell
@@ -109,7 +114,8 @@ def test_without_a_server_the_recorded_model_is_shown_and_said(nobody):
     lab = explore_custom_model()
     lab.press_create()
     lab.press_ask()
-    assert "Recorded on" in lab.picture.svg and recorded("custom")["question"] in lab.picture.svg and nobody in lab.status.value
+    assert "Recorded on" in lab.picture.svg and recorded("custom")[
+        "question"] in lab.picture.svg and nobody in lab.status.value
 
 
 def test_a_server_without_models_offers_the_tiny_ones(nobody, monkeypatch):
@@ -124,8 +130,10 @@ def test_what_cannot_be_asked_and_a_server_that_went_away_are_sentences(nobody, 
     with stand_in(ollama_that) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
         lab = explore_comparison("hi", models=("m:loop", "m:500"))
-        for box, value, words in ((lab.prompts, "  ", "there is no prompt"), (lab.prompts, "hi\nhi", "prompt 2 is prompt 1 again"),
-                                  (lab.prompts, "none.csv", "none.csv cannot be read"), (lab.right, "(", "cannot be read")):
+        for box, value, words in ((lab.prompts, "  ", "there is no prompt"),
+                                  (lab.prompts, "hi\nhi", "prompt 2 is prompt 1 again"),
+                                  (lab.prompts, "none.csv", "none.csv cannot be read"),
+                                  (lab.right, "(", "cannot be read")):
             before, box.value = box.value, value
             lab.press_run()
             finish(lab)
@@ -144,8 +152,9 @@ def test_what_cannot_be_asked_and_a_server_that_went_away_are_sentences(nobody, 
 def test_the_model_made_before_is_not_offered_as_its_own_base(nobody, monkeypatch):
     def server(path, body):
         names = ("coding-assistant:latest", "tinyllama:1.1b", *more)
-        return 200, json.dumps({"models": [{"model": name, "modified_at": "2026-01-01T00:00:00Z", "size": 1, "digest": name,
-                                            "details": {"quantization_level": "Q8_0"}} for name in names]}).encode()
+        return 200, json.dumps(
+            {"models": [{"model": name, "modified_at": "2026-01-01T00:00:00Z", "size": 1, "digest": name,
+                         "details": {"quantization_level": "Q8_0"}} for name in names]}).encode()
 
     with stand_in(server) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
@@ -156,16 +165,18 @@ def test_the_model_made_before_is_not_offered_as_its_own_base(nobody, monkeypatc
         assert explore_custom_model("zephyr:7b").base.value == "zephyr:7b"
 
 
-@pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "</text></svg><img src=x onerror=alert(1)>", "\x1b[31mred\x00\x08",
-                                  "日本語" * 200, "🦙" * 50, "a" * 5000, "\ud800lone", "\n" * 100 + "x"])
+@pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "</text></svg><img src=x onerror=alert(1)>",
+                                  "\x1b[31mred\x00\x08", "日本語" * 200, "🦙" * 50, "a" * 5000, "\ud800lone",
+                                  "\n" * 100 + "x"])
 def test_what_a_model_says_is_only_ever_text(evil):
     from xml.etree import ElementTree
 
-    from quantlab.explore.base import html_table, png
+    from quantlab.stage.base import html_table, png
 
-    rows = [{"quantization": evil[:40], "response": evil, "text": evil, "tokens_per_second": 1.0, "flags": [evil[:50]]},
-            {"quantization": "q", "error": evil}]
+    rows = [{"quantization": evil[:40], "response": evil, "text": evil, "tokens_per_second": 1.0,
+             "flags": [evil[:50]]}, {"quantization": "q", "error": evil}]
     shown = show_comparison(evil, rows)
     ElementTree.fromstring(shown.picture.svg)
-    assert "<script" not in shown.picture.svg and "<img" not in shown.picture.svg + html_table(shown.picture.table)
+    assert "<script" not in shown.picture.svg and "<img" not in shown.picture.svg + html_table(
+        shown.picture.table)
     assert png(shown.picture)[:4] == b"\x89PNG"

@@ -1,0 +1,1 @@
+"""Floor 2, the canvas: shapes that two exhibits use, as pure functions from numbers to SVG text."""

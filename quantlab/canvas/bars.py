@@ -1,0 +1,90 @@
+"""Many sizes as bars against a line; what is too much is hatched."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .style import GREEN, GREY, INK, LINE, MUTE, SMALL, SOFT, Picture, Table
+from .svg import hatching, line, page, rect, text
+
+LEFT = 16
+# of the bars, unless the names need more room; the words stand right of them
+BARS_LEFT, BARS_RIGHT = 104, 500
+ROW, THIN = 17, 13                    # a bar of a row and its visible height
+MOST = 2.2                            # a bar longer than this many limits is cut, with an arrow
+
+
+class Part(NamedTuple):
+    """A piece of a bar: what it is, how long (any unit, the same for all), its colour as #rrggbb."""
+
+    name: str
+    size: float
+    colour: str
+
+
+class Bar(NamedTuple):
+    """One bar of a row. words: what stands to its right; claimed: not computed but said by somebody, drawn
+    hollow.
+    """
+
+    parts: Sequence[Part]
+    words: str
+    claimed: bool = False
+
+
+class Row(NamedTuple):
+    """A name and its bars; a row with a `mark`, such as a tick, stands out."""
+
+    label: str
+    bars: Sequence[Bar]
+    mark: str = ""
+
+
+def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Sequence[tuple[str, str]] = (),
+              limit: float = 0, limit_words: str = "", left: float = BARS_LEFT,
+              table: Table = ()) -> Picture:
+    """Rows of one or two bars with words to their right; `limit` is a vertical line, what passes it is
+    hatched.
+
+    legend: (colour or "" for hollow, words).  left: where the bars begin, in pixels.
+    """
+    longest = max(sum(part.size for part in bar.parts) for row in rows for bar in row.bars)
+    top = min(max(longest, limit), MOST * limit) if limit else longest
+    scale = (BARS_RIGHT - left) / max(top, 1e-9)
+    y = 104 if limit else 82
+    body, first = [hatching()], y
+    for row in rows:
+        middle = y + ROW * len(row.bars) / 2 + 3
+        body.append(text(LEFT, middle, f"{row.mark} {row.label}".strip(), bold=True, fill=GREEN if row.mark
+                         else INK))
+        for bar in row.bars:
+            body += _bar(bar, y, scale, limit, left)
+            y += ROW
+        y += 12
+    if limit:
+        x = left + limit * scale
+        body.append(line(x, first - 10, x, y - 8, stroke=INK, width=2))
+        body.append(text(min(x, BARS_RIGHT - 3.2 * len(limit_words)), first - 16, limit_words, size=12,
+                         anchor="middle", bold=True))
+    x = LEFT
+    for colour, words in legend:
+        body.append(rect(x, y - 2, 11, 11, colour or SOFT, stroke="none" if colour else INK))
+        body.append(text(x + 17, y + 8, words, size=SMALL, fill=MUTE))
+        x += 32 + 6.9 * len(words)
+    return page(int(y + 22 if legend else y), body, finding=finding, subtitle=subtitle, table=table)
+
+
+def _bar(bar: Bar, y: float, scale: float, limit: float, left: float) -> list[str]:
+    """One bar from `left`; beyond the limit hatched, beyond the picture cut and marked with an arrow."""
+    shapes, start, most = [], 0.0, (BARS_RIGHT - left) / scale
+    for part in bar.parts:
+        first, end = min(start, most), min(start + part.size, most)
+        fitting = max(first, min(end, limit)) if limit else end
+        fill, stroke = (SOFT, GREY) if bar.claimed else (part.colour, "none")
+        shapes.append(rect(left + first * scale, y, (fitting - first) * scale, THIN, fill, stroke=stroke,
+                           radius=0, title=f"{part.name} {part.size:.2f}"))
+        shapes.append(rect(left + fitting * scale, y, (end - fitting) * scale, THIN, "url(#over)",
+                           stroke=LINE, radius=0))
+        start += part.size
+    arrow = [text(BARS_RIGHT + 1, y + 11, "▸", size=13)] if start > most * 1.001 else []
+    return [*shapes, *arrow, text(BARS_RIGHT + 18, y + 11, bar.words, size=12, fill=MUTE if bar.claimed
+                                  else INK)]

@@ -1,0 +1,177 @@
+"""The few SVG shapes all views are made of, as strings. Numbers in pixels; y grows downwards.
+
+Strings and not a drawing library: one redraw takes under a millisecond, so a dragged slider feels instant.
+Every text is escaped here, so a view may draw what a model or a file says.
+
+Small parts of a picture that can be touched: surfaces that take clicks, and characters in their cells.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from textwrap import wrap
+
+from .style import FONT, INK, LINE, MUTE, PAPER, TEXT, TITLE, VERMILION, WIDTH, Picture, Table
+
+
+def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = INK, anchor: str = "start",
+         bold: bool = False, mono: bool = False) -> str:
+    """Words with their baseline at (x, y); anchor is "start", "middle" or "end"."""
+    family = ' font-family="DejaVu Sans Mono, monospace"' if mono else ""
+    weight = ' font-weight="bold"' if bold else ""
+    place = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}"{_paint(fill)}{place}{family}{weight}>{escape(str(words))}</text>'
+
+
+def letters(xs: Iterable[float], y: float, words: str, *, size: float = TEXT, fill: str = INK) -> str:
+    """The characters of `words`, each centred at its own x: one shape where `text` for each would be dozens.
+    """
+    places = " ".join(f"{x:.1f}" for x in xs)
+    return f'<text x="{places}" y="{y:.1f}" font-size="{size:g}"{_paint(fill)} text-anchor="middle">{escape(words)}</text>'
+
+
+def runs(x: float, y: float, parts: Iterable[tuple[str, str, str]], *, size: float = TEXT) -> str:
+    """A line of differently set words, each part beginning where the one before it ends: (words, colour,
+    how).
+
+    how: "bold", "underline", both with a space between, or "" for plain.
+    """
+    looks = {"bold": ' font-weight="bold"', "underline": ' text-decoration="underline"'}
+    spans = [f'<tspan{_paint(fill)}{"".join(looks[name] for name in how.split())}>{escape(words)}</tspan>'
+             for words, fill, how in parts]
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" xml:space="preserve">{"".join(spans)}</text>'
+
+
+def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: str = "none",
+         stroke_width: float = 1, radius: float = 2, opacity: float = 1, title: str = "") -> str:
+    """A filled box; `title` is shown when the mouse rests on it. A negative size is drawn as zero."""
+    tip = f"<title>{escape(title)}</title>" if title else ""
+    fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" rx="{radius:g}"'
+        f'{_paint(fill, stroke, stroke_width)}{fade}>{tip}</rect>')
+
+
+def tiles(xs: Iterable[float], y: float, width: float, height: float, fill: str, *, radius: float = 2,
+          opacity: float = 1) -> str:
+    """Equal boxes in a row, each with its left edge at its own x, as one shape."""
+    r = min(radius, width / 2, height / 2)
+    box = (f"h{width - 2 * r:.1f}q{r:g} 0 {r:g} {r:g}v{height - 2 * r:.1f}q0 {r:g} {-r:g} "
+           f"{r:g}h{2 * r - width:.1f}"
+           f"q{-r:g} 0 {-r:g} {-r:g}v{2 * r - height:.1f}q0 {-r:g} {r:g} {-r:g}z") if r else f"h{width:.1f}v{height:.1f}h{-width:.1f}z"
+    fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
+    return f'<path d="{"".join(f"M{x + r:.1f} {y:.1f}{box}" for x in xs)}"{_paint(fill)}{fade}/>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1,
+         dash: str = "") -> str:
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{_paint("none", stroke, width)}{dashes}/>'
+
+
+def circle(x: float, y: float, radius: float, fill: str, *, stroke: str = "none", opacity: float = 1) -> str:
+    fade = f' fill-opacity="{opacity:g}"' if opacity != 1 else ""
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"{_paint(fill, stroke)}{fade}/>'
+
+
+def polyline(points: Iterable[tuple[float, float]], *, stroke: str = INK, width: float = 1.5) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{path}"{_paint("none", stroke, width)}/>'
+
+
+def _paint(fill: str, stroke: str = "none", width: float = 1) -> str:
+    """Plain colours as attributes, which are short and quick to apply; a theme's variables as the style they
+    must be.
+    """
+    wanted = {"fill": fill} | ({"stroke": stroke} if stroke != "none" else {})
+    themed = ";".join(f"{what}:{colour}" for what, colour in wanted.items() if colour.startswith("var("))
+    plain = "".join(f' {what}="{colour}"' for what, colour in wanted.items() if not colour.startswith("var("))
+    thick = f' stroke-width="{width:g}"' if stroke != "none" and width != 1 else ""
+    return plain + thick + (f' style="{themed}"' if themed else "")
+
+
+def hatching(name: str = "over", colour: str = VERMILION) -> str:
+    """A pattern for what does not fit: use it as fill `url(#over)`. Goes before the shapes that use it."""
+    return (f'<defs><pattern id="{name}" width="7" height="7" patternUnits="userSpaceOnUse"'
+            f' patternTransform="rotate(45)"><rect width="7" height="7" style="fill:{PAPER}"/>'
+            f'<rect width="3" height="7" fill="{colour}"/></pattern></defs>')
+
+
+def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", width: int = WIDTH,
+         table: Table = (), role: str = "img") -> Picture:
+    """The finished picture: the finding as its title, a quiet subtitle, and the shapes of `body` below y =
+    70.
+
+    role: "group" for a picture with parts that a screen reader may name by themselves.
+    """
+    head = [text(16, 30, finding, size=_title_size(finding, width), bold=True)]
+    if subtitle:
+        head.append(text(16, 52, subtitle, size=max(9, min(12, (width - 32) / (0.6 * len(subtitle)))),
+                         fill=MUTE))
+    return Picture(_sheet(width, height, finding, [*head, *body], role), finding, width, height, table)
+
+
+def notice(words: str, advice: str) -> Picture:
+    """A picture that is only a sentence, for values that cannot be drawn; long sentences are wrapped."""
+    lines = wrap(words, 80)
+    body = [text(16, 30 + 22 * i, line, size=15, bold=True) for i, line in enumerate(lines)]
+    height = 30 + 22 * len(lines)
+    body.append(text(16, height, advice, size=12, fill=MUTE))
+    return Picture(_sheet(WIDTH, height + 20, words, body), words, WIDTH, height + 20)
+
+
+def _sheet(width: int, height: int, finding: str, shapes: Iterable[str], role: str = "img") -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+        f' role="{role}" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(shapes)}</svg>')
+
+
+def _title_size(words: str, width: int) -> float:
+    """The title's font size: 18 px, or as much smaller as the sentence needs to stay inside (bold is 0.66 em
+    wide).
+    """
+    return max(11, min(TITLE, (width - 32) / (0.66 * max(len(words), 1))))
+
+
+def spot(x: float, y: float, width: float, height: float, **hooks: object) -> str:
+    """An invisible box over what can be clicked; hooks become its data attributes, which `stage/touch.js`
+    reads.
+
+    first, bits: the box holds so many bits side by side, the first in reading order is number `first` of the
+    block.
+    weight, weights: the box holds so many weights, the first is number `weight`.
+    """
+    data = "".join(f' data-{name}="{value}"' for name, value in hooks.items())
+    return f'<rect class="ql-spot" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill-opacity="0"{data}/>'
+
+
+def touchable(shapes: Iterable[str], **hooks: object) -> str:
+    """Shapes that take clicks together: a row of equal cells, from the first one's left edge to the last
+    one's right.
+
+    first, cells: so many cells side by side, the first one is number `first`.  tips: what the mouse is told
+    of each, as runs of equal words ("Q6_K*4 Q4_K*2"); a second list after "|".
+    """
+    data = "".join(f' data-{name}="{escape(str(value))}"' for name, value in hooks.items())
+    return f'<g class="ql-spot"{data} pointer-events="all">{"".join(shapes)}</g>'
+
+
+def here(words: str, shape: str) -> str:
+    """The shape that frames the chosen part of a picture, with what a screen reader says when the choice
+    moves there.
+    """
+    return f'<g id="here" data-here="" role="img" aria-label="{escape(words)}">{shape}</g>'
+
+
+def characters(places: Sequence[tuple[float, str]], y: float, size: float, ink: str, *,
+               bold: bool = False) -> str:
+    """Single characters in one `<text>`, each centred at its own x: (x, character)."""
+    paint = f' style="fill:{ink}"' if ink.startswith("var(") else f' fill="{ink}"'
+    weight = ' font-weight="bold"' if bold else ""
+    return (
+        f'<text x="{" ".join(f"{x:.1f}" for x, _ in places)}" y="{y:.1f}" font-size="{size:g}" text-anchor="middle"'
+        f'{paint}{weight}>{"".join(word for _, word in places)}</text>')
+
+
+def bracket(x: float, width: float, y: float, ink: str) -> str:
+    """A flat bracket under `width` pixels, open above."""
+    return f'<path d="M{x + 1:.1f} {y}v4h{width - 2:.1f}v-4" style="stroke:{ink};fill:none"/>'

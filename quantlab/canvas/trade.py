@@ -1,0 +1,200 @@
+"""Size against quality: every type a point, families linked, what another one beats drawn faintly, the chosen
+one in words.
+
+Two pictures of a comparison: speed against time (does the machine drift?), and harm against speed with the
+bytes of each model.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from ..words import number, size
+from .plane import Axis, Label, along, beside, frame, spread
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MUTE,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SKY,
+    SMALL,
+    SOFT,
+    VERMILION,
+    WIDTH,
+    Picture,
+    Table,
+    ink_on,
+)
+from .svg import circle, here, page, polyline, rect, text, touchable
+
+LEFT, RIGHT, TOP, BOTTOM, STRIP = 76, WIDTH - 16, 104, 420, 106
+BAND = 84               # pixels for what is within the noise
+
+
+class Point(NamedTuple):
+    """A type: its size and its quality in the axes' units, the family whose points are linked ("": none), and
+    all of it in words.
+
+    beaten: another type is as small and as good, and better in one of the two.  noise: no change that can be
+    told from chance; such points stand in a band of their own, at three heights so that their names have
+    room.
+    """
+
+    name: str
+    x: float
+    y: float
+    family: str
+    said: str
+    beaten: bool = False
+    noise: bool = False
+
+
+class Scale(NamedTuple):
+    """What the upright axis says: its words, whether it is logarithmic, and a value in words."""
+
+    words: str
+    log: bool
+    told: Callable[[float], str]
+
+
+def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str], x_words: str, scale: Scale,
+                *, finding: str, subtitle: str, table: Table = ()) -> Picture:
+    """Points in the order of their size; `chosen` is the number of one of them, `lines` say all its numbers
+    (the first one bold).
+
+    chosen None: a picture that nobody touches, without those lines.
+    """
+    ys = [point.y for point in points if not point.noise] or [1.0]
+    band = BAND if any(point.noise for point in points) else 0
+    x = Axis(*spread([point.x for point in points]), LEFT, RIGHT - 20)
+    y = Axis(*spread(ys, scale.log), BOTTOM - band, TOP, scale.log)
+    body = [rect(LEFT, BOTTOM - band, x.end - LEFT, band, SOFT, radius=0),
+            *frame(x, y, x_words, scale.words, scale.told, BOTTOM)]
+    if band:
+        body += [text(LEFT + 6, BOTTOM - band + 15, "no change", size=11, fill=MUTE),
+                 text(LEFT + 6, BOTTOM - band + 29, "beyond chance", size=11, fill=MUTE)]
+    places = [(x(point.x), BOTTOM - 14 - 24 * (i % 3) if point.noise else y(point.y))
+              for i, point in enumerate(points)]
+    links, keep_clear = _links(points, places)
+    body += links
+    for i, (point, (px, py)) in enumerate(zip(points, places, strict=True)):
+        # the mouse's words are cut at spaces: these are the ones that stay
+        tip = f"{point.said}*1".replace(" ", "\u00a0")
+        fill, stroke = (PAPER, GREY) if point.beaten else (BLUE, "none")
+        shapes = [circle(px, py, 11, PAPER, opacity=0),
+                  circle(px, py, 4.5 if point.beaten else 5.5, fill, stroke=stroke)]
+        body.append(touchable(shapes, first=i, cells=1, tips=tip))
+    labels = [Label(point.name, *place, 7, bold=i == chosen, fill=MUTE if point.beaten and i != chosen
+                    else INK) for i, (point, place) in enumerate(zip(points, places, strict=True))]
+    labels.sort(key=lambda label: (not label.bold, label.fill == MUTE))
+    body += beside(labels, keep_clear, right=WIDTH - 4, top=TOP - 8, bottom=BOTTOM)
+    y0 = BOTTOM + 52
+    if chosen is None:
+        return page(y0, body, finding=finding, subtitle=subtitle, table=table)
+    body.append(here(points[chosen].said, circle(*places[chosen], 9, "none", stroke=INK)))
+    body += [rect(16, y0, WIDTH - 32, STRIP, SOFT, radius=6), rect(16, y0, 4, STRIP, INK, radius=0),
+             *(text(32, y0 + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0)
+               for i, words in enumerate(lines))]
+    return page(y0 + STRIP + 8, body, finding=finding, subtitle=subtitle, table=table, role="group")
+
+
+def _links(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> tuple[list[str],
+                                                                                    list[tuple[float,
+                                                                                               float]]]:
+    """Thin lines through each family, a wide one through what nothing beats, and points of both for labels to
+    keep clear of.
+    """
+    front = [place for point, place in zip(points, places, strict=True) if not point.beaten
+             and not point.noise]
+    shapes, clear = [polyline(front, stroke=SKY, width=4)] if len(front) > 1 else [], along(front)
+    members = [(point.family, place) for point, place in zip(points, places, strict=True) if not point.noise]
+    members.sort(key=lambda pair: pair[0])
+    for family, group in groupby(members, key=lambda pair: pair[0]):
+        path = [place for _, place in group]
+        if family and len(path) > 1:
+            shapes.append(polyline(path, stroke=GREY, width=1))
+            clear += along(path)
+    return shapes, clear
+
+
+CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 76, WIDTH - 150, 100, 330
+TONES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY)
+LARGEST = 17            # radius in pixels of the largest model's dot
+
+
+class Series(NamedTuple):
+    """One model over time.  calls: (minutes, tokens per second) of single calls; blocks: the same as means of
+    a round.
+    """
+
+    name: str
+    calls: Sequence[tuple[float, float]]
+    blocks: Sequence[tuple[float, float]]
+
+
+class Spot(NamedTuple):
+    """A model: tokens per second, harm in the metric's unit, bytes, and whether no other is as good in all
+    three and better in one.
+    """
+
+    name: str
+    speed: float
+    harm: float
+    nbytes: float
+    best: bool = True
+
+
+def draw_speeds(series: Sequence[Series], *, finding: str, subtitle: str) -> Picture:
+    """Single calls as small dots, each round of a model as a dot with the model's letter, its rounds joined
+    by a line.
+    """
+    every = [point for one in series for point in (*one.calls, *one.blocks)]
+    x = Axis(0, max(max(at for at, _ in every), 0.02) * 1.03, CHART_LEFT, CHART_RIGHT)
+    y = Axis(*spread([0.0, *(speed for _, speed in every)]), CHART_BOTTOM, CHART_TOP)
+    body, labels, clear = frame(x, y, "minutes since the first call", "tokens per second"), [], []
+    for i, one in enumerate(series):
+        tone, path = TONES[i % len(TONES)], [(x(at), y(speed)) for at, speed in one.blocks]
+        body += [circle(x(at), y(speed), 2, tone, opacity=0.45) for at, speed in one.calls]
+        body += [polyline(path, stroke=tone)] if len(path) > 1 else []
+        clear += [*along(path), *path]
+        for px, py in path:
+            body += [circle(px, py, 8, tone, stroke=PAPER),
+                     text(px, py + 4, _letter(i), size=SMALL, fill=ink_on(tone), anchor="middle", bold=True)]
+        labels.append(Label(f"{_letter(i)}  {one.name}", *path[-1], radius=9))
+    body += beside(labels, clear, right=WIDTH - 4, top=CHART_TOP - 12, bottom=CHART_BOTTOM)
+    table = (("model", *(f"round {i + 1}" for i in range(max(len(one.blocks) for one in series)))),
+             *((one.name, *(f"{speed:.1f}" for _, speed in one.blocks)) for one in series))
+    return page(CHART_BOTTOM + 48, body, finding=finding, subtitle=subtitle, table=table)
+
+
+def draw_trade(spots: Sequence[Spot], *, finding: str, subtitle: str, up: str) -> Picture:
+    """Faster to the right, less harm below; a dot's area is the model's bytes.  Hollow: another model is as
+    good in all three.
+
+    up: what the upright axis measures.
+    """
+    most = max(spot.nbytes for spot in spots)
+    x, y = Axis(*spread([spot.speed for spot in spots], room=0.12), CHART_LEFT,
+                CHART_RIGHT), Axis(*spread([s.harm for s in spots]), CHART_BOTTOM, CHART_TOP)
+    body, labels = frame(x, y, "tokens per second", up), []
+    for spot in sorted(spots, key=lambda spot: -spot.nbytes):           # small ones lie on top
+        radius = LARGEST * max(spot.nbytes / most, 0.02) ** 0.5
+        body.append(circle(x(spot.speed), y(spot.harm), radius, BLUE if spot.best else PAPER, stroke=PAPER
+                           if spot.best else GREY))
+        labels.append(Label(f"{spot.name}, {size(spot.nbytes)}", x(spot.speed), y(spot.harm), radius=radius,
+                            bold=spot.best, fill=INK if spot.best else MUTE))
+    body += beside(labels, right=WIDTH - 4, top=CHART_TOP - 12, bottom=CHART_BOTTOM)
+    body.append(text(CHART_LEFT, CHART_BOTTOM + 54,
+                     "a dot's area: bytes; hollow: another one is as small, as fast and as good", size=SMALL,
+                     fill=MUTE))
+    table = (("model", "tokens per second", up, "bytes"),
+             *((s.name, f"{s.speed:.1f}", number(s.harm, 3), size(s.nbytes)) for s in spots))
+    return page(CHART_BOTTOM + 66, body, finding=finding, subtitle=subtitle, table=table)
+
+
+def _letter(i: int) -> str:
+    return chr(ord("A") + i) if i < 26 else "*"

@@ -1,0 +1,216 @@
+"""File types as candidates for a card: a bar, a verdict and a reason for each, and below them what was
+weighed.
+
+Lesson 08: your card, a model, a context, a wish; a suggestion, and one line on each type that was not taken.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import ipywidgets as widgets
+
+from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture, Table
+from ..canvas.svg import hatching, line, page, rect, text
+from ..inference.compare import recorded_quality
+from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
+from ..stage.base import Explorer
+from .cards import ANY_CARD as OTHER
+from .cards import GIB, WIDE, card_here, card_slider, clamped, follow, short
+
+LEFT, RIGHT = 16, WIDTH - 16
+BARS_LEFT, BARS_RIGHT = 104, 320
+TOP, ROW, THICK = 112, 26, 15
+MOST = 1.6          # a bar longer than this many cards is cut, with an arrow
+
+
+class Line(NamedTuple):
+    """A candidate: weights and KV cache in the unit of the card; its total in words, whether it fits, the
+    reason.
+    """
+
+    name: str
+    weights: float
+    kv: float
+    total: str
+    fits: bool
+    reason: str
+
+
+def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str,
+                notes: Sequence[tuple[str, str]], *, finding: str, subtitle: str,
+                table: Table = ()) -> Picture:
+    """One row per candidate against the line of the card; notes are (head, sentence) below."""
+    longest = max(row.weights + row.kv for row in lines)
+    scale = (BARS_RIGHT - BARS_LEFT) / max(card, min(longest, MOST * card))
+    edge = BARS_LEFT + card * scale
+    body, y = [hatching(), text(edge, 80, card_words, size=SMALL, bold=True, anchor="end" if edge > 200
+                                else "start")], TOP
+    body.append(text(BARS_RIGHT + 78, 98, "needed", size=SMALL, fill=MUTE, anchor="end"))
+    for row in lines:
+        body += _row(row, y, scale, edge, row.name == chosen)
+        y += ROW
+    body.append(line(edge, 86, edge, y - 4, stroke=INK, width=2))
+    body += [rect(LEFT, y + 5, 11, 11, MEANING["weights"]),
+             text(LEFT + 17, y + 15, "weights", size=SMALL, fill=MUTE),
+             rect(LEFT + 80, y + 5, 11, 11, MEANING["kv_cache"]),
+             text(LEFT + 97, y + 15, "KV cache", size=SMALL, fill=MUTE)]
+    y += 22
+    for head, words in notes:
+        y += 23
+        body += [text(LEFT, y, head, size=12, bold=True), text(LEFT + 112, y, words, size=12)]
+    return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
+
+
+def _row(row: Line, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
+    sign, ink = ("✓ ", GREEN) if chosen else ("", INK if row.fits else MUTE)
+    shapes, x = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)], BARS_LEFT
+    for size, colour in ((row.weights, MEANING["weights"]), (row.kv, MEANING["kv_cache"])):
+        end = min(x + size * scale, BARS_RIGHT)
+        inside = min(end, max(edge, x))
+        shapes += [rect(x, y, inside - x, THICK, colour, radius=0),
+                   rect(inside, y, end - inside, THICK, "url(#over)", radius=0)]
+        cut, x = x + size * scale > BARS_RIGHT + 0.5, end
+    if cut:
+        shapes.append(text(BARS_RIGHT + 1, y + 12, "▸"))
+    return [*shapes, text(BARS_RIGHT + 78, y + 12, row.total, size=12, anchor="end", bold=chosen, fill=INK
+                          if row.fits else MUTE), text(BARS_RIGHT + 92, y + 12, row.reason, size=12,
+                                                       bold=chosen, fill=ink)]
+
+
+CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))
+WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory": "memory for other things",
+         "speed": "speed"}
+
+
+def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Explorer:
+    """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
+    what it was measured to lose.
+
+    model: a name of MODELS, but not gpt-oss.  vram_gb: None takes this machine's card.  quality: a table of
+    `compare_quality`, best of a model like yours; None takes the recorded one of the tiny Llama.  Raises
+    ValueError for another model and for another kind of table.
+    """
+    measured = agreement(recorded_quality() if quality is None else quality)
+    if model not in CHOICES:
+        raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
+    here, name = card_here()
+    vram = here if vram_gb is None else clamped(vram_gb)
+    controls = {
+        "wish": widgets.Dropdown(options=[(words, wish) for wish, words in WORDS.items()], value="balance",
+                                 description="most important", **WIDE),
+        "model": widgets.Dropdown(options=list(CHOICES), value=model, description="model", **WIDE),
+        "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192,
+                                         description="context, tokens", **WIDE),
+        "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card by name",
+                                 **WIDE),
+        "vram": card_slider(vram),
+    }
+    follow(controls["card"], controls["vram"], lambda card: _gigabytes(card) if card in GPUS else None, OTHER)
+    presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
+               "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
+               f"My machine: {name}": dict(vram=here)}
+    return Explorer(partial(_draw, measured), controls, presets=presets,
+                    note="A rule over bytes, with its reasons. What is measured stands beside it and "
+                         "decides nothing: that is your part.")
+
+
+def agreement(quality) -> tuple[str, dict[str, float]]:
+    """(the measured model's name, ftype -> share of places where it says the same token as its own weights)
+    of compare_quality's table.
+    """
+    if not {"ftype", "top1"} <= set(getattr(quality, "columns", ())):
+        raise ValueError("quality has no columns ftype and top1: give it a table that compare_quality made")
+    measured = quality[quality.top1.notna()]
+    return quality.attrs.get("model", "the measured model"), dict(zip(measured.ftype,
+                                                                      measured.top1.astype(float),
+                                                                      strict=True))
+
+
+def _named(vram: float, name: str) -> str:
+    """The catalog's card of this (short) name and size."""
+    return next((card for card in GPUS if short(card) == name and _gigabytes(card) == vram), OTHER)
+
+
+def _gigabytes(card: str) -> float:
+    return clamped(GPUS[card].vram_bytes / GIB)
+
+
+def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: int, card: str,
+          vram: float) -> Picture:
+    size = int(vram * GIB) if card == OTHER else GPUS[card].vram_bytes
+    options = candidates(model, size, n_ctx)
+    best = choose(options, wish)
+    chosen = next((option for option in options if option.ftype == best), None)
+    lines = [Line(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish))
+             for o in options]
+    words = f"{vram:g} GiB" if card == OTHER else f"{short(card)} ({size / GIB:.3g} GiB)"
+    head = ("type", "bits per weight", "weights and KV cache", f"same token, measured on {measured[0]}",
+            "verdict")
+    table = (head,
+             *((o.ftype, f"{o.bpw:.2f}", line.total, _same(measured[1], o.ftype),
+                "suggested: " * (o == chosen) + line.reason) for o, line in zip(options, lines, strict=True)))
+    return draw_choice(lines, best, size / GIB, words,
+                       _notes(chosen, options, measured, model, n_ctx, size, card), table=table,
+                       finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
+                       subtitle=_subtitle(model, n_ctx))
+
+
+def _finding(chosen: Candidate | None, model: str, wish: str, place: str) -> str:
+    if chosen is None:
+        return f"{model} on {place}: nothing fits"
+    first = WISHES[wish][0]
+    why = "the usual default fits" if wish == "balance" else f"the first choice for {wish}"
+    return f"{model} on {place}: try {chosen.ftype}, " + (why if chosen.ftype == first
+                                                          else f"as {first} does not fit")
+
+
+def _subtitle(model: str, n_ctx: int) -> str:
+    trained = MODELS[model].n_ctx_train
+    beyond = f" (trained for {trained:,})" if n_ctx > trained else ""
+    return f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, everything on the card"
+
+
+def _notes(chosen: Candidate | None, options: tuple[Candidate, ...], measured: tuple[str, dict[str, float]],
+           model: str, n_ctx: int, size: int, card: str) -> list[tuple[str, str]]:
+    kept = ("Kept free",
+            f"{RESERVE / GIB:.1f} GiB for compute buffers and the driver. That is an assumption, not a "
+            "measurement.")
+    if chosen is None:
+        return [("Instead", f"{instead(model, size, n_ctx)}."),
+                ("Or", "Ollama leaves some layers to the CPU, several times slower."), kept]
+    counted = f"{chosen.weights / GIB:.2f} GiB of weights ({chosen.bpw:.2f} bits each) and {chosen.kv / GIB:.2f} GiB of KV cache"
+    return [("Counted", counted), kept, ("Speed", _speed(chosen, model, card)),
+            ("Measured", _measured(chosen, options, *measured)),
+            ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
+
+
+def _measured(chosen: Candidate, options: tuple[Candidate, ...], name: str, same: dict[str, float]) -> str:
+    """How often the type says what the unquantized model says, and what one step up or down would change."""
+    if chosen.ftype not in same:
+        return f"nothing at {chosen.ftype}: the table of {name} has no such row"
+    types = [option.ftype for option in options]
+    at = types.index(chosen.ftype)
+    steps = [f"{types[i]} {_same(same, types[i])}" for i in (at - 1, at + 1) if 0 <= i < len(types)
+             and types[i] in same]
+    return f"on {name}: the same token in {_same(same, chosen.ftype)} of all places" + (
+        f" ({', '.join(steps)})" if steps else "")
+
+
+def _same(same: dict[str, float], ftype: str) -> str:
+    return f"{100 * same[ftype]:.0f} %" if ftype in same else "not measured"
+
+
+def _speed(chosen: Candidate, model: str, card: str) -> str:
+    if card == OTHER:
+        return "choose a named card to see the most that its memory allows"
+    most = fastest(model, chosen, GPUS[card].bandwidth)
+    if most is None:
+        return "a mixture of experts reads only some weights for each token: not estimated here"
+    return f"at most {most:.0f} tokens a second: {GPUS[card].bandwidth / 1e9:.0f} GB/s, and all weights are read for each token"
+
+
+def _total(option: Candidate) -> str:
+    total = (option.weights + option.kv) / GIB
+    return f"{total:.1f} GiB" if total < 100 else f"{total:.0f} GiB"

@@ -1,0 +1,79 @@
+"""The first minute: a llama of 6,144 numbers, fewer and fewer bits for each, and one pixel that ruins it all.
+"""
+
+from importlib.resources import files
+from io import BytesIO
+
+import ipywidgets as widgets
+import numpy as np
+
+from ..basics.affine import quantize_absmax
+from ..canvas.raster import draw_pixels
+from ..canvas.style import Picture
+from ..stage.base import Explorer
+
+BLOCK = 32
+HOT = (10, 10)                 # row and column of the pixel that the slider heats
+SCOPES = {"one for the whole picture": None, f"one for every {BLOCK} pixels": BLOCK}
+
+
+def llama() -> np.ndarray:
+    """(64, 96) float32, black -0.5 to white +0.5: our own drawing."""
+    stored = np.load(BytesIO((files("quantlab") / "data" / "llama.npy").read_bytes()))
+    return stored.astype(np.float32) / 255 - np.float32(0.5)
+
+
+def explore_llama() -> Explorer:
+    """A picture stored with few bits per pixel: drag the bits, heat one pixel, change how many pixels share a
+    scale.
+    """
+    original = llama()
+    wide = dict(style=dict(description_width="120px"), layout=dict(width="370px"))
+    controls = {"bits": widgets.IntSlider(4, min=2, max=8, description="bits per pixel", **wide),
+                "hot": widgets.SelectionSlider(options=[("none", 1),
+                                                        *((f"{n}× white", n)
+                                                          for n in (2, 3, 5, 10, 20, 50, 100))], value=1,
+                                               description="one hot pixel", **wide),
+                "scale": widgets.Dropdown(options=list(SCOPES), description="scales", **wide),}
+    whole, blocks = SCOPES
+    presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=whole),
+               "Blocks save it": dict(bits=4, hot=50, scale=blocks)}
+    return Explorer(lambda **values: _draw(original, **values), controls, presets=presets,
+                    note="Every pixel is stored as a small whole number times a scale. That is all "
+                         "quantization is.")
+
+
+def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
+    pixels = original.copy()
+    if hot > 1:
+        pixels[HOT] = 0.5 * hot                       # 0.5 is white
+    block = SCOPES[scale]
+    stored = quantize_absmax(pixels.reshape(1, -1), bits, block_size=block)
+    restored = stored.dequantize().reshape(original.shape)
+    cool = np.ones_like(original, bool)
+    cool[HOT] = False
+    shades = len(np.unique(restored[cool])) if block is None else 2**bits - 1
+    rmse = float(np.sqrt(np.mean((restored - original)[cool] ** 2)))
+    seen = 1 - rmse / float(original[cool].std())
+    return draw_pixels(original, restored, stored.levels(len(stored.scale) // 2),
+                       whose="the levels of one block" if block else "the levels to store them",
+                       finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen),
+                       subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 "
+                                f"bits: {scale}",
+                       facts=(("shades used", f"{shades}" + (" a block" if block else "")),
+                              ("bits per pixel, scales included", f"{stored.bpw:.1f}")))
+
+
+def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
+    if block and hot > 1:
+        return f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back"
+    left = f"{shades} shades" if shades > 1 else "one shade"
+    if hot > 1:
+        fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
+        return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
+    fate = "a woodcut of a llama" if seen < 0.6 else "a llama, a bit posterized" if seen < 0.85 else "still very much a llama"
+    if block:
+        return f"{bits} bits, {left} of its own for every {BLOCK} pixels: {fate}"
+    if shades == before:
+        return f"{bits} bits, all {before} shades of the original: {fate}"
+    return f"{bits} bits, {left} instead of {before}: {fate}"

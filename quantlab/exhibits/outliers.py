@@ -1,0 +1,181 @@
+"""One weight too large: whose codes it spoils, and what it costs to keep the damage in one block.
+
+Lesson 02: make one weight too large and watch its neighbours; then give every block its own scale.
+"""
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+import numpy as np
+
+from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
+from ..basics.sample import sample_weights
+from ..canvas.raster import heat
+from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
+from ..canvas.svg import line, page, rect, text
+from ..formats.tensor import quantize
+from ..stage.base import Explorer, show
+from ..words import number, percent
+
+CELL = 8
+
+
+def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, rmse: float,
+                clean_rmse: float, zeros: float, worst: float, finding: str, subtitle: str) -> Picture:
+    """A map of |error|, one cell a weight, with the outlier and its block framed; beside it error, zeros and
+    bits.
+
+    error: (side * side,) errors in the order of the weights.  worst: the error that is drawn in full colour.
+    rmse, clean_rmse: of all but the outlier, with it and without it.  zeros: the share of the others that
+    became 0.
+    """
+    side = int(len(error) ** 0.5)
+    shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
+    shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
+              rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL),
+              *_frames(outlier, block_size, side)]
+    shapes += _error_bars(rmse, clean_rmse, worst)
+    shapes += [text(320, 212, "of the others became exactly 0", size=12, fill=MUTE),
+               text(744, 212, percent(zeros), bold=True, anchor="end"),
+               rect(320, 220, 424, 14, SOFT), rect(320, 220, 424 * zeros, 14, GREY)]
+    shapes += _bits_bar(bits, block_size)
+    table = (("what", "value"), ("rmse of the others", number(rmse, 3)),
+             ("the same without the outlier", number(clean_rmse, 3)),
+             ("others that became 0", percent(zeros)), ("bits per weight", f"{bits + 16 / block_size:.4g}"))
+    return page(378, shapes, finding=finding, subtitle=subtitle, table=table)
+
+
+def _frames(outlier: int, block_size: int, side: int) -> list[str]:
+    first = outlier // block_size * block_size
+    column, row = first % side, first // side
+    width, height = min(block_size, side), max(1, block_size // side)
+    x, y = 16 + outlier % side * CELL, 94 + outlier // side * CELL
+    return [rect(16 + column * CELL - 1, 94 + row * CELL - 1, width * CELL + 2, height * CELL + 2, "none",
+                 stroke=INK, stroke_width=2), rect(x, y, CELL, CELL, INK, radius=0),
+            text(16, 368, "frame: the outlier's block · solid square: the outlier", size=11, fill=MUTE)]
+
+
+def _error_bars(rmse: float, clean: float, worst: float) -> list[str]:
+    shapes = [text(320, 84, "error of the other weights (rmse)", size=12, fill=MUTE)]
+    for y, words, value, colour in ((94, "with the outlier", rmse, MEANING["error"]),
+                                    (132, "without it", clean, GREEN)):
+        width = min(value / worst, 1) * 250
+        shapes += [rect(320, y, 250, 26, SOFT), rect(320, y, width, 26, colour),
+                   text(580, y + 17, words, size=12),
+                   text(744, y + 17, number(value, 3), bold=True, anchor="end")]
+    return [*shapes, line(320, 178, 744, 178, stroke=LINE)]
+
+
+def _bits_bar(bits: int, block_size: int) -> list[str]:
+    share = 16 / block_size
+    unit = 250 / 10
+    return [line(320, 256, 744, 256, stroke=LINE),
+            text(320, 278, "bits per weight: the code, and its share of a 16-bit scale", size=12, fill=MUTE),
+            rect(320, 288, bits * unit, 26, MEANING["code"]),
+            text(328, 305, bits, fill="#ffffff", bold=True, size=12),
+            rect(320 + bits * unit, 288, share * unit, 26, MEANING["scale"]),
+            text(744, 305, f"{bits} + 16 / {block_size} = {bits + share:.4g} bits", bold=True, anchor="end")]
+
+
+def draw_error_bars(rows: Sequence[tuple[str, str, float, float]], *, finding: str, subtitle: str) -> Picture:
+    """Quantizers with their error as bars and what they cost.  rows: (name, what shares a scale, bits per
+    weight, rmse).
+    """
+    widest = max(rmse for *_, rmse in rows)
+    shapes = [text(370, 80, "error (rmse)", size=11, fill=MUTE),
+              text(744, 80, "bits per weight", size=11, fill=MUTE, anchor="end")]
+    for i, (name, scope, bpw, rmse) in enumerate(rows):
+        y = 88 + 27 * i
+        shapes += [text(16, y + 16, name, bold=True), text(130, y + 16, scope, size=12, fill=MUTE),
+                   rect(370, y, 230 * rmse / widest, 21, MEANING["error"], opacity=0.8),
+                   text(376 + 230 * rmse / widest, y + 15, number(rmse, 2), size=12),
+                   text(744, y + 16, f"{bpw:.4g}", bold=True, anchor="end")]
+    table = (("quantizer", "shares a scale", "bits per weight", "rmse"),
+             *((name, scope, f"{bpw:.4g}", number(rmse, 3)) for name, scope, bpw, rmse in rows))
+    return page(100 + 27 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
+
+
+N = 1024
+OUTLIER = 500                          # which of the 1,024 weights grows
+SIZES = (1, 2, 3, 5, 10, 20, 50, 100)
+BLOCKS = (16, 32, 64, 128, 256, N)
+WIDE = dict(style=dict(description_width="110px"), layout=dict(width="360px"))
+
+
+def explore_outlier(x: np.ndarray | None = None) -> Explorer:
+    """1,024 real weights, one of them made larger: drag its size and the size of the blocks that share a
+    scale.
+
+    x: at least 1,024 finite weights to use in place of the bundled ones; the first 1,024 are taken.
+    """
+    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[:N]
+    if len(weights) < N:
+        raise ValueError(f"{N:,} weights are wanted, got {len(weights):,}")
+    controls = {"size": widgets.SelectionSlider(options=[("as it was", 1),
+                                                         *((f"{n} × max", n) for n in SIZES[1:])], value=50,
+                                                description="one weight", **WIDE),
+                "block": widgets.SelectionSlider(options=[*((str(n), n) for n in BLOCKS[:-1]),
+                                                          ("all 1,024", N)], value=N,
+                                                 description="weights a block", **WIDE),
+                "bits": widgets.IntSlider(4, min=2, max=8, description="bits per code", **WIDE)}
+    presets = {"No outlier": {"size": 1, "block": N}, "One outlier, one scale": {"size": 50, "block": N},
+               "One outlier, blocks of 32": {"size": 50, "block": 32}}
+    return Explorer(lambda **values: _damage(weights, **values), controls, presets=presets,
+                    note="The outlier itself is stored well in every case. The picture and the numbers are "
+                         "about the others.")
+
+
+def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
+    spoiled = weights.copy()
+    if size > 1:
+        spoiled[OUTLIER] = size * np.abs(weights).max()
+    others = np.arange(N) != OUTLIER
+    restored = quantize_absmax(spoiled, bits, block_size=block).dequantize()
+    error = restored - spoiled
+    clean = quantize_absmax(weights, bits, block_size=block).dequantize() - weights
+    rmse, clean_rmse = (float(np.sqrt(np.mean(e[others] ** 2, dtype=float))) for e in (error, clean))
+    zeros = float((restored[others] == 0).mean())
+    typical = max(float(weights.std()), 1e-30)
+    shown = np.where(others, error, 0)
+    return draw_damage(shown, OUTLIER, block, bits=bits, rmse=rmse, clean_rmse=clean_rmse, zeros=zeros,
+                       worst=typical, finding=_finding(size, block, bits, rmse / typical, zeros),
+                       subtitle=(f"{N:,} attention weights of a real model, {bits}-bit codes, one scale for "
+                                 f"{'all of them' if block == N else f'every {block}'}; error relative to a "
+                                 f"typical weight {percent(rmse / typical)}"))
+
+
+def _finding(size: int, block: int, bits: int, relative: float, zeros: float) -> str:
+    if size == 1:
+        return f"No outlier: {bits} bits move a typical weight by {percent(relative)} of its size"
+    if block == N:
+        share = "all" if zeros == 1 else percent(zeros)
+        return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
+    return f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never notice"
+
+
+def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Explorer:
+    """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
+    ggml's Q4_0 and Q4_1.
+    """
+    matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
+    row = matrix.shape[-1]
+    rows = []
+    for words, block in (("the whole matrix", None), (f"a row (channel) of {row}", row),
+                         ("a block of 32", 32)):
+        for name, quantizer in (("absmax", quantize_absmax), ("affine", quantize_affine)):
+            stored = quantizer(matrix, bits, block_size=block)
+            rows.append((name, words, stored.bpw, stored.rmse))
+    nf4 = quantize_nf4(matrix, block_size=64)
+    rows.append(("NF4", "a block of 64", nf4.bpw, nf4.rmse))
+    for name in ("Q4_0", "Q4_1"):
+        stored = quantize(matrix, name)
+        rows.append((name, "a block of 32, as ggml does it", stored.bpw,
+                     float(np.sqrt(np.mean((stored.dequantize() - matrix) ** 2)))))
+    if not (rows[2][3] and rows[4][3]):
+        raise ValueError("these weights are stored without any error: there is nothing to compare")
+    by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))
+    return show(draw_error_bars(rows,
+                                finding=f"A scale per row: error {by_row} smaller. Per 32 weights: "
+                                        f"{by_block}",
+                                subtitle=f"{matrix.size:,} real weights, {bits}-bit codes; shorter bars are "
+                                         "better"))

@@ -1,0 +1,51 @@
+"""One multiple-choice question as a widget: options are buttons, and every option has something to say."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+import ipywidgets as widgets
+
+from .base import Touchable
+
+LETTERS = "ABCDEFGH"
+TONES = {"right": "success", "near": "warning", "wrong": "danger", "chosen": "info"}
+MARKS = {"right": "✓", "near": "≈", "wrong": "✗", "chosen": "→"}
+
+
+class MultipleChoice(Touchable):
+    """A question over option buttons; the first click decides, later clicks may look at the other
+    explanations.
+
+    judge: called with the index of the clicked option; returns (tone, sentence), tone one of TONES.
+    text/plain lists question and options, so that a reader without a kernel can still think about it.
+    """
+
+    def __init__(self, question: str, options: Sequence[str], judge: Callable[[int], tuple[str, str]], *,
+                 kind: str = "Question"):
+        self.judge, self.first = judge, None
+        self.buttons = [self._button(i, words) for i, words in enumerate(options)]
+        self.answer = widgets.HTML('<div class="ql-answer">&nbsp;</div>')
+        asked = widgets.HTML(f'<div class="ql-question"><b>{escape(kind)}.</b> {escape(question)}</div>')
+        super().__init__([asked, *self.buttons, self.answer],
+                         {f"option{i}": b for i, b in enumerate(self.buttons)})
+        self.add_class("ql-choice")
+        listed = "  ".join(f"{LETTERS[i]}) {words}" for i, words in enumerate(options))
+        self.say(f"{kind}. {question}  {listed}")
+
+    def choose(self, index: int) -> None:
+        """What a click on option `index` does."""
+        if self.first is None:
+            self.first = index
+        tone, sentence = self.judge(index)
+        for i, button in enumerate(self.buttons):
+            button.button_style = TONES[tone] if i == index else ""
+        words = f"{MARKS[tone]} {LETTERS[index]}. {sentence}"
+        self.answer.value = f'<div class="ql-answer">{escape(words)}</div>'
+        self.say(words)
+
+    def _button(self, index: int, words: str) -> widgets.Button:
+        button = widgets.Button(description=f"{LETTERS[index]} · {words}",
+                                layout=dict(width="auto", height="auto", max_width="740px"))
+        button.add_class("ql-option")
+        button.on_click(lambda _button: self.choose(index))
+        return button

@@ -1,0 +1,185 @@
+"""The base of all explorers: what it promises to eyes, ears, keyboards and readers without a kernel."""
+
+import base64
+import re
+import struct
+
+import ipywidgets as widgets
+import pytest
+
+from quantlab.canvas.style import Picture
+from quantlab.canvas.svg import hatching, page, rect
+from quantlab.stage.base import Explorer, Touchable, html_table, png, show
+
+
+def draw(bits: int, size: float = 4.0) -> Picture:
+    """A bar; taller from 6 bits on, refused at 7."""
+    if bits == 7:
+        raise ValueError("7 bits: no format has them, choose 6 or 8")
+    return page(200 if bits < 6 else 300, [rect(16, 80, 20 * bits, 20, "#0072B2")],
+                finding=f"{bits} bits of {size} GiB", table=(("bits", "size"), (str(bits), str(size))))
+
+
+def explorer(**more) -> Explorer:
+    controls = {"bits": widgets.IntSlider(4, min=2, max=8, description="bits per weight"),
+                "size": widgets.FloatSlider(4, min=1, max=30, description="size in GiB")}
+    return Explorer(draw, controls, **more)
+
+
+def height(made: Explorer) -> int:
+    return int(made.view.layout.height.removesuffix("px"))
+
+
+def size_of_png(data: bytes) -> tuple[int, int]:
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", data[16:24])
+
+
+def test_first_picture_is_drawn_from_the_controls():
+    assert explorer().view.value == draw(4, 4.0).svg
+
+
+def test_every_move_redraws_picture_and_finding():
+    made = explorer()
+    made.controls["bits"].value = 5
+    assert made.view.value == draw(5).svg
+    assert made.finding == "5 bits of 4.0 GiB"
+
+
+def test_set_moves_several_controls_and_draws_once():
+    drawn = []
+    made = Explorer(lambda a, b: drawn.append((a, b)) or page(90, [], finding=f"{a} {b}"),
+                    {"a": widgets.IntSlider(1), "b": widgets.IntSlider(1)})
+    drawn.clear()
+    made.set(a=5, b=6)
+    assert drawn == [(5, 6)]
+
+
+def test_a_refused_set_leaves_the_explorer_alive():
+    made = explorer()
+    with pytest.raises(KeyError):
+        made.set(bits=5, colour=3)
+    made.controls["bits"].value = 3
+    assert made.finding.startswith("3 bits")
+
+
+def test_presets_and_reset():
+    made = explorer(presets={"Tiny": {"bits": 2, "size": 1}})
+    made.buttons["Tiny"].click()
+    assert made.values() == {"bits": 2, "size": 1.0}
+    assert made.finding == "2 bits of 1.0 GiB"
+    made.buttons["Reset"].click()
+    assert made.view.value == draw(4, 4.0).svg
+
+
+def test_float_tails_of_the_browser_are_cut_off():
+    made = explorer()
+    made.controls["size"].value = 12.000000000000002
+    assert made.values()["size"] == 12.0
+    assert made.finding == "4 bits of 12.0 GiB"
+
+
+def test_table_appears_on_request_and_follows_the_handles():
+    made = explorer()
+    assert made.words.value == ""
+    made.buttons["As table"].value = True
+    assert "<td>4.0</td>" in made.words.value
+    made.controls["size"].value = 5
+    assert "<td>5.0</td>" in made.words.value
+    made.buttons["As table"].value = False
+    assert made.words.value == ""
+
+
+def test_a_refusal_is_a_sentence_and_the_next_move_recovers():
+    made = explorer()
+    made.controls["bits"].value = 7
+    assert made.finding == "7 bits: no format has them, choose 6 or 8"
+    assert "no format has them" in made.view.value
+    made.controls["bits"].value = 8
+    assert made.finding.startswith("8 bits")
+
+
+def test_a_bug_in_a_drawing_is_not_hidden():
+    def broken(bits):
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError):
+        Explorer(broken, {"bits": widgets.IntSlider(4)})
+
+
+def test_the_page_never_jumps_back_and_never_cuts():
+    made = explorer()
+    first = height(made)
+    made.controls["bits"].value = 3
+    assert height(made) == first >= 200
+    made.controls["bits"].value = 6
+    assert height(made) == first + 100, "a taller picture is shown whole"
+    made.controls["bits"].value = 7
+    assert height(made) == first + 100, "a refusal does not move the page"
+
+
+def test_an_explorer_that_starts_with_a_refusal_has_room_later():
+    made = Explorer(draw, {"bits": widgets.IntSlider(7, min=2, max=8)})
+    made.controls["bits"].value = 5
+    assert height(made) >= 200
+
+
+def test_mimebundle_survives_without_a_kernel():
+    made = explorer()
+    made.controls["bits"].value = 5
+    bundle = made._repr_mimebundle_()
+    assert bundle["text/plain"] == "5 bits of 4.0 GiB"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert size_of_png(base64.b64decode(bundle["image/png"])) == (2 * 760, 2 * 200)
+
+
+def test_png_size_does_not_depend_on_the_words_and_the_words_are_there():
+    short, long = draw(4), draw(4, 123456.0)
+    assert size_of_png(png(short)) == size_of_png(png(long))
+    assert png(short) != png(long)
+
+
+def test_every_control_gets_a_label():
+    controls = {"a": widgets.IntSlider(1, description="bits:"),
+                "b": widgets.Dropdown(options=["x"], tooltip="a list"), "c": widgets.IntText(3)}
+    labels = Touchable([*controls.values()], controls).assistant.labels
+    assert labels == {"ql-c-a": "bits", "ql-c-b": "a list", "ql-c-c": "c"}
+    assert all(f"ql-c-{name}" in control._dom_classes for name, control in controls.items())
+
+
+def test_the_assistant_is_on_the_page_and_speaks_the_finding():
+    made = explorer()
+    assert made.children[-1] is made.assistant
+    made.controls["bits"].value = 3
+    assert made.assistant.finding == made.finding == "3 bits of 4.0 GiB"
+
+
+def test_words_from_outside_are_escaped():
+    evil = "<script>alert(1)</script>"
+    made = Explorer(lambda: page(90, [], finding=evil, table=((evil,), (evil,))), note=evil)
+    made.buttons["As table"].value = True
+    shown = [made.view.value, made.words.value, *(child.value for child in made.children
+                                                  if isinstance(child, widgets.HTML))]
+    assert "<script" not in "".join(shown)
+    assert sum("&lt;script&gt;" in text for text in shown) >= 3
+
+
+def test_two_pictures_on_a_page_do_not_share_their_hatching():
+    hatched = page(120, [hatching("over"), rect(16, 80, 90, 20, "url(#over)")], finding="hatched")
+    one, two = show(hatched).view.value, show(hatched).view.value
+    (first,), (second,) = re.findall(r'id="(over[^"]*)"', one), re.findall(r'id="(over[^"]*)"', two)
+    assert first != second
+    assert f"url(#{first})" in one and f"url(#{second})" in two
+
+
+def test_show_has_a_picture_a_sentence_and_nothing_to_reset():
+    made = show(draw(4))
+    assert "Reset" not in made.buttons
+    assert made._repr_mimebundle_()["text/plain"] == "4 bits of 4.0 GiB"
+
+
+def test_html_table():
+    assert html_table(()) == ""
+    assert html_table((("a", "b"), ("1", "<"))) == (
+        '<table class="ql-table"><thead><tr><th scope="col">a</th><th scope="col">b</th></tr></thead>'
+        "<tbody><tr><td>1</td><td>&lt;</td></tr></tbody></table>")

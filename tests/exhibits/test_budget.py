@@ -1,0 +1,127 @@
+"""Spend your bits: the size is the writer's at every stop, the KLD is measured once, the verdict is the
+numbers'.
+"""
+
+import threading
+
+import pytest
+
+import quantlab as ql
+from quantlab.exhibits.budget import explore_bit_budget
+from quantlab.exhibits.budget_facts import MIX, Try
+from quantlab.inference.mixes import TYPES
+from quantlab.stage.base import png
+from quantlab.words import size
+
+
+@pytest.fixture(scope="module")
+def game():
+    return explore_bit_budget()
+
+
+def fresh(game) -> None:
+    game.set(**game.initial)
+    game.wait()
+
+
+def test_it_opens_at_once_with_recorded_marks_and_measures_nothing(game):
+    fresh(game)
+    assert game.thread is None and game.game.bench._reference is None
+    assert "all Q4_K" in game.picture.svg and "Q4_K_M" in game.picture.svg and "recorded" in game.picture.svg
+
+
+@pytest.mark.parametrize("stop", [MIX, *TYPES])
+def test_every_stop_of_every_slider_changes_the_size_at_once(game, stop, monkeypatch):
+    monkeypatch.setattr(game, "_unknown", lambda: False)         # sizes only
+    types = game.game.types("Q3_K_M", dict.fromkeys(game.game.roles, stop))
+    game.set(budget="Q3_K_M", **dict.fromkeys(game.game.roles, stop))
+    total = sum(part.nbytes for part in game.game.parts("Q3_K_M", dict.fromkeys(game.game.roles, stop)))
+    assert total == game.game.bench.nbytes(types)
+    over = total - game.game.limit("Q3_K_M")
+    words = f"{size(over)} too much" if over > 0 else f"{size(-over)} to spend" if over else "spent to the last byte"
+    assert words in game.picture.svg and png(game.picture)
+    assert ("over the budget" in game.finding) == (over > 0)
+
+
+def test_a_mix_is_measured_after_the_hand_rests_and_only_once(game, monkeypatch):
+    fresh(game)
+    count = []
+    measure = game.game.bench.measure
+    monkeypatch.setattr(game.game.bench, "measure", lambda types: count.append(1) or measure(types))
+    for stop in ("Q4_K", "Q5_K", "Q4_K"):                       # on the way: not measured
+        game.set(attn_v=stop)
+        assert "measuring" in game.finding and "measuring…" in game.picture.svg
+    game.wait()
+    # the mix, and the one to beat
+    assert "KLD" in game.finding and "measuring" not in game.picture.svg and len(count) == 2
+    game.set(attn_v="Q3_K")
+    game.set(attn_v="Q4_K")
+    assert "measuring" not in game.finding and game.thread is None and len(count) == 2
+
+
+def test_the_presets_and_the_best_so_far(game):
+    fresh(game)
+    game.buttons["llama.cpp's Q3_K_M"].click()
+    assert "Can you beat it" in game.finding and game.thread is None
+    game.buttons["All alike"].click()
+    assert set(game.values().values()) - {"Q3_K_M"} == {"Q3_K"} and "left to spend" in game.finding
+    game.buttons["Everything into attn_v + ffn_down"].click()
+    game.wait()
+    values = game.values()
+    assert values["attn_v"] == values["ffn_down"] == "Q6_K" and values["ffn_up"] == "Q2_K"
+    assert "your best" not in game.game.finding("Q3_K_M", {k: v for k, v in values.items() if k != "budget"})
+    best = game.game.best("Q3_K_M")
+    assert best.nbytes <= game.game.limit("Q3_K_M")
+    game.buttons["All alike"].click()
+    assert "your best" in game.picture.svg
+    game.buttons["My best"].click()
+    assert game.game.find(game.game.types("Q3_K_M", {k: v for k, v in game.values().items()
+                                                     if k != "budget"})) is best
+    game.buttons["Does it hold?"].click()
+    assert "On the next 1,016 tokens" in game.picture.svg and "Q3_K_M" in game.verdict
+
+
+def test_the_other_budgets_rename_the_button_and_move_the_limit(game):
+    fresh(game)
+    game.set(budget="Q4_K_M")
+    game.wait()
+    assert "llama.cpp's Q4_K_M" in [button.description for button in game.buttons.values()]
+    assert size(game.game.limit("Q4_K_M")) in game.picture.svg
+    fresh(game)
+
+
+@pytest.mark.parametrize(("mine", "words"), [(0.5, "You beat Q3_K_M"), (1.0, "A tie with Q3_K_M"),
+                                             (1.5, "50 % above"), (4.0, "4.0 times")])
+def test_the_title_says_what_the_numbers_say(game, mine, words):
+    fresh(game)
+    rules, values = game.game, dict.fromkeys(game.game.roles, "Q3_K") | {"attn_k": "Q4_K"}
+    rival = rules.find(rules.bench.mix("Q3_K_M"))
+    at = tuple(sorted(rules.types("Q3_K_M", values).items()))
+    before = rules.known.get(at)
+    rules.known[at] = Try(rules.bench.nbytes(dict(at)), mine * rival.kld, rival.kld_se, None, values)
+    try:
+        assert words in rules.finding("Q3_K_M", values)
+    finally:
+        rules.known.pop(at) if before is None else rules.known.update({at: before})
+
+
+def test_the_table_has_every_role_and_every_mark(game):
+    fresh(game)
+    rows = [row[0] for row in game.picture.table]
+    assert set(game.game.roles) <= set(rows) and {"norms", "all Q2_K", "Q3_K_M", "Q5_K_M"} <= set(rows)
+
+
+def test_handles_have_names_and_nothing_is_left_running(game):
+    fresh(game)
+    assert len(set(game.assistant.labels.values())) == len(game.assistant.labels) == 9
+    assert game._repr_mimebundle_()["text/plain"] == game.finding
+    assert not [thread for thread in threading.enumerate() if thread is game.thread]
+
+
+def test_bad_arguments_are_words():
+    with pytest.raises(ValueError, match="Q4_K_L"):
+        ql.explore_bit_budget(budget="Q4_K_L")
+    with pytest.raises(ValueError, match="3 are the least"):
+        ql.explore_bit_budget(text="To be")
+    with pytest.raises(ValueError, match="no such file"):
+        ql.explore_bit_budget("no such file.gguf")

@@ -1,0 +1,241 @@
+"""The explorers of lessons 06 and 13: every stop draws, numbers are estimate_memory's, ways out lead out, bad
+values are words.
+"""
+
+import itertools
+import re
+from dataclasses import replace
+
+import pytest
+
+import quantlab as ql
+from quantlab.exhibits import cards
+from quantlab.exhibits.cards import ANY_CARD, BY_SIZE, PARAMS, SIZES, clamped
+from quantlab.exhibits.fit import (
+    CARDS,
+    CONTEXTS,
+    explore_fit,
+    fit_cells,
+    plain_bytes,
+    plot_kv_cache,
+    plot_rule,
+)
+from quantlab.exhibits.memory import explore_memory
+from quantlab.exhibits.memory_facts import SLIDER, Situation, finding, longest, uses, ways
+from quantlab.lab.modelfile import parse_modelfile
+from quantlab.memory.catalog import GPUS, MODELS
+from quantlab.memory.fit import recommend
+from quantlab.memory.kv_cache import KV_TYPES
+from quantlab.memory.machine import Machine
+from quantlab.memory.rule import typical_shape
+
+GIB = 2**30
+HERE = Situation("llama3.1:8b", 8, "Q4_K_M", 32768, "f16", 1, True, 8 * GIB)
+
+
+@pytest.mark.parametrize("name", [*{shape.arch: name for name, shape in MODELS.items()}.values(), BY_SIZE])
+def test_every_stop_of_the_memory_bar_draws_within_its_height(name):
+    explorer, seen, heights = explore_memory(None if name == BY_SIZE else name, 8), set(), set()
+    for ftype, (type_kv, flash) in itertools.product(SLIDER[::4],
+                                                     [("f16", False), *((kv, True) for kv in KV_TYPES)]):
+        for n_ctx, slots in ((1024, 1), (32768, 3), (262144, 8)):
+            explorer.set(ftype=ftype, type_kv=type_kv, flash=flash, n_ctx=n_ctx, n_parallel=slots)
+            assert "GiB" in explorer.finding or "driver decides" in explorer.finding, explorer.finding
+            seen.add(explorer.picture.svg)
+            heights.add(explorer.picture.height)
+    assert len(seen) == len(SLIDER[::4]) * 4 * 3 and len(heights) == 1
+
+
+def test_the_bytes_are_those_of_estimate_memory():
+    explorer = explore_memory("qwen3:14b", 10, n_ctx=8192, type_kv="q8_0", n_parallel=2, ftype="q5_k_m")
+    wanted = ql.estimate_memory("qwen3:14b", "Q5_K_M", n_ctx=16384, n_parallel=2, type_k="q8_0",
+                                type_v="q8_0")
+    found = {row[0]: row[1] for row in explorer.picture.table}
+    assert [found[name] for name in ("weights", "KV cache", "compute")] == [
+        f"{n:,}" for n in (wanted.weights, wanted.kv_cache, wanted.compute)]
+    assert found["together"] == f"{wanted.needed:,}" and found["counted as"] == wanted.engine
+    assert explorer.finding.startswith(f"{(wanted.needed - 10 * GIB) / GIB:.2f} GiB too much")
+    assert any("engine of its own" in row[1] for row in explorer.picture.table)
+
+
+def test_the_title_is_the_aria_label_and_changes_with_the_card():
+    explorer, seen = explore_memory("llama3.1:8b", 8), set()
+    for size in SIZES:
+        explorer.controls["vram"].value = size
+        assert f'aria-label="{explorer.finding}"' in explorer.picture.svg
+        seen.add(explorer.finding)
+    assert len(seen) == len(SIZES)
+
+
+def test_between_low_and_high_of_the_assumption_the_driver_decides():
+    found = HERE.estimate()
+    for extra, said in ((found.overhead.low - 1, "too much"), (found.overhead.low + 1, "driver decides"),
+                        (found.overhead.high, "It fits")):
+        assert said in finding(replace(HERE, card=found.total + extra), found)
+
+
+@pytest.mark.parametrize("now", [HERE, replace(HERE, flash=False, n_parallel=3),
+                                 replace(HERE, model="qwen3:14b", card=12 * GIB),
+                                 replace(HERE, model="gemma2:9b", num_ctx=8192, card=7 * GIB),
+                                 replace(HERE, model="deepseek-v2:16b")])
+def test_every_way_out_fits_when_it_is_followed_and_a_step_less_does_not(now):
+    found = list(ways(now))
+    assert now.room() < 0 and len(found) >= 2
+    for words, _, change in found:
+        assert "layers on the card" in words or "no layer" in words if not change else replace(now,
+                                                                                               **change).room() >= 0
+        if "num_ctx" in change:
+            assert replace(now, num_ctx=change["num_ctx"] + 1024).room() < 0
+    layers = next((int(words.split()[0]) for words, _, change in found if not change and words[0].isdigit()),
+                  0)
+    best = recommend(now.shape, now.card / GIB, n_ctx=now.num_ctx * now.n_parallel, ftypes=[now.ftype],
+                     n_parallel=now.n_parallel, flash_attention=now.flash)[0]
+    assert layers == best.n_gpu_layers
+
+
+def test_what_the_free_memory_buys_can_be_bought():
+    now = replace(HERE, num_ctx=8192, card=12 * GIB)
+    found = list(uses(now))
+    assert [next(iter(change)) for _, _, change in found] == ["num_ctx", "ftype", "n_parallel", "card"]
+    assert all(replace(now, **change).room() >= 0 for _, _, change in found)
+    assert longest(replace(now, card=200 * GIB)) == 131072
+
+
+def test_a_quantized_cache_without_flash_attention_is_what_ollama_makes_of_it():
+    explorer = explore_memory("llama3.1:8b", 8, type_kv="q8_0", flash_attention=False)
+    assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
+    plain = ql.estimate_memory("llama3.1:8b", n_ctx=8192, flash_attention=False)
+    assert f"{plain.kv_cache:,}" in [row[1] for row in explorer.picture.table]
+    assert "OLLAMA_KV_CACHE_TYPE=f16" in explorer.script()
+
+
+def test_names_and_sizes_follow_each_other():
+    explorer = explore_memory("llama3.1:8b", 8)
+    explorer.controls["model"].value = "llama3.1:70b"
+    assert explorer.controls["params"].value == 70
+    explorer.controls["params"].value = 7
+    assert explorer.controls["model"].value == BY_SIZE and "shaped like Llama-3.1-8B" in explorer.picture.svg
+    explorer.controls["card"].value = "GeForce RTX 4090"
+    assert explorer.controls["vram"].value == 24 and "RTX 4090: 24 GiB" in explorer.picture.svg
+    explorer.controls["vram"].value = 28
+    assert explorer.controls["card"].value == ANY_CARD and "card: 28 GiB" in explorer.picture.svg
+    explorer.buttons["Reset"].click()
+    assert explorer.values()["model"] == "llama3.1:8b" and explorer.values()["vram"] == 8
+
+
+def test_a_size_without_a_model_is_a_typical_shape():
+    explorer = explore_memory(None, 8, params_b=7)
+    wanted = ql.estimate_memory(typical_shape(7), n_ctx=8192)
+    assert {f"{wanted.weights:,}", f"{wanted.kv_cache:,}", f"{wanted.compute:,}"} <= {row[1]
+                                                                                      for row in explorer.picture.table}
+
+
+def test_the_settings_are_text_that_ollama_reads():
+    explorer = explore_memory("qwen3:14b", 12, n_ctx=16384, type_kv="q4_0", n_parallel=2, ftype="Q5_K_M")
+    explorer.opener.value = True
+    assert "OLLAMA_KV_CACHE_TYPE=q4_0 OLLAMA_NUM_PARALLEL=2 ollama serve" in explorer.settings.value
+    assert explorer.copy.layout.display == "" and "lesson 03" in explorer.script()
+    read = parse_modelfile(re.search(r"<<'END'\n(.*)END\n", explorer.script(), re.DOTALL)[1])
+    assert (read.base, read.parameters) == ("qwen3:14b", {"num_ctx": 16384})
+    explorer.opener.value = False
+    assert explorer.settings.value == "" and explorer.copy.layout.display == "none"
+
+
+@pytest.mark.parametrize("vram, shown", [(0, 1.0), (-5, 1.0), (1e9, 256.0), (float("inf"), 256.0),
+                                         (7.98, 8.0)])
+def test_impossible_cards_are_clamped(vram, shown):
+    for explorer in (explore_fit(vram), explore_memory(vram_gb=vram)):
+        assert explorer.controls["vram"].value == shown
+        assert ("is not on the slider" in note(explorer)) == (vram != 7.98)
+
+
+def note(explorer) -> str:
+    return next(child.value for child in explorer.children if "ql-note" in getattr(child, "value", ""))
+
+
+def test_absurd_contexts_sizes_and_slots_are_clamped_and_said():
+    explorer = explore_memory(None, 8, params_b=1e12, n_ctx=10**12, n_parallel=-3)
+    assert [explorer.controls[name].value for name in ("params", "n_ctx", "n_parallel")] == [405, 262144, 1]
+    for words in ("1e+12 tokens", "stands at 262,144", "stands at 405 B", "-3 conversations"):
+        assert words in note(explorer), note(explorer)
+
+
+def test_nan_and_unknown_names_are_refused_in_words_with_the_nearest():
+    nan = float("nan")
+    for call, words in ((lambda: explore_fit(nan), "not an amount of memory"),
+                        (lambda: explore_memory(vram_gb=nan), "not an amount of memory"),
+                        (lambda: explore_fit(8, nan), "not a size"),
+                        (lambda: explore_memory(n_ctx=nan), "n_ctx=nan is not a number"),
+                        (lambda: explore_memory("llama3:8b"),
+                         r"no model 'llama3:8b'.*nearest are.*llama3.1:8b"),
+                        (lambda: explore_fit(8, model="qwen:8b"), r"nearest are.*qwen3:8b"),
+                        (lambda: explore_memory(ftype="Q4_KM"),
+                         "no ftype 'Q4_KM' here; the nearest are Q4_K_M"),
+                        (lambda: explore_memory(type_kv="q8"),
+                         "no KV cache type 'q8' here; the nearest are q8_0"),
+                        (lambda: explore_fit(8, type_kv="q8"), "there are f16, q8_0, q4_0"),
+                        (lambda: plot_rule("llama9:7b"),
+                         r"no model 'llama9:7b' in the catalog.*llama3\.1:8b"),
+                        (lambda: plot_rule(quant="q2_K"), "no 'q2_K'; it knows q4_K_M")):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_presets_name_cards_of_the_catalog_and_this_machine():
+    for explorer in (explore_fit(), explore_memory()):
+        assert any(words.startswith("My machine: RTX 4060") for words in explorer.buttons)
+        assert "Why does my 8 GB card not run this?" in explorer.buttons
+        for button in explorer.buttons.values():
+            if hasattr(button, "click"):
+                button.click()
+                assert "Nothing can be drawn" not in explorer.picture.svg
+    assert all(card in GPUS for card in CARDS) and clamped(GPUS["H100 80GB SXM"].vram_bytes / GIB) == 80
+
+
+def test_weights_larger_than_the_card_are_blamed_not_the_cache():
+    explorer = ql.explore_memory("llama3.1:70b", 24)
+    assert "GiB too much: the weights alone take 39.0 GiB" in explorer.finding
+
+
+def test_a_machine_without_a_card_offers_its_memory(monkeypatch):
+    monkeypatch.setattr(cards, "my_machine", lambda: Machine("Linux", 4, 6 * GIB, 5 * GIB))
+    assert explore_fit().controls["vram"].value == 6
+    assert any("no card found" in words for words in explore_fit().buttons)
+
+
+def test_the_title_of_the_table_holds_the_lessons_own_recommendation():
+    explorer = explore_fit()
+    for vram, params in itertools.product(SIZES[::8], PARAMS[::7]):
+        explorer.set(vram=vram, params=params)
+        said = ql.recommend_quantization(vram, params)
+        assert f"the rule says {'too large' if 'too large' in said else said}" in explorer.finding
+
+
+def test_cells_are_what_recommend_says():
+    cells = dict(fit_cells(MODELS["qwen3:14b"], 12 * GIB, "q8_0"))
+    for i, n_ctx in enumerate(CONTEXTS.values()):
+        for option in recommend("qwen3:14b", 12, n_ctx=n_ctx, ftypes=SLIDER, type_k="q8_0", type_v="q8_0"):
+            cell = cells[option.ftype][i]
+            assert cell.kind == ("fits" if option.fits else "splits" if option.n_gpu_layers else "no")
+            layers = f"{option.n_gpu_layers}/41" if option.n_gpu_layers else "CPU"
+            assert cell.words == (f"{option.headroom / GIB:.1f}" if option.fits else layers)
+
+
+def test_the_rule_loses_ground_as_the_context_grows():
+    rows = plot_rule("llama3.1:8b").picture.table[1:]
+    rule = MODELS["llama3.1:8b"].n_params / 1e9 * 0.5 * 1.2
+    truth = [ql.estimate_memory("llama3.1:8b", n_ctx=n).total / GIB for n in (2048, 8192, 32768, 131072)]
+    assert [row[-1]
+            for row in rows] == [f"{abs(100 * (rule / t - 1)):.0f} % too {'high' if rule > t else 'low'}"
+                                 for t in truth]
+    assert rows[0][-1].endswith("high") and rows[2][-1] == "43 % too low"
+
+
+def test_each_trick_is_told_with_what_it_saves():
+    words = plot_kv_cache().picture.table
+    assert [row[1] for row in words[1:]] == ["all 32 heads", "8 of 32 heads", "4 of 8 heads, 5 of 34 layers",
+                                             "576 numbers for all heads"]
+    assert words[1][2] == words[1][3] == "16.00" and words[2][2:4] == ("4.00", "16.00")
+    assert plain_bytes(MODELS["deepseek-v2:16b"], 1) == 2 * 27 * 16 * (128 + 64 + 128)
+    with pytest.raises(ValueError, match=r"nearest are.*llama3\.1:8b"):
+        plot_kv_cache(("llama3:8b",))
