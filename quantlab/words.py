@@ -1,6 +1,12 @@
-"""Numbers as people read them: a real minus sign, no exponent where it can be helped, bytes in units."""
+"""Numbers and names as people read them: a real minus sign, no exponent where it can be helped, bytes and bits
+in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
+"""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from math import floor, isinf, isnan, log10
+
+GIB = 2**30
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -26,8 +32,19 @@ def size(nbytes: float) -> str:
     """Bytes in B, KB, MB or GB (thousands, as file managers and Ollama count)."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if nbytes >= factor:
-            return f"{nbytes / factor:.3g} {unit}" if nbytes < 999.5 * factor else f"{nbytes / factor:,.0f} {unit}"
-    return f"{nbytes:g} B"
+            count = nbytes / factor
+            return f"{count:.3g} {unit}" if count < 999.5 else f"{count:,.0f} {unit}"
+    return f"{nbytes:g} bytes"
+
+
+def gib(nbytes: float) -> str:
+    """Bytes in GiB (2**30 bytes, as cards are sold and drivers report): two decimals below 20 GiB, one above."""
+    return f"{nbytes / GIB:.2f} GiB" if abs(nbytes) < 20 * GIB else f"{nbytes / GIB:,.1f} GiB"
+
+
+def bits(bpw: float) -> str:
+    """Bits per weight: exact where a format has them (4.5, 2.0625), else with two decimals (4.85)."""
+    return f"{bpw:g}" if float(16 * bpw).is_integer() else f"{bpw:.2f}"
 
 
 def percent(share: float) -> str:
@@ -37,3 +54,18 @@ def percent(share: float) -> str:
     if 0 < share < 0.0005:
         return "under 0.1 %"
     return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.1f} %".replace(".0 ", " ")
+
+
+def nearest(name: object, names: Iterable[str], count: int = 3) -> str:
+    """"; the nearest are A, B, C", whatever the case of the letters; "" where nothing is near."""
+    spelled = {one.casefold(): one for one in names}
+    near = [spelled[one] for one in get_close_matches(str(name).casefold(), spelled, n=count, cutoff=0.4)]
+    return f"; the nearest are {', '.join(near)}" if len(near) > 1 else f"; the nearest is {near[0]}" if near else ""
+
+
+def one_of(what: str, name: object, names: Iterable[str]) -> str:
+    """`name` as it is spelled in `names`, whatever its case.  Raises ValueError with the nearest and all of them."""
+    spelled = {one.casefold(): one for one in names}
+    if (key := str(name).casefold()) in spelled:
+        return spelled[key]
+    raise ValueError(f"no {what} {name!r} here{nearest(name, spelled.values())}; there are {', '.join(spelled.values())}")
