@@ -1,5 +1,5 @@
-"""Numbers and names as people read them: a real minus sign, no exponent where it can be helped, bytes and bits
-in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
+"""Numbers and names as people read them: a real minus sign, no exponent where it can be helped, bytes and
+bits in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def size(nbytes: float) -> str:
 
 
 def gib(nbytes: float) -> str:
-    """Bytes in GiB (2**30 bytes, as cards are sold and drivers report): two decimals below 20 GiB, one above."""
+    """Bytes in GiB (2**30 bytes, as drivers report): two decimals below 20 GiB, one above."""
     return f"{nbytes / GIB:.2f} GiB" if abs(nbytes) < 20 * GIB else f"{nbytes / GIB:,.1f} GiB"
 
 
@@ -60,12 +60,13 @@ def nearest(name: object, names: Iterable[str], count: int = 3) -> str:
     """"; the nearest are A, B, C", whatever the case of the letters; "" where nothing is near."""
     spelled = {one.casefold(): one for one in names}
     near = [spelled[one] for one in get_close_matches(str(name).casefold(), spelled, n=count, cutoff=0.4)]
-    return f"; the nearest are {', '.join(near)}" if len(near) > 1 else f"; the nearest is {near[0]}" if near else ""
+    return f"; the nearest {'are' if len(near) > 1 else 'is'} {', '.join(near)}" if near else ""
 
 
 def one_of(what: str, name: object, names: Iterable[str]) -> str:
-    """`name` as it is spelled in `names`, whatever its case.  Raises ValueError with the nearest and all of them."""
+    """`name` as it is spelled in `names`, whatever its case.  Raises ValueError with the nearest, and all."""
     spelled = {one.casefold(): one for one in names}
     if (key := str(name).casefold()) in spelled:
         return spelled[key]
-    raise ValueError(f"no {what} {name!r} here{nearest(name, spelled.values())}; there are {', '.join(spelled.values())}")
+    known = list(spelled.values())
+    raise ValueError(f"no {what} {name!r} here{nearest(name, known)}; there are {', '.join(known)}")
