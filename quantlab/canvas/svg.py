@@ -111,12 +111,13 @@ def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", 
 
 
 def notice(words: str, advice: str) -> Picture:
-    """A picture that is only a sentence, for values that cannot be drawn; long sentences are wrapped."""
-    lines = wrap(words, 80)
+    """A picture that is only a sentence, for what cannot be drawn, and what to do about it; both are wrapped."""
+    lines, more = wrap(words, 80), wrap(advice, 105)[:6]
     body = [text(16, 30 + 22 * i, line, size=15, bold=True) for i, line in enumerate(lines)]
-    height = 30 + 22 * len(lines)
-    body.append(text(16, height, advice, size=12, fill=MUTE))
-    return Picture(_sheet(WIDTH, height + 20, words, body), words, WIDTH, height + 20)
+    top = 30 + 22 * len(lines)
+    body += [text(16, top + 18 * i, line, size=12, fill=MUTE) for i, line in enumerate(more)]
+    height = top + 2 + 18 * max(len(more), 1)
+    return Picture(_sheet(WIDTH, height, words, body), words, WIDTH, height)
 
 
 def _sheet(width: int, height: int, finding: str, shapes: Iterable[str], role: str = "img") -> str:

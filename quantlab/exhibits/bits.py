@@ -1,12 +1,8 @@
-"""Weights and bits: how many bits a weight takes, which values they can write, and what is lost.
-
-Lesson 01: drag the bits over real weights; a line-up of suspects; the bars of the first page, computed.
-"""
+"""Lesson 01: drag the bits over real weights; a line-up of suspects; what one weight takes, in bars."""
 
 from collections.abc import Sequence
 from math import ceil
 
-import ipywidgets as widgets
 import numpy as np
 
 from ..basics.affine import quantize_absmax
@@ -15,8 +11,52 @@ from ..canvas.raster import image
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
 from ..canvas.svg import circle, line, page, rect, text
 from ..formats.table import FORMATS
-from ..stage.base import Explorer, show
+from ..stage.base import Stage, show
+from ..stage.handles import menu, slider
 from ..words import number, percent, size
+
+PIECES = {"one row: 384 weights": slice(0, 1), "32 weights": (slice(0, 1), slice(0, 32)),
+          "the whole matrix: 147,456": slice(None)}
+#: The suspects of the line-up, in the order in which they stand: bits of each, None for the original.
+LINEUP = dict(zip("ABCDE", (4, 8, 2, None, 3), strict=True))
+SUSPECT = (slice(0, 27), slice(0, 27))
+
+
+def _rounding(weights: np.ndarray, bits: int) -> Picture:
+    stored = quantize_absmax(weights, bits)
+    restored, levels = stored.dequantize(), stored.levels()
+    zeros = float((restored == 0).mean())
+    finding = (f"{bits} bits: {len(levels)} levels, rmse {number(stored.rmse, 2)}, "
+               f"{32 / bits:.3g} times smaller than FP32")
+    if zeros > 0.3:
+        finding += f"; {percent(zeros)} became 0"
+    return draw_rounding(weights, restored, levels, bits=bits, nbytes=stored.nbytes, rmse=stored.rmse,
+                         finding=finding,
+                         subtitle="Attention weights of all-MiniLM-L6-v2, a real model; each goes to the "
+                                  "nearest level")
+
+
+def _lineup(reveal: bool) -> Picture:
+    weights = np.ascontiguousarray(sample_weights()[SUSPECT])
+    # the brightest shade; the few beyond are clipped
+    shown = 2.2 * np.abs(weights).std() + np.abs(weights).mean()
+    pictures = []
+    for letter, bits in LINEUP.items():
+        stored = quantize_absmax(weights, bits) if bits else None
+        values = weights if stored is None else stored.dequantize()
+        words = ()
+        if reveal:
+            words = ("FP32, the original", size(weights.nbytes),
+                     "rmse 0") if stored is None else (f"{bits} bits, {2**bits - 1} shades",
+                                                       size(ceil(stored.nbytes)),
+                                                       f"rmse {number(stored.rmse, 2)}")
+        pictures.append((letter, words, values / (2 * shown)))
+    original = next(letter for letter, bits in LINEUP.items() if bits is None)
+    finding = (f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
+               if reveal else "Line-up: one of these five is the original, in 32 bits. Which?")
+    return draw_lineup(pictures, finding=finding,
+                       subtitle=f"{weights.size} attention weights of a real model as shades of grey. "
+                       "The other four were stored with 8, 4, 3 and 2 bits")
 
 
 def draw_lineup(pictures: Sequence[tuple[str, Sequence[str], np.ndarray]], *, finding: str,
@@ -56,7 +96,8 @@ def draw_bit_bars(rows: Sequence[tuple[str, int, float, float]], *, finding: str
         if more:
             shapes.append(rect(70 + code * unit, y, more * unit, 28, MEANING["scale"], radius=2,
                                title="the scale's share"))
-            words = f"+ {more:g} for its share of {'scale and minimum' if more >= 1 else 'the scale'} = {bpw:g} bits"
+            shared = "scale and minimum" if more >= 1 else "the scale"
+            words = f"+ {more:g} for its share of {shared} = {bpw:g} bits"
             shapes.append(text(78 + bpw * unit, y + 19, words, size=11, fill=INK))
         shapes.append(text(744, y + 19, size(nbytes), anchor="end", bold=True))
     table = (("type", "bits of a code", "bits per weight", "7 billion weights"),
@@ -132,15 +173,7 @@ def _size_bars(n_weights: int, bits: int, nbytes: float) -> list[str]:
     return shapes
 
 
-WIDE = dict(style=dict(description_width="110px"), layout=dict(width="360px"))
-PIECES = {"one row: 384 weights": slice(0, 1), "32 weights": (slice(0, 1), slice(0, 32)),
-          "the whole matrix: 147,456": slice(None)}
-#: The suspects of the line-up, in the order in which they stand: bits of each, None for the original.
-LINEUP = dict(zip("ABCDE", (4, 8, 2, None, 3), strict=True))
-SUSPECT = (slice(0, 27), slice(0, 27))
-
-
-def explore_bits(x: np.ndarray | None = None) -> Explorer:
+def explore_bits(x: np.ndarray | None = None) -> Stage:
     """Bits against error and size, on real weights: every weight goes to the nearest of the levels that the
     bits can name.
 
@@ -150,59 +183,22 @@ def explore_bits(x: np.ndarray | None = None) -> Explorer:
     matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
     quantize_absmax(matrix, 4)                      # refuse here what cannot be quantized
     pieces = PIECES if x is None else {f"all {matrix.size:,} weights": slice(None)}
-    controls = {"bits": widgets.IntSlider(4, min=2, max=8, description="bits per weight", **WIDE),
-                "piece": widgets.Dropdown(options=list(pieces), description="which weights", **WIDE)}
+    handles = [slider("bits", "bits per weight", 4, 2, 8),
+               menu("piece", "which weights", next(iter(pieces)), pieces)]
     presets = {"2 bits": {"bits": 2}, "4 bits": {"bits": 4}, "8 bits": {"bits": 8}}
-    return Explorer(lambda bits, piece: _rounding(matrix[pieces[piece]].ravel(), bits), controls,
-                    presets=presets,
-                    note="All weights share one scale here: the largest weight decides how far apart the "
-                         "levels lie.")
+    return Stage(handles, lambda bits, piece: _rounding(matrix[pieces[piece]].ravel(), bits), presets=presets,
+                 note="All weights share one scale here: the largest weight decides how far apart the "
+                      "levels lie.")
 
 
-def _rounding(weights: np.ndarray, bits: int) -> Picture:
-    stored = quantize_absmax(weights, bits)
-    restored, levels = stored.dequantize(), stored.levels()
-    zeros = float((restored == 0).mean())
-    finding = f"{bits} bits: {len(levels)} levels, rmse {number(stored.rmse, 2)}, {32 / bits:.3g} times smaller than FP32"
-    if zeros > 0.3:
-        finding += f"; {percent(zeros)} became 0"
-    return draw_rounding(weights, restored, levels, bits=bits, nbytes=stored.nbytes, rmse=stored.rmse,
-                         finding=finding,
-                         subtitle="Attention weights of all-MiniLM-L6-v2, a real model; each goes to the "
-                                  "nearest level")
-
-
-def plot_lineup(reveal: bool = False) -> Explorer:
+def plot_lineup(reveal: bool = False) -> Stage:
     """Five pictures of the same 729 real weights; one is the original. `reveal` says which, with bits, bytes
     and error.
     """
     return show(_lineup(reveal))
 
 
-def _lineup(reveal: bool) -> Picture:
-    weights = np.ascontiguousarray(sample_weights()[SUSPECT])
-    # the brightest shade; the few beyond are clipped
-    shown = 2.2 * np.abs(weights).std() + np.abs(weights).mean()
-    pictures = []
-    for letter, bits in LINEUP.items():
-        stored = quantize_absmax(weights, bits) if bits else None
-        values = weights if stored is None else stored.dequantize()
-        words = ()
-        if reveal:
-            words = ("FP32, the original", size(weights.nbytes),
-                     "rmse 0") if stored is None else (f"{bits} bits, {2**bits - 1} shades",
-                                                       size(ceil(stored.nbytes)),
-                                                       f"rmse {number(stored.rmse, 2)}")
-        pictures.append((letter, words, values / (2 * shown)))
-    original = next(letter for letter, bits in LINEUP.items() if bits is None)
-    finding = (f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
-               if reveal else "Line-up: one of these five is the original, in 32 bits. Which?")
-    return draw_lineup(pictures, finding=finding,
-                       subtitle=f"{weights.size} attention weights of a real model as shades of grey. "
-                       "The other four were stored with 8, 4, 3 and 2 bits")
-
-
-def plot_bit_bars() -> Explorer:
+def plot_bit_bars() -> Stage:
     """What one weight takes in F32, F16, Q8_0, Q5_0 and Q4_0, and what 7 billion take; computed from the
     block formats.
     """

@@ -15,7 +15,7 @@ from ..canvas.svg import hatching, line, page, rect, text
 from ..inference.compare import recorded_quality
 from ..memory.catalog import GPUS, MODELS, PUBLISHED
 from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 from .cards import ANY_CARD as OTHER
 from .cards import GIB, WIDE, card_here, card_slider, clamped, follow, short
 

@@ -19,7 +19,7 @@ from ..canvas.svg import circle, line, page, polyline, rect, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from ..words import number
 
 LEFT, RIGHT = 112, 740

@@ -18,7 +18,7 @@ from ..lab.custom import add_tiny_models, remove_tiny_models, tiny_name
 from ..lab.plan import Progress
 from ..lab.preflight import Preflight
 from ..lab.records import NAMES, RecordedComparison
-from ..stage.base import markup
+from ..stage.legacy import markup
 from .votes import VoteLab, explore_votes
 from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
 

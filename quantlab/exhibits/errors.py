@@ -17,7 +17,7 @@ from ..canvas.svg import circle, line, page, rect, text
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
 from ..profile import stable
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 
 MAP, MAP_X, MAP_Y = 384, 16, 92
 LEFT, RIGHT, ROW = 540, 700, 20

@@ -20,7 +20,7 @@ from ..lab.open import open_model
 from ..models.families import role_and_layer
 from ..models.gguf_header import TensorInfo
 from ..models.source import Model
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from .role_bytes import bits_of, in_bytes
 
 X, SPAN = 16, WIDTH - 32

@@ -29,7 +29,7 @@ from ..memory.rule import (
 from ..memory.settings import Settings
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from .cards import (
     BY_SIZE,
     GIB,

@@ -13,7 +13,7 @@ from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
 from ..canvas.style import MEANING, MUTE, Picture, ink_on
 from ..canvas.svg import page, rect, text
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 from ..words import number
 
 PARTS = ("sign", "exponent", "mantissa")

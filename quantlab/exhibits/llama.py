@@ -10,7 +10,7 @@ import numpy as np
 from ..basics.affine import quantize_absmax
 from ..canvas.raster import draw_pixels
 from ..canvas.style import Picture
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 
 BLOCK = 32
 HOT = (10, 10)                 # row and column of the pixel that the slider heats

@@ -13,7 +13,7 @@ from ..lab.serving import as_script
 from ..memory.catalog import GPUS, model_named
 from ..memory.kv_cache import KV_TYPES
 from ..memory.rule import rule_of_thumb_gb
-from ..stage.base import Explorer, button, markup
+from ..stage.legacy import Explorer, button, markup
 from .cards import (
     BY_SIZE,
     GIB,

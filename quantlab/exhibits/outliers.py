@@ -14,7 +14,7 @@ from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
 from ..canvas.svg import line, page, rect, text
 from ..formats.tensor import quantize
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from ..words import number, percent
 
 CELL = 8

@@ -10,7 +10,7 @@ from ..canvas.style import BITS_TONES, INK, MEANING, WIDTH, Picture, Table
 from ..canvas.svg import line, page, rect, text
 from ..models.recipes import tensor_rows
 from ..models.types import tensor_nbytes
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 
 LEFT, RIGHT = 112, WIDTH - 16
 

@@ -27,7 +27,7 @@ from ..formats.kquants import BY_IMPORTANCE
 from ..formats.search import symmetric
 from ..formats.search_affine import affine
 from ..profile import stable
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 from ..words import number
 
 

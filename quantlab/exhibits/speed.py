@@ -25,7 +25,7 @@ from ..memory.speed import EFFICIENCY, Speed, bytes_per_token, expected_speed, p
 from ..memory.weights import weights_of
 from ..models.source import open_model
 from ..profile import is_reference, stable
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from ..words import number
 
 LEFT, RIGHT, TOP, STEP = 170, 500, 96, 30

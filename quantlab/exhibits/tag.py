@@ -32,7 +32,7 @@ from ..canvas.style import (
 )
 from ..canvas.svg import page, rect, text
 from ..models.store import HOST, NAMESPACE, parse_name
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|(\d+)x(\d+(?:\.\d+)?)b", re.IGNORECASE)
 _QUANT = re.compile(r"(i?q|tq)(\d+)_(k|0|1|nl|xxs|xs|s|m)(?:_(s|m|l))?", re.IGNORECASE)

@@ -35,7 +35,7 @@ from ..canvas.style import (
 from ..canvas.svg import page, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
-from ..stage.base import Explorer
+from ..stage.legacy import Explorer
 
 
 class Claim(NamedTuple):
