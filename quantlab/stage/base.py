@@ -163,7 +163,8 @@ class Stage(Touchable):
         """The exhibit's own buttons, its presets, Reset, and the table."""
         made: dict[str, widgets.Widget] = {button.name: press_button(button) for button in buttons}
         for words, values in presets.items():
-            made[words] = press_button(Button(words, words, f"Set the handles: {words}", partial(self.set, **values)))
+            set_all = partial(self.set, **values)
+            made[words] = press_button(Button(words, words, f"Set the handles: {words}", set_all))
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
         if self.picture.table or not self.draw:
