@@ -2,6 +2,7 @@
 bits in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import floor, isinf, isnan, log10
@@ -54,6 +55,14 @@ def percent(share: float) -> str:
     if 0 < share < 0.0005:
         return "under 0.1 %"
     return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.1f} %".replace(".0 ", " ")
+
+
+def bits_of(qtype: str) -> int:
+    """The number in a type's name: 4 for "Q4_K", 16 for "BF16", 0 without one; the nominal bits, without the
+    scales.
+    """
+    digits = re.search(r"\d+", qtype)
+    return int(digits[0]) if digits else 0
 
 
 def nearest(name: object, names: Iterable[str], count: int = 3) -> str:

@@ -1,15 +1,11 @@
-"""Levels that are not evenly spaced, and codebooks: what a code can mean, and how well eight weights are met
-by one entry.
-
-Lesson 12: rulers whose marks are not evenly spaced, and eight weights that become the number of an entry in a
-book.
+"""Lesson 12: rulers whose marks are not evenly spaced, and eight weights that become the number of an entry
+in a codebook.
 """
 
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 
 from ..basics.affine import NF4
@@ -19,7 +15,8 @@ from ..canvas.svg import circle, line, page, polyline, rect, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
-from ..stage.legacy import Explorer, show
+from ..stage.base import Stage, show
+from ..stage.handles import menu, slider
 from ..words import number
 
 LEFT, RIGHT = 112, 740
@@ -31,6 +28,67 @@ class Ruler(NamedTuple):
     name: str
     levels: Sequence[float]
     words: str
+
+
+BOOKS = ("IQ2_XXS", "IQ2_XS", "IQ2_S")
+
+
+def _levels(name: str) -> list[float]:
+    """Every value that a block of the format can hold with its scale set to one, the largest magnitude then
+    made 1: decoded, not typed.
+    """
+    form = FORMATS[name]
+    codes = np.arange(form.block_size, dtype=np.uint8) % 2 ** min(form.layout.widths["q"], 4)
+    codes = np.minimum(codes, 2) if name == "TQ2_0" else codes
+    blocks = form.layout.pack(q=codes[None], **{key: np.full((1, n), 128 if key == "e" else 1)
+                                                for key, n in form.layout.counts.items() if key != "q"})
+    values = np.unique(form.decode(blocks)[0])
+    return (values / np.abs(values).max()).tolist()
+
+
+def _ranked(x: np.ndarray, book: str) -> tuple[np.ndarray, int, int, np.ndarray, np.ndarray, np.ndarray]:
+    """(signs (8,), their number, which one was turned over or -1, entries by error, errors, scales): all
+    entries, the best first.
+    """
+    points = codebook(book).astype(np.float64)
+    signs, turned = np.where(x < 0, -1, 1), -1
+    even = FORMATS[book].layout.widths["signs"] == 7
+    if even and (signs < 0).sum() % 2:
+        turned = int(np.abs(x).argmin())                     # the smallest matters least
+        signs[turned] *= -1
+    number = int(((EVEN_SIGNS if even else SIGNS) == signs).all(axis=1).argmax())
+    size = x * signs
+    squares = (points**2).sum(axis=1)
+    scales = points @ size / squares
+    errors = np.sqrt(np.maximum((size**2).sum() - scales**2 * squares, 0) / max((size**2).sum(), 1e-30))
+    order = np.argsort(errors, kind="stable")
+    return signs, number, turned, order, errors[order], scales[order]
+
+
+def _draw(x, signs, number, turned, order, errors, scales, rank, book, eight) -> Picture:
+    layout = FORMATS[book].layout
+    rank = min(rank, len(order) - 1)
+    entry = codebook(book)[order[rank]]
+    stored = signs * entry * scales[rank]
+    index_bits, sign_bits = (f"{value:0{layout.widths[name]}b}" for name,
+                             value in (("grid", int(order[rank])), ("signs", number)))
+    lines = (("entry", f"number {order[rank]} of {len(order):,}"),
+             ("its numbers", " ".join(str(int(v)) for v in entry)),
+             ("off by (rms)", f"{100 * errors[rank]:.0f} %"),
+             ("bits for eight weights", f"{len(index_bits)} + {len(sign_bits)}"))
+    words = ("no entry is nearer" if rank == 0 else "1 entry is nearer" if rank == 1
+             else f"{rank} entries are nearer")
+    words += ", and one sign is wrong" if turned >= 0 else ""
+    pairs = zip(x.tolist(), stored.tolist(), strict=True)
+    table = (("weight", "before", "stored"),
+             *((str(i), f"{a:.4f}", f"{b:.4f}") for i, (a, b) in enumerate(pairs)))
+    return draw_entry(x.tolist(), stored.tolist(), turned, index_bits, sign_bits, errors.tolist(), rank,
+                      lines, table=table,
+                      finding=f"Entry {order[rank]} stands for eight weights and is off by "
+                              f"{100 * errors[rank]:.0f} %: {words}",
+                      subtitle=f"{book}: {len(order):,} entries. Weights {8 * eight} to {8 * eight + 7} of "
+                               "a real matrix; the scale is the "
+                      "best for this entry")
 
 
 def draw_rulers(counts: Sequence[float], rulers: Sequence[Ruler], *, finding: str, subtitle: str,
@@ -112,11 +170,7 @@ def _ranking(errors: Sequence[float], rank: int) -> list[str]:
                  size=SMALL, fill=MUTE)]
 
 
-BOOKS = ("IQ2_XXS", "IQ2_XS", "IQ2_S")
-WIDE = dict(style=dict(description_width="110px"), layout=dict(width="370px"))
-
-
-def plot_levels(x: np.ndarray | None = None) -> Explorer:
+def plot_levels(x: np.ndarray | None = None) -> Stage:
     """The levels of the 4-bit formats (and of a ternary one) under a histogram of weights divided by the
     largest of their block of 32.
     """
@@ -142,20 +196,7 @@ def plot_levels(x: np.ndarray | None = None) -> Explorer:
                                      "block of 32"))
 
 
-def _levels(name: str) -> list[float]:
-    """Every value that a block of the format can hold with its scale set to one, the largest magnitude then
-    made 1: decoded, not typed.
-    """
-    form = FORMATS[name]
-    codes = np.arange(form.block_size, dtype=np.uint8) % 2 ** min(form.layout.widths["q"], 4)
-    codes = np.minimum(codes, 2) if name == "TQ2_0" else codes
-    blocks = form.layout.pack(q=codes[None], **{key: np.full((1, n), 128 if key == "e" else 1)
-                                                for key, n in form.layout.counts.items() if key != "q"})
-    values = np.unique(form.decode(blocks)[0])
-    return (values / np.abs(values).max()).tolist()
-
-
-def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Explorer:
+def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage:
     """Eight real weights at a time: which entry of a codebook meets them best, and how much worse the others
     are.
 
@@ -168,12 +209,9 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Explo
     weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[: 64 * 8].reshape(-1, 8)
     if len(weights) < 8:
         raise ValueError("at least 64 weights are wanted")
-    controls = {"eight": widgets.IntSlider(4, min=0, max=len(weights) - 1, description="eight weights",
-                                           **WIDE),
-                "rank": widgets.IntSlider(0, min=0, max=255, description="entry, by rank", **WIDE),
-                "book": widgets.Dropdown(options=[(f"{name}: {len(codebook(name)):,} entries", name)
-                                                  for name in BOOKS], value=book, description="codebook",
-                                         **WIDE)}
+    books = [(f"{name}: {len(codebook(name)):,} entries", name) for name in BOOKS]
+    handles = [slider("eight", "eight weights", 4, 0, len(weights) - 1),
+               slider("rank", "entry, by rank", 0, 0, 255), menu("book", "codebook", book, books)]
 
     @cache
     def ranked(eight: int, book: str) -> tuple:
@@ -183,49 +221,5 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Explo
         return _draw(weights[eight], *ranked(eight, book), rank, book, eight)
 
     presets = {"The best entry": {"rank": 0}, "The second best": {"rank": 1}, "Far off": {"rank": 200}}
-    return Explorer(draw, controls, presets=presets,
-                    note="Grey before, green stored. Walk through the entries from the best one on.")
-
-
-def _ranked(x: np.ndarray, book: str) -> tuple[np.ndarray, int, int, np.ndarray, np.ndarray, np.ndarray]:
-    """(signs (8,), their number, which one was turned over or -1, entries by error, errors, scales): all
-    entries, the best first.
-    """
-    points = codebook(book).astype(np.float64)
-    signs, turned = np.where(x < 0, -1, 1), -1
-    even = FORMATS[book].layout.widths["signs"] == 7
-    if even and (signs < 0).sum() % 2:
-        turned = int(np.abs(x).argmin())                     # the smallest matters least
-        signs[turned] *= -1
-    number = int(((EVEN_SIGNS if even else SIGNS) == signs).all(axis=1).argmax())
-    size = x * signs
-    squares = (points**2).sum(axis=1)
-    scales = points @ size / squares
-    errors = np.sqrt(np.maximum((size**2).sum() - scales**2 * squares, 0) / max((size**2).sum(), 1e-30))
-    order = np.argsort(errors, kind="stable")
-    return signs, number, turned, order, errors[order], scales[order]
-
-
-def _draw(x, signs, number, turned, order, errors, scales, rank, book, eight) -> Picture:
-    layout = FORMATS[book].layout
-    rank = min(rank, len(order) - 1)
-    entry = codebook(book)[order[rank]]
-    stored = signs * entry * scales[rank]
-    index_bits, sign_bits = (f"{value:0{layout.widths[name]}b}" for name,
-                             value in (("grid", int(order[rank])), ("signs", number)))
-    lines = (("entry", f"number {order[rank]} of {len(order):,}"),
-             ("its numbers", " ".join(str(int(v)) for v in entry)),
-             ("off by (rms)", f"{100 * errors[rank]:.0f} %"),
-             ("bits for eight weights", f"{len(index_bits)} + {len(sign_bits)}"))
-    words = "no entry is nearer" if rank == 0 else "1 entry is nearer" if rank == 1 else f"{rank} entries are nearer"
-    words += ", and one sign is wrong" if turned >= 0 else ""
-    pairs = zip(x.tolist(), stored.tolist(), strict=True)
-    table = (("weight", "before", "stored"),
-             *((str(i), f"{a:.4f}", f"{b:.4f}") for i, (a, b) in enumerate(pairs)))
-    return draw_entry(x.tolist(), stored.tolist(), turned, index_bits, sign_bits, errors.tolist(), rank,
-                      lines, table=table,
-                      finding=f"Entry {order[rank]} stands for eight weights and is off by "
-                              f"{100 * errors[rank]:.0f} %: {words}",
-                      subtitle=f"{book}: {len(order):,} entries. Weights {8 * eight} to {8 * eight + 7} of "
-                               "a real matrix; the scale is the "
-                      "best for this entry")
+    return Stage(handles, draw, presets=presets, width=370,
+                 note="Grey before, green stored. Walk through the entries from the best one on.")

@@ -1,19 +1,15 @@
-"""What floats are made of: one row of bits for each format, sign, exponent and mantissa in their colours.
-
-Lesson 01: type a number and see its bits in five float formats.
-"""
+"""Lesson 01: type a number and see its sign, exponent and mantissa in five float formats."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ipywidgets as widgets
-
 from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
 from ..canvas.style import MEANING, MUTE, Picture, ink_on
 from ..canvas.svg import page, rect, text
-from ..stage.legacy import Explorer
+from ..stage.base import Stage
+from ..stage.handles import number as numeral
 from ..words import number
 
 PARTS = ("sign", "exponent", "mantissa")
@@ -30,6 +26,63 @@ class FloatRow:
     stored: str
     error: str
     limits: str
+
+
+def limits(smallest: float, largest: float) -> str:
+    """The smallest and the largest positive number of a format, in words."""
+    return f"from {number(smallest, 2)} to {f'{largest:,.0f}' if largest < 1e6 else number(largest, 5)}"
+
+
+def _row(value: float, name: str) -> FloatRow:
+    form, stored = FLOATS[name], float_anatomy(value, name)
+    return FloatRow(name, stored.sign, stored.exponent, stored.mantissa, f"= {_words(stored.value, 8)}",
+                    _error(stored), limits(form.smallest, form.largest))
+
+
+def _error(stored) -> str:
+    if not math.isfinite(stored.value):
+        return "too large for this format" if math.isfinite(stored.wanted) else "not a finite number"
+    if stored.error == 0:
+        return "exact"
+    if stored.value == 0:
+        return "too small for this format"
+    if abs(stored.wanted / stored.error) > 1e9:
+        return "exact, as far as your digits go"
+    return f"off by 1 part in {abs(stored.wanted / stored.error):,.0f}"
+
+
+def _finding(value: float, half, brain) -> str:
+    if not math.isfinite(value):
+        return f"{value} has bits too: all of its exponent is 1"
+    if math.isinf(brain.value):
+        return f"{_words(value, 6)} is too large for every format here: FP32 and BF16 end at 3.4e+38"
+    if math.isinf(half.value):
+        return (f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds "
+            f"{_words(brain.value, 6)}")
+    if half.value == 0 and value:
+        return (f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
+    if half.error == brain.error == 0:
+        return f"{_words(value, 6)} is exact in 16 bits, of either kind"
+    better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(
+        brain.error) else "BF16 comes closer: more exponent"
+    if abs(half.error) == abs(brain.error):
+        better = "both are equally close"
+    return (f"{_words(value, 6)} in 16 bits: FP16 stores {_words(half.value, 7)}, BF16 "
+        f"{_words(brain.value, 7)}; {better}")
+
+
+def _words(value: float, digits: int) -> str:
+    """A number as the lesson's text writes it: 100,000 and not 100000."""
+    words = number(value, digits)
+    return words[:-len(digits_only)] + f"{int(digits_only):,}" if (
+        digits_only := words.lstrip("−")).isdigit() else words
+
+
+def _draw(value: float) -> Picture:
+    rows = [_row(value, name) for name in FLOATS]
+    half, brain = float_anatomy(value, "FP16"), float_anatomy(value, "BF16")
+    return draw_floats(rows, finding=_finding(value, half, brain), subtitle=(
+        "FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most significant bit left"))
 
 
 def draw_floats(rows: Sequence[FloatRow], *, finding: str, subtitle: str) -> Picture:
@@ -64,12 +117,7 @@ def _bits_row(row: FloatRow, y: float) -> list[str]:
             text(x, y + 30, f"{row.error} · {row.limits}", size=11, fill=MUTE)]
 
 
-def limits(smallest: float, largest: float) -> str:
-    """The smallest and the largest positive number of a format, in words."""
-    return f"from {number(smallest, 2)} to {f'{largest:,.0f}' if largest < 1e6 else number(largest, 5)}"
-
-
-def explore_float(value: float | None = None) -> Explorer:
+def explore_float(value: float | None = None) -> Stage:
     """The bits of a number in FP32, BF16, FP16 and the two FP8 formats, with what each one really stores.
 
     value: the first number shown; a weight of the bundled matrix by default.
@@ -77,59 +125,7 @@ def explore_float(value: float | None = None) -> Explorer:
     # -0.148619622: no more digits than tell a float32 apart
     weight = round(float(sample_weights()[0, 0]), 9)
     start = weight if value is None else float(value)
-    box = widgets.FloatText(start, step=0.01, description="your number",
-                            style=dict(description_width="110px"), layout=dict(width="360px"))
     presets = {"A real weight": weight, "0.1": 0.1, "π": math.pi, "100,000": 1e5, "0.000001": 1e-6, "1": 1.0}
-    return Explorer(_draw, {"value": box},
-                    presets={words: {"value": number} for words, number in presets.items()},
-                    note="Type any number, or step it with the up and down arrow keys.")
-
-
-def _draw(value: float) -> Picture:
-    rows = [_row(value, name) for name in FLOATS]
-    half, brain = float_anatomy(value, "FP16"), float_anatomy(value, "BF16")
-    return draw_floats(rows, finding=_finding(value, half, brain), subtitle=(
-        "FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most significant bit left"))
-
-
-def _row(value: float, name: str) -> FloatRow:
-    form, stored = FLOATS[name], float_anatomy(value, name)
-    return FloatRow(name, stored.sign, stored.exponent, stored.mantissa, f"= {_words(stored.value, 8)}",
-                    _error(stored), limits(form.smallest, form.largest))
-
-
-def _error(stored) -> str:
-    if not math.isfinite(stored.value):
-        return "too large for this format" if math.isfinite(stored.wanted) else "not a finite number"
-    if stored.error == 0:
-        return "exact"
-    if stored.value == 0:
-        return "too small for this format"
-    if abs(stored.wanted / stored.error) > 1e9:
-        return "exact, as far as your digits go"
-    return f"off by 1 part in {abs(stored.wanted / stored.error):,.0f}"
-
-
-def _finding(value: float, half, brain) -> str:
-    if not math.isfinite(value):
-        return f"{value} has bits too: all of its exponent is 1"
-    if math.isinf(brain.value):
-        return f"{_words(value, 6)} is too large for every format here: FP32 and BF16 end at 3.4e+38"
-    if math.isinf(half.value):
-        return f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds {_words(brain.value, 6)}"
-    if half.value == 0 and value:
-        return f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}"
-    if half.error == brain.error == 0:
-        return f"{_words(value, 6)} is exact in 16 bits, of either kind"
-    better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(
-        brain.error) else "BF16 comes closer: more exponent"
-    if abs(half.error) == abs(brain.error):
-        better = "both are equally close"
-    return f"{_words(value, 6)} in 16 bits: FP16 stores {_words(half.value, 7)}, BF16 {_words(brain.value, 7)}; {better}"
-
-
-def _words(value: float, digits: int) -> str:
-    """A number as the lesson's text writes it: 100,000 and not 100000."""
-    words = number(value, digits)
-    return words[:-len(digits_only)] + f"{int(digits_only):,}" if (
-        digits_only := words.lstrip("−")).isdigit() else words
+    return Stage([numeral("value", "your number", start, step=0.01)], _draw,
+                 presets={words: {"value": known} for words, known in presets.items()},
+                 note="Type any number, or step it with the up and down arrow keys.")

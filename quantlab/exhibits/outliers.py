@@ -1,11 +1,7 @@
-"""One weight too large: whose codes it spoils, and what it costs to keep the damage in one block.
-
-Lesson 02: make one weight too large and watch its neighbours; then give every block its own scale.
-"""
+"""Lesson 02: make one weight too large and watch its neighbours; then give every block its own scale."""
 
 from collections.abc import Sequence
 
-import ipywidgets as widgets
 import numpy as np
 
 from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
@@ -14,10 +10,44 @@ from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
 from ..canvas.svg import line, page, rect, text
 from ..formats.tensor import quantize
-from ..stage.legacy import Explorer, show
+from ..stage.base import Stage, show
+from ..stage.handles import slider, stops
 from ..words import number, percent
 
 CELL = 8
+N = 1024
+OUTLIER = 500                          # which of the 1,024 weights grows
+SIZES = (1, 2, 3, 5, 10, 20, 50, 100)
+BLOCKS = (16, 32, 64, 128, 256, N)
+
+
+def _finding(size: int, block: int, bits: int, relative: float, zeros: float) -> str:
+    if size == 1:
+        return f"No outlier: {bits} bits move a typical weight by {percent(relative)} of its size"
+    if block == N:
+        share = "all" if zeros == 1 else percent(zeros)
+        return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
+    return (f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never "
+        "notice")
+
+
+def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
+    spoiled = weights.copy()
+    if size > 1:
+        spoiled[OUTLIER] = size * np.abs(weights).max()
+    others = np.arange(N) != OUTLIER
+    restored = quantize_absmax(spoiled, bits, block_size=block).dequantize()
+    error = restored - spoiled
+    clean = quantize_absmax(weights, bits, block_size=block).dequantize() - weights
+    rmse, clean_rmse = (float(np.sqrt(np.mean(e[others] ** 2, dtype=float))) for e in (error, clean))
+    zeros = float((restored[others] == 0).mean())
+    typical = max(float(weights.std()), 1e-30)
+    shown = np.where(others, error, 0)
+    return draw_damage(shown, OUTLIER, block, bits=bits, rmse=rmse, clean_rmse=clean_rmse, zeros=zeros,
+                       worst=typical, finding=_finding(size, block, bits, rmse / typical, zeros),
+                       subtitle=(f"{N:,} attention weights of a real model, {bits}-bit codes, one scale for "
+                                 f"{'all of them' if block == N else f'every {block}'}; error relative to a "
+                                 f"typical weight {percent(rmse / typical)}"))
 
 
 def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, rmse: float,
@@ -31,7 +61,7 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     """
     side = int(len(error) ** 0.5)
     shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
-    shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
+    shapes = [text(16, 84, f"{len(error):,} weights; red: how far each one moved", size=12, fill=MUTE),
               rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL),
               *_frames(outlier, block_size, side)]
     shapes += _error_bars(rmse, clean_rmse, worst)
@@ -95,14 +125,7 @@ def draw_error_bars(rows: Sequence[tuple[str, str, float, float]], *, finding: s
     return page(100 + 27 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
 
 
-N = 1024
-OUTLIER = 500                          # which of the 1,024 weights grows
-SIZES = (1, 2, 3, 5, 10, 20, 50, 100)
-BLOCKS = (16, 32, 64, 128, 256, N)
-WIDE = dict(style=dict(description_width="110px"), layout=dict(width="360px"))
-
-
-def explore_outlier(x: np.ndarray | None = None) -> Explorer:
+def explore_outlier(x: np.ndarray | None = None) -> Stage:
     """1,024 real weights, one of them made larger: drag its size and the size of the blocks that share a
     scale.
 
@@ -111,49 +134,16 @@ def explore_outlier(x: np.ndarray | None = None) -> Explorer:
     weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[:N]
     if len(weights) < N:
         raise ValueError(f"{N:,} weights are wanted, got {len(weights):,}")
-    controls = {"size": widgets.SelectionSlider(options=[("as it was", 1),
-                                                         *((f"{n} × max", n) for n in SIZES[1:])], value=50,
-                                                description="one weight", **WIDE),
-                "block": widgets.SelectionSlider(options=[*((str(n), n) for n in BLOCKS[:-1]),
-                                                          ("all 1,024", N)], value=N,
-                                                 description="weights a block", **WIDE),
-                "bits": widgets.IntSlider(4, min=2, max=8, description="bits per code", **WIDE)}
+    handles = [stops("size", "one weight", 50, [("as it was", 1), *((f"{n} × max", n) for n in SIZES[1:])]),
+               stops("block", "weights a block", N, [*((str(n), n) for n in BLOCKS[:-1]), ("all 1,024", N)]),
+               slider("bits", "bits per code", 4, 2, 8)]
     presets = {"No outlier": {"size": 1, "block": N}, "One outlier, one scale": {"size": 50, "block": N},
                "One outlier, blocks of 32": {"size": 50, "block": 32}}
-    return Explorer(lambda **values: _damage(weights, **values), controls, presets=presets,
-                    note="The outlier itself is stored well in every case. The picture and the numbers are "
-                         "about the others.")
+    return Stage(handles, lambda **values: _damage(weights, **values), presets=presets, note=(
+        "The outlier itself is stored well in every case. The picture and the numbers are about the others."))
 
 
-def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
-    spoiled = weights.copy()
-    if size > 1:
-        spoiled[OUTLIER] = size * np.abs(weights).max()
-    others = np.arange(N) != OUTLIER
-    restored = quantize_absmax(spoiled, bits, block_size=block).dequantize()
-    error = restored - spoiled
-    clean = quantize_absmax(weights, bits, block_size=block).dequantize() - weights
-    rmse, clean_rmse = (float(np.sqrt(np.mean(e[others] ** 2, dtype=float))) for e in (error, clean))
-    zeros = float((restored[others] == 0).mean())
-    typical = max(float(weights.std()), 1e-30)
-    shown = np.where(others, error, 0)
-    return draw_damage(shown, OUTLIER, block, bits=bits, rmse=rmse, clean_rmse=clean_rmse, zeros=zeros,
-                       worst=typical, finding=_finding(size, block, bits, rmse / typical, zeros),
-                       subtitle=(f"{N:,} attention weights of a real model, {bits}-bit codes, one scale for "
-                                 f"{'all of them' if block == N else f'every {block}'}; error relative to a "
-                                 f"typical weight {percent(rmse / typical)}"))
-
-
-def _finding(size: int, block: int, bits: int, relative: float, zeros: float) -> str:
-    if size == 1:
-        return f"No outlier: {bits} bits move a typical weight by {percent(relative)} of its size"
-    if block == N:
-        share = "all" if zeros == 1 else percent(zeros)
-        return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
-    return f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never notice"
-
-
-def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Explorer:
+def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
     ggml's Q4_0 and Q4_1.
     """

@@ -1,22 +1,13 @@
-"""What a file type is made of: how many tensors of which type, and what that makes of its size. Exact, from
-tensor lists.
+"""Lesson 04: the file types of the lesson's table, their true sizes, and what each one is mixed from. Exact,
+from tensor lists.
 
     mix("llama-3.1-8b", "Q4_K_M").bpw       # 4.89, not 4.5 and not 4
-
-File types side by side: how large each one is, what the lesson says, and which tensor types one of them
-mixes.
-
-Lesson 04 opens with this: the file types of the lesson's table, their true sizes, and what each one is mixed
-from.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
-
-import ipywidgets as widgets
 
 from ..canvas.style import (
     BITS_TONES,
@@ -35,7 +26,9 @@ from ..canvas.style import (
 from ..canvas.svg import page, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
-from ..stage.legacy import Explorer
+from ..stage.base import Stage
+from ..stage.handles import menu, stops
+from ..words import bits_of
 
 
 class Claim(NamedTuple):
@@ -89,34 +82,6 @@ class Mix(NamedTuple):
         return 8 * self.nbytes / self.n_weights
 
 
-@cache
-def mix(model: str, ftype: str) -> Mix:
-    """The mix of a recorded model: "llama-2-7b" or "llama-3.1-8b".  Raises ValueError for what was not
-    recorded.
-    """
-    rows = tensor_rows(model, ftype)
-    in_role = Counter(role for _name, role, *_rest in rows)
-    shares = []
-    for qtype in {row[4] for row in rows}:
-        mine = [row for row in rows if row[4] == qtype]
-        shares.append(Share(qtype, len(mine), sum(row[5] for row in mine), sum(row[6] for row in mine),
-                            FORMATS[qtype].bpw, _where(Counter(row[1] for row in mine), in_role)))
-    shares.sort(key=lambda share: -share.nbytes)
-    return Mix(model, ftype, sum(s.n_weights for s in shares), sum(s.nbytes for s in shares), tuple(shares))
-
-
-def _where(roles: Counter, in_role: Counter) -> str:
-    """"output, 16 of 32 attn_v, 16 of 32 ffn_down"; long lists in one phrase."""
-    words = [role if in_role[role] == 1 else f"all {role}" if count == in_role[role]
-             else f"{count} of {in_role[role]} {role}" for role, count in roles.items()]
-    if len(words) <= 3:
-        return ", ".join(words)
-    if any("norm" in role for role in roles):
-        return "small vectors, such as the norms"
-    matrices = sum(count for role, count in in_role.items() if "norm" not in role and role != "rope_freqs")
-    return "all matrices" if roles.total() == matrices else "all other matrices"
-
-
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 92, 424
 ROW, THICK = 25, 15
@@ -144,6 +109,91 @@ class Piece(NamedTuple):
     share: float
     size: str
     where: str
+
+
+NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
+UNITS = {"GB": 1e9, "GiB": 2.0**30}
+
+
+def _finding(chosen: Mix, unit: str) -> str:
+    size, claim = chosen.nbytes / UNITS[unit], LESSON_TABLE[chosen.ftype].size_gb
+    off = 100 * (size / claim - 1)
+    more = "more" if off > 0 else "less"
+    said = "as the lesson says" if abs(
+        off) < 0.5 else f"{abs(off):.0f} % {more} than the lesson's {_printed(claim)}"
+    return (f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per "
+        "weight")
+
+
+def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
+    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype].size_gb
+    return f"{size:.2f} {unit}", _printed(claim), _percent(100 * (size / claim - 1)), f"{one.bpw:.2f}"
+
+
+def _printed(claim: float) -> str:
+    """As the lesson prints it: ~3.5 GB, ~14 GB."""
+    return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
+
+
+def _percent(value: float) -> str:
+    rounded = round(value)
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)} %"
+
+
+def _in_words(one: Mix) -> str:
+    parts = ", ".join(f"{share.n_tensors} {share.qtype}" for share in one.shares)
+    return f"{sum(share.n_tensors for share in one.shares)} tensors: {parts}"
+
+
+def _amount(share: Share, unit: str) -> str:
+    size = share.nbytes / UNITS[unit]
+    return (f"{size:.2f} {unit} at {share.bpw:.6g} bits" if size >= 0.01
+            else f"{share.nbytes / 1e6:.1f} MB at {share.bpw:g} bits")
+
+
+def _draw(ftype: str, model: str, unit: str) -> Picture:
+    mixes = {name: mix(model, name) for name in LESSON_TABLE}
+    chosen = mixes[ftype]
+    sizes = [Size(name, [(s.qtype, bits_of(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
+                  LESSON_TABLE[name].size_gb, _columns(one, unit)) for name, one in mixes.items()]
+    pieces = [Piece(f"{s.n_tensors} × {s.qtype}", bits_of(s.qtype), s.nbytes / chosen.nbytes,
+                    _amount(s, unit), s.where) for s in chosen.shares]
+    read = ("The lesson's column is for “7B”, its GB as printed" if unit == "GB"
+            else "The lesson's column is for “7B”, its “GB” read as GiB")
+    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
+    table = (head, *((name, *_columns(one, unit), _in_words(one)) for name, one in mixes.items()))
+    return draw_types(sizes, list(mixes).index(ftype), pieces,
+                      f"{ftype} of {NAMES[model]} is {_in_words(chosen)}", finding=_finding(chosen, unit),
+                      table=table,
+                      subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.")
+
+
+@cache
+def mix(model: str, ftype: str) -> Mix:
+    """The mix of a recorded model: "llama-2-7b" or "llama-3.1-8b".  Raises ValueError for what was not
+    recorded.
+    """
+    rows = tensor_rows(model, ftype)
+    in_role = Counter(role for _name, role, *_rest in rows)
+    shares = []
+    for qtype in {row[4] for row in rows}:
+        mine = [row for row in rows if row[4] == qtype]
+        shares.append(Share(qtype, len(mine), sum(row[5] for row in mine), sum(row[6] for row in mine),
+                            FORMATS[qtype].bpw, _where(Counter(row[1] for row in mine), in_role)))
+    shares.sort(key=lambda share: -share.nbytes)
+    return Mix(model, ftype, sum(s.n_weights for s in shares), sum(s.nbytes for s in shares), tuple(shares))
+
+
+def _where(roles: Counter, in_role: Counter) -> str:
+    """"output, 16 of 32 attn_v, 16 of 32 ffn_down"; long lists in one phrase."""
+    words = [role if in_role[role] == 1 else f"all {role}" if count == in_role[role]
+             else f"{count} of {in_role[role]} {role}" for role, count in roles.items()]
+    if len(words) <= 3:
+        return ", ".join(words)
+    if any("norm" in role for role in roles):
+        return "small vectors, such as the norms"
+    matrices = sum(count for role, count in in_role.items() if "norm" not in role and role != "rope_freqs")
+    return "all matrices" if roles.total() == matrices else "all other matrices"
 
 
 def draw_types(sizes: Sequence[Size], chosen: int, pieces: Sequence[Piece], pieces_title: str, *,
@@ -198,12 +248,7 @@ def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
     return shapes
 
 
-NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
-UNITS = {"GB": 1e9, "GiB": 2.0**30}
-WIDE = dict(style=dict(description_width="60px"), layout=dict(width="370px"))
-
-
-def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explorer:
+def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
     """Eight file types with sizes computed from every tensor of a real model, beside the sizes that the
     lesson prints.
 
@@ -213,70 +258,12 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explore
         raise ValueError(f"no tensor lists of {model!r} for this picture; there are {', '.join(NAMES)}")
     if ftype not in LESSON_TABLE:
         raise ValueError(f"no type {ftype!r} in the lesson's table; there are {', '.join(LESSON_TABLE)}")
-    controls = {"ftype": widgets.SelectionSlider(options=list(LESSON_TABLE), value=ftype, description="type",
-                                                 **WIDE),
-                "model": widgets.Dropdown(
-                    options=[(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key)
-                             for key, name in NAMES.items()], value=model, description="model", **WIDE),
-                "unit": widgets.Dropdown(options=[("GB: 1,000,000,000 bytes", "GB"),
-                                                  ("GiB: 1,073,741,824 bytes", "GiB")], value="GB",
-                                         description="unit", **WIDE),}
+    weights = [(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key) for key,
+               name in NAMES.items()]
+    units = [("GB: 1,000,000,000 bytes", "GB"), ("GiB: 1,073,741,824 bytes", "GiB")]
+    handles = [stops("ftype", "type", ftype, LESSON_TABLE), menu("model", "model", model, weights),
+               menu("unit", "unit", "GB", units)]
     presets = {"The lesson's own case": dict(model="llama-2-7b", ftype="Q4_0", unit="GB"),
                "The default today": dict(model="llama-3.1-8b", ftype="Q4_K_M", unit="GB")}
-    return Explorer(_draw, controls, presets=presets,
-                    note="Darker blue: more bits per weight. Sizes are sums over all tensors.")
-
-
-def _draw(ftype: str, model: str, unit: str) -> Picture:
-    mixes = {name: mix(model, name) for name in LESSON_TABLE}
-    chosen = mixes[ftype]
-    sizes = [Size(name, [(s.qtype, bits_in(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
-                  LESSON_TABLE[name].size_gb, _columns(one, unit)) for name, one in mixes.items()]
-    pieces = [Piece(f"{s.n_tensors} × {s.qtype}", bits_in(s.qtype), s.nbytes / chosen.nbytes,
-                    _amount(s, unit), s.where) for s in chosen.shares]
-    read = "The lesson's column is for “7B”, its GB as printed" if unit == "GB" else "The lesson's column is for “7B”, its “GB” read as GiB"
-    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
-    table = (head, *((name, *_columns(one, unit), _in_words(one)) for name, one in mixes.items()))
-    return draw_types(sizes, list(mixes).index(ftype), pieces,
-                      f"{ftype} of {NAMES[model]} is {_in_words(chosen)}", finding=_finding(chosen, unit),
-                      table=table,
-                      subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.")
-
-
-def _finding(chosen: Mix, unit: str) -> str:
-    size, claim = chosen.nbytes / UNITS[unit], LESSON_TABLE[chosen.ftype].size_gb
-    off = 100 * (size / claim - 1)
-    more = "more" if off > 0 else "less"
-    said = "as the lesson says" if abs(
-        off) < 0.5 else f"{abs(off):.0f} % {more} than the lesson's {_printed(claim)}"
-    return f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per weight"
-
-
-def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
-    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype].size_gb
-    return f"{size:.2f} {unit}", _printed(claim), _percent(100 * (size / claim - 1)), f"{one.bpw:.2f}"
-
-
-def _printed(claim: float) -> str:
-    """As the lesson prints it: ~3.5 GB, ~14 GB."""
-    return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
-
-
-def _percent(value: float) -> str:
-    rounded = round(value)
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)} %"
-
-
-def _in_words(one: Mix) -> str:
-    parts = ", ".join(f"{share.n_tensors} {share.qtype}" for share in one.shares)
-    return f"{sum(share.n_tensors for share in one.shares)} tensors: {parts}"
-
-
-def _amount(share: Share, unit: str) -> str:
-    size = share.nbytes / UNITS[unit]
-    return f"{size:.2f} {unit} at {share.bpw:.6g} bits" if size >= 0.01 else f"{share.nbytes / 1e6:.1f} MB at {share.bpw:g} bits"
-
-
-def bits_in(qtype: str) -> int:
-    """The number in a type's name: 4 for Q4_K, 16 for F16."""
-    return int(re.search(r"\d+", qtype)[0])
+    return Stage(handles, _draw, presets=presets, width=370, label_width=60,
+                 note="Darker blue: more bits per weight. Sizes are sums over all tensors.")

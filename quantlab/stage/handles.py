@@ -6,6 +6,7 @@ otherwise.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 
@@ -82,6 +83,12 @@ def area(name: str, label: str, value: str = "", **look) -> Handle:
     return Handle(name, "area", label, value, **look)
 
 
-def number(name: str, label: str, value: float, low: float, high: float, step: float = 1, **look) -> Handle:
-    """A number in a field, from `low` to `high`; whole numbers when `value` is one."""
+def check(name: str, label: str, value: bool, **look) -> Handle:
+    """A box to tick."""
+    return Handle(name, "check", label, value, **look)
+
+
+def number(name: str, label: str, value: float, low: float = -inf, high: float = inf, step: float = 1,
+           **look) -> Handle:
+    """A number in a field, from `low` to `high`; whole numbers when `value` and `step` are."""
     return Handle(name, "number", label, value, low=low, high=high, step=step, **look)
