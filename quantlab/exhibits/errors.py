@@ -76,7 +76,8 @@ def _finding(row: FormatError, rows: list[FormatError]) -> str:
         return (f"{row.name} is off by {100 * row.error:.2g} % of the weights' spread; {better.name} does "
             f"better with {bits}")
     if row is best:
-        return (f"{row.name} is off by {100 * row.error:.2g} % of the weights' spread, for {row.bpw:.3g} bits "
+        return (
+            f"{row.name} is off by {100 * row.error:.2g} % of the weights' spread, for {row.bpw:.3g} bits "
             "per weight")
     return (f"{row.name} is off by {100 * row.error:.2g} %: with {row.bpw:.3g} bits per weight nothing here "
         "does better")

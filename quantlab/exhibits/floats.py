@@ -60,7 +60,8 @@ def _finding(value: float, half, brain) -> str:
         return (f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds "
             f"{_words(brain.value, 6)}")
     if half.value == 0 and value:
-        return (f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
+        return (
+            f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
     if half.error == brain.error == 0:
         return f"{_words(value, 6)} is exact in 16 bits, of either kind"
     better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(

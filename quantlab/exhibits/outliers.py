@@ -27,7 +27,8 @@ def _finding(size: int, block: int, bits: int, relative: float, zeros: float) ->
     if block == N:
         share = "all" if zeros == 1 else percent(zeros)
         return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
-    return (f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never "
+    return (
+        f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never "
         "notice")
 
 

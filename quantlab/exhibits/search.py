@@ -85,7 +85,8 @@ def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
            (True, False): "the upper end is cut off a little",
            (False, True): "the lower end is cut off a little"}[low, high]
     if abs(land.tried[land.best] - nmax) < 1e-6:
-        return (f"As many steps, but the best line through the codes: {left:.0f} % of the plain squared error; "
+        return (
+            f"As many steps, but the best line through the codes: {left:.0f} % of the plain squared error; "
             f"{why}")
     return (f"{land.tried[land.best]:.4g} steps instead of {nmax}: {left:.0f} % of the plain squared error; "
         f"{why}")
