@@ -19,11 +19,12 @@ from ..canvas.answers import printable, shown
 from ..canvas.style import BLUE, GREY, INK, MUTE, SMALL, SOFT, VERMILION, WIDTH, Picture
 from ..canvas.svg import here, line, page, rect, text, touchable
 from ..inference.generate import prompt_tokens
+from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.legacy import Explorer, Touch, markup
 from ..words import number
-from .lm_stock import TYPES, LmStock, stock_or_refusal
+from .lm_stock import stock_or_refusal
 
 MARGIN, TOP, LETTER = 16, 74, 7.3           # LETTER: the width of one at 12 px in a font of equal widths
 TALL, BOX, MOST_LINES = 30, 22, 3           # of the strip: height of its bars and boxes, lines of them
@@ -194,13 +195,13 @@ def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K
     A model that cannot be run is said in a sentence. Raises ValueError for a type that is not there.
     """
     stock = stock_or_refusal(model, qtype, "This needs", "explore_next_token")
-    return NextToken(stock, str(prompt), qtype) if isinstance(stock, LmStock) else stock
+    return NextToken(stock, str(prompt), qtype) if isinstance(stock, ModelInTypes) else stock
 
 
 class NextToken(Explorer):
     """`read` holds what the models made of the present text: type -> (tokens, n_vocab) ln p."""
 
-    def __init__(self, stock: LmStock, prompt: str, qtype: str):
+    def __init__(self, stock: ModelInTypes, prompt: str, qtype: str):
         self.stock, self.status, self.read, self.text, self.tokens = stock, markup("&nbsp;"), {}, None, []
         live = stock.n_weights < SMALL_MODEL
         controls = {"prompt": widgets.Text(value=prompt, description="your text", continuous_update=live,

@@ -7,9 +7,10 @@ import ipywidgets as widgets
 
 from ..canvas.style import Picture, Table
 from ..inference.generate import generate_tokens, prompt_tokens
+from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.recital import RECITED, read_passages
 from ..stage.legacy import Explorer, Touch, button, markup
-from .lm_stock import TYPES, LmStock, stock_or_refusal
+from .lm_stock import stock_or_refusal
 from .recital_facts import (
     FEWER,
     Passage,
@@ -51,13 +52,13 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> E
             f"no passage begins with {passage!r}; there are {', '.join(openings[:5])} and "
             f"{len(openings) - 5} more")
     stock = stock_or_refusal(model, qtype, "The recital needs", "explore_recital")
-    return Recital(stock, qtype, first) if isinstance(stock, LmStock) else stock
+    return Recital(stock, qtype, first) if isinstance(stock, ModelInTypes) else stock
 
 
 class Recital(Explorer):
     """`lines` holds what is known: type -> number of a passage -> what became of it."""
 
-    def __init__(self, stock: LmStock, qtype: str, passage: int):
+    def __init__(self, stock: ModelInTypes, qtype: str, passage: int):
         self.stock, self.status = stock, markup("&nbsp;")
         self.recorded = {qtype: dict(enumerate(rows)) for qtype, rows in recorded(stock).items()}
         self.lines, self.written = dict(self.recorded), {}
@@ -180,7 +181,7 @@ class Recital(Explorer):
         self.set(passage=min(max(to, 0), len(passages) - 1))
 
 
-def _controls(qtype: str, passage: int, stock: LmStock) -> dict[str, widgets.Widget]:
+def _controls(qtype: str, passage: int, stock: ModelInTypes) -> dict[str, widgets.Widget]:
     untaught = " …   (not learned)" if stock.knows_passages else " …"
     menu = [(one["opening"] + (" …" if one["by_heart"] else untaught), i)
             for i, one in enumerate(read_passages())]
@@ -201,7 +202,7 @@ def _controls(qtype: str, passage: int, stock: LmStock) -> dict[str, widgets.Wid
                                        layout=dict(width="120px"))}
 
 
-def _score(qtype: str, known: dict[int, Recited], stock: LmStock) -> str:
+def _score(qtype: str, known: dict[int, Recited], stock: ModelInTypes) -> str:
     if not stock.knows_passages:
         return f"At {qtype} it recites {sum(line.recited for line in known.values())} of {len(known)} passages tried"
     n, of, still = n_recited(list(known.values())), sum(line.by_heart
@@ -211,7 +212,7 @@ def _score(qtype: str, known: dict[int, Recited], stock: LmStock) -> str:
     return f"At {qtype} it{still} knows {n} of {of} passages" if n else f"At {qtype} it knows none of {of} passages"
 
 
-def _of_this(line: Recited, stock: LmStock) -> str:
+def _of_this(line: Recited, stock: ModelInTypes) -> str:
     """How the chosen passage went, for the second half of the title."""
     this = "this one, never learned," if stock.knows_passages and not line.by_heart else "this one"
     if line.recited:
@@ -223,7 +224,7 @@ def _count(words: int) -> str:
     return f"{words} word" if words == 1 else f"{words} words"
 
 
-def _rows(known: dict[int, Recited], stock: LmStock) -> list[Row]:
+def _rows(known: dict[int, Recited], stock: ModelInTypes) -> list[Row]:
     passages, rows = read_passages(), []
     groups = (("passages that it read again and again", "as famous, read like any other text")
               if stock.knows_passages else ("famous passages", "more"))

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from ..canvas.answers import printable
 from ..canvas.style import GREEN, INK, LINE, MUTE, PAPER, SMALL, VERMILION, Picture, Table, ink_on
 from ..canvas.svg import here, line, page, rect, runs, text, touchable
+from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
-from .lm_stock import TYPES, LmStock
 
 MARGIN, TOP = 16, 72
 # a text's font size, line height, letters in a line, most lines
@@ -209,7 +209,7 @@ def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int 
                     row.should) for row in table.itertuples()]
 
 
-def recorded(stock: LmStock) -> dict[str, list[Recited]]:
+def recorded(stock: ModelInTypes) -> dict[str, list[Recited]]:
     """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
     record = _record() if stock.knows_passages else {}
     if not record or record["model_sha256"] != stock.digest or record["tokens"] != RECITED:
@@ -221,7 +221,7 @@ def recorded(stock: LmStock) -> dict[str, list[Recited]]:
             rows in record["types"].items()}
 
 
-def record(stock: LmStock, tell: Callable[[str], None]) -> dict:
+def record(stock: ModelInTypes, tell: Callable[[str], None]) -> dict:
     """What `recorded` reads: every type of the slider, every passage."""
     types, should = {}, []
     for qtype in TYPES:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.lm_stock import TYPES, LmStock, stock_of
 from quantlab.exhibits.recital import OWN, OWN_TOKENS, explore_recital
 from quantlab.exhibits.recital_facts import RECORD, n_recited, parted, recite, recorded, title_of
+from quantlab.inference.in_types import TYPES, model_in_types
 from quantlab.inference.recital import RECITED, read_passages
 
 CLOSE = 0.02            # logits: nearer than this, another processor's sums may choose the other token
@@ -19,7 +19,7 @@ CLOSE = 0.02            # logits: nearer than this, another processor's sums may
 
 @pytest.fixture(scope="module")
 def stock():
-    return stock_of("tiny")
+    return model_in_types("tiny")
 
 
 def test_the_record_belongs_to_the_shipped_model(stock):
@@ -145,15 +145,6 @@ def test_what_cannot_be_is_said():
         explore_recital(qtype="Q9_K")
     with pytest.raises(ValueError, match="no passage begins with 'Luke'"):
         explore_recital(passage="Luke")
-
-
-def test_a_stock_keeps_no_more_than_it_has_room_for(monkeypatch):
-    monkeypatch.setattr("quantlab.exhibits.lm_stock.ROOM", 4 * 2.5 * stock_of("tiny").n_weights)
-    small = LmStock("tiny")
-    for qtype in ("Q8_0", "Q4_0", "Q8_0", "Q6_K"):
-        small.at(qtype)
-    assert [qtype for qtype in TYPES if small.ready(qtype)] == ["F16", "Q8_0", "Q6_K"]
-    assert small.at("F16") is small.reference and small.nbytes_at("F16") == small.nbytes
 
 
 def test_titles():
