@@ -105,16 +105,14 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
     """
     circles = [(label.x - label.radius, label.y - label.radius, label.x + label.radius,
                 label.y + label.radius) for label in labels]
-    solid, words = np.array(circles + [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]).reshape(-1,
-                                                                                                    4), np.empty(
-                                                                                                        (0,
-                                                                                                         4))
+    solid = np.array(circles + [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]).reshape(-1, 4)
+    words = np.empty((0, 4))
     shapes, points = [], np.array([(label.x, label.y) for label in labels]).reshape(-1, 2)
     for own, label in enumerate(labels):
-        places, wide, half = _places(label), WIDE * label.size * len(label.words) * (1.08 if label.bold
-                                                                                     else 1), 0.55 * label.size
+        wide = WIDE * label.size * len(label.words) * (1.08 if label.bold else 1)
+        half = 0.55 * label.size
         places = [(x if to_right else x - wide / 2 if to_right is None else x - wide, y, far)
-                  for x, y, to_right, far in places]
+                  for x, y, to_right, far in _places(label)]
         boxes = np.array([(x, y - half, x + wide, y + half) for x, y, _ in places])
         outside = (boxes[:, 2] > right) | (boxes[:, 0] < 60) | (boxes[:, 1] < top) | (boxes[:, 3] > bottom)
         best = int(np.argmin(_shared(boxes, solid) + 4 * _shared(boxes, words) + 60

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -44,12 +45,12 @@ def _lineup(reveal: bool) -> Picture:
     for letter, bits in LINEUP.items():
         stored = quantize_absmax(weights, bits) if bits else None
         values = weights if stored is None else stored.dequantize()
-        words = ()
-        if reveal:
-            words = ("FP32, the original", size(weights.nbytes),
-                     "rmse 0") if stored is None else (f"{bits} bits, {2**bits - 1} shades",
-                                                       size(ceil(stored.nbytes)),
-                                                       f"rmse {number(stored.rmse, 2)}")
+        words: tuple[str, ...] = ()
+        if reveal and stored:
+            words = (f"{bits} bits, {2**stored.bits - 1} shades", size(ceil(stored.nbytes)),
+                     f"rmse {number(stored.rmse, 2)}")
+        elif reveal:
+            words = ("FP32, the original", size(weights.nbytes), "rmse 0")
         pictures.append((letter, words, values / (2 * shown)))
     original = next(letter for letter, bits in LINEUP.items() if bits is None)
     finding = (f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
@@ -182,7 +183,7 @@ def explore_bits(x: np.ndarray | None = None) -> Stage:
     """
     matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
     quantize_absmax(matrix, 4)                      # refuse here what cannot be quantized
-    pieces = PIECES if x is None else {f"all {matrix.size:,} weights": slice(None)}
+    pieces: dict[str, Any] = PIECES if x is None else {f"all {matrix.size:,} weights": slice(None)}
     handles = [slider("bits", "bits per weight", 4, 2, 8),
                menu("piece", "which weights", next(iter(pieces)), pieces)]
     presets = {"2 bits": {"bits": 2}, "4 bits": {"bits": 4}, "8 bits": {"bits": 8}}

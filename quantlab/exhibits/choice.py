@@ -64,7 +64,8 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
 
 def _row(row: Line, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
     sign, ink = ("✓ ", GREEN) if chosen else ("", INK if row.fits else MUTE)
-    shapes, x = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)], BARS_LEFT
+    shapes = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)]
+    x: float = BARS_LEFT
     for size, colour in ((row.weights, MEANING["weights"]), (row.kv, MEANING["kv_cache"])):
         end = min(x + size * scale, BARS_RIGHT)
         inside = min(end, max(edge, x))
@@ -99,7 +100,7 @@ def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, qua
     handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),
                menu("model", "model", model, CHOICES),
                stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]), *cards]
-    presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
+    presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
                **machine}
     return Stage(handles, partial(_draw, measured), presets=presets, label_width=120, links={"card": by_card},

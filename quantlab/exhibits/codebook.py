@@ -46,10 +46,21 @@ def _levels(name: str) -> list[float]:
     return (values / np.abs(values).max()).tolist()
 
 
-def _ranked(x: np.ndarray, book: str) -> tuple[np.ndarray, int, int, np.ndarray, np.ndarray, np.ndarray]:
-    """(signs (8,), their number, which one was turned over or -1, entries by error, errors, scales): all
-    entries, the best first.
+class Ranking(NamedTuple):
+    """All entries for eight weights, the best first.  signs: (8,); number: what the signs are stored as; turned: which
+    one was turned over, or -1.  order: numbers of the entries; errors: shares of the weights; scales: the best for each.
     """
+
+    signs: np.ndarray
+    number: int
+    turned: int
+    order: np.ndarray
+    errors: np.ndarray
+    scales: np.ndarray
+
+
+def _ranked(x: np.ndarray, book: str) -> Ranking:
+    """The entries of a codebook by how well they meet the eight weights x."""
     points = codebook(book).astype(np.float64)
     signs, turned = np.where(x < 0, -1, 1), -1
     even = FORMATS[book].layout.widths["signs"] == 7
@@ -62,10 +73,11 @@ def _ranked(x: np.ndarray, book: str) -> tuple[np.ndarray, int, int, np.ndarray,
     scales = points @ size / squares
     errors = np.sqrt(np.maximum((size**2).sum() - scales**2 * squares, 0) / max((size**2).sum(), 1e-30))
     order = np.argsort(errors, kind="stable")
-    return signs, number, turned, order, errors[order], scales[order]
+    return Ranking(signs, number, turned, order, errors[order], scales[order])
 
 
-def _draw(x, signs, number, turned, order, errors, scales, rank, book, eight) -> Picture:
+def _draw(x: np.ndarray, found: Ranking, rank: int, book: str, eight: int) -> Picture:
+    signs, number, turned, order, errors, scales = found
     layout = FORMATS[book].layout
     rank = min(rank, len(order) - 1)
     entry = codebook(book)[order[rank]]
@@ -139,9 +151,9 @@ def draw_entry(before: Sequence[float], stored: Sequence[float], turned: int, in
                  text(196, 290, f"stored with the wrong sign: weight {turned}", size=12)]
     body += [*_bits(500, 92, "entry", index_bits, MEANING["code"]),
              *_bits(500, 142, "signs", sign_bits, BLUE)]
-    for i, (what, value) in enumerate(lines):
+    for i, (what, said) in enumerate(lines):
         body += [text(500, 206 + 20 * i, what, size=12, fill=MUTE),
-                 text(744, 206 + 20 * i, value, size=12, anchor="end", bold=True)]
+                 text(744, 206 + 20 * i, said, size=12, anchor="end", bold=True)]
     return page(390, [*body, *_ranking(errors, rank)], finding=finding, subtitle=subtitle, table=table)
 
 
@@ -214,11 +226,11 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage
                slider("rank", "entry, by rank", 0, 0, 255), menu("book", "codebook", book, books)]
 
     @cache
-    def ranked(eight: int, book: str) -> tuple:
+    def ranked(eight: int, book: str) -> Ranking:
         return _ranked(weights[eight], book)
 
     def draw(eight: int, rank: int, book: str) -> Picture:
-        return _draw(weights[eight], *ranked(eight, book), rank, book, eight)
+        return _draw(weights[eight], ranked(eight, book), rank, book, eight)
 
     presets = {"The best entry": {"rank": 0}, "The second best": {"rank": 1}, "Far off": {"rank": 200}}
     return Stage(handles, draw, presets=presets, width=370,

@@ -217,7 +217,8 @@ def _strip(stretches: Sequence[Stretch], y: float, start: int, stop: int, chosen
 
 
 def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
-    body, at, words_y, named = [], 0, HEX_Y, set()
+    body, at, words_y = [], 0, HEX_Y
+    named: set[str] = set()
     for field in fields:
         tone = MEANING.get(field.colour, SOFT)
         ink = INK if tone == SOFT else ink_on(tone)

@@ -159,7 +159,7 @@ def draw_heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]
         if label == marked:
             body += [rect(LEFT - 2, y - 2, RIGHT - LEFT + 1, ROW + 1, "none", stroke=INK, stroke_width=2.5,
                           radius=4), text(RIGHT + 8, y + 19, f"◂ {mark}", size=12, bold=True)]
-    y, x = TOP + len(rows) * ROW + 22, LEFT
+    y, x = TOP + len(rows) * ROW + 22, float(LEFT)
     for kind, words in legend:
         body += [*_cell(Cell(kind, "", ""), x, y - 13, 26, 18), text(x + 32, y, words, size=12, fill=MUTE)]
         x += 50 + 7.2 * len(words)
@@ -197,9 +197,10 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | 
     (name, params), by_model = model_handles(model or BY_SIZE, size)
     handles = [gigabytes, params, card, name,
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES)]
-    presets = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8, type_kv="f16"),
-               "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
-               **{short(card): dict(card=card) for card in CARDS}, **machine}
+    presets: dict[str, dict] = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8,
+                                                                            type_kv="f16"),
+                                "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
+                                **{short(card): dict(card=card) for card in CARDS}, **machine}
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
     return Stage(handles, _draw, presets=presets, label_width=120, links={"model": by_model, "card": by_card},
                  note=said
@@ -216,13 +217,14 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
     if quant not in GB_PER_BILLION:
         raise ValueError(f"the rule has no {quant!r}; it knows {', '.join(GB_PER_BILLION)}")
     rule = rule_of_thumb_gb(billions(model))[quant]
-    rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "compute, GiB", "rule, GB",
+    rows: list[Row] = []
+    table: list[tuple[str, ...]] = [("context", "weights, GiB", "KV cache, GiB", "compute, GiB", "rule, GB",
                         "the rule is")]
     for name in PLOTTED:
         found = estimate_memory(model, quant.upper(), n_ctx=CONTEXTS[name])
         sizes = [found.weights / GIB, found.kv_cache / GIB, found.compute / GIB]
-        off = 100 * (rule / sum(sizes) - 1)
-        off = f"{abs(off):.0f} % too {'high' if off > 0 else 'low'}"
+        error = 100 * (rule / sum(sizes) - 1)
+        off = f"{abs(error):.0f} % too {'high' if error > 0 else 'low'}"
         parts = [Part(what, part, MEANING[tone]) for (what, tone), part in
                  zip(OWNERS, sizes, strict=True)]
         rows.append(Row(name, [Bar(parts, f"{sum(sizes):.1f} GiB: rule {off}")]))

@@ -2,6 +2,7 @@
 and what to change when it is too much.
 """
 
+from collections.abc import Mapping
 from html import escape
 from itertools import islice
 
@@ -187,7 +188,7 @@ def explore_memory(model: str | None = "llama3.1:8b", vram_gb: float | None = No
                  + "Context is for each conversation, as Ollama's num_ctx.")
 
 
-def _settings(values: dict) -> str:
+def _settings(values: Mapping) -> str:
     """The commands, and a button that copies them (stage/assistant.js)."""
     return (f'<pre class="ql-code">{escape(script(**values))}</pre><button class="ql-copy jupyter-button">'
             "Copy the settings</button>")

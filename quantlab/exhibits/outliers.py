@@ -159,9 +159,9 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     nf4 = quantize_nf4(matrix, block_size=64)
     rows.append(("NF4", "a block of 64", nf4.bpw, nf4.rmse))
     for name in ("Q4_0", "Q4_1"):
-        stored = quantize(matrix, name)
-        rows.append((name, "a block of 32, as ggml does it", stored.bpw,
-                     float(np.sqrt(np.mean((stored.dequantize() - matrix) ** 2)))))
+        blocks = quantize(matrix, name)
+        rows.append((name, "a block of 32, as ggml does it", blocks.bpw,
+                     float(np.sqrt(np.mean((blocks.dequantize() - matrix) ** 2)))))
     if not (rows[2][3] and rows[4][3]):
         raise ValueError("these weights are stored without any error: there is nothing to compare")
     by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))

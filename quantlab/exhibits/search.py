@@ -217,7 +217,7 @@ def _axes(most: float, first: float, last: float, at) -> list[str]:
 
 
 def _tried(tried: Sequence[Candidate], best: int, at) -> list[str]:
-    shapes = [circle(*at(c), 3.5, BLUE) for c in tried[1:]]
+    shapes = [circle(x, y, 3.5, BLUE) for x, y in map(at, tried[1:])]
     (x, y), (best_x, best_y) = at(tried[0]), at(tried[best])
     shapes += [circle(x, y, 6, "none", stroke=VERMILION),
                text(x, max(y - 12, TOP + 8), "plain", size=12, fill=VERMILION, anchor="middle", bold=True)]
@@ -268,8 +268,8 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
     """
     if qtype not in SEARCHES:
         raise ValueError(f"no scale search to show for {qtype!r}; there are {', '.join(SEARCHES)}")
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()
-    weights = weights[: weights.size // 256 * 256].reshape(-1, 256)
+    flat = np.asarray(sample_weights() if x is None else x, np.float32).ravel()
+    weights = flat[: flat.size // 256 * 256].reshape(-1, 256)
     if not weights.size:
         raise ValueError("at least 256 weights are wanted")
     important = [(f"{times:g} ×" if times else "none at all", times) for times in TIMES]

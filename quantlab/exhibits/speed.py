@@ -87,7 +87,7 @@ def _about(speed: float) -> str:
 
 def _measured_finding(rows: list[SpeedRow]) -> str:
     shares = {row.label: max(row.measured) / row.limit for row in rows}
-    best, worst = max(shares, key=shares.get), min(shares, key=shares.get)
+    best, worst = max(shares, key=lambda label: shares[label]), min(shares, key=lambda label: shares[label])
     return (
         f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
         f"{100 * shares[worst]:.0f} %")
@@ -166,7 +166,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
 
 
 def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
-    shapes, x = [], 16
+    shapes, x = [], 16.0
     kinds = [(BLUE, "expected", any(not row.split for row in rows)),
              (MEANING["split"], "expected, some layers in main memory", any(row.split for row in rows)),
              ("", "| more is impossible", True), (VERMILION, "measured", any(row.measured for row in rows))]

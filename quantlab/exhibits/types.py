@@ -215,7 +215,8 @@ def draw_types(sizes: Sequence[Size], chosen: int, pieces: Sequence[Piece], piec
 
 
 def _row(row: Size, y: float, scale: float, chosen: bool) -> list[str]:
-    shapes, x = [text(LEFT - 2, y + 12, row.name, bold=chosen)], BARS_LEFT
+    shapes = [text(LEFT - 2, y + 12, row.name, bold=chosen)]
+    x: float = BARS_LEFT
     for name, bits, size in row.pieces:
         shapes.append(rect(x, y, size * scale, THICK, BITS_TONES[bits], radius=0, title=f"{name} {size:.2f}"))
         x += size * scale
@@ -232,7 +233,8 @@ def _mark(x: float, y: float) -> str:
 
 def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
     """The bytes of one file as a single bar, cut by tensor type, with a line for each type."""
-    shapes, x = [text(LEFT, y, title, bold=True)], LEFT
+    shapes = [text(LEFT, y, title, bold=True)]
+    x: float = LEFT
     for piece in pieces:
         width, tone = piece.share * (RIGHT - LEFT), BITS_TONES[piece.bits]
         shapes.append(rect(x, y + 10, width, 22, tone, radius=0, title=piece.name))
