@@ -47,8 +47,10 @@ def _levels(name: str) -> list[float]:
 
 
 class Ranking(NamedTuple):
-    """All entries for eight weights, the best first.  signs: (8,); number: what the signs are stored as; turned: which
-    one was turned over, or -1.  order: numbers of the entries; errors: shares of the weights; scales: the best for each.
+    """All entries for eight weights, the best first.
+
+    signs: (8,); number: what the signs are stored as; turned: which one was turned over, or -1.  order: numbers of
+    the entries; errors: shares of the weights; scales: the best for each.
     """
 
     signs: np.ndarray
