@@ -46,7 +46,7 @@ def test_bits_of(qtype, wanted):
 
 
 def test_nearest_names_whatever_the_case():
-    assert nearest("q4_k", ["Q4_K", "Q8_0"]) == "; the nearest is Q4_K"
+    assert nearest("q4_k", ["Q4_K", "BF16"]) == "; the nearest is Q4_K"
     assert nearest("q4_k_m", ["Q4_K_M", "Q4_K_S", "F16"]) == "; the nearest are Q4_K_M, Q4_K_S"
     assert nearest("xyz", ["Q4_K"]) == ""
 

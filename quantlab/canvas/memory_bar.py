@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .style import GREEN, GREY, INK, MUTE, SOFT, VERMILION, WIDTH, Picture, Table, ink_on
-from .svg import hatching, line, page, rect, text
+from .svg import hatching, line, page, quiet, rect, text
 
 LEFT, RIGHT = 16, WIDTH - 16
 BAR_TOP, BAR_HEIGHT = 94, 50
@@ -120,7 +120,7 @@ def _rule(rule: tuple[float, str], scale: float, longest: float) -> list[str]:
     width = min(rule[0], longest) * scale
     inside = width > 6.6 * len(rule[1]) + 12
     return [rect(LEFT, RULE_TOP, width, RULE_HEIGHT, SOFT, stroke=GREY, radius=0, title=rule[1]),
-            text(LEFT + 6 if inside else LEFT + width + 8, RULE_TOP + 10, rule[1], size=11, fill=MUTE)]
+            quiet(LEFT + 6 if inside else LEFT + width + 8, RULE_TOP + 10, rule[1])]
 
 
 def _term(term: Term, y: float) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..words import number
 from .style import INK, MUTE
-from .svg import line, text
+from .svg import line, quiet, text
 
 WIDE = 0.62             # width of a letter as a share of the font's size
 
@@ -74,10 +74,10 @@ def frame(x: Axis, y: Axis, x_words: str, y_words: str, told=number,
     shapes, bottom = [], y.start if bottom is None else bottom
     for value in y.ticks():
         shapes += [line(x.start, y(value), x.end, y(value)),
-                   text(x.start - 8, y(value) + 4, told(value), size=11, fill=MUTE, anchor="end")]
+                   quiet(x.start - 8, y(value) + 4, told(value), anchor="end")]
     for value in x.ticks():
         shapes += [line(x(value), bottom, x(value), bottom + 5, stroke=INK),
-                   text(x(value), bottom + 18, number(value), size=11, fill=MUTE, anchor="middle")]
+                   quiet(x(value), bottom + 18, number(value), anchor="middle")]
     return [*shapes, line(x.start, bottom, x.end, bottom, stroke=INK),
             text(16, y.end - 12, y_words, size=12, fill=MUTE),
             text(x.end, bottom + 34, x_words, size=12, fill=MUTE, anchor="end")]

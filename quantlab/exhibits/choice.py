@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture, Table
-from ..canvas.svg import hatching, line, page, rect, text
+from ..canvas.svg import hatching, line, page, quiet, rect, text
 from ..inference.compare import recorded_quality
 from ..memory.catalog import GPUS, MODELS, PUBLISHED
 from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
@@ -46,15 +46,15 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
     edge = BARS_LEFT + card * scale
     body, y = [hatching(), text(edge, 80, card_words, size=SMALL, bold=True, anchor="end" if edge > 200
                                 else "start")], TOP
-    body.append(text(BARS_RIGHT + 78, 98, "needed", size=SMALL, fill=MUTE, anchor="end"))
+    body.append(quiet(BARS_RIGHT + 78, 98, "needed", anchor="end"))
     for row in lines:
         body += _row(row, y, scale, edge, row.name == chosen)
         y += ROW
     body.append(line(edge, 86, edge, y - 4, stroke=INK, width=2))
     body += [rect(LEFT, y + 5, 11, 11, MEANING["weights"]),
-             text(LEFT + 17, y + 15, "weights", size=SMALL, fill=MUTE),
+             quiet(LEFT + 17, y + 15, "weights"),
              rect(LEFT + 80, y + 5, 11, 11, MEANING["kv_cache"]),
-             text(LEFT + 97, y + 15, "KV cache", size=SMALL, fill=MUTE)]
+             quiet(LEFT + 97, y + 15, "KV cache")]
     y += 22
     for head, words in notes:
         y += 23

@@ -8,7 +8,7 @@ from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
 from ..basics.sample import sample_weights
 from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
-from ..canvas.svg import line, page, rect, text
+from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.tensor import quantize
 from ..stage.base import Stage, show
 from ..stage.handles import slider, stops
@@ -83,7 +83,7 @@ def _frames(outlier: int, block_size: int, side: int) -> list[str]:
     x, y = 16 + outlier % side * CELL, 94 + outlier // side * CELL
     return [rect(16 + column * CELL - 1, 94 + row * CELL - 1, width * CELL + 2, height * CELL + 2, "none",
                  stroke=INK, stroke_width=2), rect(x, y, CELL, CELL, INK, radius=0),
-            text(16, 368, "frame: the outlier's block · solid square: the outlier", size=11, fill=MUTE)]
+            quiet(16, 368, "frame: the outlier's block · solid square: the outlier")]
 
 
 def _error_bars(rmse: float, clean: float, worst: float) -> list[str]:
@@ -113,8 +113,8 @@ def draw_error_bars(rows: Sequence[tuple[str, str, float, float]], *, finding: s
     weight, rmse).
     """
     widest = max(rmse for *_, rmse in rows)
-    shapes = [text(370, 80, "error (rmse)", size=11, fill=MUTE),
-              text(744, 80, "bits per weight", size=11, fill=MUTE, anchor="end")]
+    shapes = [quiet(370, 80, "error (rmse)"),
+              quiet(744, 80, "bits per weight", anchor="end")]
     for i, (name, scope, bpw, rmse) in enumerate(rows):
         y = 88 + 27 * i
         shapes += [text(16, y + 16, name, bold=True), text(130, y + 16, scope, size=12, fill=MUTE),

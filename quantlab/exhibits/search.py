@@ -14,7 +14,7 @@ import numpy as np
 
 from ..basics.sample import sample_weights
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SMALL, VERMILION, Picture, Table
-from ..canvas.svg import circle, line, page, polyline, rect, text
+from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
 from ..formats.kquants import BY_IMPORTANCE
 from ..formats.search import symmetric
@@ -207,12 +207,11 @@ def _axes(most: float, first: float, last: float, at) -> list[str]:
     shapes = []
     for k in range(int(most / 0.5) + 1):
         y = at(Candidate(first, 0.5 * k))[1]
-        shapes += [line(LEFT, y, RIGHT, y), text(LEFT - 8, y + 4, f"{50 * k} %", size=SMALL, fill=MUTE,
-                                                 anchor="end")]
+        shapes += [line(LEFT, y, RIGHT, y), quiet(LEFT - 8, y + 4, f"{50 * k} %", anchor="end")]
     for steps in range(int(first) + 1, int(last) + 1):
         x = at(Candidate(steps, 0))[0]
         shapes += [line(x, BOTTOM, x, BOTTOM + 5, stroke=INK),
-                   text(x, BOTTOM + 18, steps, size=SMALL, fill=MUTE, anchor="middle")]
+                   quiet(x, BOTTOM + 18, steps, anchor="middle")]
     return shapes
 
 

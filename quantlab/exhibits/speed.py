@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..canvas.plane import Axis
-from ..canvas.style import BLUE, INK, LINE, MEANING, MUTE, SMALL, VERMILION, Picture
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.style import BLUE, INK, LINE, MEANING, VERMILION, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.names import quant_of
 from ..lab.records import recorded
 from ..lab.server import LabError, Server
@@ -148,7 +148,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
     body = []
     for value in axis.ticks():
         body += [line(axis(value), TOP - 12, axis(value), bottom, stroke=LINE),
-                 text(axis(value), TOP - 18, number(value), size=SMALL, fill=MUTE, anchor="middle")]
+                 quiet(axis(value), TOP - 18, number(value), anchor="middle")]
     for i, row in enumerate(rows):
         y, tone = TOP + STEP * i, MEANING["split"] if row.split else BLUE
         body += [text(16, y + 16, row.label, bold=True),
@@ -158,7 +158,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
         body += [circle(axis(value), y + 11, 4.5, VERMILION, stroke=INK) for value in row.measured]
     body += _legend(rows, bottom + 20)
     if note:
-        body.append(text(16, bottom + 44, note, size=SMALL, fill=MUTE))
+        body.append(quiet(16, bottom + 44, note))
     table = (("what", "expected, tokens/s", "at most", "measured", "remark"),
              *((row.label, f"{number(row.low, 3)} to {number(row.high, 3)}", number(row.limit, 3),
                 ", ".join(number(value, 3) for value in row.measured) or "–", row.words) for row in rows))
@@ -175,7 +175,7 @@ def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
             if colour:
                 shapes.append(circle(x + 5, y - 4, 4.5, colour, stroke=INK) if colour == VERMILION
                               else rect(x, y - 10, 11, 11, colour))
-            shapes.append(text(x + (17 if colour else 0), y, words, size=SMALL, fill=MUTE))
+            shapes.append(quiet(x + (17 if colour else 0), y, words))
             x += (32 if colour else 16) + 6.6 * len(words)
     return shapes
 

@@ -15,7 +15,6 @@ from ..canvas.style import (
     INK,
     MUTE,
     PAPER,
-    SMALL,
     SOFT,
     VERMILION,
     WIDTH,
@@ -23,7 +22,7 @@ from ..canvas.style import (
     Table,
     ink_on,
 )
-from ..canvas.svg import page, rect, text
+from ..canvas.svg import page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
 from ..stage.base import Stage
@@ -202,14 +201,13 @@ def draw_types(sizes: Sequence[Size], chosen: int, pieces: Sequence[Piece], piec
     """
     most = max(max(sum(size for *_, size in row.pieces), row.claim) for row in sizes)
     scale, y = (BARS_RIGHT - BARS_LEFT) / most, 94
-    body = [text(x, 82, words, size=SMALL, fill=MUTE, anchor="end") for words, x in COLUMNS]
+    body = [quiet(x, 82, words, anchor="end") for words, x in COLUMNS]
     for i, row in enumerate(sizes):
         if i == chosen:
             body.append(rect(LEFT - 8, y - 4, RIGHT - LEFT + 16, ROW - 2, SOFT, radius=4))
         body += _row(row, y, scale, i == chosen)
         y += ROW
-    body += [_mark(LEFT + 8, y + 4), text(LEFT + 20, y + 14, "where the lesson's table puts it", size=SMALL,
-                                          fill=MUTE)]
+    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where the lesson's table puts it")]
     return page(y + 168, [*body, *_mix(pieces, pieces_title, y + 46)], finding=finding, subtitle=subtitle,
                 table=table)
 
