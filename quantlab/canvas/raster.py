@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image
 
 from .style import BLUE, GREY, INK, LINE, MUTE, VERMILION, Picture
-from .svg import facts as lines
-from .svg import line, page, rect, text
+from .svg import fact_lines, line, page, rect, text
 
 
 def draw_pixels(original: np.ndarray, restored: np.ndarray, levels: np.ndarray, *, finding: str,
@@ -26,7 +25,8 @@ def draw_pixels(original: np.ndarray, restored: np.ndarray, levels: np.ndarray, 
             image(520, 92, original, 2)]
     body += [text(520, 250, f"pixel values, and {whose}", size=10, fill=MUTE),
              *_value_line(520, 320, 192, original, levels)]
-    return page(416, body + lines(520, 744, 360, facts), finding=finding, subtitle=subtitle, table=(("What", "Value"), *facts))
+    return page(416, body + fact_lines(520, 744, 360, facts), finding=finding, subtitle=subtitle,
+                table=(("What", "Value"), *facts))
 
 
 def image(x: float, y: float, pixels: np.ndarray, scale: int) -> str:

@@ -28,10 +28,11 @@ def quiet(x: float, y: float, words: object, **how) -> str:
     return text(x, y, words, **{"size": SMALL, "fill": MUTE} | how)
 
 
-def facts(x: float, right: float, y: float, rows: Iterable[tuple[str, str]], step: float = 20) -> list[str]:
+def fact_lines(x: float, right: float, y: float, rows: Iterable[tuple[str, str]],
+               step: float = 20) -> list[str]:
     """Lines of facts: what it is, in grey from x on, and its value in bold up to `right`."""
-    return [shape for i, (what, value) in enumerate(rows) for shape in (
-        quiet(x, y + step * i, what, size=12), text(right, y + step * i, value, size=12, anchor="end", bold=True))]
+    return [quiet(x, y + step * i, what, size=12) + text(right, y + step * i, value, size=12, anchor="end",
+                                                         bold=True) for i, (what, value) in enumerate(rows)]
 
 
 def letters(xs: Iterable[float], y: float, words: str, *, size: float = TEXT, fill: str = INK) -> str:

@@ -10,8 +10,7 @@ from ..basics.affine import quantize_absmax
 from ..basics.sample import sample_weights
 from ..canvas.raster import image
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, Picture
-from ..canvas.svg import circle, line, page, quiet, rect, text
-from ..canvas.svg import facts as lines
+from ..canvas.svg import circle, fact_lines, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
@@ -123,7 +122,7 @@ def draw_rounding(weights: np.ndarray, restored: np.ndarray, levels: np.ndarray,
              ("root mean square error", number(rmse, 3)),
              ("… of a typical weight", percent(rmse / max(float(weights.std()), 1e-30))),
              ("weights that became 0", percent(float((restored == 0).mean()))))
-    return page(352, shapes + lines(520, 744, 196, facts, 22), finding=finding, subtitle=subtitle,
+    return page(352, shapes + fact_lines(520, 744, 196, facts, 22), finding=finding, subtitle=subtitle,
                 table=(("what", "value"), *facts, ("bytes", size(nbytes)),
                        ("as FP32", size(4 * weights.size))))
 

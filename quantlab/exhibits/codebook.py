@@ -153,7 +153,8 @@ def draw_entry(before: Sequence[float], stored: Sequence[float], turned: int, in
                  text(196, 290, f"stored with the wrong sign: weight {turned}", size=12)]
     body += [*_bits(500, 92, "entry", index_bits, MEANING["code"]),
              *_bits(500, 142, "signs", sign_bits, BLUE)]
-    return page(390, [*body, *facts(500, 744, 206, lines), *_ranking(errors, rank)], finding=finding, subtitle=subtitle, table=table)
+    return page(390, [*body, *fact_lines(500, 744, 206, lines), *_ranking(errors, rank)], finding=finding,
+                subtitle=subtitle, table=table)
 
 
 def _bits(x: float, y: float, words: str, bits: str, colour: str) -> list[str]:
