@@ -51,7 +51,7 @@ def card_here() -> tuple[float, str]:
     if not gpus:
         return ASSUMED, ""
     card = max(gpus, key=lambda gpu: gpu.total_bytes)
-    return clamped(card.total_bytes / GIB), short(card.name)
+    return clamped(card.total_bytes / GIB), card_label(card.name)
 
 
 def first_card(vram_gb: float | None) -> tuple[float, dict[str, dict], str]:
@@ -74,7 +74,7 @@ def card_handles(vram: float) -> tuple[list[Handle], Link]:
     """
     here, name = card_here()
     places = {card: clamped(gpu.vram_bytes / GIB) for card, gpu in GPUS.items()}
-    known = next((card for card in places if short(card) == name and places[card] == here), "")
+    known = next((card for card in places if card_label(card) == name and places[card] == here), "")
     mine = known or (f"my machine: {name}" if name else ANY_CARD)
     places |= {mine: here} if name and not known else {}
     return [menu("card", "card by name", mine if vram == here else ANY_CARD,
@@ -100,6 +100,6 @@ def card_bytes(card: str, vram: float) -> int:
     return GPUS[card].vram_bytes if card in GPUS else int(vram * GIB)
 
 
-def short(name: str) -> str:
+def card_label(name: str) -> str:
     """A card's name without its maker."""
     return name.removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix(" SXM")

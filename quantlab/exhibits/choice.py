@@ -16,7 +16,7 @@ from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, cho
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
 from ..words import GIB
-from .cards import card_bytes, card_handles, first_card, short
+from .cards import card_bytes, card_handles, card_label, first_card
 
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 104, 320
@@ -24,7 +24,7 @@ TOP, ROW, THICK = 112, 26, 15
 MOST = 1.6          # a bar longer than this many cards is cut, with an arrow
 
 
-class Line(NamedTuple):
+class ChoiceLine(NamedTuple):
     """A candidate: weights and KV cache in the unit of the card; its total in words, whether it fits, the
     reason.
     """
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     reason: str
 
 
-def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str,
+def draw_choice(lines: Sequence[ChoiceLine], chosen: str, card: float, card_words: str,
                 notes: Sequence[tuple[str, str]], *, finding: str, subtitle: str,
                 table: Table = ()) -> Picture:
     """One row per candidate against the line of the card; notes are (head, sentence) below."""
@@ -62,7 +62,7 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
     return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
 
 
-def _row(row: Line, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
+def _row(row: ChoiceLine, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
     sign, ink = ("✓ ", GREEN) if chosen else ("", INK if row.fits else MUTE)
     shapes = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)]
     x: float = BARS_LEFT
@@ -127,9 +127,9 @@ def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: 
     options = candidates(model, size, n_ctx)
     best = choose(options, wish)
     chosen = next((option for option in options if option.ftype == best), None)
-    lines = [Line(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish))
+    lines = [ChoiceLine(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish))
              for o in options]
-    words = f"{vram:g} GiB" if card not in GPUS else f"{short(card)} ({size / GIB:.3g} GiB)"
+    words = f"{vram:g} GiB" if card not in GPUS else f"{card_label(card)} ({size / GIB:.3g} GiB)"
     head = ("type", "bits per weight", "weights and KV cache", f"same token, measured on {measured[0]}",
             "verdict")
     table = (head,

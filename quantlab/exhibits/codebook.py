@@ -11,7 +11,7 @@ import numpy as np
 from ..basics.affine import NF4
 from ..basics.sample import sample_weights
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, VERMILION, Picture, Table
-from ..canvas.svg import circle, facts, line, page, polyline, quiet, rect, text
+from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS

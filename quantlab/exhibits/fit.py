@@ -33,11 +33,11 @@ from .cards import (
     billions,
     card_bytes,
     card_handles,
+    card_label,
     first_card,
     model_handles,
     near,
     off_the_slider,
-    short,
 )
 
 LEFT, TOP, ROW, GAP = 104, 96, 30, 3
@@ -129,7 +129,7 @@ def _draw(vram: float, params: float, card: str, model: str, type_kv: str) -> Pi
     rows = list(fit_cells(shape, nbytes, type_kv))
     said = recommend_quantization(nbytes / GIB, size)
     mark = "" if said == TOO_LARGE else said.upper()
-    where = f"{short(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
+    where = f"{card_label(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
     name = f"{params:g} B, assumed {typical_words(params)}" if model == BY_SIZE else f"{model}, {size:.2f} B"
     beyond = [words for words, n_ctx in CONTEXTS.items() if shape.n_ctx_train and n_ctx > shape.n_ctx_train]
     trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
@@ -200,7 +200,7 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | 
     presets: dict[str, dict] = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8,
                                                                             type_kv="f16"),
                                 "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
-                                **{short(card): dict(card=card) for card in CARDS}, **machine}
+                                **{card_label(card): dict(card=card) for card in CARDS}, **machine}
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
     return Stage(handles, _draw, presets=presets, label_width=120, links={"model": by_model, "card": by_card},
                  note=said

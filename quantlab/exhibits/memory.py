@@ -25,11 +25,11 @@ from .cards import (
     billions,
     card_bytes,
     card_handles,
+    card_label,
     first_card,
     model_handles,
     near,
     off_the_slider,
-    short,
 )
 
 MOST_SLOTS = 8
@@ -139,7 +139,7 @@ def _draw(**values) -> Picture:
              limits in zip(OWNERS.items(), sizes, _reasons(now, found), between, strict=True)]
     card = f"{now.card / GIB:.3g} GiB"
     changes = islice(uses(now) if fits else ways(now), WAYS)
-    return draw_memory_bar(terms, now.card / GIB, f"{short(values['card'])}: {card}" if values["card"] in GPUS
+    return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}" if values["card"] in GPUS
                            else f"card: {card}", finding=_finding(now, found),
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
                            ways=[(what, brings) for what, brings, _ in changes],
