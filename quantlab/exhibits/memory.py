@@ -139,8 +139,8 @@ def _draw(**values) -> Picture:
              limits in zip(OWNERS.items(), sizes, _reasons(now, found), between, strict=True)]
     card = f"{now.card / GIB:.3g} GiB"
     changes = islice(uses(now) if fits else ways(now), WAYS)
-    return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}" if values["card"] in GPUS
-                           else f"card: {card}", finding=_finding(now, found),
+    return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}"
+                           if values["card"] in GPUS else f"card: {card}", finding=_finding(now, found),
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
                            ways=[(what, brings) for what, brings, _ in changes],
                            ways_title="What the free memory could buy instead" if fits
