@@ -62,7 +62,7 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     """
     side = int(len(error) ** 0.5)
     shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
-    shapes = [text(16, 84, f"{len(error):,} weights; red: how far each one moved", size=12, fill=MUTE),
+    shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
               rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL),
               *_frames(outlier, block_size, side)]
     shapes += _error_bars(rmse, clean_rmse, worst)
