@@ -20,9 +20,10 @@ test: .venv/.ready-dev  ## set everything up and run all tests (CI=true: install
 	@if [ "$(CI)" = true ]; then tools/system.sh; fi
 	@QUANTLAB_PROFILE=reference $(ONE_THREAD) $(PYTHON_IN) -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: .venv/.ready-dev  ## style, spelling, clean notebooks
+lint: .venv/.ready-dev  ## style, spelling, types, clean notebooks
 	@$(PYTHON_IN) -m ruff check .
 	@.venv/bin/typos
+	@$(PYTHON_IN) -m mypy
 	@$(PYTHON_IN) tools/notebooks.py --check
 
 notebooks: .venv/.ready-dev  ## execute the lessons again under the reference profile (ARGS="01 06" for some)
@@ -53,5 +54,5 @@ doctor: .venv/.ready-lab  ## what was found on this machine, for you and for a b
 	@$(PYTHON_IN) -m quantlab doctor $(ARGS)
 
 clean:  ## remove everything that was made here, except my_notebooks/
-	rm -rf .venv .tools build dist *.egg-info test-artifacts .pytest_cache .ruff_cache
+	rm -rf .venv .tools build dist *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
