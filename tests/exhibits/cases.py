@@ -6,6 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 import quantlab as ql
+from quantlab.exhibits.quality_facts import plot_sensitivity
+from quantlab.lessons.quiz import Question
+from quantlab.stage.base import show
 
 REFUSALS = "refusals: "
 #: Their table puts rows of equal steps in an order that depends on the processor (a sort that is not
@@ -76,7 +79,8 @@ def _grid() -> list[list[float]]:
 
 
 VALUES = {"nan": lambda: math.nan, "inf": lambda: math.inf, "by_tensor": _by_tensor, "answers": _answers,
-          "wave": _wave, "grid": _grid}
+          "wave": _wave, "grid": _grid, "show": lambda: show, "Question": lambda: Question,
+          "plot_sensitivity": lambda: plot_sensitivity}
 
 
 class Names(dict):
