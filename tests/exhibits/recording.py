@@ -9,8 +9,8 @@
 
 A control is known by its words (description, placeholder or tooltip), so boxes may be nested otherwise. A
 picture or table is three hashes: of its words, of its shapes, and of all of it, colours and classes included.
-A step keeps what it changed. After a control was renamed on purpose, replace its old words in record.json first:
-so the rest is still held against what was recorded before.
+A step keeps what it changed. After a control was renamed on purpose, replace its old words in record.json
+first: so the rest is still held against what was recorded before.
 """
 
 import argparse
