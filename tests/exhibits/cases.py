@@ -11,9 +11,6 @@ from quantlab.lessons.quiz import Question
 from quantlab.stage.base import show
 
 REFUSALS = "refusals: "
-#: Their table puts rows of equal steps in an order that depends on the processor (a sort that is not
-#: stable): its rows are kept sorted.
-ANY_ORDER = ("explore_scale_search(",)
 #: They run a model: on another processor the last digits differ, and with them a tenth of a pixel.
 COMPUTED = ("explore_next_token(", "explore_bit_budget(")
 #: Moves of a call, where there are fewer because measuring or judging takes long.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from .cases import ANY_ORDER, call
+from .cases import call
 from .page import controls_of, hand_of, no_paths, page_of, pieces_of, stops_of
 
 #: Buttons that ask a server, write a file or measure for long; and the table, which is pressed by itself.
@@ -28,7 +28,7 @@ class Hand:
 
     def __init__(self, expression: str, keep: Callable[[str, dict], None] | None = None):
         self.keep, self.steps, self.others, self.page = keep, 0, threading.enumerate(), {}
-        self.root, self.any_order = call(expression), expression.startswith(ANY_ORDER)
+        self.root = call(expression)
 
     def look(self, step: str) -> dict:
         """What changed on the page since the last look."""
@@ -37,9 +37,6 @@ class Hand:
                 thread.join(PATIENCE)
                 assert not thread.is_alive(), f"a thread of this exhibit goes on after {PATIENCE} seconds"
         pieces = pieces_of(self.root)
-        if self.any_order:
-            tables = (sorted(re.findall("<tr>.*?</tr>", table)) for table in pieces["table"])
-            pieces["table"] = ["".join(rows) for rows in tables]
         if self.keep:
             self.keep(f"{self.steps:02} {step}", pieces)
         before, self.page = self.page, json.loads(json.dumps(page_of(self.root, pieces)))
