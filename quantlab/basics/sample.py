@@ -34,13 +34,16 @@ def given_weights(x=None, least: int = 1) -> np.ndarray:
     Raises ValueError for what is no array of numbers, for fewer than `least` of them, and for one that is not
     finite.
     """
+    if x is None:
+        return sample_weights()
     try:
-        weights = np.atleast_2d(sample_weights() if x is None else np.asarray(x, np.float32))
+        with np.errstate(over="ignore"):
+            weights = np.atleast_2d(np.asarray(x, np.float32))
     except (TypeError, ValueError):
         raise ValueError(f"weights are an array of numbers, not {type(x).__name__}") from None
     if weights.size < least:
         raise ValueError(f"at least {least:,} weights are wanted, got {weights.size:,}")
-    if not np.isfinite(weights).all():
-        at = int(np.flatnonzero(~np.isfinite(weights))[0])
-        raise ValueError(f"weight {at:,} is {weights.flat[at]}: only finite numbers can be stored")
+    bad = np.argwhere(~np.isfinite(weights))
+    if len(bad):
+        raise ValueError(f"weights must be finite: x{bad[0].tolist()} is {weights[tuple(bad[0])]}")
     return weights
