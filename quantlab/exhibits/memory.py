@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
-from ..lab.serving import as_script
+from ..lab.modelfile import as_script
 from ..memory.catalog import GPUS, model_named
 from ..memory.kv_cache import KV_TYPES
 from ..memory.rule import rule_of_thumb_gb
