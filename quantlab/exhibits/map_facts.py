@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import takewhile
 from textwrap import wrap
 
-from ..canvas.answers import printable
 from ..canvas.maps import Focus, Row, Size, Tile
 from ..canvas.style import Table
+from ..words import printable
 from .map_sides import Line, Side, Tensor, grid
 from .role_bytes import bits_of, in_bytes
 

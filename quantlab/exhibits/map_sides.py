@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..canvas.answers import printable
 from ..lab.open import open_model
 from ..memory.catalog import MODELS
 from ..models.architecture import ALIASES, ARCHITECTURES, MOST_LAYERS, Architecture
@@ -18,6 +17,7 @@ from ..models.recipe_rules import ALWAYS, PROGRAMS, Rule
 from ..models.recipe_walk import Choice, choices, usual_type
 from ..models.source import Model
 from ..models.types import tensor_nbytes
+from ..words import printable
 
 AS_IS = "as in the file"
 OLLAMA = "Ollama's "                # in front of an ftype: by Ollama's rules

@@ -15,14 +15,13 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import numpy as np
 
-from ..canvas.answers import printable, shown
 from ..canvas.style import BLUE, GREY, INK, MUTE, SMALL, SOFT, VERMILION, WIDTH, Picture
 from ..canvas.svg import here, line, page, rect, text, touchable
 from ..inference.generate import prompt_tokens
 from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.legacy import Explorer, Touch, markup
-from ..words import number
+from ..words import clipped, number, printable
 from .lm_stock import TYPES, LmStock, stock_or_refusal
 
 MARGIN, TOP, LETTER = 16, 74, 7.3           # LETTER: the width of one at 12 px in a font of equal widths
@@ -269,7 +268,7 @@ class NextToken(Explorer):
         subtitle = (
             f"KL divergence here: {number(stable(steps[at].kld, 2), 2)} nats. {qtype}: "
             f"{self.stock.size_words(qtype)}. "
-            f"After “{shown('…' + text[-30:] if len(text) > 31 else text, 32)}”")
+            f"After “{clipped('…' + text[-30:] if len(text) > 31 else text, 32)}”")
         return draw_next_token(steps, at, chances, others, (self.stock.own, qtype), subtitle=subtitle,
                                finding=self._finding(p, q, qtype))
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from ..canvas.answers import printable
 from ..canvas.style import GREEN, INK, LINE, MUTE, PAPER, SMALL, VERMILION, Picture, Table, ink_on
 from ..canvas.svg import here, line, page, rect, runs, text, touchable
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
+from ..words import printable
 from .lm_stock import TYPES, LmStock
 
 MARGIN, TOP = 16, 72
