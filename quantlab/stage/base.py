@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -35,6 +36,8 @@ class Stage(Touchable):
     keys, label: the keys that the picture takes, as `Touch` has them, and what a screen reader says of the
     picture.
     pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
+    places: names of pieces of HTML, each a row of its own, for what is no picture; whoever writes into
+    `places[name].value` escapes what is not its own.  below: further rows, under the picture and its table.
     A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
@@ -42,11 +45,13 @@ class Stage(Touchable):
     #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
     #: first.
     page_up, around = 1, False
+    children: tuple[widgets.Widget, ...]
 
     def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
                  first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
                  buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
                  keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
+                 places: Sequence[str] = (), below: Sequence[Sequence[str]] = (),
                  width: int = 360, label_width: int = 110):
         self.draw, self.pages, self.cancel = draw, pages, threading.Event()
         self.thread: threading.Thread | None = None
@@ -57,15 +62,16 @@ class Stage(Touchable):
         self.view.add_class("ql-view")
         self.picture = first or self._drawn()
         self.buttons = self._made(buttons, presets or {})
-        named = {**self.controls, **self.buttons}
+        self.places = {name: markup() for name in places}
+        self.named = {**self.controls, **self.buttons, **self.places}
         placed = [list(row) for row in rows or [list(self.controls)]]
-        placed.append([name for name in self.buttons if not any(name in row for row in placed)])
-        *lines, last = [in_a_row(named[name] for name in row) for row in placed]
+        placed.append([name for name in self.buttons if not any(name in row for row in [*placed, *below])])
+        *lines, last = self._in_rows(placed)
         lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
         said = [self.status] if self.tasks else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
-        super().__init__([*body, self.words, *([Touch(label, keys, self.touched)] if keys else [])],
-                         self.controls)
+        touch = [Touch(label, keys, self.touched)] if keys else []
+        super().__init__([*body, self.words, *self._in_rows(below), *touch], self.controls)
         if draw:
             # each handle redraws at once; other exhibits wait for a button
             self.add_class("ql-moving")
@@ -77,7 +83,7 @@ class Stage(Touchable):
 
     # ---- handles
 
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Any]:
         """What the handles say now, by name. A browser answers 12.000000000000002 for 12: that tail is cut
         off.
         """
@@ -139,11 +145,17 @@ class Stage(Touchable):
         if self.draw and picture.height + 6 > int(self.view.layout.height.removesuffix("px")):
             self.view.layout.height = f"{picture.height + 6}px"
         self.view.value = own_names(picture.svg, self.view.model_id)
+        if not self.draw:
+            self.reveal("As table", bool(picture.table))
         self._write_table()
         self.say(picture.finding)
 
     def still(self) -> Picture:
         return self.picture
+
+    def host(self, *guests: "Stage") -> None:
+        """Other exhibits at the end of this one, in place of those that were there."""
+        self.children = (*(child for child in self.children if not isinstance(child, Stage)), *guests)
 
     def _drawn(self) -> Picture:
         if self.draw is None:
@@ -172,8 +184,11 @@ class Stage(Touchable):
         return made
 
     def reveal(self, name: str, seen: bool = True) -> None:
-        """Show or hide a handle or a button."""
-        (self.controls | self.buttons)[name].layout.display = "" if seen else "none"
+        """Show or hide a handle, a button or a place."""
+        self.named[name].layout.display = "" if seen else "none"
+
+    def _in_rows(self, rows: Sequence[Sequence[str]]) -> list[widgets.Widget]:
+        return [in_a_row(self.named[name] for name in row) for row in rows]
 
     # ---- the line that says what goes on, and the one task
 

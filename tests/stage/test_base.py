@@ -243,3 +243,26 @@ def test_page_keys_can_go_round():
     assert turned("PageUp", "c", "abc", around=True) == "a"
     assert turned("PageUp", "c", "abc") == "c"
     assert turned("PageUp", "c", "abc", up=-1) == "b"
+
+
+def test_places_stand_in_rows_above_and_below_the_picture_and_guests_at_the_end():
+    made = Stage([slider("bits", "bits", 4, 2, 8)], first=page(90, [], finding="nothing yet"),
+                 form_first=True, places=("above", "beneath"), rows=[["bits"], ["above"]],
+                 buttons=[Button("last", "Last", "Below all", lambda: None)], below=[["last"], ["beneath"]])
+    stands = list(made.children).index
+    assert stands(made.places["above"]) < stands(made.view) < stands(made.places["beneath"])
+    made.reveal("above", False)
+    assert made.places["above"].layout.display == "none"
+    first, second = show(draw(3)), show(draw(4))
+    made.host(first)
+    made.host(second)
+    assert first not in made.children and made.children[-1] is second
+    made.host()
+    assert second not in made.children
+
+
+def test_the_table_of_an_exhibit_that_waits_for_a_button_is_offered_once_there_is_one():
+    made = Stage(first=page(90, [], finding="nothing yet"))
+    assert made.buttons["As table"].layout.display == "none"
+    made.show(draw(4))
+    assert made.buttons["As table"].layout.display == ""
