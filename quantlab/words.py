@@ -4,6 +4,7 @@ bits in units, and the nearest names to one that is not known. One formatter eac
 And text that a model or a file brought, made fit to be shown.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -38,7 +39,7 @@ def size(nbytes: float) -> str:
         if nbytes >= factor:
             count = nbytes / factor
             return f"{count:.3g} {unit}" if count < 999.5 else f"{count:,.0f} {unit}"
-    return f"{nbytes:g} bytes"
+    return f"{nbytes:g} B"
 
 
 def gib(nbytes: float) -> str:
@@ -58,6 +59,14 @@ def percent(share: float) -> str:
     if 0 < share < 0.0005:
         return "under 0.1 %"
     return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.1f} %".replace(".0 ", " ")
+
+
+def bits_of(qtype: str) -> int:
+    """The number in a type's name: 4 for "Q4_K", 16 for "BF16", 0 without one; the nominal bits, without the
+    scales.
+    """
+    digits = re.search(r"\d+", qtype)
+    return int(digits[0]) if digits else 0
 
 
 def nearest(name: object, names: Iterable[str], count: int = 3) -> str:

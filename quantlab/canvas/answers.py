@@ -8,7 +8,7 @@ from html import escape
 
 from ..words import clipped, printable, wrapped
 from .style import BLUE, GREEN, MEANING, MUTE, SOFT, VERMILION, WIDTH
-from .svg import line, rect, text
+from .svg import line, quiet, rect, text
 
 MARGIN, LEADING, MOST_LINES = 16, 17, 19        # pixels, pixels from line to line, lines of one answer
 CARD = f"background:{SOFT};border-radius:6px;padding:8px 12px"
@@ -43,7 +43,7 @@ def terminal(command: str, lines: Sequence[str], marked: Mapping[int, str],
                for i, words in enumerate(lines)]
     for i, words in marked.items():
         shapes += [rect(MARGIN, first - 12 + LEADING * i, 4, LEADING, BLUE, radius=0),
-                   text(WIDTH - MARGIN - 12, first + LEADING * i, words, size=11, fill=MUTE, anchor="end")]
+                   quiet(WIDTH - MARGIN - 12, first + LEADING * i, words, anchor="end")]
     return shapes, top + height + 12
 
 
@@ -63,7 +63,7 @@ def dialogue(run: Mapping, top: float) -> tuple[list[str], float]:
 
 
 def answers_html(prompt: str, cards: Sequence[Mapping]) -> str:
-    """Answers to one prompt.  cards: of quantlab.lab.comparison.answers; `marked` is escaped HTML with ins
+    """Answers to one prompt.  cards: of quantlab.lab.report.answers; `marked` is escaped HTML with ins
     and del for words that differ; they are coloured, underlined and struck through.
     """
     shown = [(card["name"], card["note"], card["flags"], printable(card["marked"])

@@ -11,12 +11,14 @@ from math import ceil, floor
 from pathlib import Path
 
 from ..canvas.answers import answers_html, live_html, notes_html
-from ..canvas.style import GREY, MEANING, MUTE, SOFT, Picture
-from ..canvas.svg import circle, line, page, rect, text
-from ..lab.comparison import Comparison, answers, overview, short_names
-from ..lab.custom import NAME, add_tiny_models, remove_tiny_models
+from ..canvas.style import GREY, MEANING, SOFT, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, text
+from ..lab.comparison import Comparison
+from ..lab.custom import TINY_NAME, add_tiny_models, remove_tiny_models
+from ..lab.plan import RunProgress
 from ..lab.preflight import Preflight
-from ..lab.records import NAMES, RecordedComparison
+from ..lab.records import RECORDED_COMPARISONS, RecordedComparison
+from ..lab.report import answers, overview, short_names
 from ..stage import handles
 from ..stage.handles import Button
 from ..words import clipped, printable, size
@@ -85,7 +87,7 @@ class Scale:
 def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float, notice: str = "") -> Picture:
     """A line a model: bytes and speed, a dot with its 95 % interval on the scale of the metric, the verdict.
 
-    rows: of quantlab.lab.comparison.overview.  notice: what must be said with it, such as when a run was
+    rows: of quantlab.lab.report.overview.  notice: what must be said with it, such as when a run was
     recorded.
     """
     if not rows:
@@ -94,13 +96,13 @@ def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float,
     scale, top = Scale(rows, margin), 104 if notice else 86
     bottom, middle = top + STEP * len(rows), (LEFT + RIGHT) / 2
     good = scale(max(margin, scale.low)) if margin else LEFT
-    body = [_small(16, 72, clipped(notice, 120)), rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
+    body = [quiet(16, 72, clipped(notice, 120)), rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
             line(good, top - 6, good, bottom - 6, stroke=GREY, dash="4 3"),
-            _small(good, top - 11, f"margin {margin:g}", "middle"),
-            _small(middle, bottom + 30, f"{metric}, {unit}: further right is worse", "middle")]
+            quiet(good, top - 11, f"margin {margin:g}", anchor="middle"),
+            quiet(middle, bottom + 30, f"{metric}, {unit}: further right is worse", anchor="middle")]
     for value in scale.ticks:
         body += [line(scale(value), bottom - 6, scale(value), bottom - 2),
-                 _small(scale(value), bottom + 11, f"{value:g}", "middle")]
+                 quiet(scale(value), bottom + 11, f"{value:g}", anchor="middle")]
     for i, row in enumerate(rows):
         body += _model(row, top + STEP * i, scale)
     table = (("model", "type", "bytes", "tokens/s", "times as fast", "verdict", "remarks"),
@@ -117,21 +119,17 @@ def _model(row: Mapping, y: float, scale: Scale) -> list[str]:
     facts, times = [size(row["bytes"])] if row["bytes"] else [], _times(row)
     facts += [f"{row['speed']:,.0f} tokens/s"] if row["speed"] else []
     body = [text(16, y + 16, clipped(row["name"], 24), bold=True), text(RIGHT + 30, y + 16, words, bold=True),
-            _small(16, y + 32, ", ".join(facts))]
+            quiet(16, y + 32, ", ".join(facts))]
     if times and not row["reference"]:
-        body.append(_small(RIGHT + 30, y + 32, f"speed × {times}"))
+        body.append(quiet(RIGHT + 30, y + 32, f"speed × {times}"))
     if row.get("more"):
-        body.append(_small(RIGHT + 30, y + 46, f"add about {row['more']} prompts"))
+        body.append(quiet(RIGHT + 30, y + 46, f"add about {row['more']} prompts"))
     if not row["harm"]:
-        return [*body, _small(LEFT + 8, y + 20, "not measured")]
+        return [*body, quiet(LEFT + 8, y + 20, "not measured")]
     mean, low, high = row["harm"]
     if low is not None:
         body.append(line(scale(low), y + 16, scale(high), y + 16, stroke=tone, width=3))
     return [*body, circle(scale(mean), y + 16, 6, tone)]
-
-
-def _small(x: float, y: float, words: str, anchor: str = "start") -> str:
-    return text(x, y, words, size=11, fill=MUTE, anchor=anchor)
 
 
 # ---- the laboratory
@@ -159,7 +157,8 @@ def explore_comparison(prompts: str | Path | Sequence[str] | None = None, models
 
 
 def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
-    return [handles.menu("which", "Shown", recorded, [(f"recorded: {name}", name) for name in NAMES]),
+    there = [(f"recorded: {name}", name) for name in RECORDED_COMPARISONS]
+    return [handles.menu("which", "Shown", recorded, there),
             handles.area("prompts", "Your prompts", prompts, width=740, height=110,
                          hint="one a line, or blocks with --- between; or the path of a .txt, .csv or "
                               ".jsonl file"),
@@ -199,7 +198,7 @@ class ComparisonLab(OllamaLab):
             Button("vote", "Vote blindly", "Judge the answers of two models without knowing whose they are",
                    self.vote)]
         super().__init__(_handles(prompts, rounds, recorded), options, first=draw_verdict([], "", "", 0),
-                         buttons=buttons, rows=ROWS, places=("noted", "writes", "said"),
+                         buttons=buttons, rows=ROWS, pieces=("noted", "writes", "said"),
                          below=[["prompt", "report", "vote"], ["said"]])
         self.look(models)
 
@@ -214,7 +213,7 @@ class ComparisonLab(OllamaLab):
             self.reveal(name, self.live)
         names = [model["name"] for model in self.installed]
         chosen = [name for name in wanted or self.controls["models"].value if name in names]
-        tiny = [name for name in names if name.startswith(f"{NAME}:")]
+        tiny = [name for name in names if name.startswith(f"{TINY_NAME}:")]
         labels = [f"{m['name']}   {m['quantization_level']}, {size(m['size'])}" for m in self.installed]
         self.offer("models", list(zip(labels, names, strict=True)), tuple(chosen or tiny or names[:2]))
         self._offer_references()
@@ -276,7 +275,7 @@ class ComparisonLab(OllamaLab):
     def _check(self, made: Comparison) -> bool:
         """Say what stands in the way; True when nothing does."""
         self.found = found = made.preflight()
-        self.places["noted"].value = notes_html(found.notes)
+        self.pieces["noted"].value = notes_html(found.notes)
         self.reveal("pull", bool(found.to_pull))
         counts = (f"{len(made.plan.prompts)} prompts, {len(made.plan.models)} models, {made.plan.rounds} "
                   f"rounds: {made.missing} calls to ask.")
@@ -296,7 +295,7 @@ class ComparisonLab(OllamaLab):
             return
         written, last = [""], 0.0
 
-        def progress(now) -> None:
+        def progress(now: RunProgress) -> None:
             written[:] = [now.model]
             self.tell(now.words, True, now.done / max(now.total, 1))
 
@@ -305,15 +304,15 @@ class ComparisonLab(OllamaLab):
             written.append(piece)
             if time.monotonic() - last > BETWEEN:
                 last = time.monotonic()
-                self.places["writes"].value = live_html(written[0], "".join(written[1:]))
+                self.pieces["writes"].value = live_html(written[0], "".join(written[1:]))
 
         try:
             made.run(on_progress=progress, on_text=said, cancel=self.cancel)
             if not made.stopped and made.check is None and len(made.plan.models) > 1:
-                self.places["writes"].value = ""
+                self.pieces["writes"].value = ""
                 made.diverge(places=8, cancel=self.cancel, on_progress=progress)
         finally:
-            self.places["writes"].value = ""
+            self.pieces["writes"].value = ""
         self.show_made(made)
         self.tell(made.stopped or f"Done. Every call is in {made.file}.")
 
@@ -339,7 +338,7 @@ class ComparisonLab(OllamaLab):
     def _show_answers(self) -> None:
         if self.made:
             number = self.controls["prompt"].value
-            self.places["said"].value = answers_html(self.made.plan.prompts[number].text,
+            self.pieces["said"].value = answers_html(self.made.plan.prompts[number].text,
                                                      answers(self.made, number))
 
     def _show_recorded(self) -> None:

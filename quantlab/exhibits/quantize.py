@@ -19,7 +19,7 @@ from ..models.types import FTYPES
 from ..models.writer import quantize_model
 from ..stage import handles
 from ..stage.handles import Button
-from ..words import clipped, size
+from ..words import clipped, one_of, size
 from .ollama_lab import ModelLab
 
 LEFT = 128
@@ -70,9 +70,8 @@ def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", imatrix: 
     options: Ollama's, for the answers (num_thread, ...).  Without a server a recorded run is shown.
     Raises ValueError for an ftype that is not written here.
     """
-    if str(ftype).upper() not in written_ftypes():
-        raise ValueError(f"ftype {ftype!r} is not written here; there are {', '.join(written_ftypes())}")
-    return QuantizeLab(str(source or ""), ftype.upper(), str(imatrix or ""), options)
+    ftype = one_of("ftype", ftype, written_ftypes())
+    return QuantizeLab(str(source or ""), ftype, str(imatrix or ""), options)
 
 
 class QuantizeLab(ModelLab):

@@ -2,17 +2,16 @@
 proves little: the same contest with other seeds, and two clocks for one answer. Lesson 07.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ..canvas.answers import LEADING, MARGIN, MOST_LINES, notice_strip
-from ..canvas.style import BITS_TONES, BLUE, GREY, INK, MEANING, MUTE, SOFT, WIDTH, Picture, ink_on
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.style import BITS_TONES, BLUE, GREY, INK, MEANING, SOFT, WIDTH, Picture, ink_on
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.names import quant_of
 from ..lab.records import recorded, seed_scores
 from ..profile import stable
 from ..stage.base import Stage, show
-from ..words import clipped, printable, size, wrapped
+from ..words import bits_of, clipped, printable, size, wrapped
 
 # ---- answers side by side: rows of `compare_quantizations`
 
@@ -32,8 +31,8 @@ def _said(row: Mapping) -> str:
 def _tone(row: Mapping) -> str:
     """The blue of its bits per weight, where its type names them; two bits would not show on a quiet panel.
     """
-    found = re.search(r"\d+", row.get("quantization_level") or quant_of(row["quantization"]))
-    return BITS_TONES.get(max(int(found[0]), 3), GREY) if found else GREY
+    bits = bits_of(row.get("quantization_level") or quant_of(row["quantization"]))
+    return BITS_TONES.get(max(bits, 3), GREY) if bits else GREY
 
 
 def _finding(rows: Sequence[Mapping]) -> str:
@@ -89,12 +88,11 @@ def _card(row: Mapping, lines: Sequence[str], x: float, top: float, width: float
     body = [rect(x, top, width, height, SOFT, radius=6),
             rect(x, top, width, 6, MEANING["error"] if failed else _tone(row), radius=3),
             text(inside, top + 28, "✗ " * failed + _named(row, int((width - 28) / 8.6)), bold=True),
-            text(inside, top + 46, "no answer" if failed else " · ".join(filter(None, facts)), size=11,
-                 fill=MUTE)]
+            quiet(inside, top + 46, "no answer" if failed else " · ".join(filter(None, facts)))]
     body += [text(inside, top + 68 + LEADING * i, words, size=12) for i, words in enumerate(lines)]
     if row.get("flags"):
         flags = clipped("⚑ " + ", ".join(row["flags"]), int((width - 28) / 6.2))
-        body.append(text(inside, top + height - 10, flags, size=11, fill=MUTE))
+        body.append(quiet(inside, top + height - 10, flags))
     return body
 
 
@@ -146,10 +144,10 @@ def draw_seeds(scores: Mapping[int, Mapping[str, int]], questions: int, notice: 
     def place(count: int) -> float:
         return LEFT + (count - min(every)) * step
 
-    body = [text(16, 72, notice, size=11, fill=MUTE)]
+    body = [quiet(16, 72, notice)]
     for count in range(min(every), max(every) + 1):
         body += [line(place(count), 96, place(count), under - 12),
-                 text(place(count), 90, count, size=11, fill=MUTE, anchor="middle")]
+                 quiet(place(count), 90, count, anchor="middle")]
     winners = {seed: _winner(right) for seed, right in scores.items()}
     for i, (seed, right) in enumerate(scores.items()):
         y = 118 + 34 * i
@@ -189,11 +187,11 @@ def draw_clock(runs: Sequence[Mapping], notice: str) -> Picture:
     runs: turn, quantization, wall_tokens_per_second, tokens_per_second, load_seconds, time (seconds).
     """
     fastest, room = max(run["tokens_per_second"] for run in runs), RIGHT - 200
-    body = [text(16, 72, notice, size=11, fill=MUTE)]
+    body = [quiet(16, 72, notice)]
     for i, run in enumerate(runs):
         y = 92 + 50 * i
         body += [text(16, y + 13, run["quantization"], size=12, bold=True),
-                 text(16, y + 30, f"{run['turn']}, {run['time']:.1f} s", size=11, fill=MUTE)]
+                 quiet(16, y + 30, f"{run['turn']}, {run['time']:.1f} s")]
         clocks = (("wall_tokens_per_second", "stopwatch", GREY), ("tokens_per_second", "server", BLUE))
         for top, (key, words, tone) in zip((y, y + 19), clocks, strict=True):
             body += [rect(200, top, room, 16, SOFT), rect(200, top, room * run[key] / fastest, 16, tone),

@@ -17,10 +17,11 @@ import ipywidgets as widgets
 from ..canvas.style import Picture, Table
 from ..canvas.svg import notice
 from .controls import control, in_a_row, markup, press_button, toggle
-from .handles import Button, Handle
+from .handles import Button, Handle, Link, Panel
 from .keys import turned
 from .touchable import Touch, Touchable, own_names
 
+TABLE = "As table"
 STUCK = "Nothing can be drawn for these values: move a handle, or press Reset."
 BUSY = "One thing after the other: press Cancel, or wait for the answer."
 
@@ -36,8 +37,9 @@ class Stage(Touchable):
     keys, label: the keys that the picture takes, as `Touch` has them, and what a screen reader says of the
     picture.
     pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
-    places: names of pieces of HTML, each a row of its own, for what is no picture; whoever writes into
-    `places[name].value` escapes what is not its own.  below: further rows, under the picture and its table.
+    links: name of a menu -> the slider that follows it.  panels: words on a button -> what it opens below.
+    pieces: names of pieces of HTML, each a row of its own, for what is no picture; whoever writes into
+    `pieces[name].value` escapes what is not its own.  below: further rows, under the picture and its table.
     A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
@@ -51,19 +53,23 @@ class Stage(Touchable):
                  first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
                  buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
                  keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
-                 places: Sequence[str] = (), below: Sequence[Sequence[str]] = (),
+                 links: Mapping[str, Link] | None = None, panels: Mapping[str, Panel] | None = None,
+                 pieces: Sequence[str] = (), below: Sequence[Sequence[str]] = (),
                  width: int = 360, label_width: int = 110):
         self.draw, self.pages, self.cancel = draw, pages, threading.Event()
         self.thread: threading.Thread | None = None
         self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
         self.tasks = [button.name for button in buttons if button.task]
         self.initial, self._held = self.values(), False
-        self.view, self.status, self.words = markup(), markup(), markup()
+        for name, link in (links or {}).items():
+            self._link(name, link)
+        self.view, self.status, self.opened, self.words = (markup() for _ in range(4))
+        self.panels = dict(panels or {})
         self.view.add_class("ql-view")
         self.picture = first or self._drawn()
         self.buttons = self._made(buttons, presets or {})
-        self.places = {name: markup() for name in places}
-        self.named = {**self.controls, **self.buttons, **self.places}
+        self.pieces = {name: markup() for name in pieces}
+        self.named = {**self.controls, **self.buttons, **self.pieces}
         placed = [list(row) for row in rows or [list(self.controls)]]
         placed.append([name for name in self.buttons if not any(name in row for row in [*placed, *below])])
         *lines, last = self._in_rows(placed)
@@ -71,7 +77,7 @@ class Stage(Touchable):
         said = [self.status] if self.tasks else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
         touch = [Touch(label, keys, self.touched)] if keys else []
-        super().__init__([*body, self.words, *self._in_rows(below), *touch], self.controls)
+        super().__init__([*body, self.opened, self.words, *self._in_rows(below), *touch], self.controls)
         if draw:
             # each handle redraws at once; other exhibits wait for a button
             self.add_class("ql-moving")
@@ -126,6 +132,22 @@ class Stage(Touchable):
         if not self._held:
             self.redraw()
 
+    def _link(self, name: str, link: Link) -> None:
+        """The menu `name` and its slider follow each other; whoever was moved by hand draws."""
+        menu, slider = self.controls[name], self.controls[link.slider]
+
+        def follow(change):
+            if (wanted := link.place(change.new)) is not None:
+                self.place(**{link.slider: wanted})
+
+        def let_go(change):
+            wanted = link.place(menu.value)
+            if wanted is not None and abs(wanted - change.new) > 1e-6:
+                self.place(**{name: link.free})
+
+        menu.observe(follow, names="value")
+        slider.observe(let_go, names="value")
+
     # ---- the picture
 
     def facts(self, **values) -> Mapping[str, object]:
@@ -145,9 +167,9 @@ class Stage(Touchable):
         if self.draw and picture.height + 6 > int(self.view.layout.height.removesuffix("px")):
             self.view.layout.height = f"{picture.height + 6}px"
         self.view.value = own_names(picture.svg, self.view.model_id)
-        if not self.draw:
-            self.reveal("As table", bool(picture.table))
-        self._write_table()
+        if self.tasks and not self.draw:
+            self.reveal(TABLE, bool(picture.table))
+        self._write_panels()
         self.say(picture.finding)
 
     def still(self) -> Picture:
@@ -165,9 +187,11 @@ class Stage(Touchable):
         except ValueError as error:
             return notice(str(error), STUCK)
 
-    def _write_table(self) -> None:
-        if "As table" in self.buttons:
-            self.words.value = html_table(self.picture.table) if self.buttons["As table"].value else ""
+    def _write_panels(self) -> None:
+        """What the pressed buttons open: the exhibit's own panels, and the table."""
+        values, open_now = self.values(), [words for words in self.panels if self.buttons[words].value]
+        self.opened.value = "".join(self.panels[words].html(values) for words in open_now if words != TABLE)
+        self.words.value = self.panels[TABLE].html(values) if TABLE in open_now else ""
 
     # ---- buttons
 
@@ -179,12 +203,14 @@ class Stage(Touchable):
             made[words] = press_button(Button(words, words, f"Set the handles: {words}", set_all))
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
-        if self.picture.table or not self.draw:
-            made["As table"] = toggle("As table", "The same facts in words and numbers", self._write_table)
+        if self.picture.table or self.tasks:
+            self.panels[TABLE] = Panel("The same facts in words and numbers",
+                                       lambda _values: html_table(self.picture.table))
+        made |= {words: toggle(words, panel.tip, self._write_panels) for words, panel in self.panels.items()}
         return made
 
     def reveal(self, name: str, seen: bool = True) -> None:
-        """Show or hide a handle, a button or a place."""
+        """Show or hide a handle, a button or a piece of HTML."""
         self.named[name].layout.display = "" if seen else "none"
 
     def _in_rows(self, rows: Sequence[Sequence[str]]) -> list[widgets.Widget]:

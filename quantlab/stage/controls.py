@@ -1,6 +1,7 @@
 """Handles and buttons drawn as ipywidgets, and the rows they stand in."""
 
 from collections.abc import Callable, Iterable
+from math import isinf
 
 import ipywidgets as widgets
 
@@ -8,7 +9,8 @@ from ..canvas.style import WIDTH
 from .handles import Button, Handle
 
 KINDS = {"slider": widgets.IntSlider, "stops": widgets.SelectionSlider, "menu": widgets.Dropdown,
-         "several": widgets.SelectMultiple, "text": widgets.Text, "area": widgets.Textarea}
+         "several": widgets.SelectMultiple, "text": widgets.Text, "area": widgets.Textarea,
+         "check": widgets.Checkbox}
 
 
 def control(handle: Handle, width: int, label_width: int) -> widgets.Widget:
@@ -25,6 +27,9 @@ def control(handle: Handle, width: int, label_width: int) -> widgets.Widget:
     if handle.kind in ("text", "area"):
         traits |= {"placeholder": handle.hint, "continuous_update": handle.live}
     if handle.kind == "number":
+        if isinf(handle.low):
+            return widgets.FloatText(description=handle.label, value=handle.value, step=handle.step,
+                                     style=traits["style"], layout=traits["layout"])
         whole = isinstance(handle.value, int) and isinstance(handle.step, int)
         return (widgets.BoundedIntText if whole else widgets.BoundedFloatText)(**traits)
     return KINDS[handle.kind](**traits)

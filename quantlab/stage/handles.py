@@ -4,8 +4,9 @@
 otherwise.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 
@@ -52,6 +53,29 @@ class Button:
     hidden: bool = False
 
 
+@dataclass(frozen=True)
+class Link:
+    """A slider that stands where a menu's choice puts it, and a menu that lets go when the slider leaves that
+    place.
+
+    place: the menu's value -> the slider's, or None.  free: the menu's value that names nothing.
+    """
+
+    slider: str
+    place: Callable[[Any], float | None]
+    free: Any
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Something that a button opens below the picture.  html: its content, already escaped, for the present
+    values.
+    """
+
+    tip: str
+    html: Callable[[Mapping[str, Any]], str]
+
+
 def slider(name: str, label: str, value: int, low: int, high: int, step: int = 1, **look) -> Handle:
     """Whole numbers from `low` to `high`."""
     return Handle(name, "slider", label, value, low=low, high=high, step=step, **look)
@@ -82,6 +106,12 @@ def area(name: str, label: str, value: str = "", **look) -> Handle:
     return Handle(name, "area", label, value, **look)
 
 
-def number(name: str, label: str, value: float, low: float, high: float, step: float = 1, **look) -> Handle:
-    """A number in a field, from `low` to `high`; whole numbers when `value` is one."""
+def check(name: str, label: str, value: bool, **look) -> Handle:
+    """A box to tick."""
+    return Handle(name, "check", label, value, **look)
+
+
+def number(name: str, label: str, value: float, low: float = -inf, high: float = inf, step: float = 1,
+           **look) -> Handle:
+    """A number in a field, from `low` to `high`; whole numbers when `value` and `step` are."""
     return Handle(name, "number", label, value, low=low, high=high, step=step, **look)

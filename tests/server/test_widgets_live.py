@@ -8,7 +8,7 @@ import pytest
 from quantlab.exhibits.comparison import explore_comparison
 from quantlab.exhibits.custom import explore_custom_model
 from quantlab.exhibits.runs import show_comparison
-from quantlab.lab.custom import FTYPES, add_tiny_models, remove_tiny_models, tiny_name
+from quantlab.lab.custom import TINY_FTYPES, add_tiny_models, remove_tiny_models, tiny_name
 from quantlab.lab.records import recorded
 from quantlab.lab.server import Server
 from tests.lab.stand_in import ollama_that, stand_in
@@ -29,7 +29,7 @@ def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, m
                              rounds=1)
     lab.buttons["tiny"].click()
     finish(lab)
-    assert lab.controls["models"].value == tuple(map(tiny_name, FTYPES))
+    assert lab.controls["models"].value == tuple(map(tiny_name, TINY_FTYPES))
     assert lab.controls["reference"].value == tiny_name("F16")
     lab.set(others="no-such:1b")
     lab.buttons["run"].click()
@@ -45,7 +45,7 @@ def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, m
     assert "Cannot tell about q2_K" in lab.finding, "two prompts prove nothing"
     size = next(m["size"] for m in Server().models() if m["name"] == tiny_name("Q2_K"))
     assert lab.picture.table[2][2] == f"{size:,}" and lab.made.missing == 0
-    assert len(lab.made.rows()) == 4 and "the reference" in lab.places["said"].value
+    assert len(lab.made.rows()) == 4 and "the reference" in lab.pieces["said"].value
     lab.buttons["untiny"].click()
     finish(lab)
     assert {model["name"] for model in Server().models()} == before
@@ -110,7 +110,7 @@ def test_a_mistake_in_the_modelfile_is_a_sentence(live):
     lab.controls["text"].value = "FORM x"
     lab.press_create()
     finish(lab)
-    assert "did you mean FROM?" in lab.status.value
+    assert "the nearest is FROM" in lab.status.value
 
 
 def test_without_a_server_the_recorded_model_is_shown_and_said(nobody):

@@ -11,7 +11,7 @@ import pytest
 from quantlab.canvas.style import Picture
 from quantlab.canvas.svg import hatching, page, rect
 from quantlab.stage.base import Stage, html_table, show
-from quantlab.stage.handles import Button, number, slider
+from quantlab.stage.handles import Button, Link, Panel, menu, number, slider
 from quantlab.stage.keys import across, along, turned
 from quantlab.stage.touchable import Touchable, png
 
@@ -245,14 +245,37 @@ def test_page_keys_can_go_round():
     assert turned("PageUp", "c", "abc", up=-1) == "b"
 
 
-def test_places_stand_in_rows_above_and_below_the_picture_and_guests_at_the_end():
+def test_a_menu_and_its_slider_follow_each_other_and_one_move_draws_once():
+    drawn, sizes = [], {"small": 2, "large": 8, "free": None}
+    made = Stage([menu("name", "name", "free", sizes), slider("size", "size", 4, 0, 9)],
+                 lambda name, size: drawn.append((name, size)) or page(90, [], finding=f"{name} {size}"),
+                 presets={"Large": {"name": "large"}}, links={"name": Link("size", sizes.get, "free")})
+    drawn.clear()
+    made.controls["name"].value = "small"
+    assert drawn == [("small", 2)]
+    made.controls["size"].value = 5
+    assert drawn[1:] == [("free", 5)]
+    made.buttons["Large"].click()
+    assert made.values() == {"name": "large", "size": 8} and len(drawn) == 3
+
+
+def test_a_panel_shows_what_holds_for_the_picture_and_stands_beside_the_table():
+    made = explorer(panels={"As code": Panel("The call", lambda values: f"<pre>bits={values['bits']}</pre>")})
+    made.buttons["As code"].value = True
+    made.controls["bits"].value = 6
+    assert made.opened.value == "<pre>bits=6</pre>"
+    made.buttons["As table"].value = True
+    assert "bits=6" in made.opened.value and "<td>6</td>" in made.words.value
+
+
+def test_pieces_of_html_stand_in_rows_above_and_below_the_picture_and_guests_at_the_end():
     made = Stage([slider("bits", "bits", 4, 2, 8)], first=page(90, [], finding="nothing yet"),
-                 form_first=True, places=("above", "beneath"), rows=[["bits"], ["above"]],
+                 form_first=True, pieces=("above", "beneath"), rows=[["bits"], ["above"]],
                  buttons=[Button("last", "Last", "Below all", lambda: None)], below=[["last"], ["beneath"]])
     stands = list(made.children).index
-    assert stands(made.places["above"]) < stands(made.view) < stands(made.places["beneath"])
+    assert stands(made.pieces["above"]) < stands(made.view) < stands(made.pieces["beneath"])
     made.reveal("above", False)
-    assert made.places["above"].layout.display == "none"
+    assert made.pieces["above"].layout.display == "none"
     first, second = show(draw(3)), show(draw(4))
     made.host(first)
     made.host(second)
@@ -262,7 +285,8 @@ def test_places_stand_in_rows_above_and_below_the_picture_and_guests_at_the_end(
 
 
 def test_the_table_of_an_exhibit_that_waits_for_a_button_is_offered_once_there_is_one():
-    made = Stage(first=page(90, [], finding="nothing yet"))
+    made = Stage(first=page(90, [], finding="nothing yet"),
+                 buttons=[Button("run", "Run", "Begin", lambda: None, task=True)])
     assert made.buttons["As table"].layout.display == "none"
     made.show(draw(4))
     assert made.buttons["As table"].layout.display == ""
