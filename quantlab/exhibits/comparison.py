@@ -57,7 +57,7 @@ def _times(row: Mapping) -> str:
     return f"{mean:.2f}" + ("" if low is None else f" ({low:.2f} to {high:.2f})")
 
 
-class Scale:
+class HarmScale:
     """From 0, or below where something came out better, to the largest harm: value -> pixels.
 
     Linear where something came out better; else by square roots, for KL runs from a hundred-thousandth to one
@@ -93,7 +93,7 @@ def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float,
     if not rows:
         return page(90, [], finding="Nothing was compared yet",
                     subtitle="Choose models, write prompts, press Run.")
-    scale, top = Scale(rows, margin), 104 if notice else 86
+    scale, top = HarmScale(rows, margin), 104 if notice else 86
     bottom, middle = top + STEP * len(rows), (LEFT + RIGHT) / 2
     good = scale(max(margin, scale.low)) if margin else LEFT
     body = [quiet(16, 72, clipped(notice, 120)), rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
@@ -114,7 +114,7 @@ def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float,
                          "side is good enough")
 
 
-def _model(row: Mapping, y: float, scale: Scale) -> list[str]:
+def _model(row: Mapping, y: float, scale: HarmScale) -> list[str]:
     tone, words = LOOKS.get(row["answer"], (MEANING["original"], "reference"))
     facts, times = [size(row["bytes"])] if row["bytes"] else [], _times(row)
     facts += [f"{row['speed']:,.0f} tokens/s"] if row["speed"] else []
