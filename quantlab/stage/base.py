@@ -17,7 +17,7 @@ from ..canvas.style import Picture, Table
 from ..canvas.svg import notice
 from .controls import control, in_a_row, markup, press_button, toggle
 from .handles import Button, Handle
-from .keys import turned
+from .keys import STEPS, along, turned
 from .touchable import Touch, Touchable, own_names
 
 STUCK = "Nothing can be drawn for these values: move a handle, or press Reset."
@@ -34,7 +34,8 @@ class Stage(Touchable):
     their own.
     keys, label: the keys that the picture takes, as `Touch` has them, and what a screen reader says of the
     picture.
-    pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
+    pages: the handle that Page Up and Page Down move.  arrows: the handle that arrows, Home and End move; a
+    click on cell i of the picture puts it on its stop i.  form_first: the handles stand above the picture.
     A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
@@ -42,13 +43,17 @@ class Stage(Touchable):
     #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
     #: first.
     page_up, around = 1, False
+    #: By how many stops each arrow moves the handle `arrows`.
+    steps: Mapping[str, int] = STEPS
+    #: Whether a line says what goes on though no button starts a task.
+    tells = False
 
     def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
                  first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
                  buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
-                 keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
-                 width: int = 360, label_width: int = 110):
-        self.draw, self.pages, self.cancel = draw, pages, threading.Event()
+                 keys: str = "", label: str = "", pages: str = "", arrows: str = "",
+                 form_first: bool = False, width: int = 360, label_width: int = 110):
+        self.draw, self.pages, self.arrows, self.cancel = draw, pages, arrows, threading.Event()
         self.thread: threading.Thread | None = None
         self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
         self.tasks = [button.name for button in buttons if button.task]
@@ -62,7 +67,7 @@ class Stage(Touchable):
         placed.append([name for name in self.buttons if not any(name in row for row in placed)])
         *lines, last = [in_a_row(named[name] for name in row) for row in placed]
         lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
-        said = [self.status] if self.tasks else []
+        said = [self.status] if self.tasks or self.tells else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
         super().__init__([*body, self.words, *([Touch(label, keys, self.touched)] if keys else [])],
                          self.controls)
@@ -167,7 +172,7 @@ class Stage(Touchable):
             made[words] = press_button(Button(words, words, f"Set the handles: {words}", set_all))
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
-        if self.picture.table or not self.draw:
+        if self.picture.table or self.tasks or not self.draw:
             made["As table"] = toggle("As table", "The same facts in words and numbers", self._write_table)
         return made
 
@@ -183,10 +188,15 @@ class Stage(Touchable):
         said = bar + "⏳ " * busy + (escape(words) or "&nbsp;")
         self.status.value = f'<div class="ql-answer">{said}</div>'
 
+    @property
+    def working(self) -> bool:
+        """Whether a task runs."""
+        return self.thread is not None and self.thread.is_alive()
+
     def start(self, work: Callable[[], None]) -> None:
         """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
         """
-        if self.thread is not None and self.thread.is_alive():
+        if self.working:
             self.tell(BUSY)
             return
         self.cancel.clear()
@@ -229,10 +239,17 @@ class Stage(Touchable):
             self.clicked(int(message["cell"]))
 
     def pressed(self, key: str) -> None:
-        """A key in the picture; each exhibit knows its own."""
+        """A key in the picture: it moves the handle `arrows`, unless the exhibit knows better."""
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.clicked(along(key, stops.index(self.controls[self.arrows].value), len(stops), self.steps))
 
     def clicked(self, cell: int) -> None:
-        """A click on cell number `cell` of the picture."""
+        """A click on cell number `cell` of the picture: the handle `arrows` goes to that stop, or the last.
+        """
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.set(**{self.arrows: stops[min(max(cell, 0), len(stops) - 1)]})
 
     def _stops(self, name: str) -> list:
         """The values on which a menu or a slider can stand, in its order."""
