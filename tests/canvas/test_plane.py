@@ -7,9 +7,9 @@ import re
 import pytest
 
 from quantlab.canvas.plane import Axis, Label, beside, spread
-from quantlab.canvas.sensitivity_map import Focus, Row, Tile, draw_sensitivity
 from quantlab.canvas.trade import Point, Scale, draw_pareto
 from quantlab.exhibits.budget_facts import Mark, Part, draw_budget
+from quantlab.exhibits.sensitivity import SensitivityFacts, draw_sensitivity
 
 
 def test_a_logarithmic_axis_makes_equal_ratios_equal_lengths():
@@ -68,18 +68,19 @@ def test_points_stand_where_their_numbers_say_and_what_is_beaten_is_hollow():
     picture = draw_pareto(points, None, (), "MB", Scale("KLD", True, str), finding="f", subtitle="s")
     dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="(?:4\.5|5\.5)"', picture.svg)
     (x2, y2), (x40, y40), (x4, y4) = [(float(x), float(y)) for x, y in dots]
-    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3) and y4 - y40 == pytest.approx(y40 - y2,
-                                                                                     abs=0.3) and y2 < y4
-    assert len(re.findall(r'r="4.5"',
-                          picture.svg)) == 1 and 'role="group"' not in picture.svg and 'id="here"' not in picture.svg
+    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3)
+    assert y4 - y40 == pytest.approx(y40 - y2, abs=0.3) and y2 < y4
+    assert len(re.findall(r'r="4.5"', picture.svg)) == 1
+    assert 'role="group"' not in picture.svg and 'id="here"' not in picture.svg
 
 
 def test_what_a_file_says_is_escaped_in_every_picture():
     bad = "<i>&"
     point = draw_pareto([Point(bad, 1, 1, bad, bad)], 0, [bad], bad, Scale(bad, True, str), finding=bad,
                         subtitle=bad)
-    tile = draw_sensitivity([Row(bad, 0, [Tile(0.5, bad, bad, bad)], (1, bad))], [bad], Focus(0, 0, [bad]),
-                            [bad], finding=bad, subtitle=bad, sums=(bad, bad))
+    rows = [{"layer": i, "role": bad, "qtype": bad, "saved": 9, "kld": 0.1, "kld_se": 0.1} for i in range(2)]
+    tile = draw_sensitivity(SensitivityFacts(rows, bad, mix=bad, raised={(0, bad): bad}), (0, bad), [bad],
+                            subtitle=bad)
     part = draw_budget([Part(bad, 9, 4, bad, bad)], (bad, 9), [Mark(bad, 9, 0.1, "now")], [(bad, bad)],
                        finding=bad, subtitle=bad)
     for picture in (point, tile, part):
