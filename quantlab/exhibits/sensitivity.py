@@ -9,8 +9,8 @@ Lesson: 05.
 from collections.abc import Mapping, Sequence
 from math import log
 
-from ..canvas.style import INK, MEANING, MUTE, SOFT, WIDTH, Picture, Table
-from ..canvas.svg import here, page, rect, text, touchable
+from ..canvas.style import INK, MEANING, MUTE, Picture, Table
+from ..canvas.svg import here, page, panel, rect, text, touchable
 from ..formats.table import FORMATS
 from ..inference.sensitivity import sensitivity
 from ..models.recipe_rules import PROGRAMS
@@ -186,22 +186,14 @@ def draw_sensitivity(facts: SensitivityFacts, chosen: Place | None, notes: Seque
     body += _axis(facts, len(stack), sums("layer"))
     y = max(top + HIGH, TOP + (HIGH + GAP) * len(stack) + 40) + 14
     if chosen is not None:
-        body += _chosen(facts, chosen, tops[chosen[1]], y)
+        lines, step = facts.lines(chosen), (RIGHT - LEFT) / len(facts.cells(chosen[1]))
+        frame = rect(LEFT + (chosen[0] or 0) * step - 1.5, tops[chosen[1]] - 1.5, max(step - 2, 3) + 3,
+                     HIGH + 3, "none", stroke=INK, stroke_width=2.5)
+        body += [here(lines[0], frame), *panel(lines, y, STRIP)]
         y += STRIP
     body += [text(16, y + 22 + 19 * i, words, size=12, fill=MUTE) for i, words in enumerate(notes)]
     return page(int(y + 22 + 19 * len(notes)), body, finding=facts.finding(), subtitle=subtitle,
                 table=facts.table(), role="img" if chosen is None else "group")
-
-
-def _chosen(facts: SensitivityFacts, place: Place, top: float, y: float) -> list[str]:
-    """A frame round the chosen tile, whose row begins at `top`, and the lines about it at `y`."""
-    step, lines = (RIGHT - LEFT) / len(facts.cells(place[1])), facts.lines(place)
-    frame = rect(LEFT + (place[0] or 0) * step - 1.5, top - 1.5, max(step - 2, 3) + 3, HIGH + 3, "none",
-                 stroke=INK, stroke_width=2.5)
-    return [here(lines[0], frame), rect(16, y, WIDTH - 32, STRIP, SOFT, radius=6),
-            rect(16, y, 4, STRIP, INK, radius=0),
-            *(text(32, y + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0)
-              for i, words in enumerate(lines))]
 
 
 def _tone(shade: float) -> str:
