@@ -8,8 +8,8 @@ import numpy as np
 
 from ..basics.sample import sample_weights
 from ..canvas.raster import heat
-from ..canvas.style import BLUE, GREY, INK, LINE, MUTE, SMALL, SOFT, Picture
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.style import BLUE, GREY, INK, LINE, SOFT, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
 from ..profile import stable
@@ -76,7 +76,8 @@ def _finding(row: FormatError, rows: list[FormatError]) -> str:
         return (f"{row.name} is off by {100 * row.error:.2g} % of the weights' spread; {better.name} does "
             f"better with {bits}")
     if row is best:
-        return (f"{row.name} is off by {100 * row.error:.2g} % of the weights' spread, for {row.bpw:.3g} bits "
+        return (
+            f"{row.name} is off by {100 * row.error:.2g} % of the weights' spread, for {row.bpw:.3g} bits "
             "per weight")
     return (f"{row.name} is off by {100 * row.error:.2g} %: with {row.bpw:.3g} bits per weight nothing here "
         "does better")
@@ -90,9 +91,9 @@ def draw_error_map(shade: np.ndarray, rows: Sequence[FormatError], chosen: int, 
     colour stands for.
     """
     cell = max(1, MAP // max(shade.shape))
-    body = [text(MAP_X, MAP_Y - 8, map_words, size=SMALL, fill=MUTE),
+    body = [quiet(MAP_X, MAP_Y - 8, map_words),
             rect(MAP_X, MAP_Y, MAP, MAP, SOFT, radius=0), heat(MAP_X, MAP_Y, shade, cell),
-            text(MAP_X, MAP_Y + MAP + 17, scale_words, size=SMALL, fill=MUTE)]
+            quiet(MAP_X, MAP_Y + MAP + 17, scale_words)]
     body += _dots(rows, chosen)
     table = (("format", "bits per weight", "error, % of the weights' spread"),
              *((row.name, f"{row.bpw:g}", f"{100 * row.error:.2f}") for row in rows))
@@ -108,13 +109,13 @@ def _dots(rows: Sequence[FormatError], chosen: int) -> list[str]:
         return LEFT + (np.log10(error) - low) / (high - low) * (RIGHT - LEFT)
 
     bottom = MAP_Y + ROW * len(rows)
-    shapes = [text(424, MAP_Y - 8, "format", size=SMALL, fill=MUTE),
-              text(528, MAP_Y - 8, "bits", size=SMALL, fill=MUTE, anchor="end"),
-              text(744, MAP_Y - 8, "error", size=SMALL, fill=MUTE, anchor="end")]
+    shapes = [quiet(424, MAP_Y - 8, "format"),
+              quiet(528, MAP_Y - 8, "bits", anchor="end"),
+              quiet(744, MAP_Y - 8, "error", anchor="end")]
     for power in range(int(low), int(high) + 1):
         x = at(10.0**power)
         shapes += [line(x, MAP_Y, x, bottom, stroke=LINE),
-                   text(x, bottom + 15, f"{100 * 10.0**power:g} %", size=SMALL, fill=MUTE, anchor="middle")]
+                   quiet(x, bottom + 15, f"{100 * 10.0**power:g} %", anchor="middle")]
     for i, row in enumerate(rows):
         y = MAP_Y + ROW * (i + 0.5)
         if i == chosen:

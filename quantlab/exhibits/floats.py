@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
-from ..canvas.style import MEANING, MUTE, Picture, ink_on
-from ..canvas.svg import page, rect, text
+from ..canvas.style import MEANING, Picture, ink_on
+from ..canvas.svg import page, quiet, rect, text
 from ..stage.base import Stage
 from ..stage.handles import number as numeral
 from ..words import number
@@ -60,7 +60,8 @@ def _finding(value: float, half, brain) -> str:
         return (f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds "
             f"{_words(brain.value, 6)}")
     if half.value == 0 and value:
-        return (f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
+        return (
+            f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
     if half.error == brain.error == 0:
         return f"{_words(value, 6)} is exact in 16 bits, of either kind"
     better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(
@@ -101,7 +102,7 @@ def draw_floats(rows: Sequence[FloatRow], *, finding: str, subtitle: str) -> Pic
 
 def _bits_row(row: FloatRow, y: float) -> list[str]:
     shapes = [text(16, y + 14, row.name, bold=True),
-              text(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits", size=11, fill=MUTE)]
+              quiet(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits")]
     i = 0
     for part, bits in zip(PARTS, (row.sign, row.exponent, row.mantissa), strict=True):
         for bit in bits:
@@ -114,7 +115,7 @@ def _bits_row(row: FloatRow, y: float) -> list[str]:
     if i > 20:                                  # no room beside 32 bits: the words go below
         return [*shapes, text(98, y + 47, f"{row.stored}, {row.error} · {row.limits}", size=11)]
     return [*shapes, text(x, y + 14, row.stored, size=12, bold=True),
-            text(x, y + 30, f"{row.error} · {row.limits}", size=11, fill=MUTE)]
+            quiet(x, y + 30, f"{row.error} · {row.limits}")]
 
 
 def explore_float(value: float | None = None) -> Stage:

@@ -25,7 +25,8 @@ def llama() -> np.ndarray:
 
 def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
     if block and hot > 1:
-        return (f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back")
+        return (
+            f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back")
     left = f"{shades} shades" if shades > 1 else "one shade"
     if hot > 1:
         fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"

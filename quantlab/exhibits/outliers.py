@@ -8,7 +8,7 @@ from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
 from ..basics.sample import sample_weights
 from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
-from ..canvas.svg import line, page, rect, text
+from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.tensor import quantize
 from ..stage.base import Stage, show
 from ..stage.handles import slider, stops
@@ -27,7 +27,8 @@ def _finding(size: int, block: int, bits: int, relative: float, zeros: float) ->
     if block == N:
         share = "all" if zeros == 1 else percent(zeros)
         return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
-    return (f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never "
+    return (
+        f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never "
         "notice")
 
 
@@ -82,7 +83,7 @@ def _frames(outlier: int, block_size: int, side: int) -> list[str]:
     x, y = 16 + outlier % side * CELL, 94 + outlier // side * CELL
     return [rect(16 + column * CELL - 1, 94 + row * CELL - 1, width * CELL + 2, height * CELL + 2, "none",
                  stroke=INK, stroke_width=2), rect(x, y, CELL, CELL, INK, radius=0),
-            text(16, 368, "frame: the outlier's block · solid square: the outlier", size=11, fill=MUTE)]
+            quiet(16, 368, "frame: the outlier's block · solid square: the outlier")]
 
 
 def _error_bars(rmse: float, clean: float, worst: float) -> list[str]:
@@ -112,8 +113,8 @@ def draw_error_bars(rows: Sequence[tuple[str, str, float, float]], *, finding: s
     weight, rmse).
     """
     widest = max(rmse for *_, rmse in rows)
-    shapes = [text(370, 80, "error (rmse)", size=11, fill=MUTE),
-              text(744, 80, "bits per weight", size=11, fill=MUTE, anchor="end")]
+    shapes = [quiet(370, 80, "error (rmse)"),
+              quiet(744, 80, "bits per weight", anchor="end")]
     for i, (name, scope, bpw, rmse) in enumerate(rows):
         y = 88 + 27 * i
         shapes += [text(16, y + 16, name, bold=True), text(130, y + 16, scope, size=12, fill=MUTE),
@@ -158,9 +159,9 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     nf4 = quantize_nf4(matrix, block_size=64)
     rows.append(("NF4", "a block of 64", nf4.bpw, nf4.rmse))
     for name in ("Q4_0", "Q4_1"):
-        stored = quantize(matrix, name)
-        rows.append((name, "a block of 32, as ggml does it", stored.bpw,
-                     float(np.sqrt(np.mean((stored.dequantize() - matrix) ** 2)))))
+        blocks = quantize(matrix, name)
+        rows.append((name, "a block of 32, as ggml does it", blocks.bpw,
+                     float(np.sqrt(np.mean((blocks.dequantize() - matrix) ** 2)))))
     if not (rows[2][3] and rows[4][3]):
         raise ValueError("these weights are stored without any error: there is nothing to compare")
     by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))

@@ -266,7 +266,7 @@ def explore_quality(model: str = "tiny") -> "QualityLab":
 class QualityLab(MeasuredLab):
     """Right and Up go to the next larger type, Page Down to the next measure."""
 
-    page_up, around = -1, True
+    page_up, around, arrows = -1, True, "focus"
     steps: Mapping[str, int] = {"ArrowLeft": -1, "ArrowDown": -1, "ArrowRight": 1, "ArrowUp": 1}
 
     def __init__(self, model: str):
@@ -277,7 +277,7 @@ class QualityLab(MeasuredLab):
         super().__init__(
             model, handles, "quality", (False, True), draw_quality,
             lambda name, pure, **how: compare_quality(name, wanted(pure), pure=pure, **how),
-            keys=KEYS, label=LABEL, pages="key", arrows="focus")
+            keys=KEYS, label=LABEL, pages="key")
         self._fit()
 
     @property

@@ -16,7 +16,7 @@ import ipywidgets as widgets
 from ..canvas.style import Picture, Table
 from ..canvas.svg import notice
 from .controls import control, in_a_row, markup, press_button, toggle
-from .handles import Button, Handle
+from .handles import Button, Handle, Link, Panel
 from .keys import STEPS, along, turned
 from .touchable import Touch, Touchable, own_names
 
@@ -34,8 +34,8 @@ class Stage(Touchable):
     their own.
     keys, label: the keys that the picture takes, as `Touch` has them, and what a screen reader says of the
     picture.
-    pages: the handle that Page Up and Page Down move.  arrows: the handle that arrows, Home and End move; a
-    click on cell i of the picture puts it on its stop i.  form_first: the handles stand above the picture.
+    pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
+    links: name of a menu -> the slider that follows it.  panels: words on a button -> what it opens below.
     A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
@@ -43,7 +43,9 @@ class Stage(Touchable):
     #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
     #: first.
     page_up, around = 1, False
-    #: By how many stops each arrow moves the handle `arrows`.
+    #: The handle that arrows, Home and End move, and by how many of its stops; a click on cell i of the
+    #: picture puts it on its stop i.
+    arrows = ""
     steps: Mapping[str, int] = STEPS
     #: Whether a line says what goes on though no button starts a task.
     tells = False
@@ -51,14 +53,18 @@ class Stage(Touchable):
     def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
                  first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
                  buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
-                 keys: str = "", label: str = "", pages: str = "", arrows: str = "",
-                 form_first: bool = False, width: int = 360, label_width: int = 110):
-        self.draw, self.pages, self.arrows, self.cancel = draw, pages, arrows, threading.Event()
+                 keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
+                 links: Mapping[str, Link] | None = None, panels: Mapping[str, Panel] | None = None,
+                 width: int = 360, label_width: int = 110):
+        self.draw, self.pages, self.cancel = draw, pages, threading.Event()
         self.thread: threading.Thread | None = None
         self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
         self.tasks = [button.name for button in buttons if button.task]
         self.initial, self._held = self.values(), False
+        for name, link in (links or {}).items():
+            self._link(name, link)
         self.view, self.status, self.words = markup(), markup(), markup()
+        self.panels = dict(panels or {})
         self.view.add_class("ql-view")
         self.picture = first or self._drawn()
         self.buttons = self._made(buttons, presets or {})
@@ -125,6 +131,22 @@ class Stage(Touchable):
         if not self._held:
             self.redraw()
 
+    def _link(self, name: str, link: Link) -> None:
+        """The menu `name` and its slider follow each other; whoever was moved by hand draws."""
+        menu, slider = self.controls[name], self.controls[link.slider]
+
+        def follow(change):
+            if (wanted := link.place(change.new)) is not None:
+                self.place(**{link.slider: wanted})
+
+        def let_go(change):
+            wanted = link.place(menu.value)
+            if wanted is not None and abs(wanted - change.new) > 1e-6:
+                self.place(**{name: link.free})
+
+        menu.observe(follow, names="value")
+        slider.observe(let_go, names="value")
+
     # ---- the picture
 
     def facts(self, **values) -> Mapping[str, object]:
@@ -144,7 +166,7 @@ class Stage(Touchable):
         if self.draw and picture.height + 6 > int(self.view.layout.height.removesuffix("px")):
             self.view.layout.height = f"{picture.height + 6}px"
         self.view.value = own_names(picture.svg, self.view.model_id)
-        self._write_table()
+        self._write_panels()
         self.say(picture.finding)
 
     def still(self) -> Picture:
@@ -158,9 +180,11 @@ class Stage(Touchable):
         except ValueError as error:
             return notice(str(error), STUCK)
 
-    def _write_table(self) -> None:
-        if "As table" in self.buttons:
-            self.words.value = html_table(self.picture.table) if self.buttons["As table"].value else ""
+    def _write_panels(self) -> None:
+        """What the pressed buttons open: the table, and the exhibit's own panels."""
+        values = self.values()
+        self.words.value = "".join(panel.html(values) for words, panel in self.panels.items()
+                                   if self.buttons[words].value)
 
     # ---- buttons
 
@@ -173,7 +197,9 @@ class Stage(Touchable):
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
         if self.picture.table or self.tasks or not self.draw:
-            made["As table"] = toggle("As table", "The same facts in words and numbers", self._write_table)
+            self.panels["As table"] = Panel("The same facts in words and numbers",
+                                            lambda _values: html_table(self.picture.table))
+        made |= {words: toggle(words, panel.tip, self._write_panels) for words, panel in self.panels.items()}
         return made
 
     def reveal(self, name: str, seen: bool = True) -> None:

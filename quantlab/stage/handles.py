@@ -4,7 +4,7 @@
 otherwise.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -51,6 +51,29 @@ class Button:
     press: Callable[[], None]
     task: bool = False
     hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """A slider that stands where a menu's choice puts it, and a menu that lets go when the slider leaves that
+    place.
+
+    place: the menu's value -> the slider's, or None.  free: the menu's value that names nothing.
+    """
+
+    slider: str
+    place: Callable[[Any], float | None]
+    free: Any
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Something that a button opens below the picture.  html: its content, already escaped, for the present
+    values.
+    """
+
+    tip: str
+    html: Callable[[Mapping[str, Any]], str]
 
 
 def slider(name: str, label: str, value: int, low: int, high: int, step: int = 1, **look) -> Handle:

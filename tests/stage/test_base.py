@@ -11,7 +11,7 @@ import pytest
 from quantlab.canvas.style import Picture
 from quantlab.canvas.svg import hatching, page, rect
 from quantlab.stage.base import Stage, html_table, show
-from quantlab.stage.handles import Button, number, slider
+from quantlab.stage.handles import Button, Link, Panel, menu, number, slider
 from quantlab.stage.keys import across, along, turned
 from quantlab.stage.touchable import Touchable, png
 
@@ -224,7 +224,8 @@ def test_page_keys_turn_the_handle_that_was_named():
 
 
 def test_arrows_and_clicks_move_the_handle_that_was_named():
-    made = explorer(keys="ArrowLeft End", label="a bar", arrows="bits")
+    made = explorer(keys="ArrowLeft End", label="a bar")
+    made.arrows = "bits"
     for message, bits in (({"key": "ArrowLeft"}, 3), ({"key": "End"}, 8), ({"cell": 0}, 2),
                           ({"cell": 99}, 8)):
         made.touched(message)
@@ -258,3 +259,26 @@ def test_page_keys_can_go_round():
     assert turned("PageUp", "c", "abc", around=True) == "a"
     assert turned("PageUp", "c", "abc") == "c"
     assert turned("PageUp", "c", "abc", up=-1) == "b"
+
+
+def test_a_menu_and_its_slider_follow_each_other_and_one_move_draws_once():
+    drawn, sizes = [], {"small": 2, "large": 8, "free": None}
+    made = Stage([menu("name", "name", "free", sizes), slider("size", "size", 4, 0, 9)],
+                 lambda name, size: drawn.append((name, size)) or page(90, [], finding=f"{name} {size}"),
+                 presets={"Large": {"name": "large"}}, links={"name": Link("size", sizes.get, "free")})
+    drawn.clear()
+    made.controls["name"].value = "small"
+    assert drawn == [("small", 2)]
+    made.controls["size"].value = 5
+    assert drawn[1:] == [("free", 5)]
+    made.buttons["Large"].click()
+    assert made.values() == {"name": "large", "size": 8} and len(drawn) == 3
+
+
+def test_a_panel_shows_what_holds_for_the_picture_and_stands_beside_the_table():
+    made = explorer(panels={"As code": Panel("The call", lambda values: f"<pre>bits={values['bits']}</pre>")})
+    made.buttons["As code"].value = True
+    made.controls["bits"].value = 6
+    assert made.words.value == "<pre>bits=6</pre>"
+    made.buttons["As table"].value = True
+    assert "bits=6" in made.words.value and "<td>6</td>" in made.words.value
