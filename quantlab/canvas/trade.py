@@ -140,7 +140,7 @@ class Spot(NamedTuple):
     best: bool = True
 
 
-def draw_speeds(series: Sequence[Series], *, finding: str, subtitle: str) -> Picture:
+def draw_drift(series: Sequence[Series], *, finding: str, subtitle: str) -> Picture:
     """Single calls as small dots, each round of a model as a dot with the model's letter, its rounds joined
     by a line.
     """

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..canvas.style import Picture
-from ..canvas.trade import Series, Spot, draw_speeds, draw_trade
+from ..canvas.trade import Series, Spot, draw_drift, draw_trade
 from ..models.whole_file import whole_file
 from .plan import Plan
 from .verdict import GOOD, Metric
@@ -37,7 +37,7 @@ def speed_chart(plan: Plan, rows: Sequence[dict]) -> Picture | None:
                      else [call for block in calls[name].values() for call in block],
                      [tuple(np.mean(calls[name][number], axis=0)) for number in sorted(calls[name])])
               for name in plan.names if name in calls]
-    return draw_speeds(series, finding=_drift_words(series),
+    return draw_drift(series, finding=_drift_words(series),
                        subtitle="letters: the mean of a round; dots: single calls; "
                        "lines that fall or rise together are the machine, not the model")
 
