@@ -18,6 +18,9 @@ from .lm_stock import LmStock, stock_of
 
 #: The types that are not quantized.
 PLAIN = ("F32", "F16", "BF16")
+#: Presets of exhibits with a slider over types.
+FEWER_BITS = {"4 bits": {"qtype": "Q4_K"}, "3 bits": {"qtype": "Q3_K"}, "2 bits": {"qtype": "Q2_K"}}
+SMALL_MODEL = 2e7       # weights; a larger model is asked for less at a time
 
 
 class MeasuredLab(Stage):
@@ -49,7 +52,7 @@ class MeasuredLab(Stage):
         model, kind = self.controls["model"].value, self.controls[self.kind].value
         return self.tables.get((model, kind), ([], f"Not measured yet. {patience(model)}"))
 
-    def facts(self, **values) -> dict:
+    def facts(self, *_, **values) -> dict:
         rows, where = self.found()
         return {"rows": rows, "where": where.split(",")[0].split(" with ")[0].rstrip("."), **values}
 

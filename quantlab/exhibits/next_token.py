@@ -20,7 +20,7 @@ from ..stage.handles import slider, stops
 from ..stage.handles import text as text_line
 from ..words import number, one_of, percent
 from .lm_stock import TYPES, LmStock
-from .measuring import run_or_refuse
+from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
 
 ROWS = 9                # likeliest tokens of the reference that get a row
 SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"})
@@ -71,8 +71,8 @@ def likeliest(p: np.ndarray, q: np.ndarray, follows: int | None, names: tuple[st
     where = {lead: names[0], leads: names[1]} if lead != leads else {lead: "in both"}
     rows = [Chance(spelled(token), float(p[token]), float(q[token]), where.get(token, ""), token == follows)
             for token in order]
-    rest = [max(1 - float(share[order].sum()), 0.0) for share in (p, q)]
-    return rows, Chance(f"{len(p) - len(order):,} others", *rest)
+    before, after = (max(1 - float(share[order].sum()), 0.0) for share in (p, q))
+    return rows, Chance(f"{len(p) - len(order):,} others", before, after)
 
 
 def _finding(p: np.ndarray, q: np.ndarray, names: tuple[str, str], spelled: Callable[[int], str]) -> str:
@@ -206,9 +206,7 @@ def _numbers(one: Chance, y: float, ink: str) -> list[str]:
 
 # ---- handles
 
-SMALL_MODEL = 2e7       # weights; a larger model waits for Enter before it reads a new text
 PROMPT = "To be, or not to be,--that is the"
-PRESETS = {"4 bits": {"qtype": "Q4_K"}, "3 bits": {"qtype": "Q3_K"}, "2 bits": {"qtype": "Q2_K"}}
 KEYS = "ArrowLeft ArrowRight Home End PageUp PageDown"
 LABEL = ("Your text in tokens, and what may follow. Left and right: the token before and after. Home and "
          "End: the first and the last. Page Down: fewer bits. Page Up: more bits.")
@@ -235,12 +233,12 @@ class NextToken(Stage):
     def __init__(self, stock: LmStock, prompt: str, qtype: str):
         self.stock = stock
         self._begin(prompt)
-        live = stock.n_weights < SMALL_MODEL
+        live = stock.n_weights < SMALL_MODEL            # a larger one waits for Enter
         super().__init__([text_line("prompt", "your text", prompt, live=live, width=740),
                           stops("qtype", "type", qtype, TYPES),
                           slider("place", "after token", self.last, 1, self.last)],
-                         draw_next_token, presets=PRESETS, note=NOTE, keys=KEYS, label=LABEL, pages="qtype",
-                         label_width=80)
+                         draw_next_token, presets=FEWER_BITS, note=NOTE, keys=KEYS, label=LABEL,
+                         pages="qtype", label_width=80)
 
     def _begin(self, prompt: str) -> None:
         """Another text: what was read of the one before is let go."""

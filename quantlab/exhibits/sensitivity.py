@@ -298,7 +298,7 @@ class SensitivityLab(MeasuredLab):
         super().__init__(model, handles, "sensitivity", QTYPES, draw_map, sensitivity, keys=KEYS, label=LABEL,
                          pages="qtype")
 
-    def facts(self, **values) -> dict:
+    def facts(self, *_, **values) -> dict:
         model, mix, told = values["model"], values["mix"], super().facts(**values)
         if model not in self.raised:
             self.raised[model] = raised_by(model, MARKED_MIXES)

@@ -5,7 +5,7 @@ typing moves the chances.
 import pytest
 
 from quantlab.exhibits.lm_stock import TYPES, stock_of
-from quantlab.exhibits.recital_facts import n_recited, recorded
+from quantlab.exhibits.recital import n_recited, recorded_recitals
 from quantlab.inference.recital import read_passages
 
 pytestmark = pytest.mark.browser
@@ -22,7 +22,7 @@ def recital(lesson):
 
 
 def test_the_slider_runs_through_the_types_and_the_ticks_follow(lesson, recital):
-    rows, knob = recorded(stock_of("tiny")), recital.locator(".noUi-handle").first
+    rows, knob = recorded_recitals(stock_of("tiny")), recital.locator(".noUi-handle").first
     knob.focus()
     for qtype in TYPES[1:]:
         lesson.page.keyboard.press("ArrowRight")
@@ -55,7 +55,8 @@ def test_own_words_are_continued_and_the_words_are_never_markup(lesson, recital)
     assert lesson.wait_until(lambda: lesson.said(recital).startswith("F16 goes on with")
                              and "<b>My horse</b>" in view.text_content())
     assert view.locator("b").count() == 0
-    assert lesson.cut_words() == [] and lesson.unnamed_handles() == [] and lesson.shared_ids() == [] and lesson.faults == []
+    assert (lesson.cut_words(), lesson.unnamed_handles(), lesson.shared_ids()) == ([], [], [])
+    assert lesson.faults == []
 
 
 def test_typing_moves_the_chances(lesson):
