@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..basics.affine import quantize_absmax
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights, sample_weights
 from ..canvas.raster import image
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, Picture
 from ..canvas.svg import circle, fact_lines, line, page, quiet, rect, text
@@ -177,8 +177,7 @@ def explore_bits(x: np.ndarray | None = None) -> Stage:
     x: weights to use in place of the bundled matrix; a 2-D array then.  ValueError when it holds no finite
     numbers.
     """
-    matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
-    quantize_absmax(matrix, 4)                      # refuse here what cannot be quantized
+    matrix = given_weights(x)
     pieces: dict[str, Any] = PIECES if x is None else {f"all {matrix.size:,} weights": slice(None)}
     handles = [slider("bits", "bits per weight", 4, 2, 8),
                menu("piece", "which weights", next(iter(pieces)), pieces)]

@@ -32,8 +32,8 @@ def clamped(gigabytes: float) -> float:
 
     Raises ValueError for what is not a number.
     """
-    if gigabytes != gigabytes:
-        raise ValueError("vram_gb=nan is not an amount of memory: give GB, such as 8 or 24")
+    if isinstance(gigabytes, bool) or not isinstance(gigabytes, int | float) or gigabytes != gigabytes:
+        raise ValueError(f"vram_gb={gigabytes!r} is not an amount of memory: give GB, such as 8 or 24")
     return near(SIZES, gigabytes)
 
 

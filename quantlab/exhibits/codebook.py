@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..basics.affine import NF4
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, VERMILION, Picture, Table
 from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
@@ -17,7 +17,7 @@ from ..formats.grid import codebook
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
-from ..words import number
+from ..words import number, one_of
 
 LEFT, RIGHT = 112, 740
 
@@ -168,7 +168,7 @@ def _bits(x: float, y: float, words: str, bits: str, colour: str) -> list[str]:
 def _ranking(errors: Sequence[float], rank: int) -> list[str]:
     """The errors of all entries, best first: a curve with a mark."""
     left, right, top, bottom = 60, 740, 312, 366
-    most = max(errors)
+    most = max(errors) or 1.0
 
     def at(i: int) -> tuple[float, float]:
         return left + i / (len(errors) - 1) * (right - left), bottom - errors[i] / most * (bottom - top)
@@ -185,7 +185,8 @@ def plot_levels(x: np.ndarray | None = None) -> Stage:
     """The levels of the 4-bit formats (and of a ternary one) under a histogram of weights divided by the
     largest of their block of 32.
     """
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).reshape(-1, 32)
+    flat = given_weights(x, 32).ravel()
+    weights = flat[: flat.size // 32 * 32].reshape(-1, 32)
     shares = weights / np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30)
     counts, _ = np.histogram(shares, bins=54, range=(-1, 1))
     said = {"Q4_0": "16 levels, evenly spaced, one more below zero than above",
@@ -215,11 +216,9 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage
     ValueError for another one. Each eight is fitted by itself here, with a scale of its own; in a file 16 or
     32 weights share one.
     """
-    if book not in BOOKS:
-        raise ValueError(f"no codebook of eights called {book!r}; there are {', '.join(BOOKS)}")
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[: 64 * 8].reshape(-1, 8)
-    if len(weights) < 8:
-        raise ValueError("at least 64 weights are wanted")
+    book = one_of("codebook of eights", book, BOOKS)
+    weights = given_weights(x, 64).ravel()
+    weights = weights[: min(weights.size // 8, 64) * 8].reshape(-1, 8)
     books = [(f"{name}: {len(codebook(name)):,} entries", name) for name in BOOKS]
     handles = [slider("eight", "eight weights", 4, 0, len(weights) - 1),
                slider("rank", "entry, by rank", 0, 0, 255), menu("book", "codebook", book, books)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.raster import heat
 from ..canvas.style import BLUE, GREY, INK, LINE, SOFT, Picture
 from ..canvas.svg import circle, line, page, quiet, rect, text
@@ -15,6 +15,7 @@ from ..formats.tensor import quantize
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
+from ..words import one_of
 
 MAP, MAP_X, MAP_Y = 384, 16, 92
 LEFT, RIGHT, ROW = 540, 700, 20
@@ -61,10 +62,6 @@ def _map_words(shape: tuple[int, ...], error: np.ndarray) -> str:
     tall, wide = (max(1, -(-n // CELLS)) for n in shape)
     return (f"{shape[0]} × {shape[1]} weights; a cell is "
         f"{'one weight' if tall * wide == 1 else f'{tall} × {wide} of them'}")
-
-
-def _middle(names: list[str]) -> str:
-    return "Q4_K" if "Q4_K" in names else names[len(names) // 2]
 
 
 def _finding(row: FormatError, rows: list[FormatError]) -> str:
@@ -136,7 +133,7 @@ def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage
     qtype: the first format shown.
     Raises ValueError for weights that no block format fits.
     """
-    weights = np.atleast_2d(np.asarray(sample_weights() if x is None else x, np.float32))
+    qtype, weights = one_of("format", qtype, FORMATS), given_weights(x)
     errors = {name: _errors(weights, name) for name in _fitting(weights.size)}
     if not errors:
         raise ValueError(
@@ -164,7 +161,7 @@ def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage
             scale_words=(f"full colour: the larger errors of {yardstick}, in every picture" if scale == SAME
                          else f"full colour: the largest error of {qtype}: compare places, not pictures"))
 
-    first = qtype if qtype in names else _middle(names)
+    first = qtype if qtype in names else names[len(names) // 2]
     handles = [stops("qtype", "format", first, names),
                menu("scale", "colours", SAME,
                     [("same for all formats", SAME), ("stretched for each", STRETCHED)])]

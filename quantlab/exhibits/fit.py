@@ -187,8 +187,8 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | 
     vram_gb: None takes this machine's card.  model: a name of MODELS instead of a size.  What is beyond a
     slider is clamped, and said so. Raises ValueError for NaN and for unknown names, with the nearest ones.
     """
-    if params_b != params_b:
-        raise ValueError("params_b=nan is not a size: give billions of parameters, such as 7 or 34")
+    if isinstance(params_b, bool) or not isinstance(params_b, int | float) or params_b != params_b:
+        raise ValueError(f"params_b={params_b!r} is not a size: give billions of parameters, such as 7 or 34")
     if model is not None:
         model_named(model)
     vram, machine, said = first_card(vram_gb)
@@ -244,6 +244,8 @@ def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) ->
 
     Raises ValueError for an unknown model, with the nearest names, and for a context that cannot be.
     """
+    if not models:
+        raise ValueError(f"no models to draw: give names such as {MODELS_SHOWN[0]!r}")
     rows, table = [], [("model", "its trick", "GiB", "without it, GiB", "bytes a token")]
     for name in models:
         shape = model_named(name)

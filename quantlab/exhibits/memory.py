@@ -8,7 +8,7 @@ from itertools import islice
 
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
-from ..lab.serving import as_script
+from ..lab.modelfile import as_script
 from ..memory.catalog import GPUS, MODELS, model_named
 from ..memory.changes import CONTEXTS, SLIDER, Situation, uses, ways
 from ..memory.estimate import MemoryEstimate

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
 from ..canvas.svg import line, page, quiet, rect, text
@@ -62,7 +62,7 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     """
     side = int(len(error) ** 0.5)
     shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
-    shapes = [text(16, 84, f"{len(error):,} weights; red: how far each one moved", size=12, fill=MUTE),
+    shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
               rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL),
               *_frames(outlier, block_size, side)]
     shapes += _error_bars(rmse, clean_rmse, worst)
@@ -132,9 +132,7 @@ def explore_outlier(x: np.ndarray | None = None) -> Stage:
 
     x: at least 1,024 finite weights to use in place of the bundled ones; the first 1,024 are taken.
     """
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[:N]
-    if len(weights) < N:
-        raise ValueError(f"{N:,} weights are wanted, got {len(weights):,}")
+    weights = given_weights(x, N).ravel()[:N]
     handles = [stops("size", "one weight", 50, [("as it was", 1), *((f"{n} × max", n) for n in SIZES[1:])]),
                stops("block", "weights a block", N, [*((str(n), n) for n in BLOCKS[:-1]), ("all 1,024", N)]),
                slider("bits", "bits per code", 4, 2, 8)]
@@ -148,7 +146,7 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
     ggml's Q4_0 and Q4_1.
     """
-    matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
+    matrix = given_weights(x)
     row = matrix.shape[-1]
     rows = []
     for words, block in (("the whole matrix", None), (f"a row (channel) of {row}", row),

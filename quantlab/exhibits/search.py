@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SMALL, VERMILION, Picture, Table
 from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
@@ -22,7 +22,7 @@ from ..formats.search_affine import affine
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
-from ..words import number
+from ..words import number, one_of
 
 
 class Landscape(NamedTuple):
@@ -93,7 +93,7 @@ def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
 
 
 def _table(land: Landscape) -> Table:
-    order = np.argsort(land.tried)
+    order = np.argsort(land.tried, kind="stable")
     return (("steps", "weighted squared error, % of the plain scale's", ""),
             *((f"{land.tried[i]:.4g}",
                f"{100 * stable(float(land.tried_error[i] / (land.tried_error[0] or 1))):.3g}", "plain"
@@ -265,12 +265,9 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
     x: finite weights, at least 256 (the bundled ones by default).  qtype: Q2_K, Q3_K, Q4_0, Q4_K, Q5_K or
     Q6_K, whose search with an importance matrix is shown.  Raises ValueError for another one.
     """
-    if qtype not in SEARCHES:
-        raise ValueError(f"no scale search to show for {qtype!r}; there are {', '.join(SEARCHES)}")
-    flat = np.asarray(sample_weights() if x is None else x, np.float32).ravel()
+    qtype = one_of("scale search of", qtype, SEARCHES)
+    flat = given_weights(x, 256).ravel()
     weights = flat[: flat.size // 256 * 256].reshape(-1, 256)
-    if not weights.size:
-        raise ValueError("at least 256 weights are wanted")
     important = [(f"{times:g} ×" if times else "none at all", times) for times in TIMES]
     handles = [menu("qtype", "search of", qtype, SEARCHES),
                slider("group", "group", 6, 0, min(len(weights), 64) * 8 - 1),

@@ -175,6 +175,8 @@ def explore_tag(name: str = EXAMPLES[0]) -> Stage:
     """A box for a model name: its pieces, and what each of them means. Asks no server: whether it exists is
     another question.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"a model name is text such as {EXAMPLES[0]!r}, not {name!r}")
     return Stage([text_line("name", "model name", name, live=True)], _draw, width=460, label_width=90,
                  presets={example: {"name": example} for example in EXAMPLES[1:]},
                  note="Letters only: whether such a model exists is for the next section.")

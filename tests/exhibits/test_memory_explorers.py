@@ -133,12 +133,12 @@ def test_a_size_without_a_model_is_a_typical_shape():
 def test_the_settings_are_text_that_ollama_reads():
     explorer = explore_memory("qwen3:14b", 12, n_ctx=16384, type_kv="q4_0", n_parallel=2, ftype="Q5_K_M")
     explorer.buttons["As Ollama settings"].value = True
-    assert "OLLAMA_KV_CACHE_TYPE=q4_0 OLLAMA_NUM_PARALLEL=2 ollama serve" in explorer.words.value
-    assert "Copy the settings</button>" in explorer.words.value and "lesson 03" in script(**explorer.values())
+    assert "OLLAMA_KV_CACHE_TYPE=q4_0 OLLAMA_NUM_PARALLEL=2 ollama serve" in explorer.opened.value
+    assert "Copy the settings</button>" in explorer.opened.value and "lesson 03" in script(**explorer.values())
     read = parse_modelfile(re.search(r"<<'END'\n(.*)END\n", script(**explorer.values()), re.DOTALL)[1])
     assert (read.base, read.parameters) == ("qwen3:14b", {"num_ctx": 16384})
     explorer.buttons["As Ollama settings"].value = False
-    assert explorer.words.value == ""
+    assert explorer.opened.value == ""
 
 
 @pytest.mark.parametrize("vram, shown", [(0, 1.0), (-5, 1.0), (1e9, 256.0), (float("inf"), 256.0),
