@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .answers import printable
 from .style import INK, LINE, MEANING, MUTE, PAPER, SMALL, Picture, Table, ink_on
-from .svg import here, line, page, rect, runs, text, touchable
+from .svg import here, line, page, quiet, rect, runs, text, touchable
 
 MARGIN, TOP = 16, 72
 # a text's font size, line height, letters in a line, most lines
@@ -63,7 +63,7 @@ def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Seque
              (SMALLER, (MUTE, MUTE, INK), "", LINE))
     for said, words, (look, inks, how, edge) in zip((wrote, should), labels, looks, strict=True):
         size, leading, _, most = look
-        body += [text(MARGIN, y + 12, words, size=12, fill=MUTE),
+        body += [quiet(MARGIN, y + 12, words, size=12),
                  *_lines(said, MARGIN + 14, y + 22 + size, look, inks, how),
                  line(MARGIN + 3, y + 22, MARGIN + 3, y + 26 + leading * most, stroke=edge, width=3)]
         y += 40 + leading * most
@@ -74,7 +74,7 @@ def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Seque
         y += TILE + 34
     key = ("✓ recited to the end; a number: so many words came, then a wrong one. Click a tile to see its "
            "passage.")
-    body.append(text(MARGIN, y + 6, key, size=SMALL, fill=MUTE))
+    body.append(quiet(MARGIN, y + 6, key))
     return page(int(y + 20), body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 

@@ -25,7 +25,7 @@ from .style import (
     Table,
     ink_on,
 )
-from .svg import circle, here, page, panel, polyline, rect, text, touchable
+from .svg import circle, here, page, panel, polyline, quiet, rect, text, touchable
 
 LEFT, RIGHT, TOP, BOTTOM, STRIP = 76, WIDTH - 16, 104, 420, 106
 BAND = 84               # pixels for what is within the noise
@@ -72,8 +72,8 @@ def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str
     body = [rect(LEFT, BOTTOM - band, x.end - LEFT, band, SOFT, radius=0),
             *frame(x, y, x_words, scale.words, scale.told, BOTTOM)]
     if band:
-        body += [text(LEFT + 6, BOTTOM - band + 15, "no change", size=11, fill=MUTE),
-                 text(LEFT + 6, BOTTOM - band + 29, "beyond chance", size=11, fill=MUTE)]
+        body += [quiet(LEFT + 6, BOTTOM - band + 15, "no change"),
+                 quiet(LEFT + 6, BOTTOM - band + 29, "beyond chance")]
     places = [(x(point.x), BOTTOM - 14 - 24 * (i % 3) if point.noise else y(point.y))
               for i, point in enumerate(points)]
     links, keep_clear = _links(points, places)
@@ -180,9 +180,8 @@ def draw_trade(spots: Sequence[Spot], *, finding: str, subtitle: str, up: str) -
         labels.append(Label(f"{spot.name}, {size(spot.nbytes)}", x(spot.speed), y(spot.harm), radius=radius,
                             bold=spot.best, fill=INK if spot.best else MUTE))
     body += beside(labels, right=WIDTH - 4, top=CHART_TOP - 12, bottom=CHART_BOTTOM)
-    body.append(text(LEFT, CHART_BOTTOM + 54,
-                     "a dot's area: bytes; hollow: another one is as small, as fast and as good", size=SMALL,
-                     fill=MUTE))
+    body.append(quiet(LEFT, CHART_BOTTOM + 54,
+                     "a dot's area: bytes; hollow: another one is as small, as fast and as good"))
     table = (("model", "tokens per second", up, "bytes"),
              *((s.name, f"{s.speed:.1f}", number(s.harm, 3), size(s.nbytes)) for s in spots))
     return page(CHART_BOTTOM + 66, body, finding=finding, subtitle=subtitle, table=table)

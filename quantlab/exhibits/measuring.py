@@ -33,6 +33,9 @@ class MeasuredLab(Stage):
     tables: (model, kind) -> rows and where they are from.
     """
 
+    #: What a row is about.
+    thing = "type"
+
     def __init__(self, model: str, handles: Sequence[Handle], name: str, kinds: Sequence,
                  draw: Callable[..., Picture], measure: Callable, **more):
         self.kind, self.measure = handles[0].name, measure
@@ -42,7 +45,7 @@ class MeasuredLab(Stage):
         models = dict.fromkeys(["tiny", model, *runnable_models()])
         super().__init__(
             [menu("model", "model", model, models), *handles], draw, width=350, label_width=90, buttons=[
-                Button("run", "Measure here", "Measure this model on this machine",
+                Button("run", "Measure here", f"Measure every {self.thing} of this model on this machine",
                        lambda: self.start(self._measure), task=True),
                 Button("cancel", "Stop", "Stop; what is finished stays", self.stop)], **more)
         self.tell(self.found()[1])
@@ -68,7 +71,8 @@ class MeasuredLab(Stage):
             str(step), busy=True, share=step.done / max(step.total, 1)))
         rows, where = plain_rows(table), f"Measured here on {date.today()} with scenes of Shakespeare."
         if self.cancel.is_set():
-            where += f" Stopped: {len(rows)} of {len(table)} are finished; Measure here goes on."
+            where += (f" Stopped: {len(rows)} of {len(table)} {self.thing}s are finished; Measure here goes "
+                      "on.")
         if rows:
             roles = [row for row in self.tables.get((model, kind), ([], ""))[0] if row.get("by") == "role"]
             self.tables[model, kind] = [*roles, *rows], where

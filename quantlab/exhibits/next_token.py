@@ -11,7 +11,7 @@ import numpy as np
 
 from ..canvas.answers import printable, shown
 from ..canvas.style import BLUE, INK, MEANING, MUTE, SMALL, SOFT, WIDTH, Picture
-from ..canvas.svg import here, line, page, rect, text, touchable
+from ..canvas.svg import here, line, page, quiet, rect, text, touchable
 from ..inference.generate import prompt_tokens
 from ..inference.quality import log_softmax
 from ..profile import stable
@@ -118,7 +118,7 @@ def _strip(tokens: Sequence[TextToken], chosen: int) -> tuple[list[str], float]:
     left_out = f" ({first} tokens before are not shown)" if first else ""
     words = (f"Your text{left_out}. Bars: KL divergence of what follows, 2 nats at full height, square-root "
              "scale. ≠ another token leads")
-    body = [text(MARGIN, TOP + 8, words, size=SMALL, fill=MUTE)]
+    body = [quiet(MARGIN, TOP + 8, words)]
     for i, (x, row, width) in places.items():
         one, bottom = tokens[i], TOP + 24 + TALL + row * PITCH
         tall, moved = TALL * min(sqrt(max(one.kld, 0) / FULL), 1), f"{number(one.kld, 2)} nats"
@@ -163,9 +163,9 @@ def _bars(chances: Sequence[Chance], others: Chance, names: tuple[str, str],
           y: float) -> tuple[list[str], float]:
     most = max(max(one.before, one.after) for one in chances)
     scale = next(full for full in (0.1, 0.25, 0.5, 1.0) if most <= full + 1e-6)
-    body = [text(LEFT - 8, y + 12, "may come next", size=SMALL, fill=MUTE, anchor="end"),
-            text(LEFT, y + 12, "0", size=SMALL, fill=MUTE),
-            text(LEFT + ROOM, y + 12, percent(scale), size=SMALL, fill=MUTE, anchor="middle")]
+    body = [quiet(LEFT - 8, y + 12, "may come next", anchor="end"),
+            quiet(LEFT, y + 12, "0"),
+            quiet(LEFT + ROOM, y + 12, percent(scale), anchor="middle")]
     for name, tone, right in zip(names, (MEANING["original"], BLUE), COLUMNS, strict=True):
         body += [text(right, y + 12, name, size=12, bold=True, anchor="end"),
                  rect(right - 9.2 * len(name) - 14, y + 3, 9, 9, tone)]
@@ -175,10 +175,10 @@ def _bars(chances: Sequence[Chance], others: Chance, names: tuple[str, str],
         body += _chance(one, y + ROW * i, scale, names)
     y += ROW * len(chances)
     body += [line(MARGIN, y + 2, WIDTH - MARGIN, y + 2),
-             text(LEFT - 8, y + 19, others.token, size=12, anchor="end", fill=MUTE),
+             quiet(LEFT - 8, y + 19, others.token, size=12, anchor="end"),
              *_numbers(others, y + 19, MUTE)]
     if any(one.follows for one in chances):
-        body.append(text(LEFT, y + 19, "▸ what follows in your text", size=SMALL, fill=MUTE))
+        body.append(quiet(LEFT, y + 19, "▸ what follows in your text"))
     return body, y + 32
 
 

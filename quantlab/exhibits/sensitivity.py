@@ -9,8 +9,8 @@ Lesson: 05.
 from collections.abc import Mapping, Sequence
 from math import log
 
-from ..canvas.style import INK, MEANING, MUTE, Picture, Table
-from ..canvas.svg import here, page, panel, rect, text, touchable
+from ..canvas.style import INK, MEANING, Picture, Table
+from ..canvas.svg import here, page, panel, quiet, rect, text, touchable
 from ..formats.table import FORMATS
 from ..inference.sensitivity import sensitivity
 from ..models.recipe_rules import PROGRAMS
@@ -171,7 +171,7 @@ def draw_sensitivity(facts: SensitivityFacts, chosen: Place | None, notes: Seque
     """The map, the chosen tensor in words, and notes below.  chosen None: a map that nobody touches."""
     sums = ("the {}, per MB" if facts.unit else "sum of the {}").format
     totals = {role: facts.of_role(role) for role in facts.roles}
-    body, first, tops = [text(BARS, TOP - 10, sums("role"), size=11, fill=MUTE)], 0, {}
+    body, first, tops = [quiet(BARS, TOP - 10, sums("role"))], 0, {}
     stack = [role for role in facts.roles if (None, role) not in facts.single]
     for i, role in enumerate(facts.roles):
         cells, bar = facts.cells(role), MOST_BAR * totals[role] / max(totals.values())
@@ -191,7 +191,7 @@ def draw_sensitivity(facts: SensitivityFacts, chosen: Place | None, notes: Seque
                      HIGH + 3, "none", stroke=INK, stroke_width=2.5)
         body += [here(lines[0], frame), *panel(lines, y, STRIP)]
         y += STRIP
-    body += [text(16, y + 22 + 19 * i, words, size=12, fill=MUTE) for i, words in enumerate(notes)]
+    body += [quiet(16, y + 22 + 19 * i, words, size=12) for i, words in enumerate(notes)]
     return page(int(y + 22 + 19 * len(notes)), body, finding=facts.finding(), subtitle=subtitle,
                 table=facts.table(), role="img" if chosen is None else "group")
 
@@ -229,11 +229,11 @@ def _axis(facts: SensitivityFacts, n_roles: int, words: str) -> list[str]:
     y, step = TOP + (HIGH + GAP) * n_roles + 12, (RIGHT - LEFT) / facts.n_layer
     every = next(n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n * step >= 24)
     middles = [LEFT + (i + 0.5) * step - 1 for i in range(facts.n_layer)]
-    shapes = [text(LEFT - 8, y, "layer", size=11, fill=MUTE, anchor="end")]
-    shapes += [text(middles[i], y, i, size=11, fill=MUTE, anchor="middle")
+    shapes = [quiet(LEFT - 8, y, "layer", anchor="end")]
+    shapes += [quiet(middles[i], y, i, anchor="middle")
                for i in range(0, facts.n_layer, every)]
     if step >= NEEDED:
-        shapes += [text(LEFT - 8, y + 17, words, size=11, fill=MUTE, anchor="end"),
+        shapes += [quiet(LEFT - 8, y + 17, words, anchor="end"),
                    *(text(x, y + 17, number(facts.of_layer(i), 2), size=11, anchor="middle")
                      for i, x in enumerate(middles))]
     return shapes
@@ -287,6 +287,8 @@ def explore_sensitivity(model: str = "tiny", qtype: str = "Q2_K", mix: str = "Q3
 
 class SensitivityLab(MeasuredLab):
     """`tensor` is the chosen one; `raised` says what each mix raises, by model."""
+
+    thing = "tensor"
 
     def __init__(self, model: str, qtype: str, mix: str):
         self.raised = {model: raised_by(model, MARKED_MIXES)}
