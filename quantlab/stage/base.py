@@ -18,7 +18,7 @@ from ..canvas.style import Picture, Table
 from ..canvas.svg import notice
 from .controls import control, in_a_row, markup, press_button, toggle
 from .handles import Button, Handle, Link, Panel
-from .keys import turned
+from .keys import STEPS, along, turned
 from .touchable import Touch, Touchable, own_names
 
 TABLE = "As table"
@@ -47,6 +47,12 @@ class Stage(Touchable):
     #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
     #: first.
     page_up, around = 1, False
+    #: The handle that arrows, Home and End move, and by how many of its stops; a click on cell i of the
+    #: picture puts it on its stop i.
+    arrows = ""
+    steps: Mapping[str, int] = STEPS
+    #: Whether a line says what goes on though no button starts a task.
+    tells = False
     children: tuple[widgets.Widget, ...]
 
     def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
@@ -74,7 +80,7 @@ class Stage(Touchable):
         placed.append([name for name in self.buttons if not any(name in row for row in [*placed, *below])])
         *lines, last = self._in_rows(placed)
         lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
-        said = [self.status] if self.tasks else []
+        said = [self.status] if self.tasks or self.tells else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
         touch = [Touch(label, keys, self.touched)] if keys else []
         super().__init__([*body, self.opened, self.words, *self._in_rows(below), *touch], self.controls)
@@ -150,7 +156,7 @@ class Stage(Touchable):
 
     # ---- the picture
 
-    def facts(self, **values) -> Mapping[str, object]:
+    def facts(self, *_: Any, **values: Any) -> Mapping[str, Any]:
         """What `draw` is told for these values of the handles."""
         return values
 
@@ -224,10 +230,15 @@ class Stage(Touchable):
         said = bar + "⏳ " * busy + (escape(words) or "&nbsp;")
         self.status.value = f'<div class="ql-answer">{said}</div>'
 
+    @property
+    def working(self) -> bool:
+        """Whether a task runs."""
+        return self.thread is not None and self.thread.is_alive()
+
     def start(self, work: Callable[[], None]) -> None:
         """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
         """
-        if self.thread is not None and self.thread.is_alive():
+        if self.working:
             self.tell(BUSY)
             return
         self.cancel.clear()
@@ -270,10 +281,17 @@ class Stage(Touchable):
             self.clicked(int(message["cell"]))
 
     def pressed(self, key: str) -> None:
-        """A key in the picture; each exhibit knows its own."""
+        """A key in the picture: it moves the handle `arrows`, unless the exhibit knows better."""
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.clicked(along(key, stops.index(self.controls[self.arrows].value), len(stops), self.steps))
 
     def clicked(self, cell: int) -> None:
-        """A click on cell number `cell` of the picture."""
+        """A click on cell number `cell` of the picture: the handle `arrows` goes to that stop, or the last.
+        """
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.set(**{self.arrows: stops[min(max(cell, 0), len(stops) - 1)]})
 
     def _stops(self, name: str) -> list:
         """The values on which a menu or a slider can stand, in its order."""
