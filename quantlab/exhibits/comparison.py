@@ -96,10 +96,11 @@ def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float,
     scale, top = HarmScale(rows, margin), 104 if notice else 86
     bottom, middle = top + STEP * len(rows), (LEFT + RIGHT) / 2
     good = scale(max(margin, scale.low)) if margin else LEFT
-    body = [quiet(16, 72, clipped(notice, 120)), rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
-            line(good, top - 6, good, bottom - 6, stroke=GREY, dash="4 3"),
-            quiet(good, top - 11, f"margin {margin:g}", anchor="middle"),
-            quiet(middle, bottom + 30, f"{metric}, {unit}: further right is worse", anchor="middle")]
+    body = [quiet(16, 72, clipped(notice, 120))] if notice else []
+    body += [rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
+             line(good, top - 6, good, bottom - 6, stroke=GREY, dash="4 3"),
+             quiet(good, top - 11, f"margin {margin:g}", anchor="middle"),
+             quiet(middle, bottom + 30, f"{metric}, {unit}: further right is worse", anchor="middle")]
     for value in scale.ticks:
         body += [line(scale(value), bottom - 6, scale(value), bottom - 2),
                  quiet(scale(value), bottom + 11, f"{value:g}", anchor="middle")]
