@@ -69,3 +69,10 @@ def one_of(what: str, name: object, names: Iterable[str]) -> str:
     if (key := str(name).casefold()) in spelled:
         return spelled[key]
     raise ValueError(f"no {what} {name!r} here{nearest(name, spelled.values())}; there are {', '.join(spelled.values())}")
+
+
+def whole(name: str, value: object, least: int, most: int, what: str = "") -> None:
+    """ValueError in words unless `value` is a whole number from `least` to `most`; what: of what it counts."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name}={value!r} cannot be: give a whole number{what and ' of ' + what}, from {least} to "
+                         f"{most:,}")

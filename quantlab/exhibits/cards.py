@@ -7,8 +7,9 @@ from difflib import get_close_matches
 
 import ipywidgets as widgets
 
-from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.cards import GPUS
 from ..memory.machine import my_machine
+from ..models.catalog import MODELS, PUBLISHED
 
 GIB = 2**30
 #: GB of the card's slider: the sizes that are sold, and some between them.

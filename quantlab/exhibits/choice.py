@@ -13,8 +13,9 @@ import ipywidgets as widgets
 from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture, Table
 from ..canvas.svg import hatching, line, page, rect, text
 from ..inference.compare import recorded_quality
-from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.cards import GPUS
 from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
+from ..models.catalog import MODELS, PUBLISHED
 from ..stage.base import Explorer
 from .cards import ANY_CARD as OTHER
 from .cards import GIB, WIDE, card_here, card_slider, clamped, follow, short

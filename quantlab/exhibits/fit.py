@@ -14,7 +14,7 @@ import ipywidgets as widgets
 from ..canvas.bars import Bar, Part, Row, draw_bars
 from ..canvas.style import GREEN, INK, MEANING, MUTE, ORANGE, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import hatching, page, rect, text
-from ..memory.catalog import GPUS, MODELS, model_named
+from ..memory.cards import GPUS
 from ..memory.estimate import OVERHEAD, estimate_memory, planned
 from ..memory.fit import layers_that_fit
 from ..memory.kv_cache import KV_TYPES, check_cache_types, kv_cache_bytes, layers_by_sight
@@ -29,6 +29,8 @@ from ..memory.rule import (
 from ..memory.settings import Settings
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
+from ..models.catalog import MODELS
+from ..models.resolve import shape_of
 from ..stage.base import Explorer, show
 from .cards import (
     BY_SIZE,
@@ -119,7 +121,7 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | 
     if params_b != params_b:
         raise ValueError("params_b=nan is not a size: give billions of parameters, such as 7 or 34")
     if model is not None:
-        model_named(model)
+        shape_of(model)
     if type_kv not in KV_TYPES:
         raise ValueError(f"KV cache type {type_kv!r} is not known; there are {', '.join(KV_TYPES)}")
     here, name = card_here()
@@ -204,7 +206,7 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
     """One model at four contexts against the rule's figure for it, term by term: what the rule leaves out is
     hatched.
     """
-    model_named(model)
+    shape_of(model)
     if quant not in GB_PER_BILLION:
         raise ValueError(f"the rule has no {quant!r}; it knows {', '.join(GB_PER_BILLION)}")
     rule = rule_of_thumb_gb(billions(model))[quant]
@@ -239,7 +241,7 @@ def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) ->
     """
     rows, table = [], [("model", "its trick", "GiB", "without it, GiB", "bytes a token")]
     for name in models:
-        shape = model_named(name)
+        shape = shape_of(name).architecture
         real, plain = kv_cache_bytes(shape, n_ctx) / GIB, plain_bytes(shape, n_ctx) / GIB
         words = f"{real:.2f} GiB: {trick(shape)}"
         bars = [Bar([Part("KV cache", real, MEANING["kv_cache"])], words)]

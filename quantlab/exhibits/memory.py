@@ -10,9 +10,10 @@ import ipywidgets as widgets
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
 from ..lab.serving import as_script
-from ..memory.catalog import GPUS, model_named
+from ..memory.cards import GPUS
 from ..memory.kv_cache import KV_TYPES
 from ..memory.rule import rule_of_thumb_gb
+from ..models.resolve import shape_of
 from ..stage.base import Explorer, button, markup
 from .cards import (
     BY_SIZE,
@@ -89,7 +90,7 @@ def explore_memory(model: str | None = "llama3.1:8b", vram_gb: float | None = No
     NaN.  Lessons: 06_will_it_fit, 13_kv_cache_and_context.
     """
     if model is not None:
-        model_named(model)
+        shape_of(model)
     for name, value in (("params_b", params_b), ("n_ctx", n_ctx), ("n_parallel", n_parallel)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)
                                   or value != value):

@@ -5,13 +5,14 @@ or use what is free.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..memory.catalog import GPUS, model_named
+from ..memory.cards import GPUS
 from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.fit import layers_that_fit
 from ..memory.kv_cache import KV_TYPES, layers_by_sight
 from ..memory.rule import nearest_step, typical_shape
 from ..memory.weights import FTYPES, weights_of
 from ..models.architecture import Architecture
+from ..models.resolve import shape_of
 from .cards import BY_SIZE, GIB, billions
 
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]     # smallest file first
@@ -34,7 +35,7 @@ class Situation:
 
     @property
     def shape(self) -> Architecture:
-        return typical_shape(self.params) if self.model == BY_SIZE else model_named(self.model)
+        return typical_shape(self.params) if self.model == BY_SIZE else shape_of(self.model).architecture
 
     @property
     def params_b(self) -> float:

@@ -16,13 +16,15 @@ from ..lab.names import quant_of
 from ..lab.records import recorded
 from ..lab.server import LabError, Server
 from ..lab.speed import measure_speed
-from ..memory.catalog import GPUS, MODELS
-from ..memory.estimate import OVERHEAD, planned, shape_of
+from ..memory.cards import GPUS
+from ..memory.estimate import OVERHEAD, planned, planned_shape
 from ..memory.fit import layers_that_fit
 from ..memory.machine import read_bandwidth
 from ..memory.settings import Settings
 from ..memory.speed import EFFICIENCY, Speed, bytes_per_token, expected_speed, published_speeds
 from ..memory.weights import weights_of
+from ..models.catalog import MODELS
+from ..models.resolve import shape_of
 from ..models.source import open_model
 from ..profile import is_reference, stable
 from ..stage.base import Explorer, show
@@ -136,7 +138,7 @@ def speed_on(model: str, ftype: str, budget: int, bandwidth: float, host_bandwid
     """(layers that fit on the card, tokens a second).  budget: bytes of the card that a model may have;
     bandwidths: bytes a second.
     """
-    shape, settings = shape_of(model), Settings(n_ctx=n_ctx)
+    shape, settings = planned_shape(shape_of(model)), Settings(n_ctx=n_ctx)
     weights = weights_of(shape, ftype)
     fits = planned(shape, weights, settings, ftype).total <= budget
     layers = shape.n_layer + 1 if fits else layers_that_fit(shape, weights, settings, budget)

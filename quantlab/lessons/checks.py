@@ -8,10 +8,11 @@ a solution.
 from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
-from ..memory.catalog import GPUS, MODELS, PUBLISHED
+from ..memory.cards import GPUS
 from ..memory.choice import candidates, choose
 from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
+from ..models.catalog import MODELS, PUBLISHED
 from ..models.recipes import tensor_list
 from .feedback import NOT_STARTED, Feedback, check_choice, check_function, check_number
 

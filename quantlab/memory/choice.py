@@ -9,9 +9,9 @@ What bytes cannot say, whether the answers are good enough, it does not pretend 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .catalog import MODELS, PUBLISHED
-from .kv_cache import kv_cache_bytes, longest_context
-from .weights import card_weight_bytes, model_weight_bytes
+from ..models.catalog import MODELS, PUBLISHED
+from .kv_cache import kv_cache_bytes
+from .weights import weights_of
 
 GIB = 2**30
 # kept free for compute buffers and the driver: an assumption, and said so wherever it is used
@@ -59,8 +59,8 @@ def candidates(model: str, card: int, n_ctx: int) -> tuple[Candidate, ...]:
         raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
     kv, found = kv_cache_bytes(MODELS[model], n_ctx), []
     for ftype in FTYPES:
-        weights = card_weight_bytes(model, ftype)
-        found.append(Candidate(ftype, weights, kv, card, 8 * model_weight_bytes(model, ftype)
+        weights = weights_of(model, ftype)
+        found.append(Candidate(ftype, weights.placed().card, kv, card, 8 * weights.nbytes
                                / PUBLISHED[model].n_params))
     return tuple(found)
 
@@ -108,10 +108,9 @@ def instead(model: str, card: int, n_ctx: int) -> str:
     would.
     """
     smallest = candidates(model, card, 256)[0]
-    tokens = longest_context(MODELS[model], card - smallest.weights
-                             - RESERVE) // 1024 * 1024 if smallest.fits else 0
+    tokens = max(n for n in range(0, 2**18, 1024) if n == 0 or kv_cache_bytes(model, n) <= card - smallest.weights - RESERVE) if smallest.fits else 0
     room = card - RESERVE
-    others = [name for name in CHOICES if card_weight_bytes(name, "Q4_K_M")
+    others = [name for name in CHOICES if weights_of(name, "Q4_K_M").placed().card
               + kv_cache_bytes(MODELS[name], n_ctx) <= room]
     ways = [f"{tokens:,} tokens of context would fit as {smallest.ftype}"] if tokens else []
     if others:

@@ -20,15 +20,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import isfinite
 
 from ..models.architecture import Architecture
 from ..models.recipe_rules import USUAL
+from ..models.resolve import shape_of
 from ..models.source import Model
 from .compute import compute_bytes, share_compute_bytes
-from .estimate import OVERHEAD, MemoryEstimate, planned, projector_bytes, shape_of
+from .estimate import OVERHEAD, MemoryEstimate, planned, planned_shape, projector_of
 from .kv_cache import cache_bytes
-from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
+from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
 from .weights import Weights, weights_of
 
 
@@ -100,7 +100,7 @@ class Options(list):
                               o.n_gpu_layers, o.quality) for o in self], columns=columns)
 
 
-def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
+def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
               ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
               measure_all: Callable | None = None, projector: Model | None = None, **settings) -> Options:
     """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to
@@ -115,12 +115,14 @@ def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[floa
     with fewer than 32 tokens at a time, where ours is on the safe side. Types that llama-quantize refuses for
     this shape are left out.  Raises ValueError for cards and settings that cannot be.
     """
-    cards, shape, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
-    cards[0] -= projector_bytes(model, projector)
+    cards, model, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
+    shape = planned_shape(model)
+    with projector_of(model, projector) as beside:
+        cards[0] -= 0 if beside is None else beside.nbytes
     options = []
     for ftype in ftypes:
         try:
-            weights = weights_of(model if isinstance(model, Model) else shape, ftype)
+            weights = weights_of(model, ftype)
         except ValueError as error:
             if "refuses" in str(error):
                 continue
@@ -211,12 +213,8 @@ def _last(fits: Callable[[int], bool], low: int, high: int) -> int:
 def _cards(vram_gib: float | Iterable[float]) -> list[int]:
     sizes = [vram_gib] if isinstance(vram_gib, int | float) else list(vram_gib)
     for size in sizes:
-        if isinstance(size, bool) or not isinstance(size,
-                                                    int
-                                                    | float) or not isfinite(
-                                                        size) or not 0 < size <= LARGEST_CARD_GIB:
-            raise ValueError(
-                f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
+        if not is_amount(size, 0, LARGEST_CARD_GIB) or not size:
+            raise ValueError(f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
     if not sizes:
         raise ValueError("vram_gib is empty: give the GiB of one card, or of each of several")
     return [int(size * GIB) for size in sizes]

@@ -23,11 +23,12 @@ from quantlab.exhibits.fit import (
 from quantlab.exhibits.memory import explore_memory
 from quantlab.exhibits.memory_facts import SLIDER, Situation, finding, longest, uses, ways
 from quantlab.lab.modelfile import parse_modelfile
-from quantlab.memory.catalog import GPUS, MODELS
+from quantlab.memory.cards import GPUS
 from quantlab.memory.fit import recommend
 from quantlab.memory.kv_cache import KV_TYPES
 from quantlab.memory.machine import Machine
 from quantlab.memory.rule import typical_shape
+from quantlab.models.catalog import MODELS
 
 GIB = 2**30
 HERE = Situation("llama3.1:8b", 8, "Q4_K_M", 32768, "f16", 1, True, 8 * GIB)
@@ -175,7 +176,7 @@ def test_nan_and_unknown_names_are_refused_in_words_with_the_nearest():
                          "no KV cache type 'q8' here; the nearest are q8_0"),
                         (lambda: explore_fit(8, type_kv="q8"), "there are f16, q8_0, q4_0"),
                         (lambda: plot_rule("llama9:7b"),
-                         r"no model 'llama9:7b' in the catalog.*llama3\.1:8b"),
+                         r"no model 'llama9:7b' here.*llama3\.1:8b"),
                         (lambda: plot_rule(quant="q2_K"), "no 'q2_K'; it knows q4_K_M")):
         with pytest.raises(ValueError, match=words):
             call()

@@ -9,7 +9,7 @@ import pytest
 import quantlab as ql
 from quantlab.exhibits.choice import CONTEXTS, OTHER, explore_choice
 from quantlab.exhibits.types import LESSON_TABLE, NAMES, UNITS, explore_types, mix
-from quantlab.memory.catalog import GPUS
+from quantlab.memory.cards import GPUS
 from quantlab.memory.choice import CHOICES, WISHES, candidates, choose
 
 GIB = 2**30

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from quantlab.memory.catalog import GPUS, MODELS
+from quantlab.memory.cards import GPUS
 from quantlab.memory.choice import (
     CHOICES,
     FTYPES,
@@ -17,6 +17,7 @@ from quantlab.memory.choice import (
     reason,
 )
 from quantlab.memory.kv_cache import kv_cache_bytes
+from quantlab.models.catalog import MODELS
 
 GIB = 2**30
 CARDS = (0, GIB, 4 * GIB, 8 * GIB, 12 * GIB, 24 * GIB, 80 * GIB)

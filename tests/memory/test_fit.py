@@ -4,11 +4,11 @@
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import OVERHEAD, estimate_memory
 from quantlab.memory.fit import longest_context_that_fits, recommend
 from quantlab.memory.settings import Settings, memory_profile
 from quantlab.memory.weights import weights_of
+from quantlab.models.catalog import MODELS
 
 GIB = 2**30
 FTYPES = ("Q2_K", "Q4_K_M", "Q6_K", "Q8_0", "F16")
