@@ -96,10 +96,14 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
                         flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,
                         n_gpu_layers=n_gpu_layers, unified=unified)
     model = shape_of(model)
-    own = model.ftype if isinstance(model, Model) else "Q4_K_M"
-    found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own)
+    found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own_ftype(model))
     with projector_of(model, projector) as beside:
         return found if beside is None else _with_projector(found, beside)
+
+
+def own_ftype(model: Architecture | Model) -> str:
+    """What an ftype means that is not said: a file's own, Q4_K_M for a shape."""
+    return model.ftype if isinstance(model, Model) else "Q4_K_M"
 
 
 def projector_of(model: Architecture | Model, projector: Model | None) -> AbstractContextManager[Model | None]:
