@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-import ipywidgets as widgets
-
 from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture, Table
-from ..canvas.svg import hatching, line, page, rect, text
+from ..canvas.svg import hatching, line, page, quiet, rect, text
 from ..inference.compare import recorded_quality
 from ..memory.advice import CHOICES, WISHES, candidates, choose, instead, reason
 from ..memory.cards import GPUS
@@ -19,10 +17,10 @@ from ..memory.estimate import OVERHEAD
 from ..memory.fit import Fit
 from ..memory.speed import expected_speed
 from ..models.catalog import MODELS, PUBLISHED
-from ..stage.base import Explorer
-from ..words import gib
-from .cards import ANY_CARD as OTHER
-from .cards import GIB, WIDE, card_here, card_slider, clamped, follow, short
+from ..stage.base import Stage
+from ..stage.handles import menu, stops
+from ..words import GIB, gib
+from .cards import card_bytes, card_handles, card_label, first_card
 
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 104, 320
@@ -33,7 +31,7 @@ MOST = 1.6          # a bar longer than this many cards is cut, with an arrow
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute buffer": "compute", "driver": "overhead"}
 
 
-class Line(NamedTuple):
+class ChoiceLine(NamedTuple):
     """A candidate: the parts of OWNERS in the unit of the card; its total in words, whether it fits, the
     reason.
     """
@@ -45,7 +43,7 @@ class Line(NamedTuple):
     reason: str
 
 
-def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str,
+def draw_choice(lines: Sequence[ChoiceLine], chosen: str, card: float, card_words: str,
                 notes: Sequence[tuple[str, str]], *, finding: str, subtitle: str,
                 table: Table = ()) -> Picture:
     """One row per candidate against the line of the card; notes are (head, sentence) below."""
@@ -54,14 +52,14 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
     edge = BARS_LEFT + card * scale
     body, y = [hatching(), text(edge, 80, card_words, size=SMALL, bold=True, anchor="end" if edge > 200
                                 else "start")], TOP
-    body.append(text(BARS_RIGHT + 78, 98, "needed", size=SMALL, fill=MUTE, anchor="end"))
+    body.append(quiet(BARS_RIGHT + 78, 98, "needed", anchor="end"))
     for row in lines:
         body += _row(row, y, scale, edge, row.name == chosen)
         y += ROW
     body.append(line(edge, 86, edge, y - 4, stroke=INK, width=2))
-    x = LEFT
+    x: float = LEFT
     for words, owner in OWNERS.items():
-        body += [rect(x, y + 5, 11, 11, MEANING[owner]), text(x + 17, y + 15, words, size=SMALL, fill=MUTE)]
+        body += [rect(x, y + 5, 11, 11, MEANING[owner]), quiet(x + 17, y + 15, words)]
         x += 36 + 6.4 * len(words)
     y += 22
     for head, words in notes:
@@ -70,9 +68,10 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
     return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
 
 
-def _row(row: Line, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
+def _row(row: ChoiceLine, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
     sign, ink = ("✓ ", GREEN) if chosen else ("", INK if row.fits else MUTE)
-    shapes, x = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)], BARS_LEFT
+    shapes = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)]
+    x: float = BARS_LEFT
     for size, owner in zip(row.parts, OWNERS.values(), strict=True):
         end = min(x + size * scale, BARS_RIGHT)
         inside = min(end, max(edge, x))
@@ -91,7 +90,7 @@ WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory":
          "speed": "speed"}
 
 
-def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Explorer:
+def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
     """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
     what it was measured to lose.
 
@@ -102,25 +101,18 @@ def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, qua
     measured = agreement(recorded_quality() if quality is None else quality)
     if model not in CHOICES:
         raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
-    here, name = card_here()
-    vram = here if vram_gb is None else clamped(vram_gb)
-    controls = {
-        "wish": widgets.Dropdown(options=[(words, wish) for wish, words in WORDS.items()], value="balance",
-                                 description="most important", **WIDE),
-        "model": widgets.Dropdown(options=list(CHOICES), value=model, description="model", **WIDE),
-        "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192,
-                                         description="context, tokens", **WIDE),
-        "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card by name",
-                                 **WIDE),
-        "vram": card_slider(vram),
-    }
-    follow(controls["card"], controls["vram"], lambda card: _gigabytes(card) if card in GPUS else None, OTHER)
-    presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
+    vram, machine, said = first_card(vram_gb)
+    cards, by_card = card_handles(vram)
+    handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),
+               menu("model", "model", model, CHOICES),
+               stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]), *cards]
+    presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
-               f"My machine: {name}": dict(vram=here)}
-    return Explorer(partial(_draw, measured), controls, presets=presets,
-                    note="A rule over bytes, with its reasons. What is measured stands beside it and "
-                         "decides nothing: that is your part.")
+               **machine}
+    return Stage(handles, partial(_draw, measured), presets=presets, label_width=120, links={"card": by_card},
+                 note=said
+                 + "A rule over bytes, with its reasons. What is measured stands beside it and decides "
+                 "nothing: that is " "your part.")
 
 
 def agreement(quality) -> tuple[str, dict[str, float]]:
@@ -135,23 +127,14 @@ def agreement(quality) -> tuple[str, dict[str, float]]:
                                                                       strict=True))
 
 
-def _named(vram: float, name: str) -> str:
-    """The catalog's card of this (short) name and size."""
-    return next((card for card in GPUS if short(card) == name and _gigabytes(card) == vram), OTHER)
-
-
-def _gigabytes(card: str) -> float:
-    return clamped(GPUS[card].vram_bytes / GIB)
-
-
 def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: int, card: str,
           vram: float) -> Picture:
-    size = int(vram * GIB) if card == OTHER else GPUS[card].vram_bytes
+    size = card_bytes(card, vram)
     options = candidates(model, size, n_ctx)
     chosen = choose(options, wish)
-    lines = [Line(o.estimate.ftype, _parts(o), _total(o), o.room >= 0, reason(o, chosen, wish))
+    lines = [ChoiceLine(o.estimate.ftype, _parts(o), _total(o), o.room >= 0, reason(o, chosen, wish))
              for o in options]
-    words = f"{vram:g} GiB" if card == OTHER else f"{short(card)} ({size / GIB:.3g} GiB)"
+    words = f"{vram:g} GiB" if card not in GPUS else f"{card_label(card)} ({size / GIB:.3g} GiB)"
     head = ("type", "bits per weight", "needed on the card", f"same token, measured on {measured[0]}",
             "verdict")
     table = (head,
@@ -169,13 +152,15 @@ def _finding(chosen: Fit | None, model: str, wish: str, place: str) -> str:
     first = WISHES[wish][0]
     why = "the usual default fits" if wish == "balance" else f"the first choice for {wish}"
     ftype = chosen.estimate.ftype
-    return f"{model} on {place}: try {ftype}, " + (why if ftype == first else f"as {first} does not fit")
+    return f"{model} on {place}: try {ftype}, {why if ftype == first else f'as {first} does not fit'}"
 
 
 def _subtitle(model: str, n_ctx: int) -> str:
     trained = MODELS[model].n_ctx_train
     beyond = f" (trained for {trained:,})" if n_ctx > trained else ""
-    return f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, everything on the card"
+    return (
+        f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, "
+        "everything on the card")
 
 
 def _notes(chosen: Fit | None, options: tuple[Fit, ...], measured: tuple[str, dict[str, float]],
@@ -186,8 +171,8 @@ def _notes(chosen: Fit | None, options: tuple[Fit, ...], measured: tuple[str, di
         return [("Instead", f"{instead(model, size, n_ctx)}."),
                 ("Or", "Ollama leaves some layers to the CPU, several times slower."), driver]
     found = chosen.estimate
-    counted = (f"{gib(found.weights)} of weights ({chosen.bpw:.2f} bits each), {gib(found.kv_cache)} of KV cache, "
-               f"{gib(found.compute)} of compute buffer")
+    counted = (f"{gib(found.weights)} of weights ({chosen.bpw:.2f} bits each), {gib(found.kv_cache)} of KV "
+               f"cache, {gib(found.compute)} of compute buffer")
     return [("Counted", counted), driver, ("Speed", _speed(chosen, model, card)),
             ("Measured", _measured(found.ftype, [option.estimate.ftype for option in options], *measured)),
             ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
@@ -209,13 +194,13 @@ def _same(same: dict[str, float], ftype: str) -> str:
 
 
 def _speed(chosen: Fit, model: str, card: str) -> str:
-    if card == OTHER:
+    if card not in GPUS:
         return "choose a named card to see the most that its memory allows"
     found, bandwidth = chosen.estimate, GPUS[card].bandwidth
     most = expected_speed(model, found.ftype, bandwidth, n_ctx=found.settings.n_ctx).limit
     read = "some experts" if MODELS[model].n_expert else "all weights"
-    return (f"at most {most:.0f} tokens a second: {bandwidth / 1e9:.0f} GB/s, and each token reads {read} and a "
-            "full KV cache")
+    return (f"at most {most:.0f} tokens a second: {bandwidth / 1e9:.0f} GB/s, and each token reads {read} "
+            "and a full KV cache")
 
 
 def _parts(option: Fit) -> tuple[float, ...]:

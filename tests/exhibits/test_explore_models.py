@@ -11,7 +11,7 @@ from quantlab.models.catalog import SHORT_NAMES
 from quantlab.models.recipe_rules import USUAL
 from quantlab.models.recipes import tensor_list
 from quantlab.models.source import open_model
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
 from tests.models.gguf_builder import INFOS, build, info, pair, string
 
 
