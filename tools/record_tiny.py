@@ -11,7 +11,7 @@ import json
 from datetime import date
 
 from quantlab.exhibits.lm_stock import LmStock
-from quantlab.exhibits.recital_facts import RECORD, record
+from quantlab.exhibits.recital import RECORD, record_recitals
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
         "about":
         "tools/record_tiny.py: for each type, a row per passage of passages.json: tokens right before the "
         "first wrong one, "
-        "and what was written", "date": f"{date.today():%Y-%m-%d}", **record(LmStock("tiny"), print)}
+        "and what was written", "date": f"{date.today():%Y-%m-%d}", **record_recitals(LmStock("tiny"), print)}
     RECORD.write_text(json.dumps(made, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{RECORD.name}: {RECORD.stat().st_size:,} bytes")
 

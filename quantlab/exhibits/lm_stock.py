@@ -15,8 +15,6 @@ from ..lab.open import open_model
 from ..models.recipes import recipe
 from ..models.source import Model
 from ..models.types import tensor_nbytes
-from ..stage.legacy import Explorer, show
-from .file import draw_refusal
 
 #: From many bits to few, as a slider shows them.
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "IQ4_XS", "Q3_K", "Q2_K")
@@ -87,21 +85,6 @@ class LmStock:
 def stock_of(model="tiny") -> LmStock:
     """The stock of a model, shared by all explorers of a notebook."""
     return LmStock(model)
-
-
-def stock_or_refusal(model, qtype: str, need: str, call: str) -> LmStock | Explorer:
-    """The stock of a model, or a picture that says why it cannot be run: `need` in its title, `call` as what
-    does work.
-
-    ValueError for a type that is not one of TYPES.
-    """
-    if qtype not in TYPES:
-        raise ValueError(f"no type {qtype!r} here; there are {', '.join(TYPES)}")
-    try:
-        return stock_of(model)
-    except ValueError as error:
-        return show(draw_refusal(f"{need} a language model that can be run here",
-                                 f"{error} {call}() takes the tiny Llama."))
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..canvas.style import Picture
-from ..canvas.trade import Series, Spot, draw_speeds, draw_trade
+from ..canvas.trade import Series, Spot, draw_drift, draw_trade
 from ..models.whole_file import whole_file
 from ..words import percent, size
 from .analysis import remarks
@@ -128,7 +128,7 @@ def speed_chart(plan: Plan, rows: Sequence[dict]) -> Picture | None:
     series = [Series(name, [call for block in calls[name].values() for call in block] if dots else [],
                      [tuple(np.mean(calls[name][number], axis=0)) for number in sorted(calls[name])])
               for name in plan.names if name in calls]
-    return draw_speeds(series, finding=_drift_words(series),
+    return draw_drift(series, finding=_drift_words(series),
                        subtitle="letters: the mean of a round; dots: single calls; "
                                 "lines that fall or rise together are the machine, not the model")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -17,7 +18,7 @@ from ..canvas.style import Picture, Table
 from ..canvas.svg import notice
 from .controls import control, in_a_row, markup, press_button, toggle
 from .handles import Button, Handle, Link, Panel
-from .keys import turned
+from .keys import STEPS, along, turned
 from .touchable import Touch, Touchable, own_names
 
 TABLE = "As table"
@@ -44,6 +45,12 @@ class Stage(Touchable):
     #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
     #: first.
     page_up, around = 1, False
+    #: The handle that arrows, Home and End move, and by how many of its stops; a click on cell i of the
+    #: picture puts it on its stop i.
+    arrows = ""
+    steps: Mapping[str, int] = STEPS
+    #: Whether a line says what goes on though no button starts a task.
+    tells = False
 
     def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
                  first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
@@ -68,7 +75,7 @@ class Stage(Touchable):
         placed.append([name for name in self.buttons if not any(name in row for row in placed)])
         *lines, last = [in_a_row(named[name] for name in row) for row in placed]
         lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
-        said = [self.status] if self.tasks else []
+        said = [self.status] if self.tasks or self.tells else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
         super().__init__([*body, self.opened, self.words, *([Touch(label, keys, self.touched)] if keys
                                                             else [])], self.controls)
@@ -144,7 +151,7 @@ class Stage(Touchable):
 
     # ---- the picture
 
-    def facts(self, **values) -> Mapping[str, object]:
+    def facts(self, *_: Any, **values: Any) -> Mapping[str, Any]:
         """What `draw` is told for these values of the handles."""
         return values
 
@@ -191,9 +198,9 @@ class Stage(Touchable):
             made[words] = press_button(Button(words, words, f"Set the handles: {words}", set_all))
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
-        if self.picture.table or not self.draw:
+        if self.picture.table or self.tasks or not self.draw:
             self.panels[TABLE] = Panel("The same facts in words and numbers",
-                                            lambda _values: html_table(self.picture.table))
+                                       lambda _values: html_table(self.picture.table))
         made |= {words: toggle(words, panel.tip, self._write_panels) for words, panel in self.panels.items()}
         return made
 
@@ -209,10 +216,15 @@ class Stage(Touchable):
         said = bar + "⏳ " * busy + (escape(words) or "&nbsp;")
         self.status.value = f'<div class="ql-answer">{said}</div>'
 
+    @property
+    def working(self) -> bool:
+        """Whether a task runs."""
+        return self.thread is not None and self.thread.is_alive()
+
     def start(self, work: Callable[[], None]) -> None:
         """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
         """
-        if self.thread is not None and self.thread.is_alive():
+        if self.working:
             self.tell(BUSY)
             return
         self.cancel.clear()
@@ -255,10 +267,17 @@ class Stage(Touchable):
             self.clicked(int(message["cell"]))
 
     def pressed(self, key: str) -> None:
-        """A key in the picture; each exhibit knows its own."""
+        """A key in the picture: it moves the handle `arrows`, unless the exhibit knows better."""
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.clicked(along(key, stops.index(self.controls[self.arrows].value), len(stops), self.steps))
 
     def clicked(self, cell: int) -> None:
-        """A click on cell number `cell` of the picture."""
+        """A click on cell number `cell` of the picture: the handle `arrows` goes to that stop, or the last.
+        """
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.set(**{self.arrows: stops[min(max(cell, 0), len(stops) - 1)]})
 
     def _stops(self, name: str) -> list:
         """The values on which a menu or a slider can stand, in its order."""

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from quantlab.canvas.plane import Axis, Label, beside, spread
-from quantlab.canvas.sensitivity_map import Focus, Row, Tile, draw_sensitivity
 from quantlab.canvas.trade import Point, Scale, draw_pareto
 from quantlab.exhibits.budget_facts import Mark, Part, draw_budget
+from quantlab.exhibits.sensitivity import SensitivityFacts, draw_sensitivity
 
 
 def test_a_logarithmic_axis_makes_equal_ratios_equal_lengths():
@@ -78,8 +78,9 @@ def test_what_a_file_says_is_escaped_in_every_picture():
     bad = "<i>&"
     point = draw_pareto([Point(bad, 1, 1, bad, bad)], 0, [bad], bad, Scale(bad, True, str), finding=bad,
                         subtitle=bad)
-    tile = draw_sensitivity([Row(bad, 0, [Tile(0.5, bad, bad, bad)], (1, bad))], [bad], Focus(0, 0, [bad]),
-                            [bad], finding=bad, subtitle=bad, sums=(bad, bad))
+    rows = [{"layer": i, "role": bad, "qtype": bad, "saved": 9, "kld": 0.1, "kld_se": 0.1} for i in range(2)]
+    tile = draw_sensitivity(SensitivityFacts(rows, bad, mix=bad, raised={(0, bad): bad}), (0, bad), [bad],
+                            subtitle=bad)
     part = draw_budget([Part(bad, 9, 4, bad, bad)], (bad, 9), [Mark(bad, 9, 0.1, "now")], [(bad, bad)],
                        finding=bad, subtitle=bad)
     for picture in (point, tile, part):

@@ -223,6 +223,22 @@ def test_page_keys_turn_the_handle_that_was_named():
     assert made.controls["bits"].value == 8, "there is nothing above"
 
 
+def test_arrows_and_clicks_move_the_handle_that_was_named():
+    made = explorer(keys="ArrowLeft End", label="a bar")
+    made.arrows = "bits"
+    for message, bits in (({"key": "ArrowLeft"}, 3), ({"key": "End"}, 8), ({"cell": 0}, 2),
+                          ({"cell": 99}, 8)):
+        made.touched(message)
+        assert made.controls["bits"].value == bits and made.finding.startswith(f"{bits} bits")
+
+
+def test_an_exhibit_with_a_task_has_a_line_that_tells_and_can_show_a_later_table():
+    run = Button("run", "Run", "Begin", lambda: None, task=True)
+    made = Stage([slider("bits", "bits", 7, 2, 8)], draw, buttons=[run])
+    assert made.status in made.children and "As table" in made.buttons and not made.working
+    assert explorer().status not in explorer().children
+
+
 @pytest.mark.parametrize(("key", "here", "there"),
                          [("ArrowLeft", 3, 2), ("ArrowRight", 3, 4), ("ArrowLeft", 0, 0), ("ArrowDown", 6, 6),
                           ("Home", 3, 0), ("End", 3, 6), ("x", 3, 3)])
