@@ -16,11 +16,12 @@ _ROOMS = {
     "formats.table": "FORMATS",
     "formats.tensor": "dequantize quantize",
     "models.architecture": "Architecture",
+    "models.catalog": "MODELS",
     "models.recipes": "explain_recipe recipe tensor_list types_by_role",
     "models.writer": "quantize_model",
     "inference.compare": "compare_quality held_out_text recorded_quality",
     "inference.load": "load_lm",
-    "memory.catalog": "GPUS MODELS",
+    "memory.cards": "GPUS",
     "memory.estimate": "estimate_memory",
     "memory.fit": "recommend",
     "memory.kv_cache": "kv_cache_bytes",
@@ -81,6 +82,8 @@ def __getattr__(name: str):
     """
     if name not in _HOME:
         raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
+    if _HOME[name].startswith(("models.", "memory.", "inference.")):
+        import_module(".lab.open", __name__)    # a pulled model whose file cannot be read: the server is asked
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value

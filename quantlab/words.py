@@ -85,6 +85,13 @@ def one_of(what: str, name: object, names: Iterable[str]) -> str:
     raise ValueError(f"no {what} {name!r} here{nearest(name, known)}; there are {', '.join(known)}")
 
 
+def whole(name: str, value: object, least: int, most: int, what: str = "") -> None:
+    """ValueError in words unless `value` is a whole number from `least` to `most`; what: that it counts."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name}={value!r} cannot be: give a whole number{what and ' of ' + what}, from "
+                         f"{least} to {most:,}")
+
+
 def printable(words: object) -> str:
     """Text that a model or a file brought: a box stands for every control character but the line end.
     Whoever writes it into HTML escapes it too.

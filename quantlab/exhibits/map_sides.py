@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..lab.open import open_model
-from ..memory.catalog import MODELS
-from ..models.architecture import ALIASES, ARCHITECTURES, MOST_LAYERS, Architecture
+from ..models.architecture import MOST_LAYERS, Architecture
+from ..models.catalog import MODELS, SHORT_NAMES
 from ..models.families import role_and_layer
 from ..models.recipe_rules import ALWAYS, PROGRAMS, Rule
 from ..models.recipe_walk import Choice, choices, usual_type
@@ -22,8 +22,7 @@ from ..words import printable
 AS_IS = "as in the file"
 OLLAMA = "Ollama's "                # in front of an ftype: by Ollama's rules
 #: Shapes that need no file: Ollama's name -> shape.
-SHAPES: dict[str, Architecture] = {name: ARCHITECTURES[short] for name, short in ALIASES.items()
-                                   if name not in MODELS} | MODELS
+SHAPES: dict[str, Architecture] = MODELS
 
 
 class Tensor(NamedTuple):
@@ -124,9 +123,8 @@ def stock_of(source) -> Stock:
         return Stock(f"this {source.arch} model", source)
     if isinstance(source, Model):
         return _of_file(source)
-    known = {short: name for name, short in ALIASES.items()}
-    if isinstance(source, str) and source in known:
-        return Stock(known[source], SHAPES[known[source]])
+    if isinstance(source, str) and source in SHORT_NAMES:
+        return Stock(SHORT_NAMES[source], SHAPES[SHORT_NAMES[source]])
     try:
         with open_model(source) as model:
             return _of_file(model)

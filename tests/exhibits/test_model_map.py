@@ -12,7 +12,7 @@ import quantlab as ql
 from quantlab.exhibits.map_sides import AS_IS, OLLAMA, SHAPES
 from quantlab.exhibits.model_map import NOTHING, OTHER, explore_model_map
 from quantlab.exhibits.role_bytes import in_bytes
-from quantlab.memory.catalog import MODELS
+from quantlab.models.catalog import MODELS
 from quantlab.models.recipes import recipe, tensor_list
 from quantlab.models.source import from_show
 from quantlab.models.types import tensor_nbytes
