@@ -2,7 +2,20 @@
 
 import pytest
 
-from quantlab.words import GIB, bits, bits_of, clipped, gib, nearest, number, one_of, percent, printable, size, wrapped
+from quantlab.words import (
+    GIB,
+    bits,
+    bits_of,
+    clipped,
+    gib,
+    nearest,
+    number,
+    one_of,
+    percent,
+    printable,
+    size,
+    wrapped,
+)
 
 
 @pytest.mark.parametrize(("value", "digits", "words"),
