@@ -1,7 +1,8 @@
-"""Numbers and names as people read them: a real minus sign, no exponent where it can be helped, bytes and bits
-in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
+"""Numbers and names as people read them: a real minus sign, no exponent where it can be helped, bytes and
+bits in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import floor, isinf, isnan, log10
@@ -34,11 +35,11 @@ def size(nbytes: float) -> str:
         if nbytes >= factor:
             count = nbytes / factor
             return f"{count:.3g} {unit}" if count < 999.5 else f"{count:,.0f} {unit}"
-    return f"{nbytes:g} bytes"
+    return f"{nbytes:g} B"
 
 
 def gib(nbytes: float) -> str:
-    """Bytes in GiB (2**30 bytes, as cards are sold and drivers report): two decimals below 20 GiB, one above."""
+    """Bytes in GiB (2**30 bytes, as drivers report): two decimals below 20 GiB, one above."""
     return f"{nbytes / GIB:.2f} GiB" if abs(nbytes) < 20 * GIB else f"{nbytes / GIB:,.1f} GiB"
 
 
@@ -56,16 +57,25 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.1f} %".replace(".0 ", " ")
 
 
+def bits_of(qtype: str) -> int:
+    """The number in a type's name: 4 for "Q4_K", 16 for "BF16", 0 without one; the nominal bits, without the
+    scales.
+    """
+    digits = re.search(r"\d+", qtype)
+    return int(digits[0]) if digits else 0
+
+
 def nearest(name: object, names: Iterable[str], count: int = 3) -> str:
     """"; the nearest are A, B, C", whatever the case of the letters; "" where nothing is near."""
     spelled = {one.casefold(): one for one in names}
     near = [spelled[one] for one in get_close_matches(str(name).casefold(), spelled, n=count, cutoff=0.4)]
-    return f"; the nearest are {', '.join(near)}" if len(near) > 1 else f"; the nearest is {near[0]}" if near else ""
+    return f"; the nearest {'are' if len(near) > 1 else 'is'} {', '.join(near)}" if near else ""
 
 
 def one_of(what: str, name: object, names: Iterable[str]) -> str:
-    """`name` as it is spelled in `names`, whatever its case.  Raises ValueError with the nearest and all of them."""
+    """`name` as it is spelled in `names`, whatever its case.  Raises ValueError with the nearest, and all."""
     spelled = {one.casefold(): one for one in names}
     if (key := str(name).casefold()) in spelled:
         return spelled[key]
-    raise ValueError(f"no {what} {name!r} here{nearest(name, spelled.values())}; there are {', '.join(spelled.values())}")
+    known = list(spelled.values())
+    raise ValueError(f"no {what} {name!r} here{nearest(name, known)}; there are {', '.join(known)}")

@@ -49,7 +49,8 @@ params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(params)
 ask = {"prompt": prompt, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
 server.handle_completions(ask | {"n_predict": 8})
-print(json.dumps(server.handle_completions(ask | {"n_predict": tokens})["timings"]["predicted_per_second"]), flush=True)
+timings = server.handle_completions(ask | {"n_predict": tokens})["timings"]
+print(json.dumps(timings["predicted_per_second"]), flush=True)
 os._exit(0)
 '''
 

@@ -26,3 +26,21 @@ def sample_weights() -> np.ndarray:
         raise ValueError(f"{PATH.name} was changed: the {len(data):,} bytes at {OFFSET} are not {NAME}; "
                          "restore the file from git")
     return np.frombuffer(data, "<f4").astype(np.float32).reshape(SHAPE)
+
+
+def given_weights(x=None, least: int = 1) -> np.ndarray:
+    """(rows, columns) float32: the learner's own weights, one row for a flat list; the bundled ones for None.
+
+    Raises ValueError for what is no array of numbers, for fewer than `least` of them, and for one that is not
+    finite.
+    """
+    try:
+        weights = np.atleast_2d(sample_weights() if x is None else np.asarray(x, np.float32))
+    except (TypeError, ValueError):
+        raise ValueError(f"weights are an array of numbers, not {type(x).__name__}") from None
+    if weights.size < least:
+        raise ValueError(f"at least {least:,} weights are wanted, got {weights.size:,}")
+    if not np.isfinite(weights).all():
+        at = int(np.flatnonzero(~np.isfinite(weights))[0])
+        raise ValueError(f"weight {at:,} is {weights.flat[at]}: only finite numbers can be stored")
+    return weights

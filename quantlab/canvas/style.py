@@ -18,13 +18,12 @@ SOFT = "var(--jp-layout-color2, #eef1f5)"            # a quiet panel
 BLUE, SKY, GREEN, ORANGE = "#0072B2", "#56B4E9", "#009E73", "#E69F00"
 VERMILION, PURPLE, YELLOW, GREY = "#D55E00", "#CC79A7", "#F0E442", "#8a929e"
 
-#: One colour, one meaning, in every lesson.
-MEANING = {
-    "scale": BLUE, "min": VERMILION, "sub_scale": SKY, "sub_min": ORANGE, "code": GREEN, "partner": PURPLE,
-    "sign": VERMILION, "exponent": ORANGE, "mantissa": GREEN,
-    "weights": BLUE, "kv_cache": ORANGE, "compute": PURPLE, "overhead": GREY,
-    "original": GREY, "error": VERMILION, "good": GREEN,
-}
+#: One colour, one meaning, in every lesson; the bits of a block and the bytes of a card are never in one
+#: picture.
+MEANING = {"scale": BLUE, "min": VERMILION, "sub_scale": SKY, "sub_min": ORANGE, "code": GREEN,
+           "partner": PURPLE, "sign": VERMILION, "exponent": ORANGE, "mantissa": GREEN, "weights": BLUE,
+           "kv_cache": ORANGE, "compute": PURPLE, "overhead": GREY, "split": SKY, "original": GREY,
+           "error": VERMILION, "good": GREEN, "worse": VERMILION, "unsure": GREY, "notice": GREY,}
 
 #: Light to dark blue for fewer to more bits per weight; the number always stands on the tile.
 BITS_TONES = {2: "#deebf7", 3: "#c6dbef", 4: "#9ecae1", 5: "#6baed6", 6: "#2b7bba", 8: "#1d66a8",

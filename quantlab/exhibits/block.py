@@ -19,7 +19,7 @@ from ..canvas.style import Picture
 from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
 from ..formats.table import FORMATS
 from ..formats.tensor import QuantizedTensor, get_format, quantize
-from ..stage.base import Explorer, Touch, button
+from ..stage.legacy import Explorer, Touch, button
 from .block_facts import (
     block_facts,
     block_table,

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from ..canvas.style import Picture
 from ..inference.compare import held_out_text, recorded_table
 from ..inference.mixes import TYPES, MixBench
-from ..stage.base import Explorer, button
+from ..stage.legacy import Explorer, button
 from .budget_facts import MIX, Game, draw_budget
 
 REST = 0.2              # seconds without a move before measuring

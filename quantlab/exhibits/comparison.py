@@ -19,7 +19,7 @@ from ..lab.plan import RunProgress
 from ..lab.preflight import Preflight
 from ..lab.records import RECORDED_COMPARISONS, RecordedComparison
 from ..lab.report import answers, overview, short_names
-from ..stage.base import markup
+from ..stage.legacy import markup
 from .votes import VoteLab, explore_votes
 from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
 

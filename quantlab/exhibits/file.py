@@ -1,27 +1,22 @@
-"""A GGUF file as a strip to scale, its first part magnified, and some of its bytes in hexadecimal with their
-meaning.
-
-A real GGUF file under the magnifying glass: its parts to scale, its first bytes, and the first block of any
-tensor.
-"""
+"""Lesson 03: a real GGUF file: its parts to scale, its first bytes, and the first block of any tensor."""
 
 import struct
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 
 from ..canvas.style import BITS_TONES, INK, LINE, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
-from ..canvas.svg import line, page, rect, text
+from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..lab.open import open_model
 from ..models.families import role_and_layer
 from ..models.gguf_header import TensorInfo
 from ..models.source import Model
-from ..stage.base import Explorer, show
-from .role_bytes import bits_of, in_bytes
+from ..stage.base import Stage, refusal
+from ..stage.handles import menu
+from ..words import bits_of, size
 
 X, SPAN = 16, WIDTH - 32
 STRIP_Y, ZOOM_Y, HEX_Y = 76, 146, 206
@@ -55,6 +50,120 @@ class Field(NamedTuple):
     colour: str = ""
 
 
+HEADER = "the header"
+
+#: What the fields of ggml's blocks hold, and the key of the colour that shows it.
+FIELD_MEANINGS = {"d": ("scale, float16", "scale"), "m": ("minimum, float16", "min"),
+                  "dmin": ("scale of the minima, float16", "min"),
+                  "scales": ("sub-scales, packed", "sub_scale"), "qs": ("codes", "code"),
+                  "ql": ("codes, low bits", "code"), "qh": ("codes, high bits", "partner"),
+                  "hmask": ("codes, high bits", "partner"), "x": ("one weight", "original")}
+
+MOST_TENSORS = 2000     # on the strip and in the list; no common model has more
+MOST_BYTES = 144        # what fits into the picture: eight blocks of Q4_0, or one of Q4_K
+
+
+def _stretches(model: Model, infos: list[TensorInfo]) -> list[Stretch]:
+    head = Stretch(0, model.file.parts[-1][1], HEADER)
+    return [head,
+            *(Stretch(info.offset, info.offset + info.nbytes, f"{info.name} {info.qtype}",
+                      bits_of(info.qtype), (f"{role_and_layer(info.name)[0]} {info.qtype}", info.qtype))
+              for info in infos)]
+
+
+def _parts(model: Model) -> list[Stretch]:
+    """What stands before the weights; the 24 bytes of the very start are drawn with their metadata."""
+    (_, start, _), (_, _, metadata_end), (_, _, infos_end), _ = model.file.parts
+    return [Stretch(start, metadata_end, f"{len(model.metadata)} pairs of metadata"),
+            Stretch(metadata_end, infos_end, f"list of {len(model.file.infos)} tensors")]
+
+
+def header_fields(raw: bytes) -> list[Field]:
+    """The start of a checked header, field by field, up to the end of its first key-value pair."""
+    n_tensors, n_values, length = struct.unpack_from("<QQQ", raw, 8)
+    fields = [Field("magic", raw[:4], "the letters GGUF", "scale"),
+              Field("version", raw[4:8], str(raw[4]), "min"),
+              Field("tensors", raw[8:16], f"{n_tensors:,}", "sub_scale"),
+              Field("pairs", raw[16:24], f"{n_values:,}", "sub_min")]
+    if not n_values or length > 64:
+        return fields
+    at = 32 + length
+    key = raw[32:at].decode("utf-8", "replace")
+    fields += [Field("key length", raw[24:32], str(length), "partner"), Field("key", raw[32:at], key, "code")]
+    if len(raw) < at + 12 or raw[at : at + 4] != b"\x08\0\0\0":
+        return fields
+    size = struct.unpack_from("<Q", raw, at + 4)[0]
+    value = raw[at + 12 : at + 12 + min(size, 32)]
+    return [*fields, Field("value type", raw[at : at + 4], "8, a string"),
+            Field("length", raw[at + 4 : at + 12], str(size), "partner"),
+            Field("value", value, value.decode("utf-8", "replace"), "code")]
+
+
+def tensor_fields(raw: bytes, block, weights: np.ndarray) -> list[Field]:
+    """The fields of the blocks in `raw` as ggml's struct has them; of plain numbers, one field each."""
+    if block.block_size == 1:
+        size = block.type_size
+        return [Field(f"weight {i}", raw[i * size : (i + 1) * size], f"{weight:+.5f}",
+                      ("original", "")[i % 2]) for i, weight in enumerate(weights)]
+    fields = []
+    for at in range(0, len(raw), block.type_size):
+        for name, (kind, start, *_) in sorted(block.dtype.fields.items(), key=lambda item: item[1][1]):
+            words, colour = FIELD_MEANINGS.get(name, ("part of the block", ""))
+            part = raw[at + start : at + start + kind.itemsize]
+            if kind == np.dtype("<f2"):
+                words = f"{words}: {np.frombuffer(part, '<f2')[0]:.3g}"
+            fields.append(Field(name, part, words if len(part) < 3 else f"{words}, {len(part)} bytes",
+                                colour))
+    return fields
+
+
+def ended(error: ValueError) -> str:
+    """Its sentence with a full stop, so that another one can follow."""
+    return f"{str(error).rstrip('.')}."
+
+
+def short(value: object) -> str:
+    """A metadata value in one line of a table."""
+    words = str(value).replace("\n", " ")
+    return words if len(words) <= 60 else words[:59] + "…"
+
+
+def _draw_header(model: Model, stretches, parts) -> Picture:
+    fields = header_fields(model.file.bytes_at(0, 256))
+    table = (("Key", "Value"), *((key, short(value)) for key, value in list(model.metadata.items())[:40]))
+    share = model.file.parts[-1][1] / model.file.size
+    return draw_file(stretches, parts, fields, 0, offset=0, table=table,
+                     finding=f"“GGUF”, version {model.file.version}: "
+                     f"the first {model.file.parts[-1][1]:,} bytes say what the rest means",
+                     subtitle=f"{short(model.name)}, {size(model.file.size)}: the header is "
+                              f"{share:.1%}. Below: its first bytes.",
+                     footer=f"“As table” shows {'all' if len(table) < 41 else 'the first 40 of'} the "
+                            "metadata.")
+
+
+def _draw_tensor(model: Model, info: TensorInfo, stretches, parts, at: int) -> Picture:
+    rows = " × ".join(f"{n:,}" for n in info.shape[::-1])
+    block = FORMATS.get(info.qtype)
+    if block is None:
+        return draw_file(stretches, parts, [], at, offset=info.offset,
+                         finding=f"{info.name} is stored as {info.qtype}",
+                         subtitle=f"{rows} elements, which are not weights")
+    count = min(max(MOST_BYTES // block.type_size, 1), info.n_weights // block.block_size)
+    raw = model.file.bytes_at(info.offset, info.offset + count * block.type_size)
+    weights = block.decode(np.frombuffer(raw, np.uint8).reshape(count, -1)).ravel()
+    fields = tensor_fields(raw, block, weights)
+    unit = (f"{block.type_size} bytes for each {block.block_size}" if block.block_size > 1
+            else f"{block.type_size} bytes each")
+    table = (("Fact", "Value"), ("name", info.name), ("type", info.qtype), ("shape", rows),
+             ("first byte", f"{info.offset:,}"), ("bytes", f"{info.nbytes:,}"),
+             ("bits per weight", f"{8 * info.nbytes / info.n_weights:.2f}"))
+    return draw_file(stretches, parts, fields, at, offset=info.offset, table=table,
+                     finding=f"{info.name}: {8 * info.nbytes / info.n_weights:.4g} bits per weight in "
+                             f"{info.qtype}",
+                     subtitle=f"{rows} weights, {info.nbytes:,} bytes from byte {info.offset:,} on: {unit}.",
+                     footer="First weights: " + ", ".join(f"{weight:+.4f}" for weight in weights[:6]) + " …")
+
+
 def draw_file(stretches: Sequence[Stretch], parts: Sequence[Stretch], fields: Sequence[Field],
               chosen: int | None, *, finding: str, subtitle: str, offset: int, left_out: int = 0,
               footer: str = "", table: Table = ()) -> Picture:
@@ -73,7 +182,7 @@ def draw_file(stretches: Sequence[Stretch], parts: Sequence[Stretch], fields: Se
         body += [line(X, STRIP_Y + 34, X, ZOOM_Y, dash="2 3"),
                  line(left, STRIP_Y + 34, X + SPAN, ZOOM_Y, dash="2 3")]
         body += _strip(parts, ZOOM_Y, 0, head, None)
-        body.append(text(X + 6, ZOOM_Y - 6, f"the first {head:,} bytes, magnified", size=11, fill=MUTE))
+        body.append(quiet(X + 6, ZOOM_Y - 6, f"the first {head:,} bytes, magnified"))
     body += _hex(fields, offset, left_out)
     if footer:
         body.append(text(X, HEIGHT - 12, footer, size=12, bold=True))
@@ -108,7 +217,8 @@ def _strip(stretches: Sequence[Stretch], y: float, start: int, stop: int, chosen
 
 
 def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
-    body, at, words_y, named = [], 0, HEX_Y, set()
+    body, at, words_y = [], 0, HEX_Y
+    named: set[str] = set()
     for field in fields:
         tone = MEANING.get(field.colour, SOFT)
         ink = INK if tone == SOFT else ink_on(tone)
@@ -132,23 +242,11 @@ def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
                                           size=12)]
             words_y += 20
     if left_out:
-        body.append(text(HEX_X, HEX_Y + ROWS * CELL + 12, f"… and {left_out:,} more bytes", size=11,
-                         fill=MUTE))
+        body.append(quiet(HEX_X, HEX_Y + ROWS * CELL + 12, f"… and {left_out:,} more bytes"))
     return body
 
 
-HEADER = "the header"
-#: What the fields of ggml's blocks hold, and the key of the colour that shows it.
-FIELD_MEANINGS = {"d": ("scale, float16", "scale"), "m": ("minimum, float16", "min"),
-                  "dmin": ("scale of the minima, float16", "min"),
-                  "scales": ("sub-scales, packed", "sub_scale"), "qs": ("codes", "code"),
-                  "ql": ("codes, low bits", "code"), "qh": ("codes, high bits", "partner"),
-                  "hmask": ("codes, high bits", "partner"), "x": ("one weight", "original")}
-MOST_TENSORS = 2000     # on the strip and in the list; no common model has more
-MOST_BYTES = 144        # what fits into the picture: eight blocks of Q4_0, or one of Q4_K
-
-
-def explore_file(source="sample") -> Explorer:
+def explore_file(source="sample") -> Stage:
     """Choose a part of a GGUF file: where it lies, its bytes, and what they mean.
 
     source: a path, the name of a pulled Ollama model, or "sample". What cannot be opened is said in a
@@ -157,129 +255,22 @@ def explore_file(source="sample") -> Explorer:
     try:
         model = open_model(source)
     except ValueError as error:
-        return show(draw_refusal(f"{short(source)} was not opened",
-                                 f"{ended(error)} explore_file() shows the bundled sample."))
+        return refusal(f"{short(source)} was not opened", error, "explore_file() shows the bundled sample.")
     if model.file is None:
-        return show(draw_refusal(f"Only the tensor table of {short(model.name)} is known",
-                                 f"Its bytes are out of reach: {model.why}. "
-                                 f"explore_model_map({model.name!r}) draws the table."))
-    return _explorer(model)
-
-
-def _explorer(model: Model) -> Explorer:
+        return refusal(f"Only the tensor table of {short(model.name)} is known",
+                       f"Its bytes are out of reach: {model.why}",
+                       f"explore_model_map({model.name!r}) draws the table.")
     infos = list(model.file.infos.values())[:MOST_TENSORS]
     places = {HEADER: 0} | {info.name: i for i, info in enumerate(infos, 1)}
-    menu = widgets.Dropdown(options=list(places), value=HEADER, description="look at",
-                            style=dict(description_width="90px"), layout=dict(width="460px"))
     stretches, parts = _stretches(model, infos), _parts(model)
-    first = {name: {"part": name} for name in [HEADER, *(info.name for info in infos[:3])]}
 
     def draw(part: str) -> Picture:
         at = places[part]
-        if at == 0:
-            return _draw_header(model, stretches, parts)
-        return _draw_tensor(model, infos[at - 1], stretches, parts, at)
+        return _draw_tensor(model, infos[at - 1], stretches, parts, at) if at else _draw_header(model,
+                                                                                                stretches,
+                                                                                                parts)
 
-    return Explorer(draw, {"part": menu}, presets=first,
-                    note="The strip is the whole file, to scale. Numbers at the left count bytes from its "
-                         "start.")
-
-
-def _stretches(model: Model, infos: list[TensorInfo]) -> list[Stretch]:
-    head = Stretch(0, model.file.parts[-1][1], HEADER)
-    return [head,
-            *(Stretch(info.offset, info.offset + info.nbytes, f"{info.name} {info.qtype}",
-                      bits_of(info.qtype), (f"{role_and_layer(info.name)[0]} {info.qtype}", info.qtype))
-              for info in infos)]
-
-
-def _parts(model: Model) -> list[Stretch]:
-    """What stands before the weights; the 24 bytes of the very start are drawn with their metadata."""
-    (_, start, _), (_, _, metadata_end), (_, _, infos_end), _ = model.file.parts
-    return [Stretch(start, metadata_end, f"{len(model.metadata)} pairs of metadata"),
-            Stretch(metadata_end, infos_end, f"list of {len(model.file.infos)} tensors")]
-
-
-def _draw_header(model: Model, stretches, parts) -> Picture:
-    fields = header_fields(model.file.bytes_at(0, 256))
-    table = (("Key", "Value"), *((key, short(value)) for key, value in list(model.metadata.items())[:40]))
-    share = model.file.parts[-1][1] / model.file.size
-    return draw_file(stretches, parts, fields, 0, offset=0, table=table,
-                     finding=f"“GGUF”, version {model.file.version}: "
-                     f"the first {model.file.parts[-1][1]:,} bytes say what the rest means",
-                     subtitle=f"{short(model.name)}, {in_bytes(model.file.size)}: the header is "
-                              f"{share:.1%}. Below: its first bytes.",
-                     footer=f"“As table” shows {'all' if len(table) < 41 else 'the first 40 of'} the "
-                            "metadata.")
-
-
-def header_fields(raw: bytes) -> list[Field]:
-    """The start of a checked header, field by field, up to the end of its first key-value pair."""
-    n_tensors, n_values, length = struct.unpack_from("<QQQ", raw, 8)
-    fields = [Field("magic", raw[:4], "the letters GGUF", "scale"),
-              Field("version", raw[4:8], str(raw[4]), "min"),
-              Field("tensors", raw[8:16], f"{n_tensors:,}", "sub_scale"),
-              Field("pairs", raw[16:24], f"{n_values:,}", "sub_min")]
-    if not n_values or length > 64:
-        return fields
-    at = 32 + length
-    key = raw[32:at].decode("utf-8", "replace")
-    fields += [Field("key length", raw[24:32], str(length), "partner"), Field("key", raw[32:at], key, "code")]
-    if len(raw) < at + 12 or raw[at : at + 4] != b"\x08\0\0\0":
-        return fields
-    size = struct.unpack_from("<Q", raw, at + 4)[0]
-    value = raw[at + 12 : at + 12 + min(size, 32)]
-    return [*fields, Field("value type", raw[at : at + 4], "8, a string"),
-            Field("length", raw[at + 4 : at + 12], str(size), "partner"),
-            Field("value", value, value.decode("utf-8", "replace"), "code")]
-
-
-def _draw_tensor(model: Model, info: TensorInfo, stretches, parts, at: int) -> Picture:
-    rows = " × ".join(f"{n:,}" for n in info.shape[::-1])
-    block = FORMATS.get(info.qtype)
-    if block is None:
-        return draw_file(stretches, parts, [], at, offset=info.offset,
-                         finding=f"{info.name} is stored as {info.qtype}",
-                         subtitle=f"{rows} elements, which are not weights")
-    count = min(max(MOST_BYTES // block.type_size, 1), info.n_weights // block.block_size)
-    raw = model.file.bytes_at(info.offset, info.offset + count * block.type_size)
-    weights = block.decode(np.frombuffer(raw, np.uint8).reshape(count, -1)).ravel()
-    fields = tensor_fields(raw, block, weights)
-    unit = f"{block.type_size} bytes for each {block.block_size}" if block.block_size > 1 else f"{block.type_size} bytes each"
-    table = (("Fact", "Value"), ("name", info.name), ("type", info.qtype), ("shape", rows),
-             ("first byte", f"{info.offset:,}"), ("bytes", f"{info.nbytes:,}"),
-             ("bits per weight", f"{8 * info.nbytes / info.n_weights:.2f}"))
-    return draw_file(stretches, parts, fields, at, offset=info.offset, table=table,
-                     finding=f"{info.name}: {8 * info.nbytes / info.n_weights:.4g} bits per weight in "
-                             f"{info.qtype}",
-                     subtitle=f"{rows} weights, {info.nbytes:,} bytes from byte {info.offset:,} on: {unit}.",
-                     footer="First weights: " + ", ".join(f"{weight:+.4f}" for weight in weights[:6]) + " …")
-
-
-def tensor_fields(raw: bytes, block, weights: np.ndarray) -> list[Field]:
-    """The fields of the blocks in `raw` as ggml's struct has them; of plain numbers, one field each."""
-    if block.block_size == 1:
-        size = block.type_size
-        return [Field(f"weight {i}", raw[i * size : (i + 1) * size], f"{weight:+.5f}",
-                      ("original", "")[i % 2]) for i, weight in enumerate(weights)]
-    fields = []
-    for at in range(0, len(raw), block.type_size):
-        for name, (kind, start, *_) in sorted(block.dtype.fields.items(), key=lambda item: item[1][1]):
-            words, colour = FIELD_MEANINGS.get(name, ("part of the block", ""))
-            part = raw[at + start : at + start + kind.itemsize]
-            if kind == np.dtype("<f2"):
-                words = f"{words}: {np.frombuffer(part, '<f2')[0]:.3g}"
-            fields.append(Field(name, part, words if len(part) < 3 else f"{words}, {len(part)} bytes",
-                                colour))
-    return fields
-
-
-def ended(error: ValueError) -> str:
-    """Its sentence with a full stop, so that another one can follow."""
-    return f"{str(error).rstrip('.')}."
-
-
-def short(value: object) -> str:
-    """A metadata value in one line of a table."""
-    words = str(value).replace("\n", " ")
-    return words if len(words) <= 60 else words[:59] + "…"
+    return Stage([menu("part", "look at", HEADER, places)], draw, width=460, label_width=90,
+                 presets={name: {"part": name} for name in [HEADER, *(info.name for info in infos[:3])]},
+                 note="The strip is the whole file, to scale. Numbers at the left count bytes from its "
+                      "start.")

@@ -1,19 +1,15 @@
-"""What floats are made of: one row of bits for each format, sign, exponent and mantissa in their colours.
-
-Lesson 01: type a number and see its bits in five float formats.
-"""
+"""Lesson 01: type a number and see its sign, exponent and mantissa in five float formats."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ipywidgets as widgets
-
 from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
-from ..canvas.style import MEANING, MUTE, Picture, ink_on
-from ..canvas.svg import page, rect, text
-from ..stage.base import Explorer
+from ..canvas.style import MEANING, Picture, ink_on
+from ..canvas.svg import page, quiet, rect, text
+from ..stage.base import Stage
+from ..stage.handles import number as numeral
 from ..words import number
 
 PARTS = ("sign", "exponent", "mantissa")
@@ -32,64 +28,9 @@ class FloatRow:
     limits: str
 
 
-def draw_floats(rows: Sequence[FloatRow], *, finding: str, subtitle: str) -> Picture:
-    """The rows under each other, most significant bit left, so that equal bits stand in one column."""
-    shapes = [rect(16, 72, 11, 11, MEANING["sign"]), text(31, 82, "s  sign", size=11),
-              rect(86, 72, 11, 11, MEANING["exponent"]),
-              text(101, 82, "e  exponent: which power of two", size=11),
-              rect(306, 72, 11, 11, MEANING["mantissa"]),
-              text(321, 82, "m  mantissa: how far to the next one", size=11)]
-    for i, row in enumerate(rows):
-        shapes += _bits_row(row, 100 + 64 * i)
-    table = (("format", *PARTS, "stored", "error", "range"),
-             *((r.name, r.sign, r.exponent, r.mantissa, r.stored, r.error, r.limits) for r in rows))
-    return page(104 + 64 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
-
-
-def _bits_row(row: FloatRow, y: float) -> list[str]:
-    shapes = [text(16, y + 14, row.name, bold=True),
-              text(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits", size=11, fill=MUTE)]
-    i = 0
-    for part, bits in zip(PARTS, (row.sign, row.exponent, row.mantissa), strict=True):
-        for bit in bits:
-            x, colour = 98 + 14.2 * i, MEANING[part]
-            shapes += [rect(x, y, 13, 32, colour), text(x + 6.5, y + 14, bit, size=11, fill=ink_on(colour),
-                                                        anchor="middle"),
-                       text(x + 6.5, y + 27, part[0], size=9, fill=ink_on(colour), anchor="middle")]
-            i += 1
-    x = 106 + 14.2 * i
-    if i > 20:                                  # no room beside 32 bits: the words go below
-        return [*shapes, text(98, y + 47, f"{row.stored}, {row.error} · {row.limits}", size=11)]
-    return [*shapes, text(x, y + 14, row.stored, size=12, bold=True),
-            text(x, y + 30, f"{row.error} · {row.limits}", size=11, fill=MUTE)]
-
-
 def limits(smallest: float, largest: float) -> str:
     """The smallest and the largest positive number of a format, in words."""
     return f"from {number(smallest, 2)} to {f'{largest:,.0f}' if largest < 1e6 else number(largest, 5)}"
-
-
-def explore_float(value: float | None = None) -> Explorer:
-    """The bits of a number in FP32, BF16, FP16 and the two FP8 formats, with what each one really stores.
-
-    value: the first number shown; a weight of the bundled matrix by default.
-    """
-    # -0.148619622: no more digits than tell a float32 apart
-    weight = round(float(sample_weights()[0, 0]), 9)
-    start = weight if value is None else float(value)
-    box = widgets.FloatText(start, step=0.01, description="your number",
-                            style=dict(description_width="110px"), layout=dict(width="360px"))
-    presets = {"A real weight": weight, "0.1": 0.1, "π": math.pi, "100,000": 1e5, "0.000001": 1e-6, "1": 1.0}
-    return Explorer(_draw, {"value": box},
-                    presets={words: {"value": number} for words, number in presets.items()},
-                    note="Type any number, or step it with the up and down arrow keys.")
-
-
-def _draw(value: float) -> Picture:
-    rows = [_row(value, name) for name in FLOATS]
-    half, brain = float_anatomy(value, "FP16"), float_anatomy(value, "BF16")
-    return draw_floats(rows, finding=_finding(value, half, brain), subtitle=(
-        "FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most significant bit left"))
 
 
 def _row(value: float, name: str) -> FloatRow:
@@ -116,16 +57,19 @@ def _finding(value: float, half, brain) -> str:
     if math.isinf(brain.value):
         return f"{_words(value, 6)} is too large for every format here: FP32 and BF16 end at 3.4e+38"
     if math.isinf(half.value):
-        return f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds {_words(brain.value, 6)}"
+        return (f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds "
+            f"{_words(brain.value, 6)}")
     if half.value == 0 and value:
-        return f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}"
+        return (
+            f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
     if half.error == brain.error == 0:
         return f"{_words(value, 6)} is exact in 16 bits, of either kind"
     better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(
         brain.error) else "BF16 comes closer: more exponent"
     if abs(half.error) == abs(brain.error):
         better = "both are equally close"
-    return f"{_words(value, 6)} in 16 bits: FP16 stores {_words(half.value, 7)}, BF16 {_words(brain.value, 7)}; {better}"
+    return (f"{_words(value, 6)} in 16 bits: FP16 stores {_words(half.value, 7)}, BF16 "
+        f"{_words(brain.value, 7)}; {better}")
 
 
 def _words(value: float, digits: int) -> str:
@@ -133,3 +77,56 @@ def _words(value: float, digits: int) -> str:
     words = number(value, digits)
     return words[:-len(digits_only)] + f"{int(digits_only):,}" if (
         digits_only := words.lstrip("−")).isdigit() else words
+
+
+def _draw(value: float) -> Picture:
+    rows = [_row(value, name) for name in FLOATS]
+    half, brain = float_anatomy(value, "FP16"), float_anatomy(value, "BF16")
+    return draw_floats(rows, finding=_finding(value, half, brain), subtitle=(
+        "FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most significant bit left"))
+
+
+def draw_floats(rows: Sequence[FloatRow], *, finding: str, subtitle: str) -> Picture:
+    """The rows under each other, most significant bit left, so that equal bits stand in one column."""
+    shapes = [rect(16, 72, 11, 11, MEANING["sign"]), text(31, 82, "s  sign", size=11),
+              rect(86, 72, 11, 11, MEANING["exponent"]),
+              text(101, 82, "e  exponent: which power of two", size=11),
+              rect(306, 72, 11, 11, MEANING["mantissa"]),
+              text(321, 82, "m  mantissa: how far to the next one", size=11)]
+    for i, row in enumerate(rows):
+        shapes += _bits_row(row, 100 + 64 * i)
+    table = (("format", *PARTS, "stored", "error", "range"),
+             *((r.name, r.sign, r.exponent, r.mantissa, r.stored, r.error, r.limits) for r in rows))
+    return page(104 + 64 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
+
+
+def _bits_row(row: FloatRow, y: float) -> list[str]:
+    shapes = [text(16, y + 14, row.name, bold=True),
+              quiet(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits")]
+    i = 0
+    for part, bits in zip(PARTS, (row.sign, row.exponent, row.mantissa), strict=True):
+        for bit in bits:
+            x, colour = 98 + 14.2 * i, MEANING[part]
+            shapes += [rect(x, y, 13, 32, colour), text(x + 6.5, y + 14, bit, size=11, fill=ink_on(colour),
+                                                        anchor="middle"),
+                       text(x + 6.5, y + 27, part[0], size=9, fill=ink_on(colour), anchor="middle")]
+            i += 1
+    x = 106 + 14.2 * i
+    if i > 20:                                  # no room beside 32 bits: the words go below
+        return [*shapes, text(98, y + 47, f"{row.stored}, {row.error} · {row.limits}", size=11)]
+    return [*shapes, text(x, y + 14, row.stored, size=12, bold=True),
+            quiet(x, y + 30, f"{row.error} · {row.limits}")]
+
+
+def explore_float(value: float | None = None) -> Stage:
+    """The bits of a number in FP32, BF16, FP16 and the two FP8 formats, with what each one really stores.
+
+    value: the first number shown; a weight of the bundled matrix by default.
+    """
+    # -0.148619622: no more digits than tell a float32 apart
+    weight = round(float(sample_weights()[0, 0]), 9)
+    start = weight if value is None else float(value)
+    presets = {"A real weight": weight, "0.1": 0.1, "π": math.pi, "100,000": 1e5, "0.000001": 1e-6, "1": 1.0}
+    return Stage([numeral("value", "your number", start, step=0.01)], _draw,
+                 presets={words: {"value": known} for words, known in presets.items()},
+                 note="Type any number, or step it with the up and down arrow keys.")

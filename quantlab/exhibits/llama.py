@@ -4,13 +4,13 @@
 from importlib.resources import files
 from io import BytesIO
 
-import ipywidgets as widgets
 import numpy as np
 
 from ..basics.affine import quantize_absmax
 from ..canvas.raster import draw_pixels
 from ..canvas.style import Picture
-from ..stage.base import Explorer
+from ..stage.base import Stage
+from ..stage.handles import menu, slider, stops
 
 BLOCK = 32
 HOT = (10, 10)                 # row and column of the pixel that the slider heats
@@ -23,24 +23,21 @@ def llama() -> np.ndarray:
     return stored.astype(np.float32) / 255 - np.float32(0.5)
 
 
-def explore_llama() -> Explorer:
-    """A picture stored with few bits per pixel: drag the bits, heat one pixel, change how many pixels share a
-    scale.
-    """
-    original = llama()
-    wide = dict(style=dict(description_width="120px"), layout=dict(width="370px"))
-    controls = {"bits": widgets.IntSlider(4, min=2, max=8, description="bits per pixel", **wide),
-                "hot": widgets.SelectionSlider(options=[("none", 1),
-                                                        *((f"{n}× white", n)
-                                                          for n in (2, 3, 5, 10, 20, 50, 100))], value=1,
-                                               description="one hot pixel", **wide),
-                "scale": widgets.Dropdown(options=list(SCOPES), description="scales", **wide),}
-    whole, blocks = SCOPES
-    presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=whole),
-               "Blocks save it": dict(bits=4, hot=50, scale=blocks)}
-    return Explorer(lambda **values: _draw(original, **values), controls, presets=presets,
-                    note="Every pixel is stored as a small whole number times a scale. That is all "
-                         "quantization is.")
+def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
+    if block and hot > 1:
+        return (
+            f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back")
+    left = f"{shades} shades" if shades > 1 else "one shade"
+    if hot > 1:
+        fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
+        return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
+    fate = ("a woodcut of a llama" if seen < 0.6 else "a llama, a bit posterized" if seen < 0.85
+            else "still very much a llama")
+    if block:
+        return f"{bits} bits, {left} of its own for every {BLOCK} pixels: {fate}"
+    if shades == before:
+        return f"{bits} bits, all {before} shades of the original: {fate}"
+    return f"{bits} bits, {left} instead of {before}: {fate}"
 
 
 def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
@@ -64,16 +61,18 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
                               ("bits per pixel, scales included", f"{stored.bpw:.1f}")))
 
 
-def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
-    if block and hot > 1:
-        return f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back"
-    left = f"{shades} shades" if shades > 1 else "one shade"
-    if hot > 1:
-        fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
-        return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
-    fate = "a woodcut of a llama" if seen < 0.6 else "a llama, a bit posterized" if seen < 0.85 else "still very much a llama"
-    if block:
-        return f"{bits} bits, {left} of its own for every {BLOCK} pixels: {fate}"
-    if shades == before:
-        return f"{bits} bits, all {before} shades of the original: {fate}"
-    return f"{bits} bits, {left} instead of {before}: {fate}"
+def explore_llama() -> Stage:
+    """A picture stored with few bits per pixel: drag the bits, heat one pixel, change how many pixels share a
+    scale.
+    """
+    original = llama()
+    heat = [("none", 1), *((f"{n}× white", n) for n in (2, 3, 5, 10, 20, 50, 100))]
+    handles = [slider("bits", "bits per pixel", 4, 2, 8), stops("hot", "one hot pixel", 1, heat),
+               menu("scale", "scales", next(iter(SCOPES)), SCOPES)]
+    whole, blocks = SCOPES
+    presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=whole),
+               "Blocks save it": dict(bits=4, hot=50, scale=blocks)}
+    return Stage(handles, lambda **values: _draw(original, **values), presets=presets, width=370,
+                 label_width=120,
+                 note="Every pixel is stored as a small whole number times a scale. That is all "
+                      "quantization is.")

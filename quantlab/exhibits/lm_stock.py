@@ -15,7 +15,7 @@ from ..lab.open import open_model
 from ..models.recipes import recipe
 from ..models.source import Model
 from ..models.types import tensor_nbytes
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from .file import draw_refusal
 
 #: From many bits to few, as a slider shows them.

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from ..canvas.maps import draw_model_map
 from ..canvas.style import Picture
-from ..stage.base import Explorer, Touch, button, show
+from ..stage.legacy import Explorer, Touch, button, show
 from .file import draw_refusal, ended, short
 from .map_facts import MapFacts
 from .map_sides import AS_IS, SHAPES, Side, Stock, stock_of

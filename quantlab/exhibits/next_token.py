@@ -21,7 +21,7 @@ from ..canvas.svg import here, line, page, rect, text, touchable
 from ..inference.generate import prompt_tokens
 from ..inference.quality import log_softmax
 from ..profile import stable
-from ..stage.base import Explorer, Touch, markup
+from ..stage.legacy import Explorer, Touch, markup
 from ..words import number
 from .lm_stock import TYPES, LmStock, stock_or_refusal
 

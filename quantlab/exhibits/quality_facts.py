@@ -16,7 +16,7 @@ from ..canvas.sensitivity_map import draw_sensitivity
 from ..canvas.style import Table
 from ..canvas.svg import notice
 from ..canvas.trade import Point, Scale, draw_pareto
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 from ..words import number, percent, size, told
 from .sensitivity_facts import HARM, SensitivityFacts
 from .workbench import PLAIN, plain_rows

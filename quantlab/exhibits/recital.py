@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from ..canvas.style import Picture, Table
 from ..inference.generate import generate_tokens, prompt_tokens
 from ..inference.recital import RECITED, read_passages
-from ..stage.base import Explorer, Touch, button, markup
+from ..stage.legacy import Explorer, Touch, button, markup
 from .lm_stock import TYPES, LmStock, stock_or_refusal
 from .recital_facts import (
     FEWER,

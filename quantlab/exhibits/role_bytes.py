@@ -1,7 +1,4 @@
-"""Where the bytes of a mix are: a bar for each role, and what the mix adds to it.
-
-Bits and bytes in words, and where the extra bytes of a mix are.
-"""
+"""Lesson 05: where the bytes of a mix are: a bar for each role, and what the mix adds to it."""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +7,27 @@ from ..canvas.style import BITS_TONES, INK, MEANING, WIDTH, Picture, Table
 from ..canvas.svg import line, page, rect, text
 from ..models.recipes import tensor_rows
 from ..models.types import tensor_nbytes
-from ..stage.base import Explorer, show
+from ..stage.base import Stage, show
 
 LEFT, RIGHT = 112, WIDTH - 16
+ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
+         "output")
+
+NAMES = {"llama-3.1-8b": "Llama-3.1-8B", "llama-2-7b": "Llama-2-7B", "smollm2-135m": "SmolLM2-135M"}
+
+
+def bits_of(qtype: str) -> int:
+    """The digit in a type's name: 4 for "Q4_K", 16 for "BF16"; the nominal bits, without the scales."""
+    digits = re.search(r"\d+", qtype)
+    return int(digits[0]) if digits else 0
+
+
+def in_bytes(count: float) -> str:
+    """Decimal, as Ollama and download pages say it: "4.91 GB"."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}" if unit == "GB" else f"{count / size:.1f} {unit}"
+    return f"{count:.0f} bytes"
 
 
 def draw_role_bytes(rows: Sequence[tuple[str, float, float]], *, finding: str, subtitle: str,
@@ -39,12 +54,7 @@ def draw_role_bytes(rows: Sequence[tuple[str, float, float]], *, finding: str, s
     return page(112 + len(rows) * 28, body, finding=finding, subtitle=subtitle, table=table)
 
 
-ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
-         "output")
-NAMES = {"llama-3.1-8b": "Llama-3.1-8B", "llama-2-7b": "Llama-2-7B", "smollm2-135m": "SmolLM2-135M"}
-
-
-def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain: str = "Q4_K") -> Explorer:
+def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain: str = "Q4_K") -> Stage:
     """Where the extra bytes of a mix go: each role's bytes if all were `plain`, and what the mix adds."""
     rows = []
     for role in ROLES:
@@ -60,17 +70,3 @@ def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain
     return show(draw_role_bytes(rows, finding=finding,
                                 subtitle=f"{NAMES.get(model, model)}, bytes of all layers together",
                                 names=(f"if every tensor were {plain}", f"what {ftype} adds"), table=table))
-
-
-def bits_of(qtype: str) -> int:
-    """The digit in a type's name: 4 for "Q4_K", 16 for "BF16"; the nominal bits, without the scales."""
-    digits = re.search(r"\d+", qtype)
-    return int(digits[0]) if digits else 0
-
-
-def in_bytes(count: float) -> str:
-    """Decimal, as Ollama and download pages say it: "4.91 GB"."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= size:
-            return f"{count / size:.2f} {unit}" if unit == "GB" else f"{count / size:.1f} {unit}"
-    return f"{count:.0f} bytes"

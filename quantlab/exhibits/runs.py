@@ -13,7 +13,7 @@ from ..canvas.svg import circle, line, page, rect, text
 from ..lab.names import quant_of
 from ..lab.records import recorded, seed_scores
 from ..profile import stable
-from ..stage.base import Explorer, show
+from ..stage.legacy import Explorer, show
 
 LEFT, RIGHT = 150, 560
 

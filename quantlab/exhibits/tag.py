@@ -1,60 +1,60 @@
-"""What the letters of a model tag mean: `llama3.1:8b-instruct-q4_K_M` taken apart.
+"""Lesson 03: what the letters of a model tag mean: `llama3.1:8b-instruct-q4_K_M` taken apart.
 
 The letters are llama.cpp's ftypes as Ollama's library writes them; sizes and kinds are habits of its
 maintainers.
-Lesson: 03_gguf_and_tags.
-
-A model tag in pieces: each a coloured box, and below it what the letters mean.
-
-Type any model tag and see what its letters say.
 """
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import ipywidgets as widgets
-
 from ..canvas.style import (
     BLUE,
     GREEN,
     GREY,
     INK,
-    ORANGE,
     PURPLE,
     SKY,
     SOFT,
     VERMILION,
     WIDTH,
+    YELLOW,
     Picture,
     Table,
     ink_on,
 )
 from ..canvas.svg import page, rect, text
 from ..models.store import HOST, NAMESPACE, parse_name
-from ..stage.base import Explorer
+from ..stage.base import Stage
+from ..stage.handles import text as text_line
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|(\d+)x(\d+(?:\.\d+)?)b", re.IGNORECASE)
+
 _QUANT = re.compile(r"(i?q|tq)(\d+)_(k|0|1|nl|xxs|xs|s|m)(?:_(s|m|l))?", re.IGNORECASE)
+
 KINDS = {"instruct": "trained to follow instructions", "it": "trained to follow instructions",
          "chat": "trained to hold a conversation", "text": "the base model: it only continues a text",
          "base": "the base model: it only continues a text", "latest": "what you get when you name no tag",
          "qat": "trained with the rounding in mind",
          "cloud": "runs on other people's computers: nothing to open here", "vision": "also reads pictures"}
+
 FLOATS = {"fp16": "16-bit floats: nothing quantized", "f16": "16-bit floats: nothing quantized",
           "bf16": "16-bit brain floats: nothing quantized", "f32": "32-bit floats: nothing quantized",
           "fp32": "32-bit floats: nothing quantized", "mxfp4": "4-bit floats; 32 of them share a scale"}
+
 FAMILIES = {"q": "quantized", "iq": "an i-quant: some look their weights up in a table",
             "tq": "ternary: for models trained with −1, 0, 1"}
+
 SCHEMES = {"k": "K: super-blocks of 256 weights (lesson 05)", "0": "0: each block of 32 has one scale",
            "1": "1: each block of 32 has a scale and a minimum", "nl": "levels that are not evenly spaced",
            "xxs": "smallest of its kind", "xs": "very small", "s": "small", "m": "medium"}
+
 MIXES = {"s": "S: the small mix, few tensors get more bits",
          "m": "M: the medium mix, more tensors get more bits",
          "l": "L: the large mix (llama.cpp has one for Q3_K only)"}
 
 
-class Piece(NamedTuple):
+class TagPiece(NamedTuple):
     """Some letters of a tag: their `kind` (maker, name, size, variant, family, bits, scheme, mix) and what
     they mean.
     """
@@ -64,7 +64,31 @@ class Piece(NamedTuple):
     meaning: str
 
 
-def read_tag(name: str) -> list[Piece]:
+COLOURS = {"maker": SOFT, "name": GREY, "size": BLUE, "variant": PURPLE, "family": VERMILION, "bits": GREEN,
+           "scheme": SKY, "mix": YELLOW}
+
+HEIGHT, LARGEST, ADVANCE = 330, 30, 0.602      # a letter of the monospaced font is 0.602 em wide
+EXAMPLES = ("llama3.1:8b-instruct-q4_K_M", "llama3.2:3b-instruct-q8_0", "llama3.2",
+            "mixtral:8x7b-instruct-v0.1-q5_K_S", "gemma3:4b-it-qat")
+
+
+def _draw(name: str) -> Picture:
+    pieces = read_tag(name.strip())
+    if not names_a_quantization(pieces):
+        finding = f"“{name.strip()}” does not say its quantization: the maintainers chose it"
+    elif any(piece.kind == "family" for piece in pieces):
+        bits = next(piece.text for piece in pieces if piece.kind == "bits")
+        mixed = any(piece.kind == "mix" for piece in pieces)
+        finding = f"{bits}-bit codes, a way to pack them" + (", and a mix: which tensors get more bits"
+                                                             if mixed else ", and no mix")
+    else:
+        finding = next(f"“{piece.text}”: {piece.meaning}" for piece in pieces if piece.kind == "bits")
+    return draw_tag(name.strip(), pieces, finding=finding,
+                    subtitle="family : size - variant - quantization, and only the family is needed",
+                    table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
+
+
+def read_tag(name: str) -> list[TagPiece]:
     """The pieces of an Ollama model name, left to right, without the signs between them.
 
     Raises ValueError for what cannot be a name.
@@ -73,44 +97,39 @@ def read_tag(name: str) -> list[Piece]:
     pieces = []
     if (parsed.host, parsed.namespace) != (HOST, NAMESPACE):
         maker = parsed.namespace if parsed.host == HOST else f"{parsed.host}/{parsed.namespace}"
-        pieces.append(Piece(maker, "maker", "who made it: not Ollama's own library"))
-    pieces.append(Piece(parsed.model, "name", "the model family"))
+        pieces.append(TagPiece(maker, "maker", "who made it: not Ollama's own library"))
+    pieces.append(TagPiece(parsed.model, "name", "the model family"))
     for part in parsed.tag.split("-"):
         pieces += _read_part(part)
     return pieces
 
 
-def names_a_quantization(pieces: list[Piece]) -> bool:
+def names_a_quantization(pieces: list[TagPiece]) -> bool:
     """Whether the tag says its own quantization; else it is the maintainers' choice."""
     return any(piece.kind == "bits" for piece in pieces)
 
 
-def _read_part(part: str) -> list[Piece]:
+def _read_part(part: str) -> list[TagPiece]:
     lower = part.lower()
     if lower in FLOATS:
-        return [Piece(part, "bits", FLOATS[lower])]
+        return [TagPiece(part, "bits", FLOATS[lower])]
     if quant := _QUANT.fullmatch(part):
         return _read_quant(quant)
     if size := _SIZE.fullmatch(part):
         number, unit, experts, each = size.groups()
         words = (f"{experts} experts, grown from a model of {each} billion weights" if experts else
                  f"{number} {'billion' if unit.lower() == 'b' else 'million'} weights, about")
-        return [Piece(part, "size", words)]
-    return [Piece(part, "variant",
+        return [TagPiece(part, "size", words)]
+    return [TagPiece(part, "variant",
                   KINDS.get(lower, "a variant; the model's page explains it"))] if part else []
 
 
-def _read_quant(quant: re.Match) -> list[Piece]:
+def _read_quant(quant: re.Match) -> list[TagPiece]:
     family, bits, scheme, mix = quant.groups()
-    pieces = [Piece(family, "family", FAMILIES[family.lower()]),
-              Piece(bits, "bits", f"{bits} bits in the code of most weights, scales not counted"),
-              Piece(scheme, "scheme", SCHEMES[scheme.lower()])]
-    return [*pieces, Piece(mix, "mix", MIXES[mix.lower()])] if mix else pieces
-
-
-COLOURS = {"maker": SOFT, "name": GREY, "size": BLUE, "variant": PURPLE, "family": VERMILION, "bits": GREEN,
-           "scheme": SKY, "mix": ORANGE}
-HEIGHT, LARGEST, ADVANCE = 330, 30, 0.602      # a letter of the monospaced font is 0.602 em wide
+    pieces = [TagPiece(family, "family", FAMILIES[family.lower()]),
+              TagPiece(bits, "bits", f"{bits} bits in the code of most weights, scales not counted"),
+              TagPiece(scheme, "scheme", SCHEMES[scheme.lower()])]
+    return [*pieces, TagPiece(mix, "mix", MIXES[mix.lower()])] if mix else pieces
 
 
 def draw_tag(tag: str, pieces: Sequence[tuple[str, str, str]], *, finding: str, subtitle: str,
@@ -152,31 +171,12 @@ def _ink(tone: str) -> str:
     return INK if tone == SOFT else ink_on(tone)
 
 
-EXAMPLES = ("llama3.1:8b-instruct-q4_K_M", "llama3.2:3b-instruct-q8_0", "llama3.2",
-            "mixtral:8x7b-instruct-v0.1-q5_K_S", "gemma3:4b-it-qat")
-
-
-def explore_tag(name: str = EXAMPLES[0]) -> Explorer:
+def explore_tag(name: str = EXAMPLES[0]) -> Stage:
     """A box for a model name: its pieces, and what each of them means. Asks no server: whether it exists is
     another question.
     """
-    box = widgets.Text(value=name, description="model name", continuous_update=True,
-                       style=dict(description_width="90px"), layout=dict(width="460px"))
-    return Explorer(_draw, {"name": box}, presets={example: {"name": example} for example in EXAMPLES[1:]},
-                    note="Letters only: whether such a model exists is for the next section.")
-
-
-def _draw(name: str) -> Picture:
-    pieces = read_tag(name.strip())
-    if not names_a_quantization(pieces):
-        finding = f"“{name.strip()}” does not say its quantization: the maintainers chose it"
-    elif any(piece.kind == "family" for piece in pieces):
-        bits = next(piece.text for piece in pieces if piece.kind == "bits")
-        mixed = any(piece.kind == "mix" for piece in pieces)
-        finding = f"{bits}-bit codes, a way to pack them" + (", and a mix: which tensors get more bits"
-                                                             if mixed else ", and no mix")
-    else:
-        finding = next(f"“{piece.text}”: {piece.meaning}" for piece in pieces if piece.kind == "bits")
-    return draw_tag(name.strip(), pieces, finding=finding,
-                    subtitle="family : size - variant - quantization, and only the family is needed",
-                    table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
+    if not isinstance(name, str):
+        raise ValueError(f"a model name is text such as {EXAMPLES[0]!r}, not {name!r}")
+    return Stage([text_line("name", "model name", name, live=True)], _draw, width=460, label_width=90,
+                 presets={example: {"name": example} for example in EXAMPLES[1:]},
+                 note="Letters only: whether such a model exists is for the next section.")

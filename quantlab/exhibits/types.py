@@ -1,22 +1,13 @@
-"""What a file type is made of: how many tensors of which type, and what that makes of its size. Exact, from
-tensor lists.
+"""Lesson 04: the file types of the lesson's table, their true sizes, and what each one is mixed from. Exact,
+from tensor lists.
 
     mix("llama-3.1-8b", "Q4_K_M").bpw       # 4.89, not 4.5 and not 4
-
-File types side by side: how large each one is, what the lesson says, and which tensor types one of them
-mixes.
-
-Lesson 04 opens with this: the file types of the lesson's table, their true sizes, and what each one is mixed
-from.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
-
-import ipywidgets as widgets
 
 from ..canvas.style import (
     BITS_TONES,
@@ -24,7 +15,6 @@ from ..canvas.style import (
     INK,
     MUTE,
     PAPER,
-    SMALL,
     SOFT,
     VERMILION,
     WIDTH,
@@ -32,10 +22,12 @@ from ..canvas.style import (
     Table,
     ink_on,
 )
-from ..canvas.svg import page, rect, text
+from ..canvas.svg import page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
-from ..stage.base import Explorer
+from ..stage.base import Stage
+from ..stage.handles import menu, stops
+from ..words import bits_of
 
 
 class Claim(NamedTuple):
@@ -89,6 +81,92 @@ class Mix(NamedTuple):
         return 8 * self.nbytes / self.n_weights
 
 
+LEFT, RIGHT = 16, WIDTH - 16
+BARS_LEFT, BARS_RIGHT = 92, 424
+ROW, THICK = 25, 15
+COLUMNS = (("computed", 504), ("lesson", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
+
+
+class FileSize(NamedTuple):
+    """A file type: pieces are (tensor type, its bits, size), in the unit of `claim`; the words fill the
+    columns.
+    """
+
+    name: str
+    pieces: Sequence[tuple[str, int, float]]
+    claim: float
+    words: Sequence[str]
+
+
+class TypePart(NamedTuple):
+    """One line of the mix: "193 × Q4_K", its whole bits, its share of the bytes from 0 to 1, and two columns
+    of words.
+    """
+
+    name: str
+    bits: int
+    share: float
+    size: str
+    where: str
+
+
+NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
+UNITS = {"GB": 1e9, "GiB": 2.0**30}
+
+
+def _finding(chosen: Mix, unit: str) -> str:
+    size, claim = chosen.nbytes / UNITS[unit], LESSON_TABLE[chosen.ftype].size_gb
+    off = 100 * (size / claim - 1)
+    more = "more" if off > 0 else "less"
+    said = "as the lesson says" if abs(
+        off) < 0.5 else f"{abs(off):.0f} % {more} than the lesson's {_printed(claim)}"
+    return (f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per "
+        "weight")
+
+
+def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
+    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype].size_gb
+    return f"{size:.2f} {unit}", _printed(claim), _percent(100 * (size / claim - 1)), f"{one.bpw:.2f}"
+
+
+def _printed(claim: float) -> str:
+    """As the lesson prints it: ~3.5 GB, ~14 GB."""
+    return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
+
+
+def _percent(value: float) -> str:
+    rounded = round(value)
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)} %"
+
+
+def _in_words(one: Mix) -> str:
+    parts = ", ".join(f"{share.n_tensors} {share.qtype}" for share in one.shares)
+    return f"{sum(share.n_tensors for share in one.shares)} tensors: {parts}"
+
+
+def _amount(share: Share, unit: str) -> str:
+    size = share.nbytes / UNITS[unit]
+    return (f"{size:.2f} {unit} at {share.bpw:.6g} bits" if size >= 0.01
+            else f"{share.nbytes / 1e6:.1f} MB at {share.bpw:g} bits")
+
+
+def _draw(ftype: str, model: str, unit: str) -> Picture:
+    mixes = {name: mix(model, name) for name in LESSON_TABLE}
+    chosen = mixes[ftype]
+    sizes = [FileSize(name, [(s.qtype, bits_of(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
+                  LESSON_TABLE[name].size_gb, _columns(one, unit)) for name, one in mixes.items()]
+    pieces = [TypePart(f"{s.n_tensors} × {s.qtype}", bits_of(s.qtype), s.nbytes / chosen.nbytes,
+                    _amount(s, unit), s.where) for s in chosen.shares]
+    read = ("The lesson's column is for “7B”, its GB as printed" if unit == "GB"
+            else "The lesson's column is for “7B”, its “GB” read as GiB")
+    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
+    table = (head, *((name, *_columns(one, unit), _in_words(one)) for name, one in mixes.items()))
+    return draw_types(sizes, list(mixes).index(ftype), pieces,
+                      f"{ftype} of {NAMES[model]} is {_in_words(chosen)}", finding=_finding(chosen, unit),
+                      table=table,
+                      subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.")
+
+
 @cache
 def mix(model: str, ftype: str) -> Mix:
     """The mix of a recorded model: "llama-2-7b" or "llama-3.1-8b".  Raises ValueError for what was not
@@ -117,55 +195,26 @@ def _where(roles: Counter, in_role: Counter) -> str:
     return "all matrices" if roles.total() == matrices else "all other matrices"
 
 
-LEFT, RIGHT = 16, WIDTH - 16
-BARS_LEFT, BARS_RIGHT = 92, 424
-ROW, THICK = 25, 15
-COLUMNS = (("computed", 504), ("lesson", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
-
-
-class Size(NamedTuple):
-    """A file type: pieces are (tensor type, its bits, size), in the unit of `claim`; the words fill the
-    columns.
-    """
-
-    name: str
-    pieces: Sequence[tuple[str, int, float]]
-    claim: float
-    words: Sequence[str]
-
-
-class Piece(NamedTuple):
-    """One line of the mix: "193 × Q4_K", its whole bits, its share of the bytes from 0 to 1, and two columns
-    of words.
-    """
-
-    name: str
-    bits: int
-    share: float
-    size: str
-    where: str
-
-
-def draw_types(sizes: Sequence[Size], chosen: int, pieces: Sequence[Piece], pieces_title: str, *,
+def draw_types(sizes: Sequence[FileSize], chosen: int, pieces: Sequence[TypePart], pieces_title: str, *,
                finding: str, subtitle: str, table: Table = ()) -> Picture:
     """Rows of sizes, a hollow mark where the lesson puts each; below them the tensor types of the chosen row.
     """
     most = max(max(sum(size for *_, size in row.pieces), row.claim) for row in sizes)
     scale, y = (BARS_RIGHT - BARS_LEFT) / most, 94
-    body = [text(x, 82, words, size=SMALL, fill=MUTE, anchor="end") for words, x in COLUMNS]
+    body = [quiet(x, 82, words, anchor="end") for words, x in COLUMNS]
     for i, row in enumerate(sizes):
         if i == chosen:
             body.append(rect(LEFT - 8, y - 4, RIGHT - LEFT + 16, ROW - 2, SOFT, radius=4))
         body += _row(row, y, scale, i == chosen)
         y += ROW
-    body += [_mark(LEFT + 8, y + 4), text(LEFT + 20, y + 14, "where the lesson's table puts it", size=SMALL,
-                                          fill=MUTE)]
+    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where the lesson's table puts it")]
     return page(y + 168, [*body, *_mix(pieces, pieces_title, y + 46)], finding=finding, subtitle=subtitle,
                 table=table)
 
 
-def _row(row: Size, y: float, scale: float, chosen: bool) -> list[str]:
-    shapes, x = [text(LEFT - 2, y + 12, row.name, bold=chosen)], BARS_LEFT
+def _row(row: FileSize, y: float, scale: float, chosen: bool) -> list[str]:
+    shapes = [text(LEFT - 2, y + 12, row.name, bold=chosen)]
+    x: float = BARS_LEFT
     for name, bits, size in row.pieces:
         shapes.append(rect(x, y, size * scale, THICK, BITS_TONES[bits], radius=0, title=f"{name} {size:.2f}"))
         x += size * scale
@@ -180,9 +229,10 @@ def _mark(x: float, y: float) -> str:
     return rect(x - 2.5, y - 3, 5, THICK + 6, PAPER, stroke=VERMILION, stroke_width=1.5, radius=2)
 
 
-def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
+def _mix(pieces: Sequence[TypePart], title: str, y: float) -> list[str]:
     """The bytes of one file as a single bar, cut by tensor type, with a line for each type."""
-    shapes, x = [text(LEFT, y, title, bold=True)], LEFT
+    shapes = [text(LEFT, y, title, bold=True)]
+    x: float = LEFT
     for piece in pieces:
         width, tone = piece.share * (RIGHT - LEFT), BITS_TONES[piece.bits]
         shapes.append(rect(x, y + 10, width, 22, tone, radius=0, title=piece.name))
@@ -198,12 +248,7 @@ def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
     return shapes
 
 
-NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
-UNITS = {"GB": 1e9, "GiB": 2.0**30}
-WIDE = dict(style=dict(description_width="60px"), layout=dict(width="370px"))
-
-
-def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explorer:
+def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
     """Eight file types with sizes computed from every tensor of a real model, beside the sizes that the
     lesson prints.
 
@@ -213,70 +258,12 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Explore
         raise ValueError(f"no tensor lists of {model!r} for this picture; there are {', '.join(NAMES)}")
     if ftype not in LESSON_TABLE:
         raise ValueError(f"no type {ftype!r} in the lesson's table; there are {', '.join(LESSON_TABLE)}")
-    controls = {"ftype": widgets.SelectionSlider(options=list(LESSON_TABLE), value=ftype, description="type",
-                                                 **WIDE),
-                "model": widgets.Dropdown(
-                    options=[(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key)
-                             for key, name in NAMES.items()], value=model, description="model", **WIDE),
-                "unit": widgets.Dropdown(options=[("GB: 1,000,000,000 bytes", "GB"),
-                                                  ("GiB: 1,073,741,824 bytes", "GiB")], value="GB",
-                                         description="unit", **WIDE),}
+    weights = [(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key) for key,
+               name in NAMES.items()]
+    units = [("GB: 1,000,000,000 bytes", "GB"), ("GiB: 1,073,741,824 bytes", "GiB")]
+    handles = [stops("ftype", "type", ftype, LESSON_TABLE), menu("model", "model", model, weights),
+               menu("unit", "unit", "GB", units)]
     presets = {"The lesson's own case": dict(model="llama-2-7b", ftype="Q4_0", unit="GB"),
                "The default today": dict(model="llama-3.1-8b", ftype="Q4_K_M", unit="GB")}
-    return Explorer(_draw, controls, presets=presets,
-                    note="Darker blue: more bits per weight. Sizes are sums over all tensors.")
-
-
-def _draw(ftype: str, model: str, unit: str) -> Picture:
-    mixes = {name: mix(model, name) for name in LESSON_TABLE}
-    chosen = mixes[ftype]
-    sizes = [Size(name, [(s.qtype, bits_in(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
-                  LESSON_TABLE[name].size_gb, _columns(one, unit)) for name, one in mixes.items()]
-    pieces = [Piece(f"{s.n_tensors} × {s.qtype}", bits_in(s.qtype), s.nbytes / chosen.nbytes,
-                    _amount(s, unit), s.where) for s in chosen.shares]
-    read = "The lesson's column is for “7B”, its GB as printed" if unit == "GB" else "The lesson's column is for “7B”, its “GB” read as GiB"
-    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
-    table = (head, *((name, *_columns(one, unit), _in_words(one)) for name, one in mixes.items()))
-    return draw_types(sizes, list(mixes).index(ftype), pieces,
-                      f"{ftype} of {NAMES[model]} is {_in_words(chosen)}", finding=_finding(chosen, unit),
-                      table=table,
-                      subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.")
-
-
-def _finding(chosen: Mix, unit: str) -> str:
-    size, claim = chosen.nbytes / UNITS[unit], LESSON_TABLE[chosen.ftype].size_gb
-    off = 100 * (size / claim - 1)
-    more = "more" if off > 0 else "less"
-    said = "as the lesson says" if abs(
-        off) < 0.5 else f"{abs(off):.0f} % {more} than the lesson's {_printed(claim)}"
-    return f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per weight"
-
-
-def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
-    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype].size_gb
-    return f"{size:.2f} {unit}", _printed(claim), _percent(100 * (size / claim - 1)), f"{one.bpw:.2f}"
-
-
-def _printed(claim: float) -> str:
-    """As the lesson prints it: ~3.5 GB, ~14 GB."""
-    return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
-
-
-def _percent(value: float) -> str:
-    rounded = round(value)
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)} %"
-
-
-def _in_words(one: Mix) -> str:
-    parts = ", ".join(f"{share.n_tensors} {share.qtype}" for share in one.shares)
-    return f"{sum(share.n_tensors for share in one.shares)} tensors: {parts}"
-
-
-def _amount(share: Share, unit: str) -> str:
-    size = share.nbytes / UNITS[unit]
-    return f"{size:.2f} {unit} at {share.bpw:.6g} bits" if size >= 0.01 else f"{share.nbytes / 1e6:.1f} MB at {share.bpw:g} bits"
-
-
-def bits_in(qtype: str) -> int:
-    """The number in a type's name: 4 for Q4_K, 16 for F16."""
-    return int(re.search(r"\d+", qtype)[0])
+    return Stage(handles, _draw, presets=presets, width=370, label_width=60,
+                 note="Darker blue: more bits per weight. Sizes are sums over all tensors.")

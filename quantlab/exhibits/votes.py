@@ -11,7 +11,7 @@ from ..lab.comparison import Comparison
 from ..lab.records import RecordedComparison
 from ..lab.report import short_names
 from ..lab.votes import LEFT, RIGHT, TIE, Ballot
-from ..stage.base import Touch, Touchable, markup
+from ..stage.legacy import Touch, Touchable, markup
 from .workbench import button, row
 
 KEYS = {"ArrowLeft": LEFT, "ArrowDown": TIE, "ArrowRight": RIGHT}

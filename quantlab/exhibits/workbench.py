@@ -18,7 +18,7 @@ from ..models.metadata import architecture_name
 from ..models.source import open_model
 from ..models.store import pulled_models
 from ..profile import is_reference
-from ..stage.base import Touch, Touchable, html_table, markup, own_names
+from ..stage.legacy import Touch, Touchable, html_table, markup, own_names
 
 WIDE = dict(width="740px")
 NAMED = dict(description_width="120px")

@@ -1,178 +1,284 @@
-"""The base of everything a learner touches: controls bound to a picture, for eyes, keyboard and ears.
+"""The stage: what all exhibits share. Handles under a picture, its finding and table, a line that says what
+goes on, presets and a reset, one task at a time in a thread, and mouse and keys in the picture.
 
-`Explorer` redraws an SVG string by `observe` (an inline matplotlib figure would take ten times as long),
-keeps its height while dragging, has presets and a reset, and shows its table on request. `Touchable`, below
-it, gives every handle its label and tells a screen reader the new finding; `_repr_mimebundle_` adds a PNG and
-the sentence, so that a saved notebook that nobody has run still shows the picture.
-
-Makes the picture of an explorer something to touch: clicks and keys in it are told to Python.
+A picture is an SVG string that is replaced on every move: an inline matplotlib figure would take ten times as
+long.
 """
 
-import base64
-import re
-from collections.abc import Callable, Mapping
-from functools import cache
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from html import escape
-from importlib.util import find_spec
-from pathlib import Path
 
-import anywidget
 import ipywidgets as widgets
-import resvg_py
-import traitlets
 
-from ..canvas.style import WIDTH, Picture, Table, standalone
+from ..canvas.style import Picture, Table
 from ..canvas.svg import notice
+from .controls import control, in_a_row, markup, press_button, toggle
+from .handles import Button, Handle, Link, Panel
+from .keys import turned
+from .touchable import Touch, Touchable, own_names
+
+TABLE = "As table"
+STUCK = "Nothing can be drawn for these values: move a handle, or press Reset."
+BUSY = "One thing after the other: press Cancel, or wait for the answer."
 
 
-class Assistant(anywidget.AnyWidget):
-    """The invisible helper in each explorer: names the handles (aria-label) and speaks the finding
-    (aria-live).
-    """
+class Stage(Touchable):
+    """An exhibit on stage: `draw(**facts(**values))` is its picture, `values` being what the handles say.
 
-    _esm = Path(__file__).with_name("assistant.js")
-    _css = Path(__file__).with_name("assistant.css")
-    labels = traitlets.Dict().tag(sync=True)        # css class of a control -> its label in words
-    finding = traitlets.Unicode().tag(sync=True)
-
-
-class Touchable(widgets.VBox):
-    """A column of widgets that can be used by keyboard and screen reader.
-
-    controls: name -> widget; each one's `description` (or tooltip) becomes the label of its handle.
-    """
-
-    def __init__(self, children, controls: Mapping[str, widgets.Widget] | None = None, **kwargs):
-        controls = dict(controls or {})
-        self.assistant = Assistant(labels={f"ql-c-{name}": _label(name, control) for name,
-                                           control in controls.items()})
-        for name, control in controls.items():
-            control.add_class(f"ql-c-{name}")
-        super().__init__([*children, self.assistant], **kwargs)
-        self.add_class("ql-explorer")
-
-    def say(self, finding: str) -> None:
-        """Announce a sentence politely (after the hand rests) and keep it as the widget's text."""
-        self.assistant.finding = finding
-
-    @property
-    def finding(self) -> str:
-        """The sentence the widget shows now."""
-        return self.assistant.finding
-
-    def still(self) -> Picture | None:
-        """The picture to bundle for readers without a kernel; None when words are enough."""
-        return None
-
-    def _repr_mimebundle_(self, **kwargs):
-        data = super()._repr_mimebundle_(**kwargs)
-        data["text/plain"] = self.finding
-        if (picture := self.still()) is not None:
-            data["image/png"] = base64.b64encode(png(picture)).decode()
-        return data
-
-
-class Explorer(Touchable):
-    """Controls under a picture: `draw(**values)` gets every control's value and returns a `Picture`.
-
-    controls: argument name of `draw` -> widget.  presets: button text -> {name: value}.  note: a line of
-    help. A ValueError from `draw` is shown as a sentence in place of the picture; any other error is a bug
+    handles: in the order in which they stand.  draw: a pure function that returns a `Picture`; None for an
+    exhibit that shows its pictures by itself (`show`), beginning with `first`.
+    presets: words on a button -> {handle: value}.  buttons: what else can be pressed.  note: a line of help.
+    rows: names of handles and buttons, row by row; by default all handles. Other buttons stand in a row of
+    their own.
+    keys, label: the keys that the picture takes, as `Touch` has them, and what a screen reader says of the
+    picture.
+    pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
+    links: name of a menu -> the slider that follows it.  panels: words on a button -> what it opens below.
+    A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
 
-    def __init__(self, draw: Callable[..., Picture], controls: Mapping[str, widgets.Widget] | None = None, *,
-                 presets: Mapping[str, Mapping[str, object]] | None = None, note: str = ""):
-        self.draw, self.controls = draw, dict(controls or {})
-        self.initial = self.values()
-        self.picture = self._drawn()
-        self._held = False
-        self.view = widgets.HTML(layout=dict(height="0px", overflow="auto hidden"))
+    #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
+    #: first.
+    page_up, around = 1, False
+
+    def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
+                 first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
+                 buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
+                 keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
+                 links: Mapping[str, Link] | None = None, panels: Mapping[str, Panel] | None = None,
+                 width: int = 360, label_width: int = 110):
+        self.draw, self.pages, self.cancel = draw, pages, threading.Event()
+        self.thread: threading.Thread | None = None
+        self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
+        self.tasks = [button.name for button in buttons if button.task]
+        self.initial, self._held = self.values(), False
+        for name, link in (links or {}).items():
+            self._link(name, link)
+        self.view, self.status, self.opened, self.words = (markup() for _ in range(4))
+        self.panels = dict(panels or {})
         self.view.add_class("ql-view")
-        self.words = widgets.HTML()
-        self.buttons = self._buttons(presets or {})
-        help_line = [widgets.HTML(f'<span class="ql-note">{escape(note)}</span>')] if note else []
-        rows = [self.view, _row(self.controls.values()), *help_line, _row(self.buttons.values()), self.words]
-        super().__init__(rows, self.controls)
-        # each handle redraws at once; other explorers wait for a button
-        self.add_class("ql-moving")
-        for control in self.controls.values():
-            control.observe(self.redraw, names="value")
-        self.redraw()
+        self.picture = first or self._drawn()
+        self.buttons = self._made(buttons, presets or {})
+        named = {**self.controls, **self.buttons}
+        placed = [list(row) for row in rows or [list(self.controls)]]
+        placed.append([name for name in self.buttons if not any(name in row for row in placed)])
+        *lines, last = [in_a_row(named[name] for name in row) for row in placed]
+        lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
+        said = [self.status] if self.tasks else []
+        body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
+        super().__init__([*body, self.opened, self.words, *([Touch(label, keys, self.touched)] if keys
+                                                            else [])], self.controls)
+        if draw:
+            # each handle redraws at once; other exhibits wait for a button
+            self.add_class("ql-moving")
+            self.view.layout = dict(height="0px", overflow="auto hidden")
+        for widget in self.controls.values():
+            widget.observe(self.moved, names="value")
+        self.busy(False)
+        self.show(self.picture)
+
+    # ---- handles
 
     def values(self) -> dict[str, object]:
-        """What the controls say now, by name. A browser answers 12.000000000000002 for 12: that tail is cut
+        """What the handles say now, by name. A browser answers 12.000000000000002 for 12: that tail is cut
         off.
         """
         values = {name: control.value for name, control in self.controls.items()}
         return {name: round(value, 9) if isinstance(value, float) else value for name,
                 value in values.items()}
 
-    def set(self, **values) -> None:
-        """Move several controls and draw once."""
-        self._held = True
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Handles that move within are not drawn."""
+        before, self._held = self._held, True
         try:
+            yield
+        finally:
+            self._held = before
+
+    def place(self, **values) -> None:
+        """Move several handles without drawing."""
+        with self.held():
             for name, value in values.items():
                 self.controls[name].value = value
-        finally:
-            self._held = False
+
+    def set(self, **values) -> None:
+        """Move several handles and draw once."""
+        self.place(**values)
         self.redraw()
 
-    def redraw(self, _change=None) -> None:
-        """Draw the picture of the present values; called by every control that moves."""
-        if self._held:
-            return
-        self.picture = self._drawn()
-        self._make_room()
-        self.view.value = own_names(self.picture.svg, self.view.model_id)
-        self.say(self.picture.finding)
-        self._write_table()
+    def offer(self, name: str, stops: Sequence, value: object) -> None:
+        """Give a menu or a slider other stops, without drawing; it stands at `value`."""
+        with self.held():
+            self.controls[name].options = stops
+            self.controls[name].value = value
 
-    def _make_room(self) -> None:
-        """The page must not jump while dragging: the view grows for a taller picture and never shrinks."""
-        needed = self.picture.height + 6
-        if needed > int(self.view.layout.height.removesuffix("px")):
-            self.view.layout.height = f"{needed}px"
+    def reset(self) -> None:
+        """Back to the first picture."""
+        self.set(**self.initial)
 
-    def _drawn(self) -> Picture:
-        try:
-            return self.draw(**self.values())
-        except ValueError as error:
-            return notice(str(error), "Nothing can be drawn for these values: move a handle, or press Reset.")
+    def moved(self, change) -> None:
+        """A handle has moved: draw, unless several are being moved."""
+        if not self._held:
+            self.redraw()
+
+    def _link(self, name: str, link: Link) -> None:
+        """The menu `name` and its slider follow each other; whoever was moved by hand draws."""
+        menu, slider = self.controls[name], self.controls[link.slider]
+
+        def follow(change):
+            if (wanted := link.place(change.new)) is not None:
+                self.place(**{link.slider: wanted})
+
+        def let_go(change):
+            wanted = link.place(menu.value)
+            if wanted is not None and abs(wanted - change.new) > 1e-6:
+                self.place(**{name: link.free})
+
+        menu.observe(follow, names="value")
+        slider.observe(let_go, names="value")
+
+    # ---- the picture
+
+    def facts(self, **values) -> Mapping[str, object]:
+        """What `draw` is told for these values of the handles."""
+        return values
+
+    def redraw(self) -> None:
+        """Draw the picture of the present values."""
+        if self.draw and not self._held:
+            self.show(self._drawn())
+
+    def show(self, picture: Picture) -> None:
+        """Put a picture on stage: its drawing, its finding, its table. The page must not jump while dragging:
+        the view grows for a taller picture and never shrinks.
+        """
+        self.picture = picture
+        if self.draw and picture.height + 6 > int(self.view.layout.height.removesuffix("px")):
+            self.view.layout.height = f"{picture.height + 6}px"
+        self.view.value = own_names(picture.svg, self.view.model_id)
+        self._write_panels()
+        self.say(picture.finding)
 
     def still(self) -> Picture:
         return self.picture
 
-    def _buttons(self, presets) -> dict[str, widgets.Widget]:
-        buttons = {}
+    def _drawn(self) -> Picture:
+        if self.draw is None:
+            return notice("", "")
+        try:
+            return self.draw(**self.facts(**self.values()))
+        except ValueError as error:
+            return notice(str(error), STUCK)
+
+    def _write_panels(self) -> None:
+        """What the pressed buttons open: the exhibit's own panels, and the table."""
+        values, open_now = self.values(), [words for words in self.panels if self.buttons[words].value]
+        self.opened.value = "".join(self.panels[words].html(values) for words in open_now if words != TABLE)
+        self.words.value = self.panels[TABLE].html(values) if TABLE in open_now else ""
+
+    # ---- buttons
+
+    def _made(self, buttons: Sequence[Button], presets: Mapping[str, Mapping]) -> dict[str, widgets.Widget]:
+        """The exhibit's own buttons, its presets, Reset, and the table."""
+        made: dict[str, widgets.Widget] = {button.name: press_button(button) for button in buttons}
         for words, values in presets.items():
-            buttons[words] = button(words, f"Set the handles: {words}", lambda _b,
-                                    values=values: self.set(**values))
-        if self.controls:
-            buttons["Reset"] = button("Reset", "Back to the first picture",
-                                      lambda _b: self.set(**self.initial))
-        if self.picture.table:
-            table = widgets.ToggleButton(description="As table",
-                                         tooltip="The same facts in words and numbers",
-                                         layout=dict(width="auto"))
-            table.observe(lambda _change: self._write_table(), names="value")
-            buttons["As table"] = table
-        return buttons
+            set_all = partial(self.set, **values)
+            made[words] = press_button(Button(words, words, f"Set the handles: {words}", set_all))
+        if self.draw and self.controls:
+            made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
+        if self.picture.table or not self.draw:
+            self.panels[TABLE] = Panel("The same facts in words and numbers",
+                                            lambda _values: html_table(self.picture.table))
+        made |= {words: toggle(words, panel.tip, self._write_panels) for words, panel in self.panels.items()}
+        return made
 
-    def _write_table(self) -> None:
-        if "As table" in self.buttons:
-            self.words.value = html_table(self.picture.table) if self.buttons["As table"].value else ""
+    def reveal(self, name: str, seen: bool = True) -> None:
+        """Show or hide a handle or a button."""
+        (self.controls | self.buttons)[name].layout.display = "" if seen else "none"
+
+    # ---- the line that says what goes on, and the one task
+
+    def tell(self, words: str, busy: bool = False, share: float | None = None) -> None:
+        """One line of what goes on, escaped.  share: how much of it is done, from 0 to 1, shown as a bar."""
+        bar = "" if share is None else f'<progress max="1" value="{share:.3f}"></progress> '
+        said = bar + "⏳ " * busy + (escape(words) or "&nbsp;")
+        self.status.value = f'<div class="ql-answer">{said}</div>'
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
+        """
+        if self.thread is not None and self.thread.is_alive():
+            self.tell(BUSY)
+            return
+        self.cancel.clear()
+        self.busy(True)
+
+        def task():
+            try:
+                work()
+            except (ValueError, OSError) as error:          # OSError: a file that cannot be read or written
+                self.tell(str(error))
+                self.say(str(error))
+            finally:
+                self.busy(False)
+
+        self.thread = threading.Thread(target=task, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Ask the task to end; what is finished stays."""
+        self.cancel.set()
+
+    def busy(self, busy: bool) -> None:
+        """Which buttons can be pressed while a task runs."""
+        for name in self.tasks:
+            self.buttons[name].disabled = busy
+        if "cancel" in self.buttons:
+            self.buttons["cancel"].disabled = not busy
+
+    # ---- mouse and keys in the picture
+
+    def touched(self, message: Mapping) -> None:
+        """A click or a key in the picture, as `Touch` tells it."""
+        key = str(message.get("key", ""))
+        if self.pages and key in ("PageUp", "PageDown"):
+            self.set(**{self.pages: turned(key, self.controls[self.pages].value, self._stops(self.pages),
+                                           self.page_up, self.around)})
+        elif key:
+            self.pressed(key)
+        elif "cell" in message:
+            self.clicked(int(message["cell"]))
+
+    def pressed(self, key: str) -> None:
+        """A key in the picture; each exhibit knows its own."""
+
+    def clicked(self, cell: int) -> None:
+        """A click on cell number `cell` of the picture."""
+
+    def _stops(self, name: str) -> list:
+        """The values on which a menu or a slider can stand, in its order."""
+        control = self.controls[name]
+        if isinstance(control, widgets.IntSlider):
+            return [*range(control.min, control.max + 1, control.step)]
+        return [stop[1] if isinstance(stop, tuple) else stop for stop in control.options]
 
 
-def show(picture: Picture) -> Explorer:
-    """A picture with no handles, shown with all of the base's care (theme, table, PNG for readers without a
+def show(picture: Picture) -> Stage:
+    """A picture with no handles, shown with all of the stage's care (theme, table, PNG for readers without a
     kernel).
     """
-    return Explorer(lambda: picture)
+    return Stage(draw=lambda: picture)
 
 
-def markup(html: str = "") -> widgets.HTML:
-    """A piece of HTML inside a `Touchable`; whoever writes into it escapes what is not its own."""
-    return widgets.HTML(html)
+def refusal(title: str, error: object, call: str) -> Stage:
+    """A picture that says why nothing can be shown: what is needed, what is wrong, and the call that works.
+    """
+    return show(notice(title, f"{str(error).rstrip('.')}. {call}"))
 
 
 def html_table(rows: Table) -> str:
@@ -185,62 +291,3 @@ def html_table(rows: Table) -> str:
     return f'<table class="ql-table"><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>'
 
 
-def png(picture: Picture) -> bytes:
-    """The picture as PNG at twice its size, light theme; needs no browser."""
-    return bytes(resvg_py.svg_to_bytes(svg_string=standalone(picture.svg), font_files=_fonts(),
-                                       background="#ffffff", skip_system_fonts=True,
-                                       font_family="DejaVu Sans", zoom=2))
-
-
-@cache
-def _fonts() -> list[str]:
-    """matplotlib ships DejaVu Sans: the one font that every machine of this workbook has."""
-    folder = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf"
-    return [str(folder / name) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")]
-
-
-def own_names(svg: str, owner: str) -> str:
-    """`svg` with its ids made the owner's own: a page looks for `url(#over)` in its first drawing, even when
-    that is off the screen and has no hatching to lend.
-    """
-    for name in set(re.findall(r' id="([\w-]+)"', svg)):
-        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(f"url(#{name})",
-                                                                            f"url(#{name}-{owner})")
-    return svg
-
-
-def _row(children) -> widgets.Box:
-    row = widgets.Box(list(children), layout=dict(flex_flow="row wrap", max_width=f"{WIDTH + 20}px"))
-    return row.add_class("ql-row")
-
-
-def button(words: str, tooltip: str, press: Callable) -> widgets.Button:
-    """A button as wide as its words; `press` is called with it."""
-    made = widgets.Button(description=words, tooltip=tooltip, layout=dict(width="auto"))
-    made.on_click(press)
-    return made
-
-
-def _label(name: str, control: widgets.Widget) -> str:
-    return str(getattr(control, "description", "") or getattr(control, "tooltip", "") or name).strip(": ")
-
-
-class Touch(anywidget.AnyWidget):
-    """The invisible hand of an explorer: put it among the children of a `Touchable`, beside a `.ql-view` with
-    an SVG.
-
-    label: what a screen reader says of the picture when it gets the focus.  heard: called with each message,
-    one of {"spot": number of a bit, "single": whether it stood alone}, {"weight": number}, {"cell": number}
-    or {"key": "ArrowLeft"}. The SVG's part with `data-here` is the chosen one: its aria-label is read out as
-    it changes.
-    """
-
-    _esm = Path(__file__).with_name("touch.js")
-    _css = Path(__file__).with_name("touch.css")
-    label = traitlets.Unicode().tag(sync=True)
-    # names of the keys that are ours, between spaces; single characters as they are
-    listens = traitlets.Unicode().tag(sync=True)
-
-    def __init__(self, label: str, keys: str, heard: Callable[[dict], None]):
-        super().__init__(label=label, listens=keys)
-        self.on_msg(lambda _widget, content, _buffers: heard(content))

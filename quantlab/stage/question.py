@@ -5,7 +5,7 @@ from html import escape
 
 import ipywidgets as widgets
 
-from .base import Touchable
+from .touchable import Touchable
 
 LETTERS = "ABCDEFGH"
 TONES = {"right": "success", "near": "warning", "wrong": "danger", "chosen": "info"}
@@ -22,7 +22,8 @@ class MultipleChoice(Touchable):
 
     def __init__(self, question: str, options: Sequence[str], judge: Callable[[int], tuple[str, str]], *,
                  kind: str = "Question"):
-        self.judge, self.first = judge, None
+        self.judge = judge
+        self.first: int | None = None
         self.buttons = [self._button(i, words) for i, words in enumerate(options)]
         self.answer = widgets.HTML('<div class="ql-answer">&nbsp;</div>')
         asked = widgets.HTML(f'<div class="ql-question"><b>{escape(kind)}.</b> {escape(question)}</div>')

@@ -68,10 +68,10 @@ def test_points_stand_where_their_numbers_say_and_what_is_beaten_is_hollow():
     picture = draw_pareto(points, None, (), "MB", Scale("KLD", True, str), finding="f", subtitle="s")
     dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="(?:4\.5|5\.5)"', picture.svg)
     (x2, y2), (x40, y40), (x4, y4) = [(float(x), float(y)) for x, y in dots]
-    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3) and y4 - y40 == pytest.approx(y40 - y2,
-                                                                                     abs=0.3) and y2 < y4
-    assert len(re.findall(r'r="4.5"',
-                          picture.svg)) == 1 and 'role="group"' not in picture.svg and 'id="here"' not in picture.svg
+    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3)
+    assert y4 - y40 == pytest.approx(y40 - y2, abs=0.3) and y2 < y4
+    assert len(re.findall(r'r="4.5"', picture.svg)) == 1
+    assert 'role="group"' not in picture.svg and 'id="here"' not in picture.svg
 
 
 def test_what_a_file_says_is_escaped_in_every_picture():

@@ -9,7 +9,7 @@ from quantlab.exhibits.role_bytes import bits_of, in_bytes, plot_bytes_by_role
 from quantlab.exhibits.tag import EXAMPLES, explore_tag
 from quantlab.models.recipes import ARCHITECTURES, recorded_ftypes, tensor_list
 from quantlab.models.source import open_model
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
 from tests.models.gguf_builder import INFOS, build, info, pair, string
 
 

@@ -1,15 +1,19 @@
-"""The base of all explorers: what it promises to eyes, ears, keyboards and readers without a kernel."""
+"""The stage of all exhibits: what it promises to eyes, ears, keyboards and readers without a kernel."""
 
 import base64
 import re
 import struct
+import threading
 
 import ipywidgets as widgets
 import pytest
 
 from quantlab.canvas.style import Picture
 from quantlab.canvas.svg import hatching, page, rect
-from quantlab.stage.base import Explorer, Touchable, html_table, png, show
+from quantlab.stage.base import Stage, html_table, show
+from quantlab.stage.handles import Button, Link, Panel, menu, number, slider
+from quantlab.stage.keys import across, along, turned
+from quantlab.stage.touchable import Touchable, png
 
 
 def draw(bits: int, size: float = 4.0) -> Picture:
@@ -20,13 +24,12 @@ def draw(bits: int, size: float = 4.0) -> Picture:
                 finding=f"{bits} bits of {size} GiB", table=(("bits", "size"), (str(bits), str(size))))
 
 
-def explorer(**more) -> Explorer:
-    controls = {"bits": widgets.IntSlider(4, min=2, max=8, description="bits per weight"),
-                "size": widgets.FloatSlider(4, min=1, max=30, description="size in GiB")}
-    return Explorer(draw, controls, **more)
+def explorer(**more) -> Stage:
+    handles = [slider("bits", "bits per weight", 4, 2, 8), number("size", "size in GiB", 4.0, 1, 30, 0.1)]
+    return Stage(handles, draw, **more)
 
 
-def height(made: Explorer) -> int:
+def height(made: Stage) -> int:
     return int(made.view.layout.height.removesuffix("px"))
 
 
@@ -48,8 +51,8 @@ def test_every_move_redraws_picture_and_finding():
 
 def test_set_moves_several_controls_and_draws_once():
     drawn = []
-    made = Explorer(lambda a, b: drawn.append((a, b)) or page(90, [], finding=f"{a} {b}"),
-                    {"a": widgets.IntSlider(1), "b": widgets.IntSlider(1)})
+    made = Stage([slider("a", "a", 1, 0, 9), slider("b", "b", 1, 0, 9)],
+                 lambda a, b: drawn.append((a, b)) or page(90, [], finding=f"{a} {b}"))
     drawn.clear()
     made.set(a=5, b=6)
     assert drawn == [(5, 6)]
@@ -104,7 +107,7 @@ def test_a_bug_in_a_drawing_is_not_hidden():
         raise TypeError("a bug")
 
     with pytest.raises(TypeError):
-        Explorer(broken, {"bits": widgets.IntSlider(4)})
+        Stage([slider("bits", "bits", 4, 2, 8)], broken)
 
 
 def test_the_page_never_jumps_back_and_never_cuts():
@@ -119,7 +122,7 @@ def test_the_page_never_jumps_back_and_never_cuts():
 
 
 def test_an_explorer_that_starts_with_a_refusal_has_room_later():
-    made = Explorer(draw, {"bits": widgets.IntSlider(7, min=2, max=8)})
+    made = Stage([slider("bits", "bits", 7, 2, 8)], draw)
     made.controls["bits"].value = 5
     assert height(made) >= 200
 
@@ -156,7 +159,7 @@ def test_the_assistant_is_on_the_page_and_speaks_the_finding():
 
 def test_words_from_outside_are_escaped():
     evil = "<script>alert(1)</script>"
-    made = Explorer(lambda: page(90, [], finding=evil, table=((evil,), (evil,))), note=evil)
+    made = Stage(draw=lambda: page(90, [], finding=evil, table=((evil,), (evil,))), note=evil)
     made.buttons["As table"].value = True
     shown = [made.view.value, made.words.value, *(child.value for child in made.children
                                                   if isinstance(child, widgets.HTML))]
@@ -183,3 +186,83 @@ def test_html_table():
     assert html_table((("a", "b"), ("1", "<"))) == (
         '<table class="ql-table"><thead><tr><th scope="col">a</th><th scope="col">b</th></tr></thead>'
         "<tbody><tr><td>1</td><td>&lt;</td></tr></tbody></table>")
+
+
+def test_a_task_reports_refuses_a_second_one_and_ends_in_words():
+    begun, go = threading.Event(), threading.Event()
+
+    def work():
+        made.tell("half way", busy=True, share=0.5)
+        begun.set()
+        assert go.wait(10)
+        raise OSError("the disk is full")
+
+    made = Stage(first=page(90, [], finding="nothing yet"), buttons=[
+        Button("run", "Run", "Begin", lambda: made.start(work), task=True),
+        Button("cancel", "Cancel", "Stop", lambda: made.stop())])
+    assert made.buttons["cancel"].disabled and not made.buttons["run"].disabled
+    made.buttons["run"].click()
+    assert begun.wait(10) and 'value="0.500"' in made.status.value and "half way" in made.status.value
+    assert made.buttons["run"].disabled and not made.buttons["cancel"].disabled
+    made.start(work)
+    assert "One thing after the other" in made.status.value
+    made.buttons["cancel"].click()
+    assert made.cancel.is_set()
+    go.set()
+    made.thread.join(10)
+    assert made.finding == "the disk is full" and "the disk is full" in made.status.value
+    assert made.buttons["cancel"].disabled and not made.buttons["run"].disabled
+
+
+def test_page_keys_turn_the_handle_that_was_named():
+    made = explorer(keys="PageUp PageDown", label="a bar", pages="bits")
+    made.touched({"key": "PageUp"})
+    assert made.controls["bits"].value == 5
+    made.set(bits=8)
+    made.touched({"key": "PageUp"})
+    assert made.controls["bits"].value == 8, "there is nothing above"
+
+
+@pytest.mark.parametrize(("key", "here", "there"),
+                         [("ArrowLeft", 3, 2), ("ArrowRight", 3, 4), ("ArrowLeft", 0, 0), ("ArrowDown", 6, 6),
+                          ("Home", 3, 0), ("End", 3, 6), ("x", 3, 3)])
+def test_keys_walk_a_list_and_stop_at_its_ends(key, here, there):
+    assert along(key, here, 7) == there
+
+
+@pytest.mark.parametrize(("key", "here", "there"),
+                         [("ArrowRight", (0, 2), (1, 0)), ("ArrowLeft", (1, 0), (0, 2)),
+                          ("ArrowLeft", (0, 0), (0, 0)), ("ArrowRight", (2, 1), (2, 1)),
+                          ("ArrowDown", (0, 2), (1, 0)), ("ArrowUp", (2, 1), (1, 0)),
+                          ("Home", (0, 2), (0, 0)), ("End", (2, 0), (2, 1))])
+def test_keys_walk_a_grid_of_unequal_rows(key, here, there):
+    assert across(key, *here, (3, 1, 2)) == there
+
+
+def test_page_keys_can_go_round():
+    assert turned("PageUp", "c", "abc", around=True) == "a"
+    assert turned("PageUp", "c", "abc") == "c"
+    assert turned("PageUp", "c", "abc", up=-1) == "b"
+
+
+def test_a_menu_and_its_slider_follow_each_other_and_one_move_draws_once():
+    drawn, sizes = [], {"small": 2, "large": 8, "free": None}
+    made = Stage([menu("name", "name", "free", sizes), slider("size", "size", 4, 0, 9)],
+                 lambda name, size: drawn.append((name, size)) or page(90, [], finding=f"{name} {size}"),
+                 presets={"Large": {"name": "large"}}, links={"name": Link("size", sizes.get, "free")})
+    drawn.clear()
+    made.controls["name"].value = "small"
+    assert drawn == [("small", 2)]
+    made.controls["size"].value = 5
+    assert drawn[1:] == [("free", 5)]
+    made.buttons["Large"].click()
+    assert made.values() == {"name": "large", "size": 8} and len(drawn) == 3
+
+
+def test_a_panel_shows_what_holds_for_the_picture_and_stands_beside_the_table():
+    made = explorer(panels={"As code": Panel("The call", lambda values: f"<pre>bits={values['bits']}</pre>")})
+    made.buttons["As code"].value = True
+    made.controls["bits"].value = 6
+    assert made.opened.value == "<pre>bits=6</pre>"
+    made.buttons["As table"].value = True
+    assert "bits=6" in made.opened.value and "<td>6</td>" in made.words.value
