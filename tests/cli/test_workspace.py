@@ -39,18 +39,18 @@ def test_a_lesson_that_changed_is_announced_and_not_forced(checkout):
 def test_reset_brings_a_fresh_copy_and_keeps_the_old_one(checkout):
     folder, _ = workspace.prepare(checkout)
     (folder / "00_start_here.ipynb").write_text("mine")
-    messages = workspace.reset(checkout, ["00"])
+    messages = workspace.renew(checkout, ["00"])
     assert (folder / "00_start_here.ipynb").read_text() == "00_start_here"
     assert [p.read_text() for p in folder.glob("before-*/00_start_here.ipynb")] == ["mine"]
     assert "fresh copy" in messages[0]
-    assert workspace.reset(checkout, []) == ["All copies were fresh already."]
+    assert workspace.renew(checkout, []) == ["All copies were fresh already."]
 
 
 def test_reset_of_an_unknown_lesson_names_it_and_touches_nothing(checkout, capsys):
     workspace.prepare(checkout)
-    assert main.main(["reset", "77"]) == 1
+    assert main.main(["reset", "77"]) == 2
     assert "'77'" in capsys.readouterr().err
-    assert not list((checkout / workspace.FOLDER).glob("before-*"))
+    assert not list((checkout / workspace.COPIES).glob("before-*"))
 
 
 def test_a_broken_origins_file_loses_nothing(checkout):
