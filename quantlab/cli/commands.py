@@ -49,9 +49,9 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
         if study.check is None and not study.stopped and len(models) > 1:
             study.diverge(on_progress=_tell)
     except KeyboardInterrupt:
-        calls = len(study.plan.calls())
-        raise KeyboardInterrupt(f"{calls - study.missing} of {calls} calls are kept in {study.file}: the same "
-                                "command goes on from there") from None
+        every = len(study.plan.calls())
+        raise KeyboardInterrupt(f"{every - study.missing} of {every} calls are kept in {study.file}: the "
+                                "same command goes on from there") from None
     if study.stopped:
         print(f"quantlab: {study.stopped}", file=sys.stderr)
         return 1
