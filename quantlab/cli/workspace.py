@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ..models.whole_file import whole_file
+from ..models.whole_file import clear_abandoned, whole_file
 from ..words import size
 
 COPIES = "my_notebooks"
@@ -106,6 +106,7 @@ def _copy_all(todo: Sequence[Path], folder: Path, put: Callable[[Path], None]) -
         raise OSError(errno.ENOSPC, f"the copies take {size(taken)}, {folder} has room for {size(free)}: "
                                     f"{size(taken - free)} are missing; nothing was copied")
     for number, lesson in enumerate(todo):
+        clear_abandoned(folder / lesson.name)
         try:
             put(lesson)
         except OSError as error:
