@@ -9,7 +9,8 @@ import time
 import ipywidgets as widgets
 
 from ..canvas.style import Picture
-from ..inference.compare import held_out_text, recorded_table
+from ..inference.chunks import held_out_text
+from ..inference.compare import recorded_table
 from ..inference.mixes import TYPES, MixBench
 from ..stage.legacy import Explorer, button
 from .budget_facts import MIX, Game, draw_budget

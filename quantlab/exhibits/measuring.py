@@ -8,13 +8,13 @@ from datetime import date
 from ..canvas.style import Picture
 from ..canvas.svg import notice
 from ..inference.compare import provenance, recorded_table
+from ..inference.in_types import ModelInTypes, model_in_types
 from ..models.metadata import architecture_name
 from ..models.source import open_model
 from ..models.store import pulled_models
 from ..profile import is_reference
 from ..stage.base import Stage, refusal
 from ..stage.handles import Button, Handle, menu
-from .lm_stock import LmStock, stock_of
 
 #: The types that are not quantized.
 PLAIN = ("F32", "F16", "BF16")
@@ -124,14 +124,14 @@ def nothing_measured(table) -> Picture:
     return notice("No row of this table has been measured", why_nothing(table))
 
 
-def run_or_refuse(model, need: str, call: str, made: Callable[[LmStock], Stage]) -> Stage:
-    """The exhibit `made` of a model's stock, or a picture that says why the model cannot be run.
+def run_or_refuse(model, need: str, call: str, made: Callable[[ModelInTypes], Stage]) -> Stage:
+    """The exhibit `made` of a model in several types, or a picture that says why the model cannot be run.
 
     need: who needs it, as the title's first words.  call: the function that works with the tiny Llama.
     """
     try:
-        stock = stock_of(model)
+        types = model_in_types(model)
     except ValueError as error:
         return refusal(f"{need} a language model that can be run here", error,
                        f"{call}() takes the tiny Llama.")
-    return made(stock)
+    return made(types)

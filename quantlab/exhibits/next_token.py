@@ -12,13 +12,13 @@ import numpy as np
 from ..canvas.style import BLUE, INK, MEANING, MUTE, SMALL, SOFT, WIDTH, Picture
 from ..canvas.svg import here, line, page, quiet, rect, text, touchable
 from ..inference.generate import prompt_tokens
+from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import slider, stops
 from ..stage.handles import text as text_line
 from ..words import clipped, number, one_of, percent, printable
-from .lm_stock import TYPES, LmStock
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
 
 ROWS = 9                # likeliest tokens of the reference that get a row
@@ -221,7 +221,7 @@ def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K
     """
     qtype = one_of("type", qtype, TYPES)
     return run_or_refuse(model, "This needs", "explore_next_token",
-                         lambda stock: NextToken(stock, str(prompt), qtype))
+                         lambda model: NextToken(model, str(prompt), qtype))
 
 
 class NextToken(Stage):
@@ -229,10 +229,10 @@ class NextToken(Stage):
 
     page_up, arrows, tells = -1, "place", True
 
-    def __init__(self, stock: LmStock, prompt: str, qtype: str):
-        self.stock = stock
+    def __init__(self, model: ModelInTypes, prompt: str, qtype: str):
+        self.lm = model
         self._begin(prompt)
-        live = stock.n_weights < SMALL_MODEL            # a larger one waits for Enter
+        live = model.n_weights < SMALL_MODEL            # a larger one waits for Enter
         super().__init__([text_line("prompt", "your text", prompt, live=live, width=740),
                           stops("qtype", "type", qtype, TYPES),
                           slider("place", "after token", self.last, 1, self.last)],
@@ -242,7 +242,7 @@ class NextToken(Stage):
     def _begin(self, prompt: str) -> None:
         """Another text: what was read of the one before is let go."""
         self.read: dict[str, np.ndarray] = {}
-        self.text, self.tokens = prompt, list(prompt_tokens(self.stock.reference, prompt)) if prompt else []
+        self.text, self.tokens = prompt, list(prompt_tokens(self.lm.reference, prompt)) if prompt else []
         self.last = max(len(self.tokens), 1)
 
     def redraw(self) -> None:
@@ -257,13 +257,13 @@ class NextToken(Stage):
     def expected(self, qtype: str) -> np.ndarray:
         """(tokens, n_vocab) ln p of what follows each token of the text."""
         if qtype not in self.read:
-            self.read[qtype] = log_softmax(self.stock.at(qtype, self.tell).logits(self.tokens))
+            self.read[qtype] = log_softmax(self.lm.at(qtype, self.tell).logits(self.tokens))
             self.tell("")
         return self.read[qtype]
 
     def spelled(self, token: int) -> str:
         """A token as text; bytes that are no whole character are written as numbers."""
-        piece = self.stock.reference.tokenizer.piece(int(token))
+        piece = self.lm.reference.tokenizer.piece(int(token))
         try:
             return piece.decode()
         except UnicodeDecodeError:
@@ -272,18 +272,18 @@ class NextToken(Stage):
     def facts(self, prompt: str, qtype: str, place: int) -> dict:
         if not prompt:
             raise ValueError("The text is empty: type something for the model to continue")
-        names = self.stock.own, qtype
+        names = self.lm.own, qtype
         before, after = (self.expected(name) for name in names)
         kld = np.maximum((np.exp(before) * (before - after)).sum(1), 0)
         flips = before.argmax(1) != after.argmax(1)
         p, q = np.exp(before[place - 1]), np.exp(after[place - 1])
         follows = self.tokens[place] if place < len(self.tokens) else None
         chances, others = likeliest(p, q, follows, names, self.spelled)
-        text = self.stock.reference.tokenizer.decode(self.tokens[:place])
+        text = self.lm.reference.tokenizer.decode(self.tokens[:place])
         return {"tokens": [TextToken(self.spelled(token), float(nats), bool(flip))
                            for token, nats, flip in zip(self.tokens, kld, flips, strict=True)],
                 "chosen": place - 1, "chances": chances, "others": others, "names": names,
                 "finding": _finding(p, q, names, self.spelled),
                 "subtitle": f"KL divergence here: {number(stable(float(kld[place - 1]), 2), 2)} nats. "
-                            f"{qtype}: {self.stock.size_words(qtype)}. "
+                            f"{qtype}: {self.lm.size_words(qtype)}. "
                             f"After “{clipped('…' + text[-30:] if len(text) > 31 else text, 32)}”"}

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from ..canvas.recital import PassageTile, Said, TileRow, draw_recital
 from ..canvas.style import Table
 from ..inference.generate import generate_tokens, prompt_tokens
+from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
 from ..stage.base import Stage
 from ..stage.handles import Button, menu, number, stops, text
 from ..stage.keys import STEPS, along
 from ..words import one_of, size
-from .lm_stock import TYPES, LmStock
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
 
 RECORD = PASSAGES.with_name("recital.json")
@@ -83,10 +83,10 @@ def _record() -> dict:
     return json.loads(RECORD.read_text(encoding="utf-8"))
 
 
-def recorded_recitals(stock: LmStock) -> dict[str, list[Recited]]:
+def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
     """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
-    record = _record() if stock.knows_passages else {}
-    if not record or record["model_sha256"] != stock.digest or record["tokens"] != RECITED:
+    record = _record() if model.knows_passages else {}
+    if not record or record["model_sha256"] != model.digest or record["tokens"] != RECITED:
         return {}
     found = {}
     for qtype, rows in record["types"].items():
@@ -96,15 +96,15 @@ def recorded_recitals(stock: LmStock) -> dict[str, list[Recited]]:
     return found
 
 
-def record_recitals(stock: LmStock, tell: Callable[[str], None]) -> dict:
+def record_recitals(model: ModelInTypes, tell: Callable[[str], None]) -> dict:
     """What `recorded_recitals` reads: every type of the slider, every passage."""
     types, should = {}, []
     for qtype in TYPES:
-        rows = recite(stock.at(qtype, tell))
+        rows = recite(model.at(qtype, tell))
         types[qtype], should = [[row.right, row.wrote] for row in rows], [row.should for row in rows]
         tell(f"{qtype}: {n_recited(rows)} of {sum(row.by_heart for row in rows)} learned by heart, "
              f"{n_recited(rows, by_heart=False)} of {sum(not row.by_heart for row in rows)} others")
-    return {"model_sha256": stock.digest, "tokens": RECITED, "should": should, "types": types}
+    return {"model_sha256": model.digest, "tokens": RECITED, "should": should, "types": types}
 
 
 def n_recited(rows: Sequence[Recited], by_heart: bool = True) -> int:
@@ -191,7 +191,7 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> S
                          f"{len(openings) - 5} more")
     qtype = one_of("type", qtype, TYPES)
     return run_or_refuse(model, "The recital needs", "explore_recital",
-                         lambda stock: Recital(stock, qtype, first))
+                         lambda model: Recital(model, qtype, first))
 
 
 class Recital(Stage):
@@ -199,9 +199,9 @@ class Recital(Stage):
 
     page_up, arrows, tells = -1, "passage", True
 
-    def __init__(self, stock: LmStock, qtype: str, passage: int):
-        self.stock, self.taught = stock, stock.knows_passages
-        self.recorded = {name: dict(enumerate(rows)) for name, rows in recorded_recitals(stock).items()}
+    def __init__(self, model: ModelInTypes, qtype: str, passage: int):
+        self.lm, self.taught = model, model.knows_passages
+        self.recorded = {name: dict(enumerate(rows)) for name, rows in recorded_recitals(model).items()}
         self.lines, self.written = dict(self.recorded), dict[tuple, str]()
         untaught = " …   (not learned)" if self.taught else " …"
         openings = [(one["opening"] + (" …" if one["by_heart"] else untaught), i)
@@ -253,9 +253,9 @@ class Recital(Stage):
         """
         known = self.lines.setdefault(qtype, {})
         if not known or wanted not in {*known, OWN}:
-            passages, few = read_passages(), self.stock.n_weights < SMALL_MODEL
+            passages, few = read_passages(), self.lm.n_weights < SMALL_MODEL
             numbers = list(range(len(passages))) if few else [max(wanted, 0)]
-            lm = self.stock.at(qtype, self.tell)
+            lm = self.lm.at(qtype, self.tell)
             self.tell(f"{qtype} recites {len(numbers)} passages …" if few else f"{qtype} recites …")
             n = RECITED if self.taught else FEWER
             known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n), strict=True))
@@ -266,7 +266,7 @@ class Recital(Stage):
         """What the model writes after (words of the learner's own, temperature, seed)."""
         if (qtype, *asked) not in self.written:
             opening, temperature, seed = asked
-            lm = self.stock.at(qtype, self.tell)
+            lm = self.lm.at(qtype, self.tell)
             tokens = list(generate_tokens(lm, prompt_tokens(lm, opening), OWN_TOKENS, temperature=temperature,
                                           seed=seed))
             self.written[qtype, *asked] = lm.tokenizer.decode(tokens) + "…" * (len(tokens) == OWN_TOKENS)
@@ -282,7 +282,7 @@ class Recital(Stage):
         if mine:
             told = self._own(qtype, own, temperature, seed)
         else:
-            one, score = known[passage], _score(qtype, known, self.taught, self.stock.own)
+            one, score = known[passage], _score(qtype, known, self.taught, self.lm.own)
             wrote, should = one.said
             told = {"wrote": wrote, "should": should, "finding": f"{score}; {_of_this(one, self.taught)}",
                     "labels": (f"{qtype} goes on, always with its likeliest token:",
@@ -293,7 +293,7 @@ class Recital(Stage):
 
     def _own(self, qtype: str, own: str, temperature: float, seed: int) -> dict:
         """The learner's own words, as this type and as the model's own type go on."""
-        base = self.stock.own
+        base = self.lm.own
         wrote, should = parted(own, *(self.goes_on(kind, own, temperature, seed) for kind in (qtype, base)))
         how = "always with its likeliest token"
         if temperature:
@@ -311,6 +311,6 @@ class Recital(Stage):
     def _subtitle(self, qtype: str) -> str:
         as_recorded = self.lines[qtype] is self.recorded.get(qtype)
         origin = "Recorded; the button recites it here" if as_recorded else "Recited on this computer"
-        whose = "" if self.stock.name == "tiny" else f"{self.stock.title}, "
-        return (f"{whose}{qtype} in every matrix: {self.stock.size_words(qtype)} ({self.stock.own}: "
-                f"{size(self.stock.nbytes)}). {origin}")
+        whose = "" if self.lm.name == "tiny" else f"{self.lm.title}, "
+        return (f"{whose}{qtype} in every matrix: {self.lm.size_words(qtype)} ({self.lm.own}: "
+                f"{size(self.lm.nbytes)}). {origin}")

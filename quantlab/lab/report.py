@@ -199,14 +199,19 @@ def _picture(picture: Picture | None) -> str:
             "</details>")
 
 
+def verdict_lines(judged: Sequence[dict]) -> list[tuple[str, ...]]:
+    """The verdicts as cells, a line a model below the heads; "" where nothing was measured."""
+    return [("model", "type", "size", "tokens/s", "times as fast", "first token, s", "right", "divergence",
+             "verdict", "remarks"),
+            *((line["model"], line["quantization"], size(line["bytes"]) if line["bytes"] else "",
+               _figure(line["tokens_per_second"], 1), str(line["speed_ratio"] or ""),
+               _figure(line["first_seconds"], 2),
+               "" if line["pass_rate"] is None else percent(line["pass_rate"]),
+               line["divergence"] or "", line["verdict"], ", ".join(remarks(line))) for line in judged)]
+
+
 def _verdicts(metric: Metric, judged: Sequence[dict]) -> str:
-    head = ("model", "type", "size", "tokens/s", "times as fast", "first token, s", "right", "divergence",
-            "verdict", "remarks")
-    lines = [(line["model"], line["quantization"], size(line["bytes"]) if line["bytes"] else "",
-              _figure(line["tokens_per_second"], 1), str(line["speed_ratio"] or ""),
-              _figure(line["first_seconds"], 2),
-              "" if line["pass_rate"] is None else percent(line["pass_rate"]),
-              line["divergence"] or "", line["verdict"], ", ".join(remarks(line))) for line in judged]
+    head, *lines = verdict_lines(judged)
     return (f"<h2>Verdict</h2><p>Declared beforehand: {escape(metric.name)}, margin {metric.margin:g} "
             f"{escape(metric.unit)}.</p>{_html_table(head, lines)}")
 

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from quantlab.exhibits.lm_stock import TYPES, stock_of
 from quantlab.exhibits.next_token import PROMPT, explore_next_token
+from quantlab.inference.in_types import TYPES, model_in_types
 from quantlab.inference.load import load_lm
 
 
@@ -47,7 +47,7 @@ def test_the_file_itself_is_no_way_from_itself_and_fewer_bits_are_farther():
 
 def test_a_new_text_begins_at_its_end_and_every_token_can_be_chosen():
     explorer = explore_next_token()
-    tokens = stock_of("tiny").reference.tokenizer.encode("Now is the winter of our")
+    tokens = model_in_types("tiny").reference.tokenizer.encode("Now is the winter of our")
     explorer.controls["prompt"].value = "Now is the winter of our"
     place = explorer.controls["place"]
     assert place.max == place.value == len(tokens)

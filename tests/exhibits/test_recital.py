@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.lm_stock import TYPES, LmStock, stock_of
 from quantlab.exhibits.recital import (
     OWN,
     OWN_TOKENS,
@@ -21,6 +20,7 @@ from quantlab.exhibits.recital import (
     recorded_recitals,
     title_of,
 )
+from quantlab.inference.in_types import TYPES, model_in_types
 from quantlab.inference.recital import RECITED, read_passages
 
 CLOSE = 0.02            # logits: nearer than this, another processor's sums may choose the other token
@@ -28,7 +28,7 @@ CLOSE = 0.02            # logits: nearer than this, another processor's sums may
 
 @pytest.fixture(scope="module")
 def stock():
-    return stock_of("tiny")
+    return model_in_types("tiny")
 
 
 def test_the_record_belongs_to_the_shipped_model(stock):
@@ -145,7 +145,7 @@ def test_another_file_recites_by_itself(tmp_path):
     explorer = explore_recital(str(tmp_path / "own.gguf"), qtype="Q8_0")
     assert explorer.recorded == {} and "Recited on this computer" in explorer.view.value
     assert "read again and again" in explorer.view.value
-    assert explorer.stock.own == "Q8_0" and explorer.finding.startswith("At Q8_0 it knows")
+    assert explorer.lm.own == "Q8_0" and explorer.finding.startswith("At Q8_0 it knows")
 
 
 def test_what_cannot_be_is_said():
@@ -156,14 +156,6 @@ def test_what_cannot_be_is_said():
     with pytest.raises(ValueError, match="no passage begins with 'Luke'"):
         explore_recital(passage="Luke")
 
-
-def test_a_stock_keeps_no_more_than_it_has_room_for(monkeypatch):
-    monkeypatch.setattr("quantlab.exhibits.lm_stock.ROOM", 4 * 2.5 * stock_of("tiny").n_weights)
-    small = LmStock("tiny")
-    for qtype in ("Q8_0", "Q4_0", "Q8_0", "Q6_K"):
-        small.at(qtype)
-    assert [qtype for qtype in TYPES if small.ready(qtype)] == ["F16", "Q8_0", "Q6_K"]
-    assert small.at("F16") is small.reference and small.nbytes_at("F16") == small.nbytes
 
 
 def test_titles():

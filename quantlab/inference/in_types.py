@@ -1,46 +1,45 @@
-"""A language model in several types: quantized when it is first wanted, kept as long as there is room for it.
+"""A language model in several types: quantized when a type is first wanted, kept as long as there is room.
+
+    model_in_types("tiny").at("Q3_K").generate("To be,", 8)
+
+Lessons: 00, 07.
 """
 
-import hashlib
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import lru_cache
 
 from ..formats.table import FORMATS
-from ..inference.llama import LanguageModel
-from ..inference.load import load_lm
-from ..inference.recital import knows_passages
-from ..lab.open import open_model
 from ..models.recipes import recipe
-from ..models.source import Model
 from ..models.types import tensor_nbytes
+from .llama import LanguageModel
+from .load import file_of, load_lm, opened
+from .recital import knows_passages
+from .variants import sha256
 
 #: From many bits to few, as a slider shows them.
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "IQ4_XS", "Q3_K", "Q2_K")
 ROOM = 400e6            # bytes of float32 weights that are kept; the last model stays in any case
 
 
-class LmStock:
+class ModelInTypes:
     """`reference` is the model as its file is; `at(qtype)` the same with every matrix in one type, as
     `llama-quantize --pure` would.
 
-    model: what `open_model` takes, or an open Model, which must stay open.
-    own: the file's own mix, such as "F16".  n_weights: how many.  digest: SHA-256 of the file, in
-    hexadecimal.
+    model: as `load_lm` takes it; an open Model must stay open.
+    own: the file's own mix, such as "F16".  n_weights: how many.  nbytes: of all tensors in the file.
     knows_passages: whether it is the tiny Llama, in one type or another.
     Raises ValueError, in words, for a model that cannot be opened or run.
     """
 
     def __init__(self, model="tiny"):
-        with nullcontext(model) if isinstance(model, Model) else open_model(model) as opened:
-            self.reference = load_lm(opened)
-            self.name, self.own, self.n_weights = opened.name, opened.ftype, opened.n_weights
-            self.nbytes, self.path, self.knows_passages = opened.nbytes, opened.file.paths[0], knows_passages(
-                opened.metadata)
-            self._shapes = {name: shape for name, (_, shape) in opened.types.items()}
-            self._types = {qtype: recipe(qtype, opened, pure=True) for qtype in TYPES}
-        self.source, self.seconds = model, {}
+        with opened(model) as source:
+            self.reference = load_lm(source)
+            self.name, self.own, self.n_weights = source.name, source.ftype, source.n_weights
+            self.nbytes, self.knows_passages = source.nbytes, knows_passages(source.metadata)
+            self._path = file_of(source).paths[0]
+            self._shapes = {name: shape for name, (_, shape) in source.types.items()}
+            self._types = {qtype: recipe(qtype, source, pure=True) for qtype in TYPES}
+        self._given = model
         self._made: dict[str, LanguageModel] = {}
 
     @property
@@ -50,7 +49,8 @@ class LmStock:
 
     @property
     def digest(self) -> str:
-        return file_digest(str(self.path))
+        """SHA-256 of the file, in hexadecimal."""
+        return sha256(self._path)
 
     def nbytes_at(self, qtype: str) -> int:
         """Bytes of all tensors with every matrix in this type."""
@@ -60,19 +60,13 @@ class LmStock:
         """The type's bits per weight, and the bytes of all tensors in MB: "3.44 bits per weight, 1.8 MB"."""
         return f"{FORMATS[qtype].bpw:.3g} bits per weight, {self.nbytes_at(qtype) / 1e6:,.1f} MB"
 
-    def ready(self, qtype: str) -> bool:
-        """Whether `at` answers at once."""
-        return qtype == self.own or qtype in self._made
-
     def at(self, qtype: str, tell: Callable[[str], None] = lambda words: None) -> LanguageModel:
         """The model in this type; `tell` hears what is going on while it is made."""
         if qtype == self.own:
             return self.reference
         if qtype not in self._made:
-            tell(f"Quantizing {in_millions(self.n_weights)} weights to {qtype} …")
-            start = time.perf_counter()
-            made = load_lm(self.source, qtype, pure=True)
-            self.seconds[qtype] = time.perf_counter() - start
+            tell(f"Quantizing {_in_millions(self.n_weights)} weights to {qtype} …")
+            made = load_lm(self._given, qtype, pure=True)
             while self._made and 4 * self.n_weights * (len(self._made) + 1) > ROOM:
                 # the one that was not wanted for the longest time
                 self._made.pop(next(iter(self._made)))
@@ -82,18 +76,11 @@ class LmStock:
 
 
 @lru_cache(maxsize=2)
-def stock_of(model="tiny") -> LmStock:
-    """The stock of a model, shared by all explorers of a notebook."""
-    return LmStock(model)
+def model_in_types(model="tiny") -> ModelInTypes:
+    """The ModelInTypes of a model, shared by all explorers of a notebook."""
+    return ModelInTypes(model)
 
 
-@lru_cache(maxsize=8)
-def file_digest(path: str) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def in_millions(count: int) -> str:
+def _in_millions(count: int) -> str:
     """4,184,064 -> "4.2 million"."""
     return f"{count / 1e9:.2f} billion" if count >= 1e9 else f"{count / 1e6:.1f} million"
