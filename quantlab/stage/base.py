@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -143,7 +144,7 @@ class Stage(Touchable):
 
     # ---- the picture
 
-    def facts(self, **values) -> Mapping[str, object]:
+    def facts(self, *_: Any, **values: Any) -> Mapping[str, Any]:
         """What `draw` is told for these values of the handles."""
         return values
 
