@@ -13,10 +13,10 @@ import pytest
 from PIL import ImageFont
 
 from quantlab.basics.sample import sample_weights
-from quantlab.exhibits.block import Bench, explore_block, recorded_blocks
+from quantlab.exhibits.block import Blocks, explore_block, recorded_blocks
 from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import QuantizedTensor, quantize
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
 from quantlab.words import told
 from tests.formats import ggml_oracle
 
@@ -95,7 +95,7 @@ def test_the_words_of_a_flipped_code_and_of_flipped_scales():
     assert explorer.values()["byte"] == 3 and explorer.values()["bit"] == 4          # the high half of qs[1]
     explorer.set(bit=7)
     explorer.flip()
-    was, now = decoded(Bench(None, "Q4_0").stored("Q4_0", 0), "Q4_0")[17], decoded(explorer.raw, "Q4_0")[17]
+    was, now = decoded(Blocks(None, "Q4_0").stored("Q4_0", 0), "Q4_0")[17], decoded(explorer.raw, "Q4_0")[17]
     assert explorer.finding.replace("−",
                                     "-") == (f"Bit 3 of weight 17's code flipped: {code} became {code ^ 8}, "
                                              f"weight 17 moved from {was:.4g} to {now:.4g}")
@@ -170,7 +170,7 @@ def test_edits_stay_with_their_block_until_undone():
     explorer.flip()
     explorer.buttons["Reset"].click()
     assert "edited" not in explorer.view.value
-    assert explorer.values() == explore_block().values() and explorer.raw == Bench(None,
+    assert explorer.values() == explore_block().values() and explorer.raw == Blocks(None,
                                                                                    "Q4_0").stored("Q4_0", 0)
 
 
