@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks bench bench-truth bench-memory fuzz tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks api bench bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Several test processes share the cores: each of them computes with one thread. ARGS="-n 0" makes one process of them.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
@@ -20,13 +20,18 @@ test: .venv/.ready-dev  ## set everything up and run all tests (CI=true: install
 	@if [ "$(CI)" = true ]; then tools/system.sh; fi
 	@QUANTLAB_PROFILE=reference $(ONE_THREAD) $(PYTHON_IN) -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: .venv/.ready-dev  ## style, spelling, clean notebooks
+lint: .venv/.ready-dev  ## style, spelling, types, clean notebooks, docs/api.md
 	@$(PYTHON_IN) -m ruff check .
 	@.venv/bin/typos
+	@$(PYTHON_IN) -m mypy
 	@$(PYTHON_IN) tools/notebooks.py --check
+	@$(PYTHON_IN) tools/api.py --check
 
 notebooks: .venv/.ready-dev  ## execute the lessons again under the reference profile (ARGS="01 06" for some)
 	@$(PYTHON_IN) tools/notebooks.py $(ARGS)
+
+api: .venv/.ready-dev  ## write docs/api.md again from the docstrings
+	@$(PYTHON_IN) tools/api.py
 
 bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
 	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
@@ -53,5 +58,5 @@ doctor: .venv/.ready-lab  ## what was found on this machine, for you and for a b
 	@$(PYTHON_IN) -m quantlab doctor $(ARGS)
 
 clean:  ## remove everything that was made here, except my_notebooks/
-	rm -rf .venv .tools build dist *.egg-info test-artifacts .pytest_cache .ruff_cache
+	rm -rf .venv .tools build dist *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -112,7 +112,7 @@ def main() -> dict:
         row["decode"] = decoding(qtype, part, imatrix if form.imatrix == "needed" else None)
         print(f"{qtype:7}",
               *(f"{kind} {row[kind]['ours']:6.4g} / C {row[kind]['c']:6.4g} = {row[kind]['ratio']:5.2f}"
-                f"{'' if row[kind]['ratio'] >= row[kind].get('goal', 0) else ' (goal ' + str(row[kind]['goal']) + ')'};"
+                + (";" if row[kind]["ratio"] >= row[kind].get("goal", 0) else f" (goal {row[kind]['goal']});")
                 for kind in ("encode", "encode_imatrix", "decode") if kind in row), row.get("peers", ""),
               flush=True)
     return {"unit": "million weights per CPU second, one thread; ratio = ours / C (SSE2 baseline build)",

@@ -55,8 +55,8 @@ def judge(path: Path, against_gguf: bool) -> dict:
     """
     result = {"outcome": "opened", "gguf": "not asked"}
     size = path.stat().st_size
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0,
-                                            access=mmap.ACCESS_READ) if size else tempfile.TemporaryFile() as mapped:
+    with path.open("rb") as file, (mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                                   if size else tempfile.TemporaryFile()) as mapped:
         cursor = Steps(mapped if size else b"")
         tracemalloc.start()
         try:

@@ -35,7 +35,7 @@ def size(nbytes: float) -> str:
         if nbytes >= factor:
             count = nbytes / factor
             return f"{count:.3g} {unit}" if count < 999.5 else f"{count:,.0f} {unit}"
-    return f"{nbytes:g} bytes"
+    return f"{nbytes:g} B"
 
 
 def gib(nbytes: float) -> str:

@@ -48,7 +48,8 @@ class Running:
         """What `ollama <arguments>` prints, asked of this server."""
         done = subprocess.run([self.binary, *arguments], env=_environment(self.home, self.url),
                               capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"ollama {' '.join(arguments)}: {done.stderr[-2000:]}\n{self.log[-3000:]}"
+        said = f"ollama {' '.join(arguments)}: {done.stderr[-2000:]}\n{self.log[-3000:]}"
+        assert done.returncode == 0, said
         return done.stdout
 
 

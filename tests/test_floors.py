@@ -1,8 +1,10 @@
-"""The house stands: imports only go down, libraries stay in their rooms, and no module or function grows too
-long.
+"""The house stands: imports only go down and never round, libraries stay in their rooms, pictures touch no
+widget, a name means one thing, and no module, function or line grows too long.
 """
 
 import ast
+from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ OWNERS = {"ipywidgets": {"stage"}, "anywidget": {"stage"}, "traitlets": {"stage"
           "tokenizers": {"inference"}, "jinja2": {"inference"}}
 SHAPES = {"text", "rect", "line", "circle", "polyline", "hatching", "page"}      # only pictures draw
 FEEDBACK = "lessons/feedback.py"                  # runs the learner's own code, which may raise anything
-MODULE_LINES, FUNCTION_LINES = 350, 45
+MODULE_LINES, FUNCTION_LINES, COLUMNS = 350, 45, 110
 DRAWING = ("canvas", "exhibits")
 
 
@@ -28,8 +30,28 @@ def faults(name: str, source: str) -> list[str]:
                                              "__main__") else [f"{room} is on no floor: add it to FLOORS"]
     if (length := len(source.splitlines())) > MODULE_LINES:
         found.append(f"{length} lines: split it at {MODULE_LINES}")
+    found += [f"line {i} has {len(line)} columns" for i, line in enumerate(source.splitlines(), 1)
+              if len(line) > COLUMNS]
     for node in ast.walk(tree):
         found += [f"line {node.lineno}: {words}" for words in _node_faults(node, name, room)]
+    return found + (_pictures_with_widgets(tree, name) if room in DRAWING else [])
+
+
+def _pictures_with_widgets(tree: ast.Module, name: str) -> list[str]:
+    """A function that returns a Picture knows nothing of the stage: it can be drawn where no widget is."""
+    staged = {alias.asname or alias.name for node in ast.walk(tree)
+              if isinstance(node, ast.Import | ast.ImportFrom) for alias,
+              (module, _) in zip(node.names, _imported(node, name), strict=True)
+              if module.startswith("quantlab.stage")}
+    found = []
+    for owner in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]:
+        on_stage = isinstance(owner, ast.ClassDef) and {ast.unparse(base) for base in owner.bases} & staged
+        for node in owner.body:
+            if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "Picture":
+                used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & staged
+                found += [
+                    f"line {node.lineno}: the picture {node.name} uses {used or 'a widget: its own class'}"
+                ] if used or on_stage else []
     return found
 
 
@@ -84,6 +106,36 @@ def test_module_keeps_the_rules_of_the_house(path):
     assert faults(path.relative_to(PACKAGE).as_posix(), path.read_text()) == []
 
 
+def sources() -> dict[str, str]:
+    return {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def test_no_module_leads_back_to_itself():
+    """Imports at the top of a module, without those of type checkers; `TopologicalSorter` raises CycleError.
+    """
+    known = {f"quantlab.{name.removesuffix('.py').replace('/', '.')}": name for name in sources()}
+    needs = defaultdict(set)
+    for name, source in sources().items():
+        for node in ast.parse(source).body:
+            for module, words in _imported(node, name) if isinstance(node,
+                                                                     ast.Import | ast.ImportFrom) else ():
+                needs[name] |= {known[m] for m in (module, f"{module}.{words}") if m in known} - {name}
+    assert len([*TopologicalSorter(needs).static_order()]) > 100
+
+
+def test_a_public_name_means_one_thing():
+    """No class or function of one module has the name of another module's; the commands are named as users
+    type them.
+    """
+    homes = defaultdict(list)
+    for name, source in sources().items():
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef
+                          | ast.ClassDef) and not node.name.startswith("_") and "cli/" not in name:
+                homes[node.name].append(name)
+    assert {name: rooms for name, rooms in homes.items() if len(rooms) > 1} == {}
+
+
 def test_there_is_a_house():
     assert len(list(PACKAGE.rglob("*.py"))) > 20
 
@@ -108,6 +160,11 @@ def test_there_is_a_house():
     ("exhibits/bits.py", "try:\n    pass\nexcept (OSError, Exception):\n    pass"),
     ("exhibits/bits.py", "\n" * 351),
     ("exhibits/bits.py", "def long():\n" + "    x = 1\n" * 45),
+    ("exhibits/bits.py", f"x = '{'a' * 106}'"),
+    ("exhibits/bits.py",
+     "from ..stage.base import show\ndef draw() -> Picture:\n    return show(page()).picture"),
+    ("exhibits/bits.py",
+     "from ..stage.base import Stage\nclass Lab(Stage):\n    def draw(self) -> Picture:\n        return 1"),
 ])
 def test_the_checker_finds_what_it_forbids(name, source):
     assert len(faults(name, source)) == 1

@@ -22,7 +22,7 @@ from pathlib import Path
 from quantlab.lab.asking import make_alone, unload
 from quantlab.lab.custom import create_custom_model
 from quantlab.lab.server import Server
-from quantlab.lab.speed import OPTIONS, PROMPT, measure_speed
+from quantlab.lab.speed import SPEED_OPTIONS, SPEED_PROMPT, measure_speed
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.machine import read_bandwidth
 from quantlab.memory.settings import Settings
@@ -49,7 +49,8 @@ params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(params)
 ask = {"prompt": prompt, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
 server.handle_completions(ask | {"n_predict": 8})
-print(json.dumps(server.handle_completions(ask | {"n_predict": tokens})["timings"]["predicted_per_second"]), flush=True)
+timings = server.handle_completions(ask | {"n_predict": tokens})["timings"]
+print(json.dumps(timings["predicted_per_second"]), flush=True)
 os._exit(0)
 '''
 
@@ -58,7 +59,7 @@ def speed(server: Server, rounds: int, tokens: int) -> dict:
     """Three files of one model, written by Ollama and by llama.cpp with vector instructions in turns, one
     thread each.
     """
-    options = OPTIONS | {"num_predict": tokens, "num_thread": 1}
+    options = SPEED_OPTIONS | {"num_predict": tokens, "num_thread": 1}
     engines = (f"Ollama {server.version()}, baseline build",
                f"llama.cpp in xllamacpp {PINNED}, vector instructions")
     found = {(engine, name): [] for engine in engines for name in NAMES}
@@ -80,12 +81,12 @@ def speed(server: Server, rounds: int, tokens: int) -> dict:
         read.append(read_bandwidth())
     runs = [{"engine": engine, "model": name, "tokens_per_second": [round(speed, 2) for speed in speeds],
              "bytes_per_token": nbytes[name]} for (engine, name), speeds in found.items()]
-    return {"read_bandwidth": [round(nbytes) for nbytes in read], "prompt": PROMPT, "options": options,
+    return {"read_bandwidth": [round(nbytes) for nbytes in read], "prompt": SPEED_PROMPT, "options": options,
             "runs": runs}
 
 
 def _written_by_llama(path: Path, tokens: int) -> float:
-    command = [sys.executable, "-c", CHILD, str(path), PROMPT, str(tokens)]
+    command = [sys.executable, "-c", CHILD, str(path), SPEED_PROMPT, str(tokens)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("records", nargs="*", default=["speed", "resident"],
                         help="speed, resident; both unless said")
     parser.add_argument("--rounds", type=int, default=5, help="answers of each file and program")
-    parser.add_argument("--tokens", type=int, default=OPTIONS["num_predict"], help="tokens of each answer")
+    parser.add_argument("--tokens", type=int, default=SPEED_OPTIONS["num_predict"], help="tokens of each answer")
     parser.add_argument("--out", type=Path, default=FOLDER,
                         help="the folder for speed.json and resident.json")
     asked = parser.parse_args()

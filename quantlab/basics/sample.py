@@ -26,3 +26,24 @@ def sample_weights() -> np.ndarray:
         raise ValueError(f"{PATH.name} was changed: the {len(data):,} bytes at {OFFSET} are not {NAME}; "
                          "restore the file from git")
     return np.frombuffer(data, "<f4").astype(np.float32).reshape(SHAPE)
+
+
+def given_weights(x=None, least: int = 1) -> np.ndarray:
+    """(rows, columns) float32: the learner's own weights, one row for a flat list; the bundled ones for None.
+
+    Raises ValueError for what is no array of numbers, for fewer than `least` of them, and for one that is not
+    finite.
+    """
+    if x is None:
+        return sample_weights()
+    try:
+        with np.errstate(over="ignore"):
+            weights = np.atleast_2d(np.asarray(x, np.float32))
+    except (TypeError, ValueError):
+        raise ValueError(f"weights are an array of numbers, not {type(x).__name__}") from None
+    if weights.size < least:
+        raise ValueError(f"at least {least:,} weights are wanted, got {weights.size:,}")
+    bad = np.argwhere(~np.isfinite(weights))
+    if len(bad):
+        raise ValueError(f"weights must be finite: x{bad[0].tolist()} is {weights[tuple(bad[0])]}")
+    return weights

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .style import GREEN, GREY, INK, LINE, MUTE, SMALL, SOFT, Picture, Table
-from .svg import hatching, line, page, rect, text
+from .style import GREEN, GREY, INK, LINE, MUTE, SOFT, Picture, Table
+from .svg import hatching, line, page, quiet, rect, text
 
 LEFT = 16
 # of the bars, unless the names need more room; the words stand right of them
@@ -68,7 +68,7 @@ def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Seque
     x = LEFT
     for colour, words in legend:
         body.append(rect(x, y - 2, 11, 11, colour or SOFT, stroke="none" if colour else INK))
-        body.append(text(x + 17, y + 8, words, size=SMALL, fill=MUTE))
+        body.append(quiet(x + 17, y + 8, words))
         x += 32 + 6.9 * len(words)
     return page(int(y + 22 if legend else y), body, finding=finding, subtitle=subtitle, table=table)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .style import GREEN, GREY, INK, MUTE, SOFT, VERMILION, WIDTH, Picture, Table, ink_on
-from .svg import hatching, line, page, rect, text
+from .svg import hatching, line, page, quiet, rect, text
 
 LEFT, RIGHT = 16, WIDTH - 16
 BAR_TOP, BAR_HEIGHT = 94, 50
@@ -65,7 +65,7 @@ def _bar(terms: Sequence[Term], scale: float, edge: float, longest: float) -> li
     """The terms from the left: filled inside the card, hatched beyond it, an arrow where the drawing ends
     before they do.
     """
-    shapes, x, end = [], LEFT, LEFT + longest * scale
+    shapes, x, end = [], float(LEFT), LEFT + longest * scale
     for term in terms:
         stop = min(x + term.size * scale, end)
         inside = max(min(stop, edge) - x, 0)
@@ -95,7 +95,7 @@ def _on_bar(term: Term, x: float, width: float) -> list[str]:
 
 def _whisker(x: float, term: Term, scale: float, end: float) -> list[str]:
     """From the low to the high end of an assumption, as a thin bracket across the middle of the bar."""
-    low, high = (min(x + share * scale, end) for share in term.between)
+    low, high = (min(x + share * scale, end) for share in term.between or (0, 0))
     y = BAR_TOP + BAR_HEIGHT / 2
     return [line(low, y, high, y, stroke=INK, width=2), line(low, y - 5, low, y + 5, stroke=INK, width=2),
             line(high, y - 5, high, y + 5, stroke=INK, width=2)] if high - low > 2 else []
@@ -120,7 +120,7 @@ def _rule(rule: tuple[float, str], scale: float, longest: float) -> list[str]:
     width = min(rule[0], longest) * scale
     inside = width > 6.6 * len(rule[1]) + 12
     return [rect(LEFT, RULE_TOP, width, RULE_HEIGHT, SOFT, stroke=GREY, radius=0, title=rule[1]),
-            text(LEFT + 6 if inside else LEFT + width + 8, RULE_TOP + 10, rule[1], size=11, fill=MUTE)]
+            quiet(LEFT + 6 if inside else LEFT + width + 8, RULE_TOP + 10, rule[1])]
 
 
 def _term(term: Term, y: float) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..words import number
 from .style import INK, MUTE
-from .svg import line, text
+from .svg import line, quiet, text
 
 WIDE = 0.62             # width of a letter as a share of the font's size
 
@@ -74,10 +74,10 @@ def frame(x: Axis, y: Axis, x_words: str, y_words: str, told=number,
     shapes, bottom = [], y.start if bottom is None else bottom
     for value in y.ticks():
         shapes += [line(x.start, y(value), x.end, y(value)),
-                   text(x.start - 8, y(value) + 4, told(value), size=11, fill=MUTE, anchor="end")]
+                   quiet(x.start - 8, y(value) + 4, told(value), anchor="end")]
     for value in x.ticks():
         shapes += [line(x(value), bottom, x(value), bottom + 5, stroke=INK),
-                   text(x(value), bottom + 18, number(value), size=11, fill=MUTE, anchor="middle")]
+                   quiet(x(value), bottom + 18, number(value), anchor="middle")]
     return [*shapes, line(x.start, bottom, x.end, bottom, stroke=INK),
             text(16, y.end - 12, y_words, size=12, fill=MUTE),
             text(x.end, bottom + 34, x_words, size=12, fill=MUTE, anchor="end")]
@@ -105,16 +105,14 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
     """
     circles = [(label.x - label.radius, label.y - label.radius, label.x + label.radius,
                 label.y + label.radius) for label in labels]
-    solid, words = np.array(circles + [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]).reshape(-1,
-                                                                                                    4), np.empty(
-                                                                                                        (0,
-                                                                                                         4))
+    solid = np.array(circles + [(x - 3, y - 3, x + 3, y + 3) for x, y in obstacles]).reshape(-1, 4)
+    words = np.empty((0, 4))
     shapes, points = [], np.array([(label.x, label.y) for label in labels]).reshape(-1, 2)
     for own, label in enumerate(labels):
-        places, wide, half = _places(label), WIDE * label.size * len(label.words) * (1.08 if label.bold
-                                                                                     else 1), 0.55 * label.size
+        wide = WIDE * label.size * len(label.words) * (1.08 if label.bold else 1)
+        half = 0.55 * label.size
         places = [(x if to_right else x - wide / 2 if to_right is None else x - wide, y, far)
-                  for x, y, to_right, far in places]
+                  for x, y, to_right, far in _places(label)]
         boxes = np.array([(x, y - half, x + wide, y + half) for x, y, _ in places])
         outside = (boxes[:, 2] > right) | (boxes[:, 0] < 60) | (boxes[:, 1] < top) | (boxes[:, 3] > bottom)
         best = int(np.argmin(_shared(boxes, solid) + 4 * _shared(boxes, words) + 60

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from .style import BLUE, GREY, INK, LINE, MUTE, VERMILION, Picture
-from .svg import line, page, rect, text
+from .svg import fact_lines, line, page, rect, text
 
 
 def draw_pixels(original: np.ndarray, restored: np.ndarray, levels: np.ndarray, *, finding: str,
@@ -25,10 +25,8 @@ def draw_pixels(original: np.ndarray, restored: np.ndarray, levels: np.ndarray, 
             image(520, 92, original, 2)]
     body += [text(520, 250, f"pixel values, and {whose}", size=10, fill=MUTE),
              *_value_line(520, 320, 192, original, levels)]
-    for i, (what, value) in enumerate(facts):
-        body += [text(520, 360 + 20 * i, what, size=12, fill=MUTE),
-                 text(744, 360 + 20 * i, value, size=12, anchor="end", bold=True)]
-    return page(416, body, finding=finding, subtitle=subtitle, table=(("What", "Value"), *facts))
+    return page(416, body + fact_lines(520, 744, 360, facts), finding=finding, subtitle=subtitle,
+                table=(("What", "Value"), *facts))
 
 
 def image(x: float, y: float, pixels: np.ndarray, scale: int) -> str:
@@ -53,8 +51,8 @@ def _embedded(x: float, y: float, pixels: np.ndarray, scale: int) -> str:
     Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)).save(buffer, "PNG", compress_level=1)
     data = base64.b64encode(buffer.getvalue()).decode()
     return (
-        f'<image x="{x:g}" y="{y:g}" width="{width * scale}" height="{height * scale}" style="image-rendering:pixelated"'
-        f' href="data:image/png;base64,{data}"/>')
+        f'<image x="{x:g}" y="{y:g}" width="{width * scale}" height="{height * scale}"'
+        f' style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>')
 
 
 def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np.ndarray) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from textwrap import wrap
 
-from .style import FONT, INK, LINE, MUTE, PAPER, TEXT, TITLE, VERMILION, WIDTH, Picture, Table
+from .style import FONT, INK, LINE, MUTE, PAPER, SMALL, TEXT, TITLE, VERMILION, WIDTH, Picture, Table
 
 
 def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = INK, anchor: str = "start",
@@ -19,14 +19,28 @@ def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = I
     family = ' font-family="DejaVu Sans Mono, monospace"' if mono else ""
     weight = ' font-weight="bold"' if bold else ""
     place = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}"{_paint(fill)}{place}{family}{weight}>{escape(str(words))}</text>'
+    look = _paint(fill) + place + family + weight
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}"{look}>{escape(str(words))}</text>'
+
+
+def quiet(x: float, y: float, words: object, **how) -> str:
+    """Small grey words beside what matters: units, legends, remarks.  how: as in `text`."""
+    return text(x, y, words, **{"size": SMALL, "fill": MUTE} | how)
+
+
+def fact_lines(x: float, right: float, y: float, rows: Iterable[tuple[str, str]],
+               step: float = 20) -> list[str]:
+    """Lines of facts: what it is, in grey from x on, and its value in bold up to `right`."""
+    return [quiet(x, y + step * i, what, size=12) + text(right, y + step * i, value, size=12, anchor="end",
+                                                         bold=True) for i, (what, value) in enumerate(rows)]
 
 
 def letters(xs: Iterable[float], y: float, words: str, *, size: float = TEXT, fill: str = INK) -> str:
     """The characters of `words`, each centred at its own x: one shape where `text` for each would be dozens.
     """
     places = " ".join(f"{x:.1f}" for x in xs)
-    return f'<text x="{places}" y="{y:.1f}" font-size="{size:g}"{_paint(fill)} text-anchor="middle">{escape(words)}</text>'
+    look = f'{_paint(fill)} text-anchor="middle"'
+    return f'<text x="{places}" y="{y:.1f}" font-size="{size:g}"{look}>{escape(words)}</text>'
 
 
 def runs(x: float, y: float, parts: Iterable[tuple[str, str, str]], *, size: float = TEXT) -> str:
@@ -47,7 +61,8 @@ def rect(x: float, y: float, width: float, height: float, fill: str, *, stroke: 
     tip = f"<title>{escape(title)}</title>" if title else ""
     fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
     return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" rx="{radius:g}"'
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
+        f' rx="{radius:g}"'
         f'{_paint(fill, stroke, stroke_width)}{fade}>{tip}</rect>')
 
 
@@ -57,7 +72,8 @@ def tiles(xs: Iterable[float], y: float, width: float, height: float, fill: str,
     r = min(radius, width / 2, height / 2)
     box = (f"h{width - 2 * r:.1f}q{r:g} 0 {r:g} {r:g}v{height - 2 * r:.1f}q0 {r:g} {-r:g} "
            f"{r:g}h{2 * r - width:.1f}"
-           f"q{-r:g} 0 {-r:g} {-r:g}v{2 * r - height:.1f}q0 {-r:g} {r:g} {-r:g}z") if r else f"h{width:.1f}v{height:.1f}h{-width:.1f}z"
+           f"q{-r:g} 0 {-r:g} {-r:g}v{2 * r - height:.1f}q0 {-r:g} {r:g} {-r:g}z"
+           if r else f"h{width:.1f}v{height:.1f}h{-width:.1f}z")
     fade = f' opacity="{opacity:g}"' if opacity != 1 else ""
     return f'<path d="{"".join(f"M{x + r:.1f} {y:.1f}{box}" for x in xs)}"{_paint(fill)}{fade}/>'
 
@@ -65,7 +81,8 @@ def tiles(xs: Iterable[float], y: float, width: float, height: float, fill: str,
 def line(x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1,
          dash: str = "") -> str:
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{_paint("none", stroke, width)}{dashes}/>'
+    look = _paint("none", stroke, width) + dashes
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{look}/>'
 
 
 def circle(x: float, y: float, radius: float, fill: str, *, stroke: str = "none", opacity: float = 1) -> str:
@@ -111,7 +128,7 @@ def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", 
 
 
 def notice(words: str, advice: str) -> Picture:
-    """A picture that is only a sentence, for what cannot be drawn, and what to do about it; both are wrapped."""
+    """A picture that is only a sentence, for what cannot be drawn, and what to do about it; both wrapped."""
     lines, more = wrap(words, 80), wrap(advice, 105)[:6]
     body = [text(16, 30 + 22 * i, line, size=15, bold=True) for i, line in enumerate(lines)]
     top = 30 + 22 * len(lines)
@@ -122,7 +139,8 @@ def notice(words: str, advice: str) -> Picture:
 
 def _sheet(width: int, height: int, finding: str, shapes: Iterable[str], role: str = "img") -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}"'
         f' role="{role}" aria-label="{escape(finding)}" font-family="{FONT}">{"".join(shapes)}</svg>')
 
 
@@ -142,7 +160,8 @@ def spot(x: float, y: float, width: float, height: float, **hooks: object) -> st
     weight, weights: the box holds so many weights, the first is number `weight`.
     """
     data = "".join(f' data-{name}="{value}"' for name, value in hooks.items())
-    return f'<rect class="ql-spot" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill-opacity="0"{data}/>'
+    return (f'<rect class="ql-spot" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+            f' fill-opacity="0"{data}/>')
 
 
 def touchable(shapes: Iterable[str], **hooks: object) -> str:
@@ -169,7 +188,8 @@ def characters(places: Sequence[tuple[float, str]], y: float, size: float, ink: 
     paint = f' style="fill:{ink}"' if ink.startswith("var(") else f' fill="{ink}"'
     weight = ' font-weight="bold"' if bold else ""
     return (
-        f'<text x="{" ".join(f"{x:.1f}" for x, _ in places)}" y="{y:.1f}" font-size="{size:g}" text-anchor="middle"'
+        f'<text x="{" ".join(f"{x:.1f}" for x, _ in places)}" y="{y:.1f}" font-size="{size:g}"'
+        ' text-anchor="middle"'
         f'{paint}{weight}>{"".join(word for _, word in places)}</text>')
 
 

@@ -18,7 +18,7 @@ LOOKS = {"good enough": (GREEN, "✓ good enough"), "worse": (VERMILION, "✗ wo
 def draw_verdict(rows: Sequence[dict], metric: str, unit: str, margin: float, notice: str = "") -> Picture:
     """A line a model: bytes and speed, a dot with its 95 % interval on the scale of the metric, the verdict.
 
-    rows: of quantlab.lab.comparison.overview.  notice: what must be said with it, such as when a run was
+    rows: of quantlab.lab.report.overview.  notice: what must be said with it, such as when a run was
     recorded.
     """
     if not rows:

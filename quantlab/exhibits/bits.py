@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 
 from ..basics.affine import quantize_absmax
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights, sample_weights
 from ..canvas.raster import image
-from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, Picture
+from ..canvas.svg import circle, fact_lines, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
@@ -44,12 +45,12 @@ def _lineup(reveal: bool) -> Picture:
     for letter, bits in LINEUP.items():
         stored = quantize_absmax(weights, bits) if bits else None
         values = weights if stored is None else stored.dequantize()
-        words = ()
-        if reveal:
-            words = ("FP32, the original", size(weights.nbytes),
-                     "rmse 0") if stored is None else (f"{bits} bits, {2**bits - 1} shades",
-                                                       size(ceil(stored.nbytes)),
-                                                       f"rmse {number(stored.rmse, 2)}")
+        words: tuple[str, ...] = ()
+        if reveal and stored:
+            words = (f"{bits} bits, {2**stored.bits - 1} shades", size(ceil(stored.nbytes)),
+                     f"rmse {number(stored.rmse, 2)}")
+        elif reveal:
+            words = ("FP32, the original", size(weights.nbytes), "rmse 0")
         pictures.append((letter, words, values / (2 * shown)))
     original = next(letter for letter, bits in LINEUP.items() if bits is None)
     finding = (f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
@@ -71,8 +72,8 @@ def draw_lineup(pictures: Sequence[tuple[str, Sequence[str], np.ndarray]], *, fi
         x, scale = 16 + i * step, int((step - 8) // len(values))
         shapes += [image(x, 74, values, scale), text(x + len(values) * scale / 2, 94 + len(values) * scale,
                                                      letter, bold=True, anchor="middle", size=15)]
-        shapes += [text(x + len(values) * scale / 2, 114 + len(values) * scale + 17 * k, words, size=11,
-                        fill=MUTE, anchor="middle") for k, words in enumerate(lines)]
+        shapes += [quiet(x + len(values) * scale / 2, 114 + len(values) * scale + 17 * k, words,
+                         anchor="middle") for k, words in enumerate(lines)]
     height = 104 + len(values) * scale + 17 * max(len(lines) for _, lines, _ in pictures)
     table = (("picture", *("stored as", "takes", "error")[:len(pictures[0][1])]),
              *((letter, *lines) for letter, lines, _ in pictures))
@@ -86,7 +87,7 @@ def draw_bit_bars(rows: Sequence[tuple[str, int, float, float]], *, finding: str
     rows: (name, bits of a code, bits per weight in all, bytes of the model).
     """
     widest = max(bpw for _, _, bpw, _ in rows)
-    shapes = [text(744, 78, "7 billion weights", size=11, fill=MUTE, anchor="end")]
+    shapes = [quiet(744, 78, "7 billion weights", anchor="end")]
     for i, (name, code, bpw, nbytes) in enumerate(rows):
         y, unit = 88 + i * 38, 520 / widest
         shapes += [text(16, y + 19, name, bold=True), rect(70, y, code * unit, 28, MEANING["code"], radius=3),
@@ -121,10 +122,7 @@ def draw_rounding(weights: np.ndarray, restored: np.ndarray, levels: np.ndarray,
              ("root mean square error", number(rmse, 3)),
              ("… of a typical weight", percent(rmse / max(float(weights.std()), 1e-30))),
              ("weights that became 0", percent(float((restored == 0).mean()))))
-    for i, (what, value) in enumerate(facts):
-        shapes += [text(520, 196 + 22 * i, what, size=12, fill=MUTE),
-                   text(744, 196 + 22 * i, value, size=12, anchor="end", bold=True)]
-    return page(352, shapes, finding=finding, subtitle=subtitle,
+    return page(352, shapes + fact_lines(520, 744, 196, facts, 22), finding=finding, subtitle=subtitle,
                 table=(("what", "value"), *facts, ("bytes", size(nbytes)),
                        ("as FP32", size(4 * weights.size))))
 
@@ -136,7 +134,7 @@ def _x(value: float, reach: float) -> float:
 def _histogram(weights: np.ndarray, reach: float) -> list[str]:
     counts, _ = np.histogram(weights, bins=58, range=(-reach, reach))
     tallest = 104 / max(counts.max(), 1)
-    shapes = [text(20, 84, "how many weights have which value", size=11, fill=MUTE)]
+    shapes = [quiet(20, 84, "how many weights have which value")]
     shapes += [rect(20 + 8 * i, 200 - n * tallest, 7, n * tallest, GREY, radius=0)
                for i, n in enumerate(counts) if n]
     return [*shapes, line(20, 200, 484, 200, stroke=INK)]
@@ -147,8 +145,7 @@ def _journeys(weights: np.ndarray, restored: np.ndarray, levels: np.ndarray, rea
     is room.
     """
     every = max(1, weights.size // 32)
-    shapes = [text(20, 222, f"{min(32, weights.size)} of them (dots), and the level where each one lands",
-                   size=11, fill=MUTE)]
+    shapes = [quiet(20, 222, f"{min(32, weights.size)} of them (dots), and the level where each one lands")]
     for i, (before, after) in enumerate(zip(weights[::every][:32], restored[::every][:32], strict=True)):
         x, y, end = _x(float(before), reach), 236 + 9 * (i % 5), _x(float(after), reach)
         shapes += [line(x, y, end, 294, stroke=LINE), circle(x, y, 3.2, GREY, opacity=0.9)]
@@ -157,13 +154,13 @@ def _journeys(weights: np.ndarray, restored: np.ndarray, levels: np.ndarray, rea
         f'<path d="{ticks}" style="stroke:{BLUE};stroke-width:{1 if len(levels) > 64 else 2.5};fill:none"/>')
     shapes.append(line(20, 300, 484, 300, stroke=INK))
     for value in (-reach / 1.06, 0, reach / 1.06):
-        shapes.append(text(_x(value, reach), 322, number(value, 3), size=11, fill=MUTE, anchor="middle"))
+        shapes.append(quiet(_x(value, reach), 322, number(value, 3), anchor="middle"))
     return [*shapes, text(252, 340, f"{len(levels)} levels (blue)", size=11, fill=BLUE, anchor="middle")]
 
 
 def _size_bars(n_weights: int, bits: int, nbytes: float) -> list[str]:
     full = 4 * n_weights
-    shapes = [text(520, 84, f"{n_weights:,} weights take", size=11, fill=MUTE)]
+    shapes = [quiet(520, 84, f"{n_weights:,} weights take")]
     for y, words, amount, colour in ((94, "32 bits", full, GREY), (128, f"{bits} bits", nbytes, GREEN)):
         width = 150 * amount / full
         shapes += [rect(520, y, 150, 26, SOFT), rect(520, y, width, 26, colour),
@@ -180,9 +177,8 @@ def explore_bits(x: np.ndarray | None = None) -> Stage:
     x: weights to use in place of the bundled matrix; a 2-D array then.  ValueError when it holds no finite
     numbers.
     """
-    matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
-    quantize_absmax(matrix, 4)                      # refuse here what cannot be quantized
-    pieces = PIECES if x is None else {f"all {matrix.size:,} weights": slice(None)}
+    matrix = given_weights(x)
+    pieces: dict[str, Any] = PIECES if x is None else {f"all {matrix.size:,} weights": slice(None)}
     handles = [slider("bits", "bits per weight", 4, 2, 8),
                menu("piece", "which weights", next(iter(pieces)), pieces)]
     presets = {"2 bits": {"bits": 2}, "4 bits": {"bits": 4}, "8 bits": {"bits": 8}}

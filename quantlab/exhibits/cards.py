@@ -1,16 +1,14 @@
-"""Controls that several explorers share: the card by name and by size, this machine's own, and words for what
-was clamped.
+"""Handles that several exhibits share: a card by name and by size, this machine's own, a model by name and by
+size.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
-
-import ipywidgets as widgets
+from collections.abc import Iterable
 
 from ..memory.catalog import GPUS, MODELS, PUBLISHED
 from ..memory.machine import my_machine
+from ..stage.handles import Handle, Link, menu, stops
+from ..words import GIB
 
-GIB = 2**30
 #: GB of the card's slider: the sizes that are sold, and some between them.
 SIZES = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 18, 20, 22, 24, 28, 32, 36, 40, 45, 48, 56,
          64, 80, 96, 128, 141, 192, 256)
@@ -19,7 +17,14 @@ PARAMS = (0.1, 0.3, 0.6, 1, 1.5, 2, 3, 4, 7, 8, 9, 12, 13, 14, 16, 20, 24, 27, 3
           104, 123, 180, 235, 405)
 ANY_CARD = "another card: use the slider"
 BY_SIZE = "no model named: use the size"
-WIDE = dict(style=dict(description_width="120px"), layout=dict(width="360px"))
+#: GB of the card of a machine without one.
+ASSUMED = 8
+
+
+def near(places: Iterable[float], value: float) -> float:
+    """The place that is nearest; the last one for what is larger than all."""
+    ordered = sorted(places)
+    return min(ordered, key=lambda place: abs(place - min(max(value, ordered[0]), ordered[-1])))
 
 
 def clamped(gigabytes: float) -> float:
@@ -27,37 +32,62 @@ def clamped(gigabytes: float) -> float:
 
     Raises ValueError for what is not a number.
     """
-    if gigabytes != gigabytes:
-        raise ValueError("vram_gb=nan is not an amount of memory: give GB, such as 8 or 24")
-    return min(SIZES, key=lambda size: abs(size - min(gigabytes, SIZES[-1])))
+    if isinstance(gigabytes, bool) or not isinstance(gigabytes, int | float) or gigabytes != gigabytes:
+        raise ValueError(f"vram_gb={gigabytes!r} is not an amount of memory: give GB, such as 8 or 24")
+    return near(SIZES, gigabytes)
 
 
-def card_slider(value: float) -> widgets.SelectionSlider:
-    """The card's memory in GB, as written on its box (makers write GB and mean GiB)."""
-    return widgets.SelectionSlider(options=[(f"{size:g} GB", size) for size in SIZES], value=value,
-                                   description="card", **WIDE)
+def off_the_slider(what: str, asked: float, shown: float, unit: str) -> str:
+    """What to say when a slider cannot stand where it was asked to; "" when it can."""
+    if abs(asked - shown) <= 0.02 * abs(shown):
+        return ""
+    unit = f" {unit}" if unit else ""
+    return f"{what} {asked:,g}{unit} is not on the slider, which stands at {shown:,g}{unit}. "
 
 
-def card_controls(vram: float) -> dict[str, widgets.Widget]:
-    """A menu of cards by name, this machine's first, and a slider of sizes; each follows the other."""
+def card_here() -> tuple[float, str]:
+    """(GB, name) of this machine's largest card; (ASSUMED, "") where none was found."""
+    gpus = my_machine().gpus
+    if not gpus:
+        return ASSUMED, ""
+    card = max(gpus, key=lambda gpu: gpu.total_bytes)
+    return clamped(card.total_bytes / GIB), card_label(card.name)
+
+
+def first_card(vram_gb: float | None) -> tuple[float, dict[str, dict], str]:
+    """(GB to begin with, the preset of this machine, what must be said of it).  vram_gb: None for this
+    machine's card.
+    """
     here, name = card_here()
-    mine = f"my machine: {name}"
-    menu = widgets.Dropdown(options=[ANY_CARD, mine, *GPUS], value=mine if vram == here else ANY_CARD,
-                            description="card by name", **WIDE)
-    slider = card_slider(vram)
-    follow(menu, slider, lambda card: here if card == mine else clamped(GPUS[card].vram_bytes / GIB)
-           if card in GPUS else None, ANY_CARD)
-    return {"card": menu, "vram": slider}
+    if vram_gb is not None:
+        vram = clamped(vram_gb)
+        said = off_the_slider("A card of", vram_gb, vram, "GB")
+    else:
+        vram, said = here, "" if name else f"No card was found on this machine: {here} GB is assumed. "
+    return vram, {f"My machine: {name}" if name
+                  else f"No card found: {here} GB assumed": dict(vram=here)}, said
 
 
-def model_controls(model: str, params_b: float) -> dict[str, widgets.Widget]:
-    """A menu of models, or BY_SIZE, and a slider of billions of parameters; each follows the other."""
-    menu = widgets.Dropdown(options=[BY_SIZE, *MODELS], value=model, description="model", **WIDE)
-    sizes = [(f"{p:g} B", p) for p in PARAMS]
-    slider = widgets.SelectionSlider(options=sizes, value=near(PARAMS, params_b), description="parameters",
-                                     **WIDE)
-    follow(menu, slider, lambda name: near(PARAMS, billions(name)) if name in MODELS else None, BY_SIZE)
-    return {"model": menu, "params": slider}
+def card_handles(vram: float) -> tuple[list[Handle], Link]:
+    """A menu of cards, this machine's first where the catalog does not have it, and a slider of sizes as
+    written on a card's box (makers write GB and mean GiB).
+    """
+    here, name = card_here()
+    places = {card: clamped(gpu.vram_bytes / GIB) for card, gpu in GPUS.items()}
+    known = next((card for card in places if card_label(card) == name and places[card] == here), "")
+    mine = known or (f"my machine: {name}" if name else ANY_CARD)
+    places |= {mine: here} if name and not known else {}
+    return [menu("card", "card by name", mine if vram == here else ANY_CARD,
+                 [ANY_CARD, *sorted(places, key=lambda card: card != mine)]),
+            stops("vram", "card", vram, [(f"{size:g} GB", size) for size in SIZES])], Link("vram", places.get,
+                                                                                           ANY_CARD)
+
+
+def model_handles(model: str, params_b: float) -> tuple[list[Handle], Link]:
+    """A menu of models, or BY_SIZE, and a slider of billions of parameters."""
+    return [menu("model", "model", model, [BY_SIZE, *MODELS]),
+            stops("params", "parameters", near(PARAMS, params_b), [(f"{p:g} B", p) for p in PARAMS])], Link(
+                "params", lambda name: near(PARAMS, billions(name)) if name in MODELS else None, BY_SIZE)
 
 
 def billions(model: str) -> float:
@@ -65,60 +95,11 @@ def billions(model: str) -> float:
     return PUBLISHED[model].n_params / 1e9
 
 
-def card_here() -> tuple[float, str]:
-    """(GB, name) of this machine's largest card, or of its main memory where no card was found."""
-    machine = my_machine()
-    if not machine.gpus:
-        return clamped(machine.ram_bytes / GIB), "memory, no card found"
-    card = max(machine.gpus, key=lambda gpu: gpu.total_bytes)
-    return clamped(card.total_bytes / GIB), short(card.name)
-
-
 def card_bytes(card: str, vram: float) -> int:
     """Bytes of the card that the menu names, else of the slider's GB."""
     return GPUS[card].vram_bytes if card in GPUS else int(vram * GIB)
 
 
-def short(name: str) -> str:
+def card_label(name: str) -> str:
+    """A card's name without its maker."""
     return name.removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix(" SXM")
-
-
-def follow(menu: widgets.Dropdown, slider: widgets.SelectionSlider, place: Callable[[str], float | None],
-           free: str) -> None:
-    """A chosen name moves the slider to `place(name)`; a slider that leaves that place lets go of the name:
-    `free`.
-    """
-    def to_slider(change):
-        if (wanted := place(change.new)) is not None:
-            slider.value = wanted
-
-    def let_go(change):
-        wanted = place(menu.value)
-        if wanted is not None and abs(wanted - change.new) > 1e-6:
-            menu.value = free
-
-    menu.observe(to_slider, names="value")
-    slider.observe(let_go, names="value")
-
-
-def near(stops: Iterable[float], value: float) -> float:
-    """The stop that is nearest; the last one for what is larger than all."""
-    ordered = sorted(stops)
-    return min(ordered, key=lambda stop: abs(stop - min(max(value, ordered[0]), ordered[-1])))
-
-
-def moved(what: str, asked: float, shown: float, unit: str) -> str:
-    """What to say when a slider cannot stand where it was asked to; "" when it can."""
-    same = abs(asked - shown) <= 0.02 * abs(shown)
-    return "" if same else f"{what} {asked:,g} {unit} is not on the slider, which stands at {shown:,g} {unit}. ".replace(
-        "  ", " ")
-
-
-def one_of(what: str, name: object, names: Sequence[str]) -> str:
-    """`name` as it is written in `names`, whatever its case.  Raises ValueError with the nearest ones."""
-    same = {known.lower(): known for known in names}
-    if str(name).lower() in same:
-        return same[str(name).lower()]
-    close = get_close_matches(str(name).lower(), same, n=3, cutoff=0.4)
-    hint = f"; the nearest are {', '.join(same[c] for c in close)}" if close else ""
-    raise ValueError(f"no {what} {name!r} here{hint}; there are {', '.join(names)}")

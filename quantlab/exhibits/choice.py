@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-import ipywidgets as widgets
-
 from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture, Table
-from ..canvas.svg import hatching, line, page, rect, text
+from ..canvas.svg import hatching, line, page, quiet, rect, text
 from ..inference.compare import recorded_quality
 from ..memory.catalog import GPUS, MODELS, PUBLISHED
 from ..memory.choice import CHOICES, RESERVE, WISHES, Candidate, candidates, choose, fastest, instead, reason
-from ..stage.legacy import Explorer
-from .cards import ANY_CARD as OTHER
-from .cards import GIB, WIDE, card_here, card_slider, clamped, follow, short
+from ..stage.base import Stage
+from ..stage.handles import menu, stops
+from ..words import GIB
+from .cards import card_bytes, card_handles, card_label, first_card
 
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 104, 320
@@ -25,7 +24,7 @@ TOP, ROW, THICK = 112, 26, 15
 MOST = 1.6          # a bar longer than this many cards is cut, with an arrow
 
 
-class Line(NamedTuple):
+class ChoiceLine(NamedTuple):
     """A candidate: weights and KV cache in the unit of the card; its total in words, whether it fits, the
     reason.
     """
@@ -38,7 +37,7 @@ class Line(NamedTuple):
     reason: str
 
 
-def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str,
+def draw_choice(lines: Sequence[ChoiceLine], chosen: str, card: float, card_words: str,
                 notes: Sequence[tuple[str, str]], *, finding: str, subtitle: str,
                 table: Table = ()) -> Picture:
     """One row per candidate against the line of the card; notes are (head, sentence) below."""
@@ -47,15 +46,15 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
     edge = BARS_LEFT + card * scale
     body, y = [hatching(), text(edge, 80, card_words, size=SMALL, bold=True, anchor="end" if edge > 200
                                 else "start")], TOP
-    body.append(text(BARS_RIGHT + 78, 98, "needed", size=SMALL, fill=MUTE, anchor="end"))
+    body.append(quiet(BARS_RIGHT + 78, 98, "needed", anchor="end"))
     for row in lines:
         body += _row(row, y, scale, edge, row.name == chosen)
         y += ROW
     body.append(line(edge, 86, edge, y - 4, stroke=INK, width=2))
     body += [rect(LEFT, y + 5, 11, 11, MEANING["weights"]),
-             text(LEFT + 17, y + 15, "weights", size=SMALL, fill=MUTE),
+             quiet(LEFT + 17, y + 15, "weights"),
              rect(LEFT + 80, y + 5, 11, 11, MEANING["kv_cache"]),
-             text(LEFT + 97, y + 15, "KV cache", size=SMALL, fill=MUTE)]
+             quiet(LEFT + 97, y + 15, "KV cache")]
     y += 22
     for head, words in notes:
         y += 23
@@ -63,9 +62,10 @@ def draw_choice(lines: Sequence[Line], chosen: str, card: float, card_words: str
     return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
 
 
-def _row(row: Line, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
+def _row(row: ChoiceLine, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
     sign, ink = ("✓ ", GREEN) if chosen else ("", INK if row.fits else MUTE)
-    shapes, x = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)], BARS_LEFT
+    shapes = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)]
+    x: float = BARS_LEFT
     for size, colour in ((row.weights, MEANING["weights"]), (row.kv, MEANING["kv_cache"])):
         end = min(x + size * scale, BARS_RIGHT)
         inside = min(end, max(edge, x))
@@ -84,7 +84,7 @@ WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory":
          "speed": "speed"}
 
 
-def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Explorer:
+def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
     """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
     what it was measured to lose.
 
@@ -95,25 +95,18 @@ def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, qua
     measured = agreement(recorded_quality() if quality is None else quality)
     if model not in CHOICES:
         raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
-    here, name = card_here()
-    vram = here if vram_gb is None else clamped(vram_gb)
-    controls = {
-        "wish": widgets.Dropdown(options=[(words, wish) for wish, words in WORDS.items()], value="balance",
-                                 description="most important", **WIDE),
-        "model": widgets.Dropdown(options=list(CHOICES), value=model, description="model", **WIDE),
-        "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192,
-                                         description="context, tokens", **WIDE),
-        "card": widgets.Dropdown(options=[OTHER, *GPUS], value=_named(vram, name), description="card by name",
-                                 **WIDE),
-        "vram": card_slider(vram),
-    }
-    follow(controls["card"], controls["vram"], lambda card: _gigabytes(card) if card in GPUS else None, OTHER)
-    presets = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
+    vram, machine, said = first_card(vram_gb)
+    cards, by_card = card_handles(vram)
+    handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),
+               menu("model", "model", model, CHOICES),
+               stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]), *cards]
+    presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
-               f"My machine: {name}": dict(vram=here)}
-    return Explorer(partial(_draw, measured), controls, presets=presets,
-                    note="A rule over bytes, with its reasons. What is measured stands beside it and "
-                         "decides nothing: that is your part.")
+               **machine}
+    return Stage(handles, partial(_draw, measured), presets=presets, label_width=120, links={"card": by_card},
+                 note=said
+                 + "A rule over bytes, with its reasons. What is measured stands beside it and decides "
+                 "nothing: that is " "your part.")
 
 
 def agreement(quality) -> tuple[str, dict[str, float]]:
@@ -128,24 +121,15 @@ def agreement(quality) -> tuple[str, dict[str, float]]:
                                                                       strict=True))
 
 
-def _named(vram: float, name: str) -> str:
-    """The catalog's card of this (short) name and size."""
-    return next((card for card in GPUS if short(card) == name and _gigabytes(card) == vram), OTHER)
-
-
-def _gigabytes(card: str) -> float:
-    return clamped(GPUS[card].vram_bytes / GIB)
-
-
 def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: int, card: str,
           vram: float) -> Picture:
-    size = int(vram * GIB) if card == OTHER else GPUS[card].vram_bytes
+    size = card_bytes(card, vram)
     options = candidates(model, size, n_ctx)
     best = choose(options, wish)
     chosen = next((option for option in options if option.ftype == best), None)
-    lines = [Line(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish))
+    lines = [ChoiceLine(o.ftype, o.weights / GIB, o.kv / GIB, _total(o), o.fits, reason(o, chosen, wish))
              for o in options]
-    words = f"{vram:g} GiB" if card == OTHER else f"{short(card)} ({size / GIB:.3g} GiB)"
+    words = f"{vram:g} GiB" if card not in GPUS else f"{card_label(card)} ({size / GIB:.3g} GiB)"
     head = ("type", "bits per weight", "weights and KV cache", f"same token, measured on {measured[0]}",
             "verdict")
     table = (head,
@@ -169,7 +153,9 @@ def _finding(chosen: Candidate | None, model: str, wish: str, place: str) -> str
 def _subtitle(model: str, n_ctx: int) -> str:
     trained = MODELS[model].n_ctx_train
     beyond = f" (trained for {trained:,})" if n_ctx > trained else ""
-    return f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, everything on the card"
+    return (
+        f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, "
+        "everything on the card")
 
 
 def _notes(chosen: Candidate | None, options: tuple[Candidate, ...], measured: tuple[str, dict[str, float]],
@@ -180,7 +166,9 @@ def _notes(chosen: Candidate | None, options: tuple[Candidate, ...], measured: t
     if chosen is None:
         return [("Instead", f"{instead(model, size, n_ctx)}."),
                 ("Or", "Ollama leaves some layers to the CPU, several times slower."), kept]
-    counted = f"{chosen.weights / GIB:.2f} GiB of weights ({chosen.bpw:.2f} bits each) and {chosen.kv / GIB:.2f} GiB of KV cache"
+    counted = (
+        f"{chosen.weights / GIB:.2f} GiB of weights ({chosen.bpw:.2f} bits each) and {chosen.kv / GIB:.2f} "
+        "GiB of KV cache")
     return [("Counted", counted), kept, ("Speed", _speed(chosen, model, card)),
             ("Measured", _measured(chosen, options, *measured)),
             ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
@@ -203,12 +191,14 @@ def _same(same: dict[str, float], ftype: str) -> str:
 
 
 def _speed(chosen: Candidate, model: str, card: str) -> str:
-    if card == OTHER:
+    if card not in GPUS:
         return "choose a named card to see the most that its memory allows"
     most = fastest(model, chosen, GPUS[card].bandwidth)
     if most is None:
         return "a mixture of experts reads only some weights for each token: not estimated here"
-    return f"at most {most:.0f} tokens a second: {GPUS[card].bandwidth / 1e9:.0f} GB/s, and all weights are read for each token"
+    return (
+        f"at most {most:.0f} tokens a second: {GPUS[card].bandwidth / 1e9:.0f} GB/s, and all weights are "
+        "read for each token")
 
 
 def _total(option: Candidate) -> str:

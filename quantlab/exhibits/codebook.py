@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..basics.affine import NF4
-from ..basics.sample import sample_weights
-from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SMALL, SOFT, VERMILION, Picture, Table
-from ..canvas.svg import circle, line, page, polyline, rect, text
+from ..basics.sample import given_weights
+from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, VERMILION, Picture, Table
+from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
-from ..words import number
+from ..words import number, one_of
 
 LEFT, RIGHT = 112, 740
 
@@ -46,10 +46,23 @@ def _levels(name: str) -> list[float]:
     return (values / np.abs(values).max()).tolist()
 
 
-def _ranked(x: np.ndarray, book: str) -> tuple[np.ndarray, int, int, np.ndarray, np.ndarray, np.ndarray]:
-    """(signs (8,), their number, which one was turned over or -1, entries by error, errors, scales): all
-    entries, the best first.
+class Ranking(NamedTuple):
+    """All entries for eight weights, the best first.
+
+    signs: (8,); number: what the signs are stored as; turned: which one was turned over, or -1.
+    order: numbers of the entries; errors: shares of the weights; scales: the best for each.
     """
+
+    signs: np.ndarray
+    number: int
+    turned: int
+    order: np.ndarray
+    errors: np.ndarray
+    scales: np.ndarray
+
+
+def _ranked(x: np.ndarray, book: str) -> Ranking:
+    """The entries of a codebook by how well they meet the eight weights x."""
     points = codebook(book).astype(np.float64)
     signs, turned = np.where(x < 0, -1, 1), -1
     even = FORMATS[book].layout.widths["signs"] == 7
@@ -62,10 +75,11 @@ def _ranked(x: np.ndarray, book: str) -> tuple[np.ndarray, int, int, np.ndarray,
     scales = points @ size / squares
     errors = np.sqrt(np.maximum((size**2).sum() - scales**2 * squares, 0) / max((size**2).sum(), 1e-30))
     order = np.argsort(errors, kind="stable")
-    return signs, number, turned, order, errors[order], scales[order]
+    return Ranking(signs, number, turned, order, errors[order], scales[order])
 
 
-def _draw(x, signs, number, turned, order, errors, scales, rank, book, eight) -> Picture:
+def _draw(x: np.ndarray, found: Ranking, rank: int, book: str, eight: int) -> Picture:
+    signs, number, turned, order, errors, scales = found
     layout = FORMATS[book].layout
     rank = min(rank, len(order) - 1)
     entry = codebook(book)[order[rank]]
@@ -107,8 +121,8 @@ def draw_rulers(counts: Sequence[float], rulers: Sequence[Ruler], *, finding: st
         body += [text(LEFT - 8, y + 5, ruler.name, anchor="end", bold=True),
                  line(at(-1), y, at(1), y, stroke=LINE)]
         body += [rect(at(level) - 1.5, y - 9, 3, 18, MEANING["code"], radius=1) for level in ruler.levels]
-        body.append(text(at(-1), y + 25, ruler.words, size=SMALL, fill=MUTE))
-    body += [text(at(v), 168 + 50 * len(rulers) + 14, words, size=SMALL, fill=MUTE, anchor="middle")
+        body.append(quiet(at(-1), y + 25, ruler.words))
+    body += [quiet(at(v), 168 + 50 * len(rulers) + 14, words, anchor="middle")
              for v, words in ((-1, "− largest"), (0, "0"), (1, "+ largest"))]
     return page(194 + 50 * len(rulers), body, finding=finding, subtitle=subtitle, table=table)
 
@@ -131,7 +145,7 @@ def draw_entry(before: Sequence[float], stored: Sequence[float], turned: int, in
             top = middle - max(value, 0) * unit
             body.append(rect(left + 20 * k, top, 18, abs(value) * unit, colour,
                              title=f"{('before', 'stored')[k]} {number(value)}"))
-        body.append(text(left + 19, middle + 92, i, size=SMALL, fill=MUTE, anchor="middle"))
+        body.append(quiet(left + 19, middle + 92, i, anchor="middle"))
     body += [rect(16, 280, 11, 11, GREY), text(32, 290, "before", size=12), rect(96, 280, 11, 11, GREEN),
              text(112, 290, "stored", size=12)]
     if turned >= 0:
@@ -139,14 +153,12 @@ def draw_entry(before: Sequence[float], stored: Sequence[float], turned: int, in
                  text(196, 290, f"stored with the wrong sign: weight {turned}", size=12)]
     body += [*_bits(500, 92, "entry", index_bits, MEANING["code"]),
              *_bits(500, 142, "signs", sign_bits, BLUE)]
-    for i, (what, value) in enumerate(lines):
-        body += [text(500, 206 + 20 * i, what, size=12, fill=MUTE),
-                 text(744, 206 + 20 * i, value, size=12, anchor="end", bold=True)]
-    return page(390, [*body, *_ranking(errors, rank)], finding=finding, subtitle=subtitle, table=table)
+    return page(390, [*body, *fact_lines(500, 744, 206, lines), *_ranking(errors, rank)], finding=finding,
+                subtitle=subtitle, table=table)
 
 
 def _bits(x: float, y: float, words: str, bits: str, colour: str) -> list[str]:
-    shapes = [text(x, y - 6, f"{words}, {len(bits)} bits", size=SMALL, fill=MUTE)]
+    shapes = [quiet(x, y - 6, f"{words}, {len(bits)} bits")]
     for i, bit in enumerate(bits):
         shapes += [rect(x + 22 * i, y, 20, 24, colour, radius=3),
                    text(x + 22 * i + 10, y + 17, bit, size=12, fill="#ffffff", anchor="middle", bold=True)]
@@ -156,7 +168,7 @@ def _bits(x: float, y: float, words: str, bits: str, colour: str) -> list[str]:
 def _ranking(errors: Sequence[float], rank: int) -> list[str]:
     """The errors of all entries, best first: a curve with a mark."""
     left, right, top, bottom = 60, 740, 312, 366
-    most = max(errors)
+    most = max(errors) or 1.0
 
     def at(i: int) -> tuple[float, float]:
         return left + i / (len(errors) - 1) * (right - left), bottom - errors[i] / most * (bottom - top)
@@ -164,17 +176,17 @@ def _ranking(errors: Sequence[float], rank: int) -> list[str]:
     return [rect(left, top, right - left, bottom - top, SOFT),
             polyline([at(i) for i in range(0, len(errors), max(1, len(errors) // 256))]),
             circle(*at(rank), 5, GREEN, stroke=INK),
-            text(left - 6, bottom, "0 %", size=SMALL, fill=MUTE, anchor="end"),
-            text(left - 6, top + 8, f"{100 * most:.0f} %", size=SMALL, fill=MUTE, anchor="end"),
-            text(left, bottom + 16, f"all {len(errors)} entries, the best first: how far they are off",
-                 size=SMALL, fill=MUTE)]
+            quiet(left - 6, bottom, "0 %", anchor="end"),
+            quiet(left - 6, top + 8, f"{100 * most:.0f} %", anchor="end"),
+            quiet(left, bottom + 16, f"all {len(errors)} entries, the best first: how far they are off")]
 
 
 def plot_levels(x: np.ndarray | None = None) -> Stage:
     """The levels of the 4-bit formats (and of a ternary one) under a histogram of weights divided by the
     largest of their block of 32.
     """
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).reshape(-1, 32)
+    flat = given_weights(x, 32).ravel()
+    weights = flat[: flat.size // 32 * 32].reshape(-1, 32)
     shares = weights / np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30)
     counts, _ = np.histogram(shares, bins=54, range=(-1, 1))
     said = {"Q4_0": "16 levels, evenly spaced, one more below zero than above",
@@ -204,21 +216,19 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage
     ValueError for another one. Each eight is fitted by itself here, with a scale of its own; in a file 16 or
     32 weights share one.
     """
-    if book not in BOOKS:
-        raise ValueError(f"no codebook of eights called {book!r}; there are {', '.join(BOOKS)}")
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[: 64 * 8].reshape(-1, 8)
-    if len(weights) < 8:
-        raise ValueError("at least 64 weights are wanted")
+    book = one_of("codebook of eights", book, BOOKS)
+    weights = given_weights(x, 64).ravel()
+    weights = weights[: min(weights.size // 8, 64) * 8].reshape(-1, 8)
     books = [(f"{name}: {len(codebook(name)):,} entries", name) for name in BOOKS]
     handles = [slider("eight", "eight weights", 4, 0, len(weights) - 1),
                slider("rank", "entry, by rank", 0, 0, 255), menu("book", "codebook", book, books)]
 
     @cache
-    def ranked(eight: int, book: str) -> tuple:
+    def ranked(eight: int, book: str) -> Ranking:
         return _ranked(weights[eight], book)
 
     def draw(eight: int, rank: int, book: str) -> Picture:
-        return _draw(weights[eight], *ranked(eight, book), rank, book, eight)
+        return _draw(weights[eight], ranked(eight, book), rank, book, eight)
 
     presets = {"The best entry": {"rank": 0}, "The second best": {"rank": 1}, "Far off": {"rank": 200}}
     return Stage(handles, draw, presets=presets, width=370,

@@ -13,11 +13,12 @@ import ipywidgets as widgets
 
 from ..canvas.answers import answers_html, live_html, notes_html
 from ..canvas.verdict import draw_verdict
-from ..lab.comparison import Comparison, answers, overview, short_names
+from ..lab.comparison import Comparison
 from ..lab.custom import add_tiny_models, remove_tiny_models, tiny_name
-from ..lab.plan import Progress
+from ..lab.plan import RunProgress
 from ..lab.preflight import Preflight
-from ..lab.records import NAMES, RecordedComparison
+from ..lab.records import RECORDED_COMPARISONS, RecordedComparison
+from ..lab.report import answers, overview, short_names
 from ..stage.legacy import markup
 from .votes import VoteLab, explore_votes
 from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
@@ -74,7 +75,7 @@ class ComparisonLab(Workbench):
 
     def _build(self, prompts: str, rounds: int) -> None:
         """All controls."""
-        self.which = widgets.Dropdown(options=[(f"recorded: {name}", name) for name in NAMES],
+        self.which = widgets.Dropdown(options=[(f"recorded: {name}", name) for name in RECORDED_COMPARISONS],
                                       value=self.recorded, description="Shown", layout=dict(width="360px"),
                                       style=NAMED)
         self.prompts = widgets.Textarea(value=prompts, description="Your prompts", style=NAMED,
@@ -204,7 +205,7 @@ class ComparisonLab(Workbench):
             return
         written, last = [], [0.0]
 
-        def progress(now: Progress) -> None:
+        def progress(now: RunProgress) -> None:
             self.bar.value = now.done / max(now.total, 1)
             written[:] = [now.model]
             self.tell(now.words, busy=True)

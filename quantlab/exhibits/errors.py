@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.raster import heat
-from ..canvas.style import BLUE, GREY, INK, LINE, MUTE, SMALL, SOFT, Picture
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.style import BLUE, GREY, INK, LINE, SOFT, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
+from ..words import one_of
 
 MAP, MAP_X, MAP_Y = 384, 16, 92
 LEFT, RIGHT, ROW = 540, 700, 20
@@ -63,10 +64,6 @@ def _map_words(shape: tuple[int, ...], error: np.ndarray) -> str:
         f"{'one weight' if tall * wide == 1 else f'{tall} × {wide} of them'}")
 
 
-def _middle(names: list[str]) -> str:
-    return "Q4_K" if "Q4_K" in names else names[len(names) // 2]
-
-
 def _finding(row: FormatError, rows: list[FormatError]) -> str:
     best = min(rows, key=lambda r: r.error)
     less = [r for r in rows if r.bpw <= row.bpw and r.error < row.error]
@@ -91,9 +88,9 @@ def draw_error_map(shade: np.ndarray, rows: Sequence[FormatError], chosen: int, 
     colour stands for.
     """
     cell = max(1, MAP // max(shade.shape))
-    body = [text(MAP_X, MAP_Y - 8, map_words, size=SMALL, fill=MUTE),
+    body = [quiet(MAP_X, MAP_Y - 8, map_words),
             rect(MAP_X, MAP_Y, MAP, MAP, SOFT, radius=0), heat(MAP_X, MAP_Y, shade, cell),
-            text(MAP_X, MAP_Y + MAP + 17, scale_words, size=SMALL, fill=MUTE)]
+            quiet(MAP_X, MAP_Y + MAP + 17, scale_words)]
     body += _dots(rows, chosen)
     table = (("format", "bits per weight", "error, % of the weights' spread"),
              *((row.name, f"{row.bpw:g}", f"{100 * row.error:.2f}") for row in rows))
@@ -109,13 +106,13 @@ def _dots(rows: Sequence[FormatError], chosen: int) -> list[str]:
         return LEFT + (np.log10(error) - low) / (high - low) * (RIGHT - LEFT)
 
     bottom = MAP_Y + ROW * len(rows)
-    shapes = [text(424, MAP_Y - 8, "format", size=SMALL, fill=MUTE),
-              text(528, MAP_Y - 8, "bits", size=SMALL, fill=MUTE, anchor="end"),
-              text(744, MAP_Y - 8, "error", size=SMALL, fill=MUTE, anchor="end")]
+    shapes = [quiet(424, MAP_Y - 8, "format"),
+              quiet(528, MAP_Y - 8, "bits", anchor="end"),
+              quiet(744, MAP_Y - 8, "error", anchor="end")]
     for power in range(int(low), int(high) + 1):
         x = at(10.0**power)
         shapes += [line(x, MAP_Y, x, bottom, stroke=LINE),
-                   text(x, bottom + 15, f"{100 * 10.0**power:g} %", size=SMALL, fill=MUTE, anchor="middle")]
+                   quiet(x, bottom + 15, f"{100 * 10.0**power:g} %", anchor="middle")]
     for i, row in enumerate(rows):
         y = MAP_Y + ROW * (i + 0.5)
         if i == chosen:
@@ -136,7 +133,7 @@ def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage
     qtype: the first format shown.
     Raises ValueError for weights that no block format fits.
     """
-    weights = np.atleast_2d(np.asarray(sample_weights() if x is None else x, np.float32))
+    qtype, weights = one_of("format", qtype, FORMATS), given_weights(x)
     errors = {name: _errors(weights, name) for name in _fitting(weights.size)}
     if not errors:
         raise ValueError(
@@ -164,7 +161,7 @@ def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage
             scale_words=(f"full colour: the larger errors of {yardstick}, in every picture" if scale == SAME
                          else f"full colour: the largest error of {qtype}: compare places, not pictures"))
 
-    first = qtype if qtype in names else _middle(names)
+    first = qtype if qtype in names else names[len(names) // 2]
     handles = [stops("qtype", "format", first, names),
                menu("scale", "colours", SAME,
                     [("same for all formats", SAME), ("stretched for each", STRETCHED)])]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..canvas.style import BITS_TONES, INK, LINE, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
-from ..canvas.svg import line, page, rect, text
+from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..lab.open import open_model
 from ..models.families import role_and_layer
@@ -182,7 +182,7 @@ def draw_file(stretches: Sequence[Stretch], parts: Sequence[Stretch], fields: Se
         body += [line(X, STRIP_Y + 34, X, ZOOM_Y, dash="2 3"),
                  line(left, STRIP_Y + 34, X + SPAN, ZOOM_Y, dash="2 3")]
         body += _strip(parts, ZOOM_Y, 0, head, None)
-        body.append(text(X + 6, ZOOM_Y - 6, f"the first {head:,} bytes, magnified", size=11, fill=MUTE))
+        body.append(quiet(X + 6, ZOOM_Y - 6, f"the first {head:,} bytes, magnified"))
     body += _hex(fields, offset, left_out)
     if footer:
         body.append(text(X, HEIGHT - 12, footer, size=12, bold=True))
@@ -217,7 +217,8 @@ def _strip(stretches: Sequence[Stretch], y: float, start: int, stop: int, chosen
 
 
 def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
-    body, at, words_y, named = [], 0, HEX_Y, set()
+    body, at, words_y = [], 0, HEX_Y
+    named: set[str] = set()
     for field in fields:
         tone = MEANING.get(field.colour, SOFT)
         ink = INK if tone == SOFT else ink_on(tone)
@@ -241,8 +242,7 @@ def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
                                           size=12)]
             words_y += 20
     if left_out:
-        body.append(text(HEX_X, HEX_Y + ROWS * CELL + 12, f"… and {left_out:,} more bytes", size=11,
-                         fill=MUTE))
+        body.append(quiet(HEX_X, HEX_Y + ROWS * CELL + 12, f"… and {left_out:,} more bytes"))
     return body
 
 

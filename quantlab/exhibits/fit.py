@@ -1,20 +1,15 @@
-"""A table whose cells say by colour, sign and number whether something fits, is split, or does not.
-
-What fits on a card: every type at every context, and beside it what the lesson's rule of thumb says, which
-knows no context.
-
-What the KV cache of real models takes, and what it would take without the trick that each of them uses.
+"""Lessons 06 and 13: what fits on a card, every type at every context; the lesson's rule of thumb, which
+knows no context, beside the truth; and what the KV cache of real models takes.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import ipywidgets as widgets
-
 from ..canvas.bars import Bar, Part, Row, draw_bars
-from ..canvas.style import GREEN, INK, MEANING, MUTE, ORANGE, SOFT, WIDTH, Picture, Table, ink_on
+from ..canvas.style import INK, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import hatching, page, rect, text
 from ..memory.catalog import GPUS, MODELS, model_named
+from ..memory.changes import SLIDER
 from ..memory.estimate import OVERHEAD, estimate_memory, planned
 from ..memory.fit import layers_that_fit
 from ..memory.kv_cache import KV_TYPES, check_cache_types, kv_cache_bytes, layers_by_sight
@@ -29,27 +24,25 @@ from ..memory.rule import (
 from ..memory.settings import Settings
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
-from ..stage.legacy import Explorer, show
+from ..stage.base import Stage, show
+from ..stage.handles import menu
+from ..words import GIB, one_of
 from .cards import (
     BY_SIZE,
-    GIB,
     PARAMS,
-    WIDE,
     billions,
     card_bytes,
-    card_controls,
-    card_here,
-    clamped,
-    model_controls,
-    moved,
+    card_handles,
+    card_label,
+    first_card,
+    model_handles,
     near,
-    short,
+    off_the_slider,
 )
-from .memory_facts import SLIDER
 
 LEFT, TOP, ROW, GAP = 104, 96, 30, 3
 RIGHT = WIDTH - 96                      # what a row is marked with stands right of it
-TONES = {"fits": GREEN, "splits": ORANGE}
+TONES = {"fits": MEANING["good"], "splits": MEANING["split"]}
 SIGNS = {"fits": "✓ ", "splits": "", "no": "✗ "}
 
 
@@ -61,82 +54,13 @@ class Cell(NamedTuple):
     tip: str
 
 
-def draw_heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], *, finding: str,
-              subtitle: str, head: str, legend: Sequence[tuple[str, str]], marked: str = "", mark: str = "",
-              table: Table = ()) -> Picture:
-    """Rows by columns of cells.  head: what the columns are; marked: the label of the row that `mark` points
-    at; legend: (kind, words).
-    """
-    step = (RIGHT - LEFT) / len(columns)
-    body = [hatching(), text(16, TOP - 10, head, size=12, fill=MUTE)]
-    body += [text(LEFT + (i + 0.5) * step, TOP - 10, words, size=12, anchor="middle", bold=True)
-             for i, words in enumerate(columns)]
-    for j, (label, cells) in enumerate(rows):
-        y = TOP + j * ROW
-        body.append(text(LEFT - 10, y + 19, label, anchor="end", bold=label == marked))
-        for i, cell in enumerate(cells):
-            body += _cell(cell, LEFT + i * step, y, step)
-        if label == marked:
-            body += [rect(LEFT - 2, y - 2, RIGHT - LEFT + 1, ROW + 1, "none", stroke=INK, stroke_width=2.5,
-                          radius=4), text(RIGHT + 8, y + 19, f"◂ {mark}", size=12, bold=True)]
-    y, x = TOP + len(rows) * ROW + 22, LEFT
-    for kind, words in legend:
-        body += [*_cell(Cell(kind, "", ""), x, y - 13, 26, 18), text(x + 32, y, words, size=12, fill=MUTE)]
-        x += 50 + 7.2 * len(words)
-    return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
-
-
-def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> list[str]:
-    middle, tone = x + (width - GAP) / 2, TONES.get(cell.kind)
-    words = f"{SIGNS[cell.kind]}{cell.words}".strip()
-    shapes = [rect(x, y, width - GAP, height - GAP, tone or "url(#over)", radius=3, title=cell.tip, opacity=1
-                   if tone else 0.55)]
-    if tone is None and cell.words:
-        shapes.append(rect(middle - 4.2 * len(words) - 4, y + 4, 8.4 * len(words) + 8, height - GAP - 8, SOFT,
-                           radius=3))
-    ink = ink_on(tone) if tone else INK
-    return [*shapes, text(middle, y + 19, words, size=12, anchor="middle",
-                          fill=ink)] if cell.words else shapes
-
-
 CONTEXTS = {"2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "64k": 65536, "128k": 131072}
 CARDS = ("GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
 LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the rest on the CPU"),
           ("no", "CPU only"))
 OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
 PLOTTED = ("2k", "8k", "32k", "128k")
-
-
-def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | None = None,
-                type_kv: str = "f16") -> Explorer:
-    """Drag the card and the model's size: which types fit at which context, which are split, and what the
-    rule recommends.
-
-    vram_gb: None takes this machine's card.  model: a name of MODELS instead of a size.  What is beyond a
-    slider is clamped, and said so.
-    Raises ValueError for NaN and for unknown names, with the nearest ones.
-    """
-    if params_b != params_b:
-        raise ValueError("params_b=nan is not a size: give billions of parameters, such as 7 or 34")
-    if model is not None:
-        model_named(model)
-    if type_kv not in KV_TYPES:
-        raise ValueError(f"KV cache type {type_kv!r} is not known; there are {', '.join(KV_TYPES)}")
-    here, name = card_here()
-    vram, size = here if vram_gb is None else clamped(vram_gb), params_b if model is None else billions(model)
-    card, shape = card_controls(vram), model_controls(model or BY_SIZE, size)
-    kv = widgets.Dropdown(options=list(KV_TYPES), value=type_kv, description="KV cache type", **WIDE)
-    controls = {"vram": card["vram"], "params": shape["params"], "card": card["card"],
-                "model": shape["model"], "type_kv": kv}
-    presets = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8, type_kv="f16"),
-               "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
-               **{short(card): dict(card=card) for card in CARDS}, f"My machine: {name}": dict(vram=here)}
-    said = moved("A size of", size, near(PARAMS, size), "B") if model is None else ""
-    said += moved("A card of", vram_gb, vram, "GB") if vram_gb is not None else ""
-    return Explorer(_draw, controls, presets=presets,
-                    note=said
-                    + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and 0.5 "
-                      "GiB for the driver.")
+MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b")
 
 
 def fit_cells(shape: Architecture, card: int, type_kv: str = "f16") -> Iterator[tuple[str, list[Cell]]]:
@@ -165,25 +89,6 @@ def fit_cells(shape: Architecture, card: int, type_kv: str = "f16") -> Iterator[
         yield ftype, cells
 
 
-def _draw(vram: float, params: float, card: str, model: str, type_kv: str) -> Picture:
-    shape = typical_shape(params) if model == BY_SIZE else MODELS[model]
-    size = params if model == BY_SIZE else billions(model)
-    nbytes = card_bytes(card, vram)
-    rows = list(fit_cells(shape, nbytes, type_kv))
-    said = recommend_quantization(nbytes / GIB, size)
-    mark = "" if said == TOO_LARGE else said.upper()
-    where = f"{short(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
-    name = f"{params:g} B, assumed {typical_words(params)}" if model == BY_SIZE else f"{model}, {size:.2f} B"
-    beyond = [words for words, n_ctx in CONTEXTS.items() if shape.n_ctx_train and n_ctx > shape.n_ctx_train]
-    trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
-    table = (("type", *CONTEXTS), *((ftype, *(cell.tip.split(": ", 1)[1] for cell in cells))
-                                    for ftype, cells in rows))
-    return draw_heat(list(CONTEXTS), rows, finding=_finding(dict(rows), said, mark, f"{params:g} B"
-                                                            if model == BY_SIZE else model, where),
-                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", head="context",
-                     legend=LEGEND, marked=mark, mark="the rule", table=table)
-
-
 def _finding(rows: dict[str, list[Cell]], said: str, mark: str, name: str, where: str) -> str:
     place = f"{name} on {where.split(', ')[-1]}"
     if mark:
@@ -200,7 +105,111 @@ def _reach(cells: list[Cell]) -> str:
     return "fits at every context here" if len(fitting) == len(cells) else f"fits up to {fitting[-1]}"
 
 
-def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
+def plain_bytes(a: Architecture, n_ctx: int) -> int:
+    """Bytes in f16 if each head kept a key and a value for each token in each layer (multi-head attention, as
+    in 2017).
+    """
+    key, value = (a.qk_nope_dim + a.rope_dim, a.v_head_dim) if a.kv_lora_rank else (a.head_dim, a.head_dim)
+    return 2 * a.n_layer * a.n_head * (key + value) * n_ctx
+
+
+def trick(a: Architecture) -> str:
+    """How a model keeps its cache small, in a few words."""
+    everywhere, local = layers_by_sight(a)
+    if a.kv_lora_rank:
+        return f"{a.kv_lora_rank + a.rope_dim} numbers for all heads"
+    heads = f"{a.n_head_kv} of {a.n_head} heads" if a.n_head_kv < a.n_head else f"all {a.n_head} heads"
+    return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads
+
+
+def _draw(vram: float, params: float, card: str, model: str, type_kv: str) -> Picture:
+    shape = typical_shape(params) if model == BY_SIZE else MODELS[model]
+    size = params if model == BY_SIZE else billions(model)
+    nbytes = card_bytes(card, vram)
+    rows = list(fit_cells(shape, nbytes, type_kv))
+    said = recommend_quantization(nbytes / GIB, size)
+    mark = "" if said == TOO_LARGE else said.upper()
+    where = f"{card_label(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
+    name = f"{params:g} B, assumed {typical_words(params)}" if model == BY_SIZE else f"{model}, {size:.2f} B"
+    beyond = [words for words, n_ctx in CONTEXTS.items() if shape.n_ctx_train and n_ctx > shape.n_ctx_train]
+    trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
+    table = (("type", *CONTEXTS), *((ftype, *(cell.tip.split(": ", 1)[1] for cell in cells))
+                                    for ftype, cells in rows))
+    return draw_heat(list(CONTEXTS), rows, finding=_finding(dict(rows), said, mark, f"{params:g} B"
+                                                            if model == BY_SIZE else model, where),
+                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", head="context",
+                     legend=LEGEND, marked=mark, mark="the rule", table=table)
+
+
+def draw_heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], *, finding: str,
+              subtitle: str, head: str, legend: Sequence[tuple[str, str]], marked: str = "", mark: str = "",
+              table: Table = ()) -> Picture:
+    """Rows by columns of cells.  head: what the columns are; marked: the label of the row that `mark` points
+    at; legend: (kind, words).
+    """
+    step = (RIGHT - LEFT) / len(columns)
+    body = [hatching(), text(16, TOP - 10, head, size=12, fill=MUTE)]
+    body += [text(LEFT + (i + 0.5) * step, TOP - 10, words, size=12, anchor="middle", bold=True)
+             for i, words in enumerate(columns)]
+    for j, (label, cells) in enumerate(rows):
+        y = TOP + j * ROW
+        body.append(text(LEFT - 10, y + 19, label, anchor="end", bold=label == marked))
+        for i, cell in enumerate(cells):
+            body += _cell(cell, LEFT + i * step, y, step)
+        if label == marked:
+            body += [rect(LEFT - 2, y - 2, RIGHT - LEFT + 1, ROW + 1, "none", stroke=INK, stroke_width=2.5,
+                          radius=4), text(RIGHT + 8, y + 19, f"◂ {mark}", size=12, bold=True)]
+    y, x = TOP + len(rows) * ROW + 22, float(LEFT)
+    for kind, words in legend:
+        body += [*_cell(Cell(kind, "", ""), x, y - 13, 26, 18), text(x + 32, y, words, size=12, fill=MUTE)]
+        x += 50 + 7.2 * len(words)
+    return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
+
+
+def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> list[str]:
+    middle, tone = x + (width - GAP) / 2, TONES.get(cell.kind)
+    words = f"{SIGNS[cell.kind]}{cell.words}".strip()
+    shapes = [rect(x, y, width - GAP, height - GAP, tone or "url(#over)", radius=3, title=cell.tip, opacity=1
+                   if tone else 0.55)]
+    if tone is None and cell.words:
+        shapes.append(rect(middle - 4.2 * len(words) - 4, y + 4, 8.4 * len(words) + 8, height - GAP - 8, SOFT,
+                           radius=3))
+    ink = ink_on(tone) if tone else INK
+    return [*shapes, text(middle, y + 19, words, size=12, anchor="middle",
+                          fill=ink)] if cell.words else shapes
+
+
+def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | None = None,
+                type_kv: str = "f16") -> Stage:
+    """Drag the card and the model's size: which types fit at which context, which are split, and what the
+    rule recommends.
+
+    vram_gb: None takes this machine's card.  model: a name of MODELS instead of a size.  What is beyond a
+    slider is clamped, and said so. Raises ValueError for NaN and for unknown names, with the nearest ones.
+    """
+    if isinstance(params_b, bool) or not isinstance(params_b, int | float) or params_b != params_b:
+        raise ValueError(f"params_b={params_b!r} is not a size: give billions of parameters, such as 7 or 34")
+    if model is not None:
+        model_named(model)
+    vram, machine, said = first_card(vram_gb)
+    size = params_b if model is None else billions(model)
+    (card, gigabytes), by_card = card_handles(vram)
+    (name, params), by_model = model_handles(model or BY_SIZE, size)
+    handles = [gigabytes, params, card, name,
+               menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES)]
+    presets: dict[str, dict] = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8,
+                                                                            type_kv="f16"),
+                                "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
+                                **{card_label(card): dict(card=card) for card in CARDS}, **machine}
+    said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
+    return Stage(handles, _draw, presets=presets, label_width=120, links={"model": by_model, "card": by_card},
+                 note=said
+                 + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and 0.5 GiB "
+                   "for the "
+                 "driver.")
+
+
+def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
     """One model at four contexts against the rule's figure for it, term by term: what the rule leaves out is
     hatched.
     """
@@ -208,13 +217,14 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
     if quant not in GB_PER_BILLION:
         raise ValueError(f"the rule has no {quant!r}; it knows {', '.join(GB_PER_BILLION)}")
     rule = rule_of_thumb_gb(billions(model))[quant]
-    rows, table = [], [("context", "weights, GiB", "KV cache, GiB", "compute, GiB", "rule, GB",
+    rows: list[Row] = []
+    table: list[tuple[str, ...]] = [("context", "weights, GiB", "KV cache, GiB", "compute, GiB", "rule, GB",
                         "the rule is")]
     for name in PLOTTED:
         found = estimate_memory(model, quant.upper(), n_ctx=CONTEXTS[name])
         sizes = [found.weights / GIB, found.kv_cache / GIB, found.compute / GIB]
-        off = 100 * (rule / sum(sizes) - 1)
-        off = f"{abs(off):.0f} % too {'high' if off > 0 else 'low'}"
+        error = 100 * (rule / sum(sizes) - 1)
+        off = f"{abs(error):.0f} % too {'high' if error > 0 else 'low'}"
         parts = [Part(what, part, MEANING[tone]) for (what, tone), part in
                  zip(OWNERS, sizes, strict=True)]
         rows.append(Row(name, [Bar(parts, f"{sum(sizes):.1f} GiB: rule {off}")]))
@@ -229,14 +239,13 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Explorer:
     return show(picture)
 
 
-MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b")
-
-
-def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) -> Explorer:
+def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) -> Stage:
     """A bar for each model (names of MODELS), f16; hollow: as if every layer and every head kept everything.
 
     Raises ValueError for an unknown model, with the nearest names, and for a context that cannot be.
     """
+    if not models:
+        raise ValueError(f"no models to draw: give names such as {MODELS_SHOWN[0]!r}")
     rows, table = [], [("model", "its trick", "GiB", "without it, GiB", "bytes a token")]
     for name in models:
         shape = model_named(name)
@@ -256,20 +265,3 @@ def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) ->
                                    "notes on every token.",
                           legend=[(MEANING["kv_cache"], "KV cache"), ("", "without the trick")], left=166,
                           table=tuple(table)))
-
-
-def plain_bytes(a: Architecture, n_ctx: int) -> int:
-    """Bytes in f16 if each head kept a key and a value for each token in each layer (multi-head attention, as
-    in 2017).
-    """
-    key, value = (a.qk_nope_dim + a.rope_dim, a.v_head_dim) if a.kv_lora_rank else (a.head_dim, a.head_dim)
-    return 2 * a.n_layer * a.n_head * (key + value) * n_ctx
-
-
-def trick(a: Architecture) -> str:
-    """How a model keeps its cache small, in a few words."""
-    everywhere, local = layers_by_sight(a)
-    if a.kv_lora_rank:
-        return f"{a.kv_lora_rank + a.rope_dim} numbers for all heads"
-    heads = f"{a.n_head_kv} of {a.n_head} heads" if a.n_head_kv < a.n_head else f"all {a.n_head} heads"
-    return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads

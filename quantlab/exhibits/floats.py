@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
-from ..canvas.style import MEANING, MUTE, Picture, ink_on
-from ..canvas.svg import page, rect, text
+from ..canvas.style import MEANING, Picture, ink_on
+from ..canvas.svg import page, quiet, rect, text
 from ..stage.base import Stage
 from ..stage.handles import number as numeral
 from ..words import number
@@ -102,7 +102,7 @@ def draw_floats(rows: Sequence[FloatRow], *, finding: str, subtitle: str) -> Pic
 
 def _bits_row(row: FloatRow, y: float) -> list[str]:
     shapes = [text(16, y + 14, row.name, bold=True),
-              text(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits", size=11, fill=MUTE)]
+              quiet(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits")]
     i = 0
     for part, bits in zip(PARTS, (row.sign, row.exponent, row.mantissa), strict=True):
         for bit in bits:
@@ -115,7 +115,7 @@ def _bits_row(row: FloatRow, y: float) -> list[str]:
     if i > 20:                                  # no room beside 32 bits: the words go below
         return [*shapes, text(98, y + 47, f"{row.stored}, {row.error} · {row.limits}", size=11)]
     return [*shapes, text(x, y + 14, row.stored, size=12, bold=True),
-            text(x, y + 30, f"{row.error} · {row.limits}", size=11, fill=MUTE)]
+            quiet(x, y + 30, f"{row.error} · {row.limits}")]
 
 
 def explore_float(value: float | None = None) -> Stage:

@@ -1,86 +1,155 @@
-"""One model on one card: drag model, type, context, cache and card, and see each byte's owner, and what to
-change when it is too much.
+"""Lessons 06 and 13: one model on one card. Drag model, type, context, cache and card, see each byte's owner,
+and what to change when it is too much.
 """
 
+from collections.abc import Mapping
 from html import escape
 from itertools import islice
 
-import ipywidgets as widgets
-
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
-from ..lab.serving import as_script
-from ..memory.catalog import GPUS, model_named
-from ..memory.kv_cache import KV_TYPES
-from ..memory.rule import rule_of_thumb_gb
-from ..stage.legacy import Explorer, button, markup
+from ..lab.modelfile import as_script
+from ..memory.catalog import GPUS, MODELS, model_named
+from ..memory.changes import CONTEXTS, SLIDER, Situation, uses, ways
+from ..memory.estimate import MemoryEstimate
+from ..memory.kv_cache import KV_TYPES, layers_by_sight
+from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape
+from ..memory.weights import weights_of
+from ..models.architecture import Architecture
+from ..stage.base import Stage
+from ..stage.handles import Panel, check, menu, slider, stops
+from ..words import GIB, gib, one_of
 from .cards import (
     BY_SIZE,
-    GIB,
     PARAMS,
-    WIDE,
     billions,
     card_bytes,
-    card_controls,
-    card_here,
-    clamped,
-    model_controls,
-    moved,
+    card_handles,
+    card_label,
+    first_card,
+    model_handles,
     near,
-    one_of,
-    short,
+    off_the_slider,
 )
-from .memory_facts import CONTEXTS, SLIDER, Situation, finding, gib, reasons, subtitle, uses, ways
 
 MOST_SLOTS = 8
-OWNERS = ("weights", "KV cache", "compute", "driver")
-TONES = tuple(MEANING[name] for name in ("weights", "kv_cache", "compute", "overhead"))
+OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
 USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True)
 
 
-class MemoryExplorer(Explorer):
-    """The memory bar, with its settings to copy."""
+def _finding(now: Situation, found: MemoryEstimate) -> str:
+    """Whether it fits, and whose fault it is."""
+    left, share = now.card - found.needed, _share(found)
+    if now.card < found.weights:
+        return f"{gib(-left)} too much: the weights alone take {gib(found.weights)}"
+    if now.card < found.total + found.overhead.low:
+        return f"{gib(-left)} too much: {share}"
+    if now.card < found.total + found.overhead.high:
+        return f"Touch and go, the driver decides: {share}"
+    return f"It fits, {gib(left)} to spare: {share}"
 
-    def __init__(self, controls, presets, note):
-        self.settings = markup()
-        self.copy = button("Copy the settings", "Copy these commands for a terminal",
-                           lambda _button: None).add_class("ql-copy")
-        self.copy.layout.display = "none"
-        self.opener = widgets.ToggleButton(description="As Ollama settings",
-                                           tooltip="Modelfile and environment for this picture",
-                                           layout=dict(width="auto"))
-        self.shown = None
-        super().__init__(_draw, controls, presets=presets, note=note)
-        self.opener.observe(lambda _change: self._write_settings(), names="value")
-        *rows, words, assistant = self.children
-        rows[-1].children = (*rows[-1].children, self.opener, self.copy)
-        self.children = (*rows, self.settings, words, assistant)
 
-    def redraw(self, _change=None) -> None:
-        """Once for each change of the handles: one that moves another would draw twice."""
-        if self._held or self.shown == self.values():
-            return
-        self.shown = self.values()
-        super().redraw()
-        self._write_settings()
+def _share(found: MemoryEstimate) -> str:
+    if found.compute > max(found.kv_cache, found.weights / 4):
+        return f"the compute buffer alone takes {gib(found.compute)}"
+    ratio = found.kv_cache / found.weights
+    if 0.9 <= ratio <= 1.1:
+        return "the KV cache is about as large as the model"
+    if ratio > 1.1:
+        return f"the KV cache is {ratio:.1f} times the model"
+    return (f"the KV cache adds {100 * ratio:.0f} % to the model" if ratio >= 0.01
+            else "the KV cache adds next to nothing")
 
-    def script(self) -> str:
-        """The commands for a terminal that give Ollama what the picture shows."""
-        now = _situation(**self.values())
-        base = "my-model" if now.model == BY_SIZE else now.model
-        usual = "put your model's name here" if now.model == BY_SIZE else (
-            "this name is usually a Q4_K_M" if now.ftype == "Q4_K_M"
-            else f"choose the tag that is a {now.ftype} (lesson 03)")
-        return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual)
 
-    def _write_settings(self) -> None:
-        self.copy.layout.display = "" if self.opener.value else "none"
-        self.settings.value = f'<pre class="ql-code">{escape(self.script())}</pre>' if self.opener.value else ""
+def _subtitle(now: Situation, name: str, params: float) -> str:
+    """The situation in words."""
+    trained = now.shape.n_ctx_train
+    beyond = f" (trained for {trained:,})" if trained and now.num_ctx > trained else ""
+    slots = f"{now.n_parallel} × " if now.n_parallel > 1 else ""
+    whose = (f"{params:g} B, shaped like {nearest_step(params).like}" if name == BY_SIZE
+             else f"{name}, {params:.2f} B")
+    ignored = f": {now.type_kv} needs flash attention" if now.cache_type != now.type_kv else ""
+    return (
+        f"{whose}, as {now.ftype}, {slots}{now.num_ctx:,} tokens{beyond}, KV cache {now.cache_type}{ignored}")
+
+
+def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]:
+    """Where each owner's bytes come from: weights, KV cache, compute buffer, driver."""
+    shape, weights = now.shape, weights_of(now.model, now.ftype)
+    tokens = now.num_ctx * now.n_parallel
+    bits = f"{8 * weights.nbytes / shape.n_params:.2f} bits a parameter"
+    kept = "" if weights.tied else f"; {gib(found.host)} of word vectors stay in main memory"
+    scores = "" if now.flash else ", with a table of all scores"
+    low, high = found.overhead.low / GIB, found.overhead.high / GIB
+    return (bits + kept, _cache_words(shape, tokens),
+            f"what {min(512, tokens)} tokens need on their way through the layers{scores}",
+            f"an assumption: users report {low:.2g} to {high:.2g} GiB")
+
+
+def _cache_words(shape: Architecture, tokens: int) -> str:
+    everywhere, local = layers_by_sight(shape)
+    if shape.kv_lora_rank:
+        return f"{shape.n_layer} layers × {shape.kv_lora_rank + shape.rope_dim} numbers × {tokens:,} tokens"
+    row = f"2 × {shape.n_head_kv} heads × {shape.head_dim}"
+    if local:
+        return f"{everywhere} layers × {row} × {tokens:,} tokens; {local} keep {shape.sliding_window:,}"
+    return f"{everywhere} layers × {row} numbers × {tokens:,} tokens"
+
+
+def _rule(ftype: str, params_b: float) -> tuple[float, str] | None:
+    """The lesson's rule of thumb for this type, where it has a figure."""
+    rule = {quant.upper(): needed for quant, needed in rule_of_thumb_gb(params_b).items()}
+    return (rule[ftype], f"the rule of thumb: {rule[ftype]:.1f} GB") if ftype in rule else None
+
+
+def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...]) -> Table:
+    left = now.card - found.needed
+    named = [*zip((*list(OWNERS)[:3], "driver, assumed"), sizes, strict=True), ("together", found.needed),
+             ("card", now.card), ("left" if left >= 0 else "too much", abs(left)),
+             ("in main memory", found.host)]
+    return (("what", "bytes", "GiB"), *((name, f"{size:,}", f"{size / GIB:.2f}") for name, size in named),
+            ("counted as", found.engine, ""), *(("note", note, "") for note in found.notes))
+
+
+def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
+              card: str, vram: float) -> Situation:
+    """What the handles say."""
+    shape = typical_shape(params) if model == BY_SIZE else MODELS[model]
+    return Situation(shape, ftype, n_ctx, type_kv, n_parallel, flash, card_bytes(card, vram))
+
+
+def script(model: str, ftype: str, **values) -> str:
+    """The commands for a terminal that give Ollama what the picture shows."""
+    now = situation(model, ftype=ftype, **values)
+    base = "my-model" if model == BY_SIZE else model
+    usual = "put your model's name here" if model == BY_SIZE else (
+        "this name is usually a Q4_K_M" if ftype == "Q4_K_M"
+        else f"choose the tag that is a {ftype} (lesson 03)")
+    return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual)
+
+
+def _draw(**values) -> Picture:
+    now, model = situation(**values), values["model"]
+    params_b = values["params"] if model == BY_SIZE else billions(model)
+    found = now.estimate()
+    over, fits = found.overhead, found.needed <= now.card
+    sizes = (found.weights, found.kv_cache, found.compute, over.usual)
+    between = (None, None, None, (over.low / GIB, over.high / GIB))
+    terms = [Term(name, size / GIB, gib(size), why, MEANING[tone], limits) for (name, tone), size, why,
+             limits in zip(OWNERS.items(), sizes, _reasons(now, found), between, strict=True)]
+    card = f"{now.card / GIB:.3g} GiB"
+    changes = islice(uses(now) if fits else ways(now), WAYS)
+    return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}"
+                           if values["card"] in GPUS else f"card: {card}", finding=_finding(now, found),
+                           subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
+                           ways=[(what, brings) for what, brings, _ in changes],
+                           ways_title="What the free memory could buy instead" if fits
+                           else "Any one of these is enough", table=_table(now, found, sizes))
 
 
 def explore_memory(model: str | None = "llama3.1:8b", vram_gb: float | None = None, *,
                    params_b: float | None = None, ftype: str = "Q4_K_M", n_ctx: int = 8192,
-                   type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True) -> MemoryExplorer:
+                   type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True) -> Stage:
     """Whose bytes are whose on a card; where it is too much, ways to make it fit are computed.
 
     model: a name of MODELS, or None for a typical shape of params_b billion parameters (7 unless said).
@@ -94,84 +163,32 @@ def explore_memory(model: str | None = "llama3.1:8b", vram_gb: float | None = No
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)
                                   or value != value):
             raise ValueError(f"{name}={value!r} is not a number")
-    here, name = card_here()
-    size = (7 if params_b is None else params_b) if model is None or params_b is not None else billions(model)
-    shown = BY_SIZE if model is None or params_b is not None else model
-    vram = here if vram_gb is None else clamped(vram_gb)
+    shown = model if model is not None and params_b is None else BY_SIZE
+    size = billions(shown) if shown != BY_SIZE else 7 if params_b is None else params_b
+    vram, machine, said = first_card(vram_gb)
     tokens, slots = near(CONTEXTS, n_ctx), int(near(range(1, MOST_SLOTS + 1), n_parallel))
-    controls = _controls(shown, size, one_of("ftype", ftype, SLIDER), tokens,
-                         one_of("KV cache type", type_kv, tuple(KV_TYPES)), slots, bool(flash_attention),
-                         vram)
-    said = moved("A context of", n_ctx, tokens, "tokens") + moved("A number of", n_parallel, slots,
-                                                                  "conversations")
-    said += moved("A size of", size, near(PARAMS, size), "B") if shown == BY_SIZE else ""
-    said += moved("A card of", vram_gb, vram, "GB") if vram_gb is not None else ""
-    return MemoryExplorer(controls, _presets(here, name),
-                          said + "Context is for each conversation, as Ollama's num_ctx.")
-
-
-def _controls(model, size, ftype, n_ctx, type_kv, n_parallel, flash, vram) -> dict[str, widgets.Widget]:
-    contexts = [(f"{n:,}", n) for n in CONTEXTS]
-    return {
-        "n_ctx": widgets.SelectionSlider(options=contexts, value=n_ctx, description="context, tokens",
-                                         **WIDE),
-        "ftype": widgets.SelectionSlider(options=SLIDER, value=ftype, description="quantization", **WIDE),
-        **model_controls(model, size),
-        **card_controls(vram),
-        "type_kv": widgets.Dropdown(options=list(KV_TYPES), value=type_kv, description="KV cache type",
-                                    **WIDE),
-        "n_parallel": widgets.IntSlider(n_parallel, min=1, max=MOST_SLOTS, description="conversations",
-                                        **WIDE),
-        "flash": widgets.Checkbox(flash, description="flash attention", indent=True, **WIDE),
-    }
-
-
-def _presets(here: float, name: str) -> dict[str, dict]:
+    models, by_model = model_handles(shown, size)
+    cards, by_card = card_handles(vram)
+    handles = [stops("n_ctx", "context, tokens", tokens, [(f"{n:,}", n) for n in CONTEXTS]),
+               stops("ftype", "quantization", one_of("ftype", ftype, SLIDER), SLIDER), *models, *cards,
+               menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES),
+               slider("n_parallel", "conversations", slots, 1, MOST_SLOTS),
+               check("flash", "flash attention", bool(flash_attention))]
+    said += off_the_slider("A context of", n_ctx, tokens, "tokens")
+    said += off_the_slider("A number of", n_parallel, slots, "conversations")
+    said += off_the_slider("A size of", size, near(PARAMS, size), "B") if shown == BY_SIZE else ""
     presets = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
                "Windows keep it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
                "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
-               "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8),
-               "70 B at home": USUAL | dict(model="llama3.1:70b", vram=24)}
-    return presets | {f"My machine: {name}": dict(vram=here)}
+               "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8), "70 B at home": USUAL
+               | dict(model="llama3.1:70b", vram=24), **machine}
+    return Stage(handles, _draw, presets=presets, label_width=120, links={"model": by_model, "card": by_card},
+                 panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
+                                                     _settings)}, note="".join(said)
+                 + "Context is for each conversation, as Ollama's num_ctx.")
 
 
-def _situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
-               card: str, vram: float) -> Situation:
-    return Situation(model, params, ftype, n_ctx, type_kv, n_parallel, flash, card_bytes(card, vram))
-
-
-def _draw(**values) -> Picture:
-    now = _situation(**values)
-    found = now.estimate()
-    over = found.overhead
-    sizes = (found.weights, found.kv_cache, found.compute, over.usual)
-    between = (None, None, None, (over.low / GIB, over.high / GIB))
-    terms = [Term(name, size / GIB, gib(size), why, tone, limits) for name, size, why, tone,
-             limits in zip(OWNERS, sizes, reasons(now, found), TONES, between, strict=True)]
-    fits = found.needed <= now.card
-    card = f"{now.card / GIB:.3g} GiB"
-    return draw_memory_bar(terms, now.card / GIB, f"{short(values['card'])}: {card}" if values["card"] in GPUS
-                           else f"card: {card}", finding=finding(now, found), subtitle=subtitle(now),
-                           rule=_rule(now),
-                           ways=[way[:2] for way in islice(uses(now) if fits else ways(now), WAYS)],
-                           ways_title="What the free memory could buy instead" if fits
-                           else "Any one of these is enough", table=_table(now, found, sizes))
-
-
-def _rule(now: Situation) -> tuple[float, str] | None:
-    """The lesson's rule of thumb for this type, where it has a figure."""
-    rule = {quant.upper(): needed for quant, needed in rule_of_thumb_gb(now.params_b).items()}
-    return (rule[now.ftype], f"the rule of thumb: {rule[now.ftype]:.1f} GB") if now.ftype in rule else None
-
-
-def _table(now: Situation, found, sizes) -> Table:
-    left = now.card - found.needed
-    rows = [(name, f"{size:,}", f"{size / GIB:.2f}") for name,
-            size in zip((*OWNERS[:3], "driver, assumed"), sizes, strict=True)]
-    return (("what", "bytes", "GiB"), *rows, ("together", f"{found.needed:,}", f"{found.needed / GIB:.2f}"),
-            ("card", f"{now.card:,}", f"{now.card / GIB:.2f}"),
-            ("left" if left >= 0 else "too much", f"{abs(left):,}", f"{abs(left) / GIB:.2f}"),
-            ("in main memory", f"{found.host:,}", f"{found.host / GIB:.2f}"),
-            ("counted as", found.engine, ""), *[("note", note, "") for note in found.notes])
-
-
+def _settings(values: Mapping) -> str:
+    """The commands, and a button that copies them (stage/assistant.js)."""
+    return (f'<pre class="ql-code">{escape(script(**values))}</pre><button class="ql-copy jupyter-button">'
+            "Copy the settings</button>")

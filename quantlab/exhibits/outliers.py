@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
-from ..canvas.svg import line, page, rect, text
+from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.tensor import quantize
 from ..stage.base import Stage, show
 from ..stage.handles import slider, stops
@@ -62,7 +62,7 @@ def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, 
     """
     side = int(len(error) ** 0.5)
     shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
-    shapes = [text(16, 84, f"{len(error):,} weights; red: how far each one moved", size=12, fill=MUTE),
+    shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
               rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL),
               *_frames(outlier, block_size, side)]
     shapes += _error_bars(rmse, clean_rmse, worst)
@@ -83,7 +83,7 @@ def _frames(outlier: int, block_size: int, side: int) -> list[str]:
     x, y = 16 + outlier % side * CELL, 94 + outlier // side * CELL
     return [rect(16 + column * CELL - 1, 94 + row * CELL - 1, width * CELL + 2, height * CELL + 2, "none",
                  stroke=INK, stroke_width=2), rect(x, y, CELL, CELL, INK, radius=0),
-            text(16, 368, "frame: the outlier's block · solid square: the outlier", size=11, fill=MUTE)]
+            quiet(16, 368, "frame: the outlier's block · solid square: the outlier")]
 
 
 def _error_bars(rmse: float, clean: float, worst: float) -> list[str]:
@@ -113,8 +113,8 @@ def draw_error_bars(rows: Sequence[tuple[str, str, float, float]], *, finding: s
     weight, rmse).
     """
     widest = max(rmse for *_, rmse in rows)
-    shapes = [text(370, 80, "error (rmse)", size=11, fill=MUTE),
-              text(744, 80, "bits per weight", size=11, fill=MUTE, anchor="end")]
+    shapes = [quiet(370, 80, "error (rmse)"),
+              quiet(744, 80, "bits per weight", anchor="end")]
     for i, (name, scope, bpw, rmse) in enumerate(rows):
         y = 88 + 27 * i
         shapes += [text(16, y + 16, name, bold=True), text(130, y + 16, scope, size=12, fill=MUTE),
@@ -132,9 +132,7 @@ def explore_outlier(x: np.ndarray | None = None) -> Stage:
 
     x: at least 1,024 finite weights to use in place of the bundled ones; the first 1,024 are taken.
     """
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()[:N]
-    if len(weights) < N:
-        raise ValueError(f"{N:,} weights are wanted, got {len(weights):,}")
+    weights = given_weights(x, N).ravel()[:N]
     handles = [stops("size", "one weight", 50, [("as it was", 1), *((f"{n} × max", n) for n in SIZES[1:])]),
                stops("block", "weights a block", N, [*((str(n), n) for n in BLOCKS[:-1]), ("all 1,024", N)]),
                slider("bits", "bits per code", 4, 2, 8)]
@@ -148,7 +146,7 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
     ggml's Q4_0 and Q4_1.
     """
-    matrix = sample_weights() if x is None else np.atleast_2d(np.asarray(x, np.float32))
+    matrix = given_weights(x)
     row = matrix.shape[-1]
     rows = []
     for words, block in (("the whole matrix", None), (f"a row (channel) of {row}", row),
@@ -159,9 +157,9 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     nf4 = quantize_nf4(matrix, block_size=64)
     rows.append(("NF4", "a block of 64", nf4.bpw, nf4.rmse))
     for name in ("Q4_0", "Q4_1"):
-        stored = quantize(matrix, name)
-        rows.append((name, "a block of 32, as ggml does it", stored.bpw,
-                     float(np.sqrt(np.mean((stored.dequantize() - matrix) ** 2)))))
+        blocks = quantize(matrix, name)
+        rows.append((name, "a block of 32, as ggml does it", blocks.bpw,
+                     float(np.sqrt(np.mean((blocks.dequantize() - matrix) ** 2)))))
     if not (rows[2][3] and rows[4][3]):
         raise ValueError("these weights are stored without any error: there is nothing to compare")
     by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SMALL, VERMILION, Picture, Table
-from ..canvas.svg import circle, line, page, polyline, rect, text
+from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
 from ..formats.kquants import BY_IMPORTANCE
 from ..formats.search import symmetric
@@ -22,7 +22,7 @@ from ..formats.search_affine import affine
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
-from ..words import number
+from ..words import number, one_of
 
 
 class Landscape(NamedTuple):
@@ -46,7 +46,7 @@ LEFT, RIGHT, TOP, BOTTOM = 74, 740, 96, 262
 DOTS_Y, STEP_Y = 316, 9
 
 
-class Candidate(NamedTuple):
+class ScaleTried(NamedTuple):
     """steps: into how many steps the candidate divides the largest weight (or the range).  error: as a share
     of the plain scale's.
     """
@@ -93,7 +93,7 @@ def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
 
 
 def _table(land: Landscape) -> Table:
-    order = np.argsort(land.tried)
+    order = np.argsort(land.tried, kind="stable")
     return (("steps", "weighted squared error, % of the plain scale's", ""),
             *((f"{land.tried[i]:.4g}",
                f"{100 * stable(float(land.tried_error[i] / (land.tried_error[0] or 1))):.3g}", "plain"
@@ -113,7 +113,7 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
     sweep = np.linspace(nmax - REACH, nmax + REACH, 291)
     land = one_scale(x, w, nmax, sweep) if search is None else scale_and_minimum(x, w, nmax, search, sweep)
     whole = float(land.tried_error[0]) or 1.0
-    curve, tried = ([Candidate(float(s), float(e) / whole) for s, e in zip(steps, errors, strict=True)]
+    curve, tried = ([ScaleTried(float(s), float(e) / whole) for s, e in zip(steps, errors, strict=True)]
                     for steps, errors in ((land.steps, land.error), (land.tried, land.tried_error)))
     words = ("steps from zero to the largest weight" if search is None
              else "steps from the smallest weight to the largest")
@@ -178,7 +178,7 @@ def _fit_affine(x: np.ndarray, w: np.ndarray, codes: np.ndarray) -> float:
     return float((w * (x - scale * codes - minimum) ** 2).sum())
 
 
-def draw_search(curve: Sequence[Candidate], tried: Sequence[Candidate], best: int, weights: Sequence[float],
+def draw_search(curve: Sequence[ScaleTried], tried: Sequence[ScaleTried], best: int, weights: Sequence[float],
                 importance: Sequence[float], plain: Sequence[float], levels: Sequence[float], picked: int, *,
                 finding: str, subtitle: str, x_words: str,
                 table: Table = ()) -> Picture:
@@ -192,7 +192,7 @@ def draw_search(curve: Sequence[Candidate], tried: Sequence[Candidate], best: in
     most = max(1.6, min(3.0, max(c.error for c in tried) * 1.1))
     first, last = curve[0].steps, curve[-1].steps
 
-    def at(candidate: Candidate) -> tuple[float, float]:
+    def at(candidate: ScaleTried) -> tuple[float, float]:
         return (LEFT + (candidate.steps - first) / (last - first) * (RIGHT - LEFT),
                 BOTTOM - min(candidate.error, most) / most * (BOTTOM - TOP))
 
@@ -206,18 +206,17 @@ def draw_search(curve: Sequence[Candidate], tried: Sequence[Candidate], best: in
 def _axes(most: float, first: float, last: float, at) -> list[str]:
     shapes = []
     for k in range(int(most / 0.5) + 1):
-        y = at(Candidate(first, 0.5 * k))[1]
-        shapes += [line(LEFT, y, RIGHT, y), text(LEFT - 8, y + 4, f"{50 * k} %", size=SMALL, fill=MUTE,
-                                                 anchor="end")]
+        y = at(ScaleTried(first, 0.5 * k))[1]
+        shapes += [line(LEFT, y, RIGHT, y), quiet(LEFT - 8, y + 4, f"{50 * k} %", anchor="end")]
     for steps in range(int(first) + 1, int(last) + 1):
-        x = at(Candidate(steps, 0))[0]
+        x = at(ScaleTried(steps, 0))[0]
         shapes += [line(x, BOTTOM, x, BOTTOM + 5, stroke=INK),
-                   text(x, BOTTOM + 18, steps, size=SMALL, fill=MUTE, anchor="middle")]
+                   quiet(x, BOTTOM + 18, steps, anchor="middle")]
     return shapes
 
 
-def _tried(tried: Sequence[Candidate], best: int, at) -> list[str]:
-    shapes = [circle(*at(c), 3.5, BLUE) for c in tried[1:]]
+def _tried(tried: Sequence[ScaleTried], best: int, at) -> list[str]:
+    shapes = [circle(x, y, 3.5, BLUE) for x, y in map(at, tried[1:])]
     (x, y), (best_x, best_y) = at(tried[0]), at(tried[best])
     shapes += [circle(x, y, 6, "none", stroke=VERMILION),
                text(x, max(y - 12, TOP + 8), "plain", size=12, fill=VERMILION, anchor="middle", bold=True)]
@@ -266,12 +265,9 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
     x: finite weights, at least 256 (the bundled ones by default).  qtype: Q2_K, Q3_K, Q4_0, Q4_K, Q5_K or
     Q6_K, whose search with an importance matrix is shown.  Raises ValueError for another one.
     """
-    if qtype not in SEARCHES:
-        raise ValueError(f"no scale search to show for {qtype!r}; there are {', '.join(SEARCHES)}")
-    weights = np.asarray(sample_weights() if x is None else x, np.float32).ravel()
-    weights = weights[: weights.size // 256 * 256].reshape(-1, 256)
-    if not weights.size:
-        raise ValueError("at least 256 weights are wanted")
+    qtype = one_of("scale search of", qtype, SEARCHES)
+    flat = given_weights(x, 256).ravel()
+    weights = flat[: flat.size // 256 * 256].reshape(-1, 256)
     important = [(f"{times:g} ×" if times else "none at all", times) for times in TIMES]
     handles = [menu("qtype", "search of", qtype, SEARCHES),
                slider("group", "group", 6, 0, min(len(weights), 64) * 8 - 1),

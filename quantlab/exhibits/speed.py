@@ -1,17 +1,13 @@
-"""Tokens a second as ranges on one axis: what memory allows at most, what is usual, and what was measured.
-
-Lesson 14: tokens a second from bytes and bandwidth, for a card of your choice; and beside what was measured
-here or recorded.
+"""Lesson 14: tokens a second from bytes and bandwidth, for a card of your choice; and beside what was
+measured here or recorded.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ipywidgets as widgets
-
 from ..canvas.plane import Axis
-from ..canvas.style import BLUE, INK, LINE, MUTE, ORANGE, SMALL, VERMILION, Picture
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.style import BLUE, INK, LINE, MEANING, VERMILION, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.names import quant_of
 from ..lab.records import recorded
 from ..lab.server import LabError, Server
@@ -25,8 +21,9 @@ from ..memory.speed import EFFICIENCY, Speed, bytes_per_token, expected_speed, p
 from ..memory.weights import weights_of
 from ..models.source import open_model
 from ..profile import is_reference, stable
-from ..stage.legacy import Explorer, show
-from ..words import number
+from ..stage.base import Stage, show
+from ..stage.handles import menu, slider, stops
+from ..words import number, one_of
 
 LEFT, RIGHT, TOP, STEP = 170, 500, 96, 30
 
@@ -48,87 +45,11 @@ class SpeedRow:
     measured: Sequence[float] = ()
 
 
-def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "") -> Picture:
-    """A bar for what is expected, a tick for the limit, dots for what was measured.  The axis is logarithmic:
-    equal steps, equal ratios.
-    """
-    values = [value for row in rows for value in (row.low, row.limit, *row.measured)]
-    axis, bottom = Axis(min(values) / 1.25, max(values) * 1.25, LEFT, RIGHT, log=True), TOP + STEP * len(rows)
-    body = []
-    for value in axis.ticks():
-        body += [line(axis(value), TOP - 12, axis(value), bottom, stroke=LINE),
-                 text(axis(value), TOP - 18, number(value), size=SMALL, fill=MUTE, anchor="middle")]
-    for i, row in enumerate(rows):
-        y, tone = TOP + STEP * i, ORANGE if row.split else BLUE
-        body += [text(16, y + 16, row.label, bold=True),
-                 rect(axis(row.low), y + 4, max(axis(row.high) - axis(row.low), 3), 14, tone,
-                      title=row.words), line(axis(row.limit), y + 1, axis(row.limit), y + 21, stroke=INK,
-                                             width=2.5), text(RIGHT + 14, y + 16, row.words, size=12)]
-        body += [circle(axis(value), y + 11, 4.5, VERMILION, stroke=INK) for value in row.measured]
-    body += _legend(rows, bottom + 20)
-    if note:
-        body.append(text(16, bottom + 44, note, size=SMALL, fill=MUTE))
-    table = (("what", "expected, tokens/s", "at most", "measured", "remark"),
-             *((row.label, f"{number(row.low, 3)} to {number(row.high, 3)}", number(row.limit, 3),
-                ", ".join(number(value, 3) for value in row.measured) or "–", row.words) for row in rows))
-    return page(bottom + (56 if note else 34), body, finding=finding, subtitle=subtitle, table=table)
-
-
-def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
-    shapes, x = [], 16
-    kinds = [(BLUE, "expected", any(not row.split for row in rows)),
-             (ORANGE, "expected, some layers in main memory", any(row.split for row in rows)),
-             ("", "| more is impossible", True), (VERMILION, "measured", any(row.measured for row in rows))]
-    for colour, words, there in kinds:
-        if there:
-            if colour:
-                shapes.append(circle(x + 5, y - 4, 4.5, colour, stroke=INK) if colour == VERMILION
-                              else rect(x, y - 10, 11, 11, colour))
-            shapes.append(text(x + (17 if colour else 0), y, words, size=SMALL, fill=MUTE))
-            x += (32 if colour else 16) + 6.6 * len(words)
-    return shapes
-
-
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 CONTEXTS = (512, 2048, 8192, 32768, 131072)
-WIDE = dict(style=dict(description_width="150px"), layout=dict(width="390px"))
 USUAL = f"{100 * EFFICIENCY[0]:.0f} to {100 * EFFICIENCY[1]:.0f} %"
 MOST = 3                # pulled models that are measured, the smallest ones
 LARGEST = 2 * 10**9     # bytes of a file that is measured unasked
-
-
-def explore_speed(model: str = "llama3.1:8b", card: str = "GeForce RTX 4060") -> Explorer:
-    """Every type of a model on a card: what does not fit is read from main memory, and the speed falls off a
-    cliff.
-
-    model: a name of MODELS; card: a name of GPUS.  Raises ValueError for others.
-    """
-    for name, table, what in ((model, MODELS, "model"), (card, GPUS, "card")):
-        if name not in table:
-            raise ValueError(f"no {what} {name!r} in the catalog; there are {', '.join(table)}")
-    controls = {"model": widgets.Dropdown(options=list(MODELS), value=model, description="model", **WIDE),
-                "card": widgets.Dropdown(options=list(GPUS), value=card, description="card", **WIDE),
-                "n_ctx": widgets.SelectionSlider(options=[(f"{n:,}", n) for n in CONTEXTS], value=8192,
-                                                 description="context, tokens", **WIDE),
-                "ram": widgets.IntSlider(50, min=10, max=400, step=10, description="main memory, GB/s",
-                                         **WIDE),}
-    large = dict(model="llama3.1:8b", card="GeForce RTX 4090", n_ctx=8192, ram=50)
-    presets = {"Many experts": large | dict(model="qwen3:30b"), "A long context": large | dict(n_ctx=131072),
-               "Too large for the card": large | dict(model="llama3.1:70b")}
-    return Explorer(_draw, controls, presets=presets,
-                    note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
-
-
-def _draw(model: str, card: str, n_ctx: int, ram: int) -> Picture:
-    rows, budget = [], GPUS[card].vram_bytes - OVERHEAD.usual
-    for ftype in FTYPES:
-        n_layers, speed = speed_on(model, ftype, budget, GPUS[card].bandwidth, ram * 1e9, n_ctx)
-        layers = MODELS[model].n_layer + 1
-        words = "all on the card" if n_layers == layers else f"{n_layers} of {layers} layers on the card"
-        rows.append(SpeedRow(ftype, speed.low, speed.high, speed.limit, words, n_layers < layers))
-    return draw_speeds(rows, finding=_finding(rows),
-                       subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
-                       note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
 
 
 def speed_on(model: str, ftype: str, budget: int, bandwidth: float, host_bandwidth: float,
@@ -148,7 +69,9 @@ def speed_on(model: str, ftype: str, budget: int, bandwidth: float, host_bandwid
 def _finding(rows: list[SpeedRow]) -> str:
     whole, split = [row for row in rows if not row.split], [row for row in rows if row.split]
     if not whole:
-        return f"None fits whole: {rows[0].label}, split, {_about(rows[0].low)} to {_about(rows[0].high)} tokens a second"
+        return (
+            f"None fits whole: {rows[0].label}, split, {_about(rows[0].low)} to {_about(rows[0].high)} "
+            "tokens a second")
     best = whole[-1]
     words = f"{best.label}: {_about(best.low)} to {_about(best.high)} tokens a second"
     if not split:
@@ -162,46 +85,12 @@ def _about(speed: float) -> str:
     return f"{speed:.0f}" if speed >= 9.95 else f"{speed:.1f}"
 
 
-def plot_published_speeds() -> Explorer:
-    """Runs that others have published, each beside what the card's bandwidth allows."""
-    rows = []
-    for run in published_speeds():
-        speed = expected_speed(run.model, run.ftype, run.bandwidth, n_ctx=run.n_ctx)
-        share = run.tokens_per_second / speed.limit
-        rows.append((share, SpeedRow(run.device.removeprefix("GeForce ").removeprefix("Radeon "), speed.low,
-                                     speed.high, speed.limit,
-                                     f"{100 * share:.0f} %: {run.model} {run.ftype}, {run.n_ctx:,}",
-                                     measured=[run.tokens_per_second])))
-    inside = sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share, _ in rows)
-    return show(draw_speeds([row for _, row in sorted(rows, key=lambda pair: -pair[0])],
-                            finding=f"{inside} of {len(rows)} published runs reach {USUAL} of the limit",
-                            subtitle="share of the limit, model, type, tokens in the context; one answer at "
-                                     "a time"))
-
-
-def plot_measured_speed(models: list[str] | None = None) -> Explorer:
-    """Measured here beside what the main memory allows, where a server answers; else the recorded run, which
-    says so.
-
-    models: names the server has; None takes the smallest up to three.  For a machine without a card: what
-    lies on a card is faster.
-    """
-    runs, bandwidth, note = _recorded() if is_reference() else _measured(models)
-    rows = []
-    for run in runs:
-        limit = bandwidth / run["bytes_per_token"]
-        rows.append(SpeedRow(run["label"], EFFICIENCY[0] * limit, EFFICIENCY[1] * limit, limit,
-                             f"{100 * max(run['tokens_per_second']) / limit:.0f} % of the limit",
-                             measured=run["tokens_per_second"]))
-    return show(draw_speeds(rows, finding=_measured_finding(rows), note=note,
-                            subtitle="tokens a second on a processor; its memory was read at "
-                                     f"{bandwidth / 1e9:.0f} GB/s just before"))
-
-
 def _measured_finding(rows: list[SpeedRow]) -> str:
     shares = {row.label: max(row.measured) / row.limit for row in rows}
-    best, worst = max(shares, key=shares.get), min(shares, key=shares.get)
-    return f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to {100 * shares[worst]:.0f} %"
+    best, worst = max(shares, key=lambda label: shares[label]), min(shares, key=lambda label: shares[label])
+    return (
+        f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
+        f"{100 * shares[worst]:.0f} %")
 
 
 def _recorded() -> tuple[list[dict], float, str]:
@@ -234,4 +123,111 @@ def _measured(models: list[str] | None) -> tuple[list[dict], float, str]:
             row["bytes_per_token"] = sum(bytes_per_token(opened, None, Settings(n_ctx=512, n_gpu_layers=0)))
         row["label"] = row["model"].split(":")[-1][-14:]
         row["tokens_per_second"] = [stable(speed) for speed in row["tokens_per_second"]]
-    return rows, bandwidth, f"Measured now, {len(rows)} models, three rounds each, by the server's own counters."
+    said = f"Measured now, {len(rows)} models, three rounds each, by the server's own counters."
+    return rows, bandwidth, said
+
+
+def _draw(model: str, card: str, n_ctx: int, ram: int) -> Picture:
+    rows, budget = [], GPUS[card].vram_bytes - OVERHEAD.usual
+    for ftype in FTYPES:
+        n_layers, speed = speed_on(model, ftype, budget, GPUS[card].bandwidth, ram * 1e9, n_ctx)
+        layers = MODELS[model].n_layer + 1
+        words = "all on the card" if n_layers == layers else f"{n_layers} of {layers} layers on the card"
+        rows.append(SpeedRow(ftype, speed.low, speed.high, speed.limit, words, n_layers < layers))
+    return draw_speeds(rows, finding=_finding(rows),
+                       subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
+                       note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
+
+
+def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "") -> Picture:
+    """A bar for what is expected, a tick for the limit, dots for what was measured.  The axis is logarithmic:
+    equal steps, equal ratios.
+    """
+    values = [value for row in rows for value in (row.low, row.limit, *row.measured)]
+    axis, bottom = Axis(min(values) / 1.25, max(values) * 1.25, LEFT, RIGHT, log=True), TOP + STEP * len(rows)
+    body = []
+    for value in axis.ticks():
+        body += [line(axis(value), TOP - 12, axis(value), bottom, stroke=LINE),
+                 quiet(axis(value), TOP - 18, number(value), anchor="middle")]
+    for i, row in enumerate(rows):
+        y, tone = TOP + STEP * i, MEANING["split"] if row.split else BLUE
+        body += [text(16, y + 16, row.label, bold=True),
+                 rect(axis(row.low), y + 4, max(axis(row.high) - axis(row.low), 3), 14, tone,
+                      title=row.words), line(axis(row.limit), y + 1, axis(row.limit), y + 21, stroke=INK,
+                                             width=2.5), text(RIGHT + 14, y + 16, row.words, size=12)]
+        body += [circle(axis(value), y + 11, 4.5, VERMILION, stroke=INK) for value in row.measured]
+    body += _legend(rows, bottom + 20)
+    if note:
+        body.append(quiet(16, bottom + 44, note))
+    table = (("what", "expected, tokens/s", "at most", "measured", "remark"),
+             *((row.label, f"{number(row.low, 3)} to {number(row.high, 3)}", number(row.limit, 3),
+                ", ".join(number(value, 3) for value in row.measured) or "–", row.words) for row in rows))
+    return page(bottom + (56 if note else 34), body, finding=finding, subtitle=subtitle, table=table)
+
+
+def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
+    shapes, x = [], 16.0
+    kinds = [(BLUE, "expected", any(not row.split for row in rows)),
+             (MEANING["split"], "expected, some layers in main memory", any(row.split for row in rows)),
+             ("", "| more is impossible", True), (VERMILION, "measured", any(row.measured for row in rows))]
+    for colour, words, there in kinds:
+        if there:
+            if colour:
+                shapes.append(circle(x + 5, y - 4, 4.5, colour, stroke=INK) if colour == VERMILION
+                              else rect(x, y - 10, 11, 11, colour))
+            shapes.append(quiet(x + (17 if colour else 0), y, words))
+            x += (32 if colour else 16) + 6.6 * len(words)
+    return shapes
+
+
+def explore_speed(model: str = "llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
+    """Every type of a model on a card: what does not fit is read from main memory, and the speed falls off a
+    cliff.
+
+    model: a name of MODELS; card: a name of GPUS.  Raises ValueError for others.
+    """
+    model, card = one_of("model", model, MODELS), one_of("card", card, GPUS)
+    handles = [menu("model", "model", model, MODELS), menu("card", "card", card, GPUS),
+               stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]),
+               slider("ram", "main memory, GB/s", 50, 10, 400, 10)]
+    large = dict(model="llama3.1:8b", card="GeForce RTX 4090", n_ctx=8192, ram=50)
+    presets = {"Many experts": large | dict(model="qwen3:30b"), "A long context": large | dict(n_ctx=131072),
+               "Too large for the card": large | dict(model="llama3.1:70b")}
+    return Stage(handles, _draw, presets=presets, width=390, label_width=150,
+                 note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
+
+
+def plot_published_speeds() -> Stage:
+    """Runs that others have published, each beside what the card's bandwidth allows."""
+    rows = []
+    for run in published_speeds():
+        speed = expected_speed(run.model, run.ftype, run.bandwidth, n_ctx=run.n_ctx)
+        share = run.tokens_per_second / speed.limit
+        rows.append((share, SpeedRow(run.device.removeprefix("GeForce ").removeprefix("Radeon "), speed.low,
+                                     speed.high, speed.limit,
+                                     f"{100 * share:.0f} %: {run.model} {run.ftype}, {run.n_ctx:,}",
+                                     measured=[run.tokens_per_second])))
+    inside = sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share, _ in rows)
+    return show(draw_speeds([row for _, row in sorted(rows, key=lambda pair: -pair[0])],
+                            finding=f"{inside} of {len(rows)} published runs reach {USUAL} of the limit",
+                            subtitle="share of the limit, model, type, tokens in the context; one answer at "
+                                     "a time"))
+
+
+def plot_measured_speed(models: list[str] | None = None) -> Stage:
+    """Measured here beside what the main memory allows, where a server answers; else the recorded run, which
+    says so.
+
+    models: names the server has; None takes the smallest up to three.  For a machine without a card: what
+    lies on a card is faster.
+    """
+    runs, bandwidth, note = _recorded() if is_reference() else _measured(models)
+    rows = []
+    for run in runs:
+        limit = bandwidth / run["bytes_per_token"]
+        rows.append(SpeedRow(run["label"], EFFICIENCY[0] * limit, EFFICIENCY[1] * limit, limit,
+                             f"{100 * max(run['tokens_per_second']) / limit:.0f} % of the limit",
+                             measured=run["tokens_per_second"]))
+    return show(draw_speeds(rows, finding=_measured_finding(rows), note=note,
+                            subtitle="tokens a second on a processor; its memory was read at "
+                                     f"{bandwidth / 1e9:.0f} GB/s just before"))

@@ -54,7 +54,7 @@ MIXES = {"s": "S: the small mix, few tensors get more bits",
          "l": "L: the large mix (llama.cpp has one for Q3_K only)"}
 
 
-class Piece(NamedTuple):
+class TagPiece(NamedTuple):
     """Some letters of a tag: their `kind` (maker, name, size, variant, family, bits, scheme, mix) and what
     they mean.
     """
@@ -88,7 +88,7 @@ def _draw(name: str) -> Picture:
                     table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
 
 
-def read_tag(name: str) -> list[Piece]:
+def read_tag(name: str) -> list[TagPiece]:
     """The pieces of an Ollama model name, left to right, without the signs between them.
 
     Raises ValueError for what cannot be a name.
@@ -97,39 +97,39 @@ def read_tag(name: str) -> list[Piece]:
     pieces = []
     if (parsed.host, parsed.namespace) != (HOST, NAMESPACE):
         maker = parsed.namespace if parsed.host == HOST else f"{parsed.host}/{parsed.namespace}"
-        pieces.append(Piece(maker, "maker", "who made it: not Ollama's own library"))
-    pieces.append(Piece(parsed.model, "name", "the model family"))
+        pieces.append(TagPiece(maker, "maker", "who made it: not Ollama's own library"))
+    pieces.append(TagPiece(parsed.model, "name", "the model family"))
     for part in parsed.tag.split("-"):
         pieces += _read_part(part)
     return pieces
 
 
-def names_a_quantization(pieces: list[Piece]) -> bool:
+def names_a_quantization(pieces: list[TagPiece]) -> bool:
     """Whether the tag says its own quantization; else it is the maintainers' choice."""
     return any(piece.kind == "bits" for piece in pieces)
 
 
-def _read_part(part: str) -> list[Piece]:
+def _read_part(part: str) -> list[TagPiece]:
     lower = part.lower()
     if lower in FLOATS:
-        return [Piece(part, "bits", FLOATS[lower])]
+        return [TagPiece(part, "bits", FLOATS[lower])]
     if quant := _QUANT.fullmatch(part):
         return _read_quant(quant)
     if size := _SIZE.fullmatch(part):
         number, unit, experts, each = size.groups()
         words = (f"{experts} experts, grown from a model of {each} billion weights" if experts else
                  f"{number} {'billion' if unit.lower() == 'b' else 'million'} weights, about")
-        return [Piece(part, "size", words)]
-    return [Piece(part, "variant",
+        return [TagPiece(part, "size", words)]
+    return [TagPiece(part, "variant",
                   KINDS.get(lower, "a variant; the model's page explains it"))] if part else []
 
 
-def _read_quant(quant: re.Match) -> list[Piece]:
+def _read_quant(quant: re.Match) -> list[TagPiece]:
     family, bits, scheme, mix = quant.groups()
-    pieces = [Piece(family, "family", FAMILIES[family.lower()]),
-              Piece(bits, "bits", f"{bits} bits in the code of most weights, scales not counted"),
-              Piece(scheme, "scheme", SCHEMES[scheme.lower()])]
-    return [*pieces, Piece(mix, "mix", MIXES[mix.lower()])] if mix else pieces
+    pieces = [TagPiece(family, "family", FAMILIES[family.lower()]),
+              TagPiece(bits, "bits", f"{bits} bits in the code of most weights, scales not counted"),
+              TagPiece(scheme, "scheme", SCHEMES[scheme.lower()])]
+    return [*pieces, TagPiece(mix, "mix", MIXES[mix.lower()])] if mix else pieces
 
 
 def draw_tag(tag: str, pieces: Sequence[tuple[str, str, str]], *, finding: str, subtitle: str,
@@ -175,6 +175,8 @@ def explore_tag(name: str = EXAMPLES[0]) -> Stage:
     """A box for a model name: its pieces, and what each of them means. Asks no server: whether it exists is
     another question.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"a model name is text such as {EXAMPLES[0]!r}, not {name!r}")
     return Stage([text_line("name", "model name", name, live=True)], _draw, width=460, label_width=90,
                  presets={example: {"name": example} for example in EXAMPLES[1:]},
                  note="Letters only: whether such a model exists is for the next section.")

@@ -15,7 +15,6 @@ from ..canvas.style import (
     INK,
     MUTE,
     PAPER,
-    SMALL,
     SOFT,
     VERMILION,
     WIDTH,
@@ -23,7 +22,7 @@ from ..canvas.style import (
     Table,
     ink_on,
 )
-from ..canvas.svg import page, rect, text
+from ..canvas.svg import page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
 from ..stage.base import Stage
@@ -88,7 +87,7 @@ ROW, THICK = 25, 15
 COLUMNS = (("computed", 504), ("lesson", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
 
 
-class Size(NamedTuple):
+class FileSize(NamedTuple):
     """A file type: pieces are (tensor type, its bits, size), in the unit of `claim`; the words fill the
     columns.
     """
@@ -99,7 +98,7 @@ class Size(NamedTuple):
     words: Sequence[str]
 
 
-class Piece(NamedTuple):
+class TypePart(NamedTuple):
     """One line of the mix: "193 × Q4_K", its whole bits, its share of the bytes from 0 to 1, and two columns
     of words.
     """
@@ -154,9 +153,9 @@ def _amount(share: Share, unit: str) -> str:
 def _draw(ftype: str, model: str, unit: str) -> Picture:
     mixes = {name: mix(model, name) for name in LESSON_TABLE}
     chosen = mixes[ftype]
-    sizes = [Size(name, [(s.qtype, bits_of(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
+    sizes = [FileSize(name, [(s.qtype, bits_of(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
                   LESSON_TABLE[name].size_gb, _columns(one, unit)) for name, one in mixes.items()]
-    pieces = [Piece(f"{s.n_tensors} × {s.qtype}", bits_of(s.qtype), s.nbytes / chosen.nbytes,
+    pieces = [TypePart(f"{s.n_tensors} × {s.qtype}", bits_of(s.qtype), s.nbytes / chosen.nbytes,
                     _amount(s, unit), s.where) for s in chosen.shares]
     read = ("The lesson's column is for “7B”, its GB as printed" if unit == "GB"
             else "The lesson's column is for “7B”, its “GB” read as GiB")
@@ -196,26 +195,26 @@ def _where(roles: Counter, in_role: Counter) -> str:
     return "all matrices" if roles.total() == matrices else "all other matrices"
 
 
-def draw_types(sizes: Sequence[Size], chosen: int, pieces: Sequence[Piece], pieces_title: str, *,
+def draw_types(sizes: Sequence[FileSize], chosen: int, pieces: Sequence[TypePart], pieces_title: str, *,
                finding: str, subtitle: str, table: Table = ()) -> Picture:
     """Rows of sizes, a hollow mark where the lesson puts each; below them the tensor types of the chosen row.
     """
     most = max(max(sum(size for *_, size in row.pieces), row.claim) for row in sizes)
     scale, y = (BARS_RIGHT - BARS_LEFT) / most, 94
-    body = [text(x, 82, words, size=SMALL, fill=MUTE, anchor="end") for words, x in COLUMNS]
+    body = [quiet(x, 82, words, anchor="end") for words, x in COLUMNS]
     for i, row in enumerate(sizes):
         if i == chosen:
             body.append(rect(LEFT - 8, y - 4, RIGHT - LEFT + 16, ROW - 2, SOFT, radius=4))
         body += _row(row, y, scale, i == chosen)
         y += ROW
-    body += [_mark(LEFT + 8, y + 4), text(LEFT + 20, y + 14, "where the lesson's table puts it", size=SMALL,
-                                          fill=MUTE)]
+    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where the lesson's table puts it")]
     return page(y + 168, [*body, *_mix(pieces, pieces_title, y + 46)], finding=finding, subtitle=subtitle,
                 table=table)
 
 
-def _row(row: Size, y: float, scale: float, chosen: bool) -> list[str]:
-    shapes, x = [text(LEFT - 2, y + 12, row.name, bold=chosen)], BARS_LEFT
+def _row(row: FileSize, y: float, scale: float, chosen: bool) -> list[str]:
+    shapes = [text(LEFT - 2, y + 12, row.name, bold=chosen)]
+    x: float = BARS_LEFT
     for name, bits, size in row.pieces:
         shapes.append(rect(x, y, size * scale, THICK, BITS_TONES[bits], radius=0, title=f"{name} {size:.2f}"))
         x += size * scale
@@ -230,9 +229,10 @@ def _mark(x: float, y: float) -> str:
     return rect(x - 2.5, y - 3, 5, THICK + 6, PAPER, stroke=VERMILION, stroke_width=1.5, radius=2)
 
 
-def _mix(pieces: Sequence[Piece], title: str, y: float) -> list[str]:
+def _mix(pieces: Sequence[TypePart], title: str, y: float) -> list[str]:
     """The bytes of one file as a single bar, cut by tensor type, with a line for each type."""
-    shapes, x = [text(LEFT, y, title, bold=True)], LEFT
+    shapes = [text(LEFT, y, title, bold=True)]
+    x: float = LEFT
     for piece in pieces:
         width, tone = piece.share * (RIGHT - LEFT), BITS_TONES[piece.bits]
         shapes.append(rect(x, y + 10, width, 22, tone, radius=0, title=piece.name))

@@ -7,8 +7,9 @@ import ipywidgets as widgets
 
 from ..canvas.answers import ballot_html
 from ..canvas.svg import notice
-from ..lab.comparison import Comparison, short_names
+from ..lab.comparison import Comparison
 from ..lab.records import RecordedComparison
+from ..lab.report import short_names
 from ..lab.votes import LEFT, RIGHT, TIE, Ballot
 from ..stage.legacy import Touch, Touchable, markup
 from .workbench import button, row

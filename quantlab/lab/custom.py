@@ -1,11 +1,9 @@
 """Custom models: a Modelfile's text becomes a model on the server, and never a download that nobody asked
 for.
 
-The bundled tiny Llama in the learner's own Ollama, in several forms, in seconds and without a download; and
-gone again.
-
-The quantized files are written by quantlab itself (`quantize_model`), also those that `ollama create
---quantize` no longer makes.
+The bundled tiny Llama can be given to the learner's own Ollama too, in several forms, in seconds and without
+a download; and taken out again. Its files are written by quantlab itself (`quantize_model`), also those that
+`ollama create --quantize` no longer makes.
 """
 
 import tempfile
@@ -13,27 +11,31 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 from ..models.source import BUNDLED
-from ..models.store import free_disk
 from ..models.writer import quantize_model
+from ..words import size
 from .modelfile import Modelfile, ModelfileError, parse_modelfile
-from .names import missing_words, nearest, split_name, with_tag
-from .server import LabError, Server
+from .names import missing_words, split_name, with_tag
+from .preflight import free_words
+from .server import LabError, Server, heed
 from .tags import registry_bytes
 
 # what `create --quantize` still makes; the others were removed in 0.7
 QUANTIZE = ("q4_K_S", "q4_K_M", "q8_0")
+TINY_NAME = "quantlab-tiny"
+TINY_FTYPES = ("F16", "Q8_0", "Q4_K_M", "Q2_K")
+# in the file's general.description: so are ours told from others
+TINY_MARK = "A small Llama that knows some Shakespeare by heart."
 
 
 @dataclass(frozen=True)
 class CustomModel:
-    """A model that was created: `name` on `server`, and the steps the server reported."""
+    """A model that was created: `name` on `server`."""
 
     name: str
     server: Server
-    steps: tuple[str, ...] = ()
 
     def show(self) -> str:
         """The Modelfile as the server has it now, like `ollama show NAME --modelfile`."""
@@ -47,8 +49,9 @@ class CustomModel:
 
 
 def create_custom_model(name: str, modelfile: str, *, quantize: str | None = None,
-                        server: Server | None = None, timeout: float = 600, progress: Callable[[str], None]
-                        | None = None, confirm: Callable[[str], bool] | None = None,
+                        server: Server | None = None, timeout: float = 600,
+                        progress: Callable[[str], None] | None = None,
+                        confirm: Callable[[str], bool] | None = None,
                         cancel: threading.Event | None = None) -> CustomModel:
     """Create `name` from the text of a Modelfile, as `ollama create NAME -f Modelfile` does.
 
@@ -59,48 +62,41 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
     """
     _check_name(name)
     if quantize is not None and quantize not in QUANTIZE:
-        raise ValueError(
-            f"quantize={quantize!r}: Ollama makes only {', '.join(QUANTIZE)} itself; other types come "
-            "ready-made with FROM")
-    wanted, server, steps = parse_modelfile(modelfile), server or Server(timeout=timeout), []
+        raise ValueError(f"quantize={quantize!r}: Ollama makes only {', '.join(QUANTIZE)} itself; other "
+                         "types come ready-made with FROM")
+    wanted, server = parse_modelfile(modelfile), server or Server(timeout=timeout)
+    last = ""
 
     def tell(step: str) -> None:
-        if not steps or steps[-1] != step:
-            steps.append(step)
-            if progress:
-                progress(step)
+        nonlocal last
+        if progress and step != last:
+            progress(step)
+        last = step
 
     fields = _base_fields(wanted, server, tell, confirm, cancel)
     fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters,
                "messages": wanted.messages, "license": wanted.licenses, "quantize": quantize,
                "adapters": _uploads(wanted.adapters, server, tell)}
     server.create(name, tell, **{key: value for key, value in fields.items() if value})
-    return CustomModel(name, server, tuple(steps))
+    return CustomModel(name, server)
 
 
 def pull_question(name: str, server: Server) -> str:
     """The question to ask before a download: its size from the registry, and the free disk here."""
-    size = registry_bytes(name)
-    words = f"about {size / 1e9:.1f} GB" if size else "of unknown size (the registry does not answer)"
-    if urlsplit(server.address).hostname in ("127.0.0.1", "localhost", "::1"):
-        free = f"the disk of Ollama's models has {free_disk() / 1e9:.0f} GB free"
-    else:
-        free = "the free disk of another machine cannot be seen from here"
-    return f"{name} is not installed. Download it? It is {words}; {free}."
+    count = registry_bytes(name)
+    much = f"about {size(count)}" if count else "of unknown size (the registry does not answer)"
+    return f"{name} is not installed. Download it? It is {much}; {free_words(server)}."
 
 
-def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel) -> dict:
+def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel) -> dict[str, Any]:
     """`from_` for an installed model, `files` for a GGUF file."""
     path = _as_path(wanted.base)
     if path is not None:
         return {"files": {path.name: _upload(path, server, tell)}}
-    installed = tuple(model["name"] for model in server.models())
+    installed = [model["name"] for model in server.models()]
     if with_tag(wanted.base) not in installed:
-        question = pull_question(wanted.base, server) if confirm else ""
-        if not confirm or not confirm(question):
-            others = nearest(wanted.base, installed)
-            hint = missing_words(wanted.base,
-                                 installed) if others or not installed else f"{wanted.base} is not installed."
+        if not confirm or not confirm(pull_question(wanted.base, server)):
+            hint = missing_words(wanted.base, installed)
             raise LabError(f"FROM {wanted.base}: {hint} Nothing was downloaded.", "missing")
         server.pull(wanted.base, tell, cancel)
     return {"from_": wanted.base}
@@ -111,9 +107,7 @@ def _as_path(base: str) -> Path | None:
     its end.
     """
     path = Path(base).expanduser()
-    looks_like_path = base.startswith((".", "/", "~", "\\")) or base.lower().endswith(
-        ".gguf") or path.is_absolute()
-    if not looks_like_path:
+    if not (base.startswith((".", "/", "~", "\\")) or base.lower().endswith(".gguf") or path.is_absolute()):
         return None
     if path.is_dir():
         raise ModelfileError(f"FROM {base}: this is a folder; a GGUF file is wanted here")
@@ -127,40 +121,31 @@ def _as_path(base: str) -> Path | None:
 
 
 def _upload(path: Path, server: Server, tell) -> str:
-    tell(f"uploading {path.name} ({path.stat().st_size / 1e6:.0f} MB)")
+    tell(f"uploading {path.name} ({size(path.stat().st_size)})")
     return server.upload(path)
 
 
 def _uploads(adapters: list[str], server: Server, tell) -> dict[str, str]:
-    paths = []
-    for adapter in adapters:
-        path = Path(adapter).expanduser()
+    paths = [Path(adapter).expanduser() for adapter in adapters]
+    for path in paths:
         if not path.is_file():
-            raise ModelfileError(f"ADAPTER {adapter}: there is no such file (looked in {Path.cwd()})")
-        paths.append(path)
+            raise ModelfileError(f"ADAPTER {path}: there is no such file (looked in {Path.cwd()})")
     return {path.name: _upload(path, server, tell) for path in paths}
 
 
 def _check_name(name: str) -> None:
-    if not isinstance(name, str) or not name.strip() or name != name.strip() or any(c.isspace()
-                                                                                    for c in name):
+    if not isinstance(name, str) or name.split() != [name]:
         raise ValueError(f"{name!r} cannot be a model's name: use letters, digits, -, _ and . without spaces")
-
-
-NAME = "quantlab-tiny"
-FTYPES = ("F16", "Q8_0", "Q4_K_M", "Q2_K")
-# in the file's general.description: so are ours told from others
-MARK = "A small Llama that knows some Shakespeare by heart."
 
 
 def tiny_name(ftype: str) -> str:
     """The model's name in Ollama, spelled as Ollama's own tags are: "Q4_K_M" -> "quantlab-tiny:q4_K_M"."""
-    return f"{NAME}:{ftype[0].lower()}{ftype[1:]}"
+    return f"{TINY_NAME}:{ftype[0].lower()}{ftype[1:]}"
 
 
-def add_tiny_models(ftypes: Sequence[str] = FTYPES, *, server: Server | None = None,
-                    progress: Callable[[str], None] | None = None, cancel: threading.Event
-                    | None = None) -> list[str]:
+def add_tiny_models(ftypes: Sequence[str] = TINY_FTYPES, *, server: Server | None = None,
+                    progress: Callable[[str], None] | None = None,
+                    cancel: threading.Event | None = None) -> list[str]:
     """Give Ollama the bundled tiny model in these forms; returns their names.  20 MB and a few seconds for
     the four usual ones.
 
@@ -174,13 +159,11 @@ def add_tiny_models(ftypes: Sequence[str] = FTYPES, *, server: Server | None = N
     names = [tiny_name(ftype) for ftype in ftypes]
     for name in there.intersection(names):
         if not _is_ours(server, name):
-            raise ValueError(
-                f"{name} is there already, and is not the tiny model of this workbook: rename or remove "
-                "yours first")
+            raise ValueError(f"{name} is there already, and is not the tiny model of this workbook: rename "
+                             "or remove yours first")
     with tempfile.TemporaryDirectory() as folder:
         for ftype, name in zip(ftypes, names, strict=True):
-            if cancel is not None and cancel.is_set():
-                raise LabError("Cancelled.", "cancelled")
+            heed(cancel)
             if name in there:
                 continue
             tell(f"Making {name}")
@@ -196,7 +179,7 @@ def remove_tiny_models(*, server: Server | None = None) -> list[str]:
     where no server answers.
     """
     server = server or Server()
-    mine = [model["name"] for model in server.models() if split_name(model["name"])[0] == NAME]
+    mine = [model["name"] for model in server.models() if split_name(model["name"])[0] == TINY_NAME]
     mine = sorted(name for name in mine if _is_ours(server, name))
     for name in mine:
         server.delete(name)
@@ -207,4 +190,4 @@ def _is_ours(server: Server, name: str) -> bool:
     """True when the name's file is the tiny model, and nobody gave it words or settings of his own."""
     told = server.show(name)
     described = str((told.get("model_info") or {}).get("general.description") or "")
-    return described.startswith(MARK) and not told.get("system") and not told.get("parameters")
+    return described.startswith(TINY_MARK) and not told.get("system") and not told.get("parameters")

@@ -7,11 +7,11 @@ none.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .statistics import LEVEL, Interval, interval, paired, per_prompt, speed_ratio
+from .statistics import LEVEL, Interval, per_prompt, speed_ratio
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,14 @@ class Drift:
     freedom: int
     rounds: int
 
-    def half(self, level: float = LEVEL) -> float:
+    @property
+    def half(self) -> float:
         """What it adds on both sides of a log ratio of two models, each the mean of `rounds` blocks
         (Student's t).
         """
         from scipy.special import stdtrit
 
-        return float(stdtrit(self.freedom, (1 + level) / 2) * self.sd * np.sqrt(2 / self.rounds))
+        return float(stdtrit(self.freedom, (1 + LEVEL) / 2) * self.sd * np.sqrt(2 / self.rounds))
 
 
 def block_drift(rows: Sequence[dict], value: Callable[[dict], float | None]) -> Drift | None:
@@ -57,37 +58,28 @@ def block_drift(rows: Sequence[dict], value: Callable[[dict], float | None]) -> 
     return Drift(float(np.sqrt(squares / freedom)), freedom, min(len(rounds) for rounds in blocks.values()))
 
 
-def drifting_ratio(candidate: dict[int, float], reference: dict[int, float], drift: Drift | None,
-                   level: float = LEVEL) -> Interval | None:
+def drifting_ratio(candidate: dict[int, float], reference: dict[int, float],
+                   drift: Drift | None) -> Interval | None:
     """`speed_ratio` with its interval widened by the drift of the blocks; without one (a single round) there
     is no interval.
     """
-    found = speed_ratio(candidate, reference, level)
-    if found is None or found.low is None:
+    found = speed_ratio(candidate, reference)
+    if found is None or found.low is None or found.high is None:
         return found
     if drift is None:
-        return Interval(found.mean, None, None, found.n, found.sd,
-                        "one round: drift cannot be told from speed")
-    middle, more = np.log(found.mean), drift.half(level)
+        return replace(found, low=None, high=None, why="one round: drift cannot be told from speed")
+    middle, more = np.log(found.mean), drift.half
     low, high = (float(np.hypot(np.log(end) - middle, more)) for end in (found.low, found.high))
-    return Interval(found.mean, float(np.exp(middle - low)), float(np.exp(middle + high)), found.n, found.sd)
+    return replace(found, low=float(np.exp(middle - low)), high=float(np.exp(middle + high)))
 
 
-def noise_floor(rows: Sequence[dict], reference: str, value: Callable[[dict], float | None],
-                level: float = LEVEL) -> Interval | None:
+def noise_floor(rows: Sequence[dict], reference: str,
+                value: Callable[[dict], float | None]) -> Interval | None:
     """A/A control without a control arm: the reference's odd rounds over its even ones, which truly differ by
     nothing, as a ratio.
 
     None with a single round.  A positive value (a speed) is wanted.
     """
-    mine = [row for row in rows if row["model"] == reference]
-    halves = [per_prompt([row for row in mine if row["round"] % 2 == half], value).get(reference, {})
-              for half in (0, 1)]
-    logs = [{prompt: float(np.log(number)) for prompt, number in numbers.items() if number > 0}
-            for numbers in halves]
-    differences = paired(logs[1], logs[0])
-    if not len(differences):
-        return None
-    found = interval(differences, level)
-    ends = (None if end is None else float(np.exp(end)) for end in (found.low, found.high))
-    return Interval(float(np.exp(found.mean)), *ends, found.n, found.sd)
+    even, odd = (per_prompt([row for row in rows if row["round"] % 2 == half], value).get(reference, {})
+                 for half in (0, 1))
+    return speed_ratio(odd, even)

@@ -8,15 +8,15 @@ and its call is asked again.
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:         # Windows
-    fcntl = None
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 FORMAT = "quantlab comparison 1"
 LOCK_BYTE = 1 << 40         # Windows locks bytes, not files: one far behind the end
@@ -35,18 +35,17 @@ class Journal:
         """Write one record and wait until the disk has it.  OSError says what was to be written; no half line
         stays.
         """
-        line, end = json.dumps(record, ensure_ascii=True,
-                               allow_nan=False).encode() + b"\n", self._file.seek(0, os.SEEK_END)
+        line = json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+        left, end = memoryview(line), self._file.seek(0, os.SEEK_END)
         try:
-            left = memoryview(line)
             while len(left):
                 left = left[self._file.write(left):]
             os.fsync(self._file.fileno())
         except OSError as error:
             with suppress(OSError):         # where even that fails, the next run cuts the torn line off
                 self._file.truncate(end)
-            raise type(error)(error.errno,
-                              f"{self.path} could not take a result: {error.strerror}; all before it is kept") from None
+            words = f"{self.path} could not take a result: {error.strerror}; all before it is kept"
+            raise type(error)(error.errno, words) from None
         self.records.append(record)
 
 
@@ -64,10 +63,10 @@ def opened(path: Path, head: dict) -> Iterator[Journal]:
         raise ValueError(f"the results file {path} cannot be opened: {error.strerror}") from None
     with file:
         _lock(file, path)
-        lines, torn = _lines(file)
+        lines, torn = _whole_lines(file)
         journal = Journal(path, file, [], torn)
         if lines:
-            journal.records = _checked(lines, path, head["key"])
+            journal.records = _records(lines, path, head["key"])
             if torn:
                 file.truncate(sum(len(line) + 1 for line in lines))
         else:
@@ -85,15 +84,15 @@ def read_records(path: Path) -> tuple[dict, list[dict]]:
     """
     try:
         with open(path, "rb") as file:
-            lines, _ = _lines(file)
+            lines, _ = _whole_lines(file)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     if not lines:
         raise ValueError(f"{path} is not a results file of a comparison")
-    return _object(lines[0], path, 1), _checked(lines, path, None)
+    return _json_object(lines[0], path, 1), _records(lines, path, None)
 
 
-def _lines(file) -> tuple[list[bytes], bool]:
+def _whole_lines(file) -> tuple[list[bytes], bool]:
     """(whole lines, whether a torn one follows)."""
     file.seek(0)
     *lines, rest = file.read().split(b"\n")
@@ -106,19 +105,18 @@ def _could_be_head(file) -> bool:
     return begin.startswith(file.read(len(begin)))
 
 
-def _checked(lines: list[bytes], path: Path, key: str | None) -> list[dict]:
-    head = _object(lines[0], path, 1)
+def _records(lines: list[bytes], path: Path, key: str | None) -> list[dict]:
+    head = _json_object(lines[0], path, 1)
     if head.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} is not a results file of a comparison, or of another version; give another name")
+        raise ValueError(f"{path} is not a results file of a comparison, or of another version; give another "
+                         "name")
     if key is not None and head.get("key") != key:
-        raise ValueError(
-            f"{path} holds another comparison: other prompts, models, rounds or options. Give another name, "
-            "or the same plan.")
-    return [_object(line, path, number) for number, line in enumerate(lines[1:], 2)]
+        raise ValueError(f"{path} holds another comparison: other prompts, models, rounds or options. Give "
+                         "another name, or the same plan.")
+    return [_json_object(line, path, number) for number, line in enumerate(lines[1:], 2)]
 
 
-def _object(line: bytes, path: Path, number: int) -> dict:
+def _json_object(line: bytes, path: Path, number: int) -> dict:
     try:
         value = json.loads(line)
     except ValueError:
@@ -131,11 +129,11 @@ def _object(line: bytes, path: Path, number: int) -> dict:
 def _lock(file, path: Path) -> None:
     """Held until the file is closed, also by kill -9."""
     try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
+        if sys.platform == "win32":
             file.seek(LOCK_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise ValueError(
-            f"another run is writing {path}: wait for it, stop it, or give another name") from None
+        raise ValueError(f"another run is writing {path}: wait for it, stop it, or give another name") \
+            from None

@@ -27,8 +27,8 @@ def row_of(record: dict) -> dict:
         cut = [TRUNCATED] if TOO_LONG in record["error"] else []
         return {**row, "text": "", "error": record["error"], "error_kind": record.get("error_kind", ""),
                 "flags": cut}
-    return {**row, "error": "", "error_kind": "", **measured(record["answer"], record.get("memory")
-                                                             or {}, record.get("cached_at_most"))}
+    return {**row, "error": "", "error_kind": "",
+            **measured(record["answer"], record.get("memory") or {}, record.get("cached_at_most"))}
 
 
 def measured(answer: dict, memory: dict, cached_at_most: int | None) -> dict:
@@ -45,16 +45,15 @@ def measured(answer: dict, memory: dict, cached_at_most: int | None) -> dict:
                                 for name in ("total", "load", "prompt_eval", "eval"))
     waited = max(total - load - read - write, 0.0)
     rate, why = prompt_rate(answer, cached_at_most)
-    count, text, first = int(answer.get("eval_count") or 0), answer["response"], answer.get("first_seconds")
+    first = answer.get("first_seconds")
     return {
-        "text": text, "thinking": answer.get("thinking", ""), "tokens_per_second": per_second(answer),
-        "first_seconds": max(first - load - waited, 0.0) if first is not None else None, "load_seconds": load,
-        "waited_seconds": waited,
-        "prompt_tokens_per_second": rate, "prompt_rate_note": why,
+        "text": answer["response"], "thinking": answer.get("thinking", ""),
+        "tokens_per_second": per_second(answer), "eval_count": count(answer, "eval_count"),
+        "prompt_eval_count": count(answer, "prompt_eval_count"),
+        "first_seconds": None if first is None else max(first - load - waited, 0.0), "load_seconds": load,
+        "waited_seconds": waited, "prompt_tokens_per_second": rate, "prompt_rate_note": why,
         "wall_seconds": max(answer["wall_seconds"] - waited, 0.0),
-        "overhead_seconds": answer["wall_seconds"] - total if total else None, "eval_count": count,
-        "prompt_eval_count": int(answer.get("prompt_eval_count") or 0), "letters": len(text),
-        "words": len(UNIT.findall(text)),
+        "overhead_seconds": answer["wall_seconds"] - total if total else None,
         "in_vram": memory["size_vram"] / memory["size"] if memory.get("size") else None,
         "done_reason": answer.get("done_reason") or "", "flags": flags(answer, memory),
     }
@@ -64,8 +63,8 @@ def per_second(answer: dict) -> float | None:
     """Tokens written per second by the server's own counters, eval_count / eval_duration; None when it sent
     none.
     """
-    count, write = int(answer.get("eval_count") or 0), seconds(answer, "eval_duration")
-    return count / write if write and count else None
+    written, write = count(answer, "eval_count"), seconds(answer, "eval_duration")
+    return written / write if write and written else None
 
 
 def prompt_rate(answer: dict, cached_at_most: int | None) -> tuple[float | None, str]:
@@ -75,20 +74,22 @@ def prompt_rate(answer: dict, cached_at_most: int | None) -> tuple[float | None,
     rate is honest only where hardly any can have been cached. It is then a lower bound: all that may have
     been cached is taken off.
     """
-    count, time = int(answer.get("prompt_eval_count") or 0), seconds(answer, "prompt_eval_duration")
-    if not count or not time:
+    read, time = count(answer, "prompt_eval_count"), seconds(answer, "prompt_eval_duration")
+    if not read or not time:
         return None, "n/a: the server gave no counters"
-    if cached_at_most is None or cached_at_most > MOST_SHARED * count:
-        shared = "an unknown part" if cached_at_most is None else f"up to {min(cached_at_most, count)} of its {count} tokens"
-        return None, f"n/a: {shared} may have come from the cache"
-    return (count - cached_at_most) / time, ""
+    if cached_at_most is None:
+        return None, "n/a: an unknown part may have come from the cache"
+    if cached_at_most > MOST_SHARED * read:
+        most = min(cached_at_most, read)
+        return None, f"n/a: up to {most} of its {read} tokens may have come from the cache"
+    return (read - cached_at_most) / time, ""
 
 
 def flags(answer: dict, memory: dict) -> list[str]:
     """What is wrong with an answer, in words; an empty list for nothing."""
     text, found = answer["response"], []
     if answer.get("done_reason") == "length":
-        tokens = int(answer.get("prompt_eval_count") or 0) + int(answer.get("eval_count") or 0)
+        tokens = count(answer, "prompt_eval_count") + count(answer, "eval_count")
         found.append(TRUNCATED if tokens >= (memory.get("context_length") or float("inf")) else CUT)
     if not text.strip():
         found.append(THOUGHT if (answer.get("thinking") or "").strip() else EMPTY)
@@ -117,6 +118,11 @@ def is_loop(text: str) -> bool:
         if length <= len(end) and end[-length:-unit] == end[-length + unit:] and UNIT.search(end[-unit:]):
             return True
     return False
+
+
+def count(answer: dict, name: str) -> int:
+    """One of Ollama's counters; 0 when it sent none."""
+    return int(answer.get(name) or 0)
 
 
 def seconds(answer: dict, name: str) -> float:

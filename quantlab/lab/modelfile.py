@@ -1,25 +1,31 @@
-"""Modelfiles: the text that says what a custom model is made of, read by Ollama's own rules
-(parser/parser.go).
+"""Modelfiles, the text that says what a custom model is made of: read by Ollama's own rules, and written for
+settings to copy.
 
 A command a line, its name in any case; a value ends with its line, unless it stands in double quotes or in
 triple ones. Ollama answers a mistake with a line number; here the sentence also names the word and the one
 that was probably meant.
+
+Ollama 0.17.4: parser/parser.go, envconfig/config.go, api/types.go (Options).  Lessons: 06_will_it_fit,
+09_custom_models.
 """
 
-import difflib
 import re
 from dataclasses import dataclass, field
+from typing import Any
+
+from ..words import nearest
 
 COMMANDS = ("FROM", "SYSTEM", "PARAMETER", "TEMPLATE", "MESSAGE", "LICENSE", "ADAPTER")
 NOT_HERE = ("RENDERER", "PARSER", "REQUIRES")       # real commands, for Ollama's own releases
-ROLES = ("system", "user", "assistant")
+MESSAGE_ROLES = ("system", "user", "assistant")
 INTEGER, NUMBER, TRUTH, TEXTS = "a whole number", "a number", "true or false", "a text"
-#: Ollama's options and what they take (api/types.go, Options and Runner, 0.17.4).
-PARAMETERS = {**dict.fromkeys(("num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx",
-                               "num_batch", "num_gpu", "main_gpu", "num_thread"), INTEGER),
-              **dict.fromkeys(("top_p", "min_p", "typical_p", "temperature", "repeat_penalty",
-                               "presence_penalty", "frequency_penalty"), NUMBER), "use_mmap": TRUTH,
-              "stop": TEXTS,}
+#: Ollama's options and what they take (api/types.go, Options and Runner).
+PARAMETERS = {
+    **dict.fromkeys(("num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx", "num_batch",
+                     "num_gpu", "main_gpu", "num_thread"), INTEGER),
+    **dict.fromkeys(("top_p", "min_p", "typical_p", "temperature", "repeat_penalty", "presence_penalty",
+                     "frequency_penalty"), NUMBER),
+    "use_mmap": TRUTH, "stop": TEXTS}
 _TRUTHS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
 
@@ -36,7 +42,7 @@ class Modelfile:
     base: str = ""
     system: str | None = None
     template: str | None = None
-    parameters: dict[str, object] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
     messages: list[dict[str, str]] = field(default_factory=list)
     licenses: list[str] = field(default_factory=list)
     adapters: list[str] = field(default_factory=list)
@@ -61,8 +67,8 @@ def parse_modelfile(text: str) -> Modelfile:
             else:
                 setattr(found, command.lower(), value)
     if not found.base:
-        raise ModelfileError(
-            "there is no FROM line: a custom model starts from another one, for example `FROM llama3.2`")
+        raise ModelfileError("there is no FROM line: a custom model starts from another one, for example "
+                             "`FROM llama3.2`")
     return found
 
 
@@ -76,7 +82,7 @@ def _commands(text: str):
         at += 1
         if not words or words.startswith("#"):
             continue
-        name, value = ([*re.split(r"[ \t]+", words, maxsplit=1), ""])[:2]
+        name, value = _first_word(words)
         command = _known_command(start, name)
         while _is_open(command, value):
             if at == len(lines):
@@ -86,10 +92,15 @@ def _commands(text: str):
         yield start, command, value.strip()
 
 
+def _first_word(text: str) -> list[str]:
+    """[the first word, the rest without the space between]."""
+    return [*re.split(r"[ \t]+", text, maxsplit=1), ""][:2]
+
+
 def _is_open(command: str, value: str) -> bool:
     """True while a quoted value still lacks its end."""
     if command in ("PARAMETER", "MESSAGE"):
-        value = ([*re.split(r"[ \t]+", value, maxsplit=1), ""])[1]
+        _, value = _first_word(value)
     value = value.strip()
     if value.startswith('"""'):
         return not (len(value) >= 6 and value.endswith('"""'))
@@ -101,11 +112,11 @@ def _known_command(line: int, name: str) -> str:
     if command in COMMANDS:
         return command
     if command in NOT_HERE:
-        raise ModelfileError(
-            f"line {line}: {command} is for `ollama create` on the command line; here it is not supported")
-    meant = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
-    hint = f"did you mean {meant[0]}?" if meant else f'a text over several lines needs """ around it (commands: {", ".join(COMMANDS)})'
-    raise ModelfileError(f"line {line}: {name!r} is no Modelfile command; {hint}")
+        raise ModelfileError(f"line {line}: {command} is for `ollama create` on the command line; here it is "
+                             "not supported")
+    meant = nearest(name, COMMANDS, 1) or \
+        f'; a text over several lines needs """ around it (commands: {", ".join(COMMANDS)})'
+    raise ModelfileError(f"line {line}: {name!r} is no Modelfile command{meant}")
 
 
 def _unquoted(line: int, command: str, value: str) -> str:
@@ -117,23 +128,22 @@ def _unquoted(line: int, command: str, value: str) -> str:
 
 
 def _add_parameter(found: Modelfile, line: int, value: str) -> None:
-    name, raw = ([*re.split(r"[ \t]+", value, maxsplit=1), ""])[:2]
+    name, raw = _first_word(value)
     name = name.lower()
     if name not in PARAMETERS:
-        meant = difflib.get_close_matches(name, PARAMETERS, 1, 0.5)
-        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(PARAMETERS))}"
-        raise ModelfileError(f"line {line}: {name!r} is no parameter; {hint}")
+        meant = nearest(name, PARAMETERS, 1) or f"; there are {', '.join(sorted(PARAMETERS))}"
+        raise ModelfileError(f"line {line}: {name!r} is no parameter{meant}")
     raw = _unquoted(line, f"PARAMETER {name}", raw)
     if name == "stop":
         found.parameters.setdefault("stop", []).append(raw)
     elif name in found.parameters:
-        raise ModelfileError(
-            f"line {line}: {name} was set before, and Ollama would keep only the first; remove one")
+        raise ModelfileError(f"line {line}: {name} was set before, and Ollama would keep only the first; "
+                             "remove one")
     else:
-        found.parameters[name] = _typed(line, name, raw)
+        found.parameters[name] = _parameter_value(line, name, raw)
 
 
-def _typed(line: int, name: str, raw: str) -> object:
+def _parameter_value(line: int, name: str, raw: str) -> object:
     kind = PARAMETERS[name]
     try:
         return int(raw) if kind == INTEGER else float(raw) if kind == NUMBER else _TRUTHS[raw.lower()]
@@ -142,7 +152,28 @@ def _typed(line: int, name: str, raw: str) -> object:
 
 
 def _message(line: int, value: str) -> dict[str, str]:
-    role, content = ([*re.split(r"[ \t]+", value, maxsplit=1), ""])[:2]
-    if role not in ROLES:
-        raise ModelfileError(f"line {line}: {role!r} is no role; a MESSAGE is from {', '.join(ROLES)}")
+    role, content = _first_word(value)
+    if role not in MESSAGE_ROLES:
+        raise ModelfileError(f"line {line}: {role!r} is no role; a MESSAGE is from "
+                             f"{', '.join(MESSAGE_ROLES)}")
     return {"role": role, "content": _unquoted(line, f"MESSAGE {role}", content)}
+
+
+def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_parallel: int,
+              note: str = "") -> str:
+    """Settings in one piece for a terminal (sh): it starts a server with them, waits for it, and makes the
+    model `fitted_name(base)`.  Stop a running server first, as it keeps its old settings.
+
+    kv_type: "f16", "q8_0" or "q4_0"; Ollama ignores the last two without flash attention.
+    """
+    comment = f"# {' '.join(note.split())}\n" if note else ""
+    return (f"OLLAMA_FLASH_ATTENTION={int(flash_attention)} OLLAMA_KV_CACHE_TYPE={kv_type} "
+            f"OLLAMA_NUM_PARALLEL={n_parallel} ollama serve &\n"
+            "until ollama list > /dev/null 2>&1; do sleep 1; done\n"
+            f"cat > Modelfile <<'END'\n{comment}FROM {base}\nPARAMETER num_ctx {num_ctx}\nEND\n"
+            f"ollama create {fitted_name(base)} -f Modelfile\n")
+
+
+def fitted_name(base: str) -> str:
+    """The name of the made model: "llama3.1-8b-fit"."""
+    return base.split("/")[-1].replace(":", "-") + "-fit"

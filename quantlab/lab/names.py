@@ -5,13 +5,14 @@ meant.
 import difflib
 import json
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
 QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S",
           "q5_K_M", "q6_K", "q8_0", "fp16")
-_QUANT = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?(?:x\d+)?[bm])(?:-|$)", re.IGNORECASE)
+_QUANT_AT_END = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
+_SIZE_AT_START = re.compile(r"^(\d+(?:\.\d+)?(?:x\d+)?[bm])(?:-|$)", re.IGNORECASE)
 
 
 def full_name(base: str, quant: str) -> str:
@@ -46,13 +47,13 @@ def with_tag(name: str) -> str:
 
 def quant_of(tag: str) -> str:
     """The quantization that a tag names ("3b-instruct-q4_K_M" -> "q4_K_M"), or ""."""
-    found = _QUANT.search(tag)
+    found = _QUANT_AT_END.search(tag)
     return found.group(1) if found else ""
 
 
 def size_of(tag: str) -> str:
     """The size that a tag begins with ("3b-instruct-q4_K_M" -> "3b"), or ""."""
-    found = _SIZE.match(tag)
+    found = _SIZE_AT_START.match(tag)
     return found.group(1).lower() if found else ""
 
 
@@ -62,9 +63,9 @@ def snapshot() -> dict:
     return json.loads(files("quantlab").joinpath("data/tags.json").read_text(encoding="utf-8"))
 
 
-def nearest(name: str, installed: tuple[str, ...] = (), count: int = 3) -> list[str]:
-    """Real names that `name` may have meant, the likeliest first: installed ones, and library tags of the
-    snapshot.
+def meant_names(name: str, installed: Collection[str] = ()) -> list[str]:
+    """At most three real names that `name` may have meant, the likeliest first: installed ones, and library
+    tags of the snapshot.
 
     A size counts most, then the quantization, then the spelling: `llama3.2:8b` means the 8b of a sister model
     (llama3.1:8b) or another size of the same one (llama3.2:3b).
@@ -75,28 +76,29 @@ def nearest(name: str, installed: tuple[str, ...] = (), count: int = 3) -> list[
     known |= {n for n in installed if _related(split_name(n)[0], model)}
     known.discard(f"{model}:{tag}")
     ranked = sorted(known, key=lambda other: (-_likeness(other, model, tag, other in installed), other))
-    return ranked[:count]
+    return ranked[:3]
 
 
-def missing_words(name: str, installed: tuple[str, ...] = ()) -> str:
+def missing_words(name: str, installed: Collection[str] = ()) -> str:
     """The sentence for a model that is not installed: what was meant (the lesson prints 100 characters),
     whether it exists, what to do.
     """
     model, tag = split_name(name)
     entry = snapshot()["models"].get(model)
-    others = nearest(name, installed)
+    others = meant_names(name, installed)
     meant = f" Nearest real names: {', '.join(others)}." if others else ""
     if entry and tag not in entry["tags"]:
         return f"{name} is not installed.{meant} On {snapshot()['date']} the library had no such tag."
-    have = f" Installed: {', '.join(installed[:6])}." if installed else " No model is installed yet."
-    return f"{name} is not installed. `ollama pull {name}` would download it.{have if entry else meant or have}"
+    if entry or not meant:
+        some = ", ".join(list(installed)[:6])
+        meant = f" Installed: {some}." if some else " No model is installed yet."
+    return f"{name} is not installed. `ollama pull {name}` would download it.{meant}"
 
 
 def _related(other: str, model: str) -> bool:
     """Same family: the letters before the first digit agree, or the spelling nearly does."""
-    letters = re.match(r"[a-z]*", model).group()
-    same = bool(letters) and re.match(r"[a-z]*", other).group() == letters
-    return same or difflib.SequenceMatcher(None, other, model).ratio() > 0.75
+    letters, its = (re.split(r"[^a-z]", name, maxsplit=1)[0] for name in (model, other))
+    return (letters == its != "") or difflib.SequenceMatcher(None, other, model).ratio() > 0.75
 
 
 def _likeness(other: str, model: str, tag: str, installed: bool) -> float:
@@ -107,8 +109,8 @@ def _likeness(other: str, model: str, tag: str, installed: bool) -> float:
     if size_of(tag):
         score += 2.5 * (size_of(other_tag) == size_of(tag))
     if quant_of(tag):
-        score += 1.5 * (quant_of(other_tag).lower() == quant_of(tag).lower()) + 0.2 * (
-            "-text-" not in other_tag)
+        score += 1.5 * (quant_of(other_tag).lower() == quant_of(tag).lower())
+        score += 0.2 * ("-text-" not in other_tag)
     else:
         score += 0.5 * (not quant_of(other_tag)) + 0.2 * (other_tag != "latest")
     return score

@@ -9,6 +9,7 @@ from html import escape
 from ..models import source as files
 from ..models.store import pulled_models
 from ..profile import is_reference
+from ..words import size
 
 
 def open_model(source) -> files.Model:
@@ -19,7 +20,7 @@ def open_model(source) -> files.Model:
     such a model has `.tensors`, `.architecture`, `.ftype` and sizes, but no weights (`.why` says why). Raises
     ValueError in words. The reference profile asks no server.
     """
-    return files.open_model(source, None if is_reference() else _ask)
+    return files.open_model(source, None if is_reference() else _shown_by_server)
 
 
 class MyModels(list):
@@ -37,7 +38,7 @@ class MyModels(list):
         return min(self, key=self.sizes.__getitem__, default="sample")
 
     def __repr__(self) -> str:
-        return "\n".join([*(f"{name:40} {self.sizes[name] / 1e9:7.2f} GB" for name in self), self.note])
+        return "\n".join([*(f"{name:40} {size(self.sizes[name]):>8}" for name in self), self.note])
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"
@@ -49,24 +50,23 @@ def my_models() -> MyModels:
     Never raises for a missing store or server; the reference profile looks at neither.
     """
     if is_reference():
-        return MyModels({},
-                        "Reference profile: no store is looked at. On your machine this lists what Ollama "
-                        "has pulled.")
+        return MyModels({}, "Reference profile: no store is looked at. On your machine this lists what "
+                            "Ollama has pulled.")
     stored = {model.name: model.size for model in pulled_models()}
-    told, note = _listed()
+    told, note = _on_the_server()
     sizes = told | stored
     if not sizes:
         return MyModels({}, f"No pulled models were found. {note}")
     return MyModels(sizes, f"{len(stored)} readable in Ollama's store; {note}")
 
 
-def _ask(name: str) -> dict:
-    from .server import Server
+def _shown_by_server(name: str) -> dict:
+    from .server import Server  # ollama and httpx take a third of a second to import
 
     return Server(timeout=30).show(name, verbose=True)
 
 
-def _listed() -> tuple[dict[str, int], str]:
+def _on_the_server() -> tuple[dict[str, int], str]:
     from .server import LabError, Server
 
     try:

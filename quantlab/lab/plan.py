@@ -1,9 +1,7 @@
-"""What a comparison will ask, settled before it begins: models, prompts, options, and the order of all calls.
+"""What a comparison will ask and in which order, settled before it begins; and how far its run is.
 
 The plan is written into the first line of the results file, so that a run goes on only with the plan it began
 with.
-
-How far a run or a replay is, for a bar and a line of words.
 """
 
 import hashlib
@@ -12,12 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from ..words import one_of
 from .modelfile import PARAMETERS
 from .names import full_name, with_tag
 from .prompts import Prompt
 
 #: Sent with every call, so that no model falls back on a default of its own.
-OPTIONS = {"temperature": 0, "seed": 1, "num_ctx": 2048, "num_predict": 128}
+SENT_OPTIONS = {"temperature": 0, "seed": 1, "num_ctx": 2048, "num_predict": 128}
 # options that a load depends on
 LOADING = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap")
 MOST_ROUNDS = 100
@@ -76,6 +75,11 @@ class Plan:
         """The options that decide how a model is loaded: a warm-up with others would load it twice."""
         return {key: value for key, value in self.options.items() if key in LOADING}
 
+    @property
+    def expected(self) -> dict[int, str]:
+        """{prompt number: what a user check compares the answer with}."""
+        return {number: prompt.expected for number, prompt in enumerate(self.prompts)}
+
     def as_dict(self) -> dict:
         """Plain values; without `control` where there is none, so that older files keep their key."""
         return {name: value for name, value in asdict(self).items() if name != "control" or value}
@@ -108,20 +112,18 @@ def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: s
     """
     if isinstance(models, str):
         raise ValueError(f"models is a list of names: write [{models!r}]")
-    names = [_named(base, name) for name in models]
+    names = [_tagged(base, name) for name in models]
     if not names:
         raise ValueError("there is no model to ask: name at least one, such as 'llama3.2:3b-instruct-q4_K_M'")
     if len(set(names)) < len(names):
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is named twice")
     if reference is not None:
-        first = _named(base, reference)
-        if first not in names:
-            raise ValueError(f"the reference {first} is not among the models: {', '.join(names)}")
+        first = one_of("model for the reference", _tagged(base, reference), names)
         names.sort(key=lambda name: name != first)
     if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= MOST_ROUNDS:
         raise ValueError(f"rounds={rounds!r}: give a whole number from 1 to {MOST_ROUNDS}")
-    return Plan(tuple(prompts), tuple(names), rounds, {**OPTIONS, **_options(options or {})}, think,
-                bool(control))
+    return Plan(tuple(prompts), tuple(names), rounds, {**SENT_OPTIONS, **_checked_options(options or {})},
+                think, bool(control))
 
 
 def order(number: int, count: int) -> list[int]:
@@ -132,7 +134,7 @@ def order(number: int, count: int) -> list[int]:
     return _mirrored(turned, number % 2)
 
 
-def _named(base: str, name: str) -> str:
+def _tagged(base: str, name: str) -> str:
     return with_tag(full_name(base, name) if base else full_name(name, ""))
 
 
@@ -140,22 +142,21 @@ def _mirrored(values: Sequence[int], mirror: int) -> list[int]:
     return list(reversed(values)) if mirror else list(values)
 
 
-def _options(options: Mapping) -> dict:
+def _checked_options(options: Mapping) -> dict:
+    options = {one_of("Ollama option", name, PARAMETERS): value for name, value in options.items()}
     for name, value in options.items():
-        if name not in PARAMETERS:
-            raise ValueError(f"{name!r} is no option of Ollama's; there are {', '.join(sorted(PARAMETERS))}")
         if not isinstance(value, int | float | str | list) or value != value:
             raise ValueError(f"option {name}={value!r}: a number or a text is wanted")
     if options.get("num_predict", 1) < 1:
         raise ValueError(f"num_predict={options['num_predict']}: an answer needs an end; give at least 1")
-    return dict(options)
+    return options
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Told before each call, and at the end of a run.  done, total: calls.  model, prompt: of the next call,
-    "" at the end.
-    eta_seconds: None until a call was timed.  what, doing: the nouns and verbs of `words`, a line to show.
+class RunProgress:
+    """How far a run or a replay is, told before each call and at the end.  done, total: calls.  model,
+    prompt: of the next call, "" at the end.  eta_seconds: None until a call was timed.  what, doing: the
+    nouns and verbs of `words`, a line to show.
     """
 
     done: int
@@ -171,7 +172,8 @@ class Progress:
         if not self.model:
             return f"All {self.total} {self.what} are there."
         left = "" if self.eta_seconds is None else f", about {duration(self.eta_seconds)} left"
-        return f"{self.done} of {self.total} {self.what}{left}. {self.doing} {self.model}: {' '.join(self.prompt.split())[:60]}"
+        return (f"{self.done} of {self.total} {self.what}{left}. {self.doing} {self.model}: "
+                f"{' '.join(self.prompt.split())[:60]}")
 
 
 def eta(began: float, done: int, wanted: int) -> float | None:
@@ -183,4 +185,5 @@ def eta(began: float, done: int, wanted: int) -> float | None:
 
 def duration(seconds: float) -> str:
     """Seconds for a person: "40 s", "3 min", "1.5 h"."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    hours = f"{seconds / 3600:.1f} h"
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else hours

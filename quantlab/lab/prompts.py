@@ -6,12 +6,13 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 # of one prompt; what does not fit into num_ctx is refused by the server, never cut in silence
-MOST_LETTERS = 1_000_000
+MOST_PROMPT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def read_prompts(source: "str | Path | Sequence") -> list[Prompt]:
     """
     if isinstance(source, Path) or (isinstance(source, str) and "\n" not in source
                                     and source.lower().endswith((".txt", ".csv", ".jsonl"))):
-        found = _from_file(Path(source).expanduser())
+        found = _prompts_of_file(Path(source).expanduser())
     elif isinstance(source, str):
         found = _blocks(source)
     elif isinstance(source, Sequence):
@@ -48,46 +49,43 @@ def read_prompts(source: "str | Path | Sequence") -> list[Prompt]:
         raise ValueError(f"prompts are a list, a text or the path of a file, not {type(source).__name__}")
     if not found:
         raise ValueError("there is no prompt: write at least one, better twelve")
-    prompts, seen = [_checked(entry, number) for number, entry in enumerate(found, 1)], {}
+    prompts = [_checked_prompt(entry, number) for number, entry in enumerate(found, 1)]
+    seen: dict[str, int] = {}
     for number, prompt in enumerate(prompts, 1):
         if prompt.key in seen:
-            raise ValueError(
-                f"prompt {number} is prompt {seen[prompt.key]} again: twice the same question proves no "
-                "more than once")
+            raise ValueError(f"prompt {number} is prompt {seen[prompt.key]} again: twice the same question "
+                             "proves no more than once")
         seen[prompt.key] = number
     return prompts
 
 
-def _from_file(path: Path) -> list:
+def _prompts_of_file(path: Path) -> list:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}. Save it as "
-            "UTF-8.") from None
+        raise ValueError(f"{path} is not UTF-8 text: byte {error.start} is "
+                         f"0x{error.object[error.start]:02x}. Save it as UTF-8.") from None
     kind = path.suffix.lower()
-    return _csv_rows(text, path) if kind == ".csv" else _objects(text,
-                                                                 path) if kind == ".jsonl" else _blocks(text)
+    if kind == ".csv":
+        return _csv_rows(text, path)
+    return _objects(text, path) if kind == ".jsonl" else _blocks(text)
 
 
 def _blocks(text: str) -> list[str]:
-    lines = text.replace("\r\n", "\n").split("\n")
-    if any(line.strip() == "---" for line in lines):
-        blocks = [block.strip() for block in "\n".join("\0" if line.strip() == "---" else line
-                                                       for line in lines).split("\0")]
-        return [block for block in blocks if block]
-    return [line.strip() for line in lines if line.strip()]
+    text = text.replace("\r\n", "\n")
+    blocks = re.split(r"^[^\S\n]*---[^\S\n]*$", text, flags=re.MULTILINE)
+    found = blocks if len(blocks) > 1 else text.split("\n")
+    return [words.strip() for words in found if words.strip()]
 
 
 def _csv_rows(text: str, path: Path) -> list[dict]:
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         if "prompt" not in (rows.fieldnames or ()):
-            raise ValueError(
-                f"{path} has no column named prompt; its first line is "
-                f"{', '.join(rows.fieldnames or ()) or 'empty'}")
+            raise ValueError(f"{path} has no column named prompt; its first line is "
+                             f"{', '.join(rows.fieldnames or ()) or 'empty'}")
         return list(rows)
     except csv.Error as error:
         raise ValueError(f"{path}, after line {rows.line_num}: not CSV ({error})") from None
@@ -104,22 +102,21 @@ def _objects(text: str, path: Path) -> list:
     return found
 
 
-def _checked(entry: object, number: int) -> Prompt:
+def _checked_prompt(entry: object, number: int) -> Prompt:
     expected = ""
     if isinstance(entry, Mapping):
-        entry, expected = entry.get("prompt"), entry.get("expected")
-        expected = "" if expected is None else str(expected)
+        expected = "" if entry.get("expected") is None else str(entry["expected"])
+        entry = entry.get("prompt")
     if not isinstance(entry, str):
         raise ValueError(f"prompt {number} is no text but {entry!r:.60}")
     if not entry.strip():
         raise ValueError(f"prompt {number} is empty")
-    if len(entry) > MOST_LETTERS:
-        raise ValueError(f"prompt {number} has {len(entry):,} characters; at most {MOST_LETTERS:,} are sent")
+    if len(entry) > MOST_PROMPT:
+        raise ValueError(f"prompt {number} has {len(entry):,} characters; at most {MOST_PROMPT:,} are sent")
     for text in (entry, expected):
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(
-                f"prompt {number} is not UTF-8 text: character {error.start + 1} is half of one. "
-                "Was its file read with the wrong encoding?") from None
+            raise ValueError(f"prompt {number} is not UTF-8 text: character {error.start + 1} is half of "
+                             "one. Was its file read with the wrong encoding?") from None
     return Prompt(entry, expected)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from .asking import KEEP, Gone, ask, cached_at_most, make_alone, wait_for
+from .asking import Gone, ask, cached_at_most, make_alone, wait_for
 from .journal import Journal
 from .names import missing_words
-from .plan import Call, Plan, Progress
-from .server import LabError, Server
+from .plan import Call, Plan, RunProgress
+from .server import LabError, Server, heed
 
 PATIENCE = 30.0         # seconds that a server may need to come back
 
@@ -31,7 +31,7 @@ class Run:
     server: Server
     journal: Journal
     cancel: threading.Event | None = None
-    on_progress: Callable[[Progress], None] | None = None
+    on_progress: Callable[[RunProgress], None] | None = None
     on_text: Callable[[str], None] | None = None
     patience: float = PATIENCE
 
@@ -40,7 +40,10 @@ class Run:
         ValueError when a model is no longer the file it was when this comparison began.
         """
         self.calls, self.done = self.plan.calls(), finished(self.journal.records, again)
-        self.spent, self.loads, self.began = {}, [], time.monotonic()
+        # seconds of each model's calls, and of each loading
+        self.spent: dict[str, list[float]] = {}
+        self.loads: list[float] = []
+        self.began = time.monotonic()
         todo = [call for call in self.calls if call.key not in self.done]
         if not todo:
             return ""
@@ -62,16 +65,15 @@ class Run:
         for record in self.journal.records:
             for name, facts in record.get("models", {}).items() if record["kind"] == "session" else ():
                 if name in known and known[name]["digest"] != facts["digest"]:
-                    raise ValueError(
-                        f"{name} is another file now than when this comparison began: give the new one its "
-                        "own results file")
+                    raise ValueError(f"{name} is another file now than when this comparison began: give the "
+                                     "new one its own results file")
         self.journal.append({"kind": "session", "at": _now(), "ollama": self.server.version(),
                              "machine": machine_words(), "python": platform.python_version(),
                              "models": known})
 
     def _block(self, model: str, block: list[Call]) -> None:
         """All prompts that one model answers while it is loaded."""
-        self.memory, self.earlier = None, []
+        self._forget()
         for call in block:
             self._tell(call)
             prompt, start, loads = self.plan.prompts[call.prompt].text, time.monotonic(), len(self.loads)
@@ -80,16 +82,15 @@ class Run:
             except LabError as error:
                 if isinstance(error, Gone) or error.kind in ("cancelled", "down"):
                     raise
-                words = missing_words(model,
-                                      tuple(m["name"]
-                                            for m in self.server.models())) if error.kind == "missing" else str(
-                                                error)
+                words = str(error)
+                if error.kind == "missing":
+                    words = missing_words(model, [m["name"] for m in self.server.models()])
                 result = {"error": words, "error_kind": error.kind}
             self.earlier.append(prompt)
             self.spent.setdefault(model, []).append(time.monotonic() - start - sum(self.loads[loads:]))
             self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model,
-                                 "prompt": call.prompt, "at": _now(), "since_start": time.monotonic()
-                                 - self.began, **result})
+                                 "prompt": call.prompt, "at": _now(),
+                                 "since_start": time.monotonic() - self.began, **result})
             self.done.add(call.key)
 
     def _patiently(self, model: str, prompt: str) -> dict:
@@ -102,29 +103,33 @@ class Run:
             if error.kind not in ("broken", "down"):
                 raise
         wait_for(self.server, self.patience, self.cancel)
-        self.memory, self.earlier = None, []
+        self._forget()
         return self._answered(model, prompt)
 
+    def _forget(self) -> None:
+        """No model is loaded as far as this run knows, and no cache has anything of it."""
+        self.memory: dict = {}
+        self.earlier: list[str] = []
+
     def _answered(self, model: str, prompt: str) -> dict:
-        if self.cancel is not None and self.cancel.is_set():
-            raise LabError("Cancelled.", "cancelled")
-        if self.memory is None:
+        heed(self.cancel)
+        if not self.memory:
             start = time.monotonic()
             self.memory = make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel)
             self.loads.append(time.monotonic() - start)
         shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, prompt)
         answer = ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think,
-                     keep_alive=KEEP, cancel=self.cancel, on_text=self.on_text)
+                     cancel=self.cancel, on_text=self.on_text)
         return {"answer": answer, "memory": self.memory, "cached_at_most": shared}
 
     def _tell(self, call: Call | None) -> None:
         """Tell how far it is, and which call is next; None: all are there."""
         if self.on_progress:
             left = [other for other in self.calls if other.key not in self.done]
-            model, prompt = ("", "") if call is None else (self.plan.names[call.model],
-                                                           self.plan.prompts[call.prompt].text)
-            self.on_progress(Progress(len(self.calls) - len(left), len(self.calls), model, prompt,
-                                      self._eta(left)))
+            model = self.plan.names[call.model] if call else ""
+            prompt = self.plan.prompts[call.prompt].text if call else ""
+            self.on_progress(RunProgress(len(self.calls) - len(left), len(self.calls), model, prompt,
+                                         self._eta(left)))
 
     def _eta(self, left: Sequence[Call]) -> float | None:
         """Seconds for the calls that are left, each as long as its model's calls took so far (unknown models:
@@ -134,8 +139,7 @@ class Run:
             return None
         means = {model: sum(times) / len(times) for model, times in self.spent.items()}
         usual = sum(means.values()) / len(means)
-        loads = len({(call.round, call.model) for call in left} - ({(left[0].round, left[0].model)} if left
-                                                                   and self.memory else set()))
+        loads = len({(call.round, call.model) for call in left}) - bool(left and self.memory)
         return (sum(means.get(self.plan.asked[call.model], usual) for call in left)
                 + loads * sum(self.loads) / max(len(self.loads), 1))
 

@@ -1,11 +1,8 @@
-"""Where a server is, and how its failures are told.
+"""An Ollama server: where it is, what it can be asked, and each failure as one kind of sentence.
 
-A thin layer over Ollama's HTTP interface: every call has a time limit, and every failure is one kind of
-sentence.
-
-The `ollama` package is used where it does the work (lists, create, blobs). It cannot send `verbose`, drops
-some options, and its streams end in several families of exceptions, so `show`, `generate` and `version` ask
-through httpx.
+Every request has a time limit. The `ollama` package does lists, create and blobs. It cannot send `verbose`,
+drops some options, and its streams end in several families of exceptions: so `show`, `generate`, `pull` and
+`version` ask through httpx.
 """
 
 import ipaddress
@@ -14,17 +11,27 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
-from .wire import client, lines, watched
+from .wire import client, cut_by, lines
+
+try:
+    import ollama
+except ValueError:      # it reads OLLAMA_HOST on import, and stops at one that means nothing; we say so later
+    _unreadable = os.environ.pop("OLLAMA_HOST")
+    import ollama
+    os.environ["OLLAMA_HOST"] = _unreadable
+
+REQUEST_SECONDS = 300.0         # default limit of one request
+CONNECT_SECONDS = 3.0
 
 
 class LabError(ValueError):
-    """A failed request as a sentence for a person. kind: "down", "missing", "timeout", "busy", "refused",
+    """A failed request as a sentence for a person.  kind: "down", "missing", "timeout", "busy", "refused",
     "garbled", "broken" (in the middle of an answer) or "cancelled".
     """
 
@@ -33,54 +40,20 @@ class LabError(ValueError):
         self.kind = kind
 
 
-def server_address(host: str | None = None) -> str:
-    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the
-    loopback.
-
-    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
-    """
-    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
-    scheme, found, rest = words.partition("://")
-    scheme, rest = (scheme, rest) if found else ("http", words)
-    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port or port
-    except ValueError as error:
-        raise LabError(
-            f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual one.") from None
-    name = parts.hostname or "127.0.0.1"
-    try:
-        number = ipaddress.ip_address(name)
-        name = "127.0.0.1" if number == ipaddress.IPv4Address(
-            "0.0.0.0") else f"[{name}]" if number.version == 6 else name
-        name = "[::1]" if name == "[::]" else name
-    except ValueError:
-        pass
-    path = parts.path.strip("/")
-    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
-
-
-try:
-    import ollama
-# it reads OLLAMA_HOST while it is imported and stops at one that means nothing; we say so when asked
-except ValueError:
-    _unreadable = os.environ.pop("OLLAMA_HOST")
-    import ollama
-    os.environ["OLLAMA_HOST"] = _unreadable
-
-SECONDS = 300.0         # default limit of one request
-CONNECT_SECONDS = 3.0
+def heed(cancel: threading.Event | None) -> None:
+    """Raise LabError "cancelled" where `cancel` is set."""
+    if cancel is not None and cancel.is_set():
+        raise LabError("Cancelled.", "cancelled")
 
 
 class Server:
-    """An Ollama server. host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one
+    """An Ollama server.  host: as in OLLAMA_HOST, which is read when it is None; timeout: seconds for one
     request.
 
     A host that means nothing is no error yet: each request then fails with the sentence that says so.
     """
 
-    def __init__(self, host: str | None = None, timeout: float = SECONDS):
+    def __init__(self, host: str | None = None, timeout: float = REQUEST_SECONDS):
         if not timeout > 0:
             raise ValueError(f"timeout={timeout} seconds cannot work: give a positive number")
         self.timeout, self._unusable = timeout, ""
@@ -88,6 +61,11 @@ class Server:
             self.address = server_address(host)
         except LabError as error:
             self.address, self._unusable = "an address that means nothing", str(error)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the server runs on this machine: its disk and memory are ours, and no proxy is needed."""
+        return urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1")
 
     def version(self) -> str:
         """What the server calls itself, such as "0.17.4"."""
@@ -97,11 +75,11 @@ class Server:
         """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size,
         family.
         """
+        kept = ("quantization_level", "parameter_size", "family")
         with self._friendly():
-            listed = self._client().list().models
-        return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest
-                 or "", **{key: getattr(m.details, key, None) or ""
-                           for key in ("quantization_level", "parameter_size", "family")}} for m in listed]
+            return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest or "",
+                     **{key: getattr(m.details, key, None) or "" for key in kept}}
+                    for m in self._client().list().models]
 
     def ps(self) -> list[dict]:
         """Models in memory: name, size, size_vram (bytes), context_length."""
@@ -110,51 +88,45 @@ class Server:
                      "context_length": m.context_length} for m in self._client().ps().models]
 
     def show(self, name: str, verbose: bool = False) -> dict:
-        """All the server says of a model: modelfile, parameters, template, system, details, model_info;
-        tensors if verbose.
+        """All the server says of a model: modelfile, parameters, template, system, details, model_info; if
+        verbose, tensors too (name, type, shape in GGUF's order), where the store itself cannot be read.
         """
         return self._ask("POST", "/api/show", {"model": name, "verbose": verbose})
 
-    def show_verbose(self, name: str) -> list[dict]:
-        """The tensor table of a model: name, type, shape (GGUF's order). Works where the store cannot be
-        read.
-        """
-        return self.show(name, verbose=True).get("tensors") or []
-
-    def generate(self, model: str, prompt: str, *, options: dict | None = None, cancel: threading.Event
-                 | None = None, on_text: Callable[[str], None] | None = None, keep_alive: str | int
-                 | None = None, **fields) -> dict:
+    def generate(self, model: str, prompt: str, *, options: dict | None = None,
+                 cancel: threading.Event | None = None, on_text: Callable[[str], None] | None = None,
+                 keep_alive: str | int | None = None, **fields) -> dict:
         """One answer: the server's last message (durations in ns, counts) with the whole text under
         "response".
 
         An empty prompt only loads the model.  on_text gets each piece as it comes; setting `cancel` stops the
-        server too.
-        fields: others of /api/generate (think, raw, truncate, shift, logprobs, top_logprobs, ...).  Also in
-        the answer: "thinking", "logprobs" of all tokens, and "first_seconds", from sending to the first
-        piece.  "done" is False when the server ended without a last message.  Raises LabError.
+        server too.  fields: others of /api/generate (think, raw, truncate, shift, logprobs, top_logprobs).
+        Also in the answer: "thinking", "logprobs" of all tokens, and "first_seconds", from sending to the
+        first piece.  "done" is False when the server ended without a last message.  Raises LabError.
         """
         body = {"model": model, "prompt": prompt, "options": dict(options or {}), **fields}
         if keep_alive is not None:
             body["keep_alive"] = keep_alive
-        pieces, thoughts, logprobs, last, first, start = [], [], [], {}, None, time.perf_counter()
-        for part in self._stream("/api/generate", body, cancel):
-            pieces.append(str(part.get("response") or ""))
-            thoughts.append(str(part.get("thinking") or ""))
-            logprobs += part.get("logprobs") or []
+        pieces, thoughts, first, start = [], [], None, time.perf_counter()
+        logprobs: list[dict] = []
+        last: dict = {}
+        for last in self._stream("/api/generate", body, cancel):
+            pieces.append(str(last.get("response") or ""))
+            thoughts.append(str(last.get("thinking") or ""))
+            logprobs += last.get("logprobs") or []
             if first is None and (pieces[-1] or thoughts[-1]):
                 first = time.perf_counter() - start
             if on_text and pieces[-1]:
                 on_text(pieces[-1])
-            last = part
         return {**last, "done": bool(last.get("done")), "response": "".join(pieces),
-                "pieces": [p for p in pieces if p], "thinking": "".join(thoughts), "logprobs": logprobs,
+                "thinking": "".join(thoughts), "logprobs": logprobs,
                 "first_seconds": first}
 
     def create(self, name: str, progress: Callable[[str], None] | None = None, **fields) -> None:
         """Make the model `name`; fields as /api/create has them (from_, files, system, parameters, quantize,
         ...).
 
-        The server itself would pull a missing `from_`: look for it first (quantlab.lab.modelfile does).
+        The server itself would pull a missing `from_`: look for it first (quantlab.lab.custom does).
         """
         with self._friendly():
             for step in self._client().create(name, stream=True, **fields):
@@ -171,14 +143,14 @@ class Server:
         with self._friendly():
             return self._client().create_blob(Path(path))
 
-    def pull(self, name: str, progress: Callable[[str], None] | None = None, cancel: threading.Event
-             | None = None, on_bytes: Callable[[int, int], None] | None = None) -> None:
+    def pull(self, name: str, progress: Callable[[str], None] | None = None,
+             cancel: threading.Event | None = None,
+             on_bytes: Callable[[int, int], None] | None = None) -> None:
         """Download a model from the registry. Ask the person first: `quantlab.lab.custom.pull_question` has
         the words.
 
         progress gets each step in words, on_bytes (there, total) of the part under way.  The time limit holds
-        between two messages,
-        not for the whole: gigabytes may take an hour.
+        between two messages, not for the whole: gigabytes may take an hour.
         """
         for step in self._stream("/api/pull", {"model": name}, cancel, whole=False):
             done, total = step.get("completed"), step.get("total")
@@ -190,17 +162,13 @@ class Server:
     # -- the wire
 
     def _client(self) -> ollama.Client:
-        return ollama.Client(self.address, timeout=self._limits(), trust_env=not self._is_loopback())
+        return ollama.Client(self.address, timeout=self._limits(), trust_env=not self.is_here)
 
     def _limits(self) -> httpx.Timeout:
         return httpx.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout))
 
     def _http(self) -> httpx.Client:
-        return client(self.address, self._limits(), not self._is_loopback())
-
-    def _is_loopback(self) -> bool:
-        """A proxy from the environment must not stand between this machine and itself."""
-        return urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1")
+        return client(self.address, self._limits(), not self.is_here)
 
     def _ask(self, method: str, path: str, body: dict | None = None) -> dict:
         with self._friendly(), self._http() as http:
@@ -213,14 +181,13 @@ class Server:
         """The messages of an answer; whole: the time limit counts from the start, not only between two of
         them.
         """
-        with self._friendly(), watched(cancel, self.timeout if whole else None) as cutter:
+        with self._friendly(), cut_by(cancel, self.timeout if whole else None) as cutter:
             try:
                 with self._http() as http, http.stream("POST", path, json=body,
                                                        extensions={"trace": cutter.trace}) as answer:
                     self._refuse(answer)
                     for text in lines(answer):
-                        if cancel is not None and cancel.is_set():
-                            raise LabError("Cancelled.", "cancelled")
+                        heed(cancel)
                         if text.strip():
                             part = _as_object(text)
                             if part.get("error"):
@@ -228,29 +195,28 @@ class Server:
                             yield part
             except httpx.HTTPError as error:
                 if cutter.why:
-                    raise LabError("Cancelled.",
-                                   "cancelled") if cutter.why == "cancelled" else self._too_slow() from error
+                    raise self._cut(cutter.why) from error
                 raise
             if cutter.why:      # cut between two messages: the rest is missing, though nothing failed
-                raise LabError("Cancelled.", "cancelled") if cutter.why == "cancelled" else self._too_slow()
+                raise self._cut(cutter.why)
 
     def _refuse(self, answer: httpx.Response) -> None:
         """Raise what the server said when its status is not a good one."""
         if answer.is_success:
             return
         answer.read()
-        try:
+        said = None
+        with suppress(LabError):
             said = _as_object(answer.text).get("error")
-        except LabError:
-            said = None
-        said = said or f"HTTP {answer.status_code}, and no word why"
-        raise LabError(f"Ollama says: {said}", {404: "missing", 503: "busy"}.get(answer.status_code,
-                                                                                 "refused"))
+        kind = {404: "missing", 503: "busy"}.get(answer.status_code, "refused")
+        raise LabError(f"Ollama says: {said or f'HTTP {answer.status_code}, and no word why'}", kind)
 
-    def _too_slow(self) -> LabError:
-        return LabError(
-            f"Ollama did not finish within {self.timeout:g} seconds. A larger timeout, a smaller model or a "
-            "smaller num_predict would help.", "timeout")
+    def _cut(self, why: str) -> LabError:
+        """The error for a connection that was cut: "cancelled" or "timeout"."""
+        if why == "cancelled":
+            return LabError("Cancelled.", why)
+        return LabError(f"Ollama did not finish within {self.timeout:g} seconds. A larger timeout, a smaller "
+                        "model or a smaller num_predict would help.", why)
 
     @contextmanager
     def _friendly(self):
@@ -262,33 +228,53 @@ class Server:
         except LabError:
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
-            raise LabError(
-                f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the Ollama "
-                "app), "
-                "then run this again.", "down") from error
+            raise LabError(f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the "
+                           "Ollama app), then run this again.", "down") from error
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise self._too_slow() from error
+            raise self._cut("timeout") from error
         except ollama.ResponseError as error:
-            raise LabError(f"Ollama says: {error.error}", "missing" if error.status_code == 404
-                           else "refused") from error
+            kind = "missing" if error.status_code == 404 else "refused"
+            raise LabError(f"Ollama says: {error.error}", kind) from error
         except OverflowError as error:
             raise LabError(f"{self.address} sent {error}: not an answer that anybody would read.",
                            "garbled") from error
         except httpx.HTTPError as error:
-            raise LabError(
-                f"The connection to {self.address} broke; is Ollama still running? "
-                f"({error or type(error).__name__})",
-                "broken") from error
+            raise LabError(f"The connection to {self.address} broke; is Ollama still running? "
+                           f"({error or type(error).__name__})", "broken") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
 
 
+def server_address(host: str | None = None) -> str:
+    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the
+    loopback.
+
+    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
+    """
+    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
+    scheme, found, rest = words.partition("://")
+    scheme, rest = (scheme, rest) if found else ("http", words)
+    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port or port
+    except ValueError as error:
+        raise LabError(f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual "
+                       "one.") from None
+    name = parts.hostname or "127.0.0.1"
+    with suppress(ValueError):          # what is no number stays a name
+        number = ipaddress.ip_address(name)
+        if number.is_unspecified:
+            name = {4: "127.0.0.1", 6: "::1"}[number.version]
+        name = f"[{name}]" if number.version == 6 else name
+    path = parts.path.strip("/")
+    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
+
+
 def _as_object(text: str) -> dict:
     """A JSON object; LabError for anything else."""
-    try:
+    with suppress(ValueError):
         value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise LabError(f"The server answered something that is not Ollama's: {text[:80]!r}", "garbled")
-    return value
+        if isinstance(value, dict):
+            return value
+    raise LabError(f"The server answered something that is not Ollama's: {text[:80]!r}", "garbled")

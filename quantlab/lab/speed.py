@@ -10,53 +10,47 @@ all of them.
 import threading
 from collections.abc import Callable, Sequence
 
-from .asking import KEEP, ask, make_alone
-from .measure import per_second
+from .asking import ask, make_alone
+from .measure import count, per_second
 from .server import LabError, Server
 
-PROMPT = "Write a long story about a llama that weighs every word."
-ROUNDS = 3
-OPTIONS = {"num_ctx": 512, "num_predict": 64, "temperature": 0}
+SPEED_PROMPT = "Write a long story about a llama that weighs every word."
+SPEED_ROUNDS = 3
+SPEED_OPTIONS = {"num_ctx": 512, "num_predict": 64, "temperature": 0}
 
 
-def measure_speed(models: Sequence[str], *, rounds: int = ROUNDS, prompt: str = PROMPT,
-                  options: dict | None = None, server: Server | None = None, cancel: threading.Event
-                  | None = None, on_progress: Callable[[str], None] | None = None) -> list[dict]:
+def measure_speed(models: Sequence[str], *, rounds: int = SPEED_ROUNDS, options: dict | None = None,
+                  server: Server | None = None, cancel: threading.Event | None = None,
+                  on_progress: Callable[[str], None] | None = None) -> list[dict]:
     """One dict a model: model, tokens_per_second (a list, one for each round), tokens (written each time),
     size, size_vram and context_length as the server's `ps` says; or model and error, the server's words.
 
     options: Ollama's (num_thread, num_gpu, ...), added to a context of 512 tokens, 64 tokens to write and
     temperature 0.
-    Raises ValueError for no models or no rounds.
+    Raises ValueError for no models or no rounds, LabError when cancelled.
     """
     if isinstance(models, str) or not list(models):
         raise ValueError(f"models={models!r}: give a list of names that the server has")
     if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
         raise ValueError(f"rounds={rounds!r} cannot be: give a whole number of at least 1")
-    server, wanted = server or Server(), OPTIONS | (options or {})
+    server, wanted = server or Server(), SPEED_OPTIONS | (options or {})
     loading = {key: value for key, value in wanted.items() if key.startswith("num_") and key != "num_predict"}
-    rows = {model: {"model": model, "tokens_per_second": [], "tokens": []} for model in models}
+    rows: dict[str, dict] = {name: {"model": name, "tokens_per_second": [], "tokens": []} for name in models}
     for turn in range(rounds):
         for model, row in rows.items():
             if on_progress:
                 on_progress(f"Round {turn + 1} of {rounds}: {model}")
-            if "error" not in row:
-                _one(server, model, row, list(rows), loading, wanted, prompt, cancel)
+            if "error" in row:
+                continue
+            try:
+                memory = make_alone(server, model, list(rows), loading, cancel)
+                answer = ask(server, model, SPEED_PROMPT, options=wanted, cancel=cancel)
+            except LabError as error:
+                if error.kind == "cancelled":
+                    raise
+                row["error"] = str(error)
+                continue
+            row["tokens_per_second"].append(per_second(answer) or 0.0)
+            row["tokens"].append(count(answer, "eval_count"))
+            row |= {name: memory[name] for name in ("size", "size_vram", "context_length")}
     return list(rows.values())
-
-
-def _one(server: Server, model: str, row: dict, models: list[str], loading: dict, options: dict, prompt: str,
-         cancel) -> None:
-    """One answer of one model; what the server says of it goes into its row."""
-    try:
-        memory = make_alone(server, model, models, loading, cancel)
-        answer = ask(server, model, prompt, options=options, think=None, keep_alive=KEEP, cancel=cancel,
-                     on_text=None)
-    except LabError as error:
-        if error.kind == "cancelled":
-            raise
-        row["error"] = str(error)
-        return
-    row["tokens_per_second"].append(per_second(answer) or 0.0)
-    row["tokens"].append(int(answer.get("eval_count") or 0))
-    row |= {name: memory[name] for name in ("size", "size_vram", "context_length")}

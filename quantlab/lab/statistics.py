@@ -49,14 +49,8 @@ def per_prompt(rows: Sequence[dict], value: Callable[[dict], float | None]) -> d
         number = None if row.get("error") else value(row)
         if number is not None:
             found.setdefault(row["model"], {}).setdefault(row["prompt_number"], []).append(float(number))
-    return {model: {prompt: float(np.mean(values)) for prompt, values in prompts.items()} for model,
-            prompts in found.items()}
-
-
-def paired(candidate: dict[int, float], reference: dict[int, float]) -> np.ndarray:
-    """candidate minus reference for each prompt that both have."""
-    return np.array([candidate[prompt] - reference[prompt]
-                     for prompt in sorted(candidate.keys() & reference.keys())])
+    return {model: {prompt: float(np.mean(values)) for prompt, values in prompts.items()}
+            for model, prompts in found.items()}
 
 
 def interval(differences: Sequence[float], level: float = LEVEL, seed: int = 0,
@@ -81,24 +75,22 @@ def interval(differences: Sequence[float], level: float = LEVEL, seed: int = 0,
     return Interval(mean, float(mean - high * error), float(mean - low * error), len(x), sd)
 
 
-def speed_ratio(candidate: dict[int, float], reference: dict[int, float],
-                level: float = LEVEL) -> Interval | None:
+def speed_ratio(candidate: dict[int, float], reference: dict[int, float]) -> Interval | None:
     """How many times as fast as the reference: the mean of log ratios, back as a ratio; None where no prompt
     has both.
 
     sd stays in log units.
     """
-    logs = [{prompt: np.log(value) for prompt, value in speeds.items() if value > 0}
-            for speeds in (candidate, reference)]
-    differences = paired(*logs)
-    if not len(differences):
+    both = [prompt for prompt in sorted(candidate.keys() & reference.keys())
+            if candidate[prompt] > 0 and reference[prompt] > 0]
+    if not both:
         return None
-    found = interval(differences, level)
+    found = interval([np.log(candidate[prompt]) - np.log(reference[prompt]) for prompt in both])
     low, high = (None if end is None else float(np.exp(end)) for end in (found.low, found.high))
     return Interval(float(np.exp(found.mean)), low, high, found.n, found.sd)
 
 
-def pass_interval(candidate: Sequence[bool], reference: Sequence[bool], level: float = LEVEL) -> Interval:
+def pass_interval(candidate: Sequence[bool], reference: Sequence[bool]) -> Interval:
     """The candidate's pass rate minus the reference's, over paired prompts, with an interval that is never
     too short.
 
@@ -110,7 +102,7 @@ def pass_interval(candidate: Sequence[bool], reference: Sequence[bool], level: f
     mean, sd = (won - lost) / n, float(np.sqrt(max((won + lost) / n - ((won - lost) / n) ** 2, 0)))
     if n < FEWEST:
         return Interval(mean, None, None, n, sd)
-    (won_low, won_high), (lost_low, lost_high) = (clopper_pearson(count, n, (1 - level) / 2)
+    (won_low, won_high), (lost_low, lost_high) = (clopper_pearson(count, n, (1 - LEVEL) / 2)
                                                   for count in (won, lost))
     return Interval(mean, won_low - lost_high, won_high - lost_low, n, sd)
 
@@ -119,9 +111,7 @@ def exact_paired_test(candidate: Sequence[bool], reference: Sequence[bool]) -> f
     """McNemar's exact test, two-sided: how often chance alone would give such a lopsided count of prompts
     that only one of two passes.
     """
-    from scipy.special import (
-        bdtr,  # scipy.stats has the same under friendlier names, and takes a second to import
-    )
+    from scipy.special import bdtr  # scipy.stats has friendlier names, and takes a second to import
 
     won, lost, _ = _discordant(candidate, reference)
     return min(1.0, 2 * float(bdtr(min(won, lost), won + lost, 0.5)))

@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from ..models.store import MODEL_LAYER
 from ..profile import is_reference
 from .names import QUANTS, quant_of, size_of, snapshot, split_name
 from .server import LabError, Server
 
 REGISTRY = "https://registry.ollama.ai"
 REGISTRY_VARIABLE = "QUANTLAB_REGISTRY"      # another address for the registry, for tests and mirrors
-MODEL_LAYER = "application/vnd.ollama.image.model"
-AT_ONCE = 8
-SECONDS = 5.0
-SIZES = ("0.5b", "0.6b", "1b", "1.5b", "1.7b", "2b", "3b", "4b", "7b", "8b", "9b", "12b", "13b", "14b", "27b",
-         "30b", "32b", "70b", "72b")
-KINDS = ("", "instruct-", "chat-", "text-")
+QUESTIONS_AT_ONCE = 8
+REGISTRY_SECONDS = 5.0      # for one question
+GUESSED_SIZES = ("0.5b", "0.6b", "1b", "1.5b", "1.7b", "2b", "3b", "4b", "7b", "8b", "9b", "12b", "13b",
+                 "14b", "27b", "30b", "32b", "70b", "72b")
+GUESSED_KINDS = ("", "instruct-", "chat-", "text-")
 
 
 class TagList(list):
@@ -36,7 +36,7 @@ class TagList(list):
 
 
 def get_available_quantizations(model_name: str, *, server: Server | None = None, registry: str | None = None,
-                                timeout: float = SECONDS) -> TagList:
+                                timeout: float = REGISTRY_SECONDS) -> TagList:
     """Full tags of a model that really exist, such as "llama3.2:3b-instruct-q4_K_M"; a name with a size
     narrows it.
 
@@ -45,17 +45,18 @@ def get_available_quantizations(model_name: str, *, server: Server | None = None
     reference profile shows the dated list alone.  timeout: seconds for one question to the registry.
     """
     model, size = _asked(model_name)
-    rows = {row["tag"]: row for row in _listed(model, size)}
+    rows = {row["tag"]: row for row in _of_the_list(model, size)}
     if is_reference():
-        return _finished(rows, f"List of {snapshot()['date']}; the reference profile asks nobody.")
+        return _in_order(rows, f"List of {snapshot()['date']}; the reference profile asks nobody.")
     found, answered = _probe(model, size, registry_address(registry), timeout)
     if answered:
         rows, note = {row["tag"]: row for row in found}, f"Asked {registry_address(registry)} just now."
+    elif rows:
+        note = f"The registry does not answer; tags as they were on {snapshot()['date']}."
     else:
-        note = f"The registry does not answer; tags as they were on {snapshot()['date']}." if rows else \
-            f"The registry does not answer, and the list of {snapshot()['date']} does not have {model}."
+        note = f"The registry does not answer, and the list of {snapshot()['date']} does not have {model}."
     rows |= {row["tag"]: row for row in _installed(model, size, server)}
-    return _finished(rows, note)
+    return _in_order(rows, note)
 
 
 def available_table(model_name: str, **kwargs):
@@ -71,43 +72,39 @@ def registry_address(registry: str | None = None) -> str:
     return (registry or os.environ.get(REGISTRY_VARIABLE) or REGISTRY).rstrip("/")
 
 
-def registry_bytes(name: str, registry: str | None = None, timeout: float = SECONDS) -> int | None:
+def registry_bytes(name: str, registry: str | None = None, timeout: float = REGISTRY_SECONDS) -> int | None:
     """Bytes of a model's weights, from its manifest, else from the dated list; None when neither knows."""
-    model, tag = split_name(name)
-    known = snapshot()["models"].get(model, {}).get("bytes", {}).get(tag)
-    if is_reference():
-        return known
-    with httpx.Client(timeout=timeout) as http:
-        _, size = _manifest(http, registry_address(registry), model, tag)
-    return size or known
+    return probe_one(name, registry, timeout)[1] or _listed_bytes(*split_name(name))
 
 
-def probe_one(name: str, registry: str | None = None, timeout: float = SECONDS) -> tuple[bool, int | None]:
+def probe_one(name: str, registry: str | None = None,
+              timeout: float = REGISTRY_SECONDS) -> tuple[bool, int | None]:
     """(whether it is known, bytes of the weights or None) for one full tag: the registry's manifest; the
     reference profile asks nobody.
     """
     model, tag = split_name(name)
     if is_reference():
-        entry = snapshot()["models"].get(model)
-        return entry is not None, (entry or {}).get("bytes", {}).get(tag)
+        return model in snapshot()["models"], _listed_bytes(model, tag)
     with httpx.Client(timeout=timeout) as http:
         return _manifest(http, registry_address(registry), model, tag)
 
 
+def _listed_bytes(model: str, tag: str) -> int | None:
+    return snapshot()["models"].get(model, {}).get("bytes", {}).get(tag)
+
+
 def _asked(model_name: str) -> tuple[str, str]:
-    if not isinstance(model_name, str) or not model_name.strip() or any(c.isspace()
-                                                                        for c in model_name.strip()):
-        raise ValueError(
-            f"{model_name!r} is not the name of a model: give one such as 'llama3.2' or 'llama3.2:3b'")
+    if not isinstance(model_name, str) or len(model_name.split()) != 1:
+        raise ValueError(f"{model_name!r} is not the name of a model: give one such as 'llama3.2' or "
+                         "'llama3.2:3b'")
     model, tag = split_name(model_name)
     return model, size_of(tag)
 
 
-def _listed(model: str, size: str) -> list[dict]:
-    entry = snapshot()["models"].get(model, {"tags": [], "bytes": {}})
-    source = f"list of {snapshot()['date']}"
-    return [_row(model, tag, entry["bytes"].get(tag), source) for tag in entry["tags"] if not size
-            or size_of(tag) == size]
+def _of_the_list(model: str, size: str) -> list[dict]:
+    source, tags = f"list of {snapshot()['date']}", snapshot()["models"].get(model, {"tags": []})["tags"]
+    return [_tag_row(model, tag, _listed_bytes(model, tag), source) for tag in tags
+            if not size or size_of(tag) == size]
 
 
 def _installed(model: str, size: str, server: Server | None) -> list[dict]:
@@ -116,7 +113,7 @@ def _installed(model: str, size: str, server: Server | None) -> list[dict]:
     except LabError:
         return []
     mine = [(split_name(m["name"]), m) for m in models]
-    return [_row(model, tag, m["size"], "installed", m["quantization_level"]) for (name, tag), m in mine
+    return [_tag_row(model, tag, m["size"], "installed", m["quantization_level"]) for (name, tag), m in mine
             if name == model and (not size or size_of(tag) == size)]
 
 
@@ -126,8 +123,9 @@ def _probe(model: str, size: str, registry: str, timeout: float) -> tuple[list[d
     A listed tag for which the registry had no clear answer keeps its listed row; after three such the rest is
     not asked.
     """
-    listed, silent = {row["tag"].split(":", 1)[1]: row for row in _listed(model, size)}, []
-    with httpx.Client(timeout=timeout) as http, ThreadPoolExecutor(AT_ONCE) as pool:
+    listed = {split_name(row["tag"])[1]: row for row in _of_the_list(model, size)}
+    silent: list[str] = []
+    with httpx.Client(timeout=timeout) as http, ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
         if not _manifest(http, registry, model, "latest")[0]:
             return [], False
 
@@ -136,13 +134,13 @@ def _probe(model: str, size: str, registry: str, timeout: float) -> tuple[list[d
             if not answered:
                 silent.append(tag)
                 return listed.get(tag)
-            return _row(model, tag, count, "registry") if count else None
+            return _tag_row(model, tag, count, "registry") if count else None
 
         if listed:
             return [row for row in pool.map(ask, listed) if row], True
-        rows = [row for row in pool.map(ask, [size] if size else ["latest", *SIZES]) if row]
-        sizes = [size] if size else [size_of(row["tag"].split(":", 1)[1]) for row in rows]
-        tags = [f"{one}-{kind}{quant}" for one in sizes if one for kind in KINDS for quant in QUANTS]
+        rows = [row for row in pool.map(ask, [size] if size else ["latest", *GUESSED_SIZES]) if row]
+        sizes = [size] if size else [size_of(split_name(row["tag"])[1]) for row in rows]
+        tags = [f"{one}-{kind}{quant}" for one in sizes if one for kind in GUESSED_KINDS for quant in QUANTS]
         return rows + [row for row in pool.map(ask, tags) if row], True
 
 
@@ -162,14 +160,14 @@ def _manifest(http: httpx.Client, registry: str, model: str, tag: str) -> tuple[
     return False, None
 
 
-def _row(model: str, tag: str, count: int | None, source: str, level: str = "") -> dict:
+def _tag_row(model: str, tag: str, count: int | None, source: str, level: str = "") -> dict:
     return {"tag": f"{model}:{tag}", "quantization": quant_of(tag) or level, "bytes": count, "source": source}
 
 
-def _finished(rows: dict[str, dict], note: str) -> TagList:
+def _in_order(rows: dict[str, dict], note: str) -> TagList:
     """In the order a person looks for: sizes ascending, plain names first, then by quantization."""
     def place(row):
-        tag = row["tag"].split(":", 1)[1]
+        tag = split_name(row["tag"])[1]
         size = size_of(tag)
         number = float(size[:-1].split("x")[-1]) * (1e-3 if size.endswith("m") else 1) if size else -1
         return (number, bool(quant_of(tag)), "-text" in tag, tag)

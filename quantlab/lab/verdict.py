@@ -5,7 +5,7 @@ prompts".
 import math
 from dataclasses import dataclass
 
-from .statistics import LEVEL, Interval
+from .statistics import FEWEST, Interval
 
 GOOD, WORSE, OPEN = "good enough", "worse", "cannot tell"
 MOST_PROMPTS = 1000     # beyond that many the advice is to accept that the two are close to the margin
@@ -27,9 +27,8 @@ class Metric:
 
     def __post_init__(self):
         if not (isinstance(self.margin, int | float) and math.isfinite(self.margin) and self.margin >= 0):
-            raise ValueError(
-                f"margin={self.margin!r}: give how much worse is still good enough, 0 or more, in "
-                f"{self.unit}")
+            raise ValueError(f"margin={self.margin!r}: give how much worse is still good enough, 0 or more, "
+                             f"in {self.unit}")
 
 
 #: 0.05 nats: with the quant, each word of the reference's own answers is on average 5 % less likely
@@ -60,23 +59,20 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
     declared for.
     covered: False when a lower bound leaves too much unseen to call anything good, and to show a number.
     """
-    if harm.low is None:
-        missing = 8 - harm.n
-        return Verdict(OPEN, missing,
-                       f"{OPEN}: {harm.n} prompts give points but no interval; add at least {missing}.")
+    if harm.low is None or harm.high is None:
+        missing = FEWEST - harm.n
+        return Verdict(OPEN, missing, f"{OPEN}: {harm.n} prompts give points but no interval; add at least "
+                                      f"{missing}.")
     bound = "at least " if metric.lower_bound else ""
-    seen = f"{metric.name} {bound}{harm.mean:.3g} ({harm.low:.3g} to {harm.high:.3g}) {metric.unit}, margin {metric.margin:g}, n = {harm.n}"
+    seen = (f"{metric.name} {bound}{harm.mean:.3g} ({harm.low:.3g} to {harm.high:.3g}) {metric.unit}, margin "
+            f"{metric.margin:g}, n = {harm.n}")
     if harm.low > metric.margin:
-        hidden = (
-            f"{metric.name} is over the margin of {metric.margin:g} {metric.unit} (by how much is not "
-            "shown: too little was "
-            f"seen), n = {harm.n}")
+        hidden = (f"{metric.name} is over the margin of {metric.margin:g} {metric.unit} (by how much is not "
+                  f"shown: too little was seen), n = {harm.n}")
         return Verdict(WORSE, None, f"{WORSE}: {seen if covered else hidden}.")
     if not covered:
-        return Verdict(OPEN, None,
-                       f"{OPEN}: the top 20 tokens of both models show too little of what they think; the "
-                       "true "
-                       f"{metric.name} may be far larger than what is seen.")
+        return Verdict(OPEN, None, f"{OPEN}: the top 20 tokens of both models show too little of what they "
+                                   f"think; the true {metric.name} may be far larger than what is seen.")
     if harm.high <= metric.margin:
         return Verdict(GOOD, None, f"{GOOD}: {seen}.")
     more = prompts_to_add(harm, metric.margin)
@@ -84,12 +80,14 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
     return Verdict(OPEN, more, f"{OPEN}: {seen}; {advice}.")
 
 
-def prompts_to_add(harm: Interval, margin: float, level: float = LEVEL) -> int | None:
+def prompts_to_add(harm: Interval, margin: float) -> int | None:
     """About how many more prompts of this kind would put the interval on one side of the margin; None above
-    1000.
+    MOST_PROMPTS, and where there is no interval.
 
     The half that reaches across the margin shrinks with the square root of the number of prompts.
     """
+    if harm.low is None or harm.high is None:
+        return None
     distance = abs(harm.mean - margin)
     half = (harm.high - harm.mean) if harm.mean < margin else (harm.mean - harm.low)
     wanted = harm.n * (half / distance) ** 2 if distance > 0 else math.inf

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..words import one_of
 from .journal import opened, read_records
 from .plan import Plan
 from .statistics import FEWEST, clopper_pearson
 
-LEFT, TIE, RIGHT = "left", "tie", "right"
-CHOICES = (LEFT, TIE, RIGHT)
+VOTES = LEFT, TIE, RIGHT = "left", "tie", "right"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Tally:
         if not decided:
             return f"No vote decided between {self.names[0]} and {self.names[1]}: {both}."
         counts = f"{self.names[0]} won {self.won} of {decided} decided votes against {self.names[1]} ({both})"
-        if self.low is None:
+        if self.low is None or self.high is None:
             return f"{counts}. Cannot tell: under {FEWEST} decided votes there is no interval."
         ends = f"{self.share:.0%}, 95 % interval {self.low:.0%} to {self.high:.0%}"
         if self.low <= 0.5 <= self.high:
@@ -73,14 +73,12 @@ class Ballot:
     """
 
     def __init__(self, plan: Plan, rows: Sequence[dict], first: str, second: str, file: Path, seed: int = 1):
-        for name in (first, second):
-            if name not in plan.models:
-                raise ValueError(f"{name} is not in this comparison: {', '.join(plan.models)}")
+        first, second = (one_of("compared model", name, plan.models) for name in (first, second))
         if first == second:
             raise ValueError(f"{first} against itself: choose two models")
         self.names, self.file, self.same = (first, second), Path(file), 0
-        self._head = {"key": f"votes {plan.key} {first} {second} {seed}", "seed": seed}
-        self.pairs = self._drawn(rows, random.Random(self._head["key"]))
+        key = f"votes {plan.key} {first} {second} {seed}"
+        self._head, self.pairs = {"key": key, "seed": seed}, self._drawn(rows, random.Random(key))
 
     def _drawn(self, rows: Sequence[dict], coin: random.Random) -> list[Pair]:
         said: dict[int, dict[str, dict]] = {}
@@ -97,7 +95,7 @@ class Ballot:
             if texts[0] == texts[1]:
                 self.same += 1
             else:
-                pairs.append(Pair(number, said[number][sides[0]]["prompt"], *texts, sides))
+                pairs.append(Pair(number, said[number][sides[0]]["prompt"], texts[0], texts[1], sides))
         coin.shuffle(pairs)
         return pairs
 
@@ -108,9 +106,8 @@ class Ballot:
             return {}
         head, records = read_records(self.file)
         if head.get("key") != self._head["key"]:
-            raise ValueError(
-                f"{self.file} holds other votes: another comparison, other models or another seed. Give "
-                "another name.")
+            raise ValueError(f"{self.file} holds other votes: another comparison, other models or another "
+                             "seed. Give another name.")
         found: dict[int, str] = {}
         for record in records:
             found.setdefault(record["prompt"], record["choice"])
@@ -124,8 +121,7 @@ class Ballot:
     def vote(self, pair: Pair, choice: str) -> None:
         """Write one vote down, with the sides as they were shown.  A second vote on the same pair is refused.
         """
-        if choice not in CHOICES:
-            raise ValueError(f"a vote is one of {', '.join(CHOICES)}, not {choice!r}")
+        choice = one_of("vote", choice, VOTES)
         with opened(self.file, self._head) as journal:
             if any(record["prompt"] == pair.number for record in journal.records):
                 raise ValueError(f"prompt {pair.number + 1} has its vote already")
@@ -139,5 +135,5 @@ class Ballot:
         winners = [names[0] if choice == LEFT else names[1] for choice, names in chosen if choice != TIE]
         won, decided = winners.count(self.names[0]), len(winners)
         low, high = clopper_pearson(won, decided) if decided >= FEWEST else (None, None)
-        return Tally(self.names, won, decided - won, len(chosen) - decided, self.same, won / decided
-                     if decided else None, low, high)
+        return Tally(self.names, won, decided - won, len(chosen) - decided, self.same,
+                     won / decided if decided else None, low, high)

@@ -15,7 +15,7 @@ from functools import cache
 import httpx
 
 GLANCE = 0.05               # seconds between two looks at the button and at the clock
-MOST_LETTERS = 32_000_000   # of one answer, counts and token lists included; an answer of 1 MB has room
+MOST_ANSWER = 32_000_000    # letters of one answer, counts and token lists included
 
 
 def client(address: str, limits: httpx.Timeout, trust_env: bool) -> httpx.Client:
@@ -51,16 +51,15 @@ class Cutter:
 
 
 @contextmanager
-def watched(cancel: threading.Event | None, seconds: float | None) -> Iterator[Cutter]:
-    """A Cutter that cuts when `cancel` is set or `seconds` are over, whichever comes first; None: that one
-    never comes.
-    """
+def cut_by(cancel: threading.Event | None, seconds: float | None) -> Iterator[Cutter]:
+    """A Cutter that cuts when `cancel` is set or `seconds` are over, whichever comes first; None: never."""
     cutter, done = Cutter(), threading.Event()
     end = time.monotonic() + seconds if seconds else float("inf")
 
     def watch():
         while not done.wait(GLANCE):
-            why = "cancelled" if cancel is not None and cancel.is_set() else "timeout" if time.monotonic() > end else ""
+            cancelled = cancel is not None and cancel.is_set()
+            why = "cancelled" if cancelled else "timeout" if time.monotonic() > end else ""
             if why and cutter.cut(why):
                 return
 
@@ -73,11 +72,12 @@ def watched(cancel: threading.Event | None, seconds: float | None) -> Iterator[C
         thread.join()
 
 
-def lines(answer: httpx.Response, most: int = MOST_LETTERS) -> Iterator[str]:
+def lines(answer: httpx.Response, most: int = MOST_ANSWER) -> Iterator[str]:
     """The lines of a streamed answer as they come.  OverflowError when it sends more than `most` letters,
     line ends or not.
     """
-    rest, seen = [], 0
+    rest: list[str] = []
+    seen = 0
     for text in answer.iter_text():
         seen += len(text)
         if seen > most:

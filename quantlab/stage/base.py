@@ -21,6 +21,7 @@ from .handles import Button, Handle, Link, Panel
 from .keys import turned
 from .touchable import Touch, Touchable, own_names
 
+TABLE = "As table"
 STUCK = "Nothing can be drawn for these values: move a handle, or press Reset."
 BUSY = "One thing after the other: press Cancel, or wait for the answer."
 
@@ -58,7 +59,7 @@ class Stage(Touchable):
         self.initial, self._held = self.values(), False
         for name, link in (links or {}).items():
             self._link(name, link)
-        self.view, self.status, self.words = markup(), markup(), markup()
+        self.view, self.status, self.opened, self.words = (markup() for _ in range(4))
         self.panels = dict(panels or {})
         self.view.add_class("ql-view")
         self.picture = first or self._drawn()
@@ -70,8 +71,8 @@ class Stage(Touchable):
         lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
         said = [self.status] if self.tasks else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
-        super().__init__([*body, self.words, *([Touch(label, keys, self.touched)] if keys else [])],
-                         self.controls)
+        super().__init__([*body, self.opened, self.words, *([Touch(label, keys, self.touched)] if keys
+                                                            else [])], self.controls)
         if draw:
             # each handle redraws at once; other exhibits wait for a button
             self.add_class("ql-moving")
@@ -176,10 +177,10 @@ class Stage(Touchable):
             return notice(str(error), STUCK)
 
     def _write_panels(self) -> None:
-        """What the pressed buttons open: the table, and the exhibit's own panels."""
-        values = self.values()
-        self.words.value = "".join(panel.html(values) for words, panel in self.panels.items()
-                                   if self.buttons[words].value)
+        """What the pressed buttons open: the exhibit's own panels, and the table."""
+        values, open_now = self.values(), [words for words in self.panels if self.buttons[words].value]
+        self.opened.value = "".join(self.panels[words].html(values) for words in open_now if words != TABLE)
+        self.words.value = self.panels[TABLE].html(values) if TABLE in open_now else ""
 
     # ---- buttons
 
@@ -192,7 +193,7 @@ class Stage(Touchable):
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
         if self.picture.table or not self.draw:
-            self.panels["As table"] = Panel("The same facts in words and numbers",
+            self.panels[TABLE] = Panel("The same facts in words and numbers",
                                             lambda _values: html_table(self.picture.table))
         made |= {words: toggle(words, panel.tip, self._write_panels) for words, panel in self.panels.items()}
         return made

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from quantlab.basics import sample
+from quantlab.basics.sample import given_weights
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +38,14 @@ def test_a_changed_file_is_refused_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "PATH", broken)
     with pytest.raises(ValueError, match=r"restore the file from git"):
         sample.sample_weights()
+
+
+def test_the_learners_own_weights_are_checked_and_the_bundled_ones_stand_in():
+    assert given_weights().shape == (384, 384) and given_weights([1, 2, 3]).shape == (1, 3)
+    for x, words in ((["a"], "an array of numbers, not list"), ([[1], [1, 2]], "an array of numbers"),
+                     ([], "at least 1 weights"), ([1, float("nan")], r"x\[0, 1\] is nan"),
+                     ([float("inf")], r"x\[0, 0\] is inf"), ([1e39], r"x\[0, 0\] is inf")):
+        with pytest.raises(ValueError, match=words):
+            given_weights(x)
+    with pytest.raises(ValueError, match="at least 64 weights are wanted, got 63"):
+        given_weights([1.0] * 63, 64)

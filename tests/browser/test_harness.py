@@ -10,17 +10,19 @@ pytestmark = pytest.mark.browser
 
 GOOD = '''
 import ipywidgets as widgets
-from quantlab.stage.base import Explorer, Touchable
+from quantlab.stage.base import Stage
+from quantlab.stage.handles import slider
+from quantlab.stage.touchable import Touchable
 from quantlab.canvas.svg import page, text
 
 def draw(bits):
     return page(120, [text(20, 100, "x" * bits)], finding=f"{bits} bits here")
 
-Explorer(draw, {"bits": widgets.IntSlider(4, min=2, max=8, description="bits")})
+Stage([slider("bits", "bits", 4, 2, 8)], draw)
 '''
-DEAD = 'Explorer(lambda bits: draw(3), {"bits": widgets.IntSlider(4, description="bits")})'
-CUT = 'Explorer(lambda: page(120, [text(700, 100, "cut at the right edge")], finding="Words are cut"))'
-SLOW = 'import time; Explorer(lambda bits: time.sleep(1) or draw(bits), {"bits": widgets.IntSlider(4, min=2, max=8, description="bits")})'
+DEAD = 'Stage([slider("bits", "bits", 4, 0, 100)], lambda bits: draw(3))'
+CUT = 'Stage(draw=lambda: page(120, [text(700, 100, "cut at the right edge")], finding="Words are cut"))'
+SLOW = 'import time; Stage([slider("bits", "bits", 4, 2, 8)], lambda bits: time.sleep(1) or draw(bits))'
 NAMELESS = 'v = Touchable([widgets.IntSlider(3)]); v'
 BEYOND = '''
 from IPython.display import HTML
@@ -90,7 +92,8 @@ def test_a_dragged_handle_speaks_once_where_it_rests(scratch, chromium):
         lesson.run_all()
         (explorer,) = lesson.explorers()
         explorer.evaluate("""e => { const live = e.querySelector('.ql-live'); window.spoken = [];
-            new MutationObserver(() => window.spoken.push(live.textContent)).observe(live, {childList: true}); }""")
+            const heard = new MutationObserver(() => window.spoken.push(live.textContent));
+            heard.observe(live, {childList: true}); }""")
         lesson.drag(explorer)
         lesson.page.wait_for_timeout(1200)
         spoken = lesson.page.evaluate("window.spoken")

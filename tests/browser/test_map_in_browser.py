@@ -16,7 +16,9 @@ LESSON = "05_k_quants.ipynb"
 def said(name: str, ftype: str) -> str:
     row = tensor_list("llama-3.1-8b", ftype).set_index("name").loc[name]
     shape = " × ".join(f"{n:,}" for n in row["shape"])
-    return f"{name}: {shape} weights in {row['type']}, {row['nbytes']:,} bytes, {row['bpw']:.6g} bits per weight"
+    return (
+        f"{name}: {shape} weights in {row['type']}, {row['nbytes']:,} bytes, {row['bpw']:.6g} bits per "
+        "weight")
 
 
 def hears(lesson, explorer, words: str) -> None:

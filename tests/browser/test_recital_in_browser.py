@@ -55,7 +55,8 @@ def test_own_words_are_continued_and_the_words_are_never_markup(lesson, recital)
     assert lesson.wait_until(lambda: lesson.said(recital).startswith("F16 goes on with")
                              and "<b>My horse</b>" in view.text_content())
     assert view.locator("b").count() == 0
-    assert lesson.cut_words() == [] and lesson.unnamed_handles() == [] and lesson.shared_ids() == [] and lesson.faults == []
+    assert lesson.cut_words() == [] and lesson.unnamed_handles() == []
+    assert lesson.shared_ids() == [] and lesson.faults == []
 
 
 def test_typing_moves_the_chances(lesson):

@@ -35,7 +35,7 @@ def test_bars_are_probabilities_on_one_scale():
 
 def test_the_leaders_are_named_and_what_follows_is_marked():
     words = re.findall(r">([^<]+)</text>", drawn().svg)
-    assert "leads at F16" in words and "leads at Q2_K" in words and "▸ ␣a" in words and "⏎" in words and "under 0.1 %" in words
+    assert all(said in words for said in ("leads at F16", "leads at Q2_K", "▸ ␣a", "⏎", "under 0.1 %"))
     both = drawn(chances=[Chance("x", 0.9, 0.8, "in both")])
     assert "leads in both" in both.svg and "▸" not in both.svg
 

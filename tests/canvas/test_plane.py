@@ -50,7 +50,7 @@ def test_what_is_over_the_budget_is_hatched_and_unmeasured_is_said():
     picture = draw_budget(parts, ("Q3_K_M", 1000), marks, [("To beat", "it")], finding="f", subtitle="s")
     hatched = re.findall(r'<rect[^>]*width="([\d.]+)"[^>]*fill="url\(#over\)"', picture.svg)
     assert float(hatched[0]) == pytest.approx(200 / 1200 * 728, abs=0.3)
-    assert "200 bytes too much" in picture.svg and "measuring…" in picture.svg
+    assert "200 B too much" in picture.svg and "measuring…" in picture.svg
 
 
 def test_points_within_chance_stand_in_their_band():
@@ -68,8 +68,8 @@ def test_points_stand_where_their_numbers_say_and_what_is_beaten_is_hollow():
     picture = draw_pareto(points, None, (), "MB", Scale("KLD", True, str), finding="f", subtitle="s")
     dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="(?:4\.5|5\.5)"', picture.svg)
     (x2, y2), (x40, y40), (x4, y4) = [(float(x), float(y)) for x, y in dots]
-    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3) and y4 - y40 == pytest.approx(y40 - y2,
-                                                                                     abs=0.3) and y2 < y4
+    assert x40 - x4 == pytest.approx(x4 - x2, abs=0.3)
+    assert y4 - y40 == pytest.approx(y40 - y2, abs=0.3) and y2 < y4
     assert len(re.findall(r'r="4.5"', picture.svg)) == 1
     assert 'role="group"' not in picture.svg and 'id="here"' not in picture.svg
 

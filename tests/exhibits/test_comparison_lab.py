@@ -8,7 +8,7 @@ import pytest
 import quantlab as ql
 from quantlab.canvas.answers import answers_html, ballot_html, live_html
 from quantlab.canvas.verdict import draw_verdict
-from quantlab.lab.comparison import answers, overview, short_names
+from quantlab.lab.report import answers, overview, short_names
 from quantlab.stage.base import html_table, png
 
 
@@ -70,7 +70,7 @@ EVIL = ["<script>alert(1)</script>", "</text></svg><img src=x onerror=alert(1)>"
 def test_what_a_model_says_is_only_ever_text(evil):
     from quantlab.lab.report import word_diff
 
-    cards = [{"name": evil, "note": evil, "flags": [evil], "marked": word_diff("plain words", evil)[0]}]
+    cards = [{"name": evil, "note": evil, "flags": [evil], "marked": word_diff("plain words", evil)}]
     for html in (answers_html(evil, cards), live_html(evil, evil), ballot_html(evil, evil, evil, evil)):
         assert not re.search(r"<(script|img|ins on|/text|/svg)", html)
         assert not re.search(r"<[a-z]+ [^>]*on(click|load|error)=", html)

@@ -82,7 +82,7 @@ def test_a_group_of_zeros_is_a_sentence():
 
 
 def test_an_unknown_search_names_those_there_are():
-    with pytest.raises(ValueError, match=r"'Q8_0'; there are Q2_K"):
+    with pytest.raises(ValueError, match=r"'Q8_0' here; the nearest are Q4_0, .*; there are Q2_K"):
         explore_scale_search(qtype="Q8_0")
     with pytest.raises(ValueError, match="256"):
         explore_scale_search(np.ones(100))

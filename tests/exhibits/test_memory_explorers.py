@@ -20,17 +20,17 @@ from quantlab.exhibits.fit import (
     plot_kv_cache,
     plot_rule,
 )
-from quantlab.exhibits.memory import explore_memory
-from quantlab.exhibits.memory_facts import SLIDER, Situation, finding, longest, uses, ways
+from quantlab.exhibits.memory import _finding, explore_memory, script
 from quantlab.lab.modelfile import parse_modelfile
 from quantlab.memory.catalog import GPUS, MODELS
+from quantlab.memory.changes import SLIDER, Situation, longest, uses, ways
 from quantlab.memory.fit import recommend
 from quantlab.memory.kv_cache import KV_TYPES
-from quantlab.memory.machine import Machine
+from quantlab.memory.machine import Gpu, Machine
 from quantlab.memory.rule import typical_shape
 
 GIB = 2**30
-HERE = Situation("llama3.1:8b", 8, "Q4_K_M", 32768, "f16", 1, True, 8 * GIB)
+HERE = Situation(MODELS["llama3.1:8b"], "Q4_K_M", 32768, "f16", 1, True, 8 * GIB)
 
 
 @pytest.mark.parametrize("name", [*{shape.arch: name for name, shape in MODELS.items()}.values(), BY_SIZE])
@@ -71,13 +71,13 @@ def test_between_low_and_high_of_the_assumption_the_driver_decides():
     found = HERE.estimate()
     for extra, said in ((found.overhead.low - 1, "too much"), (found.overhead.low + 1, "driver decides"),
                         (found.overhead.high, "It fits")):
-        assert said in finding(replace(HERE, card=found.total + extra), found)
+        assert said in _finding(replace(HERE, card=found.total + extra), found)
 
 
 @pytest.mark.parametrize("now", [HERE, replace(HERE, flash=False, n_parallel=3),
-                                 replace(HERE, model="qwen3:14b", card=12 * GIB),
-                                 replace(HERE, model="gemma2:9b", num_ctx=8192, card=7 * GIB),
-                                 replace(HERE, model="deepseek-v2:16b")])
+                                 replace(HERE, model=MODELS["qwen3:14b"], card=12 * GIB),
+                                 replace(HERE, model=MODELS["gemma2:9b"], num_ctx=8192, card=7 * GIB),
+                                 replace(HERE, model=MODELS["deepseek-v2:16b"])])
 def test_every_way_out_fits_when_it_is_followed_and_a_step_less_does_not(now):
     found = list(ways(now))
     assert now.room() < 0 and len(found) >= 2
@@ -106,7 +106,7 @@ def test_a_quantized_cache_without_flash_attention_is_what_ollama_makes_of_it():
     assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
     plain = ql.estimate_memory("llama3.1:8b", n_ctx=8192, flash_attention=False)
     assert f"{plain.kv_cache:,}" in [row[1] for row in explorer.picture.table]
-    assert "OLLAMA_KV_CACHE_TYPE=f16" in explorer.script()
+    assert "OLLAMA_KV_CACHE_TYPE=f16" in script(**explorer.values())
 
 
 def test_names_and_sizes_follow_each_other():
@@ -132,13 +132,13 @@ def test_a_size_without_a_model_is_a_typical_shape():
 
 def test_the_settings_are_text_that_ollama_reads():
     explorer = explore_memory("qwen3:14b", 12, n_ctx=16384, type_kv="q4_0", n_parallel=2, ftype="Q5_K_M")
-    explorer.opener.value = True
-    assert "OLLAMA_KV_CACHE_TYPE=q4_0 OLLAMA_NUM_PARALLEL=2 ollama serve" in explorer.settings.value
-    assert explorer.copy.layout.display == "" and "lesson 03" in explorer.script()
-    read = parse_modelfile(re.search(r"<<'END'\n(.*)END\n", explorer.script(), re.DOTALL)[1])
+    explorer.buttons["As Ollama settings"].value = True
+    assert "OLLAMA_KV_CACHE_TYPE=q4_0 OLLAMA_NUM_PARALLEL=2 ollama serve" in explorer.opened.value
+    assert "Copy the settings</button>" in explorer.opened.value and "lesson 03" in script(**explorer.values())
+    read = parse_modelfile(re.search(r"<<'END'\n(.*)END\n", script(**explorer.values()), re.DOTALL)[1])
     assert (read.base, read.parameters) == ("qwen3:14b", {"num_ctx": 16384})
-    explorer.opener.value = False
-    assert explorer.settings.value == "" and explorer.copy.layout.display == "none"
+    explorer.buttons["As Ollama settings"].value = False
+    assert explorer.opened.value == ""
 
 
 @pytest.mark.parametrize("vram, shown", [(0, 1.0), (-5, 1.0), (1e9, 256.0), (float("inf"), 256.0),
@@ -172,7 +172,7 @@ def test_nan_and_unknown_names_are_refused_in_words_with_the_nearest():
                         (lambda: explore_memory(ftype="Q4_KM"),
                          "no ftype 'Q4_KM' here; the nearest are Q4_K_M"),
                         (lambda: explore_memory(type_kv="q8"),
-                         "no KV cache type 'q8' here; the nearest are q8_0"),
+                         "no KV cache type 'q8' here; the nearest is q8_0"),
                         (lambda: explore_fit(8, type_kv="q8"), "there are f16, q8_0, q4_0"),
                         (lambda: plot_rule("llama9:7b"),
                          r"no model 'llama9:7b' in the catalog.*llama3\.1:8b"),
@@ -197,10 +197,23 @@ def test_weights_larger_than_the_card_are_blamed_not_the_cache():
     assert "GiB too much: the weights alone take 39.0 GiB" in explorer.finding
 
 
-def test_a_machine_without_a_card_offers_its_memory(monkeypatch):
+def test_without_a_known_card_every_explorer_begins_at_one_assumption_and_says_so(monkeypatch):
     monkeypatch.setattr(cards, "my_machine", lambda: Machine("Linux", 4, 6 * GIB, 5 * GIB))
-    assert explore_fit().controls["vram"].value == 6
-    assert any("no card found" in words for words in explore_fit().buttons)
+    for explorer in (explore_fit(), explore_memory(), ql.explore_choice()):
+        assert explorer.values()["vram"] == cards.ASSUMED == 8 and explorer.values()["card"] == ANY_CARD
+        assert "No card was found on this machine: 8 GB is assumed." in note(explorer)
+        assert "No card found: 8 GB assumed" in explorer.buttons
+    assert "No card was found" not in note(explore_memory(vram_gb=12))
+
+
+def test_the_machines_card_goes_by_its_name_in_the_catalog(monkeypatch):
+    gpus = (Gpu("NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB),)
+    monkeypatch.setattr(cards, "my_machine", lambda: Machine("Linux", 4, 64 * GIB, 60 * GIB, gpus))
+    assert explore_memory().values()["card"] == "GeForce RTX 4090"
+    monkeypatch.setattr(cards, "my_machine", lambda: Machine("Linux", 4, 64 * GIB, 60 * GIB, (
+        Gpu("NVIDIA Prototype", 24 * GIB, 23 * GIB),)))
+    explorer = explore_memory()
+    assert explorer.values()["card"] == "my machine: Prototype" and explorer.values()["vram"] == 24
 
 
 def test_the_title_of_the_table_holds_the_lessons_own_recommendation():

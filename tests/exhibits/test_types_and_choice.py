@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.choice import CONTEXTS, OTHER, explore_choice
+from quantlab.exhibits.cards import ANY_CARD as OTHER
+from quantlab.exhibits.choice import CONTEXTS, explore_choice
 from quantlab.exhibits.types import LESSON_TABLE, NAMES, UNITS, explore_types, mix
 from quantlab.memory.catalog import GPUS
 from quantlab.memory.choice import CHOICES, WISHES, candidates, choose

@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
+from quantlab.lab.checks import has
 from quantlab.lab.comparison import Comparison
 from quantlab.lab.measure import LOOP, THOUGHT
-from quantlab.lab.preflight import cache_bytes
+from quantlab.lab.preflight import plain_cache_bytes
 from quantlab.lab.server import Server
 from tests.lab.stand_in import registry_of, stand_in
 
@@ -65,6 +66,20 @@ def test_every_call_is_a_row_and_the_second_run_asks_nothing(tmp_path):
     assert {row["tokens_per_second"] for row in made.rows()} == {2.0} and list(made.table()["text"]) == [
         "moo"] * 8
     assert run(pretend, tmp_path).missing == 0 and len(pretend.asked) == 8
+
+
+def test_a_results_file_is_a_comparison_again_and_a_damaged_one_is_a_sentence(tmp_path):
+    made = run(Pretend(), tmp_path, prompts=({"prompt": "one", "expected": "moo"},), rounds=1)
+    again = Comparison.from_file(made.file, check=has(), server=made.server)
+    assert again.plan == made.plan and again.missing == 0 and list(again.summary()["pass_rate"]) == [1, 1]
+    head, session, call, *_ = made.file.read_text().splitlines(keepends=True)
+    for lines in ((head.replace("prompts", "poems"), session, call), (head.replace('"plan"', '"votes"'),),
+                  (head, session, call.replace("answer", "x")), (head, session.replace("models", "x"), call)):
+        made.file.write_text("".join(lines))
+        with pytest.raises(ValueError, match="damaged, or not the results file"):
+            Comparison.from_file(made.file)
+    with pytest.raises(ValueError, match="cannot be read"):
+        Comparison.from_file(tmp_path / "none.jsonl")
 
 
 def test_only_one_model_is_in_memory_and_a_stranger_is_left_alone_and_flagged(tmp_path):
@@ -163,27 +178,26 @@ def test_what_is_missing_is_pulled_after_one_question_with_its_bytes_and_never_u
         return (200, b'{"model_info": {}}') if path == "/api/show" else pretend(path, body)
 
     with stand_in(with_pull) as url, stand_in(registry_of({"new": 4_000_000})) as registry:
-        made = Comparison(["one"], ["m:a", "m:new", "m:none"], file=tmp_path / "run.jsonl",
-                          server=Server(url))
-        found = made.preflight(registry)
+        server = Server(url)
+        found = Comparison(["one"], ["m:a", "m:new", "m:none"], server=server).preflight(registry)
         assert found.to_pull == ["m:new"] and [row["bytes"] for row in found.rows] == [1, 4_000_000,
                                                                                        None] and not found.ok
-        assert any(note.startswith("disk: the downloads need 0.00 GB")
-                   for note in found.notes) and "m:none" in found.stops[1]
-        assert made.pull(lambda words: asked.append(words) or False, registry=registry) == [] == pulled
-        assert made.pull(lambda words: True, on_progress=told.append, on_bytes=lambda
-                         *count: counted.append(count), registry=registry)
+        assert any(note.startswith("disk: the downloads need 4 MB") for note in found.notes)
+        assert "m:none" in found.stops[1]
+        assert found.pull(server, lambda words: asked.append(words) or False) == [] == pulled
+        assert found.pull(server, lambda words: True, told.append,
+                          on_bytes=lambda *count: counted.append(count))
     assert pulled == ["m:new"] and counted == [("m:new", 3000, 4000)] and told == ["m:new: pulling 75%",
                                                                                    "m:new: success"]
-    assert "Download m:new? Together 0.00 GB; the disk of Ollama's models has" in asked[0]
+    assert "Download m:new? Together 4 MB; the disk of Ollama's models has" in asked[0]
 
 
 def test_the_cache_s_bytes_come_from_what_show_tells():
     info = {"llama.block_count": 30, "llama.attention.head_count": 9, "llama.attention.head_count_kv": 3,
             "llama.embedding_length": 576}
-    assert cache_bytes({"model_info": info}, 2048) == 30 * 3 * (64 + 64) * 2 * 2048
-    assert cache_bytes({"model_info": {**info, "llama.attention.head_count_kv": [3, 0]}},
-                       2048) == cache_bytes({}, 2048) == 0
+    assert plain_cache_bytes({"model_info": info}, 2048) == 30 * 3 * (64 + 64) * 2 * 2048
+    assert plain_cache_bytes({"model_info": {**info, "llama.attention.head_count_kv": [3, 0]}},
+                       2048) == plain_cache_bytes({}, 2048) == 0
 
 
 def test_a_file_of_another_comparison_is_refused_before_any_call(tmp_path):

@@ -42,7 +42,7 @@ def test_on_the_tiny_models_own_logits_it_is_a_lower_bound_at_each_of_768_places
     seen = [kl_at_least(top(np.exp(one)), top(np.exp(other))) for one, other in zip(p, q, strict=True)]
     bound = np.array([position.kl for position in seen])
     assert len(true) == 768 and (bound <= true + 1e-9).all()
-    assert bound.mean() > 0.5 * true.mean(), "and it tells most of the truth: 80 % of it for Q8_0, 57 % for Q2_K"
+    assert bound.mean() > 0.5 * true.mean(), "and it tells most of it: 80 % for Q8_0, 57 % for Q2_K"
 
 
 @pytest.fixture(scope="module")

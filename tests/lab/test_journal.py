@@ -99,9 +99,8 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_said_in_words(tmp_path):
-    with pytest.raises(OSError, match=r"could not take a result.*all before it is kept"), opened(tmp_path
-                                                                                                 / "a.jsonl",
-                                                                                                 HEAD) as journal:
+    words = r"could not take a result.*all before it is kept"
+    with pytest.raises(OSError, match=words), opened(tmp_path / "a.jsonl", HEAD) as journal:
         full = os.open("/dev/full", os.O_RDWR)
         os.dup2(full, journal._file.fileno())
         os.close(full)

@@ -17,7 +17,7 @@ def test_each_part_of_the_time_is_apart_and_waiting_is_not_counted():
     assert row["waited_seconds"] == pytest.approx(1.0)                      # 4.5 - 0.5 - 1 - 2
     assert row["first_seconds"] == pytest.approx(1.2) and row["wall_seconds"] == pytest.approx(3.51)
     assert row["overhead_seconds"] == pytest.approx(0.01)
-    assert (row["eval_count"], row["letters"], row["words"], row["flags"]) == (10, 18, 3, [])
+    assert (row["eval_count"], row["prompt_eval_count"], row["flags"]) == (10, 200, [])
 
 
 def test_a_prompt_rate_is_given_only_where_the_cache_cannot_have_helped():

@@ -26,8 +26,8 @@ def test_the_lesson_s_modelfile_is_read_as_is():
 
 def test_quotes_case_repeats_and_messages():
     found = parse_modelfile(
-        'from "a b.gguf"\r\nSystem """Two\nlines, "quoted"."""\nPARAMETER stop "<|im_end|>"\nparameter stop END\n'
-        'PARAMETER num_ctx 4096\nPARAMETER use_mmap false\n'
+        'from "a b.gguf"\r\nSystem """Two\nlines, "quoted"."""\n'
+        'PARAMETER stop "<|im_end|>"\nparameter stop END\nPARAMETER num_ctx 4096\nPARAMETER use_mmap false\n'
         'MESSAGE user hi there\nMESSAGE assistant """Well,\nhello"""\n'
         'LICENSE one\nLICENSE two\nADAPTER ./a.gguf\nTEMPLATE {{ .Prompt }}')
     assert found.base == "a b.gguf" and found.system == 'Two\nlines, "quoted".'

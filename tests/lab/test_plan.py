@@ -49,14 +49,14 @@ def test_options_are_explicit_and_the_key_knows_every_one():
     json.dumps(plan().as_dict())
 
 
-@pytest.mark.parametrize("wrong, words", [({"models": "m"}, r"write \['m'\]"), ({"models": []}, "no model"),
-                                          ({"models": ["m", "m:latest"]}, "named twice"),
-                                          ({"reference": "x:y"}, "not among"), ({"rounds": 0}, "rounds=0"),
-                                          ({"rounds": True}, "rounds=True"), ({"rounds": 101}, "rounds=101"),
-                                          ({"options": {"temprature": 1}}, "no option"),
-                                          ({"options": {"seed": None}}, "a number"),
-                                          ({"options": {"num_predict": -1}}, "needs an end"),
-                                          ({"options": {"temperature": float("nan")}}, "a number"),])
+@pytest.mark.parametrize("wrong, words", [
+    ({"models": "m"}, r"write \['m'\]"), ({"models": []}, "no model"),
+    ({"models": ["m", "m:latest"]}, "named twice"), ({"reference": "x:y"}, "no model for the reference"),
+    ({"rounds": 0}, "rounds=0"), ({"rounds": True}, "rounds=True"), ({"rounds": 101}, "rounds=101"),
+    ({"options": {"temprature": 1}}, "no Ollama option 'temprature' here; the nearest is temperature"),
+    ({"options": {"seed": None}}, "a number"), ({"options": {"num_predict": -1}}, "needs an end"),
+    ({"options": {"temperature": float("nan")}}, "a number"),
+])
 def test_a_plan_that_cannot_work_is_refused(wrong, words):
     with pytest.raises(ValueError, match=words):
         plan(**wrong)

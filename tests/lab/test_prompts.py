@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from quantlab.lab.prompts import MOST_LETTERS, Prompt, read_prompts
+from quantlab.lab.prompts import MOST_PROMPT, Prompt, read_prompts
 
 
 def texts(source):
@@ -43,7 +43,7 @@ def test_a_hundred_thousand_letters_are_a_prompt():
                          [([], "no prompt"), ("", "no prompt"), (["a", " \n"], "prompt 2 is empty"),
                           (["a", "b", "a"], "prompt 3 is prompt 1 again"), ([7], "prompt 1 is no text but 7"),
                           ([{"question": "a"}], "is no text but None"),
-                          (["x" * (MOST_LETTERS + 1)], "1,000,001 characters"), (["a\udce9"], "half of one"),
+                          (["x" * (MOST_PROMPT + 1)], "1,000,001 characters"), (["a\udce9"], "half of one"),
                           (None, "not NoneType"), ({"a": 1}, "not dict"),
                           ("none/such.csv", "cannot be read"),])
 def test_what_cannot_be_asked_is_refused(source, words):

@@ -12,13 +12,12 @@ from quantlab.lab.records import (
     is_right,
     provenance,
     recorded,
-    recorded_models,
-    recorded_prompts,
     seed_scores,
 )
 from tests.lab.stand_in import TAGS, stand_in
 
 PAIR = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
+PROMPTS = [prompt.text for prompt in RecordedComparison("smollm2").plan.prompts]
 NAMES = ("seeds", "clock", "custom", "own_file", "speed", "resident")
 
 
@@ -36,14 +35,14 @@ def test_an_unknown_record_names_those_there_are():
 
 
 def test_recorded_names_are_real_tags():
-    assert {name.split(":")[1] for name in recorded_models()} - {"135m-instruct-q2_K"} <= set(
-        snapshot()["models"]["smollm2"]["tags"])
+    tags = {name.split(":")[1] for name in RecordedComparison("smollm2").plan.models}
+    assert tags - {"135m-instruct-q2_K"} <= set(snapshot()["models"]["smollm2"]["tags"])
 
 
 def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
     monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
     made = RecordedComparison("smollm2")
-    for prompt in recorded_prompts():
+    for prompt in PROMPTS:
         rows = compare_quantizations(prompt, "smollm2", PAIR, or_recorded=True)
         assert [row["quantization"] for row in rows] == PAIR and all(made.provenance in row["recorded"]
                                                                      for row in rows)
@@ -53,8 +52,8 @@ def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
 
 
 def test_without_a_server_the_record_comes_only_when_asked_for(nobody):
-    assert "error" in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR)[0]
-    assert nobody in compare_quantizations(recorded_prompts()[0], "smollm2", PAIR,
+    assert "error" in compare_quantizations(PROMPTS[0], "smollm2", PAIR)[0]
+    assert nobody in compare_quantizations(PROMPTS[0], "smollm2", PAIR,
                                            or_recorded=True)[0]["recorded"]
 
 
@@ -62,7 +61,7 @@ def test_a_server_without_the_models_does_not_spoil_the_lesson(monkeypatch):
     monkeypatch.setenv("QUANTLAB_PROFILE", "live")
     with stand_in(lambda path, body: (200, json.dumps(TAGS).encode())) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
-        rows = compare_quantizations(recorded_prompts()[0], "smollm2", PAIR, or_recorded=True)
+        rows = compare_quantizations(PROMPTS[0], "smollm2", PAIR, or_recorded=True)
     assert "ollama pull smollm2:135m-instruct-q4_K_M" in rows[0]["recorded"]
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from quantlab.lab.names import full_name, missing_words, nearest, quant_of, size_of, snapshot
+from quantlab.lab.names import full_name, meant_names, missing_words, quant_of, size_of, snapshot
 from quantlab.lab.tags import available_table, get_available_quantizations, registry_bytes
 from tests.lab.stand_in import registry_of, stand_in
 
@@ -78,12 +78,12 @@ def test_the_list_is_honest():
                           ("llama3.2:3b-q4_K_M", "llama3.2:3b-instruct-q4_K_M"),
                           ("lama3.2:3b", "llama3.2:3b"), ("smollm2:135m-q8_0", "smollm2:135m-instruct-q8_0")])
 def test_a_wrong_tag_is_answered_with_a_real_one(wrong, right):
-    assert nearest(wrong)[0] == right
+    assert meant_names(wrong)[0] == right
     assert right in missing_words(wrong)
 
 
 def test_a_name_that_resembles_nothing_gets_no_invented_tag():
-    assert nearest("zzz:1b") == []
+    assert meant_names("zzz:1b") == []
     assert "Installed: mine:1b" in missing_words("zzz:1b", ("mine:1b",))
 
 

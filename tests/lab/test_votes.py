@@ -45,7 +45,7 @@ def test_each_vote_is_on_the_disk_and_the_next_session_goes_on_there(tmp_path):
     assert again.open_pairs == again.pairs[3:] and again.tally().won == 3
     with pytest.raises(ValueError, match="vote already"):
         again.vote(again.pairs[0], TIE)
-    with pytest.raises(ValueError, match="left, tie, right, not 'up'"):
+    with pytest.raises(ValueError, match="no vote 'up' here; there are left, tie, right"):
         again.vote(again.pairs[3], "up")
     with pytest.raises(ValueError, match="holds other votes"):
         _ = ballot(tmp_path, seed=2).votes
@@ -76,7 +76,7 @@ def test_a_split_vote_is_no_preference(tmp_path):
 
 def test_models_that_cannot_be_judged_are_sentences(tmp_path):
     plan = make_plan(read_prompts("one"), NAMES)
-    for pair, words in ((("m:a", "m:c"), "m:c is not in this comparison"),
+    for pair, words in ((("m:a", "m:c"), "no compared model 'm:c' here"),
                         (("m:a", "m:a"), "against itself")):
         with pytest.raises(ValueError, match=words):
             Ballot(plan, [], *pair, tmp_path / "x")

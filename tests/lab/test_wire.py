@@ -52,7 +52,7 @@ def test_lines_are_put_together_from_any_pieces():
 
 
 def test_a_full_server_is_busy_not_broken():
-    with stand_in(lambda path, body: (503, b'{"error": "server busy"}')) as url, pytest.raises(LabError,
-                                                                                               match="server busy") as raised:
+    with stand_in(lambda path, body: (503, b'{"error": "server busy"}')) as url, \
+            pytest.raises(LabError, match="server busy") as raised:
         Server(url).generate("m", "hi")
     assert raised.value.kind == "busy"

@@ -64,7 +64,7 @@ def test_a_missing_base_is_asked_about_and_never_downloaded_unasked(live, monkey
         create_custom_model("x", "FROM llama3.2:8b", confirm=lambda question: bool(asked.append(question)))
     with pytest.raises(LabError):
         create_custom_model("x", "FROM smollm2:1.7b", confirm=lambda question: bool(asked.append(question)))
-    assert "1.8 GB" in asked[1] and "GB free" in asked[1] and asked[1].count("?") == 1
+    assert "1.82 GB" in asked[1] and "GB free" in asked[1] and asked[1].count("?") == 1
 
 
 def test_bad_names_files_and_types_are_refused_before_the_server_is_asked(nobody, tmp_path):

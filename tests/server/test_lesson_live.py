@@ -61,7 +61,8 @@ def test_with_a_server_the_lesson_s_own_tags_are_answered_with_the_real_ones(liv
     run(SECOND, BASE="llama3.2", QUANTS=["8b-q4_K_M", "8b-q8_0"])
     out = capsys.readouterr().out
     assert out.count("is not installed") == 2
-    assert "llama3.1:8b-instruct-q4_K_M" in out and "llama3.1:8b-instruct-q8_0" in out, "within what the lesson's loop prints"
+    # within what the lesson's loop prints
+    assert "llama3.1:8b-instruct-q4_K_M" in out and "llama3.1:8b-instruct-q8_0" in out
 
 
 @pytest.mark.server

@@ -11,7 +11,7 @@ NAME = "smollm:135m-instruct-q4_K_M"
 
 def test_the_store_s_file_has_the_tensors_that_show_tells(live, monkeypatch):
     monkeypatch.setenv("OLLAMA_MODELS", str(live.store))
-    told = Server().show_verbose(NAME)
+    told = Server().show(NAME, verbose=True)["tensors"]
     with open_model(NAME) as model:
         assert model.file is not None and model.ftype == "Q4_K_M"
         read = model.tensors

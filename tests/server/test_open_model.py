@@ -65,8 +65,8 @@ def test_ollama_mixes_as_llama_quantize_does_but_counts_layers_in_the_files_orde
     """
     with open_model(NAME) as model:
         theirs, ours = model.tensors, tensor_list("smollm2-135m", "Q4_K_M")
-    assert theirs.groupby(["role", "type"]).size().to_dict() == ours.groupby(["role",
-                                                                              "type"]).size().to_dict()
+    counts = [table.groupby(["role", "type"]).size().to_dict() for table in (theirs, ours)]
+    assert counts[0] == counts[1]
 
 
 def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path):
@@ -77,8 +77,8 @@ def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path
     monkeypatch.setenv("HOME", str(tmp_path))
     told = open_model(NAME)
     assert told.file is None and told.architecture == architecture and told.nbytes == nbytes
-    assert told.tensors.sort_values("name", ignore_index=True).equals(from_file.sort_values("name",
-                                                                                            ignore_index=True))
+    same, its = (table.sort_values("name", ignore_index=True) for table in (told.tensors, from_file))
+    assert same.equals(its)
     with pytest.raises(ValueError, match="not its weights"):
         told.tensor("output_norm.weight")
 

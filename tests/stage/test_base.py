@@ -263,6 +263,6 @@ def test_a_panel_shows_what_holds_for_the_picture_and_stands_beside_the_table():
     made = explorer(panels={"As code": Panel("The call", lambda values: f"<pre>bits={values['bits']}</pre>")})
     made.buttons["As code"].value = True
     made.controls["bits"].value = 6
-    assert made.words.value == "<pre>bits=6</pre>"
+    assert made.opened.value == "<pre>bits=6</pre>"
     made.buttons["As table"].value = True
-    assert "bits=6" in made.words.value and "<td>6</td>" in made.words.value
+    assert "bits=6" in made.opened.value and "<td>6</td>" in made.words.value

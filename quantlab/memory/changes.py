@@ -1,30 +1,33 @@
-"""What the memory bar says: a situation, its bytes by owner, the finding, and single changes that make it fit
-or use what is free.
+"""What to change: single changes after which a model fits a card, and what its free memory could buy.
+
+    list(ways(Situation(MODELS["llama3.1:8b"], "Q8_0", 32768, "f16", 1, True, 8 * 2**30)))
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..memory.catalog import GPUS, model_named
-from ..memory.estimate import MemoryEstimate, estimate_memory
-from ..memory.fit import layers_that_fit
-from ..memory.kv_cache import KV_TYPES, layers_by_sight
-from ..memory.rule import nearest_step, typical_shape
-from ..memory.weights import FTYPES, weights_of
 from ..models.architecture import Architecture
-from .cards import BY_SIZE, GIB, billions
+from ..models.source import Model
+from ..words import GIB, gib
+from .catalog import GPUS
+from .estimate import MemoryEstimate, estimate_memory, shape_of
+from .fit import layers_that_fit
+from .kv_cache import KV_TYPES
+from .weights import FTYPES, weights_of
 
-SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]     # smallest file first
+#: The types of a slider, smallest file first.
+SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
+#: The contexts of a slider, in tokens.
 CONTEXTS = tuple(k * 1024 for k in (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256))
 LOW = SLIDER[:SLIDER.index("Q4_K_S")]                       # few bits: only after a test
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What the handles say.  num_ctx: tokens of each of n_parallel conversations.  card: bytes."""
+    """A model and its settings on a card.  num_ctx: tokens of each of n_parallel conversations.  card: bytes.
+    """
 
-    model: str
-    params: float
+    model: Architecture | Model
     ftype: str
     num_ctx: int
     type_kv: str
@@ -34,11 +37,7 @@ class Situation:
 
     @property
     def shape(self) -> Architecture:
-        return typical_shape(self.params) if self.model == BY_SIZE else model_named(self.model)
-
-    @property
-    def params_b(self) -> float:
-        return self.params if self.model == BY_SIZE else billions(self.model)
+        return shape_of(self.model)
 
     @property
     def cache_type(self) -> str:
@@ -46,7 +45,7 @@ class Situation:
         return self.type_kv if self.flash else "f16"
 
     def estimate(self) -> MemoryEstimate:
-        return estimate_memory(self.shape, self.ftype, n_ctx=self.num_ctx * self.n_parallel,
+        return estimate_memory(self.model, self.ftype, n_ctx=self.num_ctx * self.n_parallel,
                                n_parallel=self.n_parallel, flash_attention=self.flash, type_k=self.cache_type,
                                type_v=self.cache_type)
 
@@ -58,63 +57,6 @@ class Situation:
             return self.card - self.estimate().needed
         except ValueError:
             return None
-
-
-def finding(now: Situation, found: MemoryEstimate) -> str:
-    """Whether it fits, and whose fault it is."""
-    left, share = now.card - found.needed, _share(found)
-    if now.card < found.weights:
-        return f"{gib(-left)} too much: the weights alone take {gib(found.weights)}"
-    if now.card < found.total + found.overhead.low:
-        return f"{gib(-left)} too much: {share}"
-    if now.card < found.total + found.overhead.high:
-        return f"Touch and go, the driver decides: {share}"
-    return f"It fits, {gib(left)} to spare: {share}"
-
-
-def _share(found: MemoryEstimate) -> str:
-    if found.compute > max(found.kv_cache, found.weights / 4):
-        return f"the compute buffer alone takes {gib(found.compute)}"
-    ratio = found.kv_cache / found.weights
-    if 0.9 <= ratio <= 1.1:
-        return "the KV cache is about as large as the model"
-    if ratio > 1.1:
-        return f"the KV cache is {ratio:.1f} times the model"
-    return f"the KV cache adds {100 * ratio:.0f} % to the model" if ratio >= 0.01 else "the KV cache adds next to nothing"
-
-
-def subtitle(now: Situation) -> str:
-    """The situation in words."""
-    trained = now.shape.n_ctx_train
-    beyond = f" (trained for {trained:,})" if trained and now.num_ctx > trained else ""
-    slots = f"{now.n_parallel} × " if now.n_parallel > 1 else ""
-    like = f"shaped like {nearest_step(now.params).like}" if now.model == BY_SIZE else f"{now.params_b:.2f} B"
-    name = f"{now.params:g} B, {like}," if now.model == BY_SIZE else f"{now.model}, {like},"
-    ignored = f": {now.type_kv} needs flash attention" if now.cache_type != now.type_kv else ""
-    return f"{name} as {now.ftype}, {slots}{now.num_ctx:,} tokens{beyond}, KV cache {now.cache_type}{ignored}"
-
-
-def reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]:
-    """Where each owner's bytes come from: weights, KV cache, compute buffer, driver."""
-    shape, weights = now.shape, weights_of(now.shape, now.ftype)
-    tokens = now.num_ctx * now.n_parallel
-    bits = f"{8 * weights.nbytes / shape.n_params:.2f} bits a parameter"
-    kept = "" if weights.tied else f"; {gib(found.host)} of word vectors stay in main memory"
-    scores = "" if now.flash else ", with a table of all scores"
-    low, high = found.overhead.low / GIB, found.overhead.high / GIB
-    return (bits + kept, _cache_words(shape, tokens),
-            f"what {min(512, tokens)} tokens need on their way through the layers{scores}",
-            f"an assumption: users report {low:.2g} to {high:.2g} GiB")
-
-
-def _cache_words(shape: Architecture, tokens: int) -> str:
-    everywhere, local = layers_by_sight(shape)
-    if shape.kv_lora_rank:
-        return f"{shape.n_layer} layers × {shape.kv_lora_rank + shape.rope_dim} numbers × {tokens:,} tokens"
-    row = f"2 × {shape.n_head_kv} heads × {shape.head_dim}"
-    if local:
-        return f"{everywhere} layers × {row} × {tokens:,} tokens; {local} keep {shape.sliding_window:,}"
-    return f"{everywhere} layers × {row} numbers × {tokens:,} tokens"
 
 
 def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
@@ -158,10 +100,11 @@ def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """How many layers would go to the card; Ollama does that by itself."""
     found = now.estimate()
     most = now.shape.n_layer + 1
-    layers = layers_that_fit(now.shape, weights_of(now.shape, now.ftype), found.settings,
+    layers = layers_that_fit(now.shape, weights_of(now.model, now.ftype), found.settings,
                              now.card - found.overhead.usual)
     if layers:
-        yield f"{layers} of {most} layers on the card", "Ollama does that by itself; every answer is then several times slower", {}
+        slower = "Ollama does that by itself; every answer is then several times slower"
+        yield f"{layers} of {most} layers on the card", slower, {}
     else:
         yield "no layer on the card", "the CPU does it all, and main memory must hold it", {}
 
@@ -201,7 +144,3 @@ def longest(now: Situation) -> int:
 def _fits(situation: Situation) -> bool:
     room = situation.room()
     return room is not None and room >= 0
-
-
-def gib(nbytes: int) -> str:
-    return f"{nbytes / GIB:.2f} GiB" if abs(nbytes) < 20 * GIB else f"{nbytes / GIB:,.1f} GiB"

@@ -1,0 +1,57 @@
+"""Numbers are written for people: no exponents where it can be helped, no "0 %" for what is not nothing."""
+
+import pytest
+
+from quantlab.words import GIB, bits, bits_of, gib, nearest, number, one_of, percent, size
+
+
+@pytest.mark.parametrize(("value", "digits", "words"),
+                         [(0.02921, 4, "0.02921"), (-0.08762, 4, "−0.08762"), (9.596e-6, 4, "0.000009596"),
+                          (1e-6, 6, "0.000001"), (0, 4, "0"), (1.5e-40, 2, "1.5e−40"), (65504, 5, "65504"),
+                          (-1234567, 3, "−1.23e+06")])
+def test_number(value, digits, words):
+    assert number(value, digits) == words
+
+
+@pytest.mark.parametrize(("nbytes", "words"), [(18, "18 B"), (194, "194 B"), (1536, "1.54 KB"),
+                                               (589824, "590 KB"), (3.9375e9, "3.94 GB"), (28e9, "28 GB"),
+                                               (1.4e12, "1,400 GB")])
+def test_size(nbytes, words):
+    assert size(nbytes) == words
+
+
+@pytest.mark.parametrize(("share", "words"), [(0, "0 %"), (1, "100 %"), (0.5, "50 %"), (0.834, "83.4 %"),
+                                              (0.0123, "1.23 %"), (0.99999, "over 99.9 %"),
+                                              (0.0001, "under 0.1 %")])
+def test_percent(share, words):
+    assert percent(share) == words
+
+
+@pytest.mark.parametrize(("nbytes", "words"), [(8 * GIB, "8.00 GiB"), (0.4 * GIB, "0.40 GiB"),
+                                               (-1.5 * GIB, "-1.50 GiB"), (39 * GIB, "39.0 GiB"),
+                                               (1234.5 * GIB, "1,234.5 GiB")])
+def test_gib(nbytes, words):
+    assert gib(nbytes) == words
+
+
+@pytest.mark.parametrize(("bpw", "words"), [(4.5, "4.5"), (2.0625, "2.0625"), (16, "16"), (4.8512, "4.85"),
+                                            (2.31250, "2.3125"), (3.9999, "4.00")])
+def test_bits(bpw, words):
+    assert bits(bpw) == words
+
+
+@pytest.mark.parametrize(("qtype", "wanted"), [("Q4_K", 4), ("BF16", 16), ("IQ2_XXS", 2), ("unknown", 0)])
+def test_bits_of(qtype, wanted):
+    assert bits_of(qtype) == wanted
+
+
+def test_nearest_names_whatever_the_case():
+    assert nearest("q4_k", ["Q4_K", "BF16"]) == "; the nearest is Q4_K"
+    assert nearest("q4_k_m", ["Q4_K_M", "Q4_K_S", "F16"]) == "; the nearest are Q4_K_M, Q4_K_S"
+    assert nearest("xyz", ["Q4_K"]) == ""
+
+
+def test_one_of_answers_as_it_is_spelled_or_refuses_with_all_names():
+    assert one_of("type", "q4_k", {"Q4_K": 1, "F16": 2}) == "Q4_K"
+    with pytest.raises(ValueError, match="no type 'Q4_X' here; the nearest is Q4_K; there are Q4_K, F16"):
+        one_of("type", "Q4_X", ["Q4_K", "F16"])
