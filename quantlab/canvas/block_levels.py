@@ -10,7 +10,7 @@ from math import isfinite
 
 from ..words import told
 from .style import GREY, INK, LINE, MEANING, MUTE, SOFT, VERMILION, WIDTH
-from .svg import circle, line, rect, spot, text
+from .svg import circle, line, quiet, rect, spot, text
 
 LEFT, AXIS, RIGHT = 16, 92, WIDTH - 22
 CELLS, LANE, ROW = 24, 40, 13                          # heights
@@ -18,7 +18,7 @@ IN_A_ROW = 64                                          # cells
 
 
 @dataclass(frozen=True)
-class Group:
+class WeightGroup:
     """title: which weights, in words.  first: number of the first one.  chosen: number of the chosen one.
     cells: (words, how many weights, how full from 0 to 1) of each code, in the order of the weights.
     before, stored, now: one number for each weight; before may be empty, now is stored as long as nothing is
@@ -41,22 +41,22 @@ class Group:
     others: Sequence[tuple[str, int, Sequence[float], Sequence[float]]]
 
 
-def group_height(group: Group) -> float:
+def group_height(group: WeightGroup) -> float:
     rows = -(-sum(span for _, span, _ in group.cells) // IN_A_ROW)
     return 20 + rows * CELLS + 3 * LANE + 34 + (18 + ROW * (len(group.others) + 1) // 2 if group.others
                                                 else 0)
 
 
-def draw_group(group: Group, y: float) -> list[str]:
+def draw_group(group: WeightGroup, y: float) -> list[str]:
     """Codes in the order of the weights, the number line, and the levels of all sub-blocks; from y downwards.
     """
-    shapes = [text(LEFT, y + 10, group.title, size=12, fill=MUTE), *_cells(group, y + 16)]
+    shapes = [quiet(LEFT, y + 10, group.title, size=12), *_cells(group, y + 16)]
     y += 22 + CELLS * -(-sum(span for _, span, _ in group.cells) // IN_A_ROW)
     shapes += _lanes(group, y)
     return shapes + _others(group, y + 3 * LANE + 40)
 
 
-def _cells(group: Group, y: float) -> list[str]:
+def _cells(group: WeightGroup, y: float) -> list[str]:
     """A cell for each code, as wide as the weights it is for; one path for all of one strength."""
     n = sum(span for _, span, _ in group.cells)
     pitch, weight = min((WIDTH - 32) / min(n, IN_A_ROW), 46 if n > 1 else 92), group.first
@@ -85,7 +85,7 @@ def _cells(group: Group, y: float) -> list[str]:
                                     for i in range(0, n, IN_A_ROW)]
 
 
-def _lanes(group: Group, y: float) -> list[str]:
+def _lanes(group: WeightGroup, y: float) -> list[str]:
     """Three lanes with one dot for each weight; in the lower two the dots stand on the levels."""
     low, high = _ends((group.before, group.stored, group.now, group.levels, group.levels_now))
     scale = (RIGHT - AXIS) / (high - low or 1)
@@ -94,7 +94,7 @@ def _lanes(group: Group, y: float) -> list[str]:
     dots, shapes = [], []
     for lane, (name, values, levels) in enumerate(lanes, 1):
         base = y + lane * LANE - 8
-        shapes.append(text(LEFT, base, name if values else "", size=12, fill=MUTE))
+        shapes.append(quiet(LEFT, base, name if values else "", size=12))
         places = [AXIS + (v - low) * scale if isfinite(v) else None for v in values]
         shapes += _comb([AXIS + (v - low) * scale for v in levels if isfinite(v)], base)
         dots.append(_stacked(places, base - 4 if levels else base - 2))
@@ -103,14 +103,14 @@ def _lanes(group: Group, y: float) -> list[str]:
                                anchor="end"))
     shapes += _dots(group, dots)
     if not group.moved:
-        shapes.append(text(AXIS, y + 3 * LANE - 8,
-                           "Flip a bit, and see here which weights move and where to.", size=11, fill=MUTE))
+        shapes.append(quiet(AXIS, y + 3 * LANE - 8,
+                            "Flip a bit, and see here which weights move and where to."))
     base = y + 3 * LANE + 2
     return [*shapes, line(AXIS, base, RIGHT, base, stroke=LINE),
-            text(AXIS, base + 14, told(low), size=10, fill=MUTE),
-            text(RIGHT, base + 14, told(high), size=10, fill=MUTE, anchor="end"),
+            quiet(AXIS, base + 14, told(low), size=10),
+            quiet(RIGHT, base + 14, told(high), size=10, anchor="end"),
             *([line(AXIS - low * scale, base - 3, AXIS - low * scale, base + 3, stroke=INK),
-               text(AXIS - low * scale, base + 14, "0", size=10, fill=MUTE, anchor="middle")]
+               quiet(AXIS - low * scale, base + 14, "0", size=10, anchor="middle")]
               if low < 0 < high else [])]
 
 
@@ -131,7 +131,7 @@ def _stacked(places: Sequence[float | None], base: float) -> list[tuple[float, f
     return dots
 
 
-def _dots(group: Group, lanes: Sequence[Sequence[tuple[float, float] | None]]) -> list[str]:
+def _dots(group: WeightGroup, lanes: Sequence[Sequence[tuple[float, float] | None]]) -> list[str]:
     """Every weight in every lane; the chosen one is followed from lane to lane, and so is what an edit moved.
     """
     shapes, mine = [], group.chosen - group.first
@@ -162,13 +162,13 @@ def _comb(places: Sequence[float], base: float, height: float = 6, ink: str = IN
             f'style="stroke:{ink};stroke-width:{thin};fill:none"/>']
 
 
-def _others(group: Group, y: float) -> list[str]:
+def _others(group: WeightGroup, y: float) -> list[str]:
     """The levels of all sub-blocks in two columns, on one scale: each has its own."""
     if not group.others:
         return []
     low, high = _ends([levels for _, _, *both in group.others for levels in both])
     half, per, width = (WIDTH - 32) / 2, (len(group.others) + 1) // 2, 228
-    shapes = [text(LEFT, y + 4, "the levels of all sub-blocks, on one scale", size=12, fill=MUTE)]
+    shapes = [quiet(LEFT, y + 4, "the levels of all sub-blocks, on one scale", size=12)]
 
     def places(x: float, levels: Sequence[float]) -> list[float]:
         return [x + 122 + (v - low) * width / (high - low or 1) for v in levels if isfinite(v)]

@@ -16,9 +16,9 @@ import numpy as np
 
 from ..formats.anatomy import Anatomy
 from ..formats.layout import Owner
-from .block_levels import Group, draw_group, group_height
+from .block_levels import WeightGroup, draw_group, group_height
 from .style import INK, MEANING, MUTE, VERMILION, WIDTH, Picture, Table, ink_on
-from .svg import bracket, characters, here, page, rect, spot, text
+from .svg import bracket, characters, here, page, quiet, rect, spot, text
 
 LEFT, TILES, RIGHT, TOP = 16, 92, WIDTH - 16, 68       # edges of the rows, in pixels
 WIDE_BLOCK = 40                                        # bytes: from here on 32 in a row, each with less room
@@ -67,7 +67,7 @@ class BlockWords(NamedTuple):
     bits, from the left.  sum: how the weight is worked out; lines that begin with "=" stand out.
     """
 
-    fields: Sequence["Field"]
+    fields: Sequence["StructField"]
     byte: str
     value: str
     weight: str
@@ -75,7 +75,7 @@ class BlockWords(NamedTuple):
     sum: Sequence[str]
 
 
-class Field(NamedTuple):
+class StructField(NamedTuple):
     """A field of the struct: its name, its first byte, its size in bytes, what it holds (see `BlockWords`).
     """
 
@@ -85,7 +85,7 @@ class Field(NamedTuple):
     held: Sequence[tuple[str, str, str]]
 
 
-def draw_block(view: BlockView, words: BlockWords, group: Group, *, finding: str, subtitle: str,
+def draw_block(view: BlockView, words: BlockWords, group: WeightGroup, *, finding: str, subtitle: str,
                table: Table) -> Picture:
     """The whole picture; its height depends on the format alone."""
     rows = tile_rows(words.fields, len(view.raw))
@@ -106,7 +106,7 @@ def colour_of(parts: Anatomy, name: str) -> str:
 
 
 @cache
-def runs(parts: Anatomy, byte: int) -> list[tuple[Owner, int, int]]:
+def byte_runs(parts: Anatomy, byte: int) -> list[tuple[Owner, int, int]]:
     """(owner, its highest bit, how many bits) of each value in a byte, from the left."""
     found, high = [], 7
     for _, bits in groupby(parts.layout.owners[byte][::-1], lambda owner: owner[:2]):
@@ -136,7 +136,7 @@ def _pitch(n_bytes: int) -> tuple[int, float]:
     return columns, (RIGHT - TILES) / columns
 
 
-def tile_rows(fields: Sequence[Field], n_bytes: int) -> list[TileRow]:
+def tile_rows(fields: Sequence[StructField], n_bytes: int) -> list[TileRow]:
     """Each field begins a row of its own."""
     columns, _ = _pitch(n_bytes)
     rows, y = [], TOP
@@ -157,7 +157,7 @@ def _paths(view: BlockView, rows: Sequence[TileRow]) -> str:
     width = pitch - 1.5
     for row in rows:
         for i in range(row.n_bytes):
-            for k, (owner, high, count) in enumerate(runs(view.parts, row.first + i)):
+            for k, (owner, high, count) in enumerate(byte_runs(view.parts, row.first + i)):
                 strength = 1 if (row.first + i, high) in view.lit else TINTS[k % 2]
                 x, across = TILES + i * pitch + (7 - high) * width / 8, count * width / 8
                 paths.setdefault((colour_of(view.parts, owner.name), strength), []).append(
@@ -178,7 +178,7 @@ def _digits(view: BlockView, row: TileRow) -> list[str]:
             ink = _ink(view, byte, range(4 - 4 * half, 8 - 4 * half))
             places.setdefault((ink, row.y + (row.height + size) / 2 - up, size),
                               []).append((x + width * (0.28 + 0.44 * half), digit))
-        names = (owner.name for owner, *_ in runs(view.parts, byte) if row.mixed)
+        names = (owner.name for owner, *_ in byte_runs(view.parts, byte) if row.mixed)
         letters = list(dict.fromkeys(LETTERS.get(name, name[0]) for name in names))
         for k, letter in enumerate(letters):
             ink = _ink(view, byte, range(8 - 8 * (k + 1) // len(letters), 8 - 8 * k // len(letters)))
@@ -214,7 +214,7 @@ def _marks(view: BlockView, row: TileRow) -> list[str]:
                           bits=8 * row.n_bytes)]
 
 
-def _names(parts: Anatomy, fields: Sequence[Field], rows: Sequence[TileRow]) -> list[str]:
+def _names(parts: Anatomy, fields: Sequence[StructField], rows: Sequence[TileRow]) -> list[str]:
     """The field's name before its first row; what it holds behind the row, or under the name where the row is
     full.
     """
@@ -230,7 +230,7 @@ def _names(parts: Anatomy, fields: Sequence[Field], rows: Sequence[TileRow]) -> 
             if not full and x + 5.8 * len(words) > RIGHT:
                 x, y = behind, y + 14
             shapes += [rect(x, y - 7, 8, 8, colour_of(parts, value), radius=1),
-                       text(x + 12, y, short if full else words, size=9 if full else 11, fill=MUTE)]
+                       quiet(x + 12, y, short if full else words, size=9 if full else 11)]
             x, y = (x, y + 11) if full else (x + 26 + 5.8 * len(words), y)
     return shapes
 
@@ -240,12 +240,12 @@ def _names(parts: Anatomy, fields: Sequence[Field], rows: Sequence[TileRow]) -> 
 def _byte(view: BlockView, words: BlockWords, y: float) -> list[str]:
     """The chosen byte from close by: its bits and whose they are."""
     shapes = [text(BYTE, y + 11, words.byte, bold=True)]
-    for (owner, high, count), lines in zip(runs(view.parts, view.byte), words.runs, strict=True):
+    for (owner, high, count), lines in zip(byte_runs(view.parts, view.byte), words.runs, strict=True):
         colour, x = colour_of(view.parts, owner.name), BYTE + (7 - high) * CELL
         mine = 0 <= high - view.bit < count
         for bit in range(high, high - count, -1):
             at = BYTE + (7 - bit) * CELL
-            shapes += [text(at + 12, y + 29, bit, size=9, fill=MUTE, anchor="middle"),
+            shapes += [quiet(at + 12, y + 29, bit, size=9, anchor="middle"),
                        rect(at, y + 33, CELL - 2, TALL, colour, radius=3, opacity=1 if mine else TINT),
                        characters([(at + 12, str(view.raw[view.byte] >> bit & 1))], y + 54, 15,
                                   ink_on(colour) if mine else INK, bold=True)]
@@ -280,9 +280,8 @@ def _value(view: BlockView, title: str, y: float) -> list[str]:
             shapes.append(spot(at, y + 30, cell, TALL, first=8 * byte + 7 - bit, bits=1))
             i += 1
         shapes += [bracket(x, count * cell - 1.2, y + 63, MUTE),
-                   text(x + count * cell / 2 if count > 1 else x, y + 78, words,
-                        size=11 if count * cell > 50 else 9, fill=MUTE,
-                        anchor="middle" if count > 1 else "start")]
+                   quiet(x + count * cell / 2 if count > 1 else x, y + 78, words,
+                         size=11 if count * cell > 50 else 9, anchor="middle" if count > 1 else "start")]
     return shapes
 
 

@@ -24,7 +24,7 @@ from .style import (
     Table,
     ink_on,
 )
-from .svg import circle, hatching, line, page, polyline, rect, text
+from .svg import circle, hatching, line, page, polyline, quiet, rect, text
 
 LEFT, RIGHT = 16, WIDTH - 16
 BAR_TOP, BAR = 92, 38
@@ -104,7 +104,7 @@ def _groups(parts: Sequence[BudgetPart], scale: float) -> list[str]:
         end = start + scale * sum(part.nbytes for part in members)
         if end - start > 6.2 * len(group) and group != "norms":
             shapes += [line(start + 1, y, end - 3, y, stroke=GREY),
-                       text((start + end) / 2 - 1, y + 14, group, size=11, fill=MUTE, anchor="middle")]
+                       quiet((start + end) / 2 - 1, y + 14, group, anchor="middle")]
         start = end
     return shapes
 
@@ -127,7 +127,7 @@ def _plane(marks: Sequence[BudgetMark], budget: tuple[str, float]) -> list[str]:
             *frame(x, y, "size of the file, MB",
                    "KL divergence (log scale): lower is nearer to the unquantized model"),
             line(edge, PLOT_TOP - 4, edge, PLOT_BOTTOM, stroke=INK, width=2),
-            text(edge + 6, PLOT_BOTTOM - 8, "over the budget", size=11, fill=MUTE)]
+            quiet(edge + 6, PLOT_BOTTOM - 8, "over the budget")]
     points = [(mark, (x(mark.nbytes / 1e6), y(mark.kld))) for mark in near if mark.kld]
     keep_clear = [at for _, at in points]
     for kind, colour in (("alike", GREY), ("mix", BLUE)):

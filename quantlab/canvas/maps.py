@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from .style import BITS_TONES, BLUE, INK, MEANING, MUTE, SKY, SOFT, WIDTH, Picture, Table, ink_on
-from .svg import here, letters, page, rect, text, tiles, touchable
+from .svg import here, letters, page, quiet, rect, text, tiles, touchable
 
 # all in pixels
 LEFT, RIGHT, BARS, MOST_BAR = 128, 588, 602, 74        # edges of the grid; where bars begin, the longest
@@ -46,7 +46,7 @@ class MapRow(NamedTuple):
         return THIN if self.thin else FULL if len(self.tiles) == 1 else 2 * HALF + 1
 
 
-class FileSize(NamedTuple):
+class MapSize(NamedTuple):
     """A file: its name, its bytes, and both in words."""
 
     name: str
@@ -65,7 +65,7 @@ class MapFocus(NamedTuple):
     lines: Sequence[str]
 
 
-def draw_model_map(rows: Sequence[MapRow], files: Sequence[FileSize], focus: MapFocus, *, finding: str,
+def draw_model_map(rows: Sequence[MapRow], files: Sequence[MapSize], focus: MapFocus, *, finding: str,
                    subtitle: str, full: float, note: str, table: Table = ()) -> Picture:
     """Layers across, roles down, then the tensors outside the layers, the chosen tensor in words, and a bar
     for each file.
@@ -84,7 +84,7 @@ def draw_model_map(rows: Sequence[MapRow], files: Sequence[FileSize], focus: Map
     for file, tone in zip(files, (BLUE, SKY), strict=False):
         body += _size_bar(y, file, full, tone)
         y += 30
-    body.append(text(LEFT, y + 10, note, size=12, fill=MUTE))
+    body.append(quiet(LEFT, y + 10, note, size=12))
     return page(int(y + 20), body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
@@ -200,8 +200,8 @@ def _axis(rows: Sequence[MapRow], tops: Sequence[float]) -> list[str]:
     (row, top), count = stack[-1], len(stack[-1][0].tiles[0])
     y, step = top + row.height + 14, _step(row)
     every = next(n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if n * step >= 28)
-    return [text(LEFT - 8, y, "layer", size=11, fill=MUTE, anchor="end"),
-            *(text(LEFT + (i + 0.5) * step, y, i, size=10, fill=MUTE, anchor="middle")
+    return [quiet(LEFT - 8, y, "layer", anchor="end"),
+            *(quiet(LEFT + (i + 0.5) * step, y, i, size=10, anchor="middle")
               for i in range(0, count, every))]
 
 
@@ -219,7 +219,7 @@ def _strip(lines: Sequence[str], y: float) -> list[str]:
               for i, words in enumerate(lines))]
 
 
-def _size_bar(y: float, file: FileSize, full: float, tone: str) -> list[str]:
+def _size_bar(y: float, file: MapSize, full: float, tone: str) -> list[str]:
     end = LEFT + (WIDTH - 16 - LEFT) * min(file.nbytes / full, 1) if full else LEFT
     inside = end - LEFT > 8.2 * len(file.words)
     return [text(LEFT - 8, y + 17, file.name, size=12, anchor="end"),

@@ -9,12 +9,12 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..basics.sample import sample_weights
+from ..basics.sample import given_weights
 from ..canvas.blocks import BlockView, draw_block, tile_rows
 from ..canvas.style import Picture
 from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
 from ..formats.table import FORMATS
-from ..formats.tensor import QuantizedTensor, get_format, quantize
+from ..formats.tensor import QuantizedTensor, get_format
 from ..stage.base import Stage
 from ..stage.handles import Button, menu, slider, text
 from ..stage.keys import across, along
@@ -50,8 +50,7 @@ class Blocks:
             self.given = {self.first: x.tobytes()}
             return
         self.given = recorded_blocks() if x is None else {}
-        # F32 refuses what is not finite or no number
-        self.weights = quantize(np.asarray(sample_weights() if x is None else x), "F32").dequantize().ravel()
+        self.weights = given_weights(x).ravel()
         self.first, self.lengths = get_format(qtype).name, dict(self._offered())
         if self.first not in self.lengths:
             raise ValueError(self._refusal())
@@ -61,12 +60,12 @@ class Blocks:
         for name, form in FORMATS.items():
             if name in self.given:
                 yield name, len(self.given[name]) // form.type_size
-            elif form.encoder and self.weights.size and self.weights.size % form.block_size == 0:
+            elif form.encoder and self.weights.size % form.block_size == 0:
                 yield name, self.weights.size // form.block_size
 
     def _refusal(self) -> str:
         form, n = FORMATS[self.first], self.weights.size
-        if not n or n % form.block_size:
+        if n % form.block_size:
             return (f"a row of {n} weights is no whole number of {form.name} blocks of {form.block_size}; "
                     f"it fits {', '.join(self.lengths)}")
         return (f"{form.name} blocks can be read here, but not written: pass a QuantizedTensor, or leave the "
@@ -111,7 +110,7 @@ def recorded_blocks() -> dict[str, bytes]:
 
 # ---- picture
 
-def draw(view: BlockView, block: int, count: int, said: str, typed: str) -> Picture:
+def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> Picture:
     """Block number `block` of `count`.  said: an edit in words.  typed: the first of two digits."""
     form = view.parts.form
     edited = sum((a ^ b).bit_count() for a, b in zip(view.raw, view.stored, strict=True))
@@ -147,19 +146,21 @@ class BlockExplorer(Stage):
                    slider("weight", "weight", weight, 0, form.block_size - 1),
                    slider("byte", "byte", byte, 0, form.type_size - 1), slider("bit", "bit", bit, 0, 7),
                    text("hex", "byte in hex", self.shown_hex, width=140, label_width=80)]
-        super().__init__(handles, draw, buttons=self._made_buttons(), note=NOTE, keys=KEYS, label=LABEL,
+        super().__init__(handles, _picture, buttons=self._buttons(), note=NOTE, keys=KEYS, label=LABEL,
                          label_width=60)
         del self.initial["hex"]                         # Reset moves what is chosen; the box follows
 
-    def _made_buttons(self) -> list[Button]:
-        buttons = [("Flip this bit", "Turn the chosen bit over", self.flip),
-                   ("Undo edits", "The block as it was stored", self.undo),
-                   ("The scale", "Choose a bit of the scale that all weights of the block share",
-                    self._to_scale)]
+    def _buttons(self) -> list[Button]:
+        buttons = [Button("flip", "Flip this bit", "Turn the chosen bit over", self.flip),
+                   Button("undo", "Undo edits", "The block as it was stored", self.undo),
+                   Button("scale", "The scale",
+                          "Choose a bit of the scale that all weights of the block share", self._to_scale)]
         if self.blocks.weights.size:
-            buttons += [(words, f"Go to {words.lower()}", partial(self._to_block, even)) for words, even in
-                        (("A block with an outlier", False), ("The most even block", True))]
-        return [Button(words, words, tip, press) for words, tip, press in buttons]
+            buttons += [Button("outlier", "A block with an outlier", "Go to a block with an outlier",
+                               partial(self._to_block, False)),
+                        Button("even", "The most even block", "Go to the most even block",
+                               partial(self._to_block, True))]
+        return buttons
 
     # ---- what is chosen
 

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from ..canvas.block_levels import Group
-from ..canvas.blocks import BlockView, BlockWords, Field, runs
+from ..canvas.block_levels import WeightGroup
+from ..canvas.blocks import BlockView, BlockWords, StructField, byte_runs
 from ..canvas.style import Table
 from ..formats.anatomy import FORMULAS, Anatomy, moved, numbers
 from ..formats.layout import Owner
@@ -114,12 +114,12 @@ def words_of(view: BlockView, typed: str) -> BlockWords:
     return BlockWords(fields_of(parts), f"byte {view.byte} = {digits}",
                       f"{name_of(parts, owner).removeprefix('the ')} = {value_of(parts, view.raw, owner)}",
                       f"weight {view.weight}{size}",
-                      [_run_words(view, owner, count) for owner, _, count in runs(parts, view.byte)],
+                      [_run_words(view, owner, count) for owner, _, count in byte_runs(parts, view.byte)],
                       _sum_lines(view))
 
 
 @cache
-def fields_of(parts: Anatomy) -> list[Field]:
+def fields_of(parts: Anatomy) -> list[StructField]:
     """The struct's fields and what they hold."""
     rows = []
     for name, (dtype, start, *_) in (parts.form.dtype.fields or {}).items():
@@ -127,8 +127,8 @@ def fields_of(parts: Anatomy) -> list[Field]:
         for bits in parts.layout.owners[start : start + dtype.itemsize]:
             for owner in bits:
                 held.setdefault(owner.name, set()).add(owner.bit)
-        rows.append(Field(name, start, dtype.itemsize,
-                          [(value, *_held(parts, value, bits)) for value, bits in held.items()]))
+        words = [(value, *_held(parts, value, bits)) for value, bits in held.items()]
+        rows.append(StructField(name, start, dtype.itemsize, words))
     return rows
 
 
@@ -194,17 +194,18 @@ def _in_steps(view: BlockView, error: float) -> str:
 
 # ---- the chosen sub-block
 
-def group_of(view: BlockView) -> Group:
+def group_of(view: BlockView) -> WeightGroup:
     """The weights of the chosen sub-block, and the levels of all."""
     parts, raw, stored, weight = view.parts, view.raw, view.stored, view.weight
     group, size = parts.group(weight), parts.form.block_size
     here, was, now = slice(group[0], group[-1] + 1), parts.decode(stored), parts.decode(raw)
     which = f", sub-block {group[0] // len(group)} of {size // len(group)}" if size > len(group) else ""
     title = f"the {NOUNS[parts.code][1]} of {span(group)}{which}" if size > 1 else "the weight"
-    return Group(title, group[0], weight, _cells(parts, raw, group),
-                 view.before[here].tolist(), was[here].tolist(), now[here].tolist(),
-                 parts.levels(stored, weight).tolist(), parts.levels(raw, weight).tolist(),
-                 set(moved(was, now).tolist()), _others(parts, raw, stored) if size > len(group) else ())
+    return WeightGroup(title, group[0], weight, _cells(parts, raw, group),
+                       view.before[here].tolist(), was[here].tolist(), now[here].tolist(),
+                       parts.levels(stored, weight).tolist(), parts.levels(raw, weight).tolist(),
+                       set(moved(was, now).tolist()),
+                       _others(parts, raw, stored) if size > len(group) else ())
 
 
 def _cells(parts: Anatomy, raw: bytes, group: range) -> list[tuple[str, int, float]]:

@@ -214,7 +214,7 @@ def key(types: Mapping[str, str]) -> tuple:
 
 # ---- picture
 
-def draw(game: Game, budget: str, values: Mapping[str, str], verdict: str) -> Picture:
+def _picture(game: Game, budget: str, values: Mapping[str, str], verdict: str) -> Picture:
     return draw_budget(game.parts(budget, values), (budget, game.limit(budget)), game.marks(budget, values),
                        game.lines(budget, verdict), finding=game.finding(budget, values),
                        subtitle=game.subtitle(), table=game.table(budget, values))
@@ -241,7 +241,7 @@ class BitBudget(Stage):
                    Button("best", "My best", "Back to your best mix within the budget", self.back_to_best),
                    Button("hold", "Does it hold?", "Measure your best on text that you did not tune it on",
                           self.hold)]
-        super().__init__(handles, draw, buttons=buttons, note=NOTE, width=345, label_width=90)
+        super().__init__(handles, _picture, buttons=buttons, note=NOTE, width=345, label_width=90)
         self.redraw()                           # what is not known yet is measured
 
     @property

@@ -156,7 +156,7 @@ class GridRow(NamedTuple):
     alone: bool
 
 
-class Grid:
+class TensorGrid:
     """Tensors by role and layer.  rows: the layers' roles first, then what stands outside them.  left_out:
     how many roles were too many.  walk: all tensors that are drawn, in reading order.  places: tensor name ->
     (row, column).

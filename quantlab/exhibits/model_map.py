@@ -10,13 +10,13 @@ from itertools import takewhile
 from textwrap import wrap
 
 from ..canvas.answers import printable
-from ..canvas.maps import FileSize, MapFocus, MapRow, MapTile, draw_model_map
+from ..canvas.maps import MapFocus, MapRow, MapSize, MapTile, draw_model_map
 from ..canvas.style import Picture, Table
 from ..stage.base import Stage, refusal
 from ..stage.handles import Button, menu, stops
 from ..stage.keys import across, along, turned
 from ..words import bits_of, one_of, size
-from .map_sides import AS_IS, SHAPES, Grid, GridRow, Mixes, Side, mixes_of
+from .map_sides import AS_IS, SHAPES, GridRow, Mixes, Side, TensorGrid, mixes_of
 
 NOTHING, OTHER = "nothing", "the other model"
 NAME_LETTERS, FILE_LETTERS, LINE_LETTERS = 15, 36, 108
@@ -40,7 +40,7 @@ class MapFacts:
     def __init__(self, side: Side, beside: Side | None = None):
         self.sides = [side, beside] if beside else [side]
         self.every = {name: tensor for one in reversed(self.sides) for name, tensor in one.tensors.items()}
-        self.grid, self.labels = Grid(self.every), _labels(self.sides)
+        self.grid, self.labels = TensorGrid(self.every), _labels(self.sides)
         #: (role, name) of the matrices inside the layers, and their commonest type ("" without any)
         self.stack = [(row.role, name) for row in self.grid.rows if not row.alone for name in row.names
                       if name in side.tensors and not self._small(name)]
@@ -81,8 +81,8 @@ class MapFacts:
             return MapTile(bits_of(tensor.qtype), tensor.qtype, len(self.sides) > 1 and self._differs(name))
         return None
 
-    def files(self) -> list[FileSize]:
-        return [FileSize(label, side.nbytes,
+    def files(self) -> list[MapSize]:
+        return [MapSize(label, side.nbytes,
                          f"{size(side.nbytes)}, {8 * side.nbytes / side.n_weights:.2f} bits per weight")
                 for label, side in zip(self.labels, self.sides, strict=True)]
 
@@ -212,7 +212,7 @@ def _listed(words: Sequence[str]) -> str:
 
 # ---- picture
 
-def draw(facts: MapFacts, focus: MapFocus, model: str) -> Picture:
+def _picture(facts: MapFacts, focus: MapFocus, model: str) -> Picture:
     """The map of a model (its name), one tensor of it in focus."""
     full = 2 * max(side.n_weights for side in facts.sides)
     return draw_model_map(facts.rows(), facts.files(), focus, finding=facts.finding(),
@@ -238,11 +238,11 @@ class ModelMap(Stage):
             handles.insert(0, menu("model", "model", mixes.name, SHAPES))
             presets = PRESETS
         if (own := mixes.file.ftype if mixes.file else "") in mixes.ftypes:
-            words = "As llama.cpp would"
-            buttons = [Button(words, words, f"Hold the file against {own} by llama.cpp's rules",
+            buttons = [Button("rules", "As llama.cpp would",
+                              f"Hold the file against {own} by llama.cpp's rules",
                               partial(self.set, ftype=AS_IS, beside=own))]
-        super().__init__(handles, draw, presets=presets, buttons=buttons, note=NOTE, keys=KEYS, label=LABEL,
-                         label_width=70)
+        super().__init__(handles, _picture, presets=presets, buttons=buttons, note=NOTE, keys=KEYS,
+                         label=LABEL, label_width=70)
 
     def _sizes(self) -> list[tuple[str, str]]:
         """The slider: the same ftypes as in the menu, with their size."""

@@ -201,7 +201,7 @@ def test_a_file_begins_as_it_is_and_can_be_held_against_the_recipe(tmp_path):
     assert explorer.controls[
         "ftype"].value == AS_IS and "tiny-Q4_K_M is" in explorer.finding and "model" not in explorer.controls
     assert sorted(qtype for row in drawn(explorer) for qtype in row) == sorted(types.values())
-    explorer.buttons["As llama.cpp would"].click()
+    explorer.buttons["rules"].click()
     assert explorer.map.unequal == ["blk.3.attn_q.weight"] and "1 of 57 matrices differ" in explorer.finding
     explorer.touched({"key": "n"})
     assert "Q6_K" in explorer.finding and "Q4_K_M: 256 × 256 weights in Q4_K" in explorer.finding
@@ -212,9 +212,9 @@ def test_a_file_begins_as_it_is_and_can_be_held_against_the_recipe(tmp_path):
 @pytest.mark.parametrize(("data", "words"), [
     (build([], []), "no tensors"),
     (build([], [info("norm", (8,), 0)], b"\0" * 32), "no layers"),
-    (build([], [info("blk.3.x.weight", (32, 1))], b"\0" * 18), "1 × Q4_0|18 bytes"),
+    (build([], [info("blk.3.x.weight", (32, 1))], b"\0" * 18), "1 × Q4_0|18 B"),
     (build([], [info("blk.9999999.x", (32, 1))], b"\7" * 18), "no layers"),
-    (build([], [info("blk.4000.x.weight", (32, 2))], b"\7" * 36), "36 bytes"),
+    (build([], [info("blk.4000.x.weight", (32, 2))], b"\7" * 36), "36 B"),
     (build([pair("general.architecture", 8, string("mamba"))],
            [info("blk.0.ssm_in.weight", (32, 2)), info("<i>&", (32, 1), 2, 64)],
            b"\7" * 96), "1 × Q4_0"),
