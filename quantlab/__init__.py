@@ -56,13 +56,12 @@ _ROOMS = {
     "exhibits.quality": "explore_quality plot_quality",
     "exhibits.quantize": "explore_quantize",
     "exhibits.recital": "explore_recital",
-    "exhibits.role_bytes": "plot_bytes_by_role",
     "exhibits.runs": "plot_clock plot_seeds show_comparison",
     "exhibits.search": "explore_scale_search",
     "exhibits.sensitivity": "explore_sensitivity",
     "exhibits.speed": "explore_speed plot_measured_speed plot_published_speeds",
     "exhibits.tag": "explore_tag",
-    "exhibits.types": "explore_types",
+    "exhibits.types": "explore_types plot_bytes_by_role",
     "exhibits.votes": "explore_votes",
     "lessons.checks":
         "check_best_scale check_best_type check_bits_per_pixel check_bits_per_weight "

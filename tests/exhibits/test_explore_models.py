@@ -5,8 +5,8 @@ sentence.
 import pytest
 
 from quantlab.exhibits.file import explore_file, header_fields
-from quantlab.exhibits.role_bytes import plot_bytes_by_role
 from quantlab.exhibits.tag import EXAMPLES, explore_tag
+from quantlab.exhibits.types import plot_bytes_by_role
 from quantlab.models.catalog import SHORT_NAMES
 from quantlab.models.recipe_rules import USUAL
 from quantlab.models.recipes import tensor_list
