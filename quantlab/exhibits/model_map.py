@@ -245,8 +245,9 @@ class ModelMap(Stage):
                          label=LABEL, label_width=70)
 
     def _sizes(self) -> list[tuple[str, str]]:
-        """The slider: the same ftypes as in the menu, with their size."""
-        return [(f"{size(self.mixes.sides[key].nbytes)}, {key}", key) for key in self.mixes.ftypes]
+        """The slider: the same ftypes as in the menu, with their size; a longer name would be cut off."""
+        return [(f"{size(self.mixes.sides[key].nbytes)}, {'the file' if key == AS_IS else key}", key)
+                for key in self.mixes.ftypes]
 
     def _beside(self) -> list[str]:
         return [NOTHING, *([OTHER] if self.other else []), *self.mixes.sides]
