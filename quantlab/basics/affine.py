@@ -3,8 +3,7 @@ block.
 
     absmax      x ≈ scale * q                     levels lie evenly around zero
     affine      x ≈ scale * (q - zero_point)      levels lie evenly between minimum and maximum
-    NF4         x ≈ scale * NF4[q]                16 levels, dense where normally distributed weights are
-    dense
+    NF4         x ≈ scale * NF4[q]                16 levels, most where normally distributed weights are
 
 Scales are rounded to float16, as ggml stores them.  Lessons: 01, 02.
 """
@@ -51,8 +50,7 @@ class Quantized:
 
     @property
     def bpw(self) -> float:
-        """Bits per weight: the code, and its share of the group's 16-bit scale and of a zero point, if any.
-        """
+        """Bits per weight: the code, its share of the group's 16-bit scale, and of a zero point, if any."""
         extra = 16 + (self.bits if self.zero_point.any() else 0)
         return self.bits + extra / self.block_size
 
@@ -73,7 +71,7 @@ def quantize_absmax(x: np.ndarray, bits: int = 4, *, block_size: int | None = No
     top = 2 ** (bits - 1) - 1
     scale = _as_float16(np.abs(groups).max(axis=1) / np.float32(top))
     q = np.clip(np.rint(_divide(groups, scale)), -top, top).astype(np.int32)
-    return _finish(x, groups, q, scale, np.zeros(len(scale), np.int32), bits, (-top, top))
+    return _quantized(x, groups, q, scale, np.zeros(len(scale), np.int32), bits, (-top, top))
 
 
 def quantize_affine(x: np.ndarray, bits: int = 4, *, block_size: int | None = None) -> Quantized:
@@ -88,7 +86,7 @@ def quantize_affine(x: np.ndarray, bits: int = 4, *, block_size: int | None = No
     scale = _as_float16((high - low) / np.float32(top))
     zero_point = np.clip(np.rint(_divide(-low[:, None], scale)), 0, top).astype(np.int32)[:, 0]
     q = np.clip(np.rint(_divide(groups, scale)) + zero_point[:, None], 0, top).astype(np.int32)
-    return _finish(x, groups, q, scale, zero_point, bits, (0, top))
+    return _quantized(x, groups, q, scale, zero_point, bits, (0, top))
 
 
 def quantize_nf4(x: np.ndarray, *, block_size: int | None = 64) -> Quantized:
@@ -99,7 +97,7 @@ def quantize_nf4(x: np.ndarray, *, block_size: int | None = 64) -> Quantized:
     scale = _as_float16(np.abs(groups).max(axis=1))
     middles = (NF4[1:] + NF4[:-1]) / 2
     q = np.searchsorted(middles, _divide(groups, scale)).astype(np.int32)
-    return _finish(x, groups, q, scale, np.zeros(len(scale), np.int32), 4, (0, 15), NF4)
+    return _quantized(x, groups, q, scale, np.zeros(len(scale), np.int32), 4, (0, 15), NF4)
 
 
 def _groups(x: np.ndarray, bits: int, block_size: int | None, least: int) -> np.ndarray:
@@ -121,9 +119,8 @@ def _groups(x: np.ndarray, bits: int, block_size: int | None, least: int) -> np.
 
 def _as_float16(scale: np.ndarray) -> np.ndarray:
     if scale.max() > 65504:
-        raise ValueError(
-            f"the weights are too large: a scale of {scale.max():g} is beyond float16's largest number, "
-            "65504")
+        raise ValueError(f"the weights are too large: a scale of {scale.max():g} is beyond float16's largest "
+                         "number, 65504")
     return scale.astype(np.float16).astype(np.float32)
 
 
@@ -132,13 +129,15 @@ def _divide(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return x / np.where(scale == 0, np.float32(np.inf), scale)[:, None]
 
 
-def _restore(q: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, codebook: np.ndarray
-             | None) -> np.ndarray:
+def _restore(q: np.ndarray, scale: np.ndarray, zero_point: np.ndarray,
+             codebook: np.ndarray | None) -> np.ndarray:
+    """Codes (groups, block_size) back as weights."""
     meaning = (q - zero_point[:, None]).astype(np.float32) if codebook is None else codebook[q]
     return meaning * scale[:, None]
 
 
-def _finish(x, groups, q, scale, zero_point, bits, code_range, codebook=None) -> Quantized:
+def _quantized(x, groups, q, scale, zero_point, bits, code_range, codebook=None) -> Quantized:
+    """The codes with their error, in the shape of x."""
     error = _restore(q, scale, zero_point, codebook) - groups
     rmse = float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
     return Quantized(q.reshape(np.shape(x)), scale, zero_point, bits, groups.shape[1], code_range, rmse,

@@ -58,11 +58,10 @@ class FloatFormat:
                 return math.nan if mantissa else factor * math.inf
             if mantissa == 2**self.mantissa_bits - 1:
                 return math.nan
-        # subnormal: no hidden 1, evenly spaced down to zero
-        if exponent == 0:
+        if exponent == 0:                   # subnormal: no hidden 1, evenly spaced down to zero
             return factor * math.ldexp(mantissa, 1 - self.bias - self.mantissa_bits)
-        return factor * math.ldexp(mantissa + 2**self.mantissa_bits, exponent - self.bias
-                                   - self.mantissa_bits)
+        power = exponent - self.bias - self.mantissa_bits
+        return factor * math.ldexp(mantissa + 2**self.mantissa_bits, power)
 
     def encode(self, value: float) -> int:
         """The nearest bit pattern, ties to the even mantissa; too large becomes infinity (in E4M3: NaN)."""
@@ -92,7 +91,7 @@ FLOATS = {f.name: f for f in (FloatFormat("FP32", 8, 23), FloatFormat("BF16", 8,
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class StoredFloat:
     """One number in one float format.  bits: "0"/"1" text; sign, exponent, mantissa: its three parts."""
 
     format: FloatFormat
@@ -122,7 +121,7 @@ class Anatomy:
         return self.value - self.wanted
 
 
-def float_anatomy(value: float, name: str = "FP32") -> Anatomy:
+def float_anatomy(value: float, name: str = "FP32") -> StoredFloat:
     """Store `value` in the float format `name` and take it apart.  ValueError for a name that is not in
     FLOATS.
     """
@@ -130,4 +129,4 @@ def float_anatomy(value: float, name: str = "FP32") -> Anatomy:
         raise ValueError(f"no float format {name!r}; there are {', '.join(FLOATS)}")
     form = FLOATS[name]
     code = form.encode(float(value))
-    return Anatomy(form, float(value), code, form.decode(code))
+    return StoredFloat(form, float(value), code, form.decode(code))

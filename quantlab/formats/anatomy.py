@@ -1,14 +1,15 @@
-"""One block taken apart, from its declared layout alone: where each value stands, which weights it moves,
-what they may become.
+"""One block taken apart: where each value stands, which weights it moves, what they may become, and how a
+weight comes out of them.
 
-Nothing here knows a format: whose a bit is says `layout.owners`, what becomes of a flipped bit says the
-format's own decoder. The names of values (`d`, `sc`, `q`, ...) are those of the declarations. Lessons: 03,
-05, 12.
+    parts = anatomy("Q4_K")
+    parts.places["sc", 3], parts.decode(raw), numbers(parts, raw, weight=5)
 
-How a weight comes out of the values of its block: one line for each format, in the names of its declaration.
-
-A format with a table or a codebook looks its code up there; the formula calls what it finds `entry`. The
-decoders of the formats do the work; a test holds each formula against them. Lessons: 03, 05, 12.
+`Anatomy` knows no format: whose a bit is says `layout.owners`, what becomes of a flipped bit says the
+format's own decoder. The names of values (`d`, `sc`, `q`, ...) are those of the declarations. FORMULAS has
+one line for each format, in the same names, for people to read; the decoders do the work, and a test holds
+each formula against them. Where a code is looked up in a table or a codebook, the formula calls what is found
+there `entry`.
+Lessons: 03, 05, 12.
 """
 
 from functools import cache, cached_property, lru_cache
@@ -18,7 +19,32 @@ import numpy as np
 from .layout import Owner
 from .table import FORMATS, Format
 
+Value = tuple[str, int | tuple[int, ...]]       # name and index of a value, as Owner has them
+Place = tuple[int, int]                         # byte and bit, both from 0
 GROUP_AT_LEAST = 16         # weights: ggml's smallest sub-block
+#: How a weight comes out of the values of its block.
+FORMULAS = {
+    "Q4_0": "d · (q − 8)", "Q5_0": "d · (q − 16)", "Q8_0": "d · q", "Q4_1": "d · q + m", "Q5_1": "d · q + m",
+    "Q2_K": "d · sc · q − dmin · m", "Q4_K": "d · sc · q − dmin · m", "Q5_K": "d · sc · q − dmin · m",
+    "Q3_K": "d · (sc − 32) · (q − 4)", "Q6_K": "d · sc · (q − 32)",
+    "TQ1_0": "d · (q − 1)", "TQ2_0": "d · (q − 1)",
+    "IQ4_NL": "d · entry", "IQ4_XS": "d · (sc − 32) · entry", "MXFP4": "2^(e − 128) · entry",
+    "NVFP4": "d · entry",
+    "IQ2_XXS": "d · (sc + 0.5) / 4 · entry", "IQ2_XS": "d · (sc + 0.5) / 4 · entry",
+    "IQ2_S": "d · (sc + 0.5) / 4 · entry",
+    "IQ3_XXS": "d · (sc + 0.5) / 2 · entry", "IQ3_S": "d · (2 · sc + 1) · entry",
+    "IQ1_S": "d · (2 · sc + 1) · entry", "IQ1_M": "d · (2 · sc + 1) · entry",
+}
+
+#: What stands before `entry`, as a number.
+_BEFORE_ENTRY = {
+    "d · entry": lambda v: v["d"],
+    "d · (sc − 32) · entry": lambda v: v["d"] * (v["sc"] - 32),
+    "2^(e − 128) · entry": lambda v: 2.0 ** (v["e"] - 128),
+    "d · (sc + 0.5) / 4 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 4,
+    "d · (sc + 0.5) / 2 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 2,
+    "d · (2 · sc + 1) · entry": lambda v: v["d"] * (2 * v["sc"] + 1),
+}
 
 
 class Anatomy:
@@ -28,20 +54,18 @@ class Anatomy:
         self.form, self.layout = form, form.layout
 
     @cached_property
-    def places(self) -> dict[tuple[str, int | tuple[int, ...]], tuple[tuple[int, int], ...]]:
+    def places(self) -> dict[Value, tuple[Place, ...]]:
         """(name, index) -> the (byte, bit) of each bit of that value, its lowest bit first."""
-        found = {}
+        found: dict[Value, list[tuple[int, int, int]]] = {}
         for byte, bits in enumerate(self.layout.owners):
             for bit, owner in enumerate(bits):
                 found.setdefault((owner.name, owner.index), []).append((owner.bit, byte, bit))
-        return {key: tuple(place[1:] for place in sorted(stands)) for key, stands in found.items()}
+        return {key: tuple((byte, bit) for _, byte, bit in sorted(stands)) for key, stands in found.items()}
 
     @cached_property
     def code(self) -> str:
-        """The name of the values that come closest to one for each weight: `q`, or the codebook numbers
-        `grid`.
-        """
-        return max(self.layout.counts, key=self.layout.counts.get)
+        """The name of the values that come closest to one a weight: `q`, or the codebook numbers `grid`."""
+        return max(self.layout.counts, key=self.layout.counts.__getitem__)
 
     @cached_property
     def n_codes(self) -> int:
@@ -70,25 +94,24 @@ class Anatomy:
 
     def weights(self, owner: Owner) -> tuple[int, ...]:
         """The weights that a bit of this owner has a say in."""
-        return owner.index if isinstance(owner.index,
-                                         tuple) else tuple(self.layout.weights_of(owner.name, owner.index))
+        if isinstance(owner.index, tuple):
+            return owner.index
+        return tuple(self.layout.weights_of(owner.name, owner.index))
 
     @cached_property
-    def needs(self) -> tuple[tuple[tuple[str, int | tuple[int, ...]], ...], ...]:
+    def needs(self) -> tuple[tuple[Value, ...], ...]:
         """For each weight the (name, index) of the values that it is made of."""
-        needs = [[] for _ in range(self.form.block_size)]
+        needs: list[list[Value]] = [[] for _ in range(self.form.block_size)]
         for name, index in self.places:
             for weight in self.weights(Owner(name, index, 0)):
                 needs[weight].append((name, index))
         return tuple(map(tuple, needs))
 
-    def says(self, weight: int) -> set[tuple[int, int]]:
-        """The (byte, bit) of all bits that have a say in a weight: those of its code and of every scale above
-        it.
-        """
+    def says(self, weight: int) -> set[Place]:
+        """The (byte, bit) of all bits that have a say in a weight: those of its code and of its scales."""
         return {place for value in self.needs[weight] for place in self.places[value]}
 
-    def code_place(self, weight: int) -> tuple[int, int]:
+    def code_place(self, weight: int) -> Place:
         """Where the lowest bit of a weight's code stands."""
         return next(self.places[value][0] for value in self.needs[weight] if value[0] == self.code)
 
@@ -116,8 +139,7 @@ class Anatomy:
         if self.form.block_size == 1:
             return np.empty(0, np.float32)
         values = self.layout.unpack(np.frombuffer(raw, self.form.dtype))
-        # the codes have no say in the levels
-        values[self.code] = np.zeros_like(values[self.code])
+        values[self.code] = np.zeros_like(values[self.code])      # the codes have no say in the levels
         column = _levels(self.form.name, self.layout.pack(**values).tobytes())[:, weight]
         if self.layout.counts[self.code] == self.form.block_size:
             return column
@@ -136,7 +158,7 @@ def _values(qtype: str, raw: bytes) -> dict[str, np.ndarray]:
     values = {name: rows[0] for name, rows in layout.unpack(np.frombuffer(raw, layout.dtype)).items()}
     if layout.widths.get("d") == 16 and values["d"].dtype.kind == "u":
         values["d"] = values["d"].astype("<u2").view("<f2")
-    return values | {name: numbers[values[name]] for name, numbers in layout.stands_for.items()}
+    return values | {name: meant[values[name]] for name, meant in layout.stands_for.items()}
 
 
 @lru_cache(64)
@@ -146,9 +168,7 @@ def _decoded(qtype: str, raw: bytes) -> np.ndarray:
 
 @lru_cache(16)
 def _levels(qtype: str, raw: bytes) -> np.ndarray:
-    """(how many codes, block_size): the block decoded once for each code, given to all of its weights at
-    once.
-    """
+    """(how many codes, block_size): the block decoded once for each code, which all its weights get."""
     parts = anatomy(qtype)
     one_each = parts.layout.counts[parts.code] == parts.form.block_size
     return _with_codes(qtype, raw, np.arange(parts.n_codes) if one_each else _telling_codes(qtype))
@@ -164,8 +184,8 @@ def _telling_codes(qtype: str) -> np.ndarray:
     values["d"][:] = np.float16(1) if values["d"].dtype.kind == "f" else np.float16(1).view(np.uint16)
     entries = _with_codes(qtype, parts.layout.pack(**values).tobytes(), np.arange(parts.n_codes))
     share = parts.form.block_size // parts.layout.counts[parts.code]
-    return np.unique(np.concatenate([np.unique(entries[:, place], return_index=True)[1]
-                                     for place in range(share)]))
+    firsts = [np.unique(entries[:, place], return_index=True)[1] for place in range(share)]
+    return np.unique(np.concatenate(firsts))
 
 
 def _with_codes(qtype: str, raw: bytes, codes: np.ndarray) -> np.ndarray:
@@ -173,8 +193,7 @@ def _with_codes(qtype: str, raw: bytes, codes: np.ndarray) -> np.ndarray:
     form, code = FORMATS[qtype], anatomy(qtype).code
     values = form.layout.unpack(np.frombuffer(raw, form.dtype))
     values = {name: np.repeat(rows, len(codes), axis=0) for name, rows in values.items()}
-    # 128 and more become negative where codes are signed
-    values[code][:] = codes[:, None].astype(values[code].dtype)
+    values[code][:] = codes[:, None].astype(values[code].dtype)     # signed codes: 128 and more turn negative
     return form.decode(form.layout.pack(**values))
 
 
@@ -191,30 +210,6 @@ def with_byte(raw: bytes, byte: int, value: int) -> bytes:
 def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Which weights differ; NaN is no different from NaN, nor -0 from 0."""
     return np.flatnonzero((before != after) & ~(np.isnan(before) & np.isnan(after)))
-
-
-FORMULAS = {
-    "Q4_0": "d · (q − 8)", "Q5_0": "d · (q − 16)", "Q8_0": "d · q", "Q4_1": "d · q + m", "Q5_1": "d · q + m",
-    "Q2_K": "d · sc · q − dmin · m", "Q4_K": "d · sc · q − dmin · m", "Q5_K": "d · sc · q − dmin · m",
-    "Q3_K": "d · (sc − 32) · (q − 4)", "Q6_K": "d · sc · (q − 32)",
-    "TQ1_0": "d · (q − 1)", "TQ2_0": "d · (q − 1)",
-    "IQ4_NL": "d · entry", "IQ4_XS": "d · (sc − 32) · entry", "MXFP4": "2^(e − 128) · entry",
-    "NVFP4": "d · entry",
-    "IQ2_XXS": "d · (sc + 0.5) / 4 · entry", "IQ2_XS": "d · (sc + 0.5) / 4 · entry",
-    "IQ2_S": "d · (sc + 0.5) / 4 · entry",
-    "IQ3_XXS": "d · (sc + 0.5) / 2 · entry", "IQ3_S": "d · (2 · sc + 1) · entry",
-    "IQ1_S": "d · (2 · sc + 1) · entry", "IQ1_M": "d · (2 · sc + 1) · entry",
-}
-
-#: What stands before `entry`, as a number.
-_BEFORE_ENTRY = {
-    "d · entry": lambda v: v["d"],
-    "d · (sc − 32) · entry": lambda v: v["d"] * (v["sc"] - 32),
-    "2^(e − 128) · entry": lambda v: 2.0 ** (v["e"] - 128),
-    "d · (sc + 0.5) / 4 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 4,
-    "d · (sc + 0.5) / 2 · entry": lambda v: v["d"] * (v["sc"] + 0.5) / 2,
-    "d · (2 · sc + 1) · entry": lambda v: v["d"] * (2 * v["sc"] + 1),
-}
 
 
 def numbers(parts: Anatomy, raw: bytes, weight: int) -> dict[str, float]:

@@ -21,14 +21,12 @@ class Bits:
     """Where some bits of the values `name` stand: in the words of `field`, `per` values to a word, the lowest
     bits first.
 
-    Place `f` of word `w` holds value  first + w // run * per * run + f * run + w % run,  its bits from `at`
-    upwards.
+    Place `f` of word `w` holds value  first + w // run * per * run + f * run + w % run.
 
-    word: bytes per word, lowest byte first.  words: which words of the field.  shift: where place 0 begins in
-    the word.
-    step: bits from one place to the next (default: `bits`).  per: places in a word (default: as many as fit
-    above `shift`).
-    signed: the finished values are int8.  lanes: values side by side at one place (see `in_fours`).
+    bits: how many of the value's bits, from bit `at` upwards.  word: bytes per word, lowest byte first.
+    words: which words of the field.  shift: where place 0 begins in the word.  step: bits from one place to
+    the next (default: `bits`).  per: places in a word (default: as many as fit above `shift`).  signed: the
+    finished values are int8.  lanes: values side by side at one place (see `in_fours`).
     """
 
     name: str
@@ -68,8 +66,8 @@ class Bits:
     @cached_property
     def whole(self) -> bool:
         """Whether the bytes of the field simply are the values, or the lowest eight bits of them."""
-        return (self.bits, self.places, self.word, self.run, self.at, self.first, self.words) == (8, 1, 1, 1,
-                                                                                                  0, 0, None)
+        stands = (self.bits, self.places, self.word, self.run, self.at, self.first, self.words)
+        return stands == (8, 1, 1, 1, 0, 0, None)
 
     @cached_property
     def in_fours(self) -> "Bits":
@@ -86,8 +84,7 @@ class Bits:
 
 
 def take(b: Bits, words: np.ndarray) -> np.ndarray:
-    """(n, n_words) words -> (n, count) the bits of `b`, in order, each moved down to the bottom of its value.
-    """
+    """(n, n_words) words -> (n, count) the bits of `b`, in order, moved down to the bottom of each value."""
     n, n_words = words.shape
     if b.single:
         return np.unpackbits(np.ascontiguousarray(words), axis=1, bitorder="little")
@@ -97,8 +94,8 @@ def take(b: Bits, words: np.ndarray) -> np.ndarray:
         words, taken = np.array(words.T, order="C").T, np.empty(taken.shape[::-1], words.dtype).T
     source, target = words.reshape(n, -1, b.run), taken.reshape(n, -1, b.places, b.run)
     for place, shift in enumerate(b.shifts):
-        np.bitwise_and(source >> number(shift) if shift else source, number(b.mask(b.bits)),
-                       out=target[:, :, place])
+        moved = source >> number(shift) if shift else source
+        np.bitwise_and(moved, number(b.mask(b.bits)), out=target[:, :, place])
     return np.ascontiguousarray(taken).view(f"u{b.word // b.lanes}")
 
 
@@ -126,15 +123,19 @@ def give(b: Bits, values: np.ndarray, n_words: int, top: bool) -> np.ndarray:
     # bits that stand elsewhere, or have come in from the next lane
     if not top or (b.at and b.lanes > 1):
         source = source & source.dtype.type(b.mask(b.bits))
-    number, words = np.dtype(f"<u{b.word}").type, None
-    for place, shift in enumerate(b.shifts):
-        part = source[:, :, place].astype(number, copy=False)
+    number = np.dtype(f"<u{b.word}").type
+
+    def part(place: int, shift: int) -> np.ndarray:
+        """What the values give to one place of the words."""
+        bits = source[:, :, place].astype(number, copy=False)
         if shift and top and b.lanes > 1:            # what spills must not reach the next lane
-            part = part & number(b.mask(8 - shift))
+            bits = bits & number(b.mask(8 - shift))
         # times a power of two: NumPy multiplies bytes faster than it shifts them
-        if shift:
-            part = part * number(1 << shift)
-        words = part if words is None else words | part
+        return bits * number(1 << shift) if shift else bits
+
+    words = part(0, b.shifts[0])
+    for place, shift in enumerate(b.shifts[1:], 1):
+        words = words | part(place, shift)
     return words.reshape(n, n_words)
 
 

@@ -6,8 +6,7 @@ arrays are (size, n): weight j of every group in row j, one *column* per group. 
 goes through a group as C's loop does, and along all groups at once.
 
 All of this is exact for finite numbers of any size; what C does with NaN and infinity is re-enacted, too, as
-its x86-64 build does it
-(NaN payloads aside: a float16 NaN is always written as 0x7E00, its sign kept).
+its x86-64 build does it (NaN payloads aside: a float16 NaN is always written as 0x7E00, its sign kept).
 """
 
 from contextlib import contextmanager
@@ -23,10 +22,9 @@ _MAGIC = np.float32(12582912.0)
 _ALMOST_HALF = np.float32(0.49999997)       # the largest float32 below 1/2
 
 # Made and dropped, never touched: from then on glibc keeps up to 64 MB of freed memory for the next array,
-# where it would else hand
-# every array of 128 KB or more back to the system and fetch it anew, page by page (mallopt(3),
-# M_MMAP_THRESHOLD). The encoders live
-# on such arrays; this makes them up to one and a half times as fast.
+# where it would else hand every array of 128 KB or more back to the system and fetch it anew, page by page
+# (mallopt(3), M_MMAP_THRESHOLD). The encoders live on such arrays; this makes them up to one and a half times
+# as fast.
 np.empty((32 << 20) - (64 << 10), np.uint8)
 
 
@@ -50,13 +48,10 @@ def columns(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def sum_in_order(v: np.ndarray) -> np.ndarray:
-    """0 + first + ... + last down axis 0, in that order. NumPy adds a single column pairwise, unless it
-    accumulates.
-    """
-    return np.add.reduce(v, axis=0) if v.ndim == 1 or v.shape[1] != 1 else np.add.accumulate(v,
-                                                                                             axis=0)[
-                                                                                                 -1] + np.float32(
-                                                                                                     0)
+    """0 + first + ... + last down axis 0, in that order."""
+    if v.ndim == 1 or v.shape[1] != 1:
+        return np.add.reduce(v, axis=0)
+    return np.add.accumulate(v, axis=0)[-1] + np.float32(0)     # reduce would add a single column pairwise
 
 
 def mean_square(x: np.ndarray, factor: int = 1) -> np.ndarray:
@@ -66,8 +61,7 @@ def mean_square(x: np.ndarray, factor: int = 1) -> np.ndarray:
 
 
 def nearest_int(v: np.ndarray) -> np.ndarray:
-    """Halves to even, as int32; beyond ±2^22 the wrapped-around number that ggml's nearest_int gives there.
-    """
+    """Halves to even, as int32; beyond ±2^22 the wrapped-around number that ggml's nearest_int gives."""
     return ((v + _MAGIC).view(np.int32) & 0x7FFFFF) - 0x400000
 
 
@@ -83,14 +77,14 @@ def to_levels(v: np.ndarray, low: int, high: int, small: bool, bottom: float = -
         return v
     np.rint(v, out=v)
     if top > high + 0.4:
-        np.minimum(v, _row(high, v.shape[-1]), out=v)
+        np.minimum(v, _repeated(high, v.shape[-1]), out=v)
     if bottom < low - 0.4:
-        np.maximum(v, _row(low, v.shape[-1]), out=v)
+        np.maximum(v, _repeated(low, v.shape[-1]), out=v)
     return v
 
 
 @lru_cache(maxsize=16)
-def _row(number: int, n: int) -> np.ndarray:
+def _repeated(number: int, n: int) -> np.ndarray:
     """One number n times: NumPy's minimum of an array and a row takes a third of the time of one with a
     single number.
     """
@@ -136,7 +130,8 @@ def farthest_from_zero(x: np.ndarray) -> np.ndarray:
     """The number of each column with the largest magnitude, sign and all; of several the first. C's `<` never
     takes a NaN.
     """
-    low, high = np.minimum.reduce(x, axis=0), np.maximum.reduce(x, axis=0)
+    low: np.ndarray = np.minimum.reduce(x, axis=0)
+    high: np.ndarray = np.maximum.reduce(x, axis=0)
     far = np.where(-low > high, low, high)
     balance = low + high
     # ties, NaN and opposite infinities: rare, one by one
@@ -159,10 +154,9 @@ def low_and_high(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         low = np.where(nan[0], x[0], np.minimum.reduce(np.where(nan, np.float32(np.inf), x), axis=0))
         high = np.where(nan[0], x[0], np.maximum.reduce(np.where(nan, np.float32(-np.inf), x), axis=0))
     for end in (low, high):
-        zero = np.flatnonzero(end == 0)
-        # of +0 and -0 C keeps the first; NumPy does not promise
-        if len(zero):
-            end[zero] = x[(x[:, zero] == 0).argmax(axis=0), zero]
+        at = np.flatnonzero(end == 0)
+        if len(at):                     # of +0 and -0 C keeps the first; NumPy does not promise
+            end[at] = x[(x[:, at] == 0).argmax(axis=0), at]
     return low, high
 
 

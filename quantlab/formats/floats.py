@@ -1,10 +1,10 @@
 """F32, F16 and BF16: weights as floating-point numbers, one to a "block", with the bits of IEEE 754 declared
 like any other format.
 
-    value = (-1)^sign * 2^(exponent - bias) * 1.mantissa          bias 127 (F32, BF16) or 15 (F16); exponent 0
-    is the zeros' and tiny ones'
+    value = (-1)^sign * 2^(exponent - bias) * 1.mantissa
 
-BF16 is the upper half of a float32: its range, an eighth of a decimal place of precision per bit left out.
+The bias is 127 (F32, BF16) or 15 (F16); zeros and tiny numbers have the exponent 0. BF16 is the upper half of
+a float32: it has float32's range and fewer bits of precision.
 
 `encode_*` takes (n, 1) float32 and returns n blocks; `decode_*` takes them back.
 ggml: ggml_fp32_to_fp16_row, ggml_fp32_to_bf16_row_ref and the way back. Lesson: 01.
@@ -44,8 +44,7 @@ def encode_f16(x: np.ndarray) -> np.ndarray:
 
 
 def decode_f16(blocks: np.ndarray) -> np.ndarray:
-    # times 1: a signaling NaN turns quiet, as in C
-    return blocks["x"].astype(np.float32)[:, None] * np.float32(1)
+    return blocks["x"].astype(np.float32)[:, None] * np.float32(1)      # a signaling NaN turns quiet, as in C
 
 
 def encode_bf16(x: np.ndarray) -> np.ndarray:

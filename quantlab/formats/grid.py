@@ -52,9 +52,7 @@ class Grid:
 
     @staticmethod
     def key(levels: np.ndarray) -> np.ndarray:
-        """(8, ...) levels -> (...) keys. A sum of whole numbers below 2^16, so in any order and even in
-        float32 exact.
-        """
+        """(8, ...) levels -> (...) keys: whole numbers below 2^16, exact in any order, even in float32."""
         return np.tensordot(np.float32(4) ** np.arange(8), levels, 1).astype(np.intp)
 
     def nearest(self, key: np.ndarray, clear: np.ndarray, x: np.ndarray, w: np.ndarray, scale: np.ndarray):
@@ -102,13 +100,12 @@ def _lists(holes: np.ndarray, levels: np.ndarray):
     """The neighbours of each hole: the points at the smallest distance and at the next to smallest (ggml's
     `nwant` is 2).
 
-    Returns (points, starts (2, holes), counts (2, holes)): list l of kind k is  points[starts[k, l] :][:
-    counts[k, l]].  Kind 0 is the whole list as in ggml, by distance, then by index. Kind 1 leaves out the
+    Returns (points, starts (2, holes), counts (2, holes)): list l of kind k has counts[k, l] points from
+    starts[k, l] on.  Kind 0 is the whole list as in ggml, by distance, then by index. Kind 1 leaves out the
     points that can never win.
     """
-    # fits int8
-    distance = sum(np.square(np.subtract.outer(hole, point)) for hole,
-                   point in zip(holes.T, levels.T, strict=True))
+    distance = sum(np.square(np.subtract.outer(hole, point))                         # fits int8
+                   for hole, point in zip(holes.T, levels.T, strict=True))
     near = distance.min(axis=1, keepdims=True)
     next_near = np.where(distance > near, distance, np.int8(127)).min(axis=1, keepdims=True)
     hole, point = np.nonzero(distance <= next_near)
@@ -123,8 +120,8 @@ def _lists(holes: np.ndarray, levels: np.ndarray):
 
 
 def _fence(levels: np.ndarray) -> np.ndarray:
-    """(n, 8) levels -> (n,) uint16, two bits for each: 0 = 00, 1 = 01, 2 = 11. Between two levels as many
-    bits differ as lie steps.
+    """(n, 8) levels -> (n,) uint16, two bits for each: 0 = 00, 1 = 01, 2 = 11. As many bits differ between
+    two levels as there are steps from one to the other.
     """
     return np.array([0, 1, 3], np.uint16)[levels] @ np.uint16(4) ** np.arange(8, dtype=np.uint16)
 

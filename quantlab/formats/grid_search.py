@@ -1,15 +1,12 @@
 """The encoder of IQ2_XS, the worked example of a search on a grid: 2.3 bits a weight, byte for byte as ggml
 writes them.
 
-    weight = sign * scale * point         a grid point has eight numbers, each 1, 3 or 5; 16 weights share a
-    scale
+    weight = sign * scale * point     a grid point has eight numbers, each 1, 3 or 5; 16 weights share a scale
 
 1. `even_signs` takes the signs away. Seven bits have to do for eight signs, so each eight must have an even
-number of minus signs;
-   where it is odd, the sign that matters least is turned over.
+   number of minus signs; where it is odd, the sign that matters least is turned over.
 2. `best_fit` tries 19 scales around  largest weight / 5: it rounds by each of them, takes the nearest grid
-points, and for these points
-   the scale of the least squared error. The best of the 19 stays.
+   points, and for these points the scale of the least squared error. The best of the 19 stays.
 3. With its scale the eights which missed the grid look for their nearest point once more.
 4. `sub_scales` stores the 16 scales of a block as  d * (2 * sc + 1)  with four bits for `sc`.
 
@@ -51,8 +48,7 @@ def encode_iq2_xs(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
     w = columns(imatrix, 16) * np.sqrt(mean_square(x).repeat(16) + x16 * x16)
     size, signs = even_signs(x16, w)
     fit = best_fit(size, w)
-    # the eighth follows from the seven
-    signs = np.where(fit.scale < 0, ~signs, signs) & 127
+    signs = np.where(fit.scale < 0, ~signs, signs) & 127                       # the eighth follows
     empty = np.maximum.reduce(size, axis=0) < TINY
     scale = np.where(empty, np.float32(0), np.abs(fit.scale)).reshape(n, 16)
     d, sc = sub_scales(scale)
@@ -122,15 +118,13 @@ def nearest_points(grid: Grid, x: np.ndarray, w: np.ndarray, inverse: np.ndarray
     """
     exact = x * inverse
     exact -= ONE
-    # scale * (2 * level + 1) = x, solved for the level
-    exact *= HALF
+    exact *= HALF                                          # scale * (2 * level + 1) = x, solved for the level
     levels = np.clip(exact, np.float32(0), np.float32(2))
     rounded = np.rint(levels)
     levels -= rounded
     clear = np.maximum.reduce(np.abs(levels, out=levels), axis=0) < CLEAR
     wild = ~(np.abs(exact, out=levels) <= SMALL)
-    # so far out C's nearest_int wraps around
-    if wild.any():
+    if wild.any():                                                        # there C's nearest_int wraps around
         rounded[wild] = np.clip(nearest_int(exact[wild]), 0, 2)
         clear &= ~wild.any(axis=0)
     point, searched = grid.nearest(grid.key(rounded).ravel(), clear.ravel(), x.reshape(8, -1),
@@ -149,11 +143,10 @@ def products(grid: Grid, point: np.ndarray, w: np.ndarray, wx: np.ndarray) -> tu
 
 
 def sub_scales(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 16) scales -> `d` (n,) and `sc` (n, 16) from 0 to 15: the largest scale becomes  d * (2 * 15 + 1).
-    """
+    """(n, 16) scales -> `d` (n,), `sc` (n, 16) from 0 to 15: the largest scale becomes  d * (2 * 15 + 1)."""
     d = scale.max(axis=1) / np.float32(31)
     sc = nearest_int(HALF * ((ONE / d)[:, None] * scale - ONE))
-    return d, np.where(scale.any(axis=1)[:, None], np.clip(sc, 0, 15), 0).astype(np.uint8)
+    return d, np.where(scale.any(axis=1, keepdims=True), np.clip(sc, 0, 15), 0).astype(np.uint8)
 
 
 def in_eights(v: np.ndarray) -> np.ndarray:

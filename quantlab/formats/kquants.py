@@ -1,8 +1,8 @@
 """K-quants with a scale and a minimum for every group: Q2_K, Q4_K, Q5_K.
 
 A super-block holds 256 weights in groups of 16 or 32. A group has a scale and a minimum of its own, and these
-are small whole
-numbers, too: `sc` and `m` count in steps of the super-block's two float16 numbers `d` and `dmin`,
+are small whole numbers, too: `sc` and `m` count in steps of the super-block's two float16 numbers `d` and
+`dmin`,
 
     weight = (d * sc) * q - (dmin * m)          Q2_K: groups of 16, q 0 to 3, sc and m 0 to 15
                                                 Q4_K: groups of 32, q 0 to 15, sc and m 0 to 63
@@ -27,8 +27,8 @@ from .search_affine import Affine, affine
 Q2_K = Layout("Q2_K", 256, [("scales", "u1", 16), ("qs", "u1", 64), ("d", "<f2"), ("dmin", "<f2")],
               Bits("sc", "scales", 4, per=1), Bits("m", "scales", 4, shift=4), Bits("q", "qs", 2, run=32))
 
-# Twelve bytes for eight scales and eight minimums of 6 bits; those of groups 4 to 7 are cut in two
-# (upper-case: group j + 4).
+# Twelve bytes for eight scales and eight minimums of 6 bits; those of groups 4 to 7 are cut in two (capital
+# letters: group j + 4).
 #   bytes 0-3  SSssssss   bytes 4-7  MMmmmmmm   bytes 8-11  MMMMSSSS
 _SCALES = (Bits("sc", "scales", 6, per=1, words=slice(0, 4)),
            Bits("m", "scales", 6, per=1, words=slice(4, 8)),
@@ -38,12 +38,13 @@ _SCALES = (Bits("sc", "scales", 6, per=1, words=slice(0, 4)),
            Bits("m", "scales", 2, at=4, first=4, shift=6, words=slice(4, 8)))
 Q4_K = Layout("Q4_K", 256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qs", "u1", 128)],
               *_SCALES, Bits("q", "qs", 4, run=32))
-Q5_K = Layout("Q5_K", 256, [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qh", "u1", 32),
-                            ("qs", "u1", 128)], *_SCALES, Bits("q", "qs", 4, run=32),
-              Bits("q", "qh", 1, run=32, at=4))
+Q5_K = Layout("Q5_K", 256,
+              [("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("qh", "u1", 32), ("qs", "u1", 128)],
+              *_SCALES, Bits("q", "qs", 4, run=32), Bits("q", "qh", 1, run=32, at=4))
 
 # the candidates of the search with an importance matrix: rmin, rdelta, nstep
 BY_IMPORTANCE = (-0.9, 0.05, 36)
+Scales = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]      # d, dmin (n,) and sc, m (n, groups)
 
 
 def encode_q2_k(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
@@ -92,7 +93,6 @@ def decode_q5_k(blocks: np.ndarray) -> np.ndarray:
 
 
 # ---- how much each weight matters: (size, n_groups)
-# ----------------------------------------------------------------
 
 def _by_size(xt: np.ndarray) -> np.ndarray:
     """Large weights matter more: w = root mean square of the group + |x|."""
@@ -114,20 +114,19 @@ def _importance(x: np.ndarray, xt: np.ndarray, imatrix: np.ndarray, sigma2: np.n
 
 
 # ---- the scales and minimums of the groups, quantized: d, dmin (n,) and sc, m (n, groups)
-# ---------------------------
 
-def _plain(fit: Affine, groups: int, top: int):
+def _plain(fit: Affine, groups: int, top: int) -> Scales:
     """The largest scale of a super-block becomes `top`; the minimums likewise."""
     both = np.stack([fit.scale, fit.minimum]).reshape(2, -1, groups)
     most = np.fmax.reduce(both, axis=2)
     most[~(most > 0)] = 0
     steps = np.divide(np.float32(top), most, out=np.zeros_like(most), where=most > 0)
-    codes = nearest_int(steps[..., None] * both).astype(np.uint8)    # a negative one wraps around, as in C
+    sc, m = nearest_int(steps[..., None] * both).astype(np.uint8)    # a negative one wraps around, as in C
     d, dmin = most / np.float32(top)
-    return d, dmin, *codes
+    return d, dmin, sc, m
 
 
-def _searched(fit: Affine, w: np.ndarray, groups: int, top: int):
+def _searched(fit: Affine, w: np.ndarray, groups: int, top: int) -> Scales:
     """By a search in which each group counts with the sum of its importances."""
     both = np.concatenate([fit.scale.reshape(-1, groups), fit.minimum.reshape(-1, groups)])
     total = sum_in_order(w).reshape(-1, groups)
@@ -137,7 +136,6 @@ def _searched(fit: Affine, w: np.ndarray, groups: int, top: int):
 
 
 # ---- rounding once more, and the way back
-# ---------------------------------------------------------------------------
 
 def _finish(layout: Layout, xt: np.ndarray, fit: Affine, d, dmin, sc, m, capped: bool) -> np.ndarray:
     """Round all weights with the scales and minimums that the block will really have, and pack.

@@ -34,8 +34,8 @@ _f = np.float32
 
 # The third bit of a code stands in `hmask`. A scale's low four bits are in bytes 0 to 7 of `scales`, its high
 # two in bytes 8 to 11:
-#   byte j  hhhhllll  of groups j + 8 and j      byte 8 + j  ddccbbaa  of groups j, j + 4, j + 8, j + 12 from
-# the right
+#   byte j      hhhhllll  of groups j + 8 and j
+#   byte 8 + j  ddccbbaa  of groups j + 12, j + 8, j + 4 and j
 Q3_K = Layout("Q3_K", 256, [("hmask", "u1", 32), ("qs", "u1", 64), ("scales", "u1", 12), ("d", "<f2")],
               Bits("q", "qs", 2, run=32), Bits("q", "hmask", 1, run=32, at=2),
               Bits("sc", "scales", 4, run=8, words=slice(0, 8)),

@@ -14,8 +14,9 @@ are those of ggml-common.h.
 Lessons: 03, 05, 12.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from .bits import Bits, give, side_by_side, take
 __all__ = ["Bits", "Layout", "Owner"]
 
 
-class Owner(NamedTuple):
+@dataclass(frozen=True)
+class Owner:
     """Whose a stored bit is: bit number `bit` of value `index` of `name`; `index` is a tuple where several
     values share it.
     """
@@ -38,7 +40,7 @@ class Layout:
     """A declared block format: `block_size` weights in `type_size` bytes.
 
     stands_for: name -> the numbers that its values are codes of, where those are small floats of a kind that
-    NumPy has not.
+    NumPy has not.  starts: field -> its first byte.  plain: the fields that no `Bits` cuts up.
     Raises ValueError when two declarations claim the same bit or a struct's bit belongs to nobody.
     """
 
@@ -46,7 +48,9 @@ class Layout:
                  stands_for: dict[str, np.ndarray] | None = None):
         self.name, self.block_size, self.bits, self.stands_for = name, block_size, bits, stands_for or {}
         self.dtype = np.dtype(fields)
-        self.cut_up = {b.field for b in bits}
+        self.starts = {field: place[1] for field, place in (self.dtype.fields or {}).items()}
+        cut_up = {b.field for b in bits}
+        self.plain = [field for field in self.starts if field not in cut_up]
         self._check()
 
     @property
@@ -64,8 +68,7 @@ class Layout:
         """name -> how many values of it a block holds, in the order of the declaration; d is 1, the codes are
         `block_size`.
         """
-        counts = {name: int(np.prod(self.dtype[name].shape)) for name in self.dtype.names
-                  if name not in self.cut_up}
+        counts = {name: int(np.prod(self.dtype[name].shape)) for name in self.plain}
         for b in self.bits:
             counts[b.name] = max(counts.get(b.name, 0), b.first + len(self._which_words(b)) * b.places)
         return counts
@@ -73,8 +76,7 @@ class Layout:
     @cached_property
     def widths(self) -> dict[str, int]:
         """name -> bits of one value."""
-        widths = {name: 8 * self.dtype[name].base.itemsize for name in self.dtype.names
-                  if name not in self.cut_up}
+        widths = {name: 8 * self.dtype[name].base.itemsize for name in self.plain}
         for b in self.bits:
             widths[b.name] = max(widths.get(b.name, 0), b.at + b.bits)
         return widths
@@ -85,17 +87,17 @@ class Layout:
         return range(index * share, (index + 1) * share)
 
     def unpack(self, blocks: np.ndarray) -> dict[str, np.ndarray]:
-        """n blocks -> {name: (n, count) values}; unsigned integers as wide as needed, plain fields as they
-        are.
+        """n blocks -> {name: (n, count) values}: unsigned integers as wide as needed, or the plain fields.
         """
         n = len(blocks)
-        values = {name: blocks[name].reshape(n, -1) for name in self.dtype.names if name not in self.cut_up}
+        values = {name: blocks[name].reshape(n, -1) for name in self.plain}
         for b in self.bits:
             if b.name not in values:
                 values[b.name] = np.zeros((n, self.counts[b.name]), _unsigned(self.widths[b.name]))
             taken = take(b.in_fours, self._words(blocks, b.in_fours)).astype(values[b.name].dtype, copy=False)
-            values[b.name][:, b.first : b.first + taken.shape[1]] |= taken * taken.dtype.type(
-                1 << b.at) if b.at else taken
+            if b.at:
+                taken = taken * taken.dtype.type(1 << b.at)
+            values[b.name][:, b.first : b.first + taken.shape[1]] |= taken
         return values | {b.name: values[b.name].view(np.int8) for b in self.bits if b.signed}
 
     def pack(self, **values: np.ndarray) -> np.ndarray:
@@ -106,15 +108,13 @@ class Layout:
         """
         n = len(next(iter(values.values())))
         blocks, begun = np.zeros(n, self.dtype), set()
-        for name in self.dtype.names:
-            if name not in self.cut_up:
-                blocks[name] = values[name].reshape(blocks[name].shape)
+        for name in self.plain:
+            blocks[name] = values[name].reshape(blocks[name].shape)
         for b in self.bits:
-            given, top = values[b.name].view(np.uint8) if b.signed else values[
-                b.name], b.at + b.bits == self.widths[b.name]
+            given = values[b.name].view(np.uint8) if b.signed else values[b.name]
             b = b.in_fours if side_by_side(given) else b
             words = self._words(blocks, b)
-            given = give(b, given, words.shape[1], top)
+            given = give(b, given, words.shape[1], top=b.at + b.bits == self.widths[b.name])
             # three times faster, with lanes
             by_column = zip(words.T, given.T, strict=True) if b.lanes > 1 else [(words, given)]
             for word, part in by_column:
@@ -125,25 +125,22 @@ class Layout:
     @cached_property
     def owners(self) -> tuple[tuple[Owner, ...], ...]:
         """For each byte of the block its eight bits, the lowest first: whose is it?"""
-        owners = [[None] * 8 for _ in range(self.type_size)]
-        for owner, byte, bit in self._claims():
-            owners[byte][bit] = owner
-        return tuple(tuple(bits) for bits in owners)
+        owners = {(byte, bit): owner for owner, byte, bit in self._claims()}
+        return tuple(tuple(owners[byte, bit] for bit in range(8)) for byte in range(self.type_size))
 
-    def _claims(self):
+    def _claims(self) -> Iterator[tuple[Owner, int, int]]:
         """(owner, byte, bit) for every declared bit."""
-        for name in self.dtype.names:
-            if name not in self.cut_up:
-                start, width = self.dtype.fields[name][1], self.widths[name]
-                for i in range(self.counts[name] * width):
-                    yield Owner(name, i // width, i % width), start + i // 8, i % 8
+        for name in self.plain:
+            start, width = self.starts[name], self.widths[name]
+            for i in range(self.counts[name] * width):
+                yield Owner(name, i // width, i % width), start + i // 8, i % 8
         for b in self.bits:
-            start = self.dtype.fields[b.field][1]
             for w, stands in enumerate(self._which_words(b)):
+                start = self.starts[b.field] + stands * b.word
                 for place, shift in enumerate(b.shifts):
                     for i in range(b.bits):
                         byte, bit = divmod(shift + i, 8)
-                        yield Owner(b.name, b.index(w, place), b.at + i), start + stands * b.word + byte, bit
+                        yield Owner(b.name, b.index(w, place), b.at + i), start + byte, bit
 
     def _check(self) -> None:
         claimed = [(byte, bit) for _, byte, bit in self._claims()]
@@ -159,9 +156,8 @@ class Layout:
     def _words(self, blocks: np.ndarray, b: Bits) -> np.ndarray:
         """(n, words) view of the words that `b` is about."""
         chosen = self._which_words(b)
-        start = self.dtype.fields[b.field][1] + chosen.start * b.word
-        return np.ndarray((len(blocks), len(chosen)), f"<u{b.word}", blocks.view(np.uint8), start,
-                          (self.type_size, chosen.step * b.word))
+        start, strides = self.starts[b.field] + chosen.start * b.word, (self.type_size, chosen.step * b.word)
+        return np.ndarray((len(blocks), len(chosen)), f"<u{b.word}", blocks.view(np.uint8), start, strides)
 
 
 def _unsigned(width: int) -> np.dtype:

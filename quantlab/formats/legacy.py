@@ -15,16 +15,14 @@ ggml: quantize_row_*_ref, quantize_row_*_impl and dequantize_row_*. Lessons: 03,
 
 import numpy as np
 
-from . import cfloat
-from .cfloat import columns, inverse, largest, round_away, to_float16
+from .cfloat import columns, farthest_from_zero, inverse, largest, round_away, to_float16
 from .layout import Bits, Layout
-from .quads import cut, low_and_high, quads, spread
+from .quads import cut, ends, fourfold, quads
 from .search import symmetric
 from .search_affine import affine
 
 LARGEST = np.finfo(np.float32).max
-# bytes 0 to 15 hold weights 0 to 15 below, weights 16 to 31 above
-LOW_FOUR = Bits("q", "qs", 4, run=16)
+LOW_FOUR = Bits("q", "qs", 4, run=16)               # byte j: weight j in the low half, j + 16 in the high
 FIFTH = Bits("q", "qh", 1, at=4)                    # one bit a weight, in order
 
 Q4_0 = Layout("Q4_0", 32, [("d", "<f2"), ("qs", "u1", 16)], LOW_FOUR)
@@ -34,10 +32,10 @@ Q5_1 = Layout("Q5_1", 32, [("d", "<f2"), ("m", "<f2"), ("qh", "u1", 4), ("qs", "
 Q8_0 = Layout("Q8_0", 32, [("d", "<f2"), ("qs", "i1", 32)], Bits("q", "qs", 8, signed=True))
 
 
-def encode_q4_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
-                | None = None) -> np.ndarray:
+def encode_q4_0(x: np.ndarray, imatrix: np.ndarray | None = None,
+                mean_square: np.ndarray | None = None) -> np.ndarray:
     """The weight farthest from zero becomes code 0, which decodes to -8 d; so zero itself is code 8."""
-    d, q = around_zero(x, 8) if imatrix is None else around_zero_by_importance(x, 8, imatrix, mean_square)
+    d, q = around_zero(x, 8, imatrix, mean_square)
     return Q4_0.pack(d=to_float16(d), q=q)
 
 
@@ -45,11 +43,10 @@ def decode_q4_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q4_0.unpack(blocks), offset=8)
 
 
-def encode_q4_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
-                | None = None) -> np.ndarray:
+def encode_q4_1(x: np.ndarray, imatrix: np.ndarray | None = None,
+                mean_square: np.ndarray | None = None) -> np.ndarray:
     """Code 0 is the block's smallest weight, code 15 its largest."""
-    d, m, q = from_minimum(x, 15) if imatrix is None else from_minimum_by_importance(x, 15, imatrix,
-                                                                                     mean_square)
+    d, m, q = from_minimum(x, 15, imatrix, mean_square)
     return Q4_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -57,10 +54,10 @@ def decode_q4_1(blocks: np.ndarray) -> np.ndarray:
     return d_times_q_plus_m(Q4_1.unpack(blocks))
 
 
-def encode_q5_0(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
-                | None = None) -> np.ndarray:
+def encode_q5_0(x: np.ndarray, imatrix: np.ndarray | None = None,
+                mean_square: np.ndarray | None = None) -> np.ndarray:
     """Q4_0 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    d, q = around_zero(x, 16) if imatrix is None else around_zero_by_importance(x, 16, imatrix, mean_square)
+    d, q = around_zero(x, 16, imatrix, mean_square)
     return Q5_0.pack(d=to_float16(d), q=q)
 
 
@@ -68,11 +65,10 @@ def decode_q5_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q5_0.unpack(blocks), offset=16)
 
 
-def encode_q5_1(x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
-                | None = None) -> np.ndarray:
+def encode_q5_1(x: np.ndarray, imatrix: np.ndarray | None = None,
+                mean_square: np.ndarray | None = None) -> np.ndarray:
     """Q4_1 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    d, m, q = from_minimum(x, 31) if imatrix is None else from_minimum_by_importance(x, 31, imatrix,
-                                                                                     mean_square)
+    d, m, q = from_minimum(x, 31, imatrix, mean_square)
     return Q5_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -85,14 +81,14 @@ def encode_q8_0(x: np.ndarray) -> np.ndarray:
     imatrix here.
     """
     xt = quads(x)
-    low, high = low_and_high(xt)
+    low, high = ends(xt)
     d = np.maximum(-low, high)
     nan = np.isnan(d)
     if nan.any():
         d[nan] = largest(np.abs(columns(x[nan], 32)))
     d = np.abs(d) / np.float32(127)                  # abs: never -0
     one_over = inverse(d)
-    xt *= spread(one_over)
+    xt *= fourfold(one_over)
     return Q8_0.pack(d=to_float16(d), q=cut(round_away(xt), odd_ones(one_over, high - low)))
 
 
@@ -100,37 +96,48 @@ def decode_q8_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q8_0.unpack(blocks), offset=0)
 
 
-# ---- scales and codes from a block's extremes: (n, 32) -> d, (m,) q
-# -------------------------------------------------
+# ---- scales and codes: (n, 32) -> d, (m,) q
 
-def around_zero(x: np.ndarray, half: int) -> tuple[np.ndarray, np.ndarray]:
-    """C's MIN(2 half - 1, (int8_t)(x / d + half + 0.5)) with d = the weight farthest from zero / -half."""
+def around_zero(x: np.ndarray, half: int, imatrix: np.ndarray | None,
+                mean_square: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """C's MIN(2 half - 1, (int8_t)(x / d + half + 0.5)) with d = the weight farthest from zero / -half; with
+    an imatrix both by search.
+    """
+    if imatrix is not None:
+        xt, w = by_importance(x, imatrix, mean_square)
+        found = symmetric(xt, w, half)
+        return found.scale, found.levels(xt).T
     xt = quads(x)
-    low, high = low_and_high(xt)
-    d = farthest_from_zero(x, low, high) / np.float32(-half)
+    low, high = ends(xt)
+    d = farther_end(x, low, high) / np.float32(-half)
     one_over = inverse(d)
-    xt *= spread(one_over)
+    xt *= fourfold(one_over)
     xt += np.float32(half + 0.5)
     return d, cut(xt, odd_ones(one_over, high - low), top=2 * half - 1)
 
 
-def from_minimum(x: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top; it never comes to more
-    than `top`.
+def from_minimum(x: np.ndarray, top: int, imatrix: np.ndarray | None,
+                 mean_square: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top, never more than `top`;
+    with an imatrix all by search, and m never above zero.
     """
+    if imatrix is not None:
+        xt, w = by_importance(x, imatrix, mean_square)
+        found = affine(xt, w, top, -0.9, 0.05, 36)
+        return found.scale, -found.minimum, found.levels(xt).T
     xt = quads(x)
-    low, high = low_and_high(xt)
+    low, high = ends(xt)
     span = high - low
     m, high = range_of(x, low, high)
     d = (high - m + np.float32(0)) / np.float32(top)                 # + 0: never -0
     one_over = inverse(d)
-    xt -= spread(m)
-    xt *= spread(one_over)
+    xt -= fourfold(m)
+    xt *= fourfold(one_over)
     xt += np.float32(0.5)
     return d, m, cut(xt, odd_ones(one_over, span))
 
 
-def farthest_from_zero(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def farther_end(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Of both ends the one with the larger magnitude; when in doubt C's loop decides: the first one, and
     never a NaN.
     """
@@ -138,7 +145,7 @@ def farthest_from_zero(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.n
     balance = low + high
     odd = np.flatnonzero((balance == 0) | np.isnan(balance))
     if len(odd):
-        far[odd] = cfloat.farthest_from_zero(columns(x[odd], 32))
+        far[odd] = farthest_from_zero(columns(x[odd], 32))
     return far
 
 
@@ -164,34 +171,15 @@ def odd_ones(one_over: np.ndarray, span: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~np.isfinite(one_over * span))
 
 
-# ---- scales and codes by search: what an importance matrix adds
-# -----------------------------------------------------
-
-def by_importance(x: np.ndarray, imatrix: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray,
-                                                                                        np.ndarray]:
+def by_importance(x: np.ndarray, imatrix: np.ndarray,
+                  mean_square: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """(32, n) weights and how much each one matters; mean_square: (n,) of the row that a block stands in."""
+    assert mean_square is not None          # it comes with every imatrix
     xt = columns(x, 32)
     return xt, columns(imatrix, 32) * np.sqrt(mean_square + xt * xt)
 
 
-def around_zero_by_importance(x: np.ndarray, half: int, imatrix: np.ndarray,
-                              mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """d, q from 0 to 2 half - 1."""
-    xt, w = by_importance(x, imatrix, mean_square)
-    found = symmetric(xt, w, half)
-    return found.scale, found.levels(xt).T
-
-
-def from_minimum_by_importance(x: np.ndarray, top: int, imatrix: np.ndarray,
-                               mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """d, m (never above zero), q from 0 to top."""
-    xt, w = by_importance(x, imatrix, mean_square)
-    found = affine(xt, w, top, -0.9, 0.05, 36)
-    return found.scale, -found.minimum, found.levels(xt).T
-
-
 # ---- the way back
-# ---------------------------------------------------------------------------------------------------
 
 def d_times_q(values: dict[str, np.ndarray], offset: int) -> np.ndarray:
     """(n, 32) weights d * (q - offset)."""

@@ -8,7 +8,7 @@ value, so that all are whole:
 
     MXFP4      32 weights, one scale, a power of two (E8M0):  d = 2^(e - 128)
     NVFP4      64 weights in four groups of 16, each with a small float for a scale (UE4M3: four bits of
-    exponent, three of mantissa)
+               exponent, three of mantissa)
 
 `encode_*` takes (n, block_size) float32 and returns n blocks, `decode_*` takes them back. Neither format has
 a use for an imatrix.
@@ -18,7 +18,7 @@ ggml: quantize_row_mxfp4_ref, quantize_row_nvfp4_ref, best_index_mxfp4. Lesson: 
 import numpy as np
 
 from .layout import Bits, Layout
-from .quads import largest_magnitude, quads, spread, to_blocks
+from .quads import fourfold, largest_magnitude, quads, to_blocks
 
 
 def _ue4m3_values() -> np.ndarray:
@@ -39,8 +39,7 @@ NVFP4 = Layout("NVFP4", 64, [("d", "u1", 4), ("qs", "u1", 32)], Bits("q", "qs", 
                stands_for={"d": UE4M3})
 
 ENTRIES = np.array([0, 1, 2, 3, 4, 6, 8, 12], np.float32)
-# ggml's kvalues_mxfp4; + 0: there is no -0 among them
-E2M1 = np.concatenate([ENTRIES, -ENTRIES + np.float32(0)])
+E2M1 = np.concatenate([ENTRIES, -ENTRIES + np.float32(0)])       # ggml's kvalues_mxfp4; + 0: no -0 among them
 MIDDLES = (ENTRIES[1:] + ENTRIES[:-1]) / 2
 
 
@@ -51,14 +50,11 @@ def encode_mxfp4(x: np.ndarray) -> np.ndarray:
     xt = quads(x)
     most = largest_magnitude(x, xt)
     e = e8m0(most)
-    return MXFP4.pack(e=e,
-                      q=to_blocks(nearest_entry(xt, np.ldexp(np.float32(1), e.astype(np.int32) - 128), most),
-                                  len(x)))
+    return MXFP4.pack(e=e, q=to_blocks(nearest_entry(xt, power_of_two(e), most), len(x)))
 
 
 def decode_mxfp4(blocks: np.ndarray) -> np.ndarray:
-    return np.ldexp(np.float32(1), blocks["e"].astype(np.int32) - 128)[:,
-                                                                       None] * E2M1[MXFP4.unpack(blocks)["q"]]
+    return power_of_two(blocks["e"])[:, None] * E2M1[MXFP4.unpack(blocks)["q"]]
 
 
 def encode_nvfp4(x: np.ndarray) -> np.ndarray:
@@ -75,7 +71,6 @@ def decode_nvfp4(blocks: np.ndarray) -> np.ndarray:
 
 
 # ---- scales
-# ---------------------------------------------------------------------------------------------------------
 
 def e8m0(most: np.ndarray) -> np.ndarray:
     """floor(log2(largest magnitude)) - 2 + 127 as a byte, 0 for zeros and infinity.
@@ -87,22 +82,24 @@ def e8m0(most: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(power), power, np.float32(0)).astype(np.int32).astype(np.uint8)
 
 
+def power_of_two(e: np.ndarray) -> np.ndarray:
+    """2^(e - 128) as float32: half of what E8M0 means, because the entries are doubled."""
+    return np.ldexp(np.float32(1), e.astype(np.int32) - 128)
+
+
 def ue4m3(v: np.ndarray) -> np.ndarray:
     """(n,) numbers from 0 up -> the nearest code as ggml_fp32_to_ue4m3 finds it: halves go up, and all from
     248 up become 448.
     """
     bits = np.minimum(v, np.float32(448)).view(np.int32)
-    # to three bits of mantissa; then exponents count from 120
-    code = ((bits + 0x80000) >> 20) - (120 << 3)
+    code = ((bits + 0x80000) >> 20) - (120 << 3)    # to three bits of mantissa; then exponents count from 120
     code[code >= 120] = 126
-    # no exponent left: whole multiples of 2^-9, at most seven
-    small = bits < 121 << 23
+    small = bits < 121 << 23                        # no exponent left: whole multiples of 2^-9, at most seven
     code[small] = np.minimum((v[small] * np.float32(512) + np.float32(0.5)).astype(np.int32), 7)
     return code.astype(np.uint8)
 
 
 # ---- codes
-# ----------------------------------------------------------------------------------------------------------
 
 def nearest_entry(xt: np.ndarray, d: np.ndarray, most: np.ndarray) -> np.ndarray:
     """The code of the entry for which |d * entry - x| is smallest; of equals the first. xt: quads of groups
@@ -113,7 +110,7 @@ def nearest_entry(xt: np.ndarray, d: np.ndarray, most: np.ndarray) -> np.ndarray
     is so large (or d zero) that errors round to the same number and the first wins, or where the largest
     entries overflow. Those groups get the errors.
     """
-    size, row = np.abs(xt), spread(d)
+    size, row = np.abs(xt), fourfold(d)
     q = (size > row * MIDDLES[0]).view(np.uint8)
     for middle in MIDDLES[1:]:
         q += (size > row * middle).view(np.uint8)

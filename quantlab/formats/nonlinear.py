@@ -2,8 +2,7 @@
 zero where most weights are.
 
     IQ4_NL     weight = d * ENTRIES[q]                   32 weights, one scale
-    IQ4_XS     weight = d * (sc - 32) * ENTRIES[q]       256 weights, eight groups of 32 with a six-bit scale
-    each
+    IQ4_XS     weight = d * (sc - 32) * ENTRIES[q]       256 weights, eight groups of 32 with six-bit scales
 
 The scale is searched like in `search.symmetric`: for given codes the best is  sum(w x e) / sum(w e^2), e =
 ENTRIES[q], and that candidate wins for which  sum(w x e)^2 / sum(w e^2)  is largest. w is x^2, or with an
@@ -31,8 +30,8 @@ TRIES = (None, *range(-7, 8))
 # x is nearest to entry i once 2 x >= ENTRIES[i - 1] + ENTRIES[i], a whole number: so floor(2 x) decides, and
 # a table of it will do.
 _REACH = 2 * (127 + 7) + 1                           # no candidate takes 2 x farther
-_CODES = np.searchsorted(ENTRIES[1:] + ENTRIES[:-1], np.arange(-_REACH, _REACH + 1),
-                         side="right").astype(np.uint8)
+_BORDERS = ENTRIES[1:] + ENTRIES[:-1]
+_CODES = np.searchsorted(_BORDERS, np.arange(-_REACH, _REACH + 1), side="right").astype(np.uint8)
 _NEAREST = ENTRIES[_CODES]
 
 
@@ -90,7 +89,7 @@ def best_scale(x: np.ndarray, w: np.ndarray, trace: list | None = None) -> np.nd
     for i in TRIES:
         inverse = np.float32(1) / (far / np.float32(127)) if i is None else np.float32(i - 127) / far
         np.multiply(x, inverse + inverse, out=t)
-        # "wrap" is the fastest; all slots are in range
+        # every slot is in range; "wrap" is the fastest
         np.take(_NEAREST, _slot(t, near=finite), out=e, mode="wrap")
         we = np.multiply(w, e, out=t)
         sxe = sum_in_order(we * x)

@@ -17,7 +17,7 @@ def quads(x: np.ndarray, size: int = 32) -> np.ndarray:
     return np.array(x.reshape(-1, size).view(np.complex128).T, order="C").view(np.float32)
 
 
-def low_and_high(xt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ends(xt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n,) smallest and largest number of each group; NaN where there is one, and of two zeros either."""
     return _extreme(np.minimum, xt), _extreme(np.maximum, xt)
 
@@ -28,7 +28,7 @@ def _extreme(ufunc: np.ufunc, xt: np.ndarray) -> np.ndarray:
 
 def largest_magnitude(x: np.ndarray, xt: np.ndarray) -> np.ndarray:
     """(n,) largest |x| of each group, NaN passed over. x: (n, size) weights, xt: their quads."""
-    low, high = low_and_high(xt)
+    low, high = ends(xt)
     most = np.abs(np.maximum(-low, high))                            # abs: never -0
     nan = np.flatnonzero(np.isnan(most))
     if len(nan):
@@ -37,20 +37,19 @@ def largest_magnitude(x: np.ndarray, xt: np.ndarray) -> np.ndarray:
     return most
 
 
-def spread(d: np.ndarray) -> np.ndarray:
+def fourfold(d: np.ndarray) -> np.ndarray:
     """One number a group -> the row that meets each of its four weights in a row of quads."""
     return np.repeat(d, 4)
 
 
 def cut(v: np.ndarray, odd: np.ndarray, top: int = 127) -> np.ndarray:
-    """C's MIN(top, (int8_t)v) -> (n, size / 4, 4) uint8, as `Layout.pack` takes it. odd: groups that may hold
-    NaN or large numbers.
+    """C's MIN(top, (int8_t)v) -> (n, size / 4, 4) uint8, as `Layout.pack` takes it.  odd: groups that may
+    hold NaN or large numbers.
     """
     q = v.astype(np.int8)
     if len(odd):
         q.reshape(len(q), -1, 4)[:, odd] = low_byte(v.reshape(len(v), -1, 4)[:, odd])
-    if top < 127:
-        # a full row: with one number NumPy is six times slower
+    if top < 127:       # a full row: with one number NumPy is six times slower
         np.minimum(q, np.full(q.shape[1], top, np.int8), out=q)
     return to_blocks(q.view(np.uint8), q.shape[1] // 4)
 

@@ -18,13 +18,11 @@ candidates, `coordinate_descent` improves one code at a time; the search for a s
 search_affine. All re-enact ggml-quants.c to the bit.
 
 The formats store their scales rounded, and then round the weights once more with what they really have. Only
-where a scale was
-rounded to 0 can they not divide: there ggml leaves the codes of the search, stale as they are. That is what
-`levels` is for.
+where a scale was rounded to 0 can they not divide: there ggml leaves the codes of the search, stale as they
+are. That is what `levels` is for.
 
 Each takes a list as `trace` and puts into it, per candidate (the descent: per change), (inverse scale tried,
-scale found, minimum
-found or None, error): arrays of shape (n,), the error landscape that lesson 11 draws.
+scale found, minimum found or None, error): arrays of shape (n,), the error landscape that lesson 11 draws.
 """
 
 from dataclasses import dataclass
@@ -110,8 +108,8 @@ def symmetric(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None
 
 
 @c_rules()
-def coordinate_descent(x: np.ndarray, nmax: int, trace: list | None = None) -> tuple[np.ndarray, np.ndarray,
-                                                                                     np.ndarray]:
+def coordinate_descent(x: np.ndarray, nmax: int,
+                       trace: list | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One scale, codes -nmax to nmax - 1, weights w = x^2, improved code by code. ggml: make_q3_quants.
 
     Returns scale (n,), levels (size, n) uint8 from 0 to 2 nmax - 1 as they are stored, and far as in
@@ -132,8 +130,8 @@ def coordinate_descent(x: np.ndarray, nmax: int, trace: list | None = None) -> t
 
 
 @c_rules()
-def positive(x: np.ndarray, w: np.ndarray, nmax: int, trace: list | None = None) -> tuple[np.ndarray,
-                                                                                          np.ndarray]:
+def positive(x: np.ndarray, w: np.ndarray, nmax: int,
+             trace: list | None = None) -> tuple[np.ndarray, np.ndarray]:
     """One scale, codes 0 to nmax, for numbers that should be positive: the scales of a super-block. ggml:
     make_qp_quants.
 
@@ -175,12 +173,12 @@ def _descend(x, w, q, sums, ends, byte, trace):
     A group that has none is done; the others go on.
     """
     moving, place, rounds = np.arange(x.shape[1]), np.full(x.shape[1], -1), np.ones(x.shape[1], int)
-    part = (x, w, q, sums)
+    part = [x, w, q, sums]
     while len(moving):
         if trace is not None:
             scale = sums[0] / sums[1]
             trace.append((_f(1) / scale, scale, None, sum_in_order(w * (x - scale * q) ** 2)))
-        j, k, code, *after = _next_changes(*part, ends, byte, place)
+        j, k, code, *after = _next_changes(part, ends, byte, place)
         rounds = rounds[k] + (j <= place[k])
         on = rounds <= ROUNDS
         moving, place, rounds = moving[k[on]], j[on], rounds[on]
@@ -189,22 +187,23 @@ def _descend(x, w, q, sums, ends, byte, trace):
         part = [v.take(moving, axis=1) for v in (x, w, q, sums)]
 
 
-def _next_changes(x, w, q, sums, ends, byte, place):
+def _next_changes(part, ends, byte, place):
     """The first code after `place` (n,), going round, that is better changed: its number j, its group k, the
-    new code, the new sums.
+    new code, the new sums.  part: x, w, q and sums of the groups that still move.
 
     Without weight j the sums are  a = sum(w x q), b = sum(w q^2)  over the others. The scale that suits them
     is a / b, so the code to go with it is x_j b / a; it is better if (sum w x q)^2 / (sum w q^2) grows. With
     `byte` C wants b > 0 beforehand, too.
     """
+    x, w, q, (sxq, sq2) = part
     size, n = x.shape
-    sxq, sq2 = sums
     wx = w * x
     a, b = sxq - wx * q, sq2 - w * q * q
     new = x * b
     new /= a
     small = bool(new.max() < SMALL and new.min() > -SMALL)
-    to_levels(new, *ends, small)
+    low, high = ends
+    to_levels(new, low, high, small)
     other = (new != q) & (a > 0)
     if byte:
         other &= b > 0
@@ -214,7 +213,6 @@ def _next_changes(x, w, q, sums, ends, byte, place):
     a, b = a + wxj * code, b + wj * code * code
     better = (b > 0) & (a * a * sq2[k] > sxq[k] * sxq[k] * b)
     j, k, code, a, b = (v[better] for v in (j, k, code, a, b))
-    # by group, then by how soon C comes to it
-    order = np.argsort(k * size + (j - place[k] - 1) % size)
+    order = np.argsort(k * size + (j - place[k] - 1) % size)     # by group, then by how soon C comes to it
     first = order[np.diff(k[order], prepend=-1) > 0]
     return tuple(v[first] for v in (j, k, code, a, b))

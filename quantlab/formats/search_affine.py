@@ -6,19 +6,20 @@ A group whose weights do not lie evenly around zero is better off with codes 0 t
 
     error(s, m, q) = sum of  w_j |s q_j + m - x_j|^p            p = 2, or 1 with `absolute`
 
-Candidate i stretches the range of the weights over nmax + rmin + i rdelta steps: inverse = (nmax + rmin + i
-rdelta) / (max - min) and q_j = round((x_j - min) inverse). For those codes the best s and m (for p = 2) are
-those of a straight line through the points
-(q_j, x_j), each of weight w_j: school's linear regression, two equations for two unknowns,
+Candidate i stretches the range of the weights over nmax + rmin + i rdelta steps:
 
-    s sum(w q^2) + m sum(w q) = sum(w x q)                      s = (sum(w) sum(w x q) - sum(w x) sum(w q)) /
-    D s sum(w q)   + m sum(w)   = sum(w x)                        m = (sum(w q^2) sum(w x) - sum(w q) sum(w x
-    q)) / D
-                                                                D = sum(w) sum(w q^2) - sum(w q)^2
+    inverse = (nmax + rmin + i rdelta) / (max - min)            q_j = round((x_j - min) inverse)
 
-m may not be positive, as the formats store -m as a positive number; where it would be, m is 0 and s = sum(w x
-q) / sum(w q^2). A better m is taken as `min` by all later candidates of its group, so that the search walks.
-Lesson 11.
+For those codes the best s and m (for p = 2) are those of a straight line through the points (q_j, x_j), each
+of weight w_j: school's linear regression, two equations for two unknowns,
+
+    s sum(w q^2) + m sum(w q) = sum(w x q)            s = (sum(w) sum(w x q) - sum(w x) sum(w q)) / D
+    s sum(w q)   + m sum(w)   = sum(w x)              m = (sum(w q^2) sum(w x) - sum(w q) sum(w x q)) / D
+                                                      D = sum(w) sum(w q^2) - sum(w q)^2
+
+m may not be positive, as the formats store -m as a positive number. Where it would be, m is 0 and
+s = sum(w x q) / sum(w q^2). A better m is taken as `min` by all later candidates of its group, so that the
+search walks.  Lesson 11.
 """
 
 from dataclasses import dataclass
@@ -93,8 +94,7 @@ def _note(trace, found):
 
 
 class _Lines:
-    """The points (q_j, x_j) of each group, of weight w_j, with room to work in: everything is done in place.
-    """
+    """The points (q_j, x_j) of each group, of weight w_j, with room to work in: all is done in place."""
 
     def __init__(self, x, w, nmax, high, base, absolute):
         self.x, self.w, self.nmax, self.high, self.absolute = x, w, nmax, high, absolute
@@ -108,8 +108,7 @@ class _Lines:
         steps.
         """
         np.divide(reach, self.high - minimum, out=inverse)
-        # from the smallest weight (or 0) to the largest
-        steps = self.span * inverse
+        steps = self.span * inverse                      # from the smallest weight (or 0) to the largest
         small = self.finite and bool(np.minimum.reduce(steps, initial=1) > 0
                                      and np.maximum.reduce(steps, initial=0) < SMALL / 2)
         np.multiply(np.subtract(self.x, minimum, out=self.q), inverse, out=self.q)

@@ -6,18 +6,9 @@ from types import ModuleType
 
 import numpy as np
 
-from . import (
-    codebook,
-    floats,
-    grid_search,
-    kquants,
-    kquants_symmetric,
-    legacy,
-    microscaling,
-    nonlinear,
-    ternary,
-)
+from . import codebook, floats, kquants, kquants_symmetric, legacy, microscaling, nonlinear, ternary
 from .cfloat import mean_square
+from .grid_search import encode_iq2_xs
 from .layout import Layout
 
 
@@ -72,28 +63,27 @@ class Format:
         """
         x = np.ascontiguousarray(x, np.float32)
         if x.ndim != 2 or x.shape[1] % self.block_size or not x.shape[1]:
-            raise ValueError(
-                f"{self.name}.encode wants rows, shape (rows, a multiple of {self.block_size}), got "
-                f"{x.shape}; see quantize()")
+            raise ValueError(f"{self.name}.encode wants rows, shape (rows, a multiple of {self.block_size}), "
+                             f"got {x.shape}; see quantize()")
         self.check_imatrix(imatrix, x.shape[1])
         weights = None
         if imatrix is not None and self.imatrix != "ignored":
             weights = np.broadcast_to(np.asarray(imatrix, np.float32), x.shape).reshape(-1, self.block_size)
-        by_row = weights is not None and self.imatrix == "used by row"
-        return self.encode_blocks(x.reshape(-1, self.block_size), weights,
-                                  mean_square(x).repeat(x.shape[1] // self.block_size) if by_row else None)
+        squares = None
+        if weights is not None and self.imatrix == "used by row":
+            squares = mean_square(x).repeat(x.shape[1] // self.block_size)
+        return self.encode_blocks(x.reshape(-1, self.block_size), weights, squares)
 
-    def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None, mean_square: np.ndarray
-                      | None = None) -> np.ndarray:
+    def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None,
+                      squares: np.ndarray | None = None) -> np.ndarray:
         """(n, block_size) weights, their importances and the mean squares of their rows -> n blocks; nothing
         is checked.
         """
         if not len(x):
             return np.empty(0, self.dtype)
-        arguments = [v for v in (x, imatrix, mean_square) if v is not None]
-        # huge and tiny weights overflow float16 and 1 / d, exactly as in C
-        with np.errstate(all="ignore"):
-            return self.encoder(*arguments)
+        assert self.encoder is not None
+        with np.errstate(all="ignore"):         # huge and tiny weights overflow float16 and 1 / d, as in C
+            return self.encoder(*(v for v in (x, imatrix, squares) if v is not None))
 
     def decode(self, blocks: np.ndarray) -> np.ndarray:
         """n blocks of `dtype`, or (n, type_size) uint8 -> (n, block_size) float32."""
@@ -117,15 +107,13 @@ class Format:
             raise ValueError(f"{self.name} blocks can be read here, but not written; {can} can be written")
         if imatrix is None:
             if self.imatrix == "needed":
-                raise ValueError(
-                    f"{self.name} is only written with an importance matrix, as in ggml: pass imatrix=, "
-                    f"one number for each of the {n} columns")
+                raise ValueError(f"{self.name} is only written with an importance matrix, as in ggml: pass "
+                                 f"imatrix=, one number for each of the {n} columns")
             return
         weights = np.asarray(imatrix)
         if weights.shape != (n,) or weights.dtype.kind not in "fiu":
-            raise ValueError(
-                f"an imatrix holds one number per column: {n} of them, got {weights.dtype} of shape "
-                f"{weights.shape}")
+            raise ValueError(f"an imatrix holds one number per column: {n} of them, got {weights.dtype} of "
+                             f"shape {weights.shape}")
         with np.errstate(over="ignore"):
             bad = np.flatnonzero(~np.isfinite(weights.astype(np.float32)) | (weights < 0))
         if len(bad):
@@ -136,11 +124,10 @@ class Format:
         return self.name
 
 
-def _row(room: ModuleType, name: str, imatrix: str = "ignored", *, chunk: int = 1 << 16, **more) -> Format:
+def _of(module: ModuleType, name: str, imatrix: str = "ignored", **more) -> Format:
     """A format from its module: layout Q4_K, decode_q4_k and, where there is one, encode_q4_k."""
-    encoder = more.pop("encoder", getattr(room, f"encode_{name.lower()}", None))
-    return Format(getattr(room, name), getattr(room, f"decode_{name.lower()}"), encoder, imatrix, chunk=chunk,
-                  **more)
+    encoder = more.pop("encoder", getattr(module, f"encode_{name.lower()}", None))
+    return Format(getattr(module, name), getattr(module, f"decode_{name.lower()}"), encoder, imatrix, **more)
 
 
 # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
@@ -148,17 +135,17 @@ SEARCHED = 640 * 256
 
 #: name -> Format, for every tensor type that holds weights.
 FORMATS: dict[str, Format] = {form.name: form for form in (
-    _row(floats, "F32"), _row(floats, "F16"), _row(floats, "BF16"),
-    _row(legacy, "Q4_0", "used by row", chunk=1 << 18), _row(legacy, "Q4_1", "used by row", chunk=1 << 18),
-    _row(legacy, "Q5_0", "used by row", chunk=1 << 18), _row(legacy, "Q5_1", "used by row", chunk=1 << 18),
-    _row(legacy, "Q8_0", chunk=1 << 18),
-    _row(kquants, "Q2_K", "used", chunk=SEARCHED), _row(kquants_symmetric, "Q3_K", "used", chunk=SEARCHED),
-    _row(kquants, "Q4_K", "used", chunk=SEARCHED), _row(kquants, "Q5_K", "used", chunk=SEARCHED),
-    _row(kquants_symmetric, "Q6_K", "used", chunk=SEARCHED),
-    _row(nonlinear, "IQ4_NL", "used", chunk=1 << 17), _row(nonlinear, "IQ4_XS", "used", chunk=1 << 17),
-    _row(codebook, "IQ1_S"), _row(codebook, "IQ1_M"), _row(codebook, "IQ2_XXS"),
-    _row(codebook, "IQ2_XS", "needed", nonfinite=False, chunk=1 << 17, encoder=grid_search.encode_iq2_xs),
-    _row(codebook, "IQ2_S"), _row(codebook, "IQ3_XXS"), _row(codebook, "IQ3_S"),
-    _row(ternary, "TQ1_0", chunk=1 << 17), _row(ternary, "TQ2_0", chunk=1 << 17),
-    _row(microscaling, "MXFP4", chunk=1 << 17), _row(microscaling, "NVFP4", chunk=1 << 17),
+    _of(floats, "F32"), _of(floats, "F16"), _of(floats, "BF16"),
+    _of(legacy, "Q4_0", "used by row", chunk=1 << 18), _of(legacy, "Q4_1", "used by row", chunk=1 << 18),
+    _of(legacy, "Q5_0", "used by row", chunk=1 << 18), _of(legacy, "Q5_1", "used by row", chunk=1 << 18),
+    _of(legacy, "Q8_0", chunk=1 << 18),
+    _of(kquants, "Q2_K", "used", chunk=SEARCHED), _of(kquants_symmetric, "Q3_K", "used", chunk=SEARCHED),
+    _of(kquants, "Q4_K", "used", chunk=SEARCHED), _of(kquants, "Q5_K", "used", chunk=SEARCHED),
+    _of(kquants_symmetric, "Q6_K", "used", chunk=SEARCHED),
+    _of(nonlinear, "IQ4_NL", "used", chunk=1 << 17), _of(nonlinear, "IQ4_XS", "used", chunk=1 << 17),
+    _of(codebook, "IQ1_S"), _of(codebook, "IQ1_M"), _of(codebook, "IQ2_XXS"),
+    _of(codebook, "IQ2_XS", "needed", nonfinite=False, chunk=1 << 17, encoder=encode_iq2_xs),
+    _of(codebook, "IQ2_S"), _of(codebook, "IQ3_XXS"), _of(codebook, "IQ3_S"),
+    _of(ternary, "TQ1_0", chunk=1 << 17), _of(ternary, "TQ2_0", chunk=1 << 17),
+    _of(microscaling, "MXFP4", chunk=1 << 17), _of(microscaling, "NVFP4", chunk=1 << 17),
 )}

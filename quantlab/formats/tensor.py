@@ -9,7 +9,7 @@ A piece is encoded the same wherever it is cut, so pieces can also be sent to an
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,7 @@ AT_ONCE = 1 << 16    # weights whose squares are added up at a time
 
 @dataclass(frozen=True, eq=False)
 class QuantizedTensor:
-    """A tensor as blocks.  shape: as NumPy has it (row length last); blocks: (n_blocks,) of `format.dtype`.
-    """
+    """A tensor as blocks.  shape: as NumPy has it (row length last); blocks: (n_blocks,) `format.dtype`."""
 
     format: Format
     shape: tuple[int, ...]
@@ -52,8 +51,8 @@ class QuantizedTensor:
                 f"{self.bpw:g} bits per weight)")
 
 
-def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *, executor: Executor
-             | None = None, allow_nonfinite: bool = False) -> QuantizedTensor:
+def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *,
+             executor: Executor | None = None, allow_nonfinite: bool = False) -> QuantizedTensor:
     """Encode a float array as ggml's `qtype` blocks, each row (last axis) by itself: ggml_quantize_chunk.
 
     x: any shape whose last axis is a multiple of the block size; converted to float32 first.
@@ -115,23 +114,21 @@ def get_format(qtype: str) -> Format:
 
 
 # ---- pieces
-# ---------------------------------------------------------------------------------------------------------
 
 def _tasks(x: np.ndarray, form: Format, imatrix: np.ndarray | None,
            allow_nonfinite: bool) -> Iterator[tuple[slice, tuple]]:
     """(which blocks, what `_encode_piece` needs for them), piece by piece."""
     per_row = x.shape[-1] // form.block_size
-    by_row = form.imatrix == "used by row" and imatrix is not None
-    squares = _mean_squares(x) if by_row else None
+    squares = _mean_squares(x) if imatrix is not None and form.imatrix == "used by row" else None
     for piece in _pieces(x.size // form.block_size, form):
         part = _float32(_blocks_of(x, piece, form.block_size))
         if not allow_nonfinite and not np.isfinite(part).all():
             _refuse(x, form)
-        rest = ()
+        number, rest = np.arange(piece.start, piece.start + len(part)), []
         if imatrix is not None:
-            number = np.arange(piece.start, piece.start + len(part))
-            weights = imatrix.reshape(per_row, -1)[number % per_row]
-            rest = (weights, squares[number // per_row]) if by_row else (weights,)
+            rest.append(imatrix.reshape(per_row, -1)[number % per_row])
+        if squares is not None:
+            rest.append(squares[number // per_row])
         yield piece, (form.name, np.ascontiguousarray(part), *rest)
 
 
@@ -148,7 +145,7 @@ def _spread(executor: Executor | None, function: Callable, work: Iterable[tuple[
     """(piece, function(*arguments)) for all of the work, here or on the executor; in order, a bounded number
     at a time.
     """
-    waiting = deque()
+    waiting: deque[tuple[slice, Future]] = deque()
     for piece, arguments in work:
         if executor is None:
             yield piece, function(*arguments)
@@ -161,8 +158,8 @@ def _spread(executor: Executor | None, function: Callable, work: Iterable[tuple[
         yield piece, future.result()
 
 
-def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...], executor: Executor
-             | None) -> np.ndarray:
+def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...],
+             executor: Executor | None) -> np.ndarray:
     out = np.empty((len(blocks), form.block_size), np.float32)
     work = ((piece, (form.name, blocks[piece])) for piece in _pieces(len(blocks), form))
     for piece, weights in _spread(executor, _decode_piece, work, form):
@@ -208,17 +205,15 @@ def _long_mean_square(x: np.ndarray, row: int, n: int) -> np.ndarray:
 
 
 def _float32(part: np.ndarray) -> np.ndarray:
-    # what is too large becomes infinite, and is refused as such
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):        # what is too large becomes infinite, and is refused as such
         return part.astype(np.float32, copy=False)
 
 
 def _check_row(length: int, form: Format) -> None:
     if length % form.block_size:
         fitting = ", ".join(f.name for f in FORMATS.values() if length % f.block_size == 0)
-        raise ValueError(
-            f"a row of {length} weights is no whole number of {form.name} blocks of {form.block_size}; "
-            f"that length fits {fitting}")
+        raise ValueError(f"a row of {length} weights is no whole number of {form.name} blocks of "
+                         f"{form.block_size}; that length fits {fitting}")
 
 
 def _refuse(x: np.ndarray, form: Format) -> None:

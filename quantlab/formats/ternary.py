@@ -5,8 +5,8 @@ TriLM).
 
 TQ2_0 gives each q two bits. TQ1_0 writes five of them as one number to the base 3, the first weight's digit
 in front: 3^5 = 243 of a byte's 256 values. To take the digits out again without dividing, ggml stores that
-number n as the fraction n / 243 of 256, rounded
-up: times 3, the first digit appears above the byte; the rest times 3 gives the second digit, and so on.
+number n as the fraction n / 243 of 256, rounded up: times 3, the first digit appears above the byte; the rest
+times 3 gives the second digit, and so on.
 
 `encode_*` takes (n, 256) float32 and returns n blocks, `decode_*` takes them back. Neither format has a use
 for an imatrix.
@@ -28,8 +28,8 @@ DIGITS = np.array([(np.arange(256) * 3**place % 256 * 3) >> 8 for place in range
 
 
 class Trits(NamedTuple):
-    """`per` digits in each byte of `field` from `start` to `stop`: digit f of byte w is value  first + f *
-    (stop - start) + w.
+    """`per` digits in each byte of `field` from `start` to `stop`: digit f of byte w is value
+    first + f * (stop - start) + w.
     """
 
     field: str
@@ -85,9 +85,9 @@ class BaseThree(Layout):
             for w in range(t.run):
                 together = tuple(t.first + place * t.run + w for place in range(t.per))
                 for bit in range(8):
-                    yield Owner("q", together, bit), self.dtype.fields[t.field][1] + t.start + w, bit
+                    yield Owner("q", together, bit), self.starts[t.field] + t.start + w, bit
         for bit in range(16):
-            yield Owner("d", 0, bit), self.dtype.fields["d"][1] + bit // 8, bit % 8
+            yield Owner("d", 0, bit), self.starts["d"] + bit // 8, bit % 8
 
 
 TQ1_0 = BaseThree("TQ1_0", 256, [("qs", "u1", 48), ("qh", "u1", 4), ("d", "<f2")],
@@ -127,8 +127,7 @@ def signs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     v = x * one_over[:, None]
     q = (v > np.float32(-0.5)).view(np.uint8) + (v >= np.float32(0.5)).view(np.uint8)
     odd = np.union1d(nan, np.flatnonzero(~np.isfinite(one_over * d)))
-    # NaN and what is too large for 1 / d: as C casts them
-    if len(odd):
+    if len(odd):                                                     # NaN and what is too large for 1 / d
         q[odd] = (low_byte(round_away(v[odd])) + np.int8(1)).view(np.uint8)
     return d, q
 
