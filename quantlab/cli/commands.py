@@ -59,7 +59,7 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
         return _json(study.judged())
     print(f"Every call is in {study.file}; `python -m quantlab report {study.file}` makes a page of it.",
           file=sys.stderr)
-    return "\n".join([*_columns(verdict_lines(study.judged())), study.noise_floor()])
+    return "\n".join([*_verdicts(verdict_lines(study.judged())), study.noise_floor()])
 
 
 def report(file: str, page: str | None = None, **judged_by) -> Path:
@@ -95,12 +95,14 @@ def _tell(now) -> None:
         print(now.words, file=sys.stderr, flush=True)
 
 
-def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells under each other, without the columns in which only the head says something."""
-    columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
+def _verdicts(lines: Sequence[Sequence[str]]) -> list[str]:
+    """The measured cells of `verdict_lines` under each other, and below each model its verdict in words."""
+    columns = [column for column in list(zip(*lines, strict=True))[:7] if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in zip(*columns, strict=True)]
+    told = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*columns, strict=True)]
+    for number, (*_, verdict, remarks) in enumerate(lines[1:], 1):
+        told[number] += f"\n    {verdict}" + (f" ({remarks})" if remarks else "")
+    return told
 
 
 def _json(value) -> str:

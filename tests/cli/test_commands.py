@@ -104,9 +104,11 @@ def test_compare_asks_says_how_far_it_is_and_prints_the_verdicts(tmp_path):
         done = typed(*command, cwd=tmp_path, env=env)
         assert done.returncode == 0 and "0 of 4 calls. Asking m:a: one" in done.stderr
         assert "python -m quantlab report run.jsonl" in done.stderr
-        head, first, second, floor = done.stdout.splitlines()
-        assert head.split()[0] == "model" and "divergence" not in head and "100 %" in first
-        assert first.startswith("m:a") and "cannot tell: 2 prompts give points" in second and floor
+        head, first, verdict, second, other, floor = done.stdout.splitlines()
+        assert head.split() == "model size tokens/s times as fast first token, s right".split()
+        assert first.startswith("m:a") and first.endswith("100 %")
+        assert verdict == "    the reference (context 2048 instead of 512)"
+        assert second.startswith("m:b") and "cannot tell: 2 prompts give points" in other and floor
         assert printed(*command, cwd=tmp_path, env=env) == done.stdout and len(pretend.asked) == 4
         told = json.loads(printed(*command, "--json", cwd=tmp_path, env=env))
         assert [line["model"] for line in told] == ["m:a", "m:b"] and told[1]["speed_ratio"]["mean"] == 1
