@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from benchmarks.memory_elsewhere import generalization, layer_pairs, other_architectures
 from benchmarks.memory_peers import peers
 from benchmarks.run import RESULTS
-from quantlab.memory.catalog import DATA, model_named
 from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.fit import recommend
 from quantlab.memory.settings import Settings
+from quantlab.models.catalog import DATA
+from quantlab.models.resolve import shape_of
 from quantlab.oracles.llama_library import PINNED
 from quantlab.oracles.planner import Measured, measure_all
 
@@ -111,7 +112,7 @@ def _time(rows: list[dict[str, str]]) -> dict:
     taken = []
     for row in rows:
         compute_bytes.cache_clear()
-        model, settings = model_named(row["model"]), settings_of(row).as_dict()
+        model, settings = shape_of(row["model"]), settings_of(row).as_dict()
         started = time.perf_counter()
         estimate_memory(model, row["ftype"], **settings)
         taken.append(1000 * (time.perf_counter() - started))

@@ -19,11 +19,11 @@ import unittest.mock
 from importlib.metadata import version
 from pathlib import Path
 
-from quantlab.memory.catalog import MODELS, PUBLISHED
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.rule import rule_of_thumb_gb
-from quantlab.memory.weights import card_weight_bytes
+from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
+from quantlab.models.catalog import MODELS, PUBLISHED
 from quantlab.models.recipes import recipe
 from quantlab.oracles.planner import write_hollow
 
@@ -70,7 +70,7 @@ def _lesson(model: str, n_ctx: int) -> float:
 
 
 def _weights(model: str, n_ctx: int) -> float:
-    return card_weight_bytes(model, "Q4_K_M")
+    return weights_of(model, "Q4_K_M").placed().card
 
 
 def _ggufit(model: str, n_ctx: int) -> float:

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from quantlab.models.architecture import ARCHITECTURES
+from quantlab.models.catalog import MODELS
 from quantlab.models.gguf_write import NewTensor, header, padding, pair
 from quantlab.models.metadata import KEYS
 
@@ -41,7 +41,7 @@ def write_sparse(path: Path, n_layer: int) -> int:
     """A 16-bit file with the shape of Llama-2-7B and `n_layer` layers, all weights zero; returns how many
     there are.
     """
-    a = replace(ARCHITECTURES["llama-2-7b"], n_layer=n_layer)
+    a = replace(MODELS["llama2:7b"], n_layer=n_layer)
     pairs = [pair("general.architecture", a.arch), pair("general.file_type", 1),
              *(pair(f"{a.arch}.{key}", getattr(a, field)) for field, key in KEYS.items()
                if getattr(a, field))]

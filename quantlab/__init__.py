@@ -16,12 +16,13 @@ _ROOMS = {
     "formats.table": "FORMATS",
     "formats.tensor": "dequantize quantize",
     "models.architecture": "Architecture",
+    "models.catalog": "MODELS",
     "models.recipes": "explain_recipe recipe tensor_list types_by_role",
     "models.writer": "quantize_model",
     "inference.chunks": "held_out_text",
     "inference.compare": "compare_quality recorded_quality",
     "inference.load": "load_lm",
-    "memory.catalog": "GPUS MODELS",
+    "memory.cards": "GPUS",
     "memory.estimate": "estimate_memory",
     "memory.fit": "recommend",
     "memory.kv_cache": "kv_cache_bytes",
@@ -52,17 +53,15 @@ _ROOMS = {
     "exhibits.model_map": "explore_model_map",
     "exhibits.next_token": "explore_next_token",
     "exhibits.outliers": "explore_outlier plot_scopes",
-    "exhibits.quality": "explore_quality",
-    "exhibits.quality_facts": "plot_quality",
+    "exhibits.quality": "explore_quality plot_quality",
     "exhibits.quantize": "explore_quantize",
     "exhibits.recital": "explore_recital",
-    "exhibits.role_bytes": "plot_bytes_by_role",
     "exhibits.runs": "plot_clock plot_seeds show_comparison",
     "exhibits.search": "explore_scale_search",
     "exhibits.sensitivity": "explore_sensitivity",
     "exhibits.speed": "explore_speed plot_measured_speed plot_published_speeds",
     "exhibits.tag": "explore_tag",
-    "exhibits.types": "explore_types",
+    "exhibits.types": "explore_types plot_bytes_by_role",
     "exhibits.votes": "explore_votes",
     "lessons.checks":
         "check_best_scale check_best_type check_bits_per_pixel check_bits_per_weight "
@@ -83,6 +82,8 @@ def __getattr__(name: str):
     """
     if name not in _HOME:
         raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
+    if _HOME[name].startswith(("models.", "memory.", "inference.")):
+        import_module(".lab.open", __name__)    # a pulled model whose file cannot be read: the server is asked
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value

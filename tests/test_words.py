@@ -2,7 +2,20 @@
 
 import pytest
 
-from quantlab.words import GIB, bits, bits_of, gib, nearest, number, one_of, percent, size
+from quantlab.words import (
+    GIB,
+    bits,
+    bits_of,
+    clipped,
+    gib,
+    nearest,
+    number,
+    one_of,
+    percent,
+    printable,
+    size,
+    wrapped,
+)
 
 
 @pytest.mark.parametrize(("value", "digits", "words"),
@@ -55,3 +68,15 @@ def test_one_of_answers_as_it_is_spelled_or_refuses_with_all_names():
     assert one_of("type", "q4_k", {"Q4_K": 1, "F16": 2}) == "Q4_K"
     with pytest.raises(ValueError, match="no type 'Q4_X' here; the nearest is Q4_K; there are Q4_K, F16"):
         one_of("type", "Q4_X", ["Q4_K", "F16"])
+
+
+def test_text_from_outside_has_no_control_characters_left():
+    assert printable("a\r\n\tb\x1b[31m\x00\ud800") == "a\n b▯[31m▯▯"
+    assert clipped(" two \n lines, and more", 10) == "two lines…"
+    assert clipped("short", 10) == "short"
+
+
+def test_wrapped_text_keeps_indents_and_says_that_there_is_more():
+    assert wrapped("if x:\n    return x", 20, 9) == ["if x:", "\u00a0\u00a0\u00a0\u00a0return x"]
+    assert wrapped("a b c d e f", 3, 2) == ["a b", "c …"]
+    assert wrapped("日本" * 4, 8, 9) == ["日本日本", "日本日本"], "wide letters take the room of two"

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from ..canvas.bars import Bar, Part, Row, draw_bars
 from ..canvas.style import (
     BITS_TONES,
     GREY,
     INK,
+    MEANING,
     MUTE,
     PAPER,
     SOFT,
@@ -25,9 +27,11 @@ from ..canvas.style import (
 from ..canvas.svg import page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
-from ..stage.base import Stage
+from ..models.types import tensor_nbytes
+from ..stage.base import Stage, show
 from ..stage.handles import menu, stops
 from ..words import bits_of
+from ..words import size as in_bytes
 
 
 class Claim(NamedTuple):
@@ -110,6 +114,8 @@ class TypePart(NamedTuple):
     where: str
 
 
+ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
+         "output")
 NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
 UNITS = {"GB": 1e9, "GiB": 2.0**30}
 
@@ -267,3 +273,24 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
                "The default today": dict(model="llama-3.1-8b", ftype="Q4_K_M", unit="GB")}
     return Stage(handles, _draw, presets=presets, width=370, label_width=60,
                  note="Darker blue: more bits per weight. Sizes are sums over all tensors.")
+
+
+def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain: str = "Q4_K") -> Stage:
+    """Where the extra bytes of a mix go: each role's bytes if all were `plain`, and what the mix adds."""
+    bytes_of: dict[str, tuple[int, int]] = {}
+    for role in ROLES:
+        tensors = [row for row in tensor_rows(model, ftype) if row[1] == role]
+        base = sum(tensor_nbytes(row[3], plain) for row in tensors)
+        bytes_of[role] = base, sum(row[6] for row in tensors) - base
+    extra = sum(more for _, more in bytes_of.values())
+    shares = sorted(((more / extra, role) for role, (_, more) in bytes_of.items()), reverse=True)
+    most = ", ".join(f"{share:.0%} in {role}" for share, role in shares[:2])
+    tones = ((BITS_TONES[4], f"if every tensor were {plain}"), (MEANING["scale"], f"what {ftype} adds"))
+    rows = [Row(role, [Bar([Part("plain", base, tones[0][0]), Part("more", more, tones[1][0])],
+                           in_bytes(base) + (f" + {in_bytes(more)}" if more >= 5e5 else ""))])
+            for role, (base, more) in bytes_of.items()]
+    table = (("Role", f"all {plain}", f"{ftype} adds"),
+             *((role, in_bytes(base), in_bytes(more)) for role, (base, more) in bytes_of.items()))
+    return show(draw_bars(rows, finding=f"{ftype} adds {in_bytes(extra)} to plain {plain}: {most}", legend=tones,
+                          left=112, table=table,
+                          subtitle=f"{NAMES.get(model, model)}, bytes of all layers together"))

@@ -6,6 +6,7 @@ The store belongs to another user on Linux services, and lies elsewhere with Doc
 
 from html import escape
 
+from ..models import resolve
 from ..models import source as files
 from ..models.store import pulled_models
 from ..profile import is_reference
@@ -64,6 +65,9 @@ def _shown_by_server(name: str) -> dict:
     from .server import Server  # ollama and httpx take a third of a second to import
 
     return Server(timeout=30).show(name, verbose=True)
+
+
+resolve.ask_server = _shown_by_server       # the rooms below may ask, and need not know the lab
 
 
 def _on_the_server() -> tuple[dict[str, int], str]:

@@ -7,11 +7,13 @@ import numpy as np
 from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
-from ..memory.catalog import GPUS, MODELS, PUBLISHED
-from ..memory.choice import candidates, choose
+from ..memory.advice import candidates, choose
+from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
+from ..models.catalog import MODELS, PUBLISHED
 from ..models.recipes import tensor_list
+from ..words import gib
 from .feedback import NOT_STARTED, Feedback, check_choice, check_function, check_number
 
 GB, GIB = 1e9, 2**30
@@ -188,20 +190,19 @@ def check_tokens_per_second(answer: object) -> Feedback:
 
 def check_best_type(answer: object) -> Feedback:
     """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
-    options = {o.ftype: o for o in candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)}
-    expected = choose(tuple(options.values()), "quality")
-    left = {ftype: o.left / GIB for ftype, o in options.items()}
+    options = candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)
+    expected = choose(options, "quality").estimate.ftype
+    room = {option.estimate.ftype: option.room for option in options}
     hints = {
-        "Q8_0":
-        f"That is what the rule of thumb says. It has forgotten the context: {-left['Q8_0']:.2f} GiB too "
-        "much.",
-        "Q6_K": f"Weights and context fit, but only {left['Q6_K']:.2f} GiB would be left for buffers.",
+        "Q8_0": "That is what the rule of thumb says. It has forgotten the context: "
+                f"{gib(-room['Q8_0'])} too much.",
+        "Q6_K": "Weights and context fit, but compute buffer and driver need room, too: "
+                f"{gib(-room['Q6_K'])} too much.",
         "F16": "Not even the weights fit.",
         **dict.fromkeys(("Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K"),
                         "It fits, with room for more bits.")}
     return check_choice(answer, expected, hints,
-                        praise=f"{expected}: {left[expected]:.2f} GiB stay free. For a short chat it would "
-                               "be Q8_0.")
+                        praise=f"{expected}: {gib(room[expected])} stay free. For a short chat it would be Q8_0.")
 
 
 def check_modelfile(answer: object) -> Feedback:

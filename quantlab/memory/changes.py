@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from ..models.architecture import Architecture
 from ..models.source import Model
 from ..words import GIB, gib
-from .catalog import GPUS
-from .estimate import MemoryEstimate, estimate_memory, shape_of
-from .fit import layers_that_fit
+from .cards import GPUS
+from .estimate import MemoryEstimate
+from .fit import Fit, fits
 from .kv_cache import KV_TYPES
-from .weights import FTYPES, weights_of
+from .settings import Settings
+from .weights import FTYPES
 
 #: The types of a slider, smallest file first.
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
@@ -37,24 +38,26 @@ class Situation:
 
     @property
     def shape(self) -> Architecture:
-        return shape_of(self.model)
+        return self.model.architecture
 
     @property
     def cache_type(self) -> str:
         """Ollama falls back to f16 when a quantized cache is asked for without flash attention."""
         return self.type_kv if self.flash else "f16"
 
+    def fit(self) -> Fit:
+        """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
+        settings = Settings(n_ctx=self.num_ctx * self.n_parallel, n_parallel=self.n_parallel,
+                            flash_attention=self.flash, type_k=self.cache_type, type_v=self.cache_type)
+        return fits(self.model, self.card, self.ftype, settings)
+
     def estimate(self) -> MemoryEstimate:
-        return estimate_memory(self.model, self.ftype, n_ctx=self.num_ctx * self.n_parallel,
-                               n_parallel=self.n_parallel, flash_attention=self.flash, type_k=self.cache_type,
-                               type_v=self.cache_type)
+        return self.fit().estimate
 
     def room(self) -> int | None:
-        """Bytes left on the card, its driver's usual share taken off; None where llama.cpp refuses these
-        settings.
-        """
+        """Bytes to spare on the card; None where llama.cpp refuses these settings."""
         try:
-            return self.card - self.estimate().needed
+            return self.fit().room
         except ValueError:
             return None
 
@@ -98,11 +101,8 @@ def _larger_card(now: Situation) -> Iterator[tuple[str, str, dict]]:
 
 def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """How many layers would go to the card; Ollama does that by itself."""
-    found = now.estimate()
     most = now.shape.n_layer + 1
-    layers = layers_that_fit(now.shape, weights_of(now.model, now.ftype), found.settings,
-                             now.card - found.overhead.usual)
-    if layers:
+    if layers := now.fit().layers:
         slower = "Ollama does that by itself; every answer is then several times slower"
         yield f"{layers} of {most} layers on the card", slower, {}
     else:

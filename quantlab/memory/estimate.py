@@ -8,12 +8,13 @@ there. What the driver takes for itself is not llama.cpp's and cannot be planned
 assumption.  Lesson: 06_will_it_fit.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
+from ..models.resolve import shape_of
 from ..models.source import Model, open_model
-from .catalog import model_named
 from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types
 from .settings import Settings
@@ -73,14 +74,14 @@ class MemoryEstimate:
         return self.total + self.overhead.usual if self.total else 0
 
 
-def estimate_memory(model: Architecture | Model | str, ftype: str | None = None, *, n_ctx: int = 4096,
-                    n_ubatch: int = 512, n_parallel: int = 1, flash_attention: bool = True,
-                    type_k: str = "f16", type_v: str = "f16", n_outputs: int = 1, n_gpu_layers: int
-                    | None = None, unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
+def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_ubatch: int = 512,
+                    n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16", type_v: str = "f16",
+                    n_outputs: int = 1, n_gpu_layers: int | None = None, unified: bool = False,
+                    projector: Model | None = None) -> MemoryEstimate:
     """The bytes that llama.cpp allocates.
 
-    model: a shape, a name of MODELS ("llama3.1:8b") or an open model, whose own tensors are then counted.
-    ftype: Q4_K_M unless said; an open model's own.  projector: the open file of a model that also sees; its
+    model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
+    own tensors are then counted.  ftype: Q4_K_M unless said; a file's own.  projector: the open file of a model that also sees; its
     weights lie on the card (its buffers are not counted). A pulled model's own projector is counted without
     asking.
     In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
@@ -94,34 +95,30 @@ def estimate_memory(model: Architecture | Model | str, ftype: str | None = None,
     settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel,
                         flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,
                         n_gpu_layers=n_gpu_layers, unified=unified)
-    shape = shape_of(model)
-    weights = weights_of(model if isinstance(model, Model) else shape, ftype)
-    found = planned(shape, weights, settings, ftype
-                    or (model.ftype if isinstance(model, Model) else "Q4_K_M"))
+    model = shape_of(model)
+    found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own_ftype(model))
+    with projector_of(model, projector) as beside:
+        return found if beside is None else _with_projector(found, beside)
+
+
+def own_ftype(model: Architecture | Model) -> str:
+    """What an ftype means that is not said: a file's own, Q4_K_M for a shape."""
+    return model.ftype if isinstance(model, Model) else "Q4_K_M"
+
+
+def projector_of(model: Architecture | Model, projector: Model | None) -> AbstractContextManager[Model | None]:
+    """The projector that was given, or a pulled model's own, open; None where there is none."""
     if projector is None and isinstance(model, Model) and model.projector is not None:
-        with open_model(model.projector) as beside:
-            return _with_projector(found, beside)
-    return found if projector is None else _with_projector(found, projector)
+        return open_model(model.projector)
+    return nullcontext(projector)
 
 
-def projector_bytes(model: Architecture | Model | str, projector: Model | None) -> int:
-    """Bytes of the weights of a projector, or of a pulled model's own; 0 where there is none."""
-    if projector is not None:
-        return projector.nbytes
-    if not isinstance(model, Model) or model.projector is None:
-        return 0
-    with open_model(model.projector) as beside:
-        return beside.nbytes
-
-
-def shape_of(model: Architecture | Model | str) -> Architecture:
+def planned_shape(model: Architecture | Model) -> Architecture:
     """The architecture, checked for what the walk through its layers needs.  Raises ValueError."""
     try:
-        shape = model.architecture if isinstance(model, Model) else model_named(model)
+        shape = model.architecture
     except ValueError as error:
-        if isinstance(model, Model):
-            raise ValueError(f"{error}. quantlab.oracles.planner.measure asks llama.cpp itself") from None
-        raise
+        raise ValueError(f"{error}. quantlab.oracles.measure asks llama.cpp itself") from None
     if (shape.n_expert or shape.arch in ("qwen3moe", "gpt-oss")) and not shape.n_expert_used:
         raise ValueError(f"a mixture of experts ({shape.arch}) needs n_expert and n_expert_used; "
                          f"they are {shape.n_expert} and {shape.n_expert_used}")

@@ -1,64 +1,88 @@
-"""Several cards: which layers lie on which, and what llama.cpp allocates on each when all layers are on
-cards.
+"""Whether a model fits: one rule for the whole workbook, and `recommend`, which ranks every type of file by it.
 
-Layers are dealt out in proportion to the cards' memory (llama-model.cpp: load_tensors). While one card
-computes, the one before it may
-already be at the next tokens: for that, each keeps four copies of everything it reads from outside, for good
-(llama-context.cpp: pipeline_parallel; ggml-backend.cpp: GGML_SCHED_MAX_COPIES). So two cards need more than
-twice the compute buffer of one.
-
-`recommend`: every type of file for a model on your card, ranked: what fits, with how long a context, and what
-must be split.
-
+    fits("llama3.1:8b", 8 * 2**30, "Q4_K_M", Settings(n_ctx=8192)).room         # bytes to spare
     recommend("qwen3:14b", 12, n_ctx=8192)[0].ftype
 
-The bytes are `estimate_memory`'s; the card keeps `estimate.OVERHEAD.usual` for its driver.  Lesson:
-06_will_it_fit.
+A model fits when what llama.cpp allocates on the card (weights, KV cache and compute buffer, as `planned` counts
+them) and the driver's usual share (`estimate.OVERHEAD.usual`) are no more than the card has. If not, its last
+layers may still fit: then it is split, and the CPU computes the first layers.  Lesson: 06_will_it_fit.
+
+On several cards llama.cpp deals the layers out in proportion to the cards' memory (llama-model.cpp:
+load_tensors). While one card computes, the one before it may already be at the next tokens: for that, each
+keeps four copies of everything it reads from outside, for good (llama-context.cpp: pipeline_parallel;
+ggml-backend.cpp: GGML_SCHED_MAX_COPIES). So two cards need more than twice the compute buffer of one.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
-from math import isfinite
 
 from ..models.architecture import Architecture
 from ..models.recipe_rules import USUAL
+from ..models.resolve import shape_of
 from ..models.source import Model
+from ..words import GIB
 from .compute import compute_bytes, share_compute_bytes
-from .estimate import OVERHEAD, MemoryEstimate, planned, projector_bytes, shape_of
+from .estimate import OVERHEAD, MemoryEstimate, own_ftype, planned, planned_shape, projector_of
 from .kv_cache import cache_bytes
-from .settings import LARGEST_CONTEXT, PADDING, Settings, padded
+from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
 from .weights import Weights, weights_of
 
-
-def shares(n_layer: int, cards: Sequence[int]) -> list[range]:
-    """The layers on each card; number n_layer is the output layer.  cards: bytes of each."""
-    borders = [border / sum(cards) for border in accumulate(cards)]
-    where = [bisect_right(borders, layer / (n_layer + 1)) for layer in range(n_layer + 1)]
-    return [range(where.index(card), where.index(card) + where.count(card)) if card in where else range(0)
-            for card in range(len(cards))]
-
-
-def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
-                   cards: Sequence[int]) -> list[int]:
-    """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
-    compute buffer.
-    """
-    settings, found = replace(settings, n_gpu_layers=None), []
-    for share in shares(shape.n_layer, cards):
-        blocks = [layer for layer in share if layer < shape.n_layer]
-        total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
-        if shape.n_layer in share:
-            total += weights.output.card + (weights.words.card if weights.tied else 0)
-        if blocks:
-            total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
-        found.append(total + (share_compute_bytes(shape, settings, share.start, share.stop) if share else 0))
-    return found
-
-
-GIB = 2**30
 LARGEST_CARD_GIB = 100_000
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model on one card of `card` bytes.  estimate: what it needs with every layer there."""
+
+    shape: Architecture
+    weights: Weights
+    estimate: MemoryEstimate
+    card: int
+
+    @property
+    def room(self) -> int:
+        """Bytes to spare with every layer on the card; negative when that is too much."""
+        return self.card - self.estimate.needed
+
+    @property
+    def kind(self) -> str:
+        """ "fits"; "splits" where only some layers do; "no" where none does."""
+        return "fits" if self.room >= 0 else "splits" if self.layers else "no"
+
+    @cached_property
+    def layers(self) -> int:
+        """How many layers fit; the output layer counts as one."""
+        if self.room >= 0:
+            return self.shape.n_layer + 1
+        return layers_that_fit(self.shape, self.weights, self.estimate.settings, self.card - OVERHEAD.usual)
+
+    @cached_property
+    def longest_context(self) -> int:
+        """The longest context with every layer on the card; 0 when none fits."""
+        return _longest(self.shape, lambda n: self._needed(n) <= self.card)
+
+    @property
+    def bpw(self) -> float:
+        """Bits per weight of the whole file."""
+        return 8 * self.weights.nbytes / self.shape.n_params
+
+    def _needed(self, n_ctx: int) -> int:
+        return planned(self.shape, self.weights, replace(self.estimate.settings, n_ctx=n_ctx), "").needed
+
+
+def fits(model, card: int, ftype: str | None = None, settings: Settings | None = None) -> Fit:
+    """How a model lies on a card of `card` bytes: the one rule.  Its `room`, `kind` and `layers` are the answer.
+
+    model, ftype: as in `estimate_memory`.  settings: how it is run; n_gpu_layers does not matter.
+    Raises ValueError for what cannot be.
+    """
+    model = shape_of(model)
+    shape, weights = planned_shape(model), weights_of(model, ftype)
+    settings = replace(settings or Settings(), n_gpu_layers=None)
+    return Fit(shape, weights, planned(shape, weights, settings, ftype or own_ftype(model)), card)
 
 
 @dataclass(frozen=True)
@@ -100,36 +124,60 @@ class Options(list):
                               o.n_gpu_layers, o.quality) for o in self], columns=columns)
 
 
-def recommend(model: Architecture | Model | str, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
+def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
               ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
               measure_all: Callable | None = None, projector: Model | None = None, **settings) -> Options:
     """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to
     be split, most layers first.
 
-    vram_gib: GiB of the card, or of each of several, in llama.cpp's order: layers are dealt out in proportion
-    (several.py). Where they do not, the number of layers on several cards is an assumption: as many as one
-    card of all their memory would hold.
+    model: as in `estimate_memory`.  vram_gib: GiB of the card, or of each of several, in llama.cpp's order.
+    Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
+    their memory would hold.
     settings: the other arguments of `estimate_memory`, such as `**memory_profile(...).as_dict()`.  projector:
     as there; its weights are taken off the first card.  quality: ftype -> what is known of it, joined in.
-    measure_all: `oracle.measure_all`, to count layers on one card with llama.cpp itself: the same number, but
+    measure_all: `oracles.measure_all`, to count layers on one card with llama.cpp itself: the same number, but
     with fewer than 32 tokens at a time, where ours is on the safe side. Types that llama-quantize refuses for
     this shape are left out.  Raises ValueError for cards and settings that cannot be.
     """
-    cards, shape, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
-    cards[0] -= projector_bytes(model, projector)
+    cards, model, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
+    shape = planned_shape(model)
+    with projector_of(model, projector) as beside:
+        cards[0] -= 0 if beside is None else beside.nbytes
     options = []
     for ftype in ftypes:
         try:
-            weights = weights_of(model if isinstance(model, Model) else shape, ftype)
+            weights = weights_of(model, ftype)
         except ValueError as error:
             if "refuses" in str(error):
                 continue
             raise
         options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
     if measure_all and len(cards) == 1:
-        options = [_counted(option, shape, sum(cards), measure_all) if not option.fits else option
+        options = [option if option.fits else _counted(option, shape, sum(cards), measure_all)
                    for option in options]
     return Options(sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw)))
+
+
+def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, cards: list[int],
+            quality) -> Option:
+    whole = planned(shape, weights, replace(asked, n_gpu_layers=None), ftype)
+    if len(cards) == 1:
+        fit = Fit(shape, weights, whole, cards[0])
+        on_cards, room, layers, longest = (whole.total,), fit.room, fit.layers, fit.longest_context
+    else:
+        def used(n_ctx: int) -> tuple[int, ...]:
+            return tuple(bytes_on_cards(shape, weights, replace(asked, n_ctx=n_ctx), cards))
+
+        def left(on_cards: tuple[int, ...]) -> int:
+            return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, on_cards, strict=True))
+
+        on_cards = used(asked.n_ctx)
+        room, longest = left(on_cards), _longest(shape, lambda n: left(used(n)) >= 0)
+        layers = shape.n_layer + 1 if room >= 0 else min(
+            layers_that_fit(shape, weights, asked, _budget(cards, shape, asked)), shape.n_layer)
+    estimate = whole if room >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
+    return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, room, longest, layers,
+                  quality, on_cards)
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
@@ -154,72 +202,29 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
     return n
 
 
-def longest_context_that_fits(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
-    """The longest context with every layer on the card: a multiple of 256 up to what the model was trained
-    for; 0 when none fits.
+def shares(n_layer: int, cards: Sequence[int]) -> list[range]:
+    """The layers on each card; number n_layer is the output layer.  cards: bytes of each."""
+    borders = [border / sum(cards) for border in accumulate(cards)]
+    where = [bisect_right(borders, layer / (n_layer + 1)) for layer in range(n_layer + 1)]
+    return [range(where.index(card), where.index(card) + where.count(card)) if card in where else range(0)
+            for card in range(len(cards))]
+
+
+def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
+                   cards: Sequence[int]) -> list[int]:
+    """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
+    compute buffer.
     """
-    return _longest(shape, lambda n: planned(shape, weights, replace(settings, n_ctx=n, n_gpu_layers=None),
-                                             "").total <= budget)
-
-
-def _longest(shape: Architecture, fits: Callable[[int], bool]) -> int:
-    most = padded(shape.n_ctx_train or LARGEST_CONTEXT) // PADDING
-    return _last(lambda n: n == 0 or fits(n * PADDING), 0, most) * PADDING
-
-
-def _option(shape, weights: Weights, ftype: str, asked: Settings, cards: list[int], quality) -> Option:
-    whole = planned(shape, weights, replace(asked, n_gpu_layers=None), ftype)
-
-    def used(n_ctx: int) -> tuple[int, ...]:
-        settings = replace(asked, n_ctx=n_ctx, n_gpu_layers=None)
-        if len(cards) == 1:
-            return (planned(shape, weights, settings, "").total,)
-        return tuple(bytes_on_cards(shape, weights, settings, cards))
-
-    def room(on_cards: tuple[int, ...]) -> int:
-        return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, on_cards, strict=True))
-
-    on_cards, budget = used(asked.n_ctx), _budget(cards, shape, asked)
-    headroom = room(on_cards)
-    layers = shape.n_layer + 1 if headroom >= 0 else min(layers_that_fit(shape, weights, asked, budget),
-                                                         shape.n_layer)
-    estimate = whole if headroom >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
-    return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, headroom,
-                  _longest(shape, lambda n: room(used(n)) >= 0), layers, quality, on_cards)
-
-
-def _counted(option: Option, shape: Architecture, vram: int, measure_all: Callable) -> Option:
-    """The number of layers counted by the oracle, from the safe one upwards."""
-    budget = vram - OVERHEAD.usual
-
-    def fits(n: int) -> bool:
-        return measure_all(shape, option.ftype, [replace(option.estimate.settings, n_gpu_layers=n)])[
-            0].card <= budget
-
-    layers = _last(fits, option.n_gpu_layers, shape.n_layer)
-    return replace(option, n_gpu_layers=layers)
-
-
-def _last(fits: Callable[[int], bool], low: int, high: int) -> int:
-    """The largest number from low to high that fits, by halving; `low` is taken without asking."""
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
-
-
-def _cards(vram_gib: float | Iterable[float]) -> list[int]:
-    sizes = [vram_gib] if isinstance(vram_gib, int | float) else list(vram_gib)
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size,
-                                                    int
-                                                    | float) or not isfinite(
-                                                        size) or not 0 < size <= LARGEST_CARD_GIB:
-            raise ValueError(
-                f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
-    if not sizes:
-        raise ValueError("vram_gib is empty: give the GiB of one card, or of each of several")
-    return [int(size * GIB) for size in sizes]
+    settings, found = replace(settings, n_gpu_layers=None), []
+    for share in shares(shape.n_layer, cards):
+        blocks = [layer for layer in share if layer < shape.n_layer]
+        total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
+        if shape.n_layer in share:
+            total += weights.output.card + (weights.words.card if weights.tied else 0)
+        if blocks:
+            total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
+        found.append(total + (share_compute_bytes(shape, settings, share.start, share.stop) if share else 0))
+    return found
 
 
 def _budget(cards: list[int], shape: Architecture, settings: Settings) -> int:
@@ -227,3 +232,36 @@ def _budget(cards: list[int], shape: Architecture, settings: Settings) -> int:
     than was counted.
     """
     return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute_bytes(shape, settings)
+
+
+def _counted(option: Option, shape: Architecture, vram: int, measure_all: Callable) -> Option:
+    """The number of layers counted by the oracle, from the safe one upwards."""
+    def fit(n: int) -> bool:
+        settings = replace(option.estimate.settings, n_gpu_layers=n)
+        return measure_all(shape, option.ftype, [settings])[0].card <= vram - OVERHEAD.usual
+
+    return replace(option, n_gpu_layers=_last(fit, option.n_gpu_layers, shape.n_layer))
+
+
+def _longest(shape: Architecture, fit: Callable[[int], bool]) -> int:
+    """A multiple of 256 up to what the model was trained for."""
+    most = padded(shape.n_ctx_train or LARGEST_CONTEXT) // PADDING
+    return _last(lambda n: n == 0 or fit(n * PADDING), 0, most) * PADDING
+
+
+def _last(fit: Callable[[int], bool], low: int, high: int) -> int:
+    """The largest number from low to high that fits, by halving; `low` is taken without asking."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle - 1)
+    return low
+
+
+def _cards(vram_gib: float | Iterable[float]) -> list[int]:
+    sizes = [vram_gib] if isinstance(vram_gib, int | float) else list(vram_gib)
+    for size in sizes:
+        if not is_amount(size, 0, LARGEST_CARD_GIB) or not size:
+            raise ValueError(f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
+    if not sizes:
+        raise ValueError("vram_gib is empty: give the GiB of one card, or of each of several")
+    return [int(size * GIB) for size in sizes]

@@ -11,8 +11,9 @@ from functools import cache
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
+from ..models.resolve import shape_of
 from ..models.types import block_of
-from .settings import CACHE_TYPES, LARGEST_CONTEXT, PADDING, QUANTIZED, Settings, padded
+from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
 from .weights import CARD_ALIGNMENT, aligned, row_filling
 
 #: Types the cache may have in Ollama (OLLAMA_KV_CACHE_TYPE): name -> ggml type.  llama.cpp has a few more
@@ -31,23 +32,16 @@ class LayerCache(NamedTuple):
     window_cells: int
 
 
-def kv_cache_bytes(architecture: Architecture, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16",
+def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16",
                    n_ubatch: int = 512) -> int:
     """Bytes of the KV cache of one sequence of `n_ctx` tokens.
 
-    type_k, type_v: "f16", "q8_0" or "q4_0" (quantized values need flash attention).  n_ubatch: tokens per
+    model: as in `estimate_memory`.  type_k, type_v: "f16", "q8_0", "q4_0", or another of llama.cpp's CACHE_TYPES.  n_ubatch: tokens per
     step, which a sliding window must also hold.  llama.cpp: llama_kv_cache, llama_kv_cache_iswa.  Lesson:
     06_will_it_fit.
     Raises ValueError for a context or a type that cannot be.
     """
-    if isinstance(n_ctx, bool) or not isinstance(n_ctx, int) or not 1 <= n_ctx <= LARGEST_CONTEXT:
-        raise ValueError(
-            f"n_ctx={n_ctx!r} is no context length: give a whole number of tokens from 1 to "
-            f"{LARGEST_CONTEXT:,}")
-    for kv_type in (type_k, type_v):
-        if kv_type not in KV_TYPES:
-            raise ValueError(f"KV cache type {kv_type!r} is not known; there are {', '.join(KV_TYPES)}")
-    return cache_bytes(architecture, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v, n_ubatch=n_ubatch))
+    return cache_bytes(shape_of(model).architecture, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v, n_ubatch=n_ubatch))
 
 
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:
@@ -85,18 +79,6 @@ def check_cache_types(a: Architecture, settings: Settings) -> None:
             raise ValueError(
                 f"{name}={kv_type!r} does not fit heads of {width} numbers, no whole number of blocks of "
                 "32: use f16")
-
-
-def longest_context(architecture: Architecture, nbytes: int, type_kv: str = "f16") -> int:
-    """The most tokens (a multiple of 256) whose KV cache fits in `nbytes`; 0 when not even 256 do."""
-    low, high = 0, LARGEST_CONTEXT // PADDING
-    while low < high:
-        middle = (low + high + 1) // 2
-        if kv_cache_bytes(architecture, middle * PADDING, type_k=type_kv, type_v=type_kv) <= nbytes:
-            low = middle
-        else:
-            high = middle - 1
-    return low * PADDING
 
 
 @cache

@@ -1,13 +1,5 @@
-"""How fast this machine reads its main memory: measured, since no table has it. Like McCalpin's STREAM, but
-reading only.
-
-    read_bandwidth() / 1e9      # GB/s
-
-Writing a token reads weights and writes next to nothing, so STREAM's copy would be the wrong exercise.
-Lesson: 14_speed_and_bandwidth.
-
-The learner's machine: memory, processor cores, graphics cards. Asks the system, never fails over an answer;
-unknown means unknown.
+"""The learner's machine: memory, processor cores, graphics cards, and how fast it reads its main memory. Asks
+the system, never fails over an answer; unknown means unknown.
 
 Main memory: psutil. Cards, the first that knows one: NVIDIA's driver (nvidia-smi, which asks NVML), Linux's
 amdgpu driver (sysfs), what Ollama wrote in its log when it started, Apple's share of unified memory. Or a
@@ -22,46 +14,21 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 from ..profile import is_reference
-from .catalog import card_named
+from ..words import whole
+from .cards import ASSUMED, NO_CARD, UNITS, card_named
+from .settings import is_amount
 
-NBYTES = 2**28          # far more than any cache holds
-PASSES = 6              # the best one counts: the others were disturbed
-
-
-def read_bandwidth(threads: int = 1, *, nbytes: int = NBYTES, passes: int = PASSES) -> float:
-    """Bytes a second, the best of some passes over `nbytes` of main memory: NumPy's largest of all numbers,
-    which only reads.
-
-    threads: read different parts at the same time (NumPy lets go of Python's lock); one thread may not reach
-    all there is.
-    Raises ValueError for counts that cannot be.
-    """
-    for name, value, least in (("threads", threads, 1), ("nbytes", nbytes, 2**20), ("passes", passes, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name}={value!r} cannot be: give a whole number of at least {least:,}")
-    # ones: pages of zeros may all be the same page
-    parts = np.array_split(np.ones(nbytes // 4, np.float32), threads)
-    best = float("inf")
-    with ThreadPoolExecutor(threads) as workers:
-        for _ in range(passes):
-            started = time.perf_counter()
-            list(workers.map(np.max, parts))
-            best = min(best, time.perf_counter() - started)
-    return sum(part.nbytes for part in parts) / best
-
-
-MIB, GIB = 2**20, 2**30
+MIB, GIB = UNITS["MiB"], UNITS["GiB"]
 MOST_GIB = 100_000
 SYSFS = Path("/sys/class/drm")          # Linux: a folder for each card
 LOG_BYTES = 2**20                       # the cards stand at the start of Ollama's log
-UNITS = {"B": 1, "KiB": 2**10, "MiB": MIB, "GiB": GIB, "TiB": 2**40}      # Ollama: format.HumanBytes2
+NBYTES = 2**28                          # read_bandwidth: far more than any cache holds
+PASSES = 6                              # the best one counts: the others were disturbed
 
 
 @dataclass(frozen=True)
@@ -101,13 +68,9 @@ def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machin
     """
     machine = REFERENCE if is_reference() else _live()
     if vram_gib is not None:
-        if isinstance(vram_gib, bool) or not isinstance(vram_gib,
-                                                        int
-                                                        | float) or not isfinite(
-                                                            vram_gib) or not 0 <= vram_gib <= MOST_GIB:
-            raise ValueError(
-                f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 or 24, or 0 "
-                "for none")
+        if not is_amount(vram_gib, 0, MOST_GIB):
+            raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 or 24, "
+                             "or 0 for none")
         size = int(vram_gib * GIB)
     elif card is not None:
         size = card_named(card).vram_bytes
@@ -116,11 +79,16 @@ def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machin
     return replace(machine, gpus=(Gpu(card or f"a card of {vram_gib:g} GiB", size, size),) if size else ())
 
 
+def card_or_assumed() -> Gpu:
+    """This machine's largest card; where none was found, one of ASSUMED bytes whose name, NO_CARD, says so."""
+    return max(my_machine().gpus, key=lambda gpu: gpu.total_bytes, default=Gpu(NO_CARD, ASSUMED, ASSUMED))
+
+
 def _live() -> Machine:
     memory = psutil.virtual_memory()
     cards = nvidia_cards() or amd_cards() or ollama_cards() or apple_card(memory.total, memory.available)
-    return Machine(platform.system(), psutil.cpu_count(logical=False) or psutil.cpu_count()
-                   or 1, memory.total, memory.available, cards)
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return Machine(platform.system(), cores, memory.total, memory.available, cards)
 
 
 def nvidia_cards() -> tuple[Gpu, ...]:
@@ -144,10 +112,9 @@ def parse_nvidia(answer: str) -> tuple[Gpu, ...]:
     """
     cards = []
     for line in answer.splitlines():
-        *name, total, free = (part.strip() for part in line.split(",")) if line.count(",") >= 2 else ("", "",
-                                                                                                      "")
-        if total.isdigit() and free.isdigit():
-            cards.append(Gpu(", ".join(name), int(total) * MIB, int(free) * MIB))
+        *name, total, free = ["", "", *(part.strip() for part in line.split(","))]
+        if name[2:] and total.isdigit() and free.isdigit():
+            cards.append(Gpu(", ".join(name[2:]), int(total) * MIB, int(free) * MIB))
     return tuple(cards)
 
 
@@ -206,8 +173,8 @@ def parse_ollama(log: str) -> tuple[Gpu, ...]:
 def _bytes(words: str) -> int | None:
     """22.0 GiB in bytes, rounded as it was written; None for anything else."""
     number, _, unit = words.partition(" ")
-    return int(float(number) * UNITS[unit]) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?",
-                                                            number) and unit in UNITS else None
+    known = re.fullmatch(r"\d{1,6}(\.\d{1,3})?", number) and unit in UNITS
+    return int(float(number) * UNITS[unit]) if known else None
 
 
 def apple_card(total: int, free: int) -> tuple[Gpu, ...]:
@@ -239,3 +206,27 @@ def _wired_limit() -> int:
     except (OSError, subprocess.SubprocessError):
         return 0
     return int(answer) if answer.strip().isdigit() else 0
+
+
+def read_bandwidth(threads: int = 1, *, nbytes: int = NBYTES, passes: int = PASSES) -> float:
+    """Bytes a second that this machine reads from main memory: measured, since no table has it.
+
+    The best of some passes over `nbytes`: NumPy's largest of all numbers, which only reads. (McCalpin's STREAM
+    copies; writing a token reads weights and writes next to nothing.)
+    threads: read different parts at the same time (NumPy lets go of Python's lock); one thread may not reach
+    all there is.
+    Raises ValueError for counts that cannot be.  Lesson: 14_speed_and_bandwidth.
+    """
+    for name, value, least in (("threads", threads, 1), ("nbytes", nbytes, 2**20), ("passes", passes, 1)):
+        whole(name, value, least, 2**40)
+    import numpy as np
+
+    # ones: pages of zeros may all be the same page
+    parts = np.array_split(np.ones(nbytes // 4, np.float32), threads)
+    best = float("inf")
+    with ThreadPoolExecutor(threads) as workers:
+        for _ in range(passes):
+            started = time.perf_counter()
+            list(workers.map(np.max, parts))
+            best = min(best, time.perf_counter() - started)
+    return sum(part.nbytes for part in parts) / best

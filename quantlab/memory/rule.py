@@ -1,6 +1,5 @@
-"""The lesson's rule of thumb, exactly as it is taught. How far it is from the truth is lesson 06's subject.
-
-A shape for "about 7 billion parameters" when no model is named: what most open models of that size look like.
+"""The lesson's rule of thumb, exactly as it is taught (how far it is from the truth is lesson 06's subject), and a
+shape for "about 7 billion parameters" when no model is named: what most open models of that size look like.
 
     typical_shape(7).n_params / 1e9        # 7.0
     typical_words(7)                       # "shaped like Llama-3.1-8B (32 layers, 8 KV heads)"
@@ -12,10 +11,10 @@ in their KV cache by a factor of ten (lesson 13).
 
 import math
 from functools import lru_cache
-from math import isfinite
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
+from .settings import is_amount
 
 #: Gigabytes per billion parameters, as the lesson gives them; best quality last.
 GB_PER_BILLION = {"q4_K_M": 0.5, "q5_K_M": 0.625, "q8_0": 1.0, "f16": 2.0}
@@ -99,14 +98,9 @@ def typical_shape(params_b: float) -> Architecture:
 
 def nearest_step(params_b: float) -> Step:
     """The published model that is nearest in size, by ratio.  Raises ValueError for what is no size."""
-    if isinstance(params_b, bool) or not isinstance(params_b,
-                                                    int
-                                                    | float) or not isfinite(
-                                                        params_b) or not SMALLEST <= params_b <= LARGEST:
-        raise ValueError(
-            f"params_b={params_b!r} is no size of a model here: give billions of parameters from "
-            f"{SMALLEST:g} to {LARGEST:g}, "
-            "such as 7")
+    if not is_amount(params_b, SMALLEST, LARGEST):
+        raise ValueError(f"params_b={params_b!r} is no size of a model here: give billions of parameters from "
+                         f"{SMALLEST:g} to {LARGEST:g}, such as 7")
     return min(STEPS, key=lambda step: max(step.params_b / params_b, params_b / step.params_b))
 
 

@@ -1,16 +1,11 @@
-"""How a model is run: the settings that cost memory, checked, with what llama.cpp makes of them.
+"""How a model is run: the settings that cost memory (`Settings`), checked, with what llama.cpp makes of them; and
+what Ollama and llama-server take when nobody tells them anything (`memory_profile`).
 
     Settings(n_ctx=8192, n_parallel=2).n_ctx_seq        # 4096: each of two conversations gets half
+    memory_profile("ollama", "qwen3:8b", vram_gib=24).n_ctx                # 32,768
 
 Which llama.cpp option and which Ollama setting each one mirrors stands in OPTIONS.  llama.cpp:
 llama_context's constructor.
-
-What a program does when nobody tells it anything: the settings of Ollama and of llama-server, ready for
-`estimate_memory`.
-
-    estimate_memory("qwen3:8b", **memory_profile("ollama", "qwen3:8b", vram_gib=24).as_dict())     # 32,768
-    tokens of context
-
 Ollama 0.17.4 chooses the context by the memory of all cards (server/routes.go: Serve) and never more than the
 model was trained for (llm/server.go: NewLlamaServer). llama-server takes all the model was trained for and
 four conversations in one pool (llama.cpp, tools/server/server.cpp); where that does not fit it shrinks the
@@ -18,12 +13,11 @@ context, which is not in these numbers.
 """
 
 from dataclasses import dataclass, fields
-from math import isfinite
 
-from ..models.architecture import Architecture
 from ..models.metadata import architecture_name
+from ..models.resolve import shape_of
 from ..models.source import Model
-from .catalog import model_named
+from ..words import whole
 
 PADDING = 256               # llama.cpp rounds a number of cells up to this
 LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
@@ -77,12 +71,12 @@ class Settings:
     unified: bool = False
 
     def __post_init__(self):
-        _whole("n_ctx", self.n_ctx, 1, LARGEST_CONTEXT, "tokens of context")
-        _whole("n_ubatch", self.n_ubatch, 1, LARGEST_BATCH, "tokens computed at a time")
-        _whole("n_parallel", self.n_parallel, 1, MOST_SEQUENCES, "conversations at a time")
-        _whole("n_outputs", self.n_outputs, 1, LARGEST_BATCH, "tokens whose next word is computed")
+        whole("n_ctx", self.n_ctx, 1, LARGEST_CONTEXT, "tokens of context")
+        whole("n_ubatch", self.n_ubatch, 1, LARGEST_BATCH, "tokens computed at a time")
+        whole("n_parallel", self.n_parallel, 1, MOST_SEQUENCES, "conversations at a time")
+        whole("n_outputs", self.n_outputs, 1, LARGEST_BATCH, "tokens whose next word is computed")
         if self.n_gpu_layers is not None:
-            _whole("n_gpu_layers", self.n_gpu_layers, 0, 2**16, "layers on the graphics card")
+            whole("n_gpu_layers", self.n_gpu_layers, 0, 2**16, "layers on the graphics card")
         for name in ("flash_attention", "unified"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} is neither True nor False")
@@ -121,10 +115,9 @@ class Settings:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _whole(name: str, value: object, least: int, most: int, what: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(
-            f"{name}={value!r} cannot be: give a whole number of {what}, from {least} to {most:,}")
+def is_amount(value: object, least: float, most: float) -> bool:
+    """Whether `value` is a number from `least` to `most`; NaN and truth values are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 #: Ollama: from so many GiB on all cards -> tokens of context for each conversation. 23 and 47, so that a card
@@ -140,7 +133,7 @@ ONE_AT_A_TIME = {"mllama", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen
 PROGRAMS = ("ollama", "llama-server", "llama.cpp")
 
 
-def memory_profile(program: str, model: Architecture | Model | str | None = None, *, vram_gib: float = 0.0,
+def memory_profile(program: str, model=None, *, vram_gib: float = 0.0,
                    n_ctx: int | None = None, n_parallel: int | None = None) -> Settings:
     """The settings that `program` would start `model` with.
 
@@ -154,10 +147,8 @@ def memory_profile(program: str, model: Architecture | Model | str | None = None
     """
     if program not in PROGRAMS:
         raise ValueError(f"no profile {program!r}; there are {', '.join(PROGRAMS)}")
-    if isinstance(vram_gib, bool) or not isinstance(vram_gib,
-                                                    int | float) or not isfinite(vram_gib) or vram_gib < 0:
-        raise ValueError(
-            f"vram_gib={vram_gib!r} is no amount of memory: give GiB of all cards together, 0 for none")
+    if not is_amount(vram_gib, 0, 1e6):
+        raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of all cards together, 0 for none")
     # refuses what cannot be
     Settings(n_ctx=PADDING if n_ctx is None else n_ctx, n_parallel=1 if n_parallel is None else n_parallel)
     arch, trained = _facts(model)
@@ -185,13 +176,13 @@ def _ollama(arch: str | None, trained: int, vram_gib: float, n_ctx: int | None, 
     return Settings(n_ctx=each * n_parallel, n_parallel=n_parallel, n_ubatch=min(BATCH, each))
 
 
-def _facts(model: Architecture | Model | str | None) -> tuple[str | None, int]:
+def _facts(model) -> tuple[str | None, int]:
     """(architecture, tokens it was trained for); an open file of any architecture will do."""
     if model is None:
         return None, 0
-    if isinstance(model, Model):
-        spelled = model.metadata.get("general.architecture")
-        trained = model.metadata.get(f"{spelled}.context_length")
-        return architecture_name(model.metadata), trained if isinstance(trained, int) else 0
-    shape = model_named(model)
-    return shape.arch, shape.n_ctx_train
+    shape = shape_of(model)
+    if not isinstance(shape, Model):
+        return shape.arch, shape.n_ctx_train
+    spelled = shape.metadata.get("general.architecture")
+    trained = shape.metadata.get(f"{spelled}.context_length")
+    return architecture_name(shape.metadata), trained if isinstance(trained, int) else 0

@@ -1,31 +1,28 @@
-"""Where the weights lie: which bytes on the card, which in main memory, block by block.
+"""How many bytes the weights take, and where they lie: which on the card, which in main memory, block by block.
 
+The recipe's rules say the type of every tensor, so every figure is exact. A file is a little larger than its
+tensors: its header holds the vocabulary, a few MB (`weight_bytes` counts tensors only). A card needs a few
+bytes more: CUDA fills the last row of a quantized tensor up to 512 numbers and starts each tensor at a multiple
+of 128 bytes.
 llama.cpp keeps the table of word vectors in main memory, always. From the end of the model, the output layer
 goes to the card first, then the last blocks, as many as `n_gpu_layers` says (llama-model.cpp: load_tensors).
-A card needs a few bytes more than
-a file: CUDA fills the last row of a quantized tensor up to 512 numbers and starts each tensor at a multiple
-of 128 bytes.
-
-How many bytes the weights take. The recipe's rules say the type of every tensor, so every figure is exact.
-
-Counted are the tensors. A file is a little larger (its header holds the vocabulary: a few MB), a graphics
-card pads some rows; neither is in these numbers.
 """
 
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
-from ..models.families import TensorShape, role_and_layer
-from ..models.recipes import recipe
-from ..models.source import Model
+from ..models.families import TensorShape
+from ..models.recipes import typed_tensors
+from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
-from .catalog import MODELS
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda
 HOST_ALIGNMENT = 32     # ggml.h: TENSOR_ALIGNMENT
+#: The mixes that the lessons compare, smallest first.
+FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 # every layer reads them: each device has its own
 SHARED = ("rope_freqs", "rope_factors_long", "rope_factors_short")
 
@@ -75,30 +72,28 @@ class Weights(NamedTuple):
         return Part(card + (self.shared.card if n else 0), host + (self.shared.host if below else 0))
 
 
-def weights_of(model: Architecture | Model, ftype: str | None = None) -> Weights:
-    """The weights of a shape at an ftype (Q4_K_M unless said), or of an open model: as it is, or as it would
-    be at `ftype`.
+def weights_of(model, ftype: str | None = None) -> Weights:
+    """The weights of a model at an ftype; without one as a file has them, Q4_K_M for a shape.
 
-    Raises ValueError for an ftype that is not known, and for a tensor type whose size is not.
+    model: as in `estimate_memory`.  Raises ValueError for an ftype that is not known, and for a tensor type
+    whose size is not.
     """
-    if isinstance(model, Model):
-        types = {name: qtype for name, (qtype, _) in model.types.items()} if ftype is None else recipe(ftype,
-                                                                                                       model)
-        return _weights((TensorShape(name, *role_and_layer(name), shape), types[name]) for name,
-                        (_, shape) in model.types.items())
-    return _weights_of_shape(model, (ftype or "Q4_K_M").upper())
+    shape = shape_of(model)
+    if isinstance(shape, Architecture):
+        return _weights_of_shape(shape, (ftype or "Q4_K_M").upper())
+    return _weights(typed_tensors(shape, ftype))
 
 
 @lru_cache(maxsize=4096)
-def _weights_of_shape(architecture: Architecture, ftype: str) -> Weights:
-    types = recipe(ftype, architecture)
-    return _weights((tensor, types[tensor.name]) for tensor in architecture.tensors())
+def _weights_of_shape(shape: Architecture, ftype: str) -> Weights:
+    return _weights(typed_tensors(shape, ftype))
 
 
 def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
     groups = {"words": Part(0, 0), "output": Part(0, 0), "shared": Part(0, 0)}
     blocks: dict[int, Part] = {}
-    has_output, lent = False, {}
+    lent: dict[int, list[tuple[str, int]]] = {}
+    has_output = False
     for tensor, qtype in tensors:
         part = _part(tuple(tensor.shape), qtype)
         if tensor.layer is not None:
@@ -135,74 +130,17 @@ def aligned(nbytes: int, alignment: int) -> int:
     return -(-nbytes // alignment) * alignment
 
 
-#: The mixes that the lessons compare, smallest first.
-FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "F16")
+def weight_bytes(model, ftype: str | None = None) -> int:
+    """Bytes of all tensors together, as a file has them behind its header.
 
-
-def weight_bytes(tensors) -> int:
-    """Bytes of all tensors together.
-
-    tensors: a table of `tensor_list(...)` or of an open model's `.tensors`, or pairs (shape, type) with the
-    shape in ggml's order, row length first.  Raises ValueError for a type that is not known or a row of
-    broken blocks.
+    model, ftype: as in `estimate_memory`; or, instead of a model, a table of `tensor_list(...)` or of an open
+    model's `.tensors`, or pairs (shape, type) with the shape in ggml's order, row length first.
+    Raises ValueError for a type that is not known or a row of broken blocks.
     """
-    return sum(tensor_nbytes(tuple(shape), qtype) for shape, qtype in _pairs(tensors))
-
-
-def bits_per_weight(tensors) -> float:
-    """Bits per weight of the whole list: what a mix costs, its small F32 vectors included."""
-    pairs = list(_pairs(tensors))
-    n_weights = sum(_count(shape) for shape, _ in pairs)
-    if n_weights == 0:
-        raise ValueError("no weights in this list: bits per weight are bits divided by 0")
-    return 8 * weight_bytes(pairs) / n_weights
-
-
-def bytes_by_role(table) -> dict[str, int]:
-    """Role ("attn_q", "ffn_down", "output", ...) -> bytes, largest first.  table: of `tensor_list` or
-    `.tensors`.
-    """
-    sizes: dict[str, int] = {}
-    for role, shape, qtype in zip(table["role"], table["shape"], table["type"], strict=True):
-        sizes[role] = sizes.get(role, 0) + tensor_nbytes(tuple(shape), qtype)
-    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
-
-
-@cache
-def model_weight_bytes(model: str, ftype: str) -> int:
-    """Bytes of a model of MODELS at an ftype, exactly: the recipe's rules say the type of every tensor."""
-    return sum(tensor_nbytes(tensor.shape, qtype) for tensor, qtype in _typed(model, ftype))
-
-
-@cache
-def card_weight_bytes(model: str, ftype: str) -> int:
-    """Bytes of what lies on the card when every layer does: all tensors but the table of word vectors.
-
-    llama.cpp looks word vectors up in main memory. Where the table is also the output (tied embeddings), the
-    card gets a copy, and nothing is saved.
-    """
-    tied = MODELS[model].tied_embeddings if model in MODELS else False
-    return sum(tensor_nbytes(tensor.shape, qtype) for tensor, qtype in _typed(model, ftype)
-               if tied or tensor.role != "token_embd")
-
-
-def _typed(model: str, ftype: str) -> list[tuple[TensorShape, str]]:
-    if model not in MODELS:
-        raise ValueError(f"no model {model!r} in the catalog; there are {', '.join(MODELS)}")
-    if ftype not in FTYPES:
-        raise ValueError(f"no ftype {ftype!r} here; there are {', '.join(FTYPES)}")
-    types = recipe(ftype, MODELS[model])
-    return [(tensor, types[tensor.name]) for tensor in MODELS[model].tensors()]
-
-
-def _pairs(tensors) -> Iterable[tuple[tuple[int, ...], str]]:
-    if hasattr(tensors, "columns"):
-        return zip(tensors["shape"], tensors["type"], strict=True)
-    return tensors
-
-
-def _count(shape: Iterable[int]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
+    if hasattr(model, "columns"):
+        pairs = zip(model["shape"], model["type"], strict=True)
+    elif isinstance(model, Iterable) and not isinstance(model, str):
+        pairs = model
+    else:
+        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(model, ftype))
+    return sum(tensor_nbytes(tuple(shape), qtype) for shape, qtype in pairs)

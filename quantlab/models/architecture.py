@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
+from ..words import whole
 from .families import FAMILIES, SWA_PATTERN, TensorShape, tensor_shapes
 
 LARGEST = 2**40         # no count of a real model comes near
@@ -65,7 +66,7 @@ class Architecture:
                 raise ValueError(f"{field.name}={value!r} cannot be: True or False is needed")
             if "int" in str(field.type) and value is not None:
                 most = MOST_LAYERS if field.name == "n_layer" else LARGEST
-                _check_count(field.name, value, field.name in _NEVER_ZERO, most)
+                whole(field.name, value, int(field.name in _NEVER_ZERO), most)
         if self.n_head % self.n_head_kv:
             raise ValueError(
                 f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
@@ -81,6 +82,11 @@ class Architecture:
         first.
         """
         return iter(_tensors(self))
+
+    @property
+    def architecture(self) -> "Architecture":
+        """Itself, so that a shape can stand where an open model may."""
+        return self
 
     @property
     def n_params(self) -> int:
@@ -100,33 +106,3 @@ def _tensors(architecture: Architecture) -> tuple[TensorShape, ...]:
 
 
 _NEVER_ZERO = {"n_layer", "n_embd", "n_head", "n_head_kv", "head_dim", "n_vocab"}
-
-
-def _check_count(name: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{name}={value!r} cannot be: a whole number from {least:d} to {most} is needed")
-
-
-#: Three models by name: the shapes, as their published configurations give them.
-ARCHITECTURES = {
-    "llama-2-7b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=32, head_dim=128,
-                               n_ff=11008,
-                               n_vocab=32000, n_ctx_train=4096),
-    "llama-3.1-8b": Architecture(arch="llama", n_layer=32, n_embd=4096, n_head=32, n_head_kv=8, head_dim=128,
-                                 n_ff=14336, n_vocab=128256, rope_freqs=True, n_ctx_train=131072),
-    "smollm2-135m": Architecture(arch="llama", n_layer=30, n_embd=576, n_head=9, n_head_kv=3, head_dim=64,
-                                 n_ff=1536,
-                                 n_vocab=49152, tied_embeddings=True, n_ctx_train=8192),
-}
-#: Ollama's names for them.
-ALIASES = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b", "smollm2:135m": "smollm2-135m"}
-
-
-def architecture_named(model: str) -> Architecture:
-    """The shape of "llama-3.1-8b", or of "llama3.1:8b" as Ollama calls it.  ValueError for a name that is not
-    here.
-    """
-    name = ALIASES.get(model, model) if isinstance(model, str) else model
-    if not isinstance(name, str) or name not in ARCHITECTURES:
-        raise ValueError(f"no architecture {model!r} here; there are {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name]

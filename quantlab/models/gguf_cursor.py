@@ -4,10 +4,12 @@ length.
 
 import struct
 from collections.abc import Iterator
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from .types import ARRAY, BOOL, STRING, VALUE_TYPES
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LENGTH = struct.Struct("<Q")
 # in all arrays of one header; the largest vocabularies have half a million, merges included
@@ -152,6 +154,8 @@ class GGUFArray:
         cursor = Cursor(self._data, self._start)
         if self._type == STRING:
             return [cursor.string(f"element {i} of {shown(self._key)}") for i in range(self._count)]
+        import numpy as np
+
         code, size = VALUE_TYPES[self._type][1:]
         raw = cursor.take(self._count * size, shown(self._key))
         numbers = np.frombuffer(raw, np.dtype(code).newbyteorder("<"))

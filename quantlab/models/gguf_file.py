@@ -1,19 +1,18 @@
-"""Which permission is missing when a file may not be read: the folder on the way to it, its owner and its
-mode.
-
-A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at a
-time.
+"""A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at a
+time; and, where it may not be read, which permission is missing on the way to it.
 """
 
 import mmap
 import os
 import stat
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from .gguf_header import TensorInfo, read_header
 from .types import PLAIN_TYPES
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def denied(path) -> str:
@@ -94,10 +93,12 @@ class GGUFFile:
             page = start // mmap.PAGESIZE * mmap.PAGESIZE
             self._map.madvise(mmap.MADV_DONTNEED, page, min(stop, self.size) - page)
 
-    def tensor(self, name: str) -> np.ndarray:
+    def tensor(self, name: str) -> "np.ndarray":
         """One tensor as float32, decoded from its blocks. Shape: (rows, row length), NumPy's order, not
         ggml's.
         """
+        import numpy as np
+
         from ..formats.tensor import dequantize
 
         info, shape = self._info(name), self._info(name).shape[::-1]
@@ -131,6 +132,8 @@ def _ggml_order(raw: bytes) -> bytes:
     A block is a scale and 16 bytes of two codes each. There bytes i and i + 8 hold codes 2i, 2i+1 and 2i+16,
     2i+17, low half first; ggml wants code k and code k + 16 in one byte.
     """
+    import numpy as np
+
     blocks = np.frombuffer(raw, np.uint8).reshape(-1, 17)
     first, second = blocks[:, 1:9], blocks[:, 9:17]
     codes = np.stack([first & 15 | second << 4, first >> 4 | second & 0xF0], axis=2).reshape(-1, 16)

@@ -4,8 +4,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from .architecture import MOST_LAYERS, Architecture
 from .families import FAMILIES, SWA_PATTERN
 from .gguf_cursor import GGUFArray, shown
@@ -69,7 +67,7 @@ def _number(value: object, key: str) -> int | None:
             raise ValueError(f"{key} has {len(value)} numbers; {MOST_LAYERS} layers are the most")
         value = list(value.decode())
     if isinstance(value, list):             # /api/show has lists, the file arrays
-        numbers = [number.item() if isinstance(number, np.generic) else number for number in value]
+        numbers = [number.item() if hasattr(number, "item") else number for number in value]     # NumPy's
         odd = [number for number in numbers if type(number) is not int]
         value = odd[0] if odd else max(numbers, default=None)
     if value is None:

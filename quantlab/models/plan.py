@@ -70,7 +70,7 @@ def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requa
     """One Job for each tensor, in the order of the file. Raises ValueError when one of them cannot be done.
     """
     types = recipe(ftype, model, by=by, imatrix=imatrix is not None, pure=pure)
-    infos = model.file.infos
+    infos = model.gguf.infos
     _check_source(model, types, allow_requantize)
     return [_job(infos[name], qtype, ftype.upper(), imatrix) for name, qtype in types.items()]
 
@@ -79,12 +79,12 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[J
     """The key-value pairs of the new file: those of the source as they stand, then the few that
     llama-quantize sets, in its order.
     """
-    start, stop = next(part[1:] for part in model.file.parts if part[0] == "metadata")
-    for key, raw in raw_pairs(model.file.bytes_at(start, stop), len(model.metadata)):
+    start, stop = next(part[1:] for part in model.gguf.parts if part[0] == "metadata")
+    for key, raw in raw_pairs(model.gguf.bytes_at(start, stop), len(model.metadata)):
         if key not in REPLACED:
             yield raw
-    number = ftype_number(ftype)
-    new = {"general.quantization_version": QUANTIZATION_VERSION, "general.file_type": number}
+    new: dict[str, int | str] = {"general.quantization_version": QUANTIZATION_VERSION,
+                                 "general.file_type": ftype_number(ftype)}
     if imatrix is not None:
         new |= imatrix.metadata()
     before = model.metadata.get(REQUANTIZED)
@@ -99,8 +99,7 @@ def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> J
     job = Job(info, qtype)
     if info.ollama_order:
         raise ValueError(
-            f"{info.name} is stored in the order of Ollama's first gpt-oss files, which llama.cpp cannot "
-            "read")
+            f"{info.name} is stored in the order of Ollama's first gpt-oss files, which llama.cpp cannot read")
     if job.kept:
         return job
     weights = imatrix.of(info.name, info.shape) if imatrix else None
@@ -108,8 +107,7 @@ def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> J
     if weights is None and needed and info.name not in NEED_NONE:
         raise ValueError(
             f"{ftype} needs an imatrix: {info.name} would be {qtype}, which is of no use without knowing "
-            "which columns "
-            "matter" + ("; the imatrix given has no numbers for it" if imatrix else ""))
+            "which columns matter" + ("; the imatrix given has no numbers for it" if imatrix else ""))
     try:
         FORMATS[qtype].check_imatrix(None if weights is None else weights[0], info.shape[0])
     except ValueError as error:
@@ -119,19 +117,16 @@ def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> J
 
 def _check_source(model: Model, types: dict[str, str], allow_requantize: bool) -> None:
     """ValueError for a source that is quantized already, unless that is wanted."""
-    quantized = [info for info in model.file.infos.values() if _is_quantized(info.qtype)]
-    changing = [info for info in quantized if types[info.name] != info.qtype]
-    if allow_requantize or not quantized or (not changing
-                                             and types != {info.name: info.qtype
-                                                           for info in model.file.infos.values()}):
+    now = {info.name: info.qtype for info in model.gguf.infos.values()}
+    quantized = [name for name, qtype in now.items() if _is_quantized(qtype)]
+    changing = [name for name in quantized if types[name] != now[name]]
+    if allow_requantize or not quantized or (not changing and types != now):
         return
     first = (changing or quantized)[0]
     raise ValueError(
-        f"{model.name} is quantized already ({model.ftype}; {first.name} is {first.qtype}). Never "
-        "re-quantize: the rounding "
-        "errors of the first time stay, and new ones come on top. Start from the F16 file; "
-        "allow_requantize=True does it "
-        "all the same, and marks the new file")
+        f"{model.name} is quantized already ({model.ftype}; {first} is {now[first]}). Never re-quantize: the "
+        "rounding errors of the first time stay, and new ones come on top. Start from the F16 file; "
+        "allow_requantize=True does it all the same, and marks the new file")
 
 
 def _is_quantized(qtype: str) -> bool:

@@ -7,13 +7,14 @@ and the shared one) is then counted twice, so the "last eighth" begins in the mi
 """
 
 from collections import Counter
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
 
-from .architecture import Architecture, architecture_named
-from .families import TensorShape, role_and_layer
+from ..words import nearest
+from .architecture import Architecture
+from .families import TensorShape
 from .recipe_rules import CONDITIONS, PROGRAMS, TWO_BITS, VALUES, Place, Program, Rule, is_70b
+from .resolve import shape_of
 from .source import Model
 from .types import block_of
 
@@ -45,11 +46,8 @@ def program_named(by: str) -> Program:
 def usual_type(program: Program, ftype: str) -> str:
     """The usual type of an ftype.  ValueError with the nearest names when the program has no such ftype."""
     if not isinstance(ftype, str) or ftype.upper() not in program.usual:
-        near = get_close_matches(str(ftype).upper(), program.usual, n=3)
-        hint = f"; the nearest are {', '.join(near)}" if near else ""
-        raise ValueError(
-            f"{program.name} has no ftype {ftype!r} that is known here{hint}; there are "
-            f"{', '.join(program.usual)}")
+        raise ValueError(f"{program.name} has no ftype {ftype!r} that is known here{nearest(ftype, program.usual)}; "
+                         f"there are {', '.join(program.usual)}")
     return program.usual[ftype.upper()]
 
 
@@ -66,20 +64,21 @@ def pure_type(program: Program, ftype: str) -> str:
 
     if program.name != "llama.cpp":
         raise ValueError(f"{program.name} makes no pure mixes; llama.cpp does")
-    return ftype.upper() if isinstance(ftype, str) and ftype.upper() in FORMATS else usual_type(program,
-                                                                                                ftype)
+    return ftype.upper() if str(ftype).upper() in FORMATS else usual_type(program, ftype)
 
 
-def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: bool,
-            pure: bool = False) -> list[Choice]:
+def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False, pure: bool = False) -> list[Choice]:
     """What each tensor of the model gets, in the order of its tensors.  ValueError as `recipe` says."""
     program = program_named(by)
-    usual, rules = (pure_type(program, ftype), []) if pure else (usual_type(program, ftype),
-                                                                 rules_of(program, ftype))
-    architecture, tensors, types = _opened(model)
-    places = _places(program, ftype.upper(), architecture, tensors, usual, imatrix)
+    usual = pure_type(program, ftype) if pure else usual_type(program, ftype)
+    rules = [] if pure else rules_of(program, ftype)
+    shape = shape_of(model)
+    typed = shape.typed() if isinstance(shape, Model) else [(tensor, "F32") for tensor in shape.tensors()]
+    tensors, types = [tensor for tensor, _ in typed], {tensor.name: qtype for tensor, qtype in typed}
+    places = _places(program, ftype.upper(), shape.architecture, tensors, usual, imatrix)
     tied = not any(tensor.name == "output.weight" for tensor in tensors)
-    found, of_kind = [], {}
+    found: list[Choice] = []
+    of_kind: dict[str, list[Rule]] = {}
     for tensor in tensors:
         if tensor.name not in places:
             found.append(Choice(tensor, types[tensor.name], note=LEFT))
@@ -92,22 +91,10 @@ def choices(ftype: str, model: Architecture | Model | str, by: str, imatrix: boo
     return found
 
 
-def _opened(model: Architecture | Model | str) -> tuple[Architecture, list[TensorShape], dict[str, str]]:
-    """(architecture, tensors in file order, tensor name -> the type it has now)."""
-    if isinstance(model, Model):
-        rows = [(TensorShape(name, *role_and_layer(name), shape), qtype) for name,
-                (qtype, shape) in model.types.items()]
-        return model.architecture, [tensor for tensor, _ in rows], {tensor.name: qtype for tensor,
-                                                                    qtype in rows}
-    architecture = model if isinstance(model, Architecture) else architecture_named(model)
-    tensors = _tensors(architecture)
-    return architecture, tensors, {tensor.name: "F32" for tensor in tensors}
-
-
-def _places(program: Program, ftype: str, architecture: Architecture, tensors: list[TensorShape], usual: str,
+def _places(program: Program, ftype: str, a: Architecture, tensors: list[TensorShape], usual: str,
             imatrix: bool) -> dict[str, Place]:
     """Tensor name -> its place, for each matrix that is quantized at all."""
-    a, ollama, values = architecture, program.name == "ollama", VALUES.split()
+    ollama, values = program.name == "ollama", VALUES.split()
     n_values = sum(_kind(tensor) in values for tensor in tensors)
     n_layer = len({tensor.layer for tensor in tensors} - {None}) if ollama else a.n_layer
     numbered = not ollama and a.n_expert > 1 and ftype not in TWO_BITS.split()
@@ -118,13 +105,13 @@ def _places(program: Program, ftype: str, architecture: Architecture, tensors: l
             continue
         kind = _kind(tensor)
         group = VALUES if kind in values and not ollama else kind
-        index = tensor.layer if numbered and kind.startswith("ffn") and tensor.layer is not None else seen[
-            group]
+        by_name = numbered and kind.startswith("ffn") and tensor.layer is not None
+        index = tensor.layer if by_name else seen[group]
         seen[group] += 1
+        stacked = len(tensor.shape) > 2 and tensor.shape[2] > 1
         places[tensor.name] = Place(index, n_values if kind in values else n_layer,
-                                    tensor.shape[0] % block_of(usual)[0] == 0, len(tensor.shape) > 2
-                                    and tensor.shape[2] > 1, a.n_head // a.n_head_kv, a.n_expert, is_70b(a),
-                                    imatrix)
+                                    tensor.shape[0] % block_of(usual)[0] == 0, stacked,
+                                    a.n_head // a.n_head_kv, a.n_expert, is_70b(a), imatrix)
     return places
 
 
@@ -138,12 +125,6 @@ def _is_left(by: str, tensor: TensorShape) -> bool:
     program, name, matrix = PROGRAMS[by], tensor.name, len(tensor.shape) > 1 and max(tensor.shape[1:]) > 1
     return (not matrix or not name.endswith("weight") or name.startswith(program.left_starts)
             or any(part in name for part in program.left))
-
-
-@lru_cache(8)
-def _tensors(architecture: Architecture) -> list[TensorShape]:
-    """Its tensors, listed once for all ftypes."""
-    return list(architecture.tensors())
 
 
 @lru_cache(2**16)
@@ -170,6 +151,5 @@ def _fitting(program: Program, choice: Choice) -> Choice:
             f"number of {qtype} blocks of {block}, and nothing takes over for {qtype}")
     other = program.fallbacks.get(qtype, qtype)
     other = other if row % block_of(other)[0] == 0 else "F16"
-    return choice._replace(qtype=other,
-                           note=f"in place of {qtype}: rows of {row} are no whole number of blocks of "
-                                f"{block}")
+    return choice._replace(qtype=other, note=f"in place of {qtype}: rows of {row} are no whole number of "
+                                             f"blocks of {block}")

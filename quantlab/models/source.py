@@ -1,35 +1,41 @@
-"""`open_model`: one way in for a GGUF file, a model that Ollama has pulled, and what comes with quantlab: a
-"sample", and the "tiny" Llama.
+"""`Model`, an open model, and `open_model`, which opens a GGUF file, a model that Ollama has pulled, or one of
+the two that come with quantlab ("sample" and the "tiny" Llama).
 
     with open_model("llama3.2:3b") as model:
         model.tensors, model.tensor("blk.0.attn_q.weight")
 
 Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still
-tell the
-tensor table: `show` is asked then. This room never talks to a server itself; `quantlab.lab.open` passes that
-in.
+tell the tensor table: `show` is asked then. This room never talks to a server itself (see resolve.py).
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from html import escape
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from ..profile import is_reference
+from ..words import nearest
 from .architecture import Architecture
-from .families import FAMILIES, role_and_layer
+from .catalog import DATA, MODELS
+from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
 from .metadata import architecture_name, architecture_of
-from .store import StoreError, find_model
+from .store import StoreError, find_model, pulled_models
 from .types import ftype_name, tensor_nbytes
 
-DATA = Path(__file__).parent.parent / "data"
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
 BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
+COLUMNS = ("name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw")
+A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a pulled model, the path of a '
+              'GGUF file, "tiny" or "sample", an Architecture, or an open model')
 
 
 class Model:
@@ -53,28 +59,28 @@ class Model:
         """
         return dict(self._types)
 
+    def typed(self) -> list[tuple[TensorShape, str]]:
+        """Every tensor and the type it has, in file order."""
+        return [(TensorShape(name, *role_and_layer(name), shape), qtype)
+                for name, (qtype, shape) in self._types.items()]
+
     @cached_property
-    def tensors(self):
-        """A pandas table, one row per tensor in file order: name, role, layer, shape, type, n_weights,
-        nbytes, bpw.
+    def tensors(self) -> "pd.DataFrame":
+        """The tensors as a pandas table, see `tensor_table`."""
+        return tensor_table(self.typed())
 
-        shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not
-        known here.
-        """
-        import pandas as pd
-
-        columns = ["name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw"]
-        rows = [_row(name, qtype, shape) for name, (qtype, shape) in self._types.items()]
-        return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64"})
-
-    def tensor(self, name: str) -> np.ndarray:
+    def tensor(self, name: str) -> "np.ndarray":
         """The weights of one tensor as float32, shape (rows, row length). Raises ValueError when there is
         none.
         """
+        return self.gguf.tensor(name)
+
+    @property
+    def gguf(self) -> GGUFFile:
+        """The file with the weights.  Raises ValueError where only a server's table is known."""
         if self.file is None:
-            raise ValueError(
-                f"only the tensor table of {self.name} is known here, not its weights: {self.why}")
-        return self.file.tensor(name)
+            raise ValueError(f"the weights of {self.name} are not at hand: {self.why}")
+        return self.file
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -116,8 +122,8 @@ class Model:
 
     def facts(self) -> list[tuple[str, str]]:
         """The model in a few rows of words, for `repr` and for pictures."""
-        files = [("files", f"{len(self.file.paths)}")] if self.file is not None and len(
-            self.file.paths) > 1 else []
+        n_files = 1 if self.file is None else len(self.file.paths)
+        files = [("files", f"{n_files}")] if n_files > 1 else []
         return [("architecture", self._architecture_in_words()), ("ftype", self.ftype), *files,
                 ("tensors", f"{len(self._types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
 
@@ -148,11 +154,10 @@ def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None
     A model split over several files opens by its first (`-00001-of-00003.gguf`), the others beside it.
     show: called with the name when the store cannot give the file; returns the server's answer to /api/show
     with `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was
-    tried.
+    tried, the nearest names, and what would be right.
     """
     if not isinstance(source, str | os.PathLike):
-        raise ValueError(
-            f"a model is a file's path, the name of a pulled model or \"sample\", not {shown(source)}")
+        raise ValueError(f"{shown(source)} is no model: {A_MODEL_IS}")
     text = os.path.expanduser(os.fspath(source))
     if not isinstance(text, str) or "\0" in text:
         raise ValueError(f"{shown(text)} cannot be the name of a model or a file")
@@ -162,15 +167,30 @@ def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None
         return _from_file(Path(text).name, text)
     try:
         stored = find_model(text)
-        return _from_file(text, stored.blob, stored.projector)
     except StoreError as error:
-        if show is None:
-            raise StoreError(f"{text} cannot be opened: {error}") from None
-        why = str(error)
+        return _asked(text, str(error), show)
+    except ValueError as error:             # no name that a store could have
+        raise _refusal(text, str(error)) from None
+    return _from_file(text, stored.blob, stored.projector)
+
+
+def _asked(name: str, why: str, show: Callable[[str], Mapping[str, object]] | None) -> Model:
+    """The model as a server tells it; why: what the stores said."""
+    if show is None:
+        raise _refusal(name, why)
     try:
-        return from_show(show(text), text, why)
+        return from_show(show(name), name, why)
     except ValueError as error:
-        raise StoreError(f"{text} cannot be opened: {why}. {error}") from None
+        raise _refusal(name, f"{why}. {str(error).rstrip('.')}") from None
+
+
+def _refusal(name: str, why: str) -> StoreError:
+    if name in MODELS:
+        return StoreError(f"of {name} only the shape is known here, and its file is needed: "
+                          f"`ollama pull {name}` gets it ({why})")
+    pulled = [] if is_reference() else [stored.name for stored in pulled_models()]
+    return StoreError(f"no model {shown(name)} here: {why}{nearest(name, [*MODELS, *pulled, *BUNDLED])}; "
+                      f"{A_MODEL_IS}")
 
 
 def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a server told it") -> Model:
@@ -203,13 +223,24 @@ def _from_file(name: str, path, projector: Path | None = None) -> Model:
     return Model(name, file.metadata, types, file, projector=projector)
 
 
-def _row(name: str, qtype: str, shape: tuple[int, ...]) -> tuple:
-    n_weights = prod(shape)
+def tensor_table(typed: Iterable[tuple[TensorShape, str]]) -> "pd.DataFrame":
+    """A pandas table, one row per tensor: name, role, layer, shape, type, n_weights, nbytes, bpw.
+
+    shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not
+    known here.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([tensor_row(*one) for one in typed], columns=list(COLUMNS)).astype({"layer": "Int64"})
+
+
+def tensor_row(tensor: TensorShape, qtype: str) -> tuple:
+    """One row of `tensor_table`, without pandas."""
     try:
-        nbytes = tensor_nbytes(shape, qtype)
+        nbytes: float = tensor_nbytes(tensor.shape, qtype)
     except ValueError:
         nbytes = float("nan")
-    return name, *role_and_layer(name), shape, qtype, n_weights, nbytes, 8 * nbytes / n_weights
+    return *tensor, qtype, tensor.n_weights, nbytes, 8 * nbytes / tensor.n_weights
 
 
 def _in_words(count: float) -> str:

@@ -11,7 +11,6 @@ whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from .gguf_write import NewTensor, header, padding
 from .imatrix_file import as_imatrix
 from .plan import Job, new_metadata, plan
 from .progress import Cancelled, Clock, Progress
-from .source import Model, open_model
+from .resolve import opened
 from .whole_file import as_place, check_place, check_room, clear_abandoned, whole_file
 
 SLAB = 1 << 20          # weights encoded at a time
@@ -56,13 +55,11 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     """
     dst, imatrix = as_place(dst), as_imatrix(imatrix)
     _check_helpers(executor, progress, cancel)
-    with nullcontext(src) if isinstance(src, Model) else open_model(src) as model:
-        if model.file is None:
-            raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
-        check_place(dst, model.file.paths)
+    with opened(src) as model:
+        check_place(dst, model.gguf.paths)
         jobs = plan(model, ftype, imatrix, by, allow_requantize, pure)
-        tensors, alignment = [NewTensor(job.info.name, job.info.shape, job.qtype)
-                              for job in jobs], model.file.alignment
+        tensors = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs]
+        alignment = model.gguf.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
         clear_abandoned(dst)
         check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment)
@@ -70,7 +67,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
         with whole_file(dst) as write:
             write(head)
             watch = _watch(jobs, meter.show() if progress == "show" else progress, cancel)
-            for slab, data in _encoded(model.file, jobs, executor):
+            for slab, data in _encoded(model.gguf, jobs, executor):
                 write(data)
                 if slab.last:
                     write(bytes(padding(slab.job.nbytes, alignment)))

@@ -27,12 +27,12 @@ from typing import NamedTuple
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
-from ..memory.catalog import model_named
 from ..memory.settings import Settings
 from ..models.architecture import Architecture
 from ..models.families import SWA_PATTERN
 from ..models.metadata import KEYS
 from ..models.recipes import recipe
+from ..models.resolve import shape_of
 from ..models.source import Model
 from ..models.types import tensor_nbytes
 
@@ -137,7 +137,8 @@ def measure_all(model: Architecture | Model | str, ftype: str | None, settings: 
 
 
 def _path_of(model, ftype: str | None, folder: Path) -> Path:
-    if isinstance(model, Model):
+    shape = shape_of(model)
+    if isinstance(shape, Model):
         if model.file is None:
             raise OracleError(f"the header of {model.name} is not at hand: {model.why}")
         if ftype not in (None, model.ftype):
@@ -145,7 +146,6 @@ def _path_of(model, ftype: str | None, folder: Path) -> Path:
                 f"{model.name} is {model.ftype}; the oracle reads files as they are, so leave "
                 f"ftype={ftype!r} out")
         return model.file.paths[0]
-    shape = model_named(model)
     return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or "Q4_K_M", shape))
 
 

@@ -89,5 +89,5 @@ def test_no_text_and_too_much_text_are_sentences():
 
 def test_what_cannot_be_is_said():
     assert "needs a language model" in explore_next_token("sample").finding
-    with pytest.raises(ValueError, match="no type 'Q4_K_M' here; there are F16"):
+    with pytest.raises(ValueError, match=r"no type 'Q4_K_M' here; the nearest are Q4_K,.*; there are F16"):
         explore_next_token(qtype="Q4_K_M")

@@ -10,8 +10,8 @@ import quantlab as ql
 from quantlab.exhibits.cards import ANY_CARD as OTHER
 from quantlab.exhibits.choice import CONTEXTS, explore_choice
 from quantlab.exhibits.types import LESSON_TABLE, NAMES, UNITS, explore_types, mix
-from quantlab.memory.catalog import GPUS
-from quantlab.memory.choice import CHOICES, WISHES, candidates, choose
+from quantlab.memory.advice import CHOICES, WISHES, candidates, choose
+from quantlab.memory.cards import GPUS
 
 GIB = 2**30
 
@@ -53,7 +53,7 @@ def test_every_stop_of_the_choice_suggests_what_the_rule_says(wish):
     for model, card, n_ctx in itertools.product(CHOICES, ("Tesla T4", "GeForce RTX 4060", "H200"), CONTEXTS):
         explorer.set(wish=wish, model=model, card=card, n_ctx=n_ctx)
         best = choose(candidates(model, GPUS[card].vram_bytes, n_ctx), wish)
-        assert (f"try {best}" if best else "nothing fits") in explorer.finding
+        assert (f"try {best.estimate.ftype}" if best else "nothing fits") in explorer.finding
         seen.add(explorer.picture.svg)
     assert len(seen) == len(CHOICES) * 3 * len(CONTEXTS)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import BEYOND, CPUS, GPUS, MODELS, card_named, nearest_model
-from quantlab.memory.catalog import PUBLISHED as FACTS
+from quantlab.memory.cards import CPUS, GPUS, card_named
 from quantlab.memory.machine import apple_share
+from quantlab.models.catalog import BEYOND, MODELS, SHORT_NAMES
+from quantlab.models.catalog import PUBLISHED as FACTS
 from quantlab.models.families import FAMILIES
-from quantlab.models.recipes import ARCHITECTURES
 from quantlab.oracles import planner as oracle
 
 
@@ -36,7 +36,7 @@ def test_smallest_first_and_no_row_without_two_facts():
 @pytest.mark.parametrize("name", BEYOND)
 def test_what_the_formula_does_not_cover_is_sent_to_the_oracle(name):
     assert BEYOND[name]["source"] and BEYOND[name]["arch"] not in FAMILIES
-    with pytest.raises(ValueError, match=rf"{BEYOND[name]['arch']}.*not covered.*oracle\.measure"):
+    with pytest.raises(ValueError, match=rf"{BEYOND[name]['arch']}.*not covered.*oracles\.measure"):
         ql.estimate_memory(f"{name}:9b")
 
 
@@ -52,10 +52,10 @@ def test_a_misspelt_card_gets_the_nearest_names():
         card_named("geforce rtx 409")
 
 
-def test_the_catalog_and_the_tensor_lists_mean_the_same_models():
-    for name, listed in (("llama2:7b", "llama-2-7b"), ("llama3.1:8b", "llama-3.1-8b")):
-        assert MODELS[name] == ARCHITECTURES[listed]
-        assert FACTS[name].q4_k_m_bytes == ql.tensor_list(listed, "Q4_K_M").nbytes.sum()
+def test_short_names_mean_models_of_the_catalog():
+    for listed, name in SHORT_NAMES.items():
+        assert ql.tensor_list(listed, "Q4_K_M").equals(ql.tensor_list(name, "Q4_K_M"))
+        assert FACTS[name].q4_k_m_bytes in (None, ql.tensor_list(listed, "Q4_K_M").nbytes.sum())
 
 
 def test_q4_k_m_bytes_that_can_be():
@@ -92,20 +92,6 @@ def test_apple_gives_the_gpu_a_share_of_its_memory():
 def test_main_memory_is_two_channels_of_eight_bytes():
     for name, memory in CPUS.items():
         assert memory.bandwidth == 2 * 8 * int(name.partition(",")[0].partition("-")[2]) * 10**6
-
-
-def test_nearest_is_by_ratio_and_total_parameters():
-    assert nearest_model(7) == "mistral:7b"         # 7.25 B; Llama-2-7B has 6.74
-    assert nearest_model(8) == "llama3.1:8b"
-    assert nearest_model(70) == "llama3.1:70b" and nearest_model(405) == "qwen3:235b"
-    assert nearest_model(0.1) == "smollm2:135m"
-    assert nearest_model(45) == "mixtral:8x7b"      # 46.7 B in memory, whatever its name multiplies to
-
-
-@pytest.mark.parametrize("params", [0, -7, float("nan"), float("inf")])
-def test_no_size_has_no_nearest_model(params):
-    with pytest.raises(ValueError, match="billions"):
-        nearest_model(params)
 
 
 def test_each_file_is_described():

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.compute import compute_bytes, layers_to_walk
 from quantlab.memory.settings import Settings
 from quantlab.memory.walk import ENDLESS, Space
+from quantlab.models.catalog import MODELS
 from tests.memory.test_placement import cases
 
 

@@ -7,10 +7,10 @@ import math
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
+from quantlab.models.catalog import MODELS
 from quantlab.models.source import BUNDLED
 from tests.memory.test_placement import cases
 

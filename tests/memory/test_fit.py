@@ -4,11 +4,11 @@
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import OVERHEAD, estimate_memory
-from quantlab.memory.fit import longest_context_that_fits, recommend
+from quantlab.memory.fit import fits, recommend
 from quantlab.memory.settings import Settings, memory_profile
 from quantlab.memory.weights import weights_of
+from quantlab.models.catalog import MODELS
 
 GIB = 2**30
 FTYPES = ("Q2_K", "Q4_K_M", "Q6_K", "Q8_0", "F16")
@@ -30,12 +30,20 @@ def test_those_that_fit_come_first_with_most_bits_first():
 
 @pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "deepseek-v2:16b"])
 def test_the_longest_context_is_the_last_that_fits(name):
-    shape, weights = MODELS[name], weights_of(MODELS[name])
-    budget = weights.placed().card + GIB
-    longest = longest_context_that_fits(shape, weights, Settings(), budget)
-    assert 0 < longest < shape.n_ctx_train
-    assert estimate_memory(shape, n_ctx=longest).total <= budget < estimate_memory(shape,
-                                                                                   n_ctx=longest + 256).total
+    card = weights_of(name).placed().card + 2 * GIB
+    longest = fits(name, card).longest_context
+    assert 0 < longest < MODELS[name].n_ctx_train
+    needed, more = (estimate_memory(name, n_ctx=n).needed for n in (longest, longest + 256))
+    assert needed <= card < more
+
+
+def test_a_fit_is_whole_split_or_none():
+    found = [fits("llama3.1:8b", card * GIB) for card in (8, 4, 0)]
+    assert [fit.kind for fit in found] == ["fits", "splits", "no"]
+    assert [fit.layers for fit in found][::2] == [33, 0] and 0 < found[1].layers < 33
+    assert found[0].room == 8 * GIB - estimate_memory("llama3.1:8b").needed and found[2].room < 0
+    with ql.open_model("tiny") as tiny:
+        assert fits(tiny, GIB).estimate.ftype == "F16" and fits("tiny", GIB).kind == "fits"
 
 
 def test_no_context_fits_where_the_weights_do_not():

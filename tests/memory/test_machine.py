@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from quantlab.memory import machine
+from quantlab.memory.cards import ASSUMED, NO_CARD
 
 
 def test_the_live_machine_is_the_one_we_run_on(monkeypatch):
@@ -130,3 +131,12 @@ def test_a_card_of_your_choice_stands_in_place_of_the_machines_own(monkeypatch):
 def test_a_card_that_cannot_be_is_named(asked, words):
     with pytest.raises(ValueError, match=words):
         machine.my_machine(**asked)
+
+
+def test_without_a_card_one_named_assumption_is_made(monkeypatch):
+    assert machine.card_or_assumed() == machine.REFERENCE.gpus[0]
+    small, large = machine.Gpu("a", 1, 1), machine.Gpu("b", 2, 1)
+    for gpus, found in (((small, large), large), ((), machine.Gpu(NO_CARD, ASSUMED, ASSUMED))):
+        monkeypatch.setattr(machine, "my_machine", lambda gpus=gpus: machine.Machine("Linux", 4, 6, 5, gpus))
+        assert machine.card_or_assumed() == found
+    assert "8 GiB is assumed" in NO_CARD and ASSUMED == 8 * 2**30

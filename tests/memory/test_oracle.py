@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.compute import compute_bytes, split_compute_bytes
 from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
+from quantlab.models.catalog import MODELS
 from quantlab.oracles import planner as oracle
 from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import quantlab
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.kv_cache import cache_bytes, layers_by_sight
 from quantlab.memory.settings import Settings
 from quantlab.memory.weights import card_nbytes, weights_of
+from quantlab.models.catalog import MODELS
 
 TABLE = Path(quantlab.__file__).parent / "data" / "memory_measured.csv"
 

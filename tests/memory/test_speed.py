@@ -3,11 +3,12 @@
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import GPUS, MODELS
+from quantlab.memory.cards import GPUS
 from quantlab.memory.machine import read_bandwidth
 from quantlab.memory.settings import Settings
 from quantlab.memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
 from quantlab.memory.weights import weights_of
+from quantlab.models.catalog import MODELS
 
 CARD = GPUS["GeForce RTX 4060"].bandwidth
 

@@ -5,9 +5,9 @@ one.
 import pytest
 
 from quantlab.exhibits.cards import PARAMS
-from quantlab.memory.catalog import MODELS
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.rule import STEPS, nearest_step, typical_shape, typical_words
+from quantlab.models.catalog import MODELS
 
 
 @pytest.mark.parametrize("params_b", [*PARAMS, 0.135, 500])

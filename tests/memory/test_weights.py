@@ -3,15 +3,8 @@
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import MODELS, PUBLISHED
-from quantlab.memory.weights import (
-    FTYPES,
-    bits_per_weight,
-    bytes_by_role,
-    card_weight_bytes,
-    model_weight_bytes,
-    weight_bytes,
-)
+from quantlab.memory.weights import FTYPES, weight_bytes, weights_of
+from quantlab.models.catalog import MODELS, PUBLISHED
 from tests.memory.test_kv_cache import measured
 
 RECORDED = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b"}
@@ -19,54 +12,46 @@ RECORDED = {"llama2:7b": "llama-2-7b", "llama3.1:8b": "llama-3.1-8b"}
 
 @pytest.mark.parametrize("row", {row["model"]: row for row in measured()}.values(), ids=lambda r: r["model"])
 def test_the_card_holds_what_llama_cpp_puts_there(row):
-    on_card = card_weight_bytes(row["model"], "Q4_K_M")
-    # CUDA pads quantized rows to 512 numbers; ours does not
-    padding = int(row["weights_gpu_bytes"]) - on_card
-    assert 0 <= padding < 1e-3 * on_card, padding
+    assert weights_of(row["model"], "Q4_K_M").placed().card == int(row["weights_gpu_bytes"])
 
 
 @pytest.mark.parametrize("row", {row["model"]: row for row in measured()}.values(), ids=lambda r: r["model"])
 def test_word_vectors_stay_in_main_memory(row):
-    total = model_weight_bytes(row["model"], "Q4_K_M")
-    on_card = card_weight_bytes(row["model"], "Q4_K_M")
-    if not MODELS[row["model"]].tied_embeddings:
-        assert total - on_card == int(row["weights_host_bytes"])
-    else:
-        assert total == on_card and int(row["weights_host_bytes"]) > 0      # there twice
+    weights = weights_of(row["model"], "Q4_K_M")
+    assert weights.placed().host == int(row["weights_host_bytes"]) > 0
+    if MODELS[row["model"]].tied_embeddings:                                # there twice
+        assert weights.placed().card >= weight_bytes(row["model"], "Q4_K_M")
 
 
 @pytest.mark.parametrize("ftype", FTYPES)
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_models_are_exact(name, ftype):
     table = ql.tensor_list(RECORDED[name], ftype)
-    assert weight_bytes(table) == table.nbytes.sum() == sum(bytes_by_role(table).values())
-    assert model_weight_bytes(name, ftype) == weight_bytes(table)
-    assert bits_per_weight(table) == pytest.approx(8 * table.nbytes.sum() / table.n_weights.sum())
+    assert weight_bytes(table) == table.nbytes.sum() == weight_bytes(name, ftype)
+    assert weight_bytes(list(zip(table["shape"], table["type"], strict=True))) == weight_bytes(table)
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if PUBLISHED[name].q4_k_m_bytes])
 def test_q4_k_m_is_what_llama_quantize_wrote(name):
-    assert model_weight_bytes(name, "Q4_K_M") == PUBLISHED[name].q4_k_m_bytes
+    assert weight_bytes(name, "Q4_K_M") == PUBLISHED[name].q4_k_m_bytes
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_more_bits_are_more_bytes(name):
-    sizes = [model_weight_bytes(name, ftype) for ftype in ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")]
+    sizes = [weight_bytes(name, ftype) for ftype in ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")]
     assert sizes == sorted(sizes)
     assert sizes[-1] == pytest.approx(2 * MODELS[name].n_params, rel=1e-2)
 
 
 def test_by_role_the_feed_forward_part_is_the_largest():
-    roles = bytes_by_role(ql.tensor_list("llama-2-7b", "Q4_K_M"))
-    assert next(iter(roles)) == "ffn_down" and roles["ffn_down"] > roles["attn_q"]
+    roles = ql.tensor_list("llama-2-7b", "Q4_K_M").groupby("role").nbytes.sum()
+    assert roles.idxmax() == "ffn_down" and roles["ffn_down"] > roles["attn_q"]
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="llama9"):
-        model_weight_bytes("llama9:1b", "Q4_K_M")
+        weight_bytes("llama9:1b", "Q4_K_M")
     with pytest.raises(ValueError, match="Q9_X"):
-        model_weight_bytes("llama2:7b", "Q9_X")
-    with pytest.raises(ValueError, match="divided by 0"):
-        bits_per_weight([])
+        weight_bytes("llama2:7b", "Q9_X")
     with pytest.raises(ValueError, match="100 weights"):
         weight_bytes([((100, 2), "Q4_0")])

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import quantlab as ql
-from quantlab.memory.catalog import MODELS as CATALOG
-from quantlab.memory.catalog import PUBLISHED
-from quantlab.models.architecture import ARCHITECTURES, Architecture
+from quantlab.models.architecture import Architecture
+from quantlab.models.catalog import MODELS as CATALOG
+from quantlab.models.catalog import PUBLISHED
 from quantlab.models.metadata import KEYS
 from quantlab.models.recipe_rules import CONDITIONS, FALLBACKS, OLLAMA_USUAL, PROGRAMS, TWO_BITS, USUAL
 from quantlab.models.recipe_walk import choices
@@ -20,8 +20,8 @@ from quantlab.models.recipes import explain_recipe, recipe
 from quantlab.models.source import from_show
 from quantlab.models.types import block_of, tensor_nbytes
 
-LLAMA_7B = ARCHITECTURES["llama-2-7b"]
-LLAMA_8B = ARCHITECTURES["llama-3.1-8b"]
+LLAMA_7B = CATALOG["llama2:7b"]
+LLAMA_8B = CATALOG["llama3.1:8b"]
 MIXTRAL = replace(LLAMA_8B, n_vocab=32000, rope_freqs=False, n_expert=8, n_expert_used=2)
 DEEPSEEK = Architecture(arch="deepseek2", n_layer=27, n_embd=2048, n_head=16, n_head_kv=16, head_dim=192,
                         n_ff=10944, n_vocab=102400, n_expert=64, n_expert_used=6, n_ff_exp=1408,
@@ -29,7 +29,7 @@ DEEPSEEK = Architecture(arch="deepseek2", n_layer=27, n_embd=2048, n_head=16, n_
                         v_head_dim=128)
 #: The models of the recorded tables.
 MODELS = {
-    "llama2-7b": LLAMA_7B, "llama3.1-8b": LLAMA_8B, "smollm2-135m": ARCHITECTURES["smollm2-135m"],
+    "llama2-7b": LLAMA_7B, "llama3.1-8b": LLAMA_8B, "smollm2-135m": CATALOG["smollm2:135m"],
     "mixtral-8x7b": MIXTRAL,
     "dsv2-lite": DEEPSEEK,
     "llama3.2-3b": replace(LLAMA_8B, n_layer=28, n_embd=3072, n_head=24, n_ff=8192, tied_embeddings=True),
@@ -319,7 +319,7 @@ def test_pure_gives_every_matrix_the_one_type_the_embeddings_too():
                                                "there are Q4_K_S, Q4_K_M, Q8_0"),
                                               (dict(by="vllm"), "known are llama.cpp, ollama"),
                                               (dict(model="llama-9"), "llama-9.*there are llama-2-7b"),
-                                              (dict(model=["llama-2-7b"]), "no architecture"),
+                                              (dict(model=["llama-2-7b"]), "is no model"),
                                               (dict(model=7), "7")])
 def test_what_is_unknown_is_refused_with_what_is_known(ask, wrong, words):
     arguments = dict(ftype="Q4_K_M", model=LLAMA_7B) | wrong

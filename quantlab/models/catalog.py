@@ -1,0 +1,53 @@
+"""Models by name: what the tables in quantlab/data say, each row with its source.
+
+    MODELS["llama3.1:8b"].n_head_kv         PUBLISHED["llama3.1:8b"].q4_k_m_bytes
+"""
+
+import csv
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .architecture import Architecture
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a row of models.csv knows besides the shape.
+
+    n_params: the count of the shape's large tensors; published: the maker's count, exact or rounded
+    ("7.62B"); q4_k_m_bytes: sum of the tensors that llama-quantize wrote for Q4_K_M, None where it was not
+    run; source: where the shape and the count were read.
+    """
+
+    n_params: int
+    published: str
+    q4_k_m_bytes: int | None
+    source: str
+
+
+def rows_of(name: str) -> list[dict[str, str]]:
+    """The rows of a CSV table in quantlab/data: column -> text."""
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _architecture(row: dict[str, str]) -> Architecture:
+    kinds = {field.name: bool if field.type is bool else int for field in fields(Architecture)}
+    return Architecture(arch=row["arch"], **{name: kinds[name](int(row[name])) for name in row
+                                             if name in kinds and name != "arch"})
+
+
+_ROWS = rows_of("models.csv")
+#: Ollama's name -> shape, smallest model first. The text part only: no vision projector is counted.
+MODELS: dict[str, Architecture] = {row["name"]: _architecture(row) for row in _ROWS}
+#: Ollama's name -> what else is known of the model.
+PUBLISHED: dict[str, Origin] = {
+    row["name"]: Origin(int(row["n_params"]), row["published"], int(row["q4_k_m_bytes"] or 0) or None,
+                        row["source"])
+    for row in _ROWS}
+#: Other names of three of them, as their files are often called.
+SHORT_NAMES = {"llama-2-7b": "llama2:7b", "llama-3.1-8b": "llama3.1:8b", "smollm2-135m": "smollm2:135m"}
+#: Ollama's family -> its row in beyond.csv: families whose memory the formula does not cover, and why.
+BEYOND: dict[str, dict[str, str]] = {row["family"]: row for row in rows_of("beyond.csv")}

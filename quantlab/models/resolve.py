@@ -1,0 +1,62 @@
+"""One way in for "a model", whatever it is given as: `shape_of` where its shapes will do, `opened` where its
+weights are needed.
+
+    shape_of("llama3.1:8b").architecture.n_layer
+    with opened("tiny") as model:
+        model.tensor("token_embd.weight")
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+
+from ..profile import is_reference
+from .architecture import Architecture
+from .catalog import BEYOND, MODELS, SHORT_NAMES
+from .source import Model, open_model
+from .store import StoreError
+
+#: Gives the answer of an Ollama server to /api/show with `verbose`; set by `quantlab.lab.open`, as only the
+#: lab talks to servers.
+ask_server: Callable[[str], Mapping[str, object]] | None = None
+
+
+def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
+    """A shape, or an open model whose tensor list is known; `.architecture` of either is the shape.
+
+    model: a name of MODELS or of SHORT_NAMES, the name of a pulled model, the path of a GGUF file, "tiny" or
+    "sample"; an Architecture or an open model comes back as it is.
+    A name of MODELS means the catalog's shape, so that an answer is the same on every machine; file_first: a
+    pulled model of that name goes before it, for what shows the bytes of a file.
+    Raises ValueError that says what was tried, the nearest names, and what would be right.
+    """
+    if isinstance(model, Architecture | Model):
+        return model
+    known = MODELS.get(SHORT_NAMES.get(model, model)) if isinstance(model, str) else None
+    if known and (not file_first or model in SHORT_NAMES):
+        return known
+    try:
+        return open_model(model, None if is_reference() else ask_server)
+    except StoreError:
+        if known:
+            return known
+        if (beyond := BEYOND.get(str(model).partition(":")[0])) is None:
+            raise
+        words = (f"the shape of {model} (architecture {beyond['arch']}) is not covered here: {beyond['why']}. "
+                 "With its GGUF, quantlab.oracles.measure asks llama.cpp itself")
+        raise ValueError(words) from None
+
+
+@contextmanager
+def opened(model) -> Iterator[Model]:
+    """An open model with its weights, closed at the end unless it was given open.
+
+    model: as in `shape_of`, and the file always goes first.  Raises ValueError in the same words; for a name
+    that only the catalog has, and for an Architecture, they say how to get the file.
+    """
+    if isinstance(model, Architecture):
+        raise ValueError(f"only the shape of a {model.arch} model is given, and its weights are needed: give "
+                         "the name of a pulled model or the path of a GGUF file")
+    name = SHORT_NAMES.get(model, model) if isinstance(model, str) else model
+    with nullcontext(model) if isinstance(model, Model) else open_model(name) as found:
+        _ = found.gguf
+        yield found
