@@ -29,19 +29,19 @@ def text():
 
 @pytest.fixture(scope="module")
 def imatrix(lm, text):
-    return collect_imatrix(lm, text, chunks=2, dataset="held_out.txt", progress=None)
+    return collect_imatrix(lm, text, n_ctx=64, chunks=2, dataset="held_out.txt", progress=None)
 
 
 def test_it_is_the_mean_square_of_what_llama_cpp_multiplies_with(lm, text, imatrix, tmp_path):
     with Watched(copied(BUNDLED["tiny"], tmp_path / "f32.gguf", f32=True), 256) as oracle:
-        for chunk in chunks_of(lm, text, 256, 2):
+        for chunk in chunks_of(lm, text, 64, 2):
             oracle.logits(chunk.tolist())
-    assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {512}
+    assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {128}
     assert len(imatrix.values) == 7 * lm.architecture.n_layer
     for name, sums in oracle.sums.items():
         np.testing.assert_allclose(imatrix.values[name][0], sums / oracle.counts[name], rtol=2e-3, atol=1e-9,
                                    err_msg=name)
-        assert imatrix.values[name].shape == (1, lm.weights[name].shape[1]) and imatrix.counts[name] == 512
+        assert imatrix.values[name].shape == (1, lm.weights[name].shape[1]) and imatrix.counts[name] == 128
 
 
 def test_matrices_with_the_same_input_get_the_same_numbers(imatrix):
@@ -55,18 +55,18 @@ def test_the_file_is_what_llama_imatrix_writes(imatrix, tmp_path):
     reader = gguf.GGUFReader(file)
     facts = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
     assert facts == {"general.type": "imatrix", "imatrix.datasets": ["held_out.txt"],
-                     "imatrix.chunk_count": 2, "imatrix.chunk_size": 256}
+                     "imatrix.chunk_count": 2, "imatrix.chunk_size": 64}
     tensors = {tensor.name: tensor.data for tensor in reader.tensors}
     assert list(tensors) == [name + part for name in sorted(imatrix.values)
                              for part in (".in_sum2", ".counts")]
     for name, values in imatrix.values.items():
-        assert tensors[name + ".counts"].tolist() == [[512]]
-        np.testing.assert_allclose(tensors[name + ".in_sum2"], values * 512, rtol=1e-7)
+        assert tensors[name + ".counts"].tolist() == [[128]]
+        np.testing.assert_allclose(tensors[name + ".in_sum2"], values * 128, rtol=1e-7)
 
 
 def test_what_is_written_is_read_back(imatrix, tmp_path):
     again = read_imatrix(write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix))
-    assert (again.chunks, again.chunk_size, again.datasets) == (2, 256, ("held_out.txt",))
+    assert (again.chunks, again.chunk_size, again.datasets) == (2, 64, ("held_out.txt",))
     assert again.values.keys() == imatrix.values.keys() == again.counts.keys()
     for name, values in imatrix.values.items():
         np.testing.assert_allclose(again.values[name], values, rtol=1e-6)
