@@ -291,6 +291,6 @@ def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain
             for role, (base, more) in bytes_of.items()]
     table = (("Role", f"all {plain}", f"{ftype} adds"),
              *((role, in_bytes(base), in_bytes(more)) for role, (base, more) in bytes_of.items()))
-    return show(draw_bars(rows, finding=f"{ftype} adds {in_bytes(extra)} to plain {plain}: {most}", legend=tones,
-                          left=112, table=table,
+    finding = f"{ftype} adds {in_bytes(extra)} to plain {plain}: {most}"
+    return show(draw_bars(rows, finding=finding, legend=tones, left=112, table=table,
                           subtitle=f"{NAMES.get(model, model)}, bytes of all layers together"))
