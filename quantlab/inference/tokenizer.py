@@ -267,8 +267,8 @@ def render(template: str, messages: Sequence[Mapping[str, str]], add_generation_
             raise ValueError(f'a message is {{"role": "user", "content": "..."}}, not {str(message)[:80]!r}')
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
                                                 extensions=["jinja2.ext.loopcontrols"])
-    environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False,
-                                                                          indent=indent)
+    environment.filters["tojson"] = lambda value, indent=None: (
+        json.dumps(value, ensure_ascii=False, indent=indent))
     environment.globals |= {"raise_exception": _refuse,
                             "strftime_now": lambda words: datetime.now().strftime(words)}
     try:

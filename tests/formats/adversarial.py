@@ -52,21 +52,21 @@ def _first_of_group(seed: int) -> np.ndarray:
 
 def _denormals(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 1 << 23, (ROWS, N)).astype(np.uint32).view(np.float32) * rng.choice(
-        np.array([-1, 1], np.float32), (ROWS, N))
+    sizes = rng.integers(0, 1 << 23, (ROWS, N)).astype(np.uint32).view(np.float32)
+    return sizes * rng.choice(np.array([-1, 1], np.float32), (ROWS, N))
 
 
 #: name -> (64, 256) finite float32 weights.
 FINITE = {
     "zeros": lambda: np.zeros((ROWS, N), np.float32), "minus zeros": lambda: -np.zeros((ROWS, N), np.float32),
-    "both zeros": lambda: _chosen(1, 0.0, -0.0), "a constant a row": lambda: np.repeat(_bell(2)[:, :1], N,
-                                                                                       axis=1),
+    "both zeros": lambda: _chosen(1, 0.0, -0.0),
+    "a constant a row": lambda: np.repeat(_bell(2)[:, :1], N, axis=1),
     "a constant per 16": lambda: np.repeat(_bell(3)[:, :16], 16, axis=1),
     "an outlier a row": lambda: _outliers(4),
     "sparse": lambda: _bell(5) * (np.random.default_rng(6).random((ROWS, N)) < 0.05),
     "all positive": lambda: np.abs(_bell(7)),
-    "all negative": lambda: -np.abs(_bell(8)), "far from zero": lambda: _bell(9) * np.float32(0.01)
-    + np.float32(100),
+    "all negative": lambda: -np.abs(_bell(8)),
+    "far from zero": lambda: _bell(9) * np.float32(0.01) + np.float32(100),
     "ties": lambda: _chosen(10, -1, 1, 0.5, -0.5),
     "whole numbers": lambda: np.random.default_rng(11).integers(-8, 9, (ROWS, N)).astype(np.float32),
     "halves": lambda: np.random.default_rng(12).integers(-16, 17, (ROWS, N)).astype(np.float32) / 2,

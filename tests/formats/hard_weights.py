@@ -22,9 +22,9 @@ def chosen(seed: int, values) -> np.ndarray:
 def float_bits(seed: int, below: int) -> np.ndarray:
     """Random bit patterns under `below`, with random signs: all sizes of float32, down to denormals."""
     rng = np.random.default_rng(seed)
-    bits = rng.integers(0, below, (ROWS, N), dtype=np.uint32) | rng.integers(0, 2, (ROWS, N),
-                                                                             dtype=np.uint32) << 31
-    return bits.astype(np.uint32).view(np.float32)
+    bits = rng.integers(0, below, (ROWS, N), dtype=np.uint32)
+    bits |= rng.integers(0, 2, (ROWS, N), dtype=np.uint32) << 31
+    return bits.view(np.float32)
 
 
 def sparse(seed: int) -> np.ndarray:

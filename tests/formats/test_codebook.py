@@ -29,8 +29,8 @@ def random_blocks(name: str, n: int) -> np.ndarray:
     is nobody's promise.
     """
     layout = layout_of(name)
-    blocks = np.random.default_rng(12).integers(0, 256, (n, layout.type_size), np.uint8).view(layout.dtype)[:,
-                                                                                                            0]
+    raw = np.random.default_rng(12).integers(0, 256, (n, layout.type_size), np.uint8)
+    blocks = raw.view(layout.dtype)[:, 0]
     if name == "IQ1_M":                                   # its float16 lies in the top quarters of `scales`
         blocks["scales"][:, 7] &= 0xBF
         return blocks

@@ -14,15 +14,20 @@ from tests.formats.hard_weights import FAMILIES, ROWS, N, bell, chosen
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 #: ggml aborts the process on weights whose errors are no float32.
 TOO_LARGE = ("every finite float", "blocks of every size", "largest floats")
+
+
+def many_sizes(seed: int) -> np.ndarray:
+    """Every group of 16 times another power of two."""
+    power = np.random.default_rng(seed).integers(-60, 40, (ROWS, N // 16))
+    return np.ldexp(bell(seed), power.repeat(16, axis=1))
+
+
 MORE = {"borders between levels": lambda: chosen(21, [0, 0.2, 0.4, -0.4, 0.6, 0.8, -0.8, 1]),
         "grid points times a scale": lambda: chosen(22, [1, 3, 5])
         * np.abs(bell(23)[:, ::16].repeat(16, axis=1)),
         "stored as bfloat16": lambda: (bell(24).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32),
         "around the smallest group": lambda: bell(25) * np.float32(1e-15),
-        "groups of many sizes": lambda: np.ldexp(bell(26),
-                                                 np.random.default_rng(26).integers(-60, 40,
-                                                                                    (ROWS, N // 16)).repeat(
-                                                                                        16, axis=1)),
+        "groups of many sizes": lambda: many_sizes(26),
         "one eight among zeros": lambda: np.where(np.arange(N) % 32 < 8, bell(27), np.float32(0)),}
 WEIGHTS = {**{name: make for name, make in FAMILIES.items() if name not in TOO_LARGE}, **MORE}
 

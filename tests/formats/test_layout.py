@@ -83,11 +83,8 @@ def test_run_says_how_many_neighbours_come_before_the_next_place():
 def test_values_may_come_in_any_memory_order():
     q = np.random.default_rng(3).integers(0, 32, (100, 8), dtype=np.uint8)
     d = np.ones(100, np.float16)
-    by_column = np.ascontiguousarray(q.T).T
-    assert PAIRS.pack(d=d, q=by_column).tobytes() == PAIRS.pack(d=d, q=q).tobytes() == PAIRS.pack(d=d,
-                                                                                                  q=q.reshape(
-                                                                                                      100, 2,
-                                                                                                      4)).tobytes()
+    by_column, in_fours = np.ascontiguousarray(q.T).T, q.reshape(100, 2, 4)
+    assert len({PAIRS.pack(d=d, q=given).tobytes() for given in (q, by_column, in_fours)}) == 1
 
 
 @pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"TQ1_0"}))

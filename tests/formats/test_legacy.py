@@ -16,7 +16,7 @@ needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 
 
 @needs_ggml
-@pytest.mark.parametrize("n_blocks", [1, 2, 3, 1023, 1025])
+@pytest.mark.parametrize("n_blocks", [1, 3, 1025])
 @pytest.mark.parametrize("qtype", LEGACY)
 def test_any_number_of_blocks_gives_the_same_bytes(qtype, n_blocks):
     x = np.resize(FAMILIES["bell"](), (1, n_blocks * 32))
@@ -24,7 +24,7 @@ def test_any_number_of_blocks_gives_the_same_bytes(qtype, n_blocks):
 
 
 @needs_ggml
-@pytest.mark.parametrize("n_blocks", [1, 2, 1025])
+@pytest.mark.parametrize("n_blocks", [1, 1025])
 @pytest.mark.parametrize("qtype", SEARCHED)
 def test_with_an_imatrix_the_squares_of_the_whole_row_count(qtype, n_blocks):
     x = np.resize(FAMILIES["bell"](), (2, n_blocks * 32))

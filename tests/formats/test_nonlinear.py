@@ -50,21 +50,20 @@ def test_any_number_of_blocks_gives_the_same_bytes(qtype, weighted, n_blocks):
 
 def test_a_block_made_by_hand_decodes_to_its_entries():
     codes = bytes(j | j << 4 for j in range(16))
-    assert dequantize(np.float16(2).tobytes() + codes, "IQ4_NL", (32,)).tolist() == [2 * entry
-                                                                                     for entry in nonlinear.ENTRIES] * 2
+    weights = dequantize(np.float16(2).tobytes() + codes, "IQ4_NL", (32,))
+    assert weights.tolist() == [2 * entry for entry in nonlinear.ENTRIES] * 2
     # group g has step g - 32
     scales = bytes([0b00000000, 0b00000000]) + bytes([0x10, 0x32, 0x54, 0x76])
     weights = dequantize(np.float16(0.5).tobytes() + scales + codes * 8, "IQ4_XS", (256,))
-    assert (weights.reshape(8, 32) == np.arange(-32, -24)[:, None] * 0.5
-            * np.tile(nonlinear.ENTRIES, 2)).all()
+    expected = np.arange(-32, -24)[:, None] * 0.5 * np.tile(nonlinear.ENTRIES, 2)
+    assert (weights.reshape(8, 32) == expected).all()
 
 
 def test_the_trace_is_the_error_of_each_candidate_and_the_smallest_is_kept():
     x = np.ascontiguousarray(FAMILIES["bell"]()[:4].reshape(-1, 32).T)
     trace = []
     d = nonlinear.best_scale(x, x * x, trace)
-    errors, scales = np.array([error for _, _, _, error in trace]), np.array([scale for _, scale, _,
-                                                                              _ in trace])
+    scales, errors = (np.array([tried[column] for tried in trace]) for column in (1, 3))
     kept = errors[(scales == d).argmax(axis=0), np.arange(x.shape[1])]
     assert len(trace) == 16 and (kept <= errors.min(axis=0) * 1.001).all()         # near ties are rounding's
     # the first is the plain scale

@@ -33,7 +33,6 @@ def column(*numbers) -> np.ndarray:
 
 
 # ---- symmetric
-# ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("nmax", [4, 8, 16, 32])
 @pytest.mark.parametrize("size", [16, 32])
@@ -90,12 +89,11 @@ def test_groups_of_almost_nothing_are_dead():
 
 
 # ---- affine
-# ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("nmax", "rmin", "rdelta", "nstep", "absolute"), AFFINE)
 @pytest.mark.parametrize("shift", [0, 3, -3])
-def test_a_searched_scale_and_minimum_are_never_worse_than_the_plain_ones(nmax, rmin, rdelta, nstep, absolute,
-                                                                          shift):
+def test_a_searched_scale_and_minimum_are_never_worse_than_the_plain_ones(
+        nmax, rmin, rdelta, nstep, absolute, shift):
     x, w = groups(32) + np.float32(shift), importance(32)
     found = affine(x, w, nmax, rmin, rdelta, nstep, absolute=absolute)
     low = np.minimum(x.min(axis=0), 0).astype(np.float64)
@@ -144,7 +142,6 @@ def test_equal_weights_that_are_not_positive_are_all_minimum():
 
 
 # ---- positive and the descent
-# ---------------------------------------------------------------------------------------
 
 def test_positive_finds_a_grid_and_never_loses_to_the_plain_scale():
     scale, levels = positive(column(0, 6, 45, 30), np.ones((4, 1), np.float32), 15)

@@ -24,9 +24,8 @@ def test_the_bytes_of_the_bundled_file_decode_to_its_shape():
 
     for tensor in gguf.GGUFReader(PATH).tensors:
         back = dequantize(tensor.data.tobytes(), tensor.tensor_type.name, tensor.shape[::-1])
-        np.testing.assert_array_equal(back,
-                                      gguf.dequantize(tensor.data,
-                                                      tensor.tensor_type).reshape(tensor.shape[::-1]))
+        expected = gguf.dequantize(tensor.data, tensor.tensor_type)
+        np.testing.assert_array_equal(back, expected.reshape(tensor.shape[::-1]))
 
 
 def test_more_bits_mean_less_error_on_real_weights():

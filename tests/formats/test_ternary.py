@@ -68,8 +68,8 @@ def test_ternary_weights_come_back_exactly(qtype):
 @pytest.mark.parametrize("qtype", ["TQ1_0", "TQ2_0"])
 def test_half_the_largest_is_rounded_away_from_zero(qtype):
     x = np.zeros(256, np.float32)
-    x[:5] = 1, 0.5, -0.5, np.nextafter(np.float32(0.5), np.float32(0)), -np.nextafter(np.float32(0.5),
-                                                                                      np.float32(0))
+    below = np.nextafter(np.float32(0.5), np.float32(0))
+    x[:5] = 1, 0.5, -0.5, below, -below
     assert quantize(x, qtype).dequantize()[:5].tolist() == [1, 1, -1, 0, 0]
 
 

@@ -147,8 +147,8 @@ def test_progress_counts_the_tokens_that_are_left_to_read(folder, model):
     said = []
     ql.compare_quality(model, "Q8_0", **QUICK)
     ql.compare_quality(model, ["Q8_0", "Q4_0"], **QUICK | {"progress": said.append})
-    assert [(p.done, p.total, p.tensor, p.unit) for p in said] == [(64, 128, "Q4_0", "tokens"),
-                                                                   (128, 128, "Q4_0", "tokens")]
+    told = [(p.done, p.total, p.tensor, p.unit) for p in said]
+    assert told == [(64, 128, "Q4_0", "tokens"), (128, 128, "Q4_0", "tokens")]
     assert str(said[-1]).startswith("128 tokens in")
 
 

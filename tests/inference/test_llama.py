@@ -85,7 +85,7 @@ def test_tiny_as_it_ships_equals_llama_cpp():
     assert np.abs(ours - theirs).max() <= 0.02 and kld(theirs, ours) <= 1e-6
 
 
-@pytest.mark.parametrize("ftype", ["Q8_0", "Q4_K_M", "IQ4_XS"])    # all decoders: formats/test_table.py
+@pytest.mark.parametrize("ftype", ["Q8_0", "Q4_K_M", "IQ4_XS"])    # all decoders: formats/test_truth.py
 def test_a_quantized_tiny_file_equals_llama_cpp(tmp_path, ftype):
     """The same weights: as float32 they give llama.cpp's logits. From the quantized file llama.cpp also
     rounds the activations to 8 bits, and then it is as far from us as from itself without that rounding.

@@ -18,8 +18,8 @@ def test_a_row_per_matrix_role_or_layer():
     weights = sum(n * rows for n, rows in matrices)
     tables = {by: sensitivity("tiny", "Q2_K", by=by, progress=None, chunks=1, n_ctx=16)
               for by in ("tensor", "role", "layer")}
-    assert {by: len(table) for by, table in tables.items()} == {"tensor": len(matrices), "role": 8,
-                                                                "layer": 5}
+    rows = {by: len(table) for by, table in tables.items()}
+    assert rows == {"tensor": len(matrices), "role": 8, "layer": 5}
     for by, table in tables.items():
         assert tuple(table.columns) == COLUMNS and (table.error == "").all() and (table.kld > 0).all()
         assert by == "layer" or table.n_weights.sum() == weights

@@ -35,8 +35,8 @@ def test_the_original_of_the_lineup_is_the_fourth_option():
 
 def test_a_bit_more_halves_the_error():
     error = {bits: quantize_absmax(sample_weights()[0], bits).rmse for bits in (4, 5, 8)}
-    assert error[4] / error[5] == pytest.approx(2.2, abs=0.1) and error[4] / error[8] == pytest.approx(18,
-                                                                                                       abs=0.5)
+    assert error[4] / error[5] == pytest.approx(2.2, abs=0.1)
+    assert error[4] / error[8] == pytest.approx(18, abs=0.5)
     assert error[8] / sample_weights()[0].std() == pytest.approx(0.006, abs=0.0005)
 
 
