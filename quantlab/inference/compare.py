@@ -99,7 +99,7 @@ def recorded_quality(model: str = "tiny"):
     rows = [row for row in recorded["rows"] if not row.get("pure")]
     table = table_of(rows, COLUMNS, WHOLE)
     table.attrs |= {"model": recorded.get("model", "the tiny Llama"), "own": rows[0]["ftype"],
-                    "provenance": provenance(recorded)}
+                    "provenance": measured_words(recorded)}
     return table
 
 
@@ -115,7 +115,7 @@ def recorded_table(name: str) -> dict | None:
     return table if table["sha256"] == sha256(FOLDER / "tiny.gguf") else None
 
 
-def provenance(table: dict) -> str:
+def measured_words(table: dict) -> str:
     """When and on what a table was measured."""
     return (f"Recorded on {table['date']} on {table['machine']}, {table['predicted']:,} predicted tokens of "
             f"{table['text']}.")

@@ -191,8 +191,9 @@ def check_tokens_per_second(answer: object) -> Feedback:
 def check_best_type(answer: object) -> Feedback:
     """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
     options = candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)
-    expected = choose(options, "quality").estimate.ftype
     room = {option.estimate.ftype: option.room for option in options}
+    best = choose(options, "quality")
+    expected = best.estimate.ftype if best else ""
     hints = {
         "Q8_0": "That is what the rule of thumb says. It has forgotten the context: "
                 f"{gib(-room['Q8_0'])} too much.",

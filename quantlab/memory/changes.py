@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..models.architecture import Architecture
 from ..models.source import Model
@@ -66,7 +67,7 @@ def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """Single changes after which everything fits, the gentlest first: (what, what it brings, the changed
     fields).
     """
-    changes = [dict(flash=True)] if not now.flash else []
+    changes: list[dict[str, Any]] = [dict(flash=True)] if not now.flash else []
     changes += [dict(type_kv=smaller)
                 for smaller in list(KV_TYPES)[list(KV_TYPES).index(now.cache_type) + 1:]] if now.flash else []
     changes += [dict(n_parallel=n) for n in range(now.n_parallel - 1, 0, -1)]

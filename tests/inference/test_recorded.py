@@ -10,7 +10,7 @@ from quantlab.inference.compare import (
     NAMES,
     QUALITY,
     compare_quality,
-    provenance,
+    measured_words,
     recorded_quality,
     recorded_table,
 )
@@ -29,7 +29,7 @@ def test_each_table_names_its_model_text_date_and_machine(name):
     assert table["date"][:2] == "20" and table["machine"] and "seed" in table
     assert table["chunks"] == (READ // 256 if name == "budget" else USUAL_CHUNKS)
     assert table["predicted"] == 127 * table["chunks"]
-    assert f"{table['predicted']:,} predicted tokens" in provenance(table)
+    assert f"{table['predicted']:,} predicted tokens" in measured_words(table)
 
 
 def test_quality_measured_again_is_what_was_recorded():
