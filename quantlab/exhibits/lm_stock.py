@@ -11,9 +11,8 @@ from ..formats.table import FORMATS
 from ..inference.llama import LanguageModel
 from ..inference.load import load_lm
 from ..inference.recital import knows_passages
-from ..lab.open import open_model
 from ..models.recipes import recipe
-from ..models.source import Model
+from ..models.source import Model, open_model
 from ..models.types import tensor_nbytes
 from ..stage.legacy import Explorer, show
 from .file import draw_refusal

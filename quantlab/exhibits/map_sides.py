@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..canvas.answers import printable
-from ..lab.open import open_model
 from ..models.architecture import MOST_LAYERS, Architecture
 from ..models.catalog import MODELS, SHORT_NAMES
 from ..models.families import role_and_layer
 from ..models.recipe_rules import ALWAYS, PROGRAMS, Rule
 from ..models.recipe_walk import Choice, choices, usual_type
-from ..models.source import Model
+from ..models.source import Model, open_model
 from ..models.types import tensor_nbytes
 
 AS_IS = "as in the file"

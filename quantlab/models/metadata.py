@@ -28,7 +28,7 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
 
     Raises ValueError naming the missing key, or the architecture that is not known here.
     """
-    spelled, arch = metadata.get("general.architecture"), architecture_name(metadata)
+    spelled, arch = str(metadata.get("general.architecture")), architecture_name(metadata)
     if arch is None:
         raise ValueError("unknown architecture: the metadata does not say general.architecture")
     if arch not in FAMILIES:

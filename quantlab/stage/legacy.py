@@ -21,8 +21,9 @@ import ipywidgets as widgets
 import resvg_py
 import traitlets
 
-from ..canvas.style import WIDTH, Picture, Table, standalone
+from ..canvas.style import WIDTH, Picture, standalone
 from ..canvas.svg import notice
+from ..words import html_table
 
 
 class Assistant(anywidget.AnyWidget):
@@ -173,16 +174,6 @@ def show(picture: Picture) -> Explorer:
 def markup(html: str = "") -> widgets.HTML:
     """A piece of HTML inside a `Touchable`; whoever writes into it escapes what is not its own."""
     return widgets.HTML(html)
-
-
-def html_table(rows: Table) -> str:
-    """Rows of plain text, the first one the header, as an escaped HTML table; "" for no rows."""
-    if not rows:
-        return ""
-    head, *body = rows
-    cells = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in body)
-    return f'<table class="ql-table"><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>'
 
 
 def png(picture: Picture) -> bytes:
