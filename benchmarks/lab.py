@@ -19,7 +19,7 @@ from pathlib import Path
 import quantlab as ql
 from benchmarks.quantize_model import SMOLLM2
 from quantlab.canvas.answers import answers_html
-from quantlab.canvas.verdict import draw_verdict
+from quantlab.exhibits.comparison import draw_verdict
 from quantlab.lab.report import answers, overview, speed_chart, trade_chart
 from quantlab.lab.server import Server
 from tests import ollama_fixture as server

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import quantlab as ql
 from benchmarks.quantize_model import SMOLLM2
-from quantlab.inference.compare import HELD_OUT
+from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.quality import perplexity
 from quantlab.inference.sensitivity import sensitivity as measure
 

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.browser.lab import ROOT, free_port, stop_family
@@ -53,6 +54,16 @@ def until_served(command: Callable[..., list[str]], folder: Path, limit: float =
     """Seconds until the command, given JupyterLab's arguments and run in `folder`, serves lesson 00; then
     stop it.
     """
+    start = time.perf_counter()
+    with serving(command, folder, limit):
+        return time.perf_counter() - start
+
+
+@contextmanager
+def serving(command: Callable[..., list[str]], folder: Path,
+            limit: float) -> Iterator[tuple[subprocess.Popen, int]]:
+    """The command's process once it serves lesson 00, and its port; stopped at the end, with all it started.
+    """
     port = free_port()
     own = {name: str(folder / name.lower())
            for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
@@ -60,13 +71,13 @@ def until_served(command: Callable[..., list[str]], folder: Path, limit: float =
                  "--IdentityProvider.token=bench")
     start = time.perf_counter()
     process = subprocess.Popen(command(*arguments), cwd=folder, env={**os.environ, **own},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not _served(port):
             if process.poll() is not None or time.perf_counter() - start > limit:
                 raise RuntimeError(f"lesson 00 was not served in {limit} s")
             time.sleep(0.05)
-        return time.perf_counter() - start
+        yield process, port
     finally:
         stop_family(process)
 

@@ -20,7 +20,8 @@ _ROOMS = {
     "models.source": "open_model",
     "models.recipes": "explain_recipe recipe tensor_list types_by_role",
     "models.writer": "quantize_model",
-    "inference.compare": "compare_quality held_out_text recorded_quality",
+    "inference.chunks": "held_out_text",
+    "inference.compare": "compare_quality recorded_quality",
     "inference.load": "load_lm",
     "memory.cards": "GPUS",
     "memory.estimate": "estimate_memory",
@@ -53,8 +54,7 @@ _ROOMS = {
     "exhibits.model_map": "explore_model_map",
     "exhibits.next_token": "explore_next_token",
     "exhibits.outliers": "explore_outlier plot_scopes",
-    "exhibits.quality": "explore_quality",
-    "exhibits.quality_facts": "plot_quality",
+    "exhibits.quality": "explore_quality plot_quality",
     "exhibits.quantize": "explore_quantize",
     "exhibits.recital": "explore_recital",
     "exhibits.role_bytes": "plot_bytes_by_role",
@@ -84,7 +84,7 @@ def __getattr__(name: str):
     """
     if name not in _HOME:
         raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
-    if _HOME[name].startswith(("models.", "memory.", "inference.")):
+    if not _HOME[name].startswith(("basics.", "formats.")):
         import_module(".lab.open", __name__)    # where a pulled file cannot be read, the server is asked
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value

@@ -1,12 +1,16 @@
 """Numbers and names as people read them: a real minus sign, no exponent where it can be helped, bytes and
 bits in units, and the nearest names to one that is not known. One formatter each, for the whole workbook.
+
+And text that a model or a file brought, made fit to be shown.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from html import escape
 from math import floor, isinf, isnan, log10
+from textwrap import wrap
 
 GIB = 2**30
 
@@ -123,3 +127,31 @@ class Tabled:
 
     def _repr_html_(self) -> str:
         return html_table(self.rows())
+
+
+def printable(words: object) -> str:
+    """Text that a model or a file brought: a box stands for every control character but the line end.
+    Whoever writes it into HTML escapes it too.
+    """
+    return "".join(c if c == "\n" or c.isprintable() else " " if c == "\t" else "▯"
+                   for c in str(words).replace("\r\n", "\n"))
+
+
+def clipped(words: object, letters: int) -> str:
+    """Printable text on one line of at most `letters`; an ellipsis ends it if there was more."""
+    line = " ".join(printable(words).split())
+    return line if len(line) <= letters else line[: letters - 1] + "…"
+
+
+def wrapped(words: object, letters: int, most: int) -> list[str]:
+    """Printable text as at most `most` lines of at most `letters` (half as many where they are wide, as in
+    Japanese); an ellipsis ends the last one if there was more. Indents are kept.
+    """
+    said, lines = printable(words).strip(), []
+    if sum(unicodedata.east_asian_width(c) in "WF" for c in said) > len(said) / 4:
+        letters //= 2
+    for paragraph in said.split("\n"):
+        unindented = paragraph.lstrip(" ")
+        indent = "\u00a0" * (len(paragraph) - len(unindented))     # plain spaces would vanish in SVG
+        lines += wrap(unindented, letters, break_on_hyphens=False, initial_indent=indent) or [""]
+    return lines if len(lines) <= most else [*lines[: most - 1], lines[most - 1][: letters - 2] + " …"]

@@ -6,15 +6,18 @@ from quantlab.words import (
     GIB,
     bits,
     bits_of,
+    clipped,
     gib,
     html_table,
     nearest,
     number,
     one_of,
     percent,
+    printable,
     size,
     text_table,
     whole,
+    wrapped,
 )
 
 
@@ -83,3 +86,15 @@ def test_what_is_no_whole_number_in_range_is_named(wrong):
     whole("n", 3, 1, 8)
     with pytest.raises(ValueError, match=r"^n=.* cannot be: give a whole number of layers, from 1 to 8$"):
         whole("n", wrong, 1, 8, "layers")
+
+
+def test_text_from_outside_has_no_control_characters_left():
+    assert printable("a\r\n\tb\x1b[31m\x00\ud800") == "a\n b▯[31m▯▯"
+    assert clipped(" two \n lines, and more", 10) == "two lines…"
+    assert clipped("short", 10) == "short"
+
+
+def test_wrapped_text_keeps_indents_and_says_that_there_is_more():
+    assert wrapped("if x:\n    return x", 20, 9) == ["if x:", "\u00a0\u00a0\u00a0\u00a0return x"]
+    assert wrapped("a b c d e f", 3, 2) == ["a b", "c …"]
+    assert wrapped("日本" * 4, 8, 9) == ["日本日本", "日本日本"], "wide letters take the room of two"

@@ -10,8 +10,8 @@ test makes it again and compares.
 import json
 from datetime import date
 
-from quantlab.exhibits.lm_stock import LmStock
-from quantlab.exhibits.recital_facts import RECORD, record
+from quantlab.exhibits.recital import RECORD, record_recitals
+from quantlab.inference.in_types import ModelInTypes
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
         "about":
         "tools/record_tiny.py: for each type, a row per passage of passages.json: tokens right before the "
         "first wrong one, "
-        "and what was written", "date": f"{date.today():%Y-%m-%d}", **record(LmStock("tiny"), print)}
+        "and what was written", "date": f"{date.today():%Y-%m-%d}", **record_recitals(ModelInTypes("tiny"), print)}
     RECORD.write_text(json.dumps(made, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{RECORD.name}: {RECORD.stat().st_size:,} bytes")
 

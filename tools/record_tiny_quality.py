@@ -3,8 +3,8 @@
     python tools/record_tiny_quality.py                 # all three; about five minutes on two idle cores
     python tools/record_tiny_quality.py budget          # one of them
 
-What was measured before is taken from the user's cache (quantlab.inference.cache), so that an interrupted run
-goes on where it was.
+What was measured before is taken from the user's cache (quantlab.inference.variants), so that an interrupted
+run goes on where it was.
 Nothing is random: the text is the beginning of held_out.txt, the recital takes the likeliest token. The field
 "seed" says so.
 """
@@ -18,9 +18,11 @@ from math import isnan
 from pathlib import Path
 
 from quantlab.exhibits.quality import wanted
-from quantlab.inference.compare import FOLDER, HELD_OUT, NAMES, USUAL_CHUNKS, compare_quality, sha256
+from quantlab.inference.chunks import HELD_OUT
+from quantlab.inference.compare import FOLDER, NAMES, compare_quality
 from quantlab.inference.mixes import READ, TYPES, MixBench
 from quantlab.inference.sensitivity import sensitivity
+from quantlab.inference.variants import USUAL_CHUNKS, sha256
 from quantlab.models.progress import Progress
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio",

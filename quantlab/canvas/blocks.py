@@ -1,296 +1,302 @@
-"""The chosen byte from close by: its bits and whose they are, the whole value of one of them, and the weight
-it makes.
+"""A block, byte by byte: every bit in the colour of the value it belongs to; the bits that make the chosen
+weight in full strength, the others pale.
 
-A block, byte by byte: every bit in the colour of its owner, those that make one weight in full strength.
-
-Above, the struct as it lies in the file, one row for each field; under it the chosen byte and the weights.
-The rows carry `data-first` (the number of their first bit in reading order) and `data-bits`, so that a click
-finds the bit it meant.
+Above, the struct as it lies in the file, its fields in rows; under it three columns: the chosen byte, the
+value that owns the chosen bit, and the chosen weight; last the weights of the sub-block (`block_levels`).
+Clickable surfaces carry `data-first` (the number of their first bit in reading order) and `data-bits`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import groupby
 from typing import NamedTuple
 
-from .block_levels import Group, draw_group, group_height
+import numpy as np
+
+from ..formats.anatomy import Anatomy
+from ..formats.layout import Owner
+from .block_levels import WeightGroup, draw_group, group_height
 from .style import INK, MEANING, MUTE, VERMILION, WIDTH, Picture, Table, ink_on
-from .svg import bracket, characters, here, page, rect, spot, text
+from .svg import bracket, characters, here, page, quiet, rect, spot, text
 
-BYTE, VALUE, WEIGHT = 16, 248, 488                     # x of the three columns
-CELL, TALL = 26, 32
-TINT = 0.4
-
-
-@dataclass(frozen=True)
-class Close:
-    """What stands side by side under the rows.
-
-    title: the byte in words.  raw: its value, of which `typed` may stand in for the first digit.  byte, bit:
-    the chosen one.
-    runs: (how many bits, key of MEANING, line, second line) of each owner in the byte, from the left.
-    value_title, value: the value that owns the chosen bit: (byte, bit, 0 or 1) of its bits, highest first.
-    parts: (words, how many bits, key of MEANING) under these, from the left.
-    weight_title, lines: the formula of the chosen weight; lines that begin with "=" stand out.
-    """
-
-    title: str
-    raw: int
-    byte: int
-    bit: int
-    runs: Sequence[tuple[int, str, str, str]]
-    value_title: str
-    value: Sequence[tuple[int, int, int]]
-    parts: Sequence[tuple[str, int, str]]
-    weight_title: str
-    lines: Sequence[str]
-
-
-def draw_close(close: Close, y: float) -> list[str]:
-    """Three columns, 120 pixels high, from y downwards."""
-    return [*_byte(close, y), *_value(close, y), *_weight(close, y)]
-
-
-def _byte(close: Close, y: float) -> list[str]:
-    shapes, bit = [text(BYTE, y + 11, close.title, bold=True)], 7
-    for count, meaning, line, second in close.runs:
-        colour, x = MEANING[meaning], BYTE + (7 - bit) * CELL
-        mine = bit >= close.bit > bit - count
-        for k in range(bit, bit - count, -1):
-            at = BYTE + (7 - k) * CELL
-            shapes += [text(at + 12, y + 29, k, size=9, fill=MUTE, anchor="middle"),
-                       *_box(at, y + 33, CELL - 2, TALL, colour, mine),
-                       characters([(at + 12, str(close.raw >> k & 1))], y + 54, 15, ink_on(colour) if mine
-                                  else INK, bold=True)]
-        shapes.append(bracket(x, count * CELL - 2, y + 69, MUTE))
-        shapes += [text(x + count * CELL / 2 - 1, y + 84 + 13 * i, words, size=11 if count > 2
-                        else 9, fill=INK if mine else MUTE, anchor="middle")
-                   for i, words in enumerate((line, second)) if words]
-        bit -= count
-    x = BYTE + (7 - close.bit) * CELL
-    words = f"byte {close.byte}, bit {close.bit}: {close.raw >> close.bit & 1}"
-    return [*shapes,
-            here(words, rect(x - 1.5, y + 31.5, CELL + 1, TALL + 3, "none", stroke=INK, stroke_width=3,
-                             radius=4)),
-            *(spot(BYTE + (7 - k) * CELL, y + 20, CELL, TALL + 14, first=8 * close.byte + 7 - k, bits=1)
-              for k in range(7, -1, -1))]
-
-
-def _box(x: float, y: float, width: float, height: float, colour: str, strong: bool) -> list[str]:
-    return [rect(x, y, width, height, colour, radius=3, opacity=1 if strong else TINT)]
-
-
-def _value(close: Close, y: float) -> list[str]:
-    """The value's bits in the order of their worth, wherever in the block they stand: those of the chosen
-    byte in full strength.
-    """
-    n = len(close.value)
-    cell = min(20.0, 216 / n)
-    shapes, i = [text(VALUE, y + 11, close.value_title, bold=True)], 0
-    for words, count, meaning in close.parts:
-        colour, x = MEANING[meaning], VALUE + i * cell
-        for byte, bit, digit in close.value[i : i + count]:
-            at, mine = VALUE + i * cell, byte == close.byte
-            shapes += [*_box(at, y + 33, cell - 1.2, TALL - 6, colour, mine),
-                       characters([(at + cell / 2 - 0.6, str(digit))], y + 50, 12 if n <= 16
-                                  else 9, ink_on(colour) if mine else INK)]
-            if (byte, bit) == (close.byte, close.bit):
-                shapes.append(rect(at - 1.2, y + 31.5, cell + 1.2, TALL - 3, "none", stroke=INK,
-                                   stroke_width=2.5, radius=3))
-            shapes.append(spot(at, y + 30, cell, TALL, first=8 * byte + 7 - bit, bits=1))
-            i += 1
-        shapes += [bracket(x, count * cell - 1.2, y + 63, MUTE),
-                   text(x + count * cell / 2 if count > 1 else x, y + 78, words, size=11 if count * cell > 50
-                        else 9, fill=MUTE, anchor="middle" if count > 1 else "start")]
-    return shapes
-
-
-def _weight(close: Close, y: float) -> list[str]:
-    shapes = [text(WEIGHT, y + 11, close.weight_title, bold=True)]
-    for i, words in enumerate(close.lines):
-        result = words.startswith("=")
-        shapes.append(text(WEIGHT, y + 33 + 18 * i, words, size=11.5 if len(words) < 40 else 10, fill=INK
-                           if result else MUTE))
-    return shapes
-
-
-LEFT, TILES, RIGHT = 16, 92, WIDTH - 16
-# where the rows begin; height of the chosen byte's panel
-TOP, CLOSE = 68, 126
+LEFT, TILES, RIGHT, TOP = 16, 92, WIDTH - 16, 68       # edges of the rows, in pixels
 WIDE_BLOCK = 40                                        # bytes: from here on 32 in a row, each with less room
-TINTS = (0.22, 0.42)                                   # neighbours in a byte alternate
-LETTERS = {"dmin": "D", "signs": "±", "delta": "Δ"}         # of the others the first letter
-
-#: (name, first byte, how many, what it holds); what it holds is a list of (name of the values, a few words,
-#: more words).
-Fields = Sequence[tuple[str, int, int, Sequence[tuple[str, str, str]]]]
+TINTS, TINT = (0.22, 0.42), 0.4                        # strength of pale bits: in rows in turn, in columns
+LETTERS = {"dmin": "D", "signs": "±", "delta": "Δ"}    # of the others the first letter
+BYTE, VALUE, WEIGHT, COLUMNS = 16, 248, 488, 126       # x of the three columns, and their height
+CELL, TALL = 26, 32                                    # a bit of the chosen byte
+#: name in the declarations -> key of MEANING
+COLOURS = {"d": "scale", "dmin": "min", "m": "min", "sc": "sub_scale", "q": "code", "grid": "code",
+           "signs": "sign", "delta": "sub_min", "e": "scale", "sign": "sign", "exponent": "exponent",
+           "mantissa": "mantissa"}
 
 
 @dataclass(frozen=True)
-class BlockFacts:
-    """raw: the bytes.  fields: in the order of the file.  owners: per byte the (name, index) of
-    each bit, lowest first.  meaning: name -> its key in MEANING.  lit: the (byte, bit) that make the chosen
-    weight.
-    byte, bit: the chosen one.  changed: bytes that differ from what was stored.
+class BlockView:
+    """A block of a format, and the byte, the bit and the weight that are chosen in it.
+
+    raw, stored: its bytes as they are now and as they were stored.  before: its weights before they were
+    quantized, (block_size,), or none where these are not known.
     """
 
+    parts: Anatomy
     raw: bytes
-    fields: Fields
-    owners: Sequence[Sequence[tuple[str, object]]]
-    meaning: Mapping[str, str]
-    lit: Collection[tuple[int, int]]
+    stored: bytes
+    before: np.ndarray
     byte: int
     bit: int
-    changed: Collection[int]
+    weight: int
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the chosen bit is."""
+        return self.parts.owner(self.byte, self.bit)
+
+    @cached_property
+    def lit(self) -> set[tuple[int, int]]:
+        """The (byte, bit) of all bits that have a say in the chosen weight."""
+        return self.parts.says(self.weight)
 
 
-def draw_block(facts: BlockFacts, close: Close, group: Group, *, finding: str, subtitle: str,
+class BlockWords(NamedTuple):
+    """What is written into the picture.
+
+    fields: the fields of the struct; what each holds as (name of the values, in few words, in more words).
+    byte, value, weight: titles of the three columns.  runs: two lines for each owner of the chosen byte's
+    bits, from the left.  sum: how the weight is worked out; lines that begin with "=" stand out.
+    """
+
+    fields: Sequence["StructField"]
+    byte: str
+    value: str
+    weight: str
+    runs: Sequence[tuple[str, str]]
+    sum: Sequence[str]
+
+
+class StructField(NamedTuple):
+    """A field of the struct: its name, its first byte, its size in bytes, what it holds (see `BlockWords`).
+    """
+
+    name: str
+    start: int
+    nbytes: int
+    held: Sequence[tuple[str, str, str]]
+
+
+def draw_block(view: BlockView, words: BlockWords, group: WeightGroup, *, finding: str, subtitle: str,
                table: Table) -> Picture:
     """The whole picture; its height depends on the format alone."""
-    rows = _rows(facts.fields, len(facts.raw))
+    rows = tile_rows(words.fields, len(view.raw))
     y = rows[-1].y + rows[-1].height + 14
-    body = [_paths(facts, rows)]
+    body = [_paths(view, rows)]
     for row in rows:
-        body += _digits(facts, row)
-        body += _marks(facts, row)
-    body += _names(facts, rows)
-    body += draw_close(close, y)
-    body += draw_group(group, y + CLOSE)
-    return page(int(y + CLOSE + group_height(group)), body, finding=finding, subtitle=subtitle, table=table,
+        body += [*_digits(view, row), *_marks(view, row)]
+    body += [*_names(view.parts, words.fields, rows), *_byte(view, words, y), *_value(view, words.value, y),
+             *_weight(words, y), *draw_group(group, y + COLUMNS)]
+    return page(int(y + COLUMNS + group_height(group)), body, finding=finding, subtitle=subtitle, table=table,
                 role="group")
 
 
-class Row(NamedTuple):
-    """A row of tiles: its first byte, how many, where it begins, how high it is; mixed: its field holds
-    several kinds of values.
+def colour_of(parts: Anatomy, name: str) -> str:
+    """The colour of the values called `name`; minima of sub-blocks have another one than a block's minimum.
+    """
+    return MEANING["sub_min" if name == "m" and parts.layout.counts[name] > 1 else COLOURS[name]]
+
+
+@cache
+def byte_runs(parts: Anatomy, byte: int) -> list[tuple[Owner, int, int]]:
+    """(owner, its highest bit, how many bits) of each value in a byte, from the left."""
+    found, high = [], 7
+    for _, bits in groupby(parts.layout.owners[byte][::-1], lambda owner: owner[:2]):
+        owner, *more = bits
+        found.append((owner, high, 1 + len(more)))
+        high -= 1 + len(more)
+    return found
+
+
+# ---- the struct in rows of bytes
+
+class TileRow(NamedTuple):
+    """A row of bytes: its first byte, how many, where it begins and how high it is, in pixels; mixed: its
+    field holds several kinds of values.
     """
 
     first: int
-    count: int
+    n_bytes: int
     y: float
     height: int
     mixed: bool
 
 
-def _tile(n_bytes: int) -> tuple[int, float]:
-    """(tiles in a row, from one to the next)"""
+def _pitch(n_bytes: int) -> tuple[int, float]:
+    """(bytes in a row, pixels from one to the next)"""
     columns = 32 if n_bytes >= WIDE_BLOCK else 16
     return columns, (RIGHT - TILES) / columns
 
 
-def _rows(fields: Fields, n_bytes: int) -> list[Row]:
+def tile_rows(fields: Sequence[StructField], n_bytes: int) -> list[TileRow]:
     """Each field begins a row of its own."""
-    columns, _ = _tile(n_bytes)
+    columns, _ = _pitch(n_bytes)
     rows, y = [], TOP
     for _, start, count, held in fields:
         height = 34 if columns == 16 or len(held) > 1 else 23
         for first in range(start, start + count, columns):
-            rows.append(Row(first, min(columns, start + count - first), y, height, len(held) > 1))
+            rows.append(TileRow(first, min(columns, start + count - first), y, height, len(held) > 1))
             y += height
     return rows
 
 
-def next_row(fields: Fields, n_bytes: int, byte: int, down: bool) -> int:
-    """The byte under or over another one in the picture; the byte itself where the rows end."""
-    rows = _rows(fields, n_bytes)
-    at = next(i for i, row in enumerate(rows) if row.first <= byte < row.first + row.count)
-    to = at + 1 if down else at - 1
-    if not 0 <= to < len(rows):
-        return byte
-    return rows[to].first + min(byte - rows[at].first, rows[to].count - 1)
-
-
-def _runs(owners: Sequence[tuple[str, object]]) -> list[tuple[str, int, int]]:
-    """One byte's bits as (name, highest bit, lowest bit) of each owner, from the left."""
-    runs, high = [], 7
-    for bit in range(7, -1, -1):
-        if bit == 0 or owners[bit - 1] != owners[bit]:
-            runs.append((owners[bit][0], high, bit))
-            high = bit - 1
-    return runs
-
-
-def _paths(facts: BlockFacts, rows: Sequence[Row]) -> str:
-    """The coloured bits of all tiles, one path for each colour and strength: a shape a bit would make the
+def _paths(view: BlockView, rows: Sequence[TileRow]) -> str:
+    """The coloured bits of all bytes, one path for each colour and strength: a shape a bit would make the
     picture ten times as long.
     """
-    _, pitch = _tile(len(facts.raw))
-    paths, width = {}, pitch - 1.5
+    _, pitch = _pitch(len(view.raw))
+    paths: dict[tuple[str, float], list[str]] = {}
+    width = pitch - 1.5
     for row in rows:
-        for i in range(row.count):
-            for k, (name, high, low) in enumerate(_runs(facts.owners[row.first + i])):
-                strength = 1 if (row.first + i, low) in facts.lit else TINTS[k % 2]
-                x, across = TILES + i * pitch + (7 - high) * width / 8, (high - low + 1) * width / 8
-                paths.setdefault((MEANING[facts.meaning[name]], strength), []).append(
+        for i in range(row.n_bytes):
+            for k, (owner, high, count) in enumerate(byte_runs(view.parts, row.first + i)):
+                strength = 1 if (row.first + i, high) in view.lit else TINTS[k % 2]
+                x, across = TILES + i * pitch + (7 - high) * width / 8, count * width / 8
+                paths.setdefault((colour_of(view.parts, owner.name), strength), []).append(
                     f"M{x:.1f} {row.y}h{across:.1f}v{row.height - 3}h{-across:.1f}z")
-    return "".join(f'<path d="{"".join(shapes)}" fill="{colour}"' + (f' fill-opacity="{strength}"'
-                                                                     if strength != 1 else "") + "/>"
+    return "".join(f'<path d="{"".join(shapes)}" fill="{colour}"'
+                   + (f' fill-opacity="{strength}"' if strength != 1 else "") + "/>"
                    for (colour, strength), shapes in paths.items())
 
 
-def _digits(facts: BlockFacts, row: Row) -> list[str]:
-    """Each half byte's hexadecimal digit over its bits; in a mixed row, the letters of the owners under
-    these.
-    """
-    columns, pitch = _tile(len(facts.raw))
-    width, size, places = pitch - 1.5, 13 if columns == 16 else 10, {}
-    up = 8.5 if row.mixed else 2.5
-    for i in range(row.count):
+def _digits(view: BlockView, row: TileRow) -> list[str]:
+    """Each half byte's hexadecimal digit over its bits; in a mixed row, the letters of the owners below."""
+    columns, pitch = _pitch(len(view.raw))
+    width, size, up = pitch - 1.5, 13 if columns == 16 else 10, 8.5 if row.mixed else 2.5
+    places: dict[tuple[str, float, int], list[tuple[float, str]]] = {}
+    for i in range(row.n_bytes):
         byte, x = row.first + i, TILES + i * pitch
-        for half, digit in enumerate(f"{facts.raw[byte]:02X}"):
-            ink = _ink(facts, byte, range(4, 8) if half == 0 else range(4))
+        for half, digit in enumerate(f"{view.raw[byte]:02X}"):
+            ink = _ink(view, byte, range(4 - 4 * half, 8 - 4 * half))
             places.setdefault((ink, row.y + (row.height + size) / 2 - up, size),
                               []).append((x + width * (0.28 + 0.44 * half), digit))
-        if row.mixed:
-            letters = list(dict.fromkeys(LETTERS.get(name, name[0]) for name, _,
-                                         _ in _runs(facts.owners[byte])))
-            for k, letter in enumerate(letters):
-                ink = _ink(facts, byte, range(8 - 8 * (k + 1) // len(letters), 8 - 8 * k // len(letters)))
-                places.setdefault((ink, row.y + row.height - 7, 9),
-                                  []).append((x + width * (k + 0.5) / len(letters), letter))
+        names = (owner.name for owner, *_ in byte_runs(view.parts, byte) if row.mixed)
+        letters = list(dict.fromkeys(LETTERS.get(name, name[0]) for name in names))
+        for k, letter in enumerate(letters):
+            ink = _ink(view, byte, range(8 - 8 * (k + 1) // len(letters), 8 - 8 * k // len(letters)))
+            places.setdefault((ink, row.y + row.height - 7, 9),
+                              []).append((x + width * (k + 0.5) / len(letters), letter))
     return [characters(where, y, size, ink) for (ink, y, size), where in places.items()]
 
 
-def _ink(facts: BlockFacts, byte: int, bits: range) -> str:
+def _ink(view: BlockView, byte: int, bits: range) -> str:
     """What can be read over these bits: most of them in full strength, or pale."""
-    lit = sum((byte, bit) in facts.lit for bit in bits)
-    return ink_on(MEANING[facts.meaning[facts.owners[byte][bits[len(bits) // 2]][0]]]) if 2 * lit > len(
-        bits) else INK
+    lit = sum((byte, bit) in view.lit for bit in bits)
+    if 2 * lit <= len(bits):
+        return INK
+    return ink_on(colour_of(view.parts, view.parts.owner(byte, bits[len(bits) // 2]).name))
 
 
-def _marks(facts: BlockFacts, row: Row) -> list[str]:
+def _marks(view: BlockView, row: TileRow) -> list[str]:
     """A corner on each byte that was changed, the frame of the chosen one with its bit, and the surface that
     takes the clicks.
     """
-    _, pitch = _tile(len(facts.raw))
-    width = pitch - 1.5
-    shapes = [
-        f'<path d="M{TILES + (byte - row.first) * pitch + width - 7:.1f} {row.y}h7v7z" fill="{VERMILION}"/>'
-        for byte in facts.changed if 0 <= byte - row.first < row.count]
-    if 0 <= facts.byte - row.first < row.count:
-        x = TILES + (facts.byte - row.first) * pitch
+    _, pitch = _pitch(len(view.raw))
+    width, shapes = pitch - 1.5, []
+    for i in range(row.n_bytes):
+        byte, x = row.first + i, TILES + i * pitch
+        if view.raw[byte] != view.stored[byte]:
+            shapes.append(f'<path d="M{x + width - 7:.1f} {row.y}h7v7z" fill="{VERMILION}"/>')
+    if 0 <= view.byte - row.first < row.n_bytes:
+        x = TILES + (view.byte - row.first) * pitch
         shapes += [rect(x - 1, row.y - 1, width + 2, row.height - 1, "none", stroke=INK, stroke_width=2.5,
-                        radius=3), rect(x + (7 - facts.bit) * width / 8, row.y + row.height - 7, width / 8, 5,
-                                        INK, radius=0)]
-    return [*shapes, spot(TILES, row.y, row.count * pitch, row.height - 1, first=8 * row.first,
-                          bits=8 * row.count)]
+                        radius=3),
+                   rect(x + (7 - view.bit) * width / 8, row.y + row.height - 7, width / 8, 5, INK, radius=0)]
+    return [*shapes, spot(TILES, row.y, row.n_bytes * pitch, row.height - 1, first=8 * row.first,
+                          bits=8 * row.n_bytes)]
 
 
-def _names(facts: BlockFacts, rows: Sequence[Row]) -> list[str]:
+def _names(parts: Anatomy, fields: Sequence[StructField], rows: Sequence[TileRow]) -> list[str]:
     """The field's name before its first row; what it holds behind the row, or under the name where the row is
     full.
     """
-    columns, pitch = _tile(len(facts.raw))
+    columns, pitch = _pitch(parts.form.type_size)
     first, shapes = {row.first: row for row in rows}, []
-    for name, start, count, held in facts.fields:
+    for name, start, count, held in fields:
         row, full = first[start], count >= columns
         shapes.append(text(LEFT, row.y + (9 if full else row.height / 2 + 3), name, size=12, bold=True,
                            mono=True))
-        y, x = (row.y + 19.5, LEFT) if full else (row.y + row.height / 2 + (3 if len(held) < 3 else -4),
-                                                  TILES + count * pitch + 8)
+        behind, y = TILES + count * pitch + 8, row.y + row.height / 2 + (3 if len(held) < 3 else -4)
+        x, y = (LEFT, row.y + 19.5) if full else (behind, y)
         for value, short, words in held:
             if not full and x + 5.8 * len(words) > RIGHT:
-                x, y = TILES + count * pitch + 8, y + 14
-            shapes += [rect(x, y - 7, 8, 8, MEANING[facts.meaning[value]], radius=1),
-                       text(x + 12, y, short if full else words, size=9 if full else 11, fill=MUTE)]
+                x, y = behind, y + 14
+            shapes += [rect(x, y - 7, 8, 8, colour_of(parts, value), radius=1),
+                       quiet(x + 12, y, short if full else words, size=9 if full else 11)]
             x, y = (x, y + 11) if full else (x + 26 + 5.8 * len(words), y)
     return shapes
+
+
+# ---- the three columns
+
+def _byte(view: BlockView, words: BlockWords, y: float) -> list[str]:
+    """The chosen byte from close by: its bits and whose they are."""
+    shapes = [text(BYTE, y + 11, words.byte, bold=True)]
+    for (owner, high, count), lines in zip(byte_runs(view.parts, view.byte), words.runs, strict=True):
+        colour, x = colour_of(view.parts, owner.name), BYTE + (7 - high) * CELL
+        mine = 0 <= high - view.bit < count
+        for bit in range(high, high - count, -1):
+            at = BYTE + (7 - bit) * CELL
+            shapes += [quiet(at + 12, y + 29, bit, size=9, anchor="middle"),
+                       rect(at, y + 33, CELL - 2, TALL, colour, radius=3, opacity=1 if mine else TINT),
+                       characters([(at + 12, str(view.raw[view.byte] >> bit & 1))], y + 54, 15,
+                                  ink_on(colour) if mine else INK, bold=True)]
+        shapes.append(bracket(x, count * CELL - 2, y + 69, MUTE))
+        shapes += [text(x + count * CELL / 2 - 1, y + 84 + 13 * i, line, size=11 if count > 2 else 9,
+                        fill=INK if mine else MUTE, anchor="middle") for i, line in enumerate(lines) if line]
+    said = f"byte {view.byte}, bit {view.bit}: {view.raw[view.byte] >> view.bit & 1}"
+    frame = rect(BYTE + (7 - view.bit) * CELL - 1.5, y + 31.5, CELL + 1, TALL + 3, "none", stroke=INK,
+                 stroke_width=3, radius=4)
+    return [*shapes, here(said, frame), *(spot(BYTE + i * CELL, y + 20, CELL, TALL + 14,
+                                               first=8 * view.byte + i, bits=1) for i in range(8))]
+
+
+def _value(view: BlockView, title: str, y: float) -> list[str]:
+    """The value's bits in the order of their worth, wherever in the block they stand: those of the chosen
+    byte in full strength.
+    """
+    owner = view.owner
+    places = view.parts.places[owner.name, owner.index][::-1]
+    cell, shapes, i = min(20.0, 216 / len(places)), [text(VALUE, y + 11, title, bold=True)], 0
+    for words, count, colour in _value_parts(view, places):
+        x = VALUE + i * cell
+        for byte, bit in places[i : i + count]:
+            at, mine = VALUE + i * cell, byte == view.byte
+            shapes += [rect(at, y + 33, cell - 1.2, TALL - 6, colour, radius=3,
+                            opacity=1 if mine else TINT),
+                       characters([(at + cell / 2 - 0.6, str(view.raw[byte] >> bit & 1))], y + 50,
+                                  12 if len(places) <= 16 else 9, ink_on(colour) if mine else INK)]
+            if (byte, bit) == (view.byte, view.bit):
+                shapes.append(rect(at - 1.2, y + 31.5, cell + 1.2, TALL - 3, "none", stroke=INK,
+                                   stroke_width=2.5, radius=3))
+            shapes.append(spot(at, y + 30, cell, TALL, first=8 * byte + 7 - bit, bits=1))
+            i += 1
+        shapes += [bracket(x, count * cell - 1.2, y + 63, MUTE),
+                   quiet(x + count * cell / 2 if count > 1 else x, y + 78, words,
+                         size=11 if count * cell > 50 else 9, anchor="middle" if count > 1 else "start")]
+    return shapes
+
+
+def _value_parts(view: BlockView, places: Sequence[tuple[int, int]]) -> list[tuple[str, int, str]]:
+    """(words under them, how many bits, colour): the parts of a float16, else the bytes they come from."""
+    if len(places) == 16:
+        return [(part, count, MEANING[part])
+                for part, count in (("sign", 1), ("exponent", 5), ("mantissa", 10))]
+    colour = colour_of(view.parts, view.owner.name)
+    return [(f"byte {byte}", len(list(bits)), colour)
+            for byte, bits in groupby(byte for byte, _ in places)]
+
+
+def _weight(words: BlockWords, y: float) -> list[str]:
+    """How the chosen weight is worked out."""
+    return [text(WEIGHT, y + 11, words.weight, bold=True),
+            *(text(WEIGHT, y + 33 + 18 * i, line, size=11.5 if len(line) < 40 else 10,
+                   fill=INK if line.startswith("=") else MUTE) for i, line in enumerate(words.sum))]

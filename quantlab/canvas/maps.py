@@ -1,9 +1,9 @@
-"""Where a model's bits are: layers by roles as tiles with their bits, each row's bytes as a bar, the files'
-sizes below.
+"""Where a model's bits are: layers across, roles down, a tile for each tensor with its bits; the bytes of
+each role as a bar beside its row, the sizes of the files below.
 
 Two files share a row, one over the other, so that a layer of one stands on the same layer of the other. The
 rows carry `data-first` (the number of their first cell in reading order) and `data-cells`, so that a click
-finds the tensor it meant.
+finds its tensor.
 """
 
 from collections.abc import Sequence
@@ -11,36 +11,32 @@ from itertools import groupby
 from typing import NamedTuple
 
 from .style import BITS_TONES, BLUE, INK, MEANING, MUTE, SKY, SOFT, WIDTH, Picture, Table, ink_on
-from .svg import here, letters, page, rect, text, tiles, touchable
+from .svg import here, letters, page, quiet, rect, text, tiles, touchable
 
-# pixels: the grid's edges; where the bars begin, the longest of them
-LEFT, RIGHT, BARS, MOST_BAR = 128, 588, 602, 74
-TOP, GAP, STRIP = 70, 3, 84
-# height of a row of matrices, of half a row, of a row of vectors
-FULL, HALF, THIN = 22, 15, 7
-NEEDED, NEEDED_TWO = 9.5, 13                           # pixels of a tile that one digit needs, and two
+# all in pixels
+LEFT, RIGHT, BARS, MOST_BAR = 128, 588, 602, 74        # edges of the grid; where bars begin, the longest
+TOP, GAP, STRIP = 70, 3, 84                            # top, space between rows, height of the strip of words
+FULL, HALF, THIN = 22, 15, 7                           # heights: a row of matrices, half of one, vectors
+NEEDED, NEEDED_TWO = 9.5, 13                           # what one digit needs on a tile, and what two need
 
 
-class Tile(NamedTuple):
-    """One tensor: nominal `bits` (its colour and digits), its `qtype`, and whether the other file has another
-    type.
-    """
+class MapTile(NamedTuple):
+    """One tensor: nominal `bits` (its colour and digits), its `qtype`, whether the other file differs."""
 
     bits: int
     qtype: str
     differs: bool = False
 
 
-class Row(NamedTuple):
-    """One role. tiles: a tensor (or None) per layer, one list a file; alone: outside the layers; thin:
-    vectors, not matrices.
-
-    first: number of the row's first cell.  sizes: (bytes, in words), one a file.
+class MapRow(NamedTuple):
+    """One role.  first: number of the row's first cell.  tiles: a tensor (or None) per layer, one list for
+    each file.  sizes: (bytes, in words), one for each file.  alone: outside the layers.  thin: vectors, not
+    matrices.
     """
 
     role: str
     first: int
-    tiles: Sequence[Sequence[Tile | None]]
+    tiles: Sequence[Sequence[MapTile | None]]
     sizes: Sequence[tuple[float, str]]
     alone: bool = False
     thin: bool = False
@@ -50,7 +46,7 @@ class Row(NamedTuple):
         return THIN if self.thin else FULL if len(self.tiles) == 1 else 2 * HALF + 1
 
 
-class Size(NamedTuple):
+class MapSize(NamedTuple):
     """A file: its name, its bytes, and both in words."""
 
     name: str
@@ -58,7 +54,7 @@ class Size(NamedTuple):
     words: str
 
 
-class Focus(NamedTuple):
+class MapFocus(NamedTuple):
     """The chosen tensor: the number of its row and column, a sentence for the ear, and lines for the eye (the
     first one bold).
     """
@@ -69,7 +65,7 @@ class Focus(NamedTuple):
     lines: Sequence[str]
 
 
-def draw_model_map(rows: Sequence[Row], files: Sequence[Size], focus: Focus | None, *, finding: str,
+def draw_model_map(rows: Sequence[MapRow], files: Sequence[MapSize], focus: MapFocus, *, finding: str,
                    subtitle: str, full: float, note: str, table: Table = ()) -> Picture:
     """Layers across, roles down, then the tensors outside the layers, the chosen tensor in words, and a bar
     for each file.
@@ -83,22 +79,20 @@ def draw_model_map(rows: Sequence[Row], files: Sequence[Size], focus: Focus | No
         body.append(touchable(_row(row, top), first=row.first, cells=len(row.tiles[0]), tips=_tips(row)))
         body += [_label(row, top), *_bars(row, top, most)]
     body += _axis(rows, tops)
-    if focus:
-        body.append(_framed(rows[focus.row], tops[focus.row], focus))
-        body += _strip(focus.lines, y)
-        y += STRIP + 8
+    body += [_framed(rows[focus.row], tops[focus.row], focus), *_strip(focus.lines, y)]
+    y += STRIP + 8
     for file, tone in zip(files, (BLUE, SKY), strict=False):
         body += _size_bar(y, file, full, tone)
         y += 30
-    body.append(text(LEFT, y + 10, note, size=12, fill=MUTE))
+    body.append(quiet(LEFT, y + 10, note, size=12))
     return page(int(y + 20), body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
-def _tops(rows: Sequence[Row]) -> tuple[list[float], float]:
+def _tops(rows: Sequence[MapRow]) -> tuple[list[float], float]:
     """(where each row begins, where the last one ends); the layers' numbers stand between the stack and what
     is alone.
     """
-    tops, y, stacked = [], TOP, False
+    tops, y, stacked = [], float(TOP), False
     for row in rows:
         if row.alone and stacked:
             y += 19
@@ -108,19 +102,19 @@ def _tops(rows: Sequence[Row]) -> tuple[list[float], float]:
     return tops, y + (26 if stacked else 8)
 
 
-def _step(row: Row) -> float:
+def _step(row: MapRow) -> float:
     """Pixels from a tile to the next; one that stands alone is as wide as all layers."""
     count = len(row.tiles[0])
     return (RIGHT - LEFT) / count if row.alone else min((RIGHT - LEFT) / count, 60)
 
 
-def _label(row: Row, top: float) -> str:
+def _label(row: MapRow, top: float) -> str:
     size = 9 if row.thin else 12 if len(row.role) < 16 else 10
     return text(LEFT - 8, top + row.height / 2 + size * 0.36, row.role, size=size, anchor="end", fill=MUTE
                 if row.thin else INK)
 
 
-def _row(row: Row, top: float) -> list[str]:
+def _row(row: MapRow, top: float) -> list[str]:
     """The tiles of one role; where two files stand, equal pairs are pale and unequal ones underlined."""
     step, height = _step(row), row.height if len(row.tiles) == 1 else (row.height - 1) / 2
     shapes = [rect(LEFT, top, step * len(row.tiles[0]), row.height, "none", radius=0)]
@@ -140,7 +134,7 @@ def _space(step: float) -> float:
     return 2 if step > 12 else 1 if step > 4 else 0
 
 
-def _tiles(side: Sequence[Tile | None], y: float, height: float, step: float, pale: bool,
+def _tiles(side: Sequence[MapTile | None], y: float, height: float, step: float, pale: bool,
            thin: bool) -> list[str]:
     """One shape for each tone: a browser paints a few paths sooner than hundreds of boxes. Vectors, which
     stay as they are, are grey.
@@ -155,7 +149,7 @@ def _tiles(side: Sequence[Tile | None], y: float, height: float, step: float, pa
             for (tone, faded), xs in places.items()]
 
 
-def _digits(side: Sequence[Tile | None], middle: float, step: float, alone: bool, pale: bool) -> list[str]:
+def _digits(side: Sequence[MapTile | None], middle: float, step: float, alone: bool, pale: bool) -> list[str]:
     """The bits on the tiles; narrow ones share a digit with equal neighbours; what stands alone says its
     whole type.
     """
@@ -164,8 +158,10 @@ def _digits(side: Sequence[Tile | None], middle: float, step: float, alone: bool
     for tile, group in groupby(side) if step < NEEDED else ((tile, [tile]) for tile in side):
         count = len(list(group))
         x, width, at = LEFT + (at + count / 2) * step - _space(step) / 2, count * step, at + count
-        words = "" if not tile else tile.qtype if alone else str(tile.bits or "?")
-        if not words or width < (NEEDED if len(words) == 1 else NEEDED_TWO):
+        if not tile:
+            continue
+        words = tile.qtype if alone else str(tile.bits or "?")
+        if width < (NEEDED if len(words) == 1 else NEEDED_TWO):
             continue
         tone = BITS_TONES.get(tile.bits, SOFT)
         ink = INK if tone == SOFT or (pale and not tile.differs) else ink_on(tone)
@@ -176,7 +172,7 @@ def _digits(side: Sequence[Tile | None], middle: float, step: float, alone: bool
                     if alone else 10, fill=ink) for ink, found in places.items()]
 
 
-def _tips(row: Row) -> str:
+def _tips(row: MapRow) -> str:
     """What the mouse is told: the types in layer order, equal ones once ("Q6_K*4 Q4_K*2"), one list a file.
     """
     return "|".join(" ".join(f"{qtype}*{len(list(group))}" for qtype,
@@ -184,7 +180,7 @@ def _tips(row: Row) -> str:
                     for side in row.tiles)
 
 
-def _bars(row: Row, top: float, most: float) -> list[str]:
+def _bars(row: MapRow, top: float, most: float) -> list[str]:
     """What the role takes in all layers together."""
     if row.thin:
         return []
@@ -197,19 +193,19 @@ def _bars(row: Row, top: float, most: float) -> list[str]:
     return shapes
 
 
-def _axis(rows: Sequence[Row], tops: Sequence[float]) -> list[str]:
+def _axis(rows: Sequence[MapRow], tops: Sequence[float]) -> list[str]:
     stack = [(row, top) for row, top in zip(rows, tops, strict=True) if not row.alone]
     if not stack:
         return []
     (row, top), count = stack[-1], len(stack[-1][0].tiles[0])
     y, step = top + row.height + 14, _step(row)
     every = next(n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if n * step >= 28)
-    return [text(LEFT - 8, y, "layer", size=11, fill=MUTE, anchor="end"),
-            *(text(LEFT + (i + 0.5) * step, y, i, size=10, fill=MUTE, anchor="middle")
+    return [quiet(LEFT - 8, y, "layer", anchor="end"),
+            *(quiet(LEFT + (i + 0.5) * step, y, i, size=10, anchor="middle")
               for i in range(0, count, every))]
 
 
-def _framed(row: Row, top: float, focus: Focus) -> str:
+def _framed(row: MapRow, top: float, focus: MapFocus) -> str:
     step = _step(row)
     x, width = LEFT + focus.column * step, max(step - _space(step), 3)
     return here(focus.said, rect(x - 1.5, top - 1.5, width + 3, row.height + 3, "none", stroke=INK,
@@ -223,7 +219,7 @@ def _strip(lines: Sequence[str], y: float) -> list[str]:
               for i, words in enumerate(lines))]
 
 
-def _size_bar(y: float, file: Size, full: float, tone: str) -> list[str]:
+def _size_bar(y: float, file: MapSize, full: float, tone: str) -> list[str]:
     end = LEFT + (WIDTH - 16 - LEFT) * min(file.nbytes / full, 1) if full else LEFT
     inside = end - LEFT > 8.2 * len(file.words)
     return [text(LEFT - 8, y + 17, file.name, size=12, anchor="end"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from textwrap import wrap
 
-from .style import FONT, INK, LINE, MUTE, PAPER, SMALL, TEXT, TITLE, VERMILION, WIDTH, Picture, Table
+from .style import FONT, INK, LINE, MUTE, PAPER, SMALL, SOFT, TEXT, TITLE, VERMILION, WIDTH, Picture, Table
 
 
 def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = INK, anchor: str = "start",
@@ -191,6 +191,13 @@ def characters(places: Sequence[tuple[float, str]], y: float, size: float, ink: 
         f'<text x="{" ".join(f"{x:.1f}" for x, _ in places)}" y="{y:.1f}" font-size="{size:g}"'
         ' text-anchor="middle"'
         f'{paint}{weight}>{"".join(word for _, word in places)}</text>')
+
+
+def panel(lines: Sequence[str], y: float, height: float) -> list[str]:
+    """Lines about the chosen part on a quiet panel as wide as the picture, the first one bold."""
+    return [rect(16, y, WIDTH - 32, height, SOFT, radius=6), rect(16, y, 4, height, INK, radius=0),
+            *(text(32, y + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0)
+              for i, words in enumerate(lines))]
 
 
 def bracket(x: float, width: float, y: float, ink: str) -> str:

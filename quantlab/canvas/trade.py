@@ -1,8 +1,5 @@
-"""Size against quality: every type a point, families linked, what another one beats drawn faintly, the chosen
-one in words.
-
-Two pictures of a comparison: speed against time (does the machine drift?), and harm against speed with the
-bytes of each model.
+"""What is bought with bytes, as points on a plane: types by size and quality, models by speed over time (does
+the machine drift?), models by speed and harm.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +14,6 @@ from .style import (
     GREY,
     INK,
     MUTE,
-    ORANGE,
     PAPER,
     PURPLE,
     SKY,
@@ -29,10 +25,11 @@ from .style import (
     Table,
     ink_on,
 )
-from .svg import circle, here, page, polyline, rect, text, touchable
+from .svg import circle, here, page, panel, polyline, quiet, rect, text, touchable
 
 LEFT, RIGHT, TOP, BOTTOM, STRIP = 76, WIDTH - 16, 104, 420, 106
 BAND = 84               # pixels for what is within the noise
+Pixel = tuple[float, float]
 
 
 class Point(NamedTuple):
@@ -75,12 +72,12 @@ def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str
     body = [rect(LEFT, BOTTOM - band, x.end - LEFT, band, SOFT, radius=0),
             *frame(x, y, x_words, scale.words, scale.told, BOTTOM)]
     if band:
-        body += [text(LEFT + 6, BOTTOM - band + 15, "no change", size=11, fill=MUTE),
-                 text(LEFT + 6, BOTTOM - band + 29, "beyond chance", size=11, fill=MUTE)]
+        body += [quiet(LEFT + 6, BOTTOM - band + 15, "no change"),
+                 quiet(LEFT + 6, BOTTOM - band + 29, "beyond chance")]
     places = [(x(point.x), BOTTOM - 14 - 24 * (i % 3) if point.noise else y(point.y))
               for i, point in enumerate(points)]
     links, keep_clear = _links(points, places)
-    body += links
+    body, labels = body + links, []
     for i, (point, (px, py)) in enumerate(zip(points, places, strict=True)):
         # the mouse's words are cut at spaces: these are the ones that stay
         tip = f"{point.said}*1".replace(" ", "\u00a0")
@@ -88,32 +85,27 @@ def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str
         shapes = [circle(px, py, 11, PAPER, opacity=0),
                   circle(px, py, 4.5 if point.beaten else 5.5, fill, stroke=stroke)]
         body.append(touchable(shapes, first=i, cells=1, tips=tip))
-    labels = [Label(point.name, *place, 7, bold=i == chosen, fill=MUTE if point.beaten and i != chosen
-                    else INK) for i, (point, place) in enumerate(zip(points, places, strict=True))]
+        labels.append(Label(point.name, px, py, 7, bold=i == chosen,
+                            fill=MUTE if point.beaten and i != chosen else INK))
     labels.sort(key=lambda label: (not label.bold, label.fill == MUTE))
     body += beside(labels, keep_clear, right=WIDTH - 4, top=TOP - 8, bottom=BOTTOM)
     y0 = BOTTOM + 52
     if chosen is None:
         return page(y0, body, finding=finding, subtitle=subtitle, table=table)
     body.append(here(points[chosen].said, circle(*places[chosen], 9, "none", stroke=INK)))
-    body += [rect(16, y0, WIDTH - 32, STRIP, SOFT, radius=6), rect(16, y0, 4, STRIP, INK, radius=0),
-             *(text(32, y0 + 20 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0)
-               for i, words in enumerate(lines))]
+    body += panel(lines, y0, STRIP)
     return page(y0 + STRIP + 8, body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
-def _links(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> tuple[list[str],
-                                                                                    list[tuple[float,
-                                                                                               float]]]:
+def _links(points: Sequence[Point], places: Sequence[Pixel]) -> tuple[list[str], list[Pixel]]:
     """Thin lines through each family, a wide one through what nothing beats, and points of both for labels to
     keep clear of.
     """
-    front = [place for point, place in zip(points, places, strict=True) if not point.beaten
-             and not point.noise]
+    moved = [(point, place) for point, place in zip(points, places, strict=True) if not point.noise]
+    front = [place for point, place in moved if not point.beaten]
     shapes, clear = [polyline(front, stroke=SKY, width=4)] if len(front) > 1 else [], along(front)
-    members = [(point.family, place) for point, place in zip(points, places, strict=True) if not point.noise]
-    members.sort(key=lambda pair: pair[0])
-    for family, group in groupby(members, key=lambda pair: pair[0]):
+    moved.sort(key=lambda pair: pair[0].family)
+    for family, group in groupby(moved, key=lambda pair: pair[0].family):
         path = [place for _, place in group]
         if family and len(path) > 1:
             shapes.append(polyline(path, stroke=GREY, width=1))
@@ -121,9 +113,9 @@ def _links(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> tu
     return shapes, clear
 
 
-CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 76, WIDTH - 150, 100, 330
-TONES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY)
-LARGEST = 17            # radius in pixels of the largest model's dot
+CHART_RIGHT, CHART_TOP, CHART_BOTTOM = WIDTH - 150, 100, 330
+TONES = (BLUE, VERMILION, GREEN, PURPLE, SKY, GREY)         # of models, beside a letter
+LARGEST_DOT = 17        # radius in pixels of the largest model's dot
 
 
 class Series(NamedTuple):
@@ -148,12 +140,12 @@ class Spot(NamedTuple):
     best: bool = True
 
 
-def draw_speeds(series: Sequence[Series], *, finding: str, subtitle: str) -> Picture:
+def draw_drift(series: Sequence[Series], *, finding: str, subtitle: str) -> Picture:
     """Single calls as small dots, each round of a model as a dot with the model's letter, its rounds joined
     by a line.
     """
     every = [point for one in series for point in (*one.calls, *one.blocks)]
-    x = Axis(0, max(max(at for at, _ in every), 0.02) * 1.03, CHART_LEFT, CHART_RIGHT)
+    x = Axis(0, max(max(at for at, _ in every), 0.02) * 1.03, LEFT, CHART_RIGHT)
     y = Axis(*spread([0.0, *(speed for _, speed in every)]), CHART_BOTTOM, CHART_TOP)
     body, labels, clear = frame(x, y, "minutes since the first call", "tokens per second"), [], []
     for i, one in enumerate(series):
@@ -178,19 +170,18 @@ def draw_trade(spots: Sequence[Spot], *, finding: str, subtitle: str, up: str) -
     up: what the upright axis measures.
     """
     most = max(spot.nbytes for spot in spots)
-    x, y = Axis(*spread([spot.speed for spot in spots], room=0.12), CHART_LEFT,
-                CHART_RIGHT), Axis(*spread([s.harm for s in spots]), CHART_BOTTOM, CHART_TOP)
+    x = Axis(*spread([spot.speed for spot in spots], room=0.12), LEFT, CHART_RIGHT)
+    y = Axis(*spread([spot.harm for spot in spots]), CHART_BOTTOM, CHART_TOP)
     body, labels = frame(x, y, "tokens per second", up), []
     for spot in sorted(spots, key=lambda spot: -spot.nbytes):           # small ones lie on top
-        radius = LARGEST * max(spot.nbytes / most, 0.02) ** 0.5
-        body.append(circle(x(spot.speed), y(spot.harm), radius, BLUE if spot.best else PAPER, stroke=PAPER
-                           if spot.best else GREY))
+        radius = LARGEST_DOT * max(spot.nbytes / most, 0.02) ** 0.5
+        fill, stroke = (BLUE, PAPER) if spot.best else (PAPER, GREY)
+        body.append(circle(x(spot.speed), y(spot.harm), radius, fill, stroke=stroke))
         labels.append(Label(f"{spot.name}, {size(spot.nbytes)}", x(spot.speed), y(spot.harm), radius=radius,
                             bold=spot.best, fill=INK if spot.best else MUTE))
     body += beside(labels, right=WIDTH - 4, top=CHART_TOP - 12, bottom=CHART_BOTTOM)
-    body.append(text(CHART_LEFT, CHART_BOTTOM + 54,
-                     "a dot's area: bytes; hollow: another one is as small, as fast and as good", size=SMALL,
-                     fill=MUTE))
+    body.append(quiet(LEFT, CHART_BOTTOM + 54,
+                     "a dot's area: bytes; hollow: another one is as small, as fast and as good"))
     table = (("model", "tokens per second", up, "bytes"),
              *((s.name, f"{s.speed:.1f}", number(s.harm, 3), size(s.nbytes)) for s in spots))
     return page(CHART_BOTTOM + 66, body, finding=finding, subtitle=subtitle, table=table)

@@ -1,5 +1,4 @@
-"""What was found on this machine, in words: for a learner ("why is there no Ollama?") and for a bug report.
-"""
+"""What was found on this machine: for a learner ("why is there no Ollama?") and for a bug report."""
 
 import platform
 import sys
@@ -13,13 +12,13 @@ from ..lab.server import LabError, Server
 from ..memory.machine import my_machine
 from ..models.store import pulled_models, store_roots
 from ..profile import is_reference
+from ..words import gib
 
-GIB = 2**30
 PACKAGES = ("jupyterlab", "ipywidgets", "numpy", "pandas", "matplotlib", "gguf", "ollama")
 
 
 @dataclass(frozen=True)
-class Report:
+class Findings:
     """Rows of (what, what was found, what to do about it); prints as text, as HTML in a notebook, as Markdown
     for an issue.
     """
@@ -35,28 +34,27 @@ class Report:
     def _repr_html_(self) -> str:
         left = 'style="text-align:left"'
         lines = [f'<tr><th scope="row" {left}>{escape(what)}</th><td {left}>{escape(found)}'
-                 + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>" for what, found,
-                 advice in self.rows]
+                 + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>"
+                 for what, found, advice in self.rows]
         return f"<table>{''.join(lines)}</table>"
 
     def markdown(self) -> str:
         """As a Markdown table for a bug report."""
         cells = [tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows]
-        return "| what | found | to do |\n|---|---|---|\n" + "\n".join(f"| {a} | {b} | {c} |"
-                                                                       for a, b, c in cells)
+        return "\n".join(["| what | found | to do |", "|---|---|---|",
+                          *(f"| {a} | {b} | {c} |" for a, b, c in cells)])
 
 
-def doctor() -> Report:
+def doctor() -> Findings:
     """Look at Python, packages, memory, graphics cards, Ollama and its model store; never raises, never
     changes anything.
     """
     if is_reference():
         profile = ("profile", "reference: a fixed machine, so that this page repeats",
                    "run the cell yourself to see your own machine")
-        return Report((profile, *_machine(),
-                       ("Ollama", "none (reference profile)",
-                        "recorded runs are shown in lessons 07 and 09")))
-    return Report((("quantlab", __version__, ""), *_software(), *_machine(), _ollama(), *_stores()))
+        server = ("Ollama", "none (reference profile)", "recorded runs are shown in lessons 07 and 09")
+        return Findings((profile, *_machine(), server))
+    return Findings((("quantlab", __version__, ""), *_software(), *_machine(), _server(), *_stores()))
 
 
 def _software() -> list[tuple[str, str, str]]:
@@ -68,28 +66,26 @@ def _software() -> list[tuple[str, str, str]]:
             found.append(f"{'JupyterLab' if package == 'jupyterlab' else package} {version(package)}")
         except PackageNotFoundError:
             missing.append(package)
-    return [("Python", python, advice),
-            ("packages", ", ".join(found), f"missing: {', '.join(missing)}; run the setup again" if missing
-             else "")]
+    lack = f"missing: {', '.join(missing)}; run the setup again" if missing else ""
+    return [("Python", python, advice), ("packages", ", ".join(found), lack)]
 
 
 def _machine() -> list[tuple[str, str, str]]:
     machine = my_machine()
-    memory = f"{machine.ram_bytes / GIB:.1f} GiB, {machine.ram_free_bytes / GIB:.1f} free"
-    cards = [f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GiB, {gpu.free_bytes / GIB:.1f} free"
+    memory = f"{gib(machine.ram_bytes)}, {gib(machine.ram_free_bytes)} free"
+    cards = [f"{gpu.name}: {gib(gpu.total_bytes)}, {gib(gpu.free_bytes)} free"
              for gpu in machine.gpus]
     return [("memory", memory, ""),
             ("graphics", "; ".join(cards) or "no card found",
              "" if cards else "models run on the processor; lesson 06 lets you choose a card")]
 
 
-def _ollama() -> tuple[str, str, str]:
+def _server() -> tuple[str, str, str]:
     server = Server()
     try:
-        return ("Ollama", f"version {server.version()} at {server.address}, {len(server.models())} models",
-                "")
+        return "Ollama", f"version {server.version()} at {server.address}, {len(server.models())} models", ""
     except LabError as error:
-        return ("Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers")
+        return "Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers"
 
 
 def _stores() -> list[tuple[str, str, str]]:

@@ -1,111 +1,95 @@
-"""`python -m quantlab lab|doctor|reset|quantize`: what `make` calls, and the way in where there is no make
-(Windows).
+"""`python -m quantlab COMMAND`: what `make` calls, and the way in where there is no make (Windows).
+
+A command is a function: its parameters are the arguments, the first line of its docstring is the help, and
+what it returns is printed, or is the exit status. A mistake is one sentence on stderr and status 2, what the
+disk refuses is a sentence and status 1, Ctrl-C is 130.
 """
 
 import argparse
-import os
-import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable
 
-from . import workspace
+from .. import __version__
+from . import commands, jupyterlab, workspace
 
-QUIET = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-         "--LabApp.extension_manager=readonly"]      # no request that leaves this machine
-# no question about news either: a setting, which has no argument
-DEFAULTS = Path(__file__).with_name("jupyter")
+KINDS: dict[type, dict] = {str: {}, int: {"type": int, "metavar": "N"}, bool: {"action": "store_true"},
+                           float: {"type": float, "metavar": "X"}}
+MODEL = ("model", str, "llama3.1:8b, a pulled model, or the path of a GGUF file")
+CONTEXT = ("--ctx", int, "tokens of context (4096)", "n_ctx")
+CHECK = ("--check", str, "a pattern (regular expression) that a right answer matches")
+MARGIN = ("--margin", float, "how much worse is still good enough, in the metric's unit")
+JSON = ("--json", bool, "as JSON, in bytes and tokens", "as_json")
+#: The arguments of each command: the name or flag, its kind (or argparse's own words for it), the help, and
+#: the parameter that it is, where that has another name. What is not given is left to the function.
+COMMANDS: dict[Callable, list[tuple]] = {
+    jupyterlab.lab: [],
+    commands.doctor: [("--markdown", bool, "as a table to paste into a bug report")],
+    workspace.reset: [("lessons", {"nargs": "*", "metavar": "NN"}, "numbers such as 01 06; else all")],
+    commands.estimate: [
+        MODEL, ("--ftype", str, "the mix of the file (Q4_K_M, or a file's own)"), CONTEXT,
+        ("--type-k", str, "type of the keys in the cache (f16)"),
+        ("--type-v", str, "type of the values in the cache (f16)"),
+        ("--parallel", int, "conversations at a time (1)", "n_parallel"),
+        ("--layers", int, "layers on the card (all)", "n_gpu_layers"),
+        ("--no-flash-attention", {"action": "store_false"}, "for older cards", "flash_attention"), JSON],
+    commands.recommend: [MODEL, ("vram_gib", {"type": float, "metavar": "GIB", "nargs": "+"},
+                                 "memory of the card, or of each of several"), CONTEXT, JSON],
+    commands.compare: [
+        ("prompts", str, "a text, one prompt a line, or a .txt, .csv or .jsonl file"),
+        ("models", {"nargs": "+", "metavar": "MODEL"}, "tags, or suffixes of --base; first the reference"),
+        ("--base", str, "what the suffixes belong to, such as llama3.2:3b-instruct"),
+        ("--rounds", int, "how often everything is asked (2)"),
+        ("--option", {"action": "append", "metavar": "NAME=VALUE"},
+         "one of Ollama's, such as num_ctx=2048; may be repeated", "options"),
+        ("--file", str, "the results file, to go on from (else one named after what is asked)"),
+        ("--control", bool, "ask the reference twice, as its own noise floor"), CHECK, MARGIN, JSON],
+    commands.report: [("file", str, "the results file that `compare` wrote"), CHECK, MARGIN,
+                      ("page", {"nargs": "?", "metavar": "OUT.html"}, "else beside the results file")],
+    commands.quantize: [
+        ("source", str, "a 16- or 32-bit GGUF file, or the name of a pulled model"),
+        ("file", str, "the new file"), ("ftype", str, "Q4_K_M, IQ4_XS, Q8_0, ..."),
+        ("--imatrix", str, "a file with an importance matrix, as llama-imatrix writes it"),
+        ("--allow-requantize", bool, "take a source that is quantized already, and mark the new file")],
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status. Errors a user can mend are sentences on stderr, not
-    tracebacks.
-    """
-    options, extra = _parser().parse_known_args(arguments)
-    if extra and options.command != "lab":
-        _parser().error(f"unknown arguments: {' '.join(extra)}")
+    """Run one command; returns the exit status."""
+    parser = _parser()
+    options, extra = parser.parse_known_args(arguments)
+    given = vars(options)
+    command = given.pop("command")
+    if command is jupyterlab.lab:
+        given["arguments"] = extra
+    elif extra:
+        parser.error(f"unknown arguments: {' '.join(extra)}")
     try:
-        return {"lab": lab, "doctor": doctor, "reset": reset, "quantize": quantize}[options.command](options,
-                                                                                                     extra)
-    except (OSError, ValueError) as error:
-        print(f"quantlab: {error}", file=sys.stderr)
-        return 1
-
-
-def lab(_options, extra: list[str]) -> int:
-    """Open JupyterLab on the learner's own copy of lesson 00; further arguments go to JupyterLab
-    (--no-browser, --port).
-    """
-    if find_spec("jupyterlab") is None:
-        raise FileNotFoundError(
-            "JupyterLab is not installed in this Python: run `make lab`, or `pip install -c constraints.txt "
-            "-e .`")
-    folder, messages = workspace.prepare(workspace.project_root())
-    print(*messages, sep="\n", end="\n" if messages else "")
-    print(
-        f"Your copies of the lessons are in {workspace.FOLDER}/; nothing you change there is ever "
-        "overwritten. Stop with Ctrl-C, twice.")
-    root_user = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
-               "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *root_user, *extra]
-    try:
-        return subprocess.call(command, env=quiet_environment())
-    except KeyboardInterrupt:
-        return 0
-
-
-def quiet_environment() -> dict[str, str]:
-    """The environment in which JupyterLab starts: what the user has, and our defaults for settings the user
-    left alone.
-    """
-    paths = [str(DEFAULTS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
-
-
-def doctor(options, _extra) -> int:
-    """Print what was found on this machine."""
-    from .doctor import doctor as examine
-
-    report = examine()
-    print(report.markdown() if options.markdown else report)
-    return 0
-
-
-def reset(options, _extra) -> int:
-    """Bring fresh copies of lessons; the old ones are kept in a dated folder."""
-    print(*workspace.reset(workspace.project_root(), options.lessons), sep="\n")
-    return 0
-
-
-def quantize(options, _extra) -> int:
-    """Write a quantized copy of a model; Ctrl-C stops and leaves nothing behind."""
-    from ..models.writer import quantize_model
-
-    try:
-        print(quantize_model(options.source, options.file, options.ftype, options.imatrix,
-                             allow_requantize=options.allow_requantize))
-    except KeyboardInterrupt:
-        print("quantlab: stopped; nothing was left behind", file=sys.stderr)
+        result = command(**given)
+    except KeyboardInterrupt as stop:
+        print(f"quantlab: stopped; {str(stop) or 'nothing was left behind'}", file=sys.stderr)
         return 130
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) and not error.filename else None
+        print(f"quantlab: {said or error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    if isinstance(result, int):
+        return result
+    print(result)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quantlab",
                                      description="quantlab: quantization you can touch.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("lab",
-                        help="open your own copies of the lessons in JupyterLab; further arguments go to it")
-    found = commands.add_parser("doctor", help="what was found on this machine, for you and for a bug report")
-    found.add_argument("--markdown", action="store_true", help="as a table to paste into a bug report")
-    fresh = commands.add_parser("reset", help="fresh copies of lessons; yours are kept in a dated folder")
-    fresh.add_argument("lessons", nargs="*", metavar="NN",
-                       help="numbers such as 01 06; all lessons when left out")
-    mix = commands.add_parser("quantize", help="write the quantized file that llama-quantize would write")
-    mix.add_argument("source", help="a 16- or 32-bit GGUF file, or the name of a pulled model")
-    mix.add_argument("file", help="the new file")
-    mix.add_argument("ftype", help="Q4_K_M, IQ4_XS, Q8_0, ...")
-    mix.add_argument("--imatrix", metavar="FILE", help="an importance matrix, as llama-imatrix writes it")
-    mix.add_argument("--allow-requantize", action="store_true",
-                     help="take a source that is quantized already, and mark the new file")
+    parser.add_argument("--version", action="version", version=f"quantlab {__version__}")
+    places = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command, arguments in COMMANDS.items():
+        about = (command.__doc__ or "").split("\n\n")[0].strip()
+        place = places.add_parser(command.__name__, help=about, description=about)
+        place.set_defaults(command=command)
+        for name, kind, words, *parameter in arguments:
+            settings = {**(kind if isinstance(kind, dict) else KINDS[kind]), "help": words}
+            if parameter:
+                settings["dest"] = parameter[0]
+            place.add_argument(name, default=argparse.SUPPRESS, **settings)
     return parser

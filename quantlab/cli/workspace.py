@@ -1,13 +1,20 @@
 """The learner's own copies of the lessons: made once, never overwritten unasked, replaced only with a backup.
+
+A copy appears whole or not at all, and a disk that runs full is a sentence with what is missing.
 """
 
+import errno
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-FOLDER = "my_notebooks"
+from ..models.whole_file import clear_abandoned, whole_file
+from ..words import size
+
+COPIES = "my_notebooks"
 ORIGINS = ".origins.json"      # digest of the lesson each copy was made from
 
 
@@ -20,66 +27,99 @@ def project_root() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "notebooks" / "00_start_here.ipynb").is_file():
             return folder
-    raise FileNotFoundError(
-        f"No lessons here: {Path.cwd()} has no folder 'notebooks' with 00_start_here.ipynb. "
-        "Change into the quantlab folder that you cloned, then try again.")
+    raise FileNotFoundError(f"No lessons here: {Path.cwd()} has no folder 'notebooks' with "
+                            "00_start_here.ipynb. Change into the quantlab folder that you cloned, then try "
+                            "again.")
 
 
-def lessons(root: Path) -> list[Path]:
+def originals(root: Path) -> list[Path]:
     return sorted((root / "notebooks").glob("[0-9]*.ipynb"))
 
 
 def prepare(root: Path) -> tuple[Path, list[str]]:
     """Copy the lessons that are not there yet; returns the folder and messages about lessons that changed
-    since.
+    since.  OSError in words where the disk cannot take them; what was copied stays.
     """
-    folder = root / FOLDER
+    folder = root / COPIES
     folder.mkdir(exist_ok=True)
     origins, messages = _origins(folder), []
-    for lesson in lessons(root):
-        copy, digest = folder / lesson.name, _digest(lesson)
-        if not copy.exists():
-            _copy(lesson, copy)
+    todo = [lesson for lesson in originals(root) if not (folder / lesson.name).exists()]
+    _copy_all(todo, folder, lambda lesson: _write_whole(folder / lesson.name, lesson.read_bytes()))
+    for lesson in originals(root):
+        digest = _digest(lesson)
+        if digest in (origins.get(lesson.name), _digest(folder / lesson.name)):
             origins[lesson.name] = digest
-        elif origins.get(lesson.name) != digest:
+        else:
             messages.append(f"{lesson.name} has a newer version; yours is kept. Bring the new one: "
                             f"python -m quantlab reset {lesson.name[:2]}")
-    (folder / ORIGINS).write_text(json.dumps(origins, indent=1))
+    _write_whole(folder / ORIGINS, json.dumps(origins, indent=1).encode())
     return folder, messages
 
 
-def reset(root: Path, chosen: list[str]) -> list[str]:
+def reset(lessons: Sequence[str] = ()) -> str:
+    """Fresh copies of lessons; yours are kept in a dated folder."""
+    return "\n".join(renew(project_root(), lessons))
+
+
+def renew(root: Path, chosen: Sequence[str]) -> list[str]:
     """Fresh copies of the chosen lessons (by the start of their names; all when empty); yours move to a
     backup folder.
 
-    ValueError when a chosen name fits no lesson.  Returns what was done, as sentences.
+    ValueError when a chosen name fits no lesson, OSError as `prepare`.  Returns what was done, as sentences.
     """
-    everything = lessons(root)
-    wanted = [lesson for lesson in everything if not chosen or lesson.name.startswith(tuple(chosen))]
+    everything = originals(root)
     for name in chosen:
         if not any(lesson.name.startswith(name) for lesson in everything):
-            raise ValueError(
-                f"no lesson's name starts with {name!r}; there are {', '.join(p.stem for p in everything)}")
-    folder = root / FOLDER
+            raise ValueError(f"no lesson's name starts with {name!r}; there are "
+                             f"{', '.join(lesson.stem for lesson in everything)}")
+    wanted = [lesson for lesson in everything if not chosen or lesson.name.startswith(tuple(chosen))]
+    folder = root / COPIES
     folder.mkdir(exist_ok=True)
     origins, backup, messages = _origins(folder), folder / f"before-{datetime.now():%Y-%m-%d-%H%M%S}", []
-    for lesson in wanted:
-        copy = folder / lesson.name
-        if copy.exists() and _digest(copy) != _digest(lesson):
-            backup.mkdir(exist_ok=True)
-            shutil.move(copy, backup / lesson.name)
-            messages.append(f"{lesson.name}: fresh copy; yours is now {FOLDER}/{backup.name}/{lesson.name}")
-        _copy(lesson, copy)
+
+    def put(lesson: Path) -> None:
+        copy, kept = folder / lesson.name, backup / lesson.name
+        try:
+            with whole_file(copy) as write:
+                write(lesson.read_bytes())
+                if copy.exists() and _digest(copy) != _digest(lesson):
+                    backup.mkdir(exist_ok=True)
+                    shutil.move(copy, kept)
+                    messages.append(f"{copy.name}: fresh copy; yours is now {kept.relative_to(root)}")
+        except OSError:
+            if kept.exists():           # the fresh one could not take its name: yours takes it again
+                shutil.move(kept, copy)
+            raise
         origins[lesson.name] = _digest(lesson)
-    (folder / ORIGINS).write_text(json.dumps(origins, indent=1))
+
+    _copy_all(wanted, folder, put)
+    _write_whole(folder / ORIGINS, json.dumps(origins, indent=1).encode())
     return messages or ["All copies were fresh already."]
 
 
-def _copy(lesson: Path, copy: Path) -> None:
-    """Under the final name only when whole."""
-    half = copy.with_suffix(".part")
-    shutil.copyfile(lesson, half)
-    half.replace(copy)
+def _copy_all(todo: Sequence[Path], folder: Path, put: Callable[[Path], None]) -> None:
+    """Put each lesson into its place.  OSError says how much room is missing, before or after the disk said
+    no.
+    """
+    taken, free = sum(lesson.stat().st_size for lesson in todo), shutil.disk_usage(folder).free
+    if taken > free:
+        raise OSError(errno.ENOSPC, f"the copies take {size(taken)}, {folder} has room for {size(free)}: "
+                                    f"{size(taken - free)} are missing; nothing was copied")
+    for number, lesson in enumerate(todo):
+        clear_abandoned(folder / lesson.name)
+        try:
+            put(lesson)
+        except OSError as error:
+            rest, free = sum(one.stat().st_size for one in todo[number:]), shutil.disk_usage(folder).free
+            why = str(error) if error.filename else error.strerror
+            raise type(error)(error.errno, f"{why}. {number} of {len(todo)} lessons were copied; the others "
+                                           f"take {size(rest)}, the disk has {size(free)} free") from None
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Under its name only when whole; nothing is left where that fails."""
+    with whole_file(path) as write:
+        write(data)
 
 
 def _origins(folder: Path) -> dict[str, str]:

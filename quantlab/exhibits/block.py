@@ -1,89 +1,92 @@
-"""The workbench of the block explorer: real weights, the blocks they become in each format, and what a
-learner changed in these.
-
-The block explorer: any format, real weights, every bit coloured by its owner; change a bit and see the
-weights move.
+"""The block explorer: any format, real weights, every bit in the colour of the value it belongs to; change a
+bit and see which weights move.  Lessons: 02, 03, 05, 12.
 """
 
 import json
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from importlib.resources import files
 
-import ipywidgets as widgets
 import numpy as np
 
-from ..basics.sample import sample_weights
-from ..canvas.blocks import draw_block, next_row
+from ..basics.sample import given_weights
+from ..canvas.blocks import BlockView, draw_block, tile_rows
 from ..canvas.style import Picture
 from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
 from ..formats.table import FORMATS
-from ..formats.tensor import QuantizedTensor, get_format, quantize
-from ..stage.legacy import Explorer, Touch, button
-from .block_facts import (
-    block_facts,
-    block_table,
-    byte_said,
-    close_facts,
-    field_words,
-    flip_said,
-    group_facts,
-    selection,
-)
+from ..formats.tensor import QuantizedTensor, get_format
+from ..stage.base import Stage
+from ..stage.handles import Button, menu, slider, text
+from ..stage.keys import across, along
+from ..words import bits
+from .block_facts import byte_said, fields_of, flip_said, group_of, selection, table_of, words_of
+
+HEX = "0123456789ABCDEF"
+STEPS = {"ArrowLeft": -1, "ArrowRight": 1, "Shift+ArrowLeft": -8, "Shift+ArrowRight": 8}       # bits
+KEYS = ("ArrowLeft ArrowRight ArrowUp ArrowDown Home End Space Enter Backspace Delete "
+        "0 1 2 3 4 5 6 7 8 9 a b c d e f A B C D E F")
+LABEL = ("The block's bits. Left and right: the next bit; with shift, the next byte. Up and down: the next "
+         "row. Space: flip the bit. Two hexadecimal digits: write the byte. Backspace: undo all edits.")
+NOTE = ("Click a bit, and again to flip it. Keys in the picture: arrows, Space flips, two hex digits write a "
+        "byte, Backspace undoes.")
 
 
-class Bench:
-    """Blocks by (format, number).
+# ---- facts
+
+class Blocks:
+    """Blocks by (format, number), and what a learner changed in them (`edited`).
 
     x: float weights (the bundled ones by default), quantized here, one block at a time; or a
-    `QuantizedTensor`, shown as it is.
-    qtype: the format to begin with.  ValueError for weights or a format that do not fit.
+    `QuantizedTensor`, shown as it is.  qtype: the format to begin with.
+    lengths: format -> how many blocks.  weights: all of them in a row, none of a `QuantizedTensor`.
+    ValueError for weights or a format that do not fit.
     """
 
     def __init__(self, x: np.ndarray | QuantizedTensor | None, qtype: str):
-        self._known: dict[tuple[str, int], bytes] = {}
-        self._edited: dict[tuple[str, int], bytes] = {}
-        self.weights, self.recorded = None, {}
+        self.edited: dict[tuple[str, int], bytes] = {}
+        self.stored, self.weights = cache(self._stored), np.empty(0, np.float32)
         if isinstance(x, QuantizedTensor):
             self.first, self.lengths = x.format.name, {x.format.name: len(x.blocks)}
-            self._raw = x.tobytes()
+            self.given = {self.first: x.tobytes()}
             return
-        if x is None:
-            self.recorded = {name: blocks for name, blocks in recorded_blocks().items()
-                             if FORMATS[name].encoder is None}
-        array = np.asarray(sample_weights() if x is None else x)
-        # refuses what is not finite or no number
-        self.weights = quantize(array, "F32").dequantize().reshape(-1)
-        self.first = get_format(qtype).name
-        self.lengths = dict(self._offered())
+        self.given = recorded_blocks() if x is None else {}
+        self.weights = given_weights(x).ravel()
+        self.first, self.lengths = get_format(qtype).name, dict(self._offered())
         if self.first not in self.lengths:
             raise ValueError(self._refusal())
 
     def _offered(self) -> Iterable[tuple[str, int]]:
         """(format, how many blocks) of all formats that these weights can be shown in."""
         for name, form in FORMATS.items():
-            if name in self.recorded:
-                yield name, len(self.recorded[name]) // form.type_size
-            elif form.encoder and self.weights.size and self.weights.size % form.block_size == 0:
+            if name in self.given:
+                yield name, len(self.given[name]) // form.type_size
+            elif form.encoder and self.weights.size % form.block_size == 0:
                 yield name, self.weights.size // form.block_size
 
     def _refusal(self) -> str:
-        form = FORMATS[self.first]
-        if not self.weights.size or self.weights.size % form.block_size:
-            return (
-                f"a row of {self.weights.size} weights is no whole number of {form.name} blocks of "
-                f"{form.block_size}; "
-                f"it fits {', '.join(self.lengths)}")
-        return f"{form.name} blocks can be read here, but not written: pass a QuantizedTensor, or leave the weights out"
+        form, n = FORMATS[self.first], self.weights.size
+        if n % form.block_size:
+            return (f"a row of {n} weights is no whole number of {form.name} blocks of {form.block_size}; "
+                    f"it fits {', '.join(self.lengths)}")
+        return (f"{form.name} blocks can be read here, but not written: pass a QuantizedTensor, or leave the "
+                "weights out")
 
-    def before(self, qtype: str, block: int) -> np.ndarray | None:
-        """The weights of a block before they were quantized, (block_size,); None where only the blocks are
-        known.
-        """
-        if self.weights is None:
-            return None
+    def _stored(self, qtype: str, block: int) -> bytes:
+        """A block as ggml writes it."""
+        form = FORMATS[qtype]
+        if qtype in self.given:
+            return self.given[qtype][block * form.type_size : (block + 1) * form.type_size]
+        even = np.ones(form.block_size, np.float32) if form.imatrix == "needed" else None
+        return form.encode(self.before(qtype, block)[None], even).tobytes()
+
+    def before(self, qtype: str, block: int) -> np.ndarray:
+        """The weights of a block before they were quantized; none where only the blocks are known."""
         size = FORMATS[qtype].block_size
         return self.weights[block * size : (block + 1) * size]
+
+    def raw(self, qtype: str, block: int) -> bytes:
+        """A block as it is now, edits included."""
+        return self.edited.get((qtype, block)) or self.stored(qtype, block)
 
     def most(self, qtype: str, even: bool) -> tuple[int, int]:
         """The block (and in it the largest weight) whose largest weight is nearest to, or furthest from, the
@@ -95,35 +98,6 @@ class Bench:
         block = int(share.argmin() if even else share.argmax())
         return block, int(blocks[block].argmax())
 
-    def stored(self, qtype: str, block: int) -> bytes:
-        """A block as ggml writes it."""
-        if (qtype, block) not in self._known:
-            self._known[qtype, block] = self._made(qtype, block)
-        return self._known[qtype, block]
-
-    def _made(self, qtype: str, block: int) -> bytes:
-        form = FORMATS[qtype]
-        raw = self._raw if self.weights is None else self.recorded.get(qtype)
-        if raw is not None:
-            return raw[block * form.type_size : (block + 1) * form.type_size]
-        even = np.ones(form.block_size, np.float32) if form.imatrix == "needed" else None
-        return form.encode(self.before(qtype, block)[None], even).tobytes()
-
-    def raw(self, qtype: str, block: int) -> bytes:
-        """A block as it is now, edits included."""
-        return self._edited.get((qtype, block)) or self.stored(qtype, block)
-
-    def edit(self, qtype: str, block: int, raw: bytes) -> None:
-        """Keep a changed block in place of the stored one."""
-        self._edited[qtype, block] = raw
-
-    def undo(self, qtype: str, block: int) -> None:
-        """Forget what was changed in a block."""
-        self._edited.pop((qtype, block), None)
-
-    def undo_all(self) -> None:
-        self._edited.clear()
-
 
 @cache
 def recorded_blocks() -> dict[str, bytes]:
@@ -134,43 +108,59 @@ def recorded_blocks() -> dict[str, bytes]:
     return {name: bytes.fromhex(blocks) for name, blocks in json.loads(text).items()}
 
 
-WIDE = dict(style=dict(description_width="60px"), layout=dict(width="360px"))
-HEX = "0123456789ABCDEF"
-KEYS = ("ArrowLeft ArrowRight ArrowUp ArrowDown Home End Space Enter Backspace Delete "
-        "0 1 2 3 4 5 6 7 8 9 a b c d e f A B C D E F")
-LABEL = (
-    "The block's bits. Left and right: the next bit; with shift, the next byte. Up and down: the next row. "
-    "Space: flip the bit. Two hexadecimal digits: write the byte. Backspace: undo all edits.")
+# ---- picture
+
+def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> Picture:
+    """Block number `block` of `count`.  said: an edit in words.  typed: the first of two digits."""
+    form = view.parts.form
+    edited = sum((a ^ b).bit_count() for a, b in zip(view.raw, view.stored, strict=True))
+    first, last = block * form.block_size, (block + 1) * form.block_size - 1
+    several = form.block_size > 1
+    subtitle = (f"{form.name}: {form.type_size} bytes for {form.block_size} weight{'s' * several}, "
+                f"{bits(form.bpw)} bits each.   Block {block:,} of {count:,}: "
+                f"weight{f's {first:,} to' if several else ''} {last:,}")
+    if edited:
+        subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
+    return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=table_of(view),
+                      finding=said or f"{selection(view)} (block {block:,})")
 
 
-def explore_block(x: np.ndarray | QuantizedTensor | None = None, qtype: str = "Q4_0") -> "BlockExplorer":
-    """Every bit of every block: choose a format, a block, a weight, a byte and a bit; flip it and see what
-    moves.
+# ---- handles
 
-    x: float weights (the bundled ones by default), quantized here; or a `QuantizedTensor`, shown as it is.
-    qtype: the format to begin with.  Raises ValueError for what does not fit.
-    """
-    return BlockExplorer(Bench(x, qtype))
-
-
-class BlockExplorer(Explorer):
+class BlockExplorer(Stage):
     """Two ways to choose lead to the same place: a weight leads to the bits of its code, a bit to a weight
     that it moves.
     """
 
-    def __init__(self, bench: Bench):
-        self.bench = bench
-        # an edit in words; the first of two digits; who was touched last
+    def __init__(self, blocks: Blocks):
+        self.blocks = blocks
+        # an edit in words; the first of two digits; which handle was moved last
         self.said = self.typed = self.led = ""
-        self.wrong = None                               # what stands in the box and is no byte
-        controls = self._controls()
-        self.shown_hex = controls["hex"].value
-        super().__init__(self._picture, controls,
-                         note=(
-                             "Click a bit, and again to flip it. Keys in the picture: arrows, Space flips, "
-                             "two hex digits write a byte, Backspace undoes."))
+        self.wrong: str | None = None                   # what stands in the box and is no byte
+        first, form = blocks.first, FORMATS[blocks.first]
+        weight = min(5, form.block_size - 1)
+        byte, bit = anatomy(first).code_place(weight)
+        self.shown_hex = f"{blocks.raw(first, 0)[byte]:02X}"
+        handles = [menu("qtype", "format", first, blocks.lengths),
+                   slider("block", "block", 0, 0, blocks.lengths[first] - 1),
+                   slider("weight", "weight", weight, 0, form.block_size - 1),
+                   slider("byte", "byte", byte, 0, form.type_size - 1), slider("bit", "bit", bit, 0, 7),
+                   text("hex", "byte in hex", self.shown_hex, width=140, label_width=80)]
+        super().__init__(handles, _picture, buttons=self._buttons(), note=NOTE, keys=KEYS, label=LABEL,
+                         label_width=60)
         del self.initial["hex"]                         # Reset moves what is chosen; the box follows
-        self.children = (*self.children, Touch(LABEL, KEYS, self.touched))
+
+    def _buttons(self) -> list[Button]:
+        buttons = [Button("flip", "Flip this bit", "Turn the chosen bit over", self.flip),
+                   Button("undo", "Undo edits", "The block as it was stored", self.undo),
+                   Button("scale", "The scale",
+                          "Choose a bit of the scale that all weights of the block share", self._to_scale)]
+        if self.blocks.weights.size:
+            buttons += [Button("outlier", "A block with an outlier", "Go to a block with an outlier",
+                               partial(self._to_block, False)),
+                        Button("even", "The most even block", "Go to the most even block",
+                               partial(self._to_block, True))]
+        return buttons
 
     # ---- what is chosen
 
@@ -179,153 +169,123 @@ class BlockExplorer(Explorer):
         return anatomy(self.controls["qtype"].value)
 
     @property
-    def place(self) -> tuple[str, int]:
+    def where(self) -> tuple[str, int]:
         """Format and number of the block."""
         return self.controls["qtype"].value, self.controls["block"].value
 
     @property
     def raw(self) -> bytes:
         """The block's bytes as they are now."""
-        return self.bench.raw(*self.place)
+        return self.blocks.raw(*self.where)
 
-    def _controls(self) -> dict[str, widgets.Widget]:
-        first, form = self.bench.first, anatomy(self.bench.first).form
-        byte, bit = anatomy(first).code_place(min(5, form.block_size - 1))
-        sliders = {"block": (0, self.bench.lengths[first] - 1),
-                   "weight": (min(5, form.block_size - 1), form.block_size - 1),
-                   "byte": (byte, form.type_size - 1), "bit": (bit, 7)}
-        controls = {"qtype": widgets.Dropdown(options=list(self.bench.lengths), value=first,
-                                              description="format", **WIDE)}
-        controls |= {name: widgets.IntSlider(value, min=0, max=last, description=name, **WIDE)
-                     for name, (value, last) in sliders.items()}
-        controls["hex"] = widgets.Text(f"{self.bench.raw(first, 0)[byte]:02X}", description="byte in hex",
-                                       continuous_update=False, style=dict(description_width="80px"),
-                                       layout=dict(width="140px"))
-        controls["qtype"].observe(self._change_format, names="value")
-        for name, leads in (("weight", "weight"), ("byte", "bit"), ("bit", "bit")):
-            controls[name].observe(lambda _change, leads=leads: setattr(self, "led", leads), names="value")
-        return controls
+    @property
+    def chosen(self) -> tuple[int, int]:
+        """The chosen byte and bit."""
+        return self.controls["byte"].value, self.controls["bit"].value
 
-    def _change_format(self, change) -> None:
+    def facts(self, qtype: str, block: int, weight: int, byte: int, bit: int, hex: str) -> dict:
+        blocks = self.blocks
+        view = BlockView(anatomy(qtype), blocks.raw(qtype, block), blocks.stored(qtype, block),
+                         blocks.before(qtype, block), byte, bit, weight)
+        return dict(view=view, block=block, count=blocks.lengths[qtype], said=self.said, typed=self.typed)
+
+    def moved(self, change) -> None:
+        name = next(name for name, control in self.controls.items() if control is change.owner)
+        if name == "qtype":
+            self._change_format(anatomy(change.old), anatomy(change.new))
+        elif name in ("weight", "byte", "bit"):
+            self.led = name
+        super().moved(change)
+
+    def _change_format(self, old: Anatomy, new: Anatomy) -> None:
         """The same weight, in the other format."""
-        old, new, controls = anatomy(change.old), anatomy(change.new), self.controls
-        at = controls["block"].value * old.form.block_size + controls["weight"].value
-        held, self._held = self._held, True
-        try:
-            block, weight = divmod(at, new.form.block_size)
-            for name, value, last in (("block", block, self.bench.lengths[change.new] - 1),
+        at = self.controls["block"].value * old.form.block_size + self.controls["weight"].value
+        block, weight = divmod(at, new.form.block_size)
+        byte, bit = new.code_place(weight)
+        with self.held():
+            for name, value, last in (("block", block, self.blocks.lengths[new.form.name] - 1),
                                       ("weight", weight, new.form.block_size - 1),
-                                      ("byte", new.code_place(weight)[0], new.form.type_size - 1),
-                                      ("bit", new.code_place(weight)[1], 7)):
-                controls[name].max = last
-                controls[name].value = min(value, last)
-        finally:
-            self._held = held
-
-    def redraw(self, _change=None) -> None:
-        """Bring weight, byte and bit together, then draw."""
-        if not self._held:
-            self.said, self.typed, self.wrong = "", "", None
-            self._settle()
-            self._show()
-
-    def _settle(self) -> None:
-        """The last one touched leads; what was typed in the box is written."""
-        controls, parts = self.controls, self.parts
-        if self.led == "weight":
-            self._move(*parts.code_place(controls["weight"].value))
-        else:
-            self._move(controls["byte"].value, controls["bit"].value)
-        if controls["hex"].value != self.shown_hex:
-            self._write(controls["hex"].value)
-
-    def _move(self, byte: int, bit: int) -> None:
-        """Choose a bit, and a weight that it moves: the present one if it does."""
-        controls, weights = self.controls, self.parts.weights(self.parts.owner(byte, bit))
-        weight = controls["weight"].value
-        self._place(byte=byte, bit=bit, weight=weight if weight in weights else weights[0])
-
-    def _place(self, **values) -> None:
-        """Move controls without drawing."""
-        self._held = True
-        try:
-            for name, value in values.items():
+                                      ("byte", byte, new.form.type_size - 1), ("bit", bit, 7)):
+                self.controls[name].max = last
                 self.controls[name].value = value
-        finally:
-            self._held, self.led = False, ""
+
+    def redraw(self) -> None:
+        """Bring weight, byte and bit together, write what was typed into the box, then draw."""
+        if self._held:
+            return
+        self.said, self.typed, self.wrong = "", "", None
+        byte, bit = self.chosen
+        if self.led == "weight":
+            byte, bit = self.parts.code_place(self.controls["weight"].value)
+        weight, moves = self.controls["weight"].value, self.parts.weights(self.parts.owner(byte, bit))
+        self.place(byte=byte, bit=bit, weight=weight if weight in moves else moves[0])
+        self.led = ""
+        if self.controls["hex"].value != self.shown_hex:
+            self._write(self.controls["hex"].value)
+        self._show()
 
     def _show(self) -> None:
         """Draw what is chosen; the box shows the byte, unless what stands in it is no byte."""
-        self._place(hex=f"{self.raw[self.controls['byte'].value]:02X}" if self.wrong is None else self.wrong)
-        self.shown_hex = self.controls["hex"].value
+        self.shown_hex = f"{self.raw[self.chosen[0]]:02X}" if self.wrong is None else self.wrong
+        self.place(hex=self.shown_hex)
         super().redraw()
 
     # ---- editing
 
-    def flip(self, _button=None) -> None:
+    def flip(self) -> None:
         """Turn the chosen bit over."""
-        byte, bit = self.controls["byte"].value, self.controls["bit"].value
-        before, after = self.raw, flipped(self.raw, byte, bit)
-        self._edit(after, flip_said(self.parts, before, after, byte, bit))
+        before, after = self.raw, flipped(self.raw, *self.chosen)
+        self._edit(after, flip_said(self.parts, before, after, *self.chosen))
+        self._show()
 
     def _write(self, words: str) -> None:
         """Write a byte given in hexadecimal; other words only get an answer."""
         digits = words.strip().upper().removeprefix("0X")
         if not 0 < len(digits) <= 2 or not set(digits) <= set(HEX):
-            self.said, self.wrong = f"{words[:20]!r} is no byte: write two hexadecimal digits, from 00 to FF", words
+            self.said = f"{words[:20]!r} is no byte: write two hexadecimal digits, from 00 to FF"
+            self.wrong = words
             return
-        byte, before = self.controls["byte"].value, self.raw
+        byte, before = self.chosen[0], self.raw
         after = with_byte(before, byte, int(digits, 16))
-        self.bench.edit(*self.place, after)
-        self.said = byte_said(self.parts, before, after, byte)
+        self._edit(after, byte_said(self.parts, before, after, byte))
 
     def _edit(self, after: bytes, said: str) -> None:
-        self.bench.edit(*self.place, after)
-        self.said, self.typed = said, ""
-        self._show()
+        self.blocks.edited[self.where], self.said, self.typed = after, said, ""
 
-    def undo(self, _button=None) -> None:
+    def undo(self) -> None:
         """The block as it was stored."""
-        self.bench.undo(*self.place)
+        self.blocks.edited.pop(self.where, None)
         self.redraw()
 
-    def _start_again(self, _button=None) -> None:
-        self.bench.undo_all()
-        self.redraw()
+    def reset(self) -> None:
+        """The first picture; no block is edited."""
+        self.blocks.edited.clear()
+        super().reset()
 
-    # ---- mouse and keys in the picture
+    # ---- mouse, keys and buttons
 
-    def touched(self, message: dict) -> None:
-        """A click or a key in the picture, as `Touch` tells it."""
+    def touched(self, message: Mapping) -> None:
         if "weight" in message:
-            self.set(weight=min(max(int(message["weight"]), 0), self.parts.form.block_size - 1))
+            self.set(weight=int(message["weight"]))
         elif "spot" in message:
-            self._pick(int(message["spot"]), bool(message.get("single")))
-        elif "key" in message:
-            self._press(str(message["key"]))
-
-    def _pick(self, spot: int, single: bool) -> None:
-        byte, bit = self._bit_at(spot)
-        if single and (byte, bit) == (self.controls["byte"].value, self.controls["bit"].value):
-            self.flip()
+            spot = min(max(int(message["spot"]), 0), 8 * len(self.raw) - 1)
+            if message.get("single") and (spot // 8, 7 - spot % 8) == self.chosen:
+                self.flip()
+            else:
+                self.set(byte=spot // 8, bit=7 - spot % 8)
         else:
-            self.set(byte=byte, bit=bit)
+            super().touched(message)
 
-    def _bit_at(self, spot: int) -> tuple[int, int]:
-        """(byte, bit) of a number in reading order, pulled back into the block."""
-        byte, place = divmod(min(max(spot, 0), 8 * self.parts.form.type_size - 1), 8)
-        return byte, 7 - place
-
-    def _press(self, key: str) -> None:
-        byte, bit = self.controls["byte"].value, self.controls["bit"].value
-        here = 8 * byte + 7 - bit
-        steps = {"ArrowLeft": -1, "ArrowRight": 1, "Shift+ArrowLeft": -8, "Shift+ArrowRight": 8,
-                 "Home": -here, "End": 8 * len(self.raw)}
-        if key in steps:
-            byte, bit = self._bit_at(here + steps[key])
-            self.set(byte=byte, bit=bit)
+    def pressed(self, key: str) -> None:
+        byte, bit = self.chosen
+        if key in STEPS or key in ("Home", "End"):
+            spot = along(key, 8 * byte + 7 - bit, 8 * len(self.raw), STEPS)
+            self.set(byte=spot // 8, bit=7 - spot % 8)
         elif key in ("ArrowUp", "ArrowDown"):
-            self.set(byte=next_row(field_words(self.parts), len(self.raw), byte, key == "ArrowDown"))
+            rows = tile_rows(fields_of(self.parts), len(self.raw))
+            row = next(i for i, row in enumerate(rows) if byte < row.first + row.n_bytes)
+            row, column = across(key, row, byte - rows[row].first, [row.n_bytes for row in rows])
+            self.set(byte=rows[row].first + column)
         elif key in (" ", "Enter"):
             self.flip()
         elif key in ("Backspace", "Delete"):
@@ -335,49 +295,13 @@ class BlockExplorer(Explorer):
 
     def _type(self, digit: str) -> None:
         """The first of two digits waits for the second."""
-        if not self.typed:
+        if self.typed:
+            self._write(self.typed + digit)
+        else:
             self.typed = digit
-            self._show()
-            return
-        words, self.typed = self.typed + digit, ""
-        self._write(words)
         self._show()
 
-    # ---- the picture and its buttons
-
-    def _picture(self, qtype: str, block: int, weight: int, byte: int, bit: int, hex: str) -> Picture:
-        parts, raw, stored = anatomy(qtype), self.bench.raw(qtype, block), self.bench.stored(qtype, block)
-        before, form = self.bench.before(qtype, block), parts.form
-        edited = sum((a ^ b).bit_count() for a, b in zip(raw, stored, strict=True))
-        first, last = block * form.block_size, (block + 1) * form.block_size - 1
-        subtitle = (
-            f"{qtype}: {form.type_size} bytes for {form.block_size} weight{'s' * (form.block_size > 1)}, "
-            f"{form.bpw:g} bits each.   "
-            f"Block {block:,} of {self.bench.lengths[qtype]:,}: "
-            f"weight{f's {first:,} to' if last > first else ''} {last:,}")
-        if edited:
-            subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
-        return draw_block(block_facts(parts, raw, stored, byte, bit, weight),
-                          close_facts(parts, raw, stored, byte, bit, weight, before, self.typed),
-                          group_facts(parts, raw, stored, weight, before), finding=self.said
-                          or f"{selection(parts, raw, byte, bit)} (block {block:,})", subtitle=subtitle,
-                          table=block_table(parts, raw, stored, byte, weight, before))
-
-    def _buttons(self, presets) -> dict[str, widgets.Widget]:
-        buttons = {words: button(words, tip, press) for words, tip,
-                   press in (("Flip this bit", "Turn the chosen bit over", self.flip),
-                             ("Undo edits", "The block as it was stored", self.undo),
-                             ("The scale", "Choose a bit of the scale that all weights of the block share",
-                              self._to_scale))}
-        if self.bench.weights is not None:
-            buttons |= {words: button(words, f"Go to {words.lower()}", lambda _b,
-                                      even=even: self._to_block(even)) for words,
-                        even in (("A block with an outlier", False), ("The most even block", True))}
-        buttons |= super()._buttons(presets)
-        buttons["Reset"].on_click(self._start_again)
-        return buttons
-
-    def _to_scale(self, _button=None) -> None:
+    def _to_scale(self) -> None:
         """The middle bit of what all weights of the block share: of a float16, one of its mantissa."""
         shared = next(name for name in ("d", "e", "exponent") if name in self.parts.layout.counts)
         places = self.parts.places[shared, 0]
@@ -385,5 +309,15 @@ class BlockExplorer(Explorer):
         self.set(byte=byte, bit=bit)
 
     def _to_block(self, even: bool) -> None:
-        block, weight = self.bench.most(self.place[0], even)
+        block, weight = self.blocks.most(self.where[0], even)
         self.set(block=block, weight=weight)
+
+
+def explore_block(x: np.ndarray | QuantizedTensor | None = None, qtype: str = "Q4_0") -> BlockExplorer:
+    """Every bit of every block: choose a format, a block, a weight, a byte and a bit; flip it and see what
+    moves.
+
+    x: float weights (the bundled ones by default), quantized here; or a `QuantizedTensor`, shown as it is.
+    qtype: the format to begin with.  Raises ValueError for what does not fit.
+    """
+    return BlockExplorer(Blocks(x, qtype))

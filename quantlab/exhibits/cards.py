@@ -2,11 +2,14 @@
 size.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..memory.cards import GPUS, NO_CARD
 from ..memory.machine import card_or_assumed
-from ..models.catalog import MODELS, PUBLISHED
+from ..models.architecture import Architecture
+from ..models.catalog import MODELS, PUBLISHED, SHORT_NAMES
+from ..models.resolve import shape_of
+from ..models.source import Model
 from ..stage.handles import Handle, Link, menu, stops
 from ..words import GIB
 
@@ -18,6 +21,7 @@ PARAMS = (0.1, 0.3, 0.6, 1, 1.5, 2, 3, 4, 7, 8, 9, 12, 13, 14, 16, 20, 24, 27, 3
           104, 123, 180, 235, 405)
 ANY_CARD = "another card: use the slider"
 BY_SIZE = "no model named: use the size"
+Shapes = Mapping[str, Architecture | Model]
 
 
 def near(places: Iterable[float], value: float) -> float:
@@ -79,16 +83,36 @@ def card_handles(vram: float) -> tuple[list[Handle], Link]:
                                                                                            ANY_CARD)
 
 
-def model_handles(model: str, params_b: float) -> tuple[list[Handle], Link]:
+def with_own(model) -> tuple[str, Shapes]:
+    """(what a model is called in a menu, the shapes of the menu by name): the catalog's, the learner's own
+    before them.
+
+    model: as in `resolve.shape_of`, which raises ValueError.
+    """
+    shape = shape_of(model)
+    if isinstance(model, str) and isinstance(shape, Architecture):
+        return SHORT_NAMES.get(model, model), MODELS
+    name = f"this {shape.arch} model" if isinstance(shape, Architecture) else shape.name
+    if isinstance(shape, Model) and shape is not model:
+        shape.close()                   # its list of tensors is all that is needed
+    return name, {name: shape} | MODELS
+
+
+def model_handles(model: str, params_b: float, shapes: Shapes = MODELS) -> tuple[list[Handle], Link]:
     """A menu of models, or BY_SIZE, and a slider of billions of parameters."""
-    return [menu("model", "model", model, [BY_SIZE, *MODELS]),
-            stops("params", "parameters", near(PARAMS, params_b), [(f"{p:g} B", p) for p in PARAMS])], Link(
-                "params", lambda name: near(PARAMS, billions(name)) if name in MODELS else None, BY_SIZE)
+    return [menu("model", "model", model, [BY_SIZE, *shapes]),
+            stops("params", "parameters", near(PARAMS, params_b),
+                  [(f"{p:g} B", p) for p in PARAMS])], Link("params",
+                                                            lambda name: near(PARAMS, billions(name, shapes))
+                                                            if name in shapes else None, BY_SIZE)
 
 
-def billions(model: str) -> float:
-    """Billions of parameters of a model of the catalog."""
-    return PUBLISHED[model].n_params / 1e9
+def billions(model: str, shapes: Shapes = MODELS) -> float:
+    """Billions of parameters of a model of a menu."""
+    if model in PUBLISHED:
+        return PUBLISHED[model].n_params / 1e9
+    shape = shapes[model]
+    return (shape.n_params if isinstance(shape, Architecture) else shape.n_weights) / 1e9
 
 
 def card_bytes(card: str, vram: float) -> int:

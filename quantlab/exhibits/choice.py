@@ -16,11 +16,12 @@ from ..memory.cards import GPUS
 from ..memory.estimate import OVERHEAD
 from ..memory.fit import CardFit
 from ..memory.speed import expected_speed
-from ..models.catalog import MODELS, PUBLISHED
+from ..models.architecture import Architecture
+from ..models.source import Model
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
 from ..words import GIB, gib
-from .cards import card_bytes, card_handles, card_label, first_card
+from .cards import Shapes, billions, card_bytes, card_handles, card_label, first_card, with_own
 
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 104, 320
@@ -90,26 +91,28 @@ WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory":
          "speed": "speed"}
 
 
-def explore_choice(model: str = "llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
+def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
     """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
     what it was measured to lose.
 
-    model: a name of MODELS, but not gpt-oss.  vram_gb: None takes this machine's card.  quality: a table of
-    `compare_quality`, best of a model like yours; None takes the recorded one of the tiny Llama.  Raises
-    ValueError for another model and for another kind of table.
+    model: whatever `explore_memory` takes, but not gpt-oss.  vram_gb: None takes this machine's card.
+    quality: a table of `compare_quality`, best of a model like yours; None takes the recorded one of the tiny
+    Llama.  Raises ValueError for another model and for another kind of table.
     """
     measured = agreement(recorded_quality() if quality is None else quality)
-    if model not in CHOICES:
-        raise ValueError(f"no types to choose from for {model!r}; there are {', '.join(CHOICES)}")
+    shown, shapes = with_own(model)
+    candidates(shapes[shown], GIB, 256)         # refuses what has no types to choose from
     vram, machine, said = first_card(vram_gb)
     cards, by_card = card_handles(vram)
     handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),
-               menu("model", "model", model, CHOICES),
+               menu("model", "model", shown, [shown, *(name for name in CHOICES if name != shown)]
+                    if shown not in CHOICES else CHOICES),
                stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]), *cards]
     presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
                **machine}
-    return Stage(handles, partial(_draw, measured), presets=presets, label_width=120, links={"card": by_card},
+    return Stage(handles, partial(_draw, measured, shapes), presets=presets, label_width=120,
+                 links={"card": by_card},
                  note=said
                  + "A rule over bytes, with its reasons. What is measured stands beside it and decides "
                  "nothing: that is " "your part.")
@@ -127,10 +130,10 @@ def agreement(quality) -> tuple[str, dict[str, float]]:
                                                                       strict=True))
 
 
-def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: int, card: str,
-          vram: float) -> Picture:
+def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, model: str, n_ctx: int,
+          card: str, vram: float) -> Picture:
     size = card_bytes(card, vram)
-    options = candidates(model, size, n_ctx)
+    options = candidates(shapes[model], size, n_ctx)
     chosen = choose(options, wish)
     lines = [ChoiceLine(o.estimate.ftype, _parts(o), _total(o), o.room >= 0, reason(o, chosen, wish))
              for o in options]
@@ -141,9 +144,9 @@ def _draw(measured: tuple[str, dict[str, float]], wish: str, model: str, n_ctx: 
              *((line.name, f"{o.bpw:.2f}", line.total, _same(measured[1], line.name),
                 "suggested: " * (o is chosen) + line.reason) for o, line in zip(options, lines, strict=True)))
     return draw_choice(lines, chosen.estimate.ftype if chosen else "", size / GIB, words,
-                       _notes(chosen, options, measured, model, n_ctx, size, card), table=table,
+                       _notes(chosen, options, measured, shapes[model], n_ctx, size, card), table=table,
                        finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
-                       subtitle=_subtitle(model, n_ctx))
+                       subtitle=_subtitle(model, shapes, n_ctx))
 
 
 def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:
@@ -155,16 +158,16 @@ def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:
     return f"{model} on {place}: try {ftype}, {why if ftype == first else f'as {first} does not fit'}"
 
 
-def _subtitle(model: str, n_ctx: int) -> str:
-    trained = MODELS[model].n_ctx_train
-    beyond = f" (trained for {trained:,})" if n_ctx > trained else ""
+def _subtitle(model: str, shapes: Shapes, n_ctx: int) -> str:
+    trained = shapes[model].architecture.n_ctx_train
+    beyond = f" (trained for {trained:,})" if trained and n_ctx > trained else ""
     return (
-        f"{PUBLISHED[model].n_params / 1e9:.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, "
+        f"{billions(model, shapes):.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, "
         "everything on the card")
 
 
 def _notes(chosen: CardFit | None, options: tuple[CardFit, ...], measured: tuple[str, dict[str, float]],
-           model: str, n_ctx: int, size: int, card: str) -> list[tuple[str, str]]:
+           model: Architecture | Model, n_ctx: int, size: int, card: str) -> list[tuple[str, str]]:
     driver = ("Driver", f"{gib(OVERHEAD.usual)} assumed: users report {OVERHEAD.low / GIB:.2g} to "
                         f"{OVERHEAD.high / GIB:.2g} GiB. All else is computed.")
     if chosen is None:
@@ -193,12 +196,12 @@ def _same(same: dict[str, float], ftype: str) -> str:
     return f"{100 * same[ftype]:.0f} %" if ftype in same else "not measured"
 
 
-def _speed(chosen: CardFit, model: str, card: str) -> str:
+def _speed(chosen: CardFit, model: Architecture | Model, card: str) -> str:
     if card not in GPUS:
         return "choose a named card to see the most that its memory allows"
     found, bandwidth = chosen.estimate, GPUS[card].bandwidth
     most = expected_speed(model, found.ftype, bandwidth, n_ctx=found.settings.n_ctx).limit
-    read = "some experts" if MODELS[model].n_expert else "all weights"
+    read = "some experts" if chosen.shape.n_expert else "all weights"
     return (f"at most {most:.0f} tokens a second: {bandwidth / 1e9:.0f} GB/s, and each token reads {read} "
             "and a full KV cache")
 

@@ -6,27 +6,141 @@ file, and Run goes on from it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import ceil, floor
 from pathlib import Path
 
-import ipywidgets as widgets
-
 from ..canvas.answers import answers_html, live_html, notes_html
-from ..canvas.verdict import draw_verdict
+from ..canvas.style import GREY, MEANING, SOFT, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.comparison import Comparison
-from ..lab.custom import add_tiny_models, remove_tiny_models, tiny_name
+from ..lab.custom import TINY_NAME, add_tiny_models, remove_tiny_models
 from ..lab.plan import RunProgress
 from ..lab.preflight import Preflight
 from ..lab.records import RECORDED_COMPARISONS, RecordedComparison
 from ..lab.report import answers, overview, short_names
-from ..stage.legacy import markup
-from .votes import VoteLab, explore_votes
-from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
+from ..stage import handles
+from ..stage.handles import Button
+from ..words import clipped, printable, size
+from .ollama_lab import OllamaLab
+from .votes import explore_votes
+
+# ---- the verdict: how much worse than the reference, how sure that is, and where the margin lies
+
+LEFT, RIGHT, STEP = 230, 530, 52
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)        # between the ticks of a linear scale
+LOOKS = {"good enough": (MEANING["good"], "✓ good enough"), "worse": (MEANING["worse"], "✗ worse"),
+         "cannot tell": (MEANING["unsure"], "? cannot tell")}
+
+
+def _finding(rows: Sequence[Mapping]) -> str:
+    """One sentence: who is good enough, who is worse, and what is open."""
+    by_answer = {answer: [clipped(row["name"], 60) for row in rows if row["answer"] == answer]
+                 for answer in LOOKS}
+    unsure = by_answer.pop("cannot tell")
+    parts = [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {answer}"
+             for answer, names in by_answer.items() if names]
+    if unsure:
+        parts.append(f"{'cannot' if parts else 'Cannot'} tell about {_listed(unsure)}")
+    return "; ".join(parts) or "One model answered: there is nothing to hold it against"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _times(row: Mapping) -> str:
+    """How many times as fast as the reference, with its interval where there is one."""
+    if row["times_as_fast"] is None:
+        return ""
+    mean, low, high = row["times_as_fast"]
+    return f"{mean:.2f}" + ("" if low is None else f" ({low:.2f} to {high:.2f})")
+
+
+class HarmScale:
+    """From 0, or below where something came out better, to the largest harm: value -> pixels.
+
+    Linear where something came out better; else by square roots, for KL runs from a hundred-thousandth to one
+    and both ends shall be seen.
+    """
+
+    def __init__(self, rows: Sequence[Mapping], margin: float):
+        ends = [end for row in rows if row["harm"] for end in row["harm"] if end is not None]
+        self.high, self.low = 1.05 * max([*ends, 2 * margin, 1e-6]), min([*ends, 0.0])
+        self.power = 1.0 if self.low < -0.01 * self.high else 0.5
+        if self.power == 1:
+            width = self.high - self.low
+            step = next((step for step in STEPS if width / step <= 6), width)
+            first, last = ceil(self.low / step), floor(self.high / step)
+            self.ticks = [round(i * step, 6) for i in range(first, last + 1)]
+        else:
+            self.low, self.ticks = 0.0, [0.0]
+            for tick in STEPS:
+                if tick <= self.high and self(tick) - self(self.ticks[-1]) > 24:
+                    self.ticks.append(tick)
+
+    def __call__(self, value: float) -> float:
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return LEFT + (RIGHT - LEFT) * share**self.power
+
+
+def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float, notice: str = "") -> Picture:
+    """A line a model: bytes and speed, a dot with its 95 % interval on the scale of the metric, the verdict.
+
+    rows: of quantlab.lab.report.overview.  notice: what must be said with it, such as when a run was
+    recorded.
+    """
+    if not rows:
+        return page(90, [], finding="Nothing was compared yet",
+                    subtitle="Choose models, write prompts, press Run.")
+    scale, top = HarmScale(rows, margin), 104 if notice else 86
+    bottom, middle = top + STEP * len(rows), (LEFT + RIGHT) / 2
+    good = scale(max(margin, scale.low)) if margin else LEFT
+    body = [quiet(16, 72, clipped(notice, 120))] if notice else []
+    body += [rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
+             line(good, top - 6, good, bottom - 6, stroke=GREY, dash="4 3"),
+             quiet(good, top - 11, f"margin {margin:g}", anchor="middle"),
+             quiet(middle, bottom + 30, f"{metric}, {unit}: further right is worse", anchor="middle")]
+    for value in scale.ticks:
+        body += [line(scale(value), bottom - 6, scale(value), bottom - 2),
+                 quiet(scale(value), bottom + 11, f"{value:g}", anchor="middle")]
+    for i, row in enumerate(rows):
+        body += _model(row, top + STEP * i, scale)
+    table = (("model", "type", "bytes", "tokens/s", "times as fast", "verdict", "remarks"),
+             *((clipped(row["name"], 80), row["quantization"], f"{row['bytes']:,}", f"{row['speed']:.1f}",
+                _times(row), printable(row["verdict"]), printable(", ".join(row["remarks"])))
+               for row in rows))
+    return page(bottom + 44, body, finding=_finding(rows), table=table,
+                subtitle="against the reference, paired by prompt; the line is the 95 % interval, the shaded "
+                         "side is good enough")
+
+
+def _model(row: Mapping, y: float, scale: HarmScale) -> list[str]:
+    tone, words = LOOKS.get(row["answer"], (MEANING["original"], "reference"))
+    facts, times = [size(row["bytes"])] if row["bytes"] else [], _times(row)
+    facts += [f"{row['speed']:,.0f} tokens/s"] if row["speed"] else []
+    body = [text(16, y + 16, clipped(row["name"], 24), bold=True), text(RIGHT + 30, y + 16, words, bold=True),
+            quiet(16, y + 32, ", ".join(facts))]
+    if times and not row["reference"]:
+        body.append(quiet(RIGHT + 30, y + 32, f"speed × {times}"))
+    if row.get("more"):
+        body.append(quiet(RIGHT + 30, y + 46, f"add about {row['more']} prompts"))
+    if not row["harm"]:
+        return [*body, quiet(LEFT + 8, y + 20, "not measured")]
+    mean, low, high = row["harm"]
+    if low is not None:
+        body.append(line(scale(low), y + 16, scale(high), y + 16, stroke=tone, width=3))
+    return [*body, circle(scale(mean), y + 16, 6, tone)]
+
+
+# ---- the laboratory
 
 BETWEEN = 0.15          # seconds between two looks at what a model is writing
-SMALL = dict(width="200px")
 PROMPTS = "\n".join(("To be, or not to be", "All the world's a stage,", "Friends, Romans, countrymen,",
                      "Shall I compare thee to a"))
+ROWS = (("which",), ("prompts",), ("models",), ("others", "reference"), ("rounds", "length", "heat", "right"),
+        ("check", "pull", "run", "cancel"), ("tiny", "untiny", "again"), ("noted",), ("writes",))
+ASKING = [name for row in ROWS[1:7] for name in row if name not in ("pull", "again")]      # needs a server
 
 
 def explore_comparison(prompts: str | Path | Sequence[str] | None = None, models: Sequence[str] | None = None,
@@ -40,232 +154,194 @@ def explore_comparison(prompts: str | Path | Sequence[str] | None = None, models
     """
     if prompts is not None and not isinstance(prompts, str | Path):
         prompts = "\n---\n".join(prompts)
-    return ComparisonLab(str(prompts or ""), models, rounds, file, recorded, options)
+    return ComparisonLab(str(prompts or PROMPTS), models or (), rounds, file, recorded, options)
 
 
-class ComparisonLab(Workbench):
-    """`made` is the comparison that is shown; `live` is False when it is a recorded one."""
+def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
+    there = [(f"recorded: {name}", name) for name in RECORDED_COMPARISONS]
+    return [handles.menu("which", "Shown", recorded, there),
+            handles.area("prompts", "Your prompts", prompts, width=740, height=110,
+                         hint="one a line, or blocks with --- between; or the path of a .txt, .csv or "
+                              ".jsonl file"),
+            handles.several("models", "Models to ask", width=740),
+            handles.text("others", "Also", width=450, hint="tags not installed yet, such as llama3.2:1b"),
+            handles.menu("reference", "Reference", None, (), width=285, label_width=75),
+            handles.number("rounds", "Rounds", rounds, 1, 20, width=200),
+            handles.number("length", "Most tokens", 64, 1, 4000, width=200),
+            handles.number("heat", "Temperature", 0.0, 0, 2, 0.1, width=200),
+            handles.text("right", "Right if it says", width=330, hint="optional: a word or pattern"),
+            handles.menu("prompt", "Answers to", None, (), width=520)]
 
-    def __init__(self, prompts: str, models: Sequence[str] | None, rounds: int, file, recorded: str,
-                 options: dict):
-        self.options, self.file, self.recorded, self.live = options, file, recorded, False
+
+class ComparisonLab(OllamaLab):
+    """`made` is the comparison that is shown; a recorded one where no server is `live`."""
+
+    def __init__(self, prompts: str, models: Sequence[str], rounds: int, file: str | Path | None,
+                 recorded: str, options: Mapping):
+        self.file = file
         self.made: Comparison | None = None
         self.found: Preflight | None = None
-        self._build(prompts or PROMPTS, rounds)
-        controls = {"prompts": self.prompts, "models": self.models, "others": self.others,
-                    "reference": self.reference, "rounds": self.rounds, "length": self.length,
-                    "heat": self.heat, "right": self.right, "check": self.look_first, "pull": self.pull,
-                    "run": self.run, "cancel": self.stop, "tiny": self.tiny, "untiny": self.untiny,
-                    "again": self.again, "shown": self.shown, "report": self.report, "vote": self.vote,
-                    "which": self.which}
-        self.live_box, self.noted, self.said, self.ballot = markup(), markup(), markup(), widgets.VBox()
-        # of no use without a server
-        self.asking = [self.prompts, self.models, row([self.others, self.reference]),
-                       row([self.rounds, self.length, self.heat, self.right]),
-                       row([self.look_first, self.pull, self.run, self.stop]), self.tiny, self.untiny]
-        rows = [self.which, *self.asking[:-2], row([self.tiny, self.untiny, self.again]), self.noted,
-                self.bar, self.live_box]
-        super().__init__(controls, rows, draw_verdict([], "", "", 0))
-        self.children = [*self.children[:-1], row([self.shown, self.report, self.vote]), self.said,
-                         self.ballot, self.children[-1]]
-        self.shown.observe(lambda _change: self._show_answers(), names="value")
-        self.which.observe(lambda _change: self._show_recorded(), names="value")
-        self.models.observe(lambda _change: self._offer_references(), names="value")
+        buttons = [
+            Button("check", "Check first", "What is missing, and what differs besides the weights",
+                   lambda: self.start(self._check_first), task=True),
+            Button("pull", "Download what is missing", "Asks the registry for the models named above",
+                   lambda: self.start(self._pull), task=True, hidden=True),
+            Button("run", "Run", "Ask every chosen model; goes on where it stopped",
+                   lambda: self.when_live(self._run), task=True),
+            Button("cancel", "Cancel", "Stop asking; what is finished stays", self.stop),
+            Button("tiny", "Add the tiny models", "The bundled Llama in four forms, 17 MB, no download",
+                   lambda: self.start(self._add), task=True),
+            Button("untiny", "Remove them", "Take the tiny models out of Ollama again",
+                   lambda: self.start(self._remove), task=True),
+            Button("again", "Look for Ollama", "See whether a server answers now", self.look, task=True),
+            Button("report", "Write the report", "One HTML file with everything, beside the results file",
+                   self.report),
+            Button("vote", "Vote blindly", "Judge the answers of two models without knowing whose they are",
+                   self.vote)]
+        super().__init__(_handles(prompts, rounds, recorded), options, first=draw_verdict([], "", "", 0),
+                         buttons=buttons, rows=ROWS, pieces=("noted", "writes", "said"),
+                         below=[["prompt", "report", "vote"], ["said"]])
         self.look(models)
 
-    def _build(self, prompts: str, rounds: int) -> None:
-        """All controls."""
-        self.which = widgets.Dropdown(options=[(f"recorded: {name}", name) for name in RECORDED_COMPARISONS],
-                                      value=self.recorded, description="Shown", layout=dict(width="360px"),
-                                      style=NAMED)
-        self.prompts = widgets.Textarea(value=prompts, description="Your prompts", style=NAMED,
-                                        layout=dict(**WIDE, height="110px"),
-                                        placeholder="one a line, or blocks with --- between; or the path of "
-                                                    "a .txt, .csv or .jsonl file")
-        self.models = widgets.SelectMultiple(description="Models to ask", rows=5, layout=WIDE, style=NAMED)
-        self.others = widgets.Text(description="Also",
-                                   placeholder="tags not installed yet, such as llama3.2:1b",
-                                   layout=dict(width="450px"), style=NAMED)
-        self.reference = widgets.Dropdown(description="Reference", layout=dict(width="285px"),
-                                          style=dict(description_width="75px"))
-        self.rounds = widgets.BoundedIntText(rounds, min=1, max=20, description="Rounds", layout=SMALL,
-                                             style=NAMED)
-        self.length = widgets.BoundedIntText(64, min=1, max=4000, description="Most tokens", layout=SMALL,
-                                             style=NAMED)
-        self.heat = widgets.BoundedFloatText(0, min=0, max=2, step=0.1, description="Temperature",
-                                             layout=SMALL, style=NAMED)
-        self.right = widgets.Text(description="Right if it says", placeholder="optional: a word or pattern",
-                                  layout=dict(width="330px"), style=NAMED)
-        self.look_first = button("Check first", "What is missing, and what differs besides the weights",
-                                 self.press_check)
-        self.pull = button("Download what is missing", "Asks the registry for the models named above",
-                           self.press_pull)
-        self.run = button("Run", "Ask every chosen model; goes on where it stopped", self.press_run)
-        self.stop = button("Cancel", "Stop asking; what is finished stays", self.press_cancel)
-        self.tiny = button("Add the tiny models", "The bundled Llama in four forms, 17 MB, no download",
-                           lambda: self.start(self._add))
-        self.untiny = button("Remove them", "Take the tiny models out of Ollama again",
-                             lambda: self.start(self._remove))
-        self.again = button("Look for Ollama", "See whether a server answers now", self.look)
-        self.bar = widgets.FloatProgress(0, min=0, max=1, layout=dict(width="740px", visibility="hidden"))
-        self.shown = widgets.Dropdown(description="Answers to", layout=dict(width="520px"), style=NAMED)
-        self.report = button("Write the report", "One HTML file with everything, beside the results file",
-                             self.press_report)
-        self.vote = button("Vote blindly", "Judge the answers of two models without knowing whose they are",
-                           self.press_vote)
+    # ---- handles and buttons
 
-    def look(self, wanted: Sequence[str] | None = None) -> None:
+    def look(self, wanted: Sequence[str] = ()) -> None:
         """Ask whether a server is there and what it has; without one, show a recorded comparison."""
-        installed, self.why = installed_models(self.server)
-        self.live = bool(installed) or self.why.startswith("Ollama answers")
-        self.which.layout.display = "none" if self.live else ""
-        self.pull.layout.display = "none"
-        for control in self.asking:
-            control.layout.display = "" if self.live else "none"
-        chosen = tuple(wanted or self.models.value)
-        self.models.options = installed
-        every = [name for _, name in installed]
-        tiny = tuple(name for name in every if name.startswith(tiny_name("F16").split(":")[0]))
-        self.models.value = tuple(name for name in chosen if name in every) or tiny or tuple(every[:2])
-        self._busy(False)
+        super().look()
+        self.reveal("which", not self.live)
+        self.reveal("pull", False)
+        for name in ASKING:
+            self.reveal(name, self.live)
+        names = [model["name"] for model in self.installed]
+        chosen = [name for name in wanted or self.controls["models"].value if name in names]
+        tiny = [name for name in names if name.startswith(f"{TINY_NAME}:")]
+        labels = [f"{m['name']}   {m['quantization_level']}, {size(m['size'])}" for m in self.installed]
+        self.offer("models", list(zip(labels, names, strict=True)), tuple(chosen or tiny or names[:2]))
+        self._offer_references()
         if self.live:
-            self.tell(
-                f"Ollama answers at {self.server.address}: {len(every)} models. Choose (Ctrl or Shift), "
-                "press Check first, then Run."
-                if every else f"{self.why} Or press Add the tiny models.")
+            ready = f"{len(names)} models. Choose (Ctrl or Shift), press Check first, then Run."
+            self.tell(f"{self.why} Or press Add the tiny models." if self.why
+                      else f"Ollama answers at {self.server.address}: {ready}")
         else:
-            self.tell(
-                f"{self.why} You see a recorded comparison. Where Ollama runs, your own prompts and models "
-                "stand here.")
+            self.tell(f"{self.why} You see a recorded comparison. Where Ollama runs, your own prompts and "
+                      "models stand here.")
             self._show_recorded()
 
-    def comparison(self) -> Comparison:
-        """What the controls ask for.  ValueError in words."""
-        names = [*self.models.value, *(name.strip() for name in self.others.value.replace(",", " ").split())]
-        options = {"temperature": self.heat.value, "num_predict": self.length.value, **self.options}
-        return Comparison(self.prompts.value.strip(), names, reference=self.reference.value,
-                          rounds=self.rounds.value, options=options, check=self.right.value.strip()
-                          or None, file=self.file, server=self.server)
+    def moved(self, change) -> None:
+        """Three menus say at once what they stand for; everything else waits for a button."""
+        does = {"models": self._offer_references, "which": self._show_recorded, "prompt": self._show_answers}
+        for name, work in does.items():
+            if change.owner is self.controls[name] and not self._held:
+                work()
 
-    def press_check(self) -> None:
-        """What Check first does."""
-        self.start(lambda: self._check(self.comparison()))
+    def _offer_references(self) -> None:
+        names = short_names(self.controls["models"].value) if self.controls["models"].value else {}
+        wide = [name for name in names if name.endswith(("f16", "fp16"))]
+        before = self.controls["reference"].value
+        self.offer("reference", [(short, name) for name, short in names.items()],
+                   before if before in names else next(iter(wide or names), None))
 
-    def press_pull(self) -> None:
-        """What Download does: the second yes, after the question was shown."""
-        self.start(self._pull)
-
-    def press_run(self) -> None:
-        """What Run does."""
-        if self.live:
-            self.start(self._run)
-        else:
-            self.look()
-
-    def press_cancel(self) -> None:
-        self.cancel.set()
+    def stop(self) -> None:
+        super().stop()
         self.tell("Cancelled. What was finished is kept: Run goes on from there.")
 
-    def press_report(self) -> None:
+    def report(self) -> None:
         """Write the HTML report beside the results file."""
-        if self.made is None:
+        if (made := self.made) is None:
             self.tell("There is nothing to report yet: press Run.")
             return
-        made = self.made
         self.start(lambda: self.tell(f"The report is in {made.report(made.file.with_suffix('.html'))}."))
 
-    def press_vote(self) -> None:
+    def vote(self) -> None:
         """Show the ballot for the reference and the model that is last in the list."""
         if self.made is None or len(self.made.plan.models) < 2:
             self.tell("A vote needs the answers of two models: press Run.")
-            return
-        lab: VoteLab = explore_votes(self.made)
-        self.ballot.children = [lab]
+        else:
+            self.host(explore_votes(self.made))
+
+    # ---- work
+
+    def comparison(self) -> Comparison:
+        """What the handles ask for.  ValueError in words."""
+        asked = self.values()
+        names = [*asked["models"], *asked["others"].replace(",", " ").split()]
+        options = {"temperature": asked["heat"], "num_predict": asked["length"], **self.options}
+        return Comparison(asked["prompts"].strip(), names, reference=asked["reference"],
+                          rounds=asked["rounds"], options=options, check=asked["right"].strip() or None,
+                          file=self.file, server=self.server)
+
+    def _check_first(self) -> None:
+        self._check(self.comparison())
 
     def _check(self, made: Comparison) -> bool:
         """Say what stands in the way; True when nothing does."""
-        self.found = made.preflight()
-        self.noted.value = notes_html(self.found.notes)
-        self.pull.layout.display = "" if self.found.to_pull else "none"
-        calls = f"{len(made.plan.prompts)} prompts, {len(made.plan.models)} models, {made.plan.rounds} rounds: {made.missing} calls to ask."
-        self.tell("Ready. " + calls if self.found.ok else "\n".join([*self.found.stops, "Not yet ready."]))
-        return self.found.ok
+        self.found = found = made.preflight()
+        self.pieces["noted"].value = notes_html(found.notes)
+        self.reveal("pull", bool(found.to_pull))
+        counts = (f"{len(made.plan.prompts)} prompts, {len(made.plan.models)} models, {made.plan.rounds} "
+                  f"rounds: {made.missing} calls to ask.")
+        self.tell(f"Ready. {counts}" if found.ok else "\n".join([*found.stops, "Not yet ready."]))
+        return found.ok
 
     def _pull(self) -> None:
-        if self.found is None:
-            return
-        self.found.pull(self.server, lambda question: True, lambda step: self.tell(step, busy=True),
-                        self.cancel)
-        self.pull.layout.display = "none"
+        """The second yes, after the question was shown."""
+        assert self.found, "the button comes with what was found"
+        self.found.pull(self.server, lambda question: True, self.step, self.cancel)
+        self.reveal("pull", False)
         self.tell("Downloaded. Press Run.")
 
     def _run(self) -> None:
         made = self.comparison()
         if not self._check(made):
             return
-        written, last = [], [0.0]
+        written, last = [""], 0.0
 
         def progress(now: RunProgress) -> None:
-            self.bar.value = now.done / max(now.total, 1)
             written[:] = [now.model]
-            self.tell(now.words, busy=True)
+            self.tell(now.words, True, now.done / max(now.total, 1))
 
-        def text(piece: str) -> None:
+        def said(piece: str) -> None:
+            nonlocal last
             written.append(piece)
-            if time.monotonic() - last[0] > BETWEEN:
-                last[0] = time.monotonic()
-                self.live_box.value = live_html(written[0], "".join(written[1:]))
+            if time.monotonic() - last > BETWEEN:
+                last = time.monotonic()
+                self.pieces["writes"].value = live_html(written[0], "".join(written[1:]))
 
-        self.bar.layout.visibility = "visible"
         try:
-            made.run(on_progress=progress, on_text=text, cancel=self.cancel)
+            made.run(on_progress=progress, on_text=said, cancel=self.cancel)
             if not made.stopped and made.check is None and len(made.plan.models) > 1:
-                self.live_box.value = ""
+                self.pieces["writes"].value = ""
                 made.diverge(places=8, cancel=self.cancel, on_progress=progress)
         finally:
-            self.bar.layout.visibility, self.live_box.value = "hidden", ""
+            self.pieces["writes"].value = ""
         self.show_made(made)
         self.tell(made.stopped or f"Done. Every call is in {made.file}.")
 
-    def show_made(self, made: Comparison, notice: str = "") -> None:
-        """Verdict, answers and what can be done with them."""
-        self.made = made
-        metric = made.metric
-        self.draw(draw_verdict(overview(made), metric.name, metric.unit, metric.margin, notice))
-        self.shown.options = [(f"{i + 1}: {prompt.text[:60]}", i)
-                              for i, prompt in enumerate(made.plan.prompts)]
-        self.shown.value, self.ballot.children = 0, []
-        self._show_answers()
-
-    def _show_answers(self) -> None:
-        if self.made is not None and self.shown.value is not None:
-            self.said.value = answers_html(self.made.plan.prompts[self.shown.value].text,
-                                           answers(self.made, self.shown.value))
-
-    def _show_recorded(self) -> None:
-        if not self.live:
-            made = RecordedComparison(self.which.value)
-            self.show_made(made, made.provenance)
-
     def _add(self) -> None:
-        names = add_tiny_models(server=self.server, progress=lambda step: self.tell(step, busy=True),
-                                cancel=self.cancel)
-        self.look(names)
+        self.look(add_tiny_models(server=self.server, progress=self.step, cancel=self.cancel))
 
     def _remove(self) -> None:
         gone = remove_tiny_models(server=self.server)
         self.look()
         self.tell(f"Removed: {', '.join(gone)}." if gone else "There was none of them.")
 
-    def _offer_references(self) -> None:
-        names = short_names(self.models.value) if self.models.value else {}
-        before = self.reference.value
-        self.reference.options = [(short, name) for name, short in names.items()]
-        wide = [name for name in names if name.endswith(("f16", "fp16"))]
-        self.reference.value = before if before in names else next(iter(wide or names), None)
+    # ---- what is shown
 
-    def _busy(self, busy: bool) -> None:
-        for control in (self.look_first, self.pull, self.run, self.tiny, self.untiny, self.again):
-            control.disabled = busy or (not self.live and control is not self.again
-                                        and control is not self.run)
-        self.stop.disabled = not busy
+    def show_made(self, made: Comparison, notice: str = "") -> None:
+        """The verdict, and the answers to the first prompt."""
+        self.made, metric = made, made.metric
+        self.show(draw_verdict(overview(made), metric.name, metric.unit, metric.margin, notice))
+        words = [f"{i + 1}: {prompt.text[:60]}" for i, prompt in enumerate(made.plan.prompts)]
+        self.offer("prompt", [(stop, i) for i, stop in enumerate(words)], 0)
+        self.host()
+        self._show_answers()
+
+    def _show_answers(self) -> None:
+        if self.made:
+            number = self.controls["prompt"].value
+            self.pieces["said"].value = answers_html(self.made.plan.prompts[number].text,
+                                                     answers(self.made, number))
+
+    def _show_recorded(self) -> None:
+        made = RecordedComparison(self.controls["which"].value)
+        self.show_made(made, made.provenance)

@@ -1,125 +1,128 @@
-"""Lesson 09's explorer: a Modelfile to edit, a model made from it, and a box to ask it something."""
+"""A Modelfile to edit, a model made from it, what the server then says it has, and a box to ask it something.
+Lesson 09.
+"""
 
-import ipywidgets as widgets
+from collections.abc import Mapping
 
-from ..canvas.answers import draw_custom_model
+from ..canvas.answers import dialogue, notice_strip, terminal
+from ..canvas.style import Picture
+from ..canvas.svg import page
 from ..lab.custom import create_custom_model
 from ..lab.modelfile import parse_modelfile
 from ..lab.names import with_tag
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
-from .workbench import NAMED, WIDE, Workbench, button, installed_models, row
+from ..stage.handles import Button, area, menu, text
+from ..words import clipped, printable, wrapped
+from .ollama_lab import MOST_TOKENS, ModelLab
+
+MOST_LINES = 14
+
+
+def draw_custom_model(run: Mapping[str, str]) -> Picture:
+    """What the server says it made, the learner's own lines marked, and what the model answered.
+
+    run: name, modelfile (as it was written), show (as `ollama show --modelfile` prints it; "" before it was
+    made), question and answer once there are any, and notice, when it was recorded.
+    """
+    name, printed = clipped(run["name"], 40), run["show"]
+    if not printed:
+        return page(80, [], finding=f"{name} has not been created yet",
+                    subtitle="Write its Modelfile, then press Create.")
+    strip, top = notice_strip(run.get("notice", ""), 66)
+    lines = wrapped(_own_words(printed), 96, MOST_LINES)
+    yours = {clipped(line, 96) for line in run["modelfile"].splitlines()}
+    own = {i: "yours" for i, line in enumerate(lines) if line and clipped(line, 96) in yours}
+    shown, top = terminal(f"ollama show {name} --modelfile", lines, own, top)
+    said, bottom = dialogue(run, top)
+    who = {"question": "you", "answer": "the model"}
+    table = [("show --modelfile", printable(line)) for line in printed.splitlines() if line.strip()]
+    table += [(words, printable(run[key])) for key, words in who.items() if key in run]
+    counts = "1 line is yours" if len(own) == 1 else f"{len(own)} lines are yours"
+    return page(int(bottom) + 8, [*strip, *shown, *said], subtitle="the server's own words",
+                finding=f"{name} stands: {counts}, {len(lines) - len(own)} came with the base model",
+                table=(("where", "words"), *table))
+
+
+def _own_words(printed: str) -> str:
+    """A printed Modelfile without its comments and licence: the lines that a person would have written."""
+    return "\n".join(clipped(line, 96) for line in printed.split("\nLICENSE")[0].splitlines()
+                     if line.strip() and not line.startswith("#"))
 
 
 def explore_custom_model(base: str | None = None, **options) -> "CustomModelLab":
     """A Modelfile to edit, a button that creates the model, what the server then says it has, and a box to
     ask it something.
+
+    base: an installed model to begin with.  options: Ollama's, for the answers (num_thread, ...).
     """
     return CustomModelLab(base, options)
 
 
-class CustomModelLab(Workbench):
-    """Lesson 09's explorer."""
+class CustomModelLab(ModelLab):
+    """Lesson 09's first exhibit."""
 
-    def __init__(self, base: str | None, options: dict):
-        self.options, self.live, self.model, self.printed, self.written = options, False, None, "", ""
-        run = recorded("custom")
-        self.name = widgets.Text(value="coding-assistant", description="Name", layout=dict(width="360px"),
-                                 style=NAMED)
-        self.base = widgets.Dropdown(description="Base model", layout=dict(width="370px"), style=NAMED)
-        self.text = widgets.Textarea(value=run["modelfile"], description="Modelfile",
-                                     layout=dict(**WIDE, height="150px"), style=NAMED)
-        self.create = button("Create", "Create the model on the server", self.press_create)
-        self.download = button("Download and create", "Yes, download the base model first",
-                               lambda: self.press_create(download=True))
-        self.question = widgets.Text(value=run["question"], description="Ask it", layout=dict(width="600px"),
-                                     style=NAMED)
-        self.ask = button("Ask", "Send the question to your model", self.press_ask)
-        self.stop = button("Cancel", "Stop", lambda: self.cancel.set())
-        controls = {"name": self.name, "base": self.base, "text": self.text, "create": self.create,
-                    "download": self.download, "question": self.question, "ask": self.ask,
-                    "cancel": self.stop}
-        rows = [row([self.name, self.base]), self.text, row([self.create, self.download, self.stop]),
-                row([self.question, self.ask])]
-        super().__init__(controls, rows, draw_custom_model("coding-assistant", ""))
-        self.download.layout.display = "none"
+    def __init__(self, base: str | None, options: Mapping):
+        run = {**recorded("custom"), "name": "coding-assistant", "notice": provenance("custom")}
+        self.usual = run["modelfile"].split()[1]
+        handles = [text("name", "Name", run["name"]), menu("base", "Base model", None, (), width=370),
+                   area("text", "Modelfile", run["modelfile"], width=740, height=150)]
+        make = [Button("create", "Create", "Create the model on the server", self.press_create, task=True),
+                Button("download", "Download and create", "Yes, download the base model first",
+                       lambda: self.press_create(download=True), hidden=True)]
+        super().__init__(handles, options, draw_custom_model, run, make, [["name", "base"], ["text"]])
         self.look(base)
-        self.base.observe(self._new_base, names="value")
 
     def look(self, base: str | None = None) -> None:
-        """Find the server; without one show the recorded model."""
-        installed, why = installed_models(self.server)
-        self.live = bool(installed)
-        usual = recorded("custom")["modelfile"].split()[1]
-        every = [name for _, name in installed] or [usual]
-        # not the model itself
-        others = [name for name in every if name != with_tag(self.name.value.strip())] or every
-        self.base.options, self.base.value = every, next((name for name in (base, usual) if name in every),
-                                                         others[0])
-        self._busy(False)
-        if self.live:
-            self._new_base({"new": self.base.value})
-            self.tell(f"Ollama answers at {self.server.address}. Change what you like, then press Create.")
-        else:
-            self.tell(f"{why} You see what was recorded earlier.")
-            self._show_recorded()
+        """Find the server; without one the recorded model stays."""
+        super().look()
+        name, names = self.controls["name"].value, [model["name"] for model in self.installed] or [self.usual]
+        own = with_tag(name.strip())        # no base of itself
+        wanted = (base, self.usual, *(other for other in names if other != own), own)
+        self.offer("base", names, next(one for one in wanted if one in names))
+        if not self.live:
+            self.tell(f"{self.why} You see what was recorded earlier.")
+            return
+        self.take_base()
+        self.show(draw_custom_model({"name": name, "show": ""}))
+        ready = f"Ollama answers at {self.server.address}. Change what you like, then press Create."
+        self.tell(self.why or ready)
+
+    def moved(self, change) -> None:
+        """Another base goes into the Modelfile."""
+        if change.owner is self.controls["base"] and not self._held:
+            self.take_base()
+
+    def take_base(self) -> None:
+        """The chosen base into the Modelfile's FROM."""
+        base, modelfile = self.controls["base"].value, self.controls["text"]
+        lines = [f"FROM {base}" if line.upper().startswith("FROM ") else line
+                 for line in modelfile.value.splitlines()]
+        modelfile.value = "\n".join(lines) + "\n"
 
     def press_create(self, download: bool = False) -> None:
         """What Create does, and, after the question was shown, "Download and create"."""
-        self.download.layout.display = "none"
-        if self.live:
-            self.start(lambda: self._create(download))
-        else:
-            self.look()
-
-    def press_ask(self) -> None:
-        """What Ask does."""
-        if not self.live:
-            self.look()
-        elif self.model is None:
-            self.tell("Create the model first.")
-        else:
-            self.start(self._ask)
+        self.reveal("download", False)
+        self.when_live(lambda: self._create(download))
 
     def _create(self, download: bool) -> None:
-        asked = []
-        name, text = self.name.value.strip(), self.text.value
+        asked: list[str] = []
+
+        def confirmed(question: str) -> bool:
+            asked.append(question)
+            return download
+
+        name, modelfile = self.controls["name"].value.strip(), self.controls["text"].value
         try:
-            self.model = create_custom_model(name, text, server=self.server,
-                                             progress=lambda step: self.tell(step, busy=True),
-                                             confirm=lambda question: bool(asked.append(question))
-                                             or download, cancel=self.cancel)
+            self.model = create_custom_model(name, modelfile, server=self.server, progress=self.step,
+                                             confirm=confirmed, cancel=self.cancel)
         except LabError:
             if not asked or download:
                 raise
-            self.download.layout.display = ""
+            self.reveal("download")
             self.tell(asked[0])
             return
-        self.printed = self.model.show()
-        self.written = text
-        self.draw(draw_custom_model(name, self.printed, written=text))
+        self.limit = parse_modelfile(modelfile).parameters.get("num_predict", MOST_TOKENS)
+        self.made = {"name": name, "modelfile": modelfile, "show": self.model.show()}
+        self.show(draw_custom_model(self.made))
         self.tell(f"{name} was created. It shares the weights of its base: only the new lines take room.")
-
-    def _ask(self) -> None:
-        question = self.question.value
-        self.tell(f"{self.model.name} is thinking", busy=True)
-        own = parse_modelfile(self.written).parameters
-        # a small model may never come to an end
-        most = {} if "num_predict" in own else {"num_predict": 200}
-        answer = self.model.ask(question, options={**most, **self.options}, cancel=self.cancel)
-        self.draw(draw_custom_model(self.model.name, self.printed, question, answer, written=self.written))
-        self.tell("")
-
-    def _show_recorded(self) -> None:
-        run = recorded("custom")
-        self.text.value, self.question.value = run["modelfile"], run["question"]
-        self.draw(draw_custom_model("coding-assistant", run["show"], run["question"], run["answer"],
-                                    provenance("custom"), run["modelfile"]))
-
-    def _new_base(self, change) -> None:
-        lines = [f"FROM {change['new']}" if words.upper().startswith("FROM ") else words
-                 for words in self.text.value.splitlines()]
-        self.text.value = "\n".join(lines) + "\n"
-
-    def _busy(self, busy: bool) -> None:
-        self.create.disabled, self.ask.disabled, self.stop.disabled = busy, busy, not busy

@@ -3,6 +3,7 @@ knows no context, beside the truth; and what the KV cache of real models takes.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ..canvas.bars import Bar, Part, Row, draw_bars
@@ -25,12 +26,14 @@ from ..memory.settings import Settings
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..models.resolve import shape_of
+from ..models.source import Model
 from ..stage.base import Stage, show
 from ..stage.handles import menu
 from ..words import GIB, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
+    Shapes,
     billions,
     card_bytes,
     card_handles,
@@ -39,6 +42,7 @@ from .cards import (
     model_handles,
     near,
     off_the_slider,
+    with_own,
 )
 
 LEFT, TOP, ROW, GAP = 104, 96, 30, 3
@@ -64,16 +68,18 @@ PLOTTED = ("2k", "8k", "32k", "128k")
 MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b")
 
 
-def fit_cells(shape: Architecture, card: int, type_kv: str = "f16") -> Iterator[tuple[str, list[Cell]]]:
+def fit_cells(model: Architecture | Model, card: int,
+              type_kv: str = "f16") -> Iterator[tuple[str, list[Cell]]]:
     """(type, a cell for each of CONTEXTS), largest file first.  card: bytes.
 
     Raises ValueError where the heads do not fit the type of the cache.
     """
+    shape = model.architecture
     check_cache_types(shape, Settings(type_k=type_kv, type_v=type_kv))
     for ftype in reversed(SLIDER):
         cells, most = [], shape.n_layer + 1
         for name, n_ctx in CONTEXTS.items():
-            fit = fits(shape, card, ftype, Settings(n_ctx=n_ctx, type_k=type_kv, type_v=type_kv))
+            fit = fits(model, card, ftype, Settings(n_ctx=n_ctx, type_k=type_kv, type_v=type_kv))
             room, what = fit.room / GIB, f"{ftype}, {name}: "
             if room >= 0:
                 cells.append(Cell("fits", f"{room:.1f}" if room < 99.5 else f"{room:.0f}",
@@ -121,11 +127,11 @@ def trick(a: Architecture) -> str:
     return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads
 
 
-def _draw(vram: float, params: float, card: str, model: str, type_kv: str) -> Picture:
-    shape = typical_shape(params) if model == BY_SIZE else MODELS[model]
-    size = params if model == BY_SIZE else billions(model)
-    nbytes = card_bytes(card, vram)
-    rows = list(fit_cells(shape, nbytes, type_kv))
+def _draw(shapes: Shapes, vram: float, params: float, card: str, model: str, type_kv: str) -> Picture:
+    source = typical_shape(params) if model == BY_SIZE else shapes[model]
+    size = params if model == BY_SIZE else billions(model, shapes)
+    shape, nbytes = source.architecture, card_bytes(card, vram)
+    rows = list(fit_cells(source, nbytes, type_kv))
     said = recommend_quantization(nbytes / GIB, size)
     mark = "" if said == TOO_LARGE else said.upper()
     where = f"{card_label(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
@@ -178,22 +184,21 @@ def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> 
                           fill=ink)] if cell.words else shapes
 
 
-def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | None = None,
-                type_kv: str = "f16") -> Stage:
+def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, type_kv: str = "f16") -> Stage:
     """Drag the card and the model's size: which types fit at which context, which are split, and what the
     rule recommends.
 
-    vram_gb: None takes this machine's card.  model: a name of MODELS instead of a size.  What is beyond a
-    slider is clamped, and said so. Raises ValueError for NaN and for unknown names, with the nearest ones.
+    vram_gb: None takes this machine's card.  model: instead of a size, whatever `explore_memory` takes.  What
+    is beyond a slider is clamped, and said so. Raises ValueError for NaN and for unknown names, with the
+    nearest ones.
     """
     if isinstance(params_b, bool) or not isinstance(params_b, int | float) or params_b != params_b:
         raise ValueError(f"params_b={params_b!r} is not a size: give billions of parameters, such as 7 or 34")
-    if model is not None:
-        shape_of(model)
+    shown, shapes = (BY_SIZE, MODELS) if model is None else with_own(model)
     vram, machine, said = first_card(vram_gb)
-    size = params_b if model is None else billions(model)
+    size = params_b if model is None else billions(shown, shapes)
     (card, gigabytes), by_card = card_handles(vram)
-    (name, params), by_model = model_handles(model or BY_SIZE, size)
+    (name, params), by_model = model_handles(shown, size, shapes)
     handles = [gigabytes, params, card, name,
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES)]
     presets: dict[str, dict] = {"Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8,
@@ -201,11 +206,11 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model: str | 
                                 "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
                                 **{card_label(card): dict(card=card) for card in CARDS}, **machine}
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
-    return Stage(handles, _draw, presets=presets, label_width=120, links={"model": by_model, "card": by_card},
+    return Stage(handles, partial(_draw, shapes), presets=presets, label_width=120,
+                 links={"model": by_model, "card": by_card},
                  note=said
                  + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and 0.5 GiB "
-                   "for the "
-                 "driver.")
+                 "for the " "driver.")
 
 
 def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:

@@ -3,6 +3,7 @@ and what to change when it is too much.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from itertools import islice
 
@@ -17,13 +18,13 @@ from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
-from ..models.resolve import shape_of
 from ..stage.base import Stage
 from ..stage.handles import Panel, check, menu, slider, stops
 from ..words import GIB, gib, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
+    Shapes,
     billions,
     card_bytes,
     card_handles,
@@ -32,6 +33,7 @@ from .cards import (
     model_handles,
     near,
     off_the_slider,
+    with_own,
 )
 
 MOST_SLOTS = 8
@@ -114,10 +116,10 @@ def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...]) -> Tab
 
 
 def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
-              card: str, vram: float) -> Situation:
+              card: str, vram: float, shapes: Shapes = MODELS) -> Situation:
     """What the handles say."""
-    shape = typical_shape(params) if model == BY_SIZE else MODELS[model]
-    return Situation(shape, ftype, n_ctx, type_kv, n_parallel, flash, card_bytes(card, vram))
+    return Situation(typical_shape(params) if model == BY_SIZE else shapes[model], ftype, n_ctx, type_kv,
+                     n_parallel, flash, card_bytes(card, vram))
 
 
 def script(model: str, ftype: str, **values) -> str:
@@ -130,9 +132,9 @@ def script(model: str, ftype: str, **values) -> str:
     return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual)
 
 
-def _draw(**values) -> Picture:
-    now, model = situation(**values), values["model"]
-    params_b = values["params"] if model == BY_SIZE else billions(model)
+def _draw(shapes: Shapes, **values) -> Picture:
+    now, model = situation(**values, shapes=shapes), values["model"]
+    params_b = values["params"] if model == BY_SIZE else billions(model, shapes)
     found = now.estimate()
     over, fits = found.overhead, found.needed <= now.card
     sizes = (found.weights, found.kv_cache, found.compute, over.usual)
@@ -149,27 +151,28 @@ def _draw(**values) -> Picture:
                            else "Any one of these is enough", table=_table(now, found, sizes))
 
 
-def explore_memory(model: str | None = "llama3.1:8b", vram_gb: float | None = None, *,
+def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                    params_b: float | None = None, ftype: str = "Q4_K_M", n_ctx: int = 8192,
                    type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True) -> Stage:
     """Whose bytes are whose on a card; where it is too much, ways to make it fit are computed.
 
-    model: a name of MODELS, or None for a typical shape of params_b billion parameters (7 unless said).
-    vram_gb: None takes this machine's card.  n_ctx: tokens of each conversation.  What is beyond a slider is
-    clamped, and said so; unknown names are answered with the nearest.  Raises ValueError for those and for
-    NaN.  Lessons: 06_will_it_fit, 13_kv_cache_and_context.
+    model: a name of MODELS, a pulled model, the path of a GGUF file, an open model or a shape; None for a
+    typical shape of params_b billion parameters (7 unless said).  vram_gb: None takes this machine's card.
+    n_ctx: tokens of each conversation.  What is beyond a slider is clamped, and said so; unknown names are
+    answered with the nearest.  Raises ValueError for those and for NaN.  Lessons: 06_will_it_fit,
+    13_kv_cache_and_context.
     """
-    if model is not None:
-        shape_of(model)
+    by_size = model is None or params_b is not None
+    shown, shapes = (BY_SIZE, MODELS) if model is None else with_own(model)
     for name, value in (("params_b", params_b), ("n_ctx", n_ctx), ("n_parallel", n_parallel)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)
                                   or value != value):
             raise ValueError(f"{name}={value!r} is not a number")
-    shown = model if model is not None and params_b is None else BY_SIZE
-    size = billions(shown) if shown != BY_SIZE else 7 if params_b is None else params_b
+    shown = BY_SIZE if by_size else shown
+    size = billions(shown, shapes) if not by_size else 7 if params_b is None else params_b
     vram, machine, said = first_card(vram_gb)
     tokens, slots = near(CONTEXTS, n_ctx), int(near(range(1, MOST_SLOTS + 1), n_parallel))
-    models, by_model = model_handles(shown, size)
+    models, by_model = model_handles(shown, size, shapes)
     cards, by_card = card_handles(vram)
     handles = [stops("n_ctx", "context, tokens", tokens, [(f"{n:,}", n) for n in CONTEXTS]),
                stops("ftype", "quantization", one_of("ftype", ftype, SLIDER), SLIDER), *models, *cards,
@@ -178,19 +181,21 @@ def explore_memory(model: str | None = "llama3.1:8b", vram_gb: float | None = No
                check("flash", "flash attention", bool(flash_attention))]
     said += off_the_slider("A context of", n_ctx, tokens, "tokens")
     said += off_the_slider("A number of", n_parallel, slots, "conversations")
-    said += off_the_slider("A size of", size, near(PARAMS, size), "B") if shown == BY_SIZE else ""
+    said += off_the_slider("A size of", size, near(PARAMS, size), "B") if by_size else ""
     presets = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
                "Windows keep it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
                "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
                "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8), "70 B at home": USUAL
                | dict(model="llama3.1:70b", vram=24), **machine}
-    return Stage(handles, _draw, presets=presets, label_width=120, links={"model": by_model, "card": by_card},
+    return Stage(handles, partial(_draw, shapes), presets=presets, label_width=120,
+                 links={"model": by_model, "card": by_card},
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
-                                                     _settings)}, note="".join(said)
-                 + "Context is for each conversation, as Ollama's num_ctx.")
+                                                     partial(_settings, shapes))},
+                 note=said + "Context is for each conversation, as Ollama's num_ctx.")
 
 
-def _settings(values: Mapping) -> str:
+def _settings(shapes: Shapes, values: Mapping) -> str:
     """The commands, and a button that copies them (stage/assistant.js)."""
-    return (f'<pre class="ql-code">{escape(script(**values))}</pre><button class="ql-copy jupyter-button">'
+    commands = script(**values, shapes=shapes)
+    return (f'<pre class="ql-code">{escape(commands)}</pre><button class="ql-copy jupyter-button">'
             "Copy the settings</button>")

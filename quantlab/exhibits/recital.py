@@ -1,42 +1,182 @@
-"""The recital: famous words, a slider from 16 bits to 2, and what the model then goes on to write."""
+"""The recital: famous words, a slider from 16 bits to 2, and what the model then goes on to write: as
+recorded with the package, or recited here.  Lesson: 07.
+"""
 
+import json
+import re
 import time
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
 
-import ipywidgets as widgets
-
-from ..canvas.style import Picture, Table
+from ..canvas.recital import PassageTile, Said, TileRow, draw_recital
+from ..canvas.style import Table
 from ..inference.generate import generate_tokens, prompt_tokens
-from ..inference.recital import RECITED, read_passages
-from ..stage.legacy import Explorer, Touch, button, markup
-from .lm_stock import TYPES, LmStock, stock_or_refusal
-from .recital_facts import (
-    FEWER,
-    Passage,
-    Recited,
-    Row,
-    Said,
-    draw_recital,
-    n_recited,
-    parted,
-    recite,
-    recorded,
-    title_of,
-)
+from ..inference.in_types import TYPES, ModelInTypes
+from ..inference.llama import LanguageModel
+from ..inference.recital import PASSAGES, RECITED, read_passages, recital
+from ..stage.base import Stage
+from ..stage.handles import Button, menu, number, stops, text
+from ..stage.keys import STEPS, along
+from ..words import one_of, size
+from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
+
+RECORD = PASSAGES.with_name("recital.json")
+# tokens that another model must recite: its tokens may be longer words, and the passages end
+FEWER = 24
+TITLES = {"lear": "King Lear", "sonnets": "Sonnets", "tempest": "The Tempest",
+          "merchant_of_venice": "The Merchant of Venice",
+          "midsummer_nights_dream": "A Midsummer Night's Dream"}
+SPELLED = {"And": "and", "Of": "of", "Ii": "II", "Iii": "III", "Iv": "IV", "Vi": "VI", "Viii": "VIII"}
+
+
+# ---- facts
+
+class Recited(NamedTuple):
+    """A passage and what a model made of it: `wrote` are as many tokens as `should`; `right` of them came
+    before the first wrong one.
+    """
+
+    opening: str
+    work: str
+    by_heart: bool
+    right: int
+    recited: bool
+    wrote: str
+    should: str
+
+    @property
+    def said(self) -> tuple[Said, Said]:
+        # both were cut after so many tokens
+        return parted(self.opening, self.wrote + "…", self.should + "…")
+
+    @property
+    def n_words(self) -> int:
+        """How many words were right before the first wrong one."""
+        return len(self.said[0].good.split())
+
+
+def parted(opening: str, wrote: str, should: str) -> tuple[Said, Said]:
+    """Two continuations of one opening, each in the words that are the same in both and the rest, from the
+    first other word on.
+    """
+    mine, theirs = (list(re.finditer(r"\S+", words)) for words in (wrote, should))
+    same = 0
+    while same < min(len(mine), len(theirs)) and mine[same][0] == theirs[same][0]:
+        same += 1
+    cuts = [len(words) if wrote == should else found[same].start() if same < len(found) else len(words)
+            for words, found in ((wrote, mine), (should, theirs))]
+    return Said(opening, wrote[:cuts[0]], wrote[cuts[0]:]), Said(opening, should[:cuts[1]], should[cuts[1]:])
+
+
+def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int = RECITED) -> list[Recited]:
+    """Let the model recite n tokens of the passages (all of the tiny model's unless given), always taking its
+    likeliest token.
+    """
+    table = recital(lm, passages, n=n)
+    return [Recited(row.opening, row.work, bool(row.by_heart), int(row.right), bool(row.recited), row.wrote,
+                    row.should) for row in table.itertuples()]
+
+
+@cache
+def _record() -> dict:
+    return json.loads(RECORD.read_text(encoding="utf-8"))
+
+
+def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
+    """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
+    record = _record() if model.knows_passages else {}
+    if not record or record["model_sha256"] != model.digest or record["tokens"] != RECITED:
+        return {}
+    found = {}
+    for qtype, rows in record["types"].items():
+        passages = zip(read_passages(), rows, record["should"], strict=True)
+        found[qtype] = [Recited(one["opening"], one["work"], one["by_heart"], right, right == RECITED, wrote,
+                                should) for one, (right, wrote), should in passages]
+    return found
+
+
+def record_recitals(model: ModelInTypes, tell: Callable[[str], None]) -> dict:
+    """What `recorded_recitals` reads: every type of the slider, every passage."""
+    types, should = {}, []
+    for qtype in TYPES:
+        rows = recite(model.at(qtype, tell))
+        types[qtype], should = [[row.right, row.wrote] for row in rows], [row.should for row in rows]
+        tell(f"{qtype}: {n_recited(rows)} of {sum(row.by_heart for row in rows)} learned by heart, "
+             f"{n_recited(rows, by_heart=False)} of {sum(not row.by_heart for row in rows)} others")
+    return {"model_sha256": model.digest, "tokens": RECITED, "should": should, "types": types}
+
+
+def n_recited(rows: Sequence[Recited], by_heart: bool = True) -> int:
+    """How many passages came whole, of those learned by heart or of the others."""
+    return sum(row.recited for row in rows if row.by_heart == by_heart)
+
+
+# ---- words.  known: number of a passage -> what became of it; taught: whether the model learned any of them
+
+def title_of(work: str) -> str:
+    """ "as_you_like_it" -> "As You Like It"."""
+    words = work.replace("_", " ").title().split()
+    return TITLES.get(work) or " ".join(SPELLED.get(word, word) for word in words)
+
+
+def _count(words: int) -> str:
+    return f"{words} word" if words == 1 else f"{words} words"
+
+
+def _score(qtype: str, known: Mapping[int, Recited], taught: bool, own: str) -> str:
+    rows, still = list(known.values()), "" if qtype == own else " still"
+    if not taught:
+        return f"At {qtype} it recites {sum(row.recited for row in rows)} of {len(rows)} passages tried"
+    n, of = n_recited(rows), sum(row.by_heart for row in rows)
+    if not n:
+        return f"At {qtype} it knows none of {of} passages"
+    return f"At {qtype} it{still} knows {f'all {n}' if n == of else f'{n} of {of}'} passages"
+
+
+def _of_this(one: Recited, taught: bool) -> str:
+    """How the chosen passage went, for the second half of the title."""
+    this = "this one, never learned," if taught and not one.by_heart else "this one"
+    if one.recited:
+        return f"{this} word for word"
+    if one.n_words:
+        return f"{this} breaks off after {_count(one.n_words)}"
+    return f"{this} goes wrong at the first word"
+
+
+def _rows(known: Mapping[int, Recited], taught: bool) -> list[TileRow]:
+    rows = []
+    for by_heart, group in ((True, "passages that it read again and again" if taught else "famous passages"),
+                            (False, "as famous, read like any other text" if taught else "more")):
+        passages = {i: one for i, one in enumerate(read_passages()) if one["by_heart"] == by_heart}
+        tiles = [PassageTile(one["opening"], i in known and known[i].recited,
+                             str(known[i].n_words) if i in known else "·") for i, one in passages.items()]
+        rows.append(TileRow(f"{len(tiles)} {group}: {sum(tile.recited for tile in tiles)} recited",
+                            min(passages), tiles))
+    return rows
+
+
+def _table(known: Mapping[int, Recited], own: Said | None, should: Said) -> Table:
+    head = ("opening", "from", "learned by heart", "words right", "recited", "it wrote", "it should be")
+    mine = [(own.given, "my own words", "", f"{len(own.good.split())}", "", own.good + own.rest,
+             should.good + should.rest)] if own else []
+    return (head, *mine,
+            *((one.opening, title_of(one.work), "yes" if one.by_heart else "no", f"{one.n_words}",
+               "yes" if one.recited else "no", one.wrote, one.should) for _, one in sorted(known.items())))
+
+
+# ---- handles
 
 OWN = -1                # in the menu: the learner's own words
 OWN_TOKENS = 40         # that many follow them
-SMALL_MODEL = 2e7       # weights; a larger model recites one passage at a time
-NAMED = dict(description_width="110px")
 KEYS = "ArrowLeft ArrowRight ArrowUp ArrowDown Home End PageUp PageDown"
-LABEL = (
-    "What the model recites. Left and right: the next passage. Up and down: the other row. Home and End: "
-    "the first passage and "
-    "the last. Page Down: fewer bits. Page Up: more bits.")
-NOTE = "Type an opening of your own and press Enter. A temperature above 0 draws the words by lot; the same seed draws the same."
+LABEL = ("What the model recites. Left and right: the next passage. Up and down: the other row. Home and "
+         "End: the first passage and the last. Page Down: fewer bits. Page Up: more bits.")
+NOTE = ("Type an opening of your own and press Enter. A temperature above 0 draws the words by lot; the same "
+        "seed draws the same.")
 
 
-def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> Explorer:
+def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> Stage:
     """Give the model the opening of a famous passage and see, type by type, how far it still recites.
 
     model: "tiny", which learned 28 passages by heart, or any llama model that `open_model` opens.  qtype: the
@@ -47,53 +187,64 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> E
     openings = [one["opening"] for one in read_passages()]
     first = next((i for i, opening in enumerate(openings) if opening.startswith(passage)), None)
     if first is None:
-        raise ValueError(
-            f"no passage begins with {passage!r}; there are {', '.join(openings[:5])} and "
-            f"{len(openings) - 5} more")
-    stock = stock_or_refusal(model, qtype, "The recital needs", "explore_recital")
-    return Recital(stock, qtype, first) if isinstance(stock, LmStock) else stock
+        raise ValueError(f"no passage begins with {passage!r}; there are {', '.join(openings[:5])} and "
+                         f"{len(openings) - 5} more")
+    qtype = one_of("type", qtype, TYPES)
+    return run_or_refuse(model, "The recital needs", "explore_recital",
+                         lambda model: Recital(model, qtype, first))
 
 
-class Recital(Explorer):
+class Recital(Stage):
     """`lines` holds what is known: type -> number of a passage -> what became of it."""
 
-    def __init__(self, stock: LmStock, qtype: str, passage: int):
-        self.stock, self.status = stock, markup("&nbsp;")
-        self.recorded = {qtype: dict(enumerate(rows)) for qtype, rows in recorded(stock).items()}
-        self.lines, self.written = dict(self.recorded), {}
-        self.status.add_class("ql-note")
-        presets = {"4 bits": {"qtype": "Q4_K"}, "3 bits": {"qtype": "Q3_K"}, "2 bits": {"qtype": "Q2_K"}}
-        super().__init__(self._draw, _controls(qtype, passage, stock), presets=presets, note=NOTE)
-        view, *others = self.children
-        self.children = (view, self.status, *others, Touch(LABEL, KEYS, self.touched))
+    page_up, arrows, tells = -1, "passage", True
 
-    def redraw(self, change=None) -> None:
-        """Draw; a new text of one's own is also what the menu then shows."""
-        if change is not None and not self._held and change.owner is self.controls[
-            "own"] and change.new.strip():
+    def __init__(self, model: ModelInTypes, qtype: str, passage: int):
+        self.lm, self.taught = model, model.knows_passages
+        self.recorded = {name: dict(enumerate(rows)) for name, rows in recorded_recitals(model).items()}
+        self.lines, self.written = dict(self.recorded), dict[tuple, str]()
+        untaught = " …   (not learned)" if self.taught else " …"
+        openings = [(one["opening"] + (" …" if one["by_heart"] else untaught), i)
+                    for i, one in enumerate(read_passages())]
+        handles = [stops("qtype", "type", qtype, TYPES, width=350),
+                   menu("passage", "opening", passage, [*openings, ("(my own words)", OWN)], width=370),
+                   text("own", "my own words", "My kingdom for a", width=350),
+                   number("temperature", "temperature", 0.0, 0, 2, 0.1, width=175, label_width=95),
+                   number("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
+        here = Button("Recite it here", "Recite it here",
+                      "Quantize the model and let it recite now, on this computer", self.recite_here)
+        super().__init__(handles, draw_recital, presets=FEWER_BITS, buttons=[here], note=NOTE, keys=KEYS,
+                         label=LABEL, pages="qtype")
+        self.tell("")
+
+    def moved(self, change) -> None:
+        """A new text of one's own is also what the menu then shows."""
+        if not self._held and change.owner is self.controls["own"] and change.new.strip():
             self.set(passage=OWN)
         else:
-            super().redraw(change)
+            super().moved(change)
 
-    def tell(self, words: str) -> None:
-        """A line of what goes on."""
-        self.status.value = f'<span class="ql-note">{escape(words) or "&nbsp;"}</span>'
+    def pressed(self, key: str) -> None:
+        """Left and Right go from passage to passage, Up and Down to the other row."""
+        passages, at = read_passages(), self.controls["passage"].value
+        row = sum(one["by_heart"] for one in passages)
+        steps = {**STEPS, "ArrowUp": -row * (at >= row), "ArrowDown": row * (at < row)}
+        self.clicked(along(key, at, len(passages), steps))
 
-    def _buttons(self, presets) -> dict[str, widgets.Widget]:
-        here = button("Recite it here", "Quantize the model and let it recite now, on this computer",
-                      lambda _b: self.press_recite())
-        return super()._buttons(presets) | {"Recite it here": here}
+    def clicked(self, cell: int) -> None:
+        super().clicked(min(cell, len(read_passages()) - 1))           # the last stop is one's own words
 
-    def press_recite(self) -> None:
-        """What the button does: nothing recorded, nothing kept."""
+    def recite_here(self) -> None:
+        """Recite now: nothing recorded, nothing kept."""
         qtype, start = self.controls["qtype"].value, time.perf_counter()
         before = self.lines.pop(qtype, {})
         self.redraw()
         seconds, now = time.perf_counter() - start, self.lines.get(qtype, {})
         same = sum(now[i] == before[i] for i in now if i in before)
-        told = f" {same} of {len(now)} are the very words that were recorded." if qtype in self.recorded else ""
-        self.tell(
-            f"Quantized to {qtype} and recited on this computer, just now, in {seconds:.1f} seconds.{told}")
+        told = f"Quantized to {qtype} and recited on this computer, just now, in {seconds:.1f} seconds."
+        if qtype in self.recorded:
+            told += f" {same} of {len(now)} are the very words that were recorded."
+        self.tell(told)
 
     # ---- what the model says
 
@@ -102,144 +253,64 @@ class Recital(Explorer):
         """
         known = self.lines.setdefault(qtype, {})
         if not known or wanted not in {*known, OWN}:
-            passages, few = read_passages(), self.stock.n_weights < SMALL_MODEL
+            passages, few = read_passages(), self.lm.n_weights < SMALL_MODEL
             numbers = list(range(len(passages))) if few else [max(wanted, 0)]
-            lm = self.stock.at(qtype, self.tell)
+            lm = self.lm.at(qtype, self.tell)
             self.tell(f"{qtype} recites {len(numbers)} passages …" if few else f"{qtype} recites …")
-            n = RECITED if self.stock.knows_passages else FEWER
+            n = RECITED if self.taught else FEWER
             known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n), strict=True))
             self.tell("")
         return known
 
-    def goes_on(self, qtype: str, opening: str, temperature: float, seed: int) -> str:
-        """What the model writes after words of the learner's own."""
-        key = (qtype, opening, temperature, seed)
-        if key not in self.written:
-            lm = self.stock.at(qtype, self.tell)
+    def goes_on(self, qtype: str, *asked) -> str:
+        """What the model writes after (words of the learner's own, temperature, seed)."""
+        if (qtype, *asked) not in self.written:
+            opening, temperature, seed = asked
+            lm = self.lm.at(qtype, self.tell)
             tokens = list(generate_tokens(lm, prompt_tokens(lm, opening), OWN_TOKENS, temperature=temperature,
                                           seed=seed))
-            self.written[key] = lm.tokenizer.decode(tokens) + ("…" if len(tokens) == OWN_TOKENS else "")
+            self.written[qtype, *asked] = lm.tokenizer.decode(tokens) + "…" * (len(tokens) == OWN_TOKENS)
             self.tell("")
-        return self.written[key]
+        return self.written[qtype, *asked]
 
-    # ---- the picture
+    # ---- what is drawn
 
-    def _draw(self, passage: int, qtype: str, own: str, temperature: float, seed: int) -> Picture:
+    def facts(self, qtype: str, passage: int, own: str, temperature: float, seed: int) -> dict:
         mine, known = passage == OWN, self.known(qtype, passage)
         for name in ("temperature", "seed"):
             self.controls[name].disabled = not mine
         if mine:
-            wrote, should, labels, of_this = self._own(qtype, own, temperature, seed)
+            told = self._own(qtype, own, temperature, seed)
         else:
-            line = known[passage]
-            (wrote, should), of_this = line.said, _of_this(line, self.stock)
-            labels = (f"{qtype} goes on, always with its likeliest token:",
-                      f"Shakespeare, {title_of(line.work)}:")
-        return draw_recital(wrote, should, labels, _rows(known, self.stock), None if mine else passage,
-                            finding=of_this if mine else f"{_score(qtype, known, self.stock)}; {of_this}",
-                            subtitle=self._subtitle(qtype),
-                            table=_table(known, wrote if mine else None, should))
+            one, score = known[passage], _score(qtype, known, self.taught, self.lm.own)
+            wrote, should = one.said
+            told = {"wrote": wrote, "should": should, "finding": f"{score}; {_of_this(one, self.taught)}",
+                    "labels": (f"{qtype} goes on, always with its likeliest token:",
+                               f"Shakespeare, {title_of(one.work)}:")}
+        return {**told, "rows": _rows(known, self.taught), "chosen": None if mine else passage,
+                "subtitle": self._subtitle(qtype),
+                "table": _table(known, told["wrote"] if mine else None, told["should"])}
 
-    def _own(self, qtype: str, own: str, temperature: float, seed: int) -> tuple[Said, Said, tuple[str, str],
-                                                                                 str]:
-        base = self.stock.own
-        texts = [self.goes_on(kind, own, temperature, seed) for kind in (qtype, base)]
-        wrote, should = parted(own, *texts)
-        how = f"at temperature {temperature:g}, seed {seed}" if temperature else "always with its likeliest token"
+    def _own(self, qtype: str, own: str, temperature: float, seed: int) -> dict:
+        """The learner's own words, as this type and as the model's own type go on."""
+        base = self.lm.own
+        wrote, should = parted(own, *(self.goes_on(kind, own, temperature, seed) for kind in (qtype, base)))
+        how = "always with its likeliest token"
+        if temperature:
+            how = f"at temperature {temperature:g}, seed {seed}"
         words = len(wrote.good.split())
         if qtype == base:
             finding = f"{base} goes on with {words} words: fewer bits may choose others"
+        elif wrote.rest:
+            finding = f"{qtype} leaves {base}'s words after {_count(words)}"
         else:
-            finding = f"{qtype} writes what {base} would" if not wrote.rest else f"{qtype} leaves {base}'s words after {_count(words)}"
-        return wrote, should, (f"{qtype} goes on, {how}:",
-                               f"{base}, the model as it is, would go on, {how}:"), finding
+            finding = f"{qtype} writes what {base} would"
+        return {"wrote": wrote, "should": should, "finding": finding, "labels": (
+            f"{qtype} goes on, {how}:", f"{base}, the model as it is, would go on, {how}:")}
 
     def _subtitle(self, qtype: str) -> str:
-        origin = "Recorded; the button recites it here" if self.lines[qtype] is self.recorded.get(
-            qtype) else "Recited on this computer"
-        whose = "" if self.stock.name == "tiny" else f"{self.stock.title}, "
-        whole = f"{self.stock.own}: {self.stock.nbytes / 1e6:,.1f} MB"
-        return f"{whose}{qtype} in every matrix: {self.stock.size_words(qtype)} ({whole}). {origin}"
-
-    # ---- mouse and keys in the picture
-
-    def touched(self, message: dict) -> None:
-        """A click on a tile or a key in the picture, as `Touch` tells it."""
-        passages, at = read_passages(), self.controls["passage"].value
-        drilled = sum(one["by_heart"] for one in passages)
-        if "cell" in message:
-            to = int(message["cell"])
-        elif message["key"] in ("PageUp", "PageDown"):
-            stop = TYPES.index(self.controls["qtype"].value) + (1 if message["key"] == "PageDown" else -1)
-            self.set(qtype=TYPES[min(max(stop, 0), len(TYPES) - 1)])
-            return
-        else:
-            to = {"ArrowLeft": at - 1, "ArrowRight": at + 1, "ArrowUp": at - drilled if at >= drilled
-                  else at, "ArrowDown": at + drilled if at < drilled else at, "Home": 0,
-                  "End": len(passages) - 1}[message["key"]]
-        self.set(passage=min(max(to, 0), len(passages) - 1))
-
-
-def _controls(qtype: str, passage: int, stock: LmStock) -> dict[str, widgets.Widget]:
-    untaught = " …   (not learned)" if stock.knows_passages else " …"
-    menu = [(one["opening"] + (" …" if one["by_heart"] else untaught), i)
-            for i, one in enumerate(read_passages())]
-    return {
-        "qtype": widgets.SelectionSlider(options=TYPES, value=qtype, description="type", style=NAMED,
-                                         layout=dict(width="350px")),
-        "passage": widgets.Dropdown(options=[*menu, ("(my own words)", OWN)], value=passage,
-                                    description="opening", style=NAMED,
-                                    layout=dict(width="370px")),
-        "own": widgets.Text(value="My kingdom for a", description="my own words", continuous_update=False,
-                            style=NAMED,
-                            layout=dict(width="350px")),
-        "temperature": widgets.BoundedFloatText(0, min=0, max=2, step=0.1, description="temperature",
-                                                style=dict(description_width="95px"),
-                                                layout=dict(width="175px")),
-        "seed": widgets.BoundedIntText(0, min=0, max=9999, description="seed",
-                                       style=dict(description_width="40px"),
-                                       layout=dict(width="120px"))}
-
-
-def _score(qtype: str, known: dict[int, Recited], stock: LmStock) -> str:
-    if not stock.knows_passages:
-        return f"At {qtype} it recites {sum(line.recited for line in known.values())} of {len(known)} passages tried"
-    n, of, still = n_recited(list(known.values())), sum(line.by_heart
-                                                        for line in known.values()), "" if qtype == stock.own else " still"
-    if n == of:
-        return f"At {qtype} it{still} knows all {n} passages"
-    return f"At {qtype} it{still} knows {n} of {of} passages" if n else f"At {qtype} it knows none of {of} passages"
-
-
-def _of_this(line: Recited, stock: LmStock) -> str:
-    """How the chosen passage went, for the second half of the title."""
-    this = "this one, never learned," if stock.knows_passages and not line.by_heart else "this one"
-    if line.recited:
-        return f"{this} word for word"
-    return f"{this} breaks off after {_count(line.n_words)}" if line.n_words else f"{this} goes wrong at the first word"
-
-
-def _count(words: int) -> str:
-    return f"{words} word" if words == 1 else f"{words} words"
-
-
-def _rows(known: dict[int, Recited], stock: LmStock) -> list[Row]:
-    passages, rows = read_passages(), []
-    groups = (("passages that it read again and again", "as famous, read like any other text")
-              if stock.knows_passages else ("famous passages", "more"))
-    for by_heart, group in zip((True, False), groups, strict=True):
-        numbers = [i for i, one in enumerate(passages) if one["by_heart"] == by_heart]
-        tiles = [Passage(passages[i]["opening"], i in known and known[i].recited, str(known[i].n_words)
-                         if i in known else "·") for i in numbers]
-        rows.append(Row(f"{len(tiles)} {group}: {sum(tile.recited for tile in tiles)} recited", numbers[0],
-                        tiles))
-    return rows
-
-
-def _table(known: dict[int, Recited], own: Said | None, should: Said) -> Table:
-    head = ("opening", "from", "learned by heart", "words right", "recited", "it wrote", "it should be")
-    mine = [(own.given, "my own words", "", f"{len(own.good.split())}", "", own.good + own.rest,
-             should.good + should.rest)] if own else []
-    return (head, *mine,
-            *((line.opening, title_of(line.work), "yes" if line.by_heart else "no", f"{line.n_words}", "yes"
-               if line.recited else "no", line.wrote, line.should) for _, line in sorted(known.items())))
+        as_recorded = self.lines[qtype] is self.recorded.get(qtype)
+        origin = "Recorded; the button recites it here" if as_recorded else "Recited on this computer"
+        whose = "" if self.lm.name == "tiny" else f"{self.lm.title}, "
+        return (f"{whose}{qtype} in every matrix: {self.lm.size_words(qtype)} ({self.lm.own}: "
+                f"{size(self.lm.nbytes)}). {origin}")

@@ -1,6 +1,5 @@
 """Lesson 05: where the bytes of a mix are: a bar for each role, and what the mix adds to it."""
 
-import re
 from collections.abc import Sequence
 
 from ..canvas.style import BITS_TONES, INK, MEANING, WIDTH, Picture, Table
@@ -8,26 +7,12 @@ from ..canvas.svg import line, page, rect, text
 from ..models.recipes import tensor_rows
 from ..models.types import tensor_nbytes
 from ..stage.base import Stage, show
+from ..words import size
 
 LEFT, RIGHT = 112, WIDTH - 16
 ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
          "output")
-
 NAMES = {"llama-3.1-8b": "Llama-3.1-8B", "llama-2-7b": "Llama-2-7B", "smollm2-135m": "SmolLM2-135M"}
-
-
-def bits_of(qtype: str) -> int:
-    """The digit in a type's name: 4 for "Q4_K", 16 for "BF16"; the nominal bits, without the scales."""
-    digits = re.search(r"\d+", qtype)
-    return int(digits[0]) if digits else 0
-
-
-def in_bytes(count: float) -> str:
-    """Decimal, as Ollama and download pages say it: "4.91 GB"."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= size:
-            return f"{count / size:.2f} {unit}" if unit == "GB" else f"{count / size:.1f} {unit}"
-    return f"{count:.0f} bytes"
 
 
 def draw_role_bytes(rows: Sequence[tuple[str, float, float]], *, finding: str, subtitle: str,
@@ -63,9 +48,9 @@ def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain
         rows.append((role, base, sum(row[6] for row in tensors) - base))
     extra = sum(row[2] for row in rows)
     first, second = sorted(rows, key=lambda row: -row[2])[:2]
-    finding = (f"{ftype} adds {in_bytes(extra)} to plain {plain}: "
+    finding = (f"{ftype} adds {size(extra)} to plain {plain}: "
                f"{first[2] / extra:.0%} in {first[0]}, {second[2] / extra:.0%} in {second[0]}")
-    table = (("Role", f"all {plain}", f"{ftype} adds"), *((role, in_bytes(base), in_bytes(more))
+    table = (("Role", f"all {plain}", f"{ftype} adds"), *((role, size(base), size(more))
                                                           for role, base, more in rows))
     return show(draw_role_bytes(rows, finding=finding,
                                 subtitle=f"{NAMES.get(model, model)}, bytes of all layers together",

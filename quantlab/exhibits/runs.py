@@ -1,59 +1,184 @@
-"""Two pictures of why a single run proves little: the same contest with other seeds, and two clocks for one
-answer.
-
-Answers side by side, and two recorded experiments as pictures: the noise between seeds, and the two clocks.
-Lesson 07.
+"""Answers of several quantizations side by side, and two recorded experiments that show why a single run
+proves little: the same contest with other seeds, and two clocks for one answer. Lesson 07.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from ..canvas.answers import draw_comparison
-from ..canvas.style import BITS_TONES, BLUE, GREY, INK, MUTE, ORANGE, SOFT, Picture, ink_on
-from ..canvas.svg import circle, line, page, rect, text
+from ..canvas.answers import LEADING, MARGIN, MOST_LINES, notice_strip
+from ..canvas.style import BITS_TONES, BLUE, GREY, INK, MEANING, SOFT, WIDTH, Picture, ink_on
+from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.names import quant_of
 from ..lab.records import recorded, seed_scores
 from ..profile import stable
-from ..stage.legacy import Explorer, show
+from ..stage.base import Stage, show
+from ..words import bits_of, clipped, printable, size, wrapped
+
+# ---- answers side by side: rows of `compare_quantizations`
+
+GAP, MOST_IN_A_ROW = 12, 3
+LETTER = 6.9            # average width of a letter at 12 px
+
+
+def _named(row: Mapping, letters: int = 40) -> str:
+    return clipped(row["quantization"], letters)
+
+
+def _said(row: Mapping) -> str:
+    """The whole answer, its first 200 characters where there is no more, or why there is none."""
+    return row.get("error") or row.get("text") or row.get("response", "")
+
+
+def _tone(row: Mapping) -> str:
+    """The blue of its bits per weight, where its type names them; two bits would not show on a quiet panel.
+    """
+    bits = bits_of(row.get("quantization_level") or quant_of(row["quantization"]))
+    return BITS_TONES.get(max(bits, 3), GREY) if bits else GREY
+
+
+def _finding(rows: Sequence[Mapping]) -> str:
+    timed = sorted((row for row in rows if row.get("tokens_per_second")),
+                   key=lambda row: -row["tokens_per_second"])
+    failed = sum("error" in row for row in rows)
+    trouble = f"; {failed} gave no answer" if failed else ""
+    if not timed:
+        nothing = f"No answer came from {failed} models" if failed > 1 else "No answer came"
+        return f"{len(rows) - failed} answers, no speed{trouble}" if failed < len(rows) else nothing
+    fastest, slowest = (row["tokens_per_second"] for row in (timed[0], timed[-1]))
+    if len(timed) == 1:
+        return f"{_named(timed[0])} answered at {fastest:.1f} tokens per second{trouble}"
+    times = f"{fastest / slowest:.1f} times as fast as {_named(timed[-1])}"
+    return f"{_named(timed[0])} wrote fastest: {times}{trouble}"
+
+
+def draw_comparison(prompt: str, rows: Sequence[Mapping], notice: str = "") -> Picture:
+    """A card for each row, and under them a bar of tokens per second for each answer.
+
+    notice: a line that must be seen, such as when the run was recorded.
+    """
+    subtitle = f"Prompt: {clipped(prompt, 100)}"
+    if not rows:
+        return page(120, [], finding="No answers yet: write a prompt, then press Run.", subtitle=subtitle)
+    strip, top = notice_strip(notice, 66)
+    cards, bottom = _cards(rows, top)
+    bars, height = _bars([row for row in rows if "error" not in row], bottom + 14)
+    table = (("quantization", "tokens/s", "bytes", "seconds to load", "remarks", "answer or error"),
+             *((_named(row), f"{row.get('tokens_per_second', 0):.1f}", f"{row.get('bytes') or 0:,}",
+                f"{row.get('load_seconds', 0):.2f}", printable(", ".join(row.get("flags", []))),
+                printable(_said(row))) for row in rows))
+    return page(int(height), [*strip, *cards, *bars], finding=_finding(rows), subtitle=subtitle, table=table)
+
+
+def _cards(rows: Sequence[Mapping], top: float) -> tuple[list[str], float]:
+    across = min(len(rows), MOST_IN_A_ROW)
+    width = (WIDTH - 2 * MARGIN - GAP * (across - 1)) / across
+    body: list[str] = []
+    for first in range(0, len(rows), across):
+        group = [(row, wrapped(_said(row), int((width - 28) / LETTER), MOST_LINES))
+                 for row in rows[first : first + across]]
+        height = 82 + LEADING * max(len(lines) for _, lines in group)
+        for i, (row, lines) in enumerate(group):
+            body += _card(row, lines, MARGIN + i * (width + GAP), top, width, height)
+        top += height + GAP
+    return body, top
+
+
+def _card(row: Mapping, lines: Sequence[str], x: float, top: float, width: float, height: float) -> list[str]:
+    failed, inside = "error" in row, x + 14
+    facts = [row.get("quantization_level"), row.get("bytes") and size(row["bytes"])]
+    body = [rect(x, top, width, height, SOFT, radius=6),
+            rect(x, top, width, 6, MEANING["error"] if failed else _tone(row), radius=3),
+            text(inside, top + 28, "✗ " * failed + _named(row, int((width - 28) / 8.6)), bold=True),
+            quiet(inside, top + 46, "no answer" if failed else " · ".join(filter(None, facts)))]
+    body += [text(inside, top + 68 + LEADING * i, words, size=12) for i, words in enumerate(lines)]
+    if row.get("flags"):
+        flags = clipped("⚑ " + ", ".join(row["flags"]), int((width - 28) / 6.2))
+        body.append(quiet(inside, top + height - 10, flags))
+    return body
+
+
+def _bars(rows: Sequence[Mapping], top: float) -> tuple[list[str], float]:
+    """Speed by the server's own clock, one bar a row."""
+    if not rows:
+        return [], top + 6
+    speeds = [row.get("tokens_per_second", 0) for row in rows]
+    left, room, fastest = 236, WIDTH - 236 - 150, max(speeds) or 1
+    body = [text(MARGIN, top + 12, "Speed, by the server's own clock", size=12, bold=True)]
+    for i, (row, speed) in enumerate(zip(rows, speeds, strict=True)):
+        y = top + 24 + 26 * i
+        body += [text(MARGIN, y + 14, _named(row, 28), size=12), rect(left, y, room, 18, SOFT),
+                 rect(left, y, room * speed / fastest, 18, _tone(row)),
+                 text(left + room + 10, y + 14, f"{speed:.1f} tokens/s" if speed else "not measured", size=12,
+                      bold=True)]
+    return body, top + 32 + 26 * len(rows)
+
+
+def show_comparison(prompt: str, rows: Sequence[dict]) -> Stage:
+    """The rows of `compare_quantizations` as cards with bars; a recorded run is labelled as one."""
+    notice = next((row["recorded"] for row in rows if row.get("recorded")), "")
+    return show(draw_comparison(prompt, rows, notice))
+
+
+# ---- two recorded experiments
 
 LEFT, RIGHT = 150, 560
 
 
-def draw_seeds(scores: Mapping[int, Mapping[str, int]], questions: int, labels: Sequence[str],
-               notice: str) -> Picture:
-    """Right answers of two models for each seed. scores: {seed: {name: right}}; labels: short names in the
-    same order.
-    """
+def _recorded_on(name: str) -> str:
+    run = recorded(name)
+    return (f"Recorded on {run['date']}, Ollama {run['ollama']}, SmolLM2-135M, one thread of a busy machine "
+            "without a GPU.")
+
+
+def _winner(right: Mapping[str, int]) -> str:
+    """Whose right answers are more: "q4_K_M wins", or "a tie"."""
+    (first, a), (second, b) = right.items()
+    return "a tie" if a == b else f"{first if a > b else second} wins"
+
+
+def draw_seeds(scores: Mapping[int, Mapping[str, int]], questions: int, notice: str) -> Picture:
+    """Right answers of two quantizations for each seed: {seed: {quantization: right}}."""
     names = list(next(iter(scores.values())))
-    wins = {name: sum(row[name] > row[other] for row in scores.values()) for name,
-            other in zip(names, reversed(names), strict=True)}
-    ties = len(scores) - sum(wins.values())
-    highest = max(max(row.values()) for row in scores.values())
-    lowest = min(min(row.values()) for row in scores.values())
-    step = (RIGHT - LEFT) / max(highest - lowest, 1)
+    every = [count for right in scores.values() for count in right.values()]
+    step, under = (RIGHT - LEFT) / max(max(every) - min(every), 1), 118 + 34 * len(scores)
 
-    def place(value):
-        return LEFT + (value - lowest) * step
+    def place(count: int) -> float:
+        return LEFT + (count - min(every)) * step
 
-    body = [text(16, 72, notice, size=11, fill=MUTE)]
-    for value in range(lowest, highest + 1):
-        body += [line(place(value), 96, place(value), 106 + 34 * len(scores)),
-                 text(place(value), 90, value, size=11, fill=MUTE, anchor="middle")]
-    for i, (seed, row) in enumerate(scores.items()):
+    body = [quiet(16, 72, notice)]
+    for count in range(min(every), max(every) + 1):
+        body += [line(place(count), 96, place(count), under - 12),
+                 quiet(place(count), 90, count, anchor="middle")]
+    winners = {seed: _winner(right) for seed, right in scores.items()}
+    for i, (seed, right) in enumerate(scores.items()):
         y = 118 + 34 * i
-        body += [text(16, y + 4, f"seed {seed}"), line(place(row[names[0]]), y, place(row[names[1]]), y,
-                                                       stroke=GREY, width=3)]
-        body += _dots(row, names, labels, place, y)
-        body.append(text(RIGHT + 40, y + 4, f"{_winner(row, names, labels)}", bold=True))
-    for i, (name, label) in enumerate(zip(names, labels, strict=True)):
-        x, y, total = LEFT + 210 * i, 134 + 34 * len(scores), sum(row[name] for row in scores.values())
-        body += [*_dot(x, y, i, label),
-                 text(x + 18, y + 4, f"{label}: {total} of {questions * len(scores)} in all", size=12)]
-    finding = f"Five runs, one question sheet: {labels[0]} wins {wins[names[0]]}, {labels[1]} wins {wins[names[1]]}, {ties} ties"
-    table = (("seed", *labels, "winner"),
-             *((str(seed), *(str(row[n]) for n in names), _winner(row, names, labels)) for seed,
-               row in scores.items()))
-    return page(160 + 34 * len(scores), body, finding=finding, table=table,
+        body += [text(16, y + 4, f"seed {seed}"), *_pair(right, place, y),
+                 text(RIGHT + 40, y + 4, winners[seed], bold=True)]
+    for i, name in enumerate(names):
+        x, total = LEFT + 210 * i, sum(right[name] for right in scores.values())
+        body += [*_dot(x, under + 16, name),
+                 text(x + 18, under + 20, f"{name}: {total} of {questions * len(scores)} in all", size=12)]
+    wins = [list(winners.values()).count(words) for words in (*(f"{name} wins" for name in names), "a tie")]
+    finding = (f"Five runs, one question sheet: {names[0]} wins {wins[0]}, {names[1]} wins {wins[1]}, "
+               f"{wins[2]} ties")
+    table = (("seed", *names, "winner"),
+             *((str(seed), *map(str, right.values()), winners[seed]) for seed, right in scores.items()))
+    return page(under + 42, body, finding=finding, table=table,
                 subtitle=f"right answers out of {questions}; only the seed differs")
+
+
+def _pair(right: Mapping[str, int], place: Callable[[int], float], y: float) -> list[str]:
+    """Two dots and the line between them; where both stand at one place they move apart a little."""
+    (first, a), (second, b) = right.items()
+    apart = 8 if a == b else 0
+    return [line(place(a), y, place(b), y, stroke=GREY, width=3), *_dot(place(a) - apart, y, first),
+            *_dot(place(b) + apart, y, second)]
+
+
+def _dot(x: float, y: float, name: str) -> list[str]:
+    """A dot with the digit of its quantization: 4 or 8."""
+    tone = BITS_TONES[int(name[1])]
+    return [circle(x, y, 11, tone, stroke=INK),
+            text(x, y + 4, name[1], size=11, fill=ink_on(tone), anchor="middle")]
 
 
 def draw_clock(runs: Sequence[Mapping], notice: str) -> Picture:
@@ -61,71 +186,36 @@ def draw_clock(runs: Sequence[Mapping], notice: str) -> Picture:
 
     runs: turn, quantization, wall_tokens_per_second, tokens_per_second, load_seconds, time (seconds).
     """
-    fastest = max(run["tokens_per_second"] for run in runs)
-    room, body = RIGHT - 200, [text(16, 72, notice, size=11, fill=MUTE)]
+    fastest, room = max(run["tokens_per_second"] for run in runs), RIGHT - 200
+    body = [quiet(16, 72, notice)]
     for i, run in enumerate(runs):
         y = 92 + 50 * i
         body += [text(16, y + 13, run["quantization"], size=12, bold=True),
-                 text(16, y + 30, f"{run['turn']}, {run['time']:.1f} s", size=11, fill=MUTE)]
-        for j, (key, words, tone) in enumerate((("wall_tokens_per_second", "stopwatch", ORANGE),
-                                                ("tokens_per_second", "server", BLUE))):
-            body += [rect(200, y + 19 * j, room, 16, SOFT),
-                     rect(200, y + 19 * j, room * run[key] / fastest, 16, tone),
-                     text(200 + room + 10, y + 13 + 19 * j, f"{run[key]:.1f} tokens/s, {words}", size=12)]
-    worst = min(runs, key=lambda run: run["wall_tokens_per_second"] / run["tokens_per_second"])
-    share = 1 - worst["wall_tokens_per_second"] / worst["tokens_per_second"]
-    finding = f"The stopwatch hides {100 * share:.0f} % of the speed of the {worst['turn']} {worst['quantization']} run"
+                 quiet(16, y + 30, f"{run['turn']}, {run['time']:.1f} s")]
+        clocks = (("wall_tokens_per_second", "stopwatch", GREY), ("tokens_per_second", "server", BLUE))
+        for top, (key, words, tone) in zip((y, y + 19), clocks, strict=True):
+            body += [rect(200, top, room, 16, SOFT), rect(200, top, room * run[key] / fastest, 16, tone),
+                     text(210 + room, top + 13, f"{run[key]:.1f} tokens/s, {words}", size=12)]
+    share, worst = min(((run["wall_tokens_per_second"] / run["tokens_per_second"], run) for run in runs),
+                       key=lambda found: found[0])
     table = (("run", "stopwatch", "server", "seconds to load"),
              *((f"{run['quantization']}, {run['turn']}", f"{run['wall_tokens_per_second']:.1f}",
                 f"{run['tokens_per_second']:.1f}", f"{run['load_seconds']:.2f}") for run in runs))
-    return page(100 + 50 * len(runs), body, finding=finding,
-                subtitle="tokens per second of the same answer, by two clocks", table=table)
+    return page(100 + 50 * len(runs), body, table=table,
+                finding=f"The stopwatch hides {100 * (1 - share):.0f} % of the speed of the {worst['turn']} "
+                        f"{worst['quantization']} run",
+                subtitle="tokens per second of the same answer, by two clocks")
 
 
-def _dots(row, names, labels, place, y) -> list[str]:
-    """Two lettered dots; where both stand at one place they move apart a little."""
-    apart = 8 if row[names[0]] == row[names[1]] else 0
-    body = []
-    for i, (name, label) in enumerate(zip(names, labels, strict=True)):
-        body += _dot(place(row[name]) + (-apart, apart)[i], y, i, label)
-    return body
-
-
-def _dot(x: float, y: float, i: int, label: str) -> list[str]:
-    """A dot with the digit of its quantization: 4 or 8."""
-    return [circle(x, y, 11, _tone(i), stroke=INK),
-            text(x, y + 4, label[1], size=11, fill=ink_on(_tone(i)), anchor="middle")]
-
-
-def _tone(i: int) -> str:
-    return (BITS_TONES[4], BITS_TONES[8])[i]
-
-
-def _winner(row, names, labels) -> str:
-    first, second = row[names[0]], row[names[1]]
-    return "a tie" if first == second else f"{labels[0 if first > second else 1]} wins"
-
-
-def plot_seeds() -> Explorer:
+def plot_seeds() -> Stage:
     """Eight questions, two quantizations, five seeds: who wins each time."""
-    scores = seed_scores()
-    labels = [quant_of(name) for name in next(iter(scores.values()))]
-    return show(draw_seeds(scores, len(recorded("seeds")["rules"]), labels, _short("seeds")))
+    scores = {seed: {quant_of(name): count for name, count in right.items()}
+              for seed, right in seed_scores().items()}
+    return show(draw_seeds(scores, len(recorded("seeds")["rules"]), _recorded_on("seeds")))
 
 
-def plot_clock() -> Explorer:
+def plot_clock() -> Stage:
     """The same answer timed by a stopwatch and by the server, cold and warm."""
     runs = [{**run, "quantization": quant_of(run["quantization"]), "time": stable(run["time"])}
-            for run in recorded("clock")["runs"]]
-    return show(draw_clock([run for run in runs if run["turn"] in ("cold", "warm 1")], _short("clock")))
-
-
-def _short(name: str) -> str:
-    run = recorded(name)
-    return f"Recorded on {run['date']}, Ollama {run['ollama']}, SmolLM2-135M, one thread of a busy machine without a GPU."
-
-
-def show_comparison(prompt: str, rows: Sequence[dict]) -> Explorer:
-    """The rows of `compare_quantizations` as cards with bars; a recorded run is labelled as one."""
-    return show(draw_comparison(prompt, rows, next((row["recorded"] for row in rows if row.get("recorded")),
-                                                   "")))
+            for run in recorded("clock")["runs"] if run["turn"] in ("cold", "warm 1")]
+    return show(draw_clock(runs, _recorded_on("clock")))

@@ -4,6 +4,7 @@ measured here or recorded.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..canvas.plane import Axis
 from ..canvas.style import BLUE, INK, LINE, MEANING, VERMILION, Picture
@@ -13,19 +14,17 @@ from ..lab.records import recorded
 from ..lab.server import LabError, Server
 from ..lab.speed import measure_speed
 from ..memory.cards import GPUS
-from ..memory.estimate import OVERHEAD, planned, planned_shape
-from ..memory.fit import layers_that_fit
+from ..memory.fit import fits
 from ..memory.machine import read_bandwidth
 from ..memory.settings import Settings
 from ..memory.speed import EFFICIENCY, Speed, bytes_per_token, expected_speed, published_speeds
-from ..memory.weights import weights_of
-from ..models.catalog import MODELS
-from ..models.resolve import shape_of
-from ..models.source import open_model
+from ..models.architecture import Architecture
+from ..models.source import Model, open_model
 from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops
 from ..words import number, one_of
+from .cards import Shapes, with_own
 
 LEFT, RIGHT, TOP, STEP = 170, 500, 96, 30
 
@@ -54,18 +53,12 @@ MOST = 3                # pulled models that are measured, the smallest ones
 LARGEST = 2 * 10**9     # bytes of a file that is measured unasked
 
 
-def speed_on(model: str, ftype: str, budget: int, bandwidth: float, host_bandwidth: float,
+def speed_on(model: Architecture | Model, ftype: str, card: int, bandwidth: float, host_bandwidth: float,
              n_ctx: int) -> tuple[int, Speed]:
-    """(layers that fit on the card, tokens a second).  budget: bytes of the card that a model may have;
-    bandwidths: bytes a second.
-    """
-    shape, settings = planned_shape(shape_of(model)), Settings(n_ctx=n_ctx)
-    weights = weights_of(shape, ftype)
-    fits = planned(shape, weights, settings, ftype).total <= budget
-    layers = shape.n_layer + 1 if fits else layers_that_fit(shape, weights, settings, budget)
-    n_gpu_layers = None if fits else layers
-    return layers, expected_speed(model, ftype, bandwidth, host_bandwidth=host_bandwidth, n_ctx=n_ctx,
-                                  n_gpu_layers=n_gpu_layers)
+    """(layers that fit on the card, tokens a second).  card: bytes; bandwidths: bytes a second."""
+    fit = fits(model, card, ftype, Settings(n_ctx=n_ctx))
+    return fit.layers, expected_speed(model, ftype, bandwidth, host_bandwidth=host_bandwidth, n_ctx=n_ctx,
+                                      n_gpu_layers=None if fit.room >= 0 else fit.layers)
 
 
 def _finding(rows: list[SpeedRow]) -> str:
@@ -129,11 +122,12 @@ def _measured(models: list[str] | None) -> tuple[list[dict], float, str]:
     return rows, bandwidth, said
 
 
-def _draw(model: str, card: str, n_ctx: int, ram: int) -> Picture:
-    rows, budget = [], GPUS[card].vram_bytes - OVERHEAD.usual
+def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Picture:
+    rows = []
     for ftype in FTYPES:
-        n_layers, speed = speed_on(model, ftype, budget, GPUS[card].bandwidth, ram * 1e9, n_ctx)
-        layers = MODELS[model].n_layer + 1
+        n_layers, speed = speed_on(shapes[model], ftype, GPUS[card].vram_bytes, GPUS[card].bandwidth,
+                                   ram * 1e9, n_ctx)
+        layers = shapes[model].architecture.n_layer + 1
         words = "all on the card" if n_layers == layers else f"{n_layers} of {layers} layers on the card"
         rows.append(SpeedRow(ftype, speed.low, speed.high, speed.limit, words, n_layers < layers))
     return draw_speeds(rows, finding=_finding(rows),
@@ -182,20 +176,20 @@ def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
     return shapes
 
 
-def explore_speed(model: str = "llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
+def explore_speed(model="llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
     """Every type of a model on a card: what does not fit is read from main memory, and the speed falls off a
     cliff.
 
-    model: a name of MODELS; card: a name of GPUS.  Raises ValueError for others.
+    model: whatever `explore_memory` takes; card: a name of GPUS.  Raises ValueError for others.
     """
-    model, card = one_of("model", model, MODELS), one_of("card", card, GPUS)
-    handles = [menu("model", "model", model, MODELS), menu("card", "card", card, GPUS),
+    (shown, shapes), card = with_own(model), one_of("card", card, GPUS)
+    handles = [menu("model", "model", shown, shapes), menu("card", "card", card, GPUS),
                stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]),
                slider("ram", "main memory, GB/s", 50, 10, 400, 10)]
     large = dict(model="llama3.1:8b", card="GeForce RTX 4090", n_ctx=8192, ram=50)
     presets = {"Many experts": large | dict(model="qwen3:30b"), "A long context": large | dict(n_ctx=131072),
                "Too large for the card": large | dict(model="llama3.1:70b")}
-    return Stage(handles, _draw, presets=presets, width=390, label_width=150,
+    return Stage(handles, partial(_draw, shapes), presets=presets, width=390, label_width=150,
                  note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
 
 

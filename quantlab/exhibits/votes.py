@@ -1,9 +1,8 @@
 """Lesson 07's ballot: two answers without names, a vote by button or arrow key, and at the end who was who.
 """
 
+from functools import partial
 from pathlib import Path
-
-import ipywidgets as widgets
 
 from ..canvas.answers import ballot_html
 from ..canvas.svg import notice
@@ -11,10 +10,13 @@ from ..lab.comparison import Comparison
 from ..lab.records import RecordedComparison
 from ..lab.report import short_names
 from ..lab.votes import LEFT, RIGHT, TIE, Ballot
-from ..stage.legacy import Touch, Touchable, markup
-from .workbench import button, row
+from ..stage.base import Stage
+from ..stage.handles import Button
 
 KEYS = {"ArrowLeft": LEFT, "ArrowDown": TIE, "ArrowRight": RIGHT}
+BUTTONS = ((LEFT, "← Left is better", "Vote for the left answer; the left arrow key does the same"),
+           (TIE, "↓ A tie", "Neither is better; the down arrow key does the same"),
+           (RIGHT, "Right is better →", "Vote for the right answer; the right arrow key does the same"))
 
 
 def explore_votes(comparison: Comparison | None = None, first: str | None = None, second: str | None = None,
@@ -33,37 +35,22 @@ def explore_votes(comparison: Comparison | None = None, first: str | None = None
     return VoteLab(Ballot(made.plan, made.rows(), first, second, place, seed))
 
 
-class VoteLab(Touchable):
+class VoteLab(Stage):
     """`ballot` has the pairs and the votes; names are shown when the last pair has its vote, or when asked to
     stop.
     """
 
     def __init__(self, ballot: Ballot):
-        self.ballot, self.short = ballot, short_names(ballot.names)
-        self.view, self.status = markup(), markup()
-        self.view.add_class("ql-view")
-        self.left = button("← Left is better", "Vote for the left answer; the left arrow key does the same",
-                           lambda: self.vote(LEFT))
-        self.tie = button("↓ A tie", "Neither is better; the down arrow key does the same",
-                          lambda: self.vote(TIE))
-        self.right = button("Right is better →",
-                            "Vote for the right answer; the right arrow key does the same",
-                            lambda: self.vote(RIGHT))
-        self.end = button("Stop and reveal", "Show which model wrote what, with the votes so far",
-                          self.reveal)
-        self.touch = Touch(
-            "Two answers without names: left arrow, down arrow for a tie, or right arrow votes",
-            " ".join(KEYS), self._key)
-        controls = {"left": self.left, "tie": self.tie, "right": self.right, "reveal": self.end}
-        super().__init__([self.view, row([self.left, self.tie, self.right, self.end]), self.status,
-                          self.touch], controls)
-        self.show_next()
+        self.ballot = ballot
+        buttons = [*(Button(name, words, tip, partial(self.vote, name)) for name, words, tip in BUTTONS),
+                   Button("reveal", "Stop and reveal", "Show which model wrote what, with the votes so far",
+                          self.close_ballot)]
+        super().__init__(first=notice("", ""), buttons=buttons, keys=" ".join(KEYS),
+                         label="Two answers without names: left arrow, down arrow for a tie, or right arrow "
+                               "votes")
+        self.next_pair()
 
-    @property
-    def choices(self) -> list[widgets.Button]:
-        return [self.left, self.tie, self.right]
-
-    def show_next(self) -> None:
+    def next_pair(self) -> None:
         """The next pair without a vote, or the result."""
         try:
             waiting = self.ballot.open_pairs
@@ -71,42 +58,41 @@ class VoteLab(Touchable):
             self._close(str(error))
             return
         if not waiting:
-            self.reveal()
+            self.close_ballot()
             return
         self.pair = waiting[0]
         place = f"Pair {len(self.ballot.pairs) - len(waiting) + 1} of {len(self.ballot.pairs)}"
         self.view.value = ballot_html(self.pair.prompt, self.pair.left, self.pair.right, place)
         self.say(f"{place}. Which answer is better? Nobody tells who wrote it until the end.")
 
+    def pressed(self, key: str) -> None:
+        """An arrow key votes; with Shift it does nothing."""
+        if key in KEYS:
+            self.vote(KEYS[key])
+
     def vote(self, choice: str) -> None:
         """Write the vote down, then show the next pair."""
-        if self.left.disabled:
+        if self.buttons[choice].disabled:
             return
         try:
             self.ballot.vote(self.pair, choice)
         except (ValueError, OSError) as error:
             self._close(str(error))
             return
-        self.show_next()
+        self.next_pair()
 
-    def reveal(self) -> None:
+    def close_ballot(self) -> None:
         """Who was who, and what the votes say.  No vote can be cast afterwards: it would no longer be blind.
         """
         words = self.ballot.tally().words
-        for name, short in self.short.items():
+        for name, short in short_names(self.ballot.names).items():
             words = words.replace(name, short)
-        self._close(words, self.ballot.file if self.ballot.votes else None)
+        self._close(words, f"The votes and sides are in {self.ballot.file}." if self.ballot.votes else "")
 
     def still(self):
         return notice(self.finding, "Blind votes: two answers, no names, the sides drawn by a coin.")
 
-    def _close(self, words: str, file: Path | None = None) -> None:
-        for control in [*self.choices, self.end]:
-            control.disabled = True
-        kept = "" if file is None else f"The votes and sides are in {file}."
-        self.view.value = notice(words, kept).svg
-        self.say(words)
-
-    def _key(self, message: dict) -> None:
-        if message.get("key") in KEYS:
-            self.vote(KEYS[message["key"]])
+    def _close(self, words: str, kept: str = "") -> None:
+        for button in self.buttons.values():
+            button.disabled = True
+        self.show(notice(words, kept))

@@ -5,53 +5,42 @@
 """
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
 
 from .llama import LanguageModel
+from .tokenizer import Tokens
 
 
-def generate(model: LanguageModel, prompt: str | Sequence[int], n: int = 64, *, temperature: float = 0.0,
-             top_p: float = 1.0, seed: int = 0) -> Iterator[str]:
-    """Yield the text that follows `prompt`, at most n tokens of it, in pieces that end at whole characters.
-
-    prompt: a text (special tokens in it count as such, and BOS goes in front where the model was trained so)
-    or tokens as they are.
-    temperature: 0 takes the best token each time (greedy); 1 draws by the model's own probabilities; more is
-    wilder.
-    top_p: draws only from the best tokens that have this share of the probability together.  seed: of the
-    draws. Stops at a token that ends a text.  Raises ValueError, at once, for an empty text, for more tokens
-    than the model was trained with, and for settings that cannot be.
-    """
-    chosen = generate_tokens(model, prompt_tokens(model, prompt), n, temperature=temperature, top_p=top_p,
-                             seed=seed)
-    return _text(model, chosen)
-
-
-def generate_tokens(model: LanguageModel, tokens: Sequence[int], n: int = 64, *, temperature: float = 0.0,
+def generate_tokens(model: LanguageModel, tokens: Tokens, n: int = 64, *, temperature: float = 0.0,
                     top_p: float = 1.0, seed: int = 0) -> Iterator[int]:
-    """The same for tokens: yields at most n token numbers, without the one that ends the text."""
+    """Yield at most n token numbers that follow, without the one that ends the text; the arguments and errors
+    of `LanguageModel.generate`.
+    """
     tokens = model.checked(tokens)
-    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+    if not (_is(Integral, n) and n >= 1):
         raise ValueError(f"n={n!r}: at least one token is to be written")
-    if isinstance(temperature, bool) or not isinstance(temperature, Real) or not 0 <= temperature < np.inf:
+    if not (_is(Real, temperature) and 0 <= temperature < np.inf):
         raise ValueError(f"temperature={temperature!r}: a number from 0 (always the best token) up is needed")
-    if isinstance(top_p, bool) or not isinstance(top_p, Real) or not 0 < top_p <= 1:
+    if not (_is(Real, top_p) and 0 < top_p <= 1):
         raise ValueError(f"top_p={top_p!r}: a share above 0 and up to 1 (all tokens) is needed")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+    if not (_is(Integral, seed) and seed >= 0):
         raise ValueError(
             f"seed={seed!r}: a whole number from 0 up is needed; the same one draws the same text again")
     if len(tokens) + n > model.n_ctx_train:
-        raise ValueError(
-            f"{len(tokens)} tokens and {n} more are longer than the {model.n_ctx_train} that {model.name} "
-            "was trained "
-            f"with; at most {max(model.n_ctx_train - len(tokens), 0)} can follow")
+        room = max(model.n_ctx_train - len(tokens), 0)
+        raise ValueError(f"{len(tokens)} tokens and {n} more are longer than the {model.n_ctx_train} that "
+                         f"{model.name} was trained with; at most {room} can follow")
     return _chosen(model, tokens, int(n), temperature, top_p, np.random.default_rng(seed))
 
 
-def prompt_tokens(model: LanguageModel, prompt: str | Sequence[int]) -> Sequence[int]:
+def _is(kind: type, value: object) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def prompt_tokens(model: LanguageModel, prompt: str | Tokens) -> Tokens:
     """A text as tokens, with BOS in front where the model was trained so; tokens stay as they are."""
     if not isinstance(prompt, str):
         return prompt
@@ -81,6 +70,7 @@ def pick(logits: np.ndarray, temperature: float, top_p: float, rng: np.random.Ge
 
 def _chosen(model: LanguageModel, tokens: np.ndarray, n: int, temperature: float, top_p: float,
             rng: np.random.Generator) -> Iterator[int]:
+    """The tokens that `pick` chooses, one after the other."""
     cache = model.new_cache(len(tokens) + n)
     logits = model.forward(tokens, cache, last=True)[0]
     for left in range(n, 0, -1):
@@ -92,7 +82,7 @@ def _chosen(model: LanguageModel, tokens: np.ndarray, n: int, temperature: float
             logits = model.forward([token], cache)[0]
 
 
-def _text(model: LanguageModel, tokens: Iterator[int]) -> Iterator[str]:
+def whole_characters(model: LanguageModel, tokens: Iterator[int]) -> Iterator[str]:
     """Tokens as text; a token may end within a character, whose first bytes then wait for the next one."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for token in tokens:

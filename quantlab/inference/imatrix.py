@@ -10,17 +10,17 @@ matrices inside the layers are measured; the word vectors and the output are not
 Lessons: 11, 12.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from ..models.imatrix_file import Imatrix
 from ..models.progress import Progress, watched
-from .scores import chunks_of
+from .chunks import Text, chunks_of
 
 
-def collect_imatrix(lm, text: str | Sequence[int], *, n_ctx: int | None = None, chunks: int | None = None,
+def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None,
                     dataset: str = "", progress: Callable[[Progress], object] | str | None = "show",
                     cancel=None) -> Imatrix:
     """Read the text in chunks and return an Imatrix: `.values` is {tensor name: (1, columns) float32, the

@@ -9,13 +9,13 @@ All numbers are float32, whatever the file stores.  Sources: llama.cpp's src/mod
 operations) and ggml_rope_ext; the logits agree with llama.cpp's (tested).  Lessons: 07, 08.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..models.architecture import Architecture
-from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer, Tokens
 
 CHUNK = 256        # tokens that pass through the layers at a time, so that a long text needs little memory
 
@@ -68,25 +68,22 @@ class LanguageModel:
         return self.architecture.n_ctx_train
 
     def new_cache(self, n_ctx: int | None = None) -> Cache:
-        """An empty cache for n_ctx tokens (None: as many as the model was trained with). ValueError for more
-        than that.
-        """
+        """An empty cache for n_ctx tokens; None: as many as the model was trained with, the most it takes."""
         a, n_ctx = self.architecture, self.n_ctx_train if n_ctx is None else n_ctx
         if not isinstance(n_ctx, int | np.integer) or n_ctx < 1:
             raise ValueError(f"n_ctx={n_ctx!r}: a context holds at least one token")
         if n_ctx > self.n_ctx_train:
-            raise ValueError(
-                f"a context of {n_ctx} tokens is longer than the {self.n_ctx_train} that {self.name} was "
-                "trained with")
+            raise ValueError(f"a context of {n_ctx} tokens is longer than the {self.n_ctx_train} that "
+                             f"{self.name} was trained with")
         shape = (a.n_layer, a.n_head_kv, n_ctx, a.head_dim)
         return Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
-    def logits(self, tokens: Sequence[int]) -> np.ndarray:
+    def logits(self, tokens: Tokens) -> np.ndarray:
         """(T, n_vocab) float32: for each token the scores of what may follow it, in a fresh context."""
         tokens = self.checked(tokens)
         return self.forward(tokens, self.new_cache(len(tokens)))
 
-    def forward(self, tokens: Sequence[int], cache: Cache, last: bool = False) -> np.ndarray:
+    def forward(self, tokens: Tokens, cache: Cache, last: bool = False) -> np.ndarray:
         """Let T more tokens pass through the model; the cache then holds them.
 
         Returns (T, n_vocab) float32 logits, or with `last` those of the last token only: (1, n_vocab).
@@ -117,8 +114,7 @@ class LanguageModel:
     def _attention(self, x: np.ndarray, layer: int, cache: Cache, positions: np.ndarray, turns) -> np.ndarray:
         """Each token collects the values of those before it, weighted by how well its query fits their keys.
 
-        Several query heads share a head of keys and values (grouped-query attention): n_head / n_head_kv of
-        them.
+        n_head / n_head_kv query heads share a head of keys and values (grouped-query attention).
         """
         a, block, n_tokens = self.architecture, f"blk.{layer}.", len(x)
         group, seen = a.n_head // a.n_head_kv, cache.n + n_tokens
@@ -145,11 +141,9 @@ class LanguageModel:
                            block + "ffn_down")
 
     def _output(self, x: np.ndarray) -> np.ndarray:
-        """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings each token's own vector is compared with
-        x.
-        """
-        return self._times(self._norm(x, "output_norm"), "token_embd" if self.architecture.tied_embeddings
-                           else "output")
+        """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings, from each token's own vector."""
+        matrix = "token_embd" if self.architecture.tied_embeddings else "output"
+        return self._times(self._norm(x, "output_norm"), matrix)
 
     def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
         """RMSNorm: every vector to length 1 (root mean square), then each column by its own weight."""
@@ -177,34 +171,43 @@ class LanguageModel:
         return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> "LanguageModel":
-        """The same model with some tensors replaced; all others are shared. ValueError for an unknown name or
-        another shape.
+        """The same model with some tensors replaced; all others are shared.  ValueError for an unknown name
+        or another shape.
         """
         new = {}
         for name, values in weights.items():
             if name not in self.weights:
-                raise ValueError(
-                    f"{self.name} has no tensor {name!r} to replace; one of them is "
-                    f"{next(iter(self.weights))}")
+                raise ValueError(f"{self.name} has no tensor {name!r} to replace; one of them is "
+                                 f"{next(iter(self.weights))}")
             new[name] = np.asarray(values, np.float32)
             if new[name].shape != self.weights[name].shape:
                 raise ValueError(
                     f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")
         return replace(self, weights={**self.weights, **new})
 
-    def generate(self, prompt: str | Sequence[int], n: int = 64, *, temperature: float = 0.0,
-                 top_p: float = 1.0, seed: int = 0) -> Iterator[str]:
-        """Yield the text that follows `prompt` (text or tokens), piece by piece: see `generate.generate`."""
-        from .generate import generate
+    def generate(self, prompt: str | Tokens, n: int = 64, *, temperature: float = 0.0, top_p: float = 1.0,
+                 seed: int = 0) -> Iterator[str]:
+        """Yield the text that follows `prompt`, at most n tokens of it, in pieces that end at whole
+        characters.
 
-        return generate(self, prompt, n, temperature=temperature, top_p=top_p, seed=seed)
+        prompt: a text (special tokens in it count as such, and BOS goes in front where the model was trained
+        so) or tokens as they are.
+        temperature: 0 takes the best token each time (greedy); 1 draws by the model's own probabilities; more
+        is wilder.
+        top_p: draws only from the best tokens that have this share of the probability together.  seed: of the
+        draws. Stops at a token that ends a text.  Raises ValueError, at once, for an empty text, for more
+        tokens than the model was trained with, and for settings that cannot be.
+        """
+        from .generate import generate_tokens, prompt_tokens, whole_characters
 
-    def checked(self, tokens: Sequence[int]) -> np.ndarray:
+        return whole_characters(self, generate_tokens(self, prompt_tokens(self, prompt), n,
+                                                      temperature=temperature, top_p=top_p, seed=seed))
+
+    def checked(self, tokens: Tokens) -> np.ndarray:
         """The tokens as an array. ValueError when there are none, or one is outside the vocabulary."""
         if isinstance(tokens, str | bytes):
-            raise ValueError(
-                f"tokens are whole numbers, not {type(tokens).__name__}: the tokenizer's encode(text) makes "
-                "them of a text")
+            raise ValueError(f"tokens are whole numbers, not {type(tokens).__name__}: the tokenizer's "
+                             "encode(text) makes them of a text")
         array = np.asarray(tokens)
         if array.ndim != 1 or not array.size:
             raise ValueError("there are no tokens: an empty text has nothing to continue" if not array.size

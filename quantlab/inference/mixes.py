@@ -1,5 +1,4 @@
-"""Any mix of types for a model's matrices: how large it is and how far its predictions move, with everything
-kept that may be asked again.
+"""Any mix of types for a model's matrices: how large it is, and how far its predictions move.
 
     bench = MixBench("tiny", text)
     bench.nbytes({"blk.0.attn_v.weight": "Q6_K", ...}), bench.measure({...}).mean_kld
@@ -11,20 +10,22 @@ role.  Lesson: 05.
 from collections import OrderedDict
 from collections.abc import Mapping
 from copy import copy
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from ..formats.table import FORMATS
-from ..formats.tensor import dequantize, quantize
+from ..formats.tensor import quantize
 from ..models.families import role_and_layer
 from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
-from ..models.source import open_model
+from ..models.resolve import open_weights
+from ..models.source import Model
 from ..models.types import tensor_nbytes
+from .chunks import checked_n_ctx, chunks_of
 from .load import load_lm
-from .quality import Reference
-from .scores import Divergence, checked_n_ctx, chunks_of, standard_error
+from .quality import Divergence, Reference, standard_error
 
 KEPT = 1 << 30          # bytes of rounded tensors that are kept
 NOISE = 2               # a difference below so many standard errors is a tie
@@ -47,45 +48,54 @@ class Gap(NamedTuple):
         return not abs(self.mean) > NOISE * self.se
 
 
+def gap(a: np.ndarray, b: np.ndarray) -> Gap:
+    """How much larger the KLDs `a` are than `b`, position by position: the luck of the text, which both
+    share, cancels.
+    """
+    return Gap(float((a - b).mean()), standard_error(a - b))
+
+
 class MixBench:
     """A model, a text, and the mixes tried on them.
 
-    model: as `load_lm` takes it.  text: what to predict.  chunks, skip: so many chunks of it are read, from
-    number `skip` on; as many as 2,048 tokens fill unless said.  matrices: name -> shape (ggml's order) of
-    what can be quantized.  roles: role -> its matrices' names.
+    model: as `load_lm` takes it.  text: what to predict.  chunks: so many chunks of it are read (as many as
+    2,048 tokens fill).  matrices: name -> shape (ggml's order) of what can be quantized.  roles: role -> its
+    matrices' names.  own: name -> type and shape of every tensor in the file.
     Raises ValueError as `load_lm` and `Reference` do.
     """
 
-    def __init__(self, model, text: str, *, chunks: int | None = None, skip: int = 0):
-        with open_model(model) as opened:
-            self.own, self.name = opened.types, opened.name
-            self.mixes = {ftype: _recipe(ftype, opened) for ftype in PROGRAMS["llama.cpp"].usual}
-            self.lm = load_lm(opened)
-        self.matrices = {name: shape for name, (_, shape) in self.own.items()
-                         if name in _quantized(self.mixes)}
+    def __init__(self, model, text: str, *, chunks: int | None = None):
+        with open_weights(model) as source:
+            self.own, self.name, self.lm = source.types, source.name, load_lm(source)
+            self.mixes = {ftype: _recipe(ftype, source) for ftype in PROGRAMS["llama.cpp"].usual}
+        # the matrices: what any mix quantizes
+        quantized = {name for types in self.mixes.values() for name, qtype in types.items()
+                     if FORMATS[qtype].block_size > 1}
+        self.matrices = {name: shape for name, (_, shape) in self.own.items() if name in quantized}
         self.roles: dict[str, list[str]] = {}
         for name in self.matrices:
             self.roles.setdefault(role_and_layer(name)[0], []).append(name)
-        self.text, self.skip, self._reference = text, skip, None
         chunks = chunks or max(READ // checked_n_ctx(self.lm, None), 1)
+        self.text, self.skipped = text, 0
         self.n_chunks = len(chunks_of(self.lm, text, chunks=chunks))
         self._rounded: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
 
-    @property
+    @cached_property
     def reference(self) -> Reference:
         """The model as it is, on the text; computed when first asked for."""
-        if self._reference is None:
-            whole = Reference(self.lm, self.text, chunks=self.skip + self.n_chunks)
-            if len(whole.chunks) <= self.skip:
-                raise ValueError(
-                    f"the text has {len(whole.chunks)} chunks; there are none after the first {self.skip}")
-            whole.chunks = whole.chunks[self.skip :]
-            self._reference = whole
-        return self._reference
+        whole = Reference(self.lm, self.text, chunks=self.skipped + self.n_chunks)
+        if len(whole.chunks) <= self.skipped:
+            raise ValueError(
+                f"the text has {len(whole.chunks)} chunks; there are none after the first {self.skipped}")
+        whole.chunks = whole.chunks[self.skipped :]
+        return whole
 
-    def budgets(self) -> list[str]:
-        """The mixes of BUDGETS that this model can have."""
-        return [ftype for ftype in BUDGETS if self.mixes.get(ftype)]
+    def elsewhere(self) -> "MixBench":
+        """The same bench on the next chunks of the text; the roundings are shared."""
+        other = copy(self)
+        other.skipped = self.skipped + self.n_chunks
+        vars(other).pop("reference", None)
+        return other
 
     @property
     def n_predicted(self) -> int:
@@ -93,11 +103,9 @@ class MixBench:
         n_ctx = checked_n_ctx(self.lm, None)
         return self.n_chunks * (n_ctx - 1 - n_ctx // 2)
 
-    def elsewhere(self) -> "MixBench":
-        """The same bench on the next chunks of the text; the roundings are shared."""
-        other = copy(self)
-        other.skip, other._reference = self.skip + self.n_chunks, None
-        return other
+    def budgets(self) -> list[str]:
+        """The mixes of BUDGETS that this model can have."""
+        return [ftype for ftype in BUDGETS if self.mixes.get(ftype)]
 
     def alike(self, qtype: str) -> dict[str, str]:
         """Every matrix in one type, embeddings too, as `llama-quantize --pure`."""
@@ -106,15 +114,14 @@ class MixBench:
     def mix(self, ftype: str) -> dict[str, str]:
         """What llama.cpp's mix of this name gives to each matrix. ValueError where it cannot be had."""
         if not self.mixes.get(ftype):
-            raise ValueError(
-                f"no mix {ftype!r} of {self.name}; there are "
-                f"{', '.join(name for name, types in self.mixes.items() if types)}")
+            raise ValueError(f"no mix {ftype!r} of {self.name}; there are "
+                             f"{', '.join(name for name, types in self.mixes.items() if types)}")
         return {name: self.mixes[ftype][name] for name in self.matrices}
 
     def nbytes(self, types: Mapping[str, str]) -> int:
         """Bytes of all tensors of the file, those included that are never quantized."""
-        return sum(tensor_nbytes(shape, self._stored(name, types.get(name, "F16"))) for name,
-                   (_, shape) in self.own.items())
+        return sum(tensor_nbytes(shape, self._stored(name, types.get(name, "F16")))
+                   for name, (_, shape) in self.own.items())
 
     def measure(self, types: Mapping[str, str]) -> Divergence:
         """How far the predictions move when each matrix is rounded to its type; matrices not named stay as
@@ -128,19 +135,11 @@ class MixBench:
 
     def _round(self, name: str, qtype: str) -> np.ndarray:
         if (name, qtype) not in self._rounded:
-            x = self.lm.weights[name]
-            self._rounded[name, qtype] = dequantize(quantize(x, qtype).blocks, qtype, x.shape)
+            self._rounded[name, qtype] = quantize(self.lm.weights[name], qtype).dequantize()
             while sum(kept.nbytes for kept in self._rounded.values()) > KEPT and len(self._rounded) > 1:
                 self._rounded.popitem(last=False)
         self._rounded.move_to_end((name, qtype))
         return self._rounded[name, qtype]
-
-
-def gap(a: np.ndarray, b: np.ndarray) -> Gap:
-    """How much larger the KLDs `a` are than `b`, position by position: the luck of the text, which both
-    share, cancels.
-    """
-    return Gap(float((a - b).mean()), standard_error(a - b))
 
 
 def fitting(qtype: str, shape: tuple[int, ...]) -> str:
@@ -151,14 +150,8 @@ def fitting(qtype: str, shape: tuple[int, ...]) -> str:
     return other if shape[0] % FORMATS[other].block_size == 0 else "F16"
 
 
-def _recipe(ftype: str, opened) -> dict[str, str]:
+def _recipe(ftype: str, source: Model) -> dict[str, str]:
     try:
-        return recipe(ftype, opened)
+        return recipe(ftype, source)
     except ValueError:              # rows that llama-quantize refuses
         return {}
-
-
-def _quantized(mixes: Mapping[str, Mapping[str, str]]) -> set[str]:
-    """The matrices: what any mix quantizes."""
-    return {name for types in mixes.values() for name, qtype in types.items()
-            if FORMATS[qtype].block_size > 1}

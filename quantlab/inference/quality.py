@@ -1,22 +1,28 @@
-"""How good a model is, and how far from the reference: perplexity and KL divergence as llama.cpp's
-`perplexity` measures them.
+"""How good a model is, and how far from a reference: perplexity and KL divergence as llama.cpp's `perplexity`
+measures them.
 
     lm, ref = load_lm("tiny", "Q4_K_M"), load_lm("tiny")
     perplexity(lm, text)
     divergence(ref, lm, text)
 
-The text is read in chunks of n_ctx tokens. The first half of a chunk is only read; each token of the second
-half but the first is predicted from all before it in the chunk, and scored: n_ctx − 1 − n_ctx // 2
+The text is read in chunks of n_ctx tokens (chunks.py). The first half of a chunk is only read; each token of
+the second half but the first is predicted from all before it in the chunk, and scored: n_ctx − 1 − n_ctx // 2
 predictions a chunk. Only the logits of these positions are computed, and beyond them a few megabytes are
-needed. llama.cpp keeps the reference's log-probabilities in a file with 16 bits each and leaves out what is
-less likely than e^−16; here they are exact, which moves the KLD in its sixth decimal.  Lesson: 07.
+needed.
+
+p(t) is the probability that the reference gives to the token that follows, q(t) that of the model under test,
+and v runs over the whole vocabulary. All statistics are sums over the scored positions, in float64. llama.cpp
+(tools/perplexity/perplexity.cpp) keeps the reference's log-probabilities in a file with 16 bits each and
+leaves out what is less likely than e^−16; here they are exact, which moves the KLD in its sixth
+decimal.  Lesson: 07.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .scores import Divergence, Perplexity, checked_model, chunks_of, joined
+from .chunks import Text, checked_model, chunks_of
 
 # bytes of the reference's logits that are kept; beyond, they are computed again for each model
 KEPT = 1 << 28
@@ -25,16 +31,92 @@ AT_ONCE = 1 << 20       # logits looked at in float64 at a time
 Tick = Callable[[int], object]      # called after each chunk with its number of tokens
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """(..., n_vocab) logits z -> ln p as float64: z_v − max z − ln Σ exp(z_v − max z), which no large logit
-    can make overflow.
+# ---- the numbers
+
+@dataclass(frozen=True, eq=False)
+class Perplexity:
+    """How well a model predicts a text.  nll: (n,) float64, −ln q(t) at each scored position, in nats."""
+
+    nll: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """How many tokens were predicted."""
+        return len(self.nll)
+
+    @property
+    def ppl(self) -> float:
+        """exp(mean nll): as unsure as a guess among so many equally likely tokens. "Final estimate: PPL"."""
+        return float(np.exp(self.nll.mean()))
+
+    @property
+    def ppl_se(self) -> float:
+        """ppl · standard_error(nll): the printed "+/-", how far another text of this kind might lie."""
+        return self.ppl * standard_error(self.nll)
+
+    def __repr__(self) -> str:
+        return f"PPL = {self.ppl:.4f} +/- {self.ppl_se:.5f} ({self.n:,} tokens predicted)"
+
+
+@dataclass(frozen=True, eq=False)
+class Divergence(Perplexity):
+    """How far a model's predictions are from the reference's; all arrays have one entry a scored position.
+
+    nll_base: −ln p(t).  kld: Σ p(v)·(ln p(v) − ln q(v)), in nats.  p_diff: q(t) − p(t).  same_top: whether
+    both find the same token the likeliest.
     """
-    z = logits - logits.max(-1, keepdims=True).astype(np.float64)
-    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+    nll_base: np.ndarray
+    kld: np.ndarray
+    p_diff: np.ndarray
+    same_top: np.ndarray
+
+    @property
+    def mean_kld(self) -> float:
+        """mean kld: "Mean KLD"; 0 when both always say the same probabilities."""
+        return float(self.kld.mean())
+
+    @property
+    def kld_se(self) -> float:
+        return standard_error(self.kld)
+
+    @property
+    def top1(self) -> float:
+        """Share of positions, 0 to 1, at which both would have said the same token: "Same top p"."""
+        return float(self.same_top.mean())
+
+    def numbers(self) -> dict[str, float]:
+        """Everything that `compare_quality`'s table has a column for; shares are shares of 1.
+
+        ppl_base: of the reference.  ln_ratio: mean(nll − nll_base) = ln(PPL(Q)/PPL(base)); both read the same
+        text, so its luck cancels in ln_ratio_se.  kld99: 99 % of the positions are below it ("99.0% KLD",
+        linear between two).  mean_p_diff: mean(q(t) − p(t)), below 0 where the right token became less likely
+        ("Mean Δp").  rms_p_diff: its root mean square ("RMS Δp").
+        """
+        ln_ratio = self.nll - self.nll_base
+        return {"ppl": self.ppl, "ppl_se": self.ppl_se, "ppl_base": Perplexity(self.nll_base).ppl,
+                "ln_ratio": float(ln_ratio.mean()), "ln_ratio_se": standard_error(ln_ratio),
+                "kld": self.mean_kld, "kld_se": self.kld_se, "kld99": float(np.percentile(self.kld, 99)),
+                "top1": self.top1, "mean_p_diff": float(self.p_diff.mean()),
+                "rms_p_diff": float(np.sqrt((self.p_diff**2).mean())), "predicted": self.n}
+
+    def __repr__(self) -> str:
+        return (f"PPL = {self.ppl:.4f} +/- {self.ppl_se:.5f}, "
+                f"KLD = {self.mean_kld:.6f} +/- {self.kld_se:.6f}, "
+                f"99 % of them below {self.numbers()['kld99']:.4f}, same top token {100 * self.top1:.2f} % "
+                f"({self.n:,} tokens predicted)")
 
 
-def perplexity(lm, text: str | Sequence[int], *, n_ctx: int | None = None, chunks: int | None = None,
-               tick: Tick | None = None) -> Perplexity:
+def standard_error(values: np.ndarray) -> float:
+    """√((mean(x²) − mean(x)²) / (n − 1)): the uncertainty of a mean of n values (mean_and_uncertainty); NaN
+    for a single one.
+    """
+    return float(values.std() / np.sqrt(len(values) - 1)) if len(values) > 1 else float("nan")
+
+
+# ---- measuring them
+
+def perplexity(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None) -> Perplexity:
     """How unsure the model is of each next token of the text: `.ppl`, its standard error `.ppl_se`, and
     `.nll` of each position.
 
@@ -47,19 +129,17 @@ def perplexity(lm, text: str | Sequence[int], *, n_ctx: int | None = None, chunk
         logits, right = scored_logits(lm, chunk), right_tokens(chunk)
         parts += [-np.take_along_axis(log_softmax(logits[rows]), right[rows, None], 1)[:, 0]
                   for rows in _rows(logits)]
-        if tick:
-            tick(len(chunk))
     return Perplexity(np.concatenate(parts))
 
 
-def divergence(reference, lm, text: str | Sequence[int], *, n_ctx: int | None = None,
-               chunks: int | None = None, tick: Tick | None = None) -> Divergence:
+def divergence(reference, lm, text: Text, *, n_ctx: int | None = None,
+               chunks: int | None = None) -> Divergence:
     """How far the predictions of `lm` are from those of `reference` on a text; the arguments of `perplexity`,
     and its errors.
 
     Raises ValueError too when the two have different vocabularies, whose probabilities cannot be compared.
     """
-    return Reference(reference, text, n_ctx=n_ctx, chunks=chunks).divergence(lm, tick)
+    return Reference(reference, text, n_ctx=n_ctx, chunks=chunks).divergence(lm)
 
 
 class Reference:
@@ -67,7 +147,7 @@ class Reference:
     (256 MiB).
     """
 
-    def __init__(self, lm, text: str | Sequence[int], *, n_ctx: int | None = None, chunks: int | None = None):
+    def __init__(self, lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None):
         self.lm, self.chunks = lm, chunks_of(lm, text, n_ctx, chunks)
         count, n_ctx = self.chunks.shape
         self._keep = 4 * count * (n_ctx - 1 - n_ctx // 2) * lm.n_vocab <= KEPT
@@ -94,32 +174,13 @@ class Reference:
     def divergence(self, lm, tick: Tick | None = None) -> Divergence:
         """Another model's predictions on the same chunks."""
         check_same_vocabulary(self.lm, checked_model(lm))
-        parts, n_ctx = [], self.chunks.shape[1]
+        parts = []
         for i, chunk in enumerate(self.chunks):
             base, logits, right = self.logits(i), scored_logits(lm, chunk), right_tokens(chunk)
-            place = i * n_ctx + n_ctx // 2 + 1 + np.arange(len(right))
-            parts += [_compared(base[rows], logits[rows], right[rows], place[rows]) for rows in _rows(base)]
+            parts += [compared(base[rows], logits[rows], right[rows]) for rows in _rows(base)]
             if tick:
                 tick(len(chunk))
         return joined(parts)
-
-    def flips(self, found: Divergence, context: int = 12):
-        """A pandas table of the positions where the two would have said different tokens, in the order of the
-        text.
-
-        place (in the text's tokens), before (the last `context` tokens), right, base (what the reference
-        says) with its probability p_base, other (what the other says) with its p_other.
-        """
-        import pandas as pd
-
-        tokens, decode = self.chunks.reshape(-1), self.lm.tokenizer.decode
-        rows = []
-        for i in np.flatnonzero(found.top != found.top_base):
-            at = int(found.place[i])
-            rows.append((at, decode(tokens[max(at - context, 0) : at].tolist()),
-                         *(decode([int(token)]) for token in (tokens[at], found.top_base[i])),
-                         found.p_top_base[i], decode([int(found.top[i])]), found.p_top[i]))
-        return pd.DataFrame(rows, columns=["place", "before", "right", "base", "p_base", "other", "p_other"])
 
 
 def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
@@ -130,9 +191,8 @@ def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
     lm.forward(chunk[:first], cache, last=True)
     logits = lm.forward(chunk[first:-1], cache)
     if not np.isfinite(logits).all():
-        raise ValueError(
-            f"{lm.name} gives predictions that are no numbers: its weights, or their quantization, are "
-            "broken")
+        raise ValueError(f"{lm.name} gives predictions that are no numbers: its weights, or their "
+                         "quantization, are broken")
     return logits
 
 
@@ -144,10 +204,9 @@ def right_tokens(chunk: np.ndarray) -> np.ndarray:
 def check_same_vocabulary(reference, lm) -> None:
     """ValueError unless a token's number means the same to both."""
     if reference.n_vocab != lm.n_vocab:
-        raise ValueError(
-            f"{reference.name} has {reference.n_vocab:,} tokens and {lm.name} has {lm.n_vocab:,}: only "
-            "models with the same "
-            "vocabulary can be compared, such as two types of one model")
+        raise ValueError(f"{reference.name} has {reference.n_vocab:,} tokens and {lm.name} has "
+                         f"{lm.n_vocab:,}: only models with the same vocabulary can be compared, such as two "
+                         "types of one model")
     if lm.tokenizer is not reference.tokenizer and lm.tokenizer.tokens != reference.tokenizer.tokens:
         pairs = enumerate(zip(reference.tokenizer.tokens, lm.tokenizer.tokens, strict=False))
         at, (one, other) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
@@ -155,18 +214,30 @@ def check_same_vocabulary(reference, lm) -> None:
             f"token {at} is {one!r} in {reference.name} and {other!r} in {lm.name}: they cannot be compared")
 
 
-def _rows(logits: np.ndarray) -> list[slice]:
-    step = max(AT_ONCE // logits.shape[1], 1)
-    return [slice(start, start + step) for start in range(0, len(logits), step)]
-
-
-def _compared(base: np.ndarray, logits: np.ndarray, right: np.ndarray, place: np.ndarray) -> Divergence:
-    """(n, n_vocab) logits of both, the right tokens and their places -> their Divergence (log_softmax in
-    perplexity.cpp).
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """(..., n_vocab) logits z -> ln p as float64: z_v − max z − ln Σ exp(z_v − max z), which no large logit
+    can make overflow.
     """
+    z = logits - logits.max(-1, keepdims=True).astype(np.float64)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+def compared(base: np.ndarray, logits: np.ndarray, right: np.ndarray) -> Divergence:
+    """(n, n_vocab) logits of the reference and of the other, and the (n,) right tokens, as a Divergence."""
     ln_p, ln_q, each = log_softmax(base), log_softmax(logits), np.arange(len(right))
     kld = (np.exp(ln_p) * (ln_p - ln_q)).sum(1)
-    top_base, top = base.argmax(1), logits.argmax(1)
     right_p, right_q = ln_p[each, right], ln_q[each, right]
-    return Divergence(-right_q, -right_p, kld, np.exp(right_q) - np.exp(right_p), top_base, top,
-                      np.exp(ln_p[each, top_base]), np.exp(ln_q[each, top]), place)
+    return Divergence(-right_q, -right_p, kld, np.exp(right_q) - np.exp(right_p),
+                      base.argmax(1) == logits.argmax(1))
+
+
+def joined(parts: list[Divergence]) -> Divergence:
+    """The positions of several chunks as one."""
+    return Divergence(*(np.concatenate([getattr(part, field.name) for part in parts])
+                        for field in fields(Divergence)))
+
+
+def _rows(logits: np.ndarray) -> list[slice]:
+    """The rows of logits in pieces that are looked at together."""
+    step = max(AT_ONCE // logits.shape[1], 1)
+    return [slice(start, start + step) for start in range(0, len(logits), step)]

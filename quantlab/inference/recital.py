@@ -1,7 +1,7 @@
 """What the tiny model knows by heart, and still says after quantization: a measure of a task, beside
 perplexity.
 
-    recital(load_lm("tiny", "Q3_K", pure=True)), score(...)
+    recital(load_lm("tiny", "Q3_K", pure=True))
 
 data/tiny/passages.json holds famous passages by their opening words: some were drawn again and again in
 training (`by_heart`), others of the same fame were not (the controls). A passage is recited when the model,
@@ -12,13 +12,12 @@ from there on is generated.  Lessons: 00, 07.
 
 import json
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from ..models.source import DATA
 from .generate import prompt_tokens
-from .quality import Tick
+from .tokenizer import Tokens
 
 PASSAGES = DATA / "tiny" / "passages.json"
 RECITED = 32            # tokens that count
@@ -26,12 +25,17 @@ TINY = "quantlab tiny llama"        # its general.name; quantized files keep it
 
 
 @cache
-def read_passages(path: Path = PASSAGES) -> tuple[dict, ...]:
+def read_passages() -> tuple[dict, ...]:
     """The passages: opening, goes_on, work, by_heart."""
-    return tuple(json.loads(Path(path).read_text(encoding="utf-8")))
+    return tuple(json.loads(PASSAGES.read_text(encoding="utf-8")))
 
 
-def recital(lm, passages=None, *, n: int = RECITED, tick: Tick | None = None):
+def knows_passages(metadata) -> bool:
+    """Whether a file's metadata say it is the tiny model, which had the passages in its training."""
+    return metadata.get("general.name") == TINY
+
+
+def recital(lm, passages=None, *, n: int = RECITED):
     """A pandas table, a row per passage: opening, work, by_heart, right (tokens right before the first
     mistake), recited, wrote, should.
 
@@ -49,29 +53,21 @@ def recital(lm, passages=None, *, n: int = RECITED, tick: Tick | None = None):
         rows.append({"opening": passage["opening"], "work": passage["work"], "by_heart": passage["by_heart"],
                      "right": right, "recited": right == n, "wrote": wrote,
                      "should": lm.tokenizer.decode(should)})
-        if tick:
-            tick(n)
     return pd.DataFrame(rows, columns=["opening", "work", "by_heart", "right", "recited", "wrote", "should"])
 
 
-def score(table, by_heart: bool = True) -> str:
-    """"21/28": how many passages of a recital's table are recited whole, of those learned by heart or of the
-    controls.
+def count_recited(lm) -> dict[bool, tuple[int, int]]:
+    """by_heart -> (how many passages are recited, how many there are): the score alone, without writing
+    anything.
     """
-    group = table[table.by_heart == by_heart]
-    return f"{int(group.recited.sum())}/{len(group)}"
-
-
-def count_recited(lm, passages=None, *, n: int = RECITED) -> dict[bool, tuple[int, int]]:
-    """by_heart -> (how many are recited, how many there are): the score alone, without writing anything."""
     found: dict[bool, list[bool]] = {True: [], False: []}
-    for passage in read_passages() if passages is None else passages:
-        opening, should = _tokens(lm, passage, n)
-        found[bool(passage["by_heart"])].append(n_right(lm, opening, should) == n)
+    for passage in read_passages():
+        opening, should = _tokens(lm, passage, RECITED)
+        found[passage["by_heart"]].append(n_right(lm, opening, should) == RECITED)
     return {group: (sum(recited), len(recited)) for group, recited in found.items()}
 
 
-def n_right(lm, opening: list[int], should: list[int]) -> int:
+def n_right(lm, opening: Tokens, should: Tokens) -> int:
     """How many tokens of `should` the model says after the opening before its first mistake, always taking
     the likeliest token.
     """
@@ -80,12 +76,7 @@ def n_right(lm, opening: list[int], should: list[int]) -> int:
     return int(wrong[0]) if len(wrong) else len(should)
 
 
-def knows_passages(metadata) -> bool:
-    """Whether a file's metadata say it is the tiny model, which had the passages in its training."""
-    return metadata.get("general.name") == TINY
-
-
-def _tokens(lm, passage: dict, n: int) -> tuple[list[int], list[int]]:
+def _tokens(lm, passage: dict, n: int) -> tuple[Tokens, Tokens]:
     """The opening, and the next n tokens of the text. ValueError for a passage that is too short or not cut
     at a token's end.
     """
@@ -94,13 +85,12 @@ def _tokens(lm, passage: dict, n: int) -> tuple[list[int], list[int]]:
     if not opening or tokens[: len(opening)] != opening:
         raise ValueError(f"the opening {passage['opening']!r} does not end where a token of {lm.name} ends")
     if len(tokens) < len(opening) + n:
-        raise ValueError(
-            f"the passage {passage['opening']!r} goes on for {len(tokens) - len(opening)} tokens of "
-            f"{lm.name}; {n} are needed")
+        raise ValueError(f"the passage {passage['opening']!r} goes on for {len(tokens) - len(opening)} "
+                         f"tokens of {lm.name}; {n} are needed")
     return opening, tokens[len(opening) : len(opening) + n]
 
 
-def _go_on(lm, tokens: list[int], n: int) -> list[int]:
+def _go_on(lm, tokens: Tokens, n: int) -> list[int]:
     """The n likeliest tokens, one after the other (ends of a text included: a recital has a fixed length)."""
     said: list[int] = []
     cache = lm.new_cache(len(tokens) + n)

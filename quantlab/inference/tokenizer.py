@@ -1,22 +1,18 @@
-"""What each token stands for in bytes, and the rules by which a text is cut before it is encoded.
+"""Text to tokens and back, by the vocabulary that the GGUF file itself brings; and a conversation to the text
+that the model was trained to read.
+
+    own = Tokenizer.from_metadata(model.metadata)
+    own.decode(own.encode("To be, or not to be"))
 
 A byte-level vocabulary (GPT-2's idea) writes each byte as a printable character, so that a token is an
-ordinary word in a file. A SentencePiece vocabulary writes spaces as ▁ and rare bytes as <0xE2>.  Sources:
-GPT-2's encoder.py; llama.cpp's llama-vocab.cpp (the same names of the rules) and unicode.cpp.
+ordinary word in a file. A SentencePiece vocabulary writes spaces as ▁ and rare bytes as <0xE2>. The merging
+is done by the library `tokenizers`; where a text is cut before that is said by CUTS. The tokens are those of
+llama.cpp (tested).  Sources: GPT-2's encoder.py; llama.cpp's llama-vocab.cpp (the same names of the rules)
+and unicode.cpp.
 
-Chat templates: small Jinja programs in the file that write a conversation as the model was trained to read
-it.
-
-A template comes from a stranger's file, so it runs in Jinja's sandbox: it can loop and join texts, and
-reaches nothing else.
-Source: the environment that Hugging Face's `apply_chat_template` gives a template.
-
-Text to tokens and back, by the vocabulary that the GGUF file itself brings; the merging is done by the
-library `tokenizers`.
-
-    Tokenizer.from_metadata(model.metadata).encode("To be, or not to be")
-
-The tokens are those of llama.cpp (tested). What is cut where stands in pieces.py.
+A chat template is a small Jinja program in the file. It comes from a stranger, so it runs in Jinja's sandbox:
+it can loop and join texts, and reaches nothing else. Source: the environment that Hugging Face's
+`apply_chat_template` gives a template.
 """
 
 import json
@@ -25,29 +21,219 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from ..models.gguf_cursor import GGUFArray, shown
 
+Tokens = Sequence[int] | np.ndarray        # numbers of tokens, in the order of the text
+
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
-#: Character -> byte: those that can be printed stand for themselves, the 68 others for the characters from
-#: 256 on.
+#: Character -> byte: bytes that can be printed are their own character, the 68 others have those from 256 on.
 BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(256 + i): byte for i, byte in enumerate(_OTHERS)}
 SPACE = "▁"
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| "
-    r"?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+_LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+           r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 #: `tokenizer.ggml.pre` -> the patterns that cut a text, one after the other. Nothing is merged across a cut.
 CUTS = {"gpt-2": (_GPT2,), "smollm": (r"\p{N}", _GPT2), "llama-bpe": (_LLAMA3,),
         "qwen2": (_LLAMA3.replace("{1,3}", ""),)}
 #: Other names for the same rules, as llama.cpp has them.
 ALIASES = {"llama3": "llama-bpe", "llama-v3": "llama-bpe", "falcon3": "llama-bpe", "starcoder": "smollm",
            "refact": "smollm", "command-r": "smollm", "deepseek-r1-qwen": "qwen2"}
-#: Under these rules a whole word that is in the vocabulary is taken before any merging, and a text begins
-#: with BOS.
+#: Under these rules a whole word of the vocabulary is taken before any merging, and a text begins with BOS.
 WHOLE_WORDS = {"llama-bpe"}
+UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4            # token types (llama.h: enum llama_token_type)
+MODELS = {"gpt2": "byte-level BPE", "llama": "SentencePiece"}
+#: Control tokens by which a model ends its turn or begins something else, whatever the file calls eos
+#: (llama-vocab.cpp: special_eog_ids).
+ENDS = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "</s>",
+        "<|eom_id|>", "<EOT>", "<end_of_utterance>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>",
+        "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>", "<|file_sep|>"}
+
+
+class Tokenizer:
+    """A vocabulary and its rules.
+
+    tokens: all tokens as the file spells them.  types: their types, 1 is normal.  model: "gpt2" (byte-level)
+    or "llama" (SentencePiece).  pre: the name of the rule that cuts a text, a key of CUTS or ALIASES.
+    merges: "a b" in order of preference (gpt2).  scores: one a token (llama).  bos, eos: the numbers of the
+    tokens that begin and end a text, or None.  add_bos: whether the model was trained with BOS in front.
+    chat_template: Jinja text, or None.
+    Raises ValueError, in words, for a kind of vocabulary that is not known here, and for one that contradicts
+    itself.
+    """
+
+    def __init__(self, tokens: Sequence[str], *, model: str = "gpt2", pre: str = "gpt-2",
+                 merges: Sequence[str] = (), scores: Sequence[float] = (), types: Sequence[int] = (),
+                 bos: int | None = None, eos: int | None = None, add_bos: bool = False,
+                 add_space_prefix: bool = True, chat_template: str | None = None):
+        if model not in MODELS:
+            known = ", ".join(f"{name} ({words})" for name, words in MODELS.items())
+            raise ValueError(
+                f"the vocabulary is of the kind {shown(model)} (tokenizer.ggml.model); known are {known}")
+        self.pre = ALIASES.get(pre, pre)
+        if model == "gpt2" and self.pre not in CUTS:
+            raise ValueError(f"the pre-tokenizer {shown(pre)} (tokenizer.ggml.pre) is not known here: its "
+                             f"tokens would be a guess; known are {', '.join([*CUTS, *ALIASES])}")
+        self.tokens, self.types = list(tokens), [int(number) for number in types] or [1] * len(tokens)
+        self.model, self.merges, self.scores = model, list(merges), [float(score) for score in scores]
+        self.bos, self.eos, self.add_bos, self.add_space_prefix = bos, eos, add_bos, add_space_prefix
+        self.chat_template = chat_template
+        _check(self)
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "Tokenizer":
+        """The tokenizer that a GGUF file's metadata describes (keys `tokenizer.ggml...` and
+        `tokenizer.chat_template`).
+        """
+        def get(key: str, default=None):
+            return metadata.get(f"tokenizer.ggml.{key}", default)
+
+        def elements(key: str) -> Sequence:
+            """An array of a file, or a list of /api/show."""
+            found = get(key) or ()
+            return list(found.decode() if isinstance(found, GGUFArray) else found)
+
+        model, pre, tokens = get("model"), get("pre"), elements("tokens")
+        if not tokens:
+            raise ValueError("the file has no vocabulary (tokenizer.ggml.tokens), so no text can be encoded")
+        sentence_pieces, template = model == "llama", metadata.get("tokenizer.chat_template")
+        return cls(tokens, model=model, pre=pre, merges=elements("merges"), scores=elements("scores"),
+                   types=elements("token_type"), bos=get("bos_token_id", 1 if sentence_pieces else None),
+                   eos=get("eos_token_id", 2 if sentence_pieces else None),
+                   add_bos=bool(get("add_bos_token",
+                                    sentence_pieces or ALIASES.get(pre, pre) in WHOLE_WORDS)),
+                   add_space_prefix=bool(get("add_space_prefix", True)),
+                   chat_template=template if isinstance(template, str) else None)
+
+    @property
+    def n_vocab(self) -> int:
+        """How many tokens there are."""
+        return len(self.tokens)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens at which a model stops: eos, and the ends of a turn that the vocabulary has."""
+        return frozenset(number for number, token in enumerate(self.tokens)
+                         if number == self.eos or (token in ENDS and self.types[number] == CONTROL))
+
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """The tokens of a text, without BOS.  special: whether "<|im_end|>" in it is that one token, or just
+        characters.
+        """
+        if not isinstance(text, str):
+            raise ValueError(f"a text is needed to encode, got {type(text).__name__}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"the text has half a character at {error.start} ({text[error.start]!r}), which "
+                             "no byte stands for") from None
+        return (self._parsing if special else self._plain).encode(text, add_special_tokens=False).ids
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token, not always whole characters (llama_token_to_piece); special tokens as they
+        are spelled.
+        """
+        if not 0 <= token < self.n_vocab:
+            raise ValueError(f"token {token} is outside the vocabulary of {self.n_vocab}")
+        if self.types[token] in (UNKNOWN, CONTROL, USER_DEFINED):
+            return self.tokens[token].encode()
+        return (byte_level if self.model == "gpt2" else sentence_piece)(self.tokens[token])
+
+    def decode(self, ids: Iterable[int] | np.ndarray) -> str:
+        """The text of tokens; bytes that make no character become U+FFFD."""
+        return b"".join(self.piece(int(token)) for token in ids).decode("utf-8", "replace")
+
+    def chat(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
+        """The messages ([{"role": "user", "content": "Hi"}]) as one text, by the file's own chat template.
+
+        ValueError when the file has none, or when the template refuses them.
+        """
+        if self.chat_template is None:
+            raise ValueError("this model has no chat template: it continues a text, it does not answer")
+        special = {"bos_token": self.bos, "eos_token": self.eos}
+        names = {name: self.tokens[number] for name, number in special.items() if number is not None}
+        return render(self.chat_template, messages, add_generation_prompt, names)
+
+    @cached_property
+    def _parsing(self):
+        return _built(self, parse_special=True)
+
+    @cached_property
+    def _plain(self):
+        return _built(self, parse_special=False)
+
+
+def _built(own: Tokenizer, parse_special: bool):
+    """The library's tokenizer with this vocabulary."""
+    from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
+    from tokenizers import Tokenizer as Library
+
+    vocabulary = {token: number for number, token in enumerate(own.tokens)}
+    kinds = dict(zip(own.tokens, own.types, strict=True))
+    if own.model == "gpt2":
+        built = Library(models.BPE(vocabulary, list(map(_pair, own.merges)),
+                                   ignore_merges=own.pre in WHOLE_WORDS))
+        cuts = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in CUTS[own.pre]]
+        as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        built.pre_tokenizer = pre_tokenizers.Sequence([*cuts, as_bytes])
+    else:
+        unknown = next((token for token, kind in kinds.items() if kind == UNKNOWN), None)
+        built = Library(models.BPE(vocabulary, _merges_by_score(own, vocabulary), unk_token=unknown,
+                                   byte_fallback=True))
+        spaces = [normalizers.Prepend(SPACE)] if own.add_space_prefix else []
+        built.normalizer = normalizers.Sequence([*spaces, normalizers.Replace(" ", SPACE)])
+    whole = {USER_DEFINED, CONTROL, UNKNOWN} if parse_special else {USER_DEFINED}
+    built.add_tokens([AddedToken(token, normalized=False) for token, kind in kinds.items()
+                      if kind in whole and token])
+    return built
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    """"a b" -> ("a", "b"); the first character is never the gap (llama.cpp: `word.find(' ', 1)`)."""
+    left, _, right = merge[1:].partition(" ")
+    return merge[:1] + left, right
+
+
+def _merges_by_score(own: Tokenizer, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
+    """SentencePiece joins the two neighbours whose union has the best score; here all such pairs, the best
+    first.
+
+    Of two pairs with the same union and score SentencePiece takes the one further left in the text, the
+    library
+    the one that stands first here: a rare difference.
+    """
+    normal = sorted((number for number, kind in enumerate(own.types) if kind == 1),
+                    key=lambda number: -own.scores[number])
+    pairs = ((word[:cut], word[cut:]) for word in (own.tokens[number] for number in normal)
+             for cut in range(1, len(word)))
+    return [(left, right) for left, right in pairs if left in vocabulary and right in vocabulary]
+
+
+def _check(own: Tokenizer) -> None:
+    """ValueError for a vocabulary that contradicts itself."""
+    n = own.n_vocab
+    for name, length in (("token_type", len(own.types)), ("scores", len(own.scores))):
+        if length != n and (name == "token_type" or own.model == "llama"):
+            raise ValueError(
+                f"the vocabulary has {n} tokens, but tokenizer.ggml.{name} has {length} elements")
+    for name, number in (("bos", own.bos), ("eos", own.eos)):
+        if number is not None and (type(number) is not int or not 0 <= number < n):
+            raise ValueError(
+                f"tokenizer.ggml.{name}_token_id is {shown(number)}, outside the vocabulary of {n}")
+    known = set(own.tokens)
+    if len(known) < n:
+        twice = next(token for token, count in Counter(own.tokens).items() if count > 1)
+        raise ValueError(f"the vocabulary has {shown(twice)} more than once")
+    for merge in own.merges:
+        left, right = _pair(merge)
+        if not {left, right, left + right} <= known:
+            raise ValueError(
+                f"the merge {shown(merge)} joins or makes a token that the vocabulary does not have")
 
 
 def byte_level(token: str) -> bytes:
@@ -76,8 +262,8 @@ def render(template: str, messages: Sequence[Mapping[str, str]], add_generation_
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     for message in messages:
-        if not isinstance(message, Mapping) or not all(isinstance(message.get(key), str)
-                                                       for key in ("role", "content")):
+        if not (isinstance(message, Mapping) and isinstance(message.get("role"), str)
+                and isinstance(message.get("content"), str)):
             raise ValueError(f'a message is {{"role": "user", "content": "..."}}, not {str(message)[:80]!r}')
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
                                                 extensions=["jinja2.ext.loopcontrols"])
@@ -86,210 +272,14 @@ def render(template: str, messages: Sequence[Mapping[str, str]], add_generation_
     environment.globals |= {"raise_exception": _refuse,
                             "strftime_now": lambda words: datetime.now().strftime(words)}
     try:
-        return environment.from_string(template).render(messages=list(messages),
-                                                        add_generation_prompt=add_generation_prompt, **names)
+        return environment.from_string(template).render(
+            messages=list(messages), add_generation_prompt=add_generation_prompt, **names)
     except (TemplateError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise ValueError(f"the model's chat template refuses these messages: {error}") from None
 
 
 def _refuse(words: str):
+    """What a template calls as `raise_exception`."""
     from jinja2 import TemplateError
 
     raise TemplateError(str(words))
-
-
-UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4            # token types (llama.h: enum llama_token_type)
-MODELS = {"gpt2": "byte-level BPE", "llama": "SentencePiece"}
-#: Control tokens by which a model ends its turn or begins something else, whatever the file calls eos
-#: (llama-vocab.cpp: special_eog_ids).
-ENDS = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "</s>",
-        "<|eom_id|>", "<EOT>", "<end_of_utterance>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>",
-        "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>", "<|file_sep|>"}
-
-
-class Tokenizer:
-    """A vocabulary and its rules.
-
-    tokens: all tokens as the file spells them.  types: their types, 1 is normal.  model: "gpt2" or "llama".
-    pre: the rule of cuts.
-    merges: "a b" in order of preference (gpt2).  scores: one a token (llama).  bos, eos: the numbers of the
-    tokens that begin and end a text, or None.  add_bos: whether the model was trained with BOS in front.
-    chat_template: Jinja text, or None.
-    Raises ValueError, in words, for a kind of vocabulary that is not known here, and for one that contradicts
-    itself.
-    """
-
-    def __init__(self, tokens: Sequence[str], *, model: str = "gpt2", pre: str = "gpt-2",
-                 merges: Sequence[str] = (), scores: Sequence[float] = (), types: Sequence[int] = (),
-                 bos: int | None = None, eos: int | None = None, add_bos: bool = False,
-                 add_space_prefix: bool = True, chat_template: str | None = None):
-        if model not in MODELS:
-            raise ValueError(
-                f"the vocabulary is of the kind {shown(model)} (tokenizer.ggml.model); known are "
-                + ", ".join(f"{name} ({words})" for name, words in MODELS.items()))
-        self.pre = ALIASES.get(pre, pre)
-        if model == "gpt2" and self.pre not in CUTS:
-            raise ValueError(
-                f"the pre-tokenizer {shown(pre)} (tokenizer.ggml.pre) is not known here: its tokens would "
-                "be a guess; "
-                f"known are {', '.join([*CUTS, *ALIASES])}")
-        self.tokens, self.types = list(tokens), [int(number) for number in types] or [1] * len(tokens)
-        self.model, self.merges, self.scores = model, list(merges), [float(score) for score in scores]
-        self.bos, self.eos, self.add_bos, self.add_space_prefix = bos, eos, add_bos, add_space_prefix
-        self.chat_template = chat_template
-        _check(self)
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, object]) -> "Tokenizer":
-        """The tokenizer that a GGUF file's metadata describes (keys `tokenizer.ggml...` and
-        `tokenizer.chat_template`).
-        """
-        def get(key: str, default=None):
-            return metadata.get(f"tokenizer.ggml.{key}", default)
-
-        model, pre, tokens = get("model"), get("pre"), _elements(get("tokens", ()))
-        if not tokens:
-            raise ValueError("the file has no vocabulary (tokenizer.ggml.tokens), so no text can be encoded")
-        default = model == "llama" or ALIASES.get(pre, pre) in WHOLE_WORDS
-        template = metadata.get("tokenizer.chat_template")
-        return cls(tokens, model=model, pre=pre, merges=_elements(get("merges", ())),
-                   scores=_elements(get("scores", ())), types=_elements(get("token_type", ())),
-                   bos=get("bos_token_id", 1 if model == "llama" else None),
-                   eos=get("eos_token_id", 2 if model == "llama" else None),
-                   add_bos=bool(get("add_bos_token", default)),
-                   add_space_prefix=bool(get("add_space_prefix", True)), chat_template=template
-                   if isinstance(template, str) else None)
-
-    @property
-    def n_vocab(self) -> int:
-        """How many tokens there are."""
-        return len(self.tokens)
-
-    @cached_property
-    def ends(self) -> frozenset[int]:
-        """The tokens at which a model stops: eos, and the ends of a turn that the vocabulary has."""
-        ends = {number for number, token in enumerate(self.tokens) if token in ENDS
-                and self.types[number] == CONTROL}
-        return frozenset(ends | ({self.eos} if self.eos is not None else set()))
-
-    def encode(self, text: str, special: bool = True) -> list[int]:
-        """The tokens of a text, without BOS.  special: whether "<|im_end|>" in it is that one token, or just
-        characters.
-        """
-        if not isinstance(text, str):
-            raise ValueError(f"a text is needed to encode, got {type(text).__name__}")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"the text has half a character at {error.start} ({text[error.start]!r}), which no byte "
-                "stands for") from None
-        return (self._parsing if special else self._plain).encode(text, add_special_tokens=False).ids
-
-    def piece(self, token: int) -> bytes:
-        """The bytes of one token: not always whole characters. (llama_token_to_piece, special tokens as they
-        are spelled.)
-        """
-        if not 0 <= token < self.n_vocab:
-            raise ValueError(f"token {token} is outside the vocabulary of {self.n_vocab}")
-        if self.types[token] in (UNKNOWN, CONTROL, USER_DEFINED):
-            return self.tokens[token].encode()
-        return (byte_level if self.model == "gpt2" else sentence_piece)(self.tokens[token])
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of tokens; bytes that make no character become U+FFFD."""
-        return b"".join(self.piece(int(token)) for token in ids).decode("utf-8", "replace")
-
-    def chat(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
-        """The messages ([{"role": "user", "content": "Hi"}]) as one text, by the file's own chat template.
-
-        ValueError when the file has none, or when the template refuses them.
-        """
-        if self.chat_template is None:
-            raise ValueError("this model has no chat template: it continues a text, it does not answer")
-        names = {name: self.tokens[number] for name,
-                 number in (("bos_token", self.bos), ("eos_token", self.eos)) if number is not None}
-        return render(self.chat_template, messages, add_generation_prompt, names)
-
-    @cached_property
-    def _parsing(self):
-        return _built(self, parse_special=True)
-
-    @cached_property
-    def _plain(self):
-        return _built(self, parse_special=False)
-
-
-def _built(own: Tokenizer, parse_special: bool):
-    """The library's tokenizer with this vocabulary."""
-    from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
-    from tokenizers import Tokenizer as Library
-
-    vocabulary = {token: number for number, token in enumerate(own.tokens)}
-    if own.model == "gpt2":
-        pairs = [(left, right) for left, _, right in map(_split, own.merges)]
-        built = Library(models.BPE(vocabulary, pairs, ignore_merges=own.pre in WHOLE_WORDS))
-        cuts = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in CUTS[own.pre]]
-        built.pre_tokenizer = pre_tokenizers.Sequence([*cuts,
-                                                       pre_tokenizers.ByteLevel(add_prefix_space=False,
-                                                                                use_regex=False)])
-    else:
-        unknown = next((token for token, kind in zip(own.tokens, own.types, strict=True) if kind == UNKNOWN),
-                       None)
-        built = Library(models.BPE(vocabulary, _merges_by_score(own, vocabulary), unk_token=unknown,
-                                   byte_fallback=True))
-        spaces = normalizers.Replace(" ", SPACE)
-        built.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE),
-                                                 spaces]) if own.add_space_prefix else spaces
-    kinds = {USER_DEFINED, CONTROL, UNKNOWN} if parse_special else {USER_DEFINED}
-    whole = sorted({token for token, kind in zip(own.tokens, own.types, strict=True) if kind in kinds
-                    and token}, key=vocabulary.get)
-    built.add_tokens([AddedToken(token, normalized=False) for token in whole])
-    return built
-
-
-def _split(merge: str) -> tuple[str, str, str]:
-    """"a b" -> ("a", " ", "b"); the first character is never the gap (llama.cpp: `word.find(' ', 1)`)."""
-    left, gap, right = merge[1:].partition(" ")
-    return merge[:1] + left, gap, right
-
-
-def _merges_by_score(own: Tokenizer, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
-    """SentencePiece joins the two neighbours whose union has the best score; here all such pairs, the best
-    first.
-
-    Of two pairs with the same union and score it takes the left one, the library the pair that stands first
-    here: a rare difference.
-    """
-    normal = sorted((number for number, kind in enumerate(own.types) if kind == 1),
-                    key=lambda number: -own.scores[number])
-    pairs = ((word[:cut], word[cut:]) for word in (own.tokens[number] for number in normal)
-             for cut in range(1, len(word)))
-    return [(left, right) for left, right in pairs if left in vocabulary and right in vocabulary]
-
-
-def _check(own: Tokenizer) -> None:
-    n = own.n_vocab
-    for name, values in (("token_type", own.types), *([("scores", own.scores)] if own.model == "llama"
-                                                      else [])):
-        if len(values) != n:
-            raise ValueError(
-                f"the vocabulary has {n} tokens, but tokenizer.ggml.{name} has {len(values)} elements")
-    for name, number in (("bos", own.bos), ("eos", own.eos)):
-        if number is not None and (type(number) is not int or not 0 <= number < n):
-            raise ValueError(
-                f"tokenizer.ggml.{name}_token_id is {shown(number)}, outside the vocabulary of {n}")
-    known = set(own.tokens)
-    if len(known) < n:
-        twice = next(token for token, count in Counter(own.tokens).items() if count > 1)
-        raise ValueError(f"the vocabulary has {shown(twice)} more than once")
-    for merge in own.merges:
-        left, _, right = _split(merge)
-        if not {left, right, left + right} <= known:
-            raise ValueError(
-                f"the merge {shown(merge)} joins or makes a token that the vocabulary does not have")
-
-
-def _elements(value: object) -> Sequence:
-    """An array of the metadata, decoded: a GGUFArray of a file, or a list of /api/show."""
-    return value.decode() if isinstance(value, GGUFArray) else list(value or ())

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from ..words import one_of
-from .modelfile import PARAMETERS
+from .modelfile import INTEGER, NUMBER, PARAMETERS, TEXTS, TRUTH
 from .names import full_name, with_tag
 from .prompts import Prompt
 
@@ -20,6 +20,7 @@ SENT_OPTIONS = {"temperature": 0, "seed": 1, "num_ctx": 2048, "num_predict": 128
 # options that a load depends on
 LOADING = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap")
 MOST_ROUNDS = 100
+TAKES = {INTEGER: int, NUMBER: int | float, TRUTH: bool, TEXTS: str | list}     # what an option may be
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ def _mirrored(values: Sequence[int], mirror: int) -> list[int]:
 def _checked_options(options: Mapping) -> dict:
     options = {one_of("Ollama option", name, PARAMETERS): value for name, value in options.items()}
     for name, value in options.items():
-        if not isinstance(value, int | float | str | list) or value != value:
-            raise ValueError(f"option {name}={value!r}: a number or a text is wanted")
+        if not isinstance(value, TAKES[PARAMETERS[name]]) or value != value:
+            raise ValueError(f"option {name}={value!r}: {PARAMETERS[name]} is wanted")
     if options.get("num_predict", 1) < 1:
         raise ValueError(f"num_predict={options['num_predict']}: an answer needs an end; give at least 1")
     return options

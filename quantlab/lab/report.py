@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..canvas.style import Picture
-from ..canvas.trade import Series, Spot, draw_speeds, draw_trade
+from ..canvas.trade import Series, Spot, draw_drift, draw_trade
 from ..models.whole_file import whole_file
 from ..words import percent, size
 from .analysis import remarks
@@ -128,7 +128,7 @@ def speed_chart(plan: Plan, rows: Sequence[dict]) -> Picture | None:
     series = [Series(name, [call for block in calls[name].values() for call in block] if dots else [],
                      [tuple(np.mean(calls[name][number], axis=0)) for number in sorted(calls[name])])
               for name in plan.names if name in calls]
-    return draw_speeds(series, finding=_drift_words(series),
+    return draw_drift(series, finding=_drift_words(series),
                        subtitle="letters: the mean of a round; dots: single calls; "
                                 "lines that fall or rise together are the machine, not the model")
 
@@ -199,14 +199,19 @@ def _picture(picture: Picture | None) -> str:
             "</details>")
 
 
+def verdict_lines(judged: Sequence[dict]) -> list[tuple[str, ...]]:
+    """The verdicts as cells, a line a model below the heads; "" where nothing was measured."""
+    return [("model", "type", "size", "tokens/s", "times as fast", "first token, s", "right", "divergence",
+             "verdict", "remarks"),
+            *((line["model"], line["quantization"], size(line["bytes"]) if line["bytes"] else "",
+               _figure(line["tokens_per_second"], 1), str(line["speed_ratio"] or ""),
+               _figure(line["first_seconds"], 2),
+               "" if line["pass_rate"] is None else percent(line["pass_rate"]),
+               line["divergence"] or "", line["verdict"], ", ".join(remarks(line))) for line in judged)]
+
+
 def _verdicts(metric: Metric, judged: Sequence[dict]) -> str:
-    head = ("model", "type", "size", "tokens/s", "times as fast", "first token, s", "right", "divergence",
-            "verdict", "remarks")
-    lines = [(line["model"], line["quantization"], size(line["bytes"]) if line["bytes"] else "",
-              _figure(line["tokens_per_second"], 1), str(line["speed_ratio"] or ""),
-              _figure(line["first_seconds"], 2),
-              "" if line["pass_rate"] is None else percent(line["pass_rate"]),
-              line["divergence"] or "", line["verdict"], ", ".join(remarks(line))) for line in judged]
+    head, *lines = verdict_lines(judged)
     return (f"<h2>Verdict</h2><p>Declared beforehand: {escape(metric.name)}, margin {metric.margin:g} "
             f"{escape(metric.unit)}.</p>{_html_table(head, lines)}")
 

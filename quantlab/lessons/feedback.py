@@ -11,7 +11,9 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -35,14 +37,13 @@ class Feedback:
                 f'<b>{mark} {self.voice.capitalize()}.</b> {escape(self.message)}</div>')
 
 
-NOT_STARTED = Feedback("not started",
-                       "Replace the three dots in the cell above with your answer, run it, then run this "
-                       "cell again.")
+NOT_STARTED = Feedback("not started", "Replace the three dots in the cell above with your answer, run it, "
+                                      "then run this cell again.")
 
 
-def check_number(answer: object, expected: float, *, near_misses: Mapping[float, str] | None = None,
-                 rel_tol: float = 1e-3, unit: str = "", praise: str = "") -> Feedback:
-    """Judge a numeric answer against `expected`; near_misses: wrong number -> the hint that belongs to it.
+def check_number(answer: Any, expected: float, hints: Mapping[float, str] | None = None, *,
+                 rel_tol: float = 1e-3, unit: str = "", praise: str = "That is it.") -> Feedback:
+    """Judge a numeric answer against `expected`; hints: wrong number -> the hint that belongs to it.
 
     rel_tol is relative to the expected number; `unit` is shown, never parsed.
     """
@@ -54,35 +55,36 @@ def check_number(answer: object, expected: float, *, near_misses: Mapping[float,
         return Feedback("wrong kind", f"A number is wanted here, not {_kind(answer)}.")
     if not math.isfinite(value):
         return Feedback("wrong kind", f"{value} is not a number one can measure.")
-    if math.isclose(value, expected, rel_tol=rel_tol, abs_tol=1e-12):
-        return Feedback("correct", praise or f"{value:g}{unit and ' ' + unit} it is.")
-    for wrong, hint in (near_misses or {}).items():
-        if math.isclose(value, wrong, rel_tol=rel_tol, abs_tol=1e-12):
-            return Feedback("almost", hint)
+    same = partial(math.isclose, value, rel_tol=rel_tol, abs_tol=1e-12)
     side = "too small" if value < expected else "too large"
-    return Feedback("not yet", f"{value:g}{unit and ' ' + unit} is {side}.")
+    return _judged(same, expected, hints or {}, praise, f"{f'{value:g} {unit}'.rstrip()} is {side}.")
 
 
-def check_choice(answer: object, expected: str, *, hints: Mapping[str, str] | None = None,
-                 praise: str = "") -> Feedback:
-    """Judge a word such as a type name or a tag; upper and lower case do not matter. hints: wrong word -> its
-    hint.
+def check_choice(answer: object, expected: str, hints: Mapping[str, str] | None = None, *,
+                 praise: str = "That is it.") -> Feedback:
+    """Judge a word such as a type name or a tag; upper and lower case do not matter.  hints: wrong word
+    -> its hint.
     """
     if answer is ...:
         return NOT_STARTED
     if not isinstance(answer, str):
         return Feedback("wrong kind",
                         f'A text in quotes is wanted here, such as "Q4_0", not {_kind(answer)}.')
-    given = answer.strip().lower()
-    if given == expected.lower():
-        return Feedback("correct", praise or f"{expected} it is.")
-    for wrong, hint in (hints or {}).items():
-        if given == wrong.lower():
-            return Feedback("almost", hint)
-    return Feedback("not yet", f"{answer.strip()!r} is not it.")
+    given = answer.strip()
+    return _judged(lambda word: word.lower() == given.lower(), expected, hints or {}, praise,
+                   f"{given!r} is not it.")
 
 
-def check_function(function: object, reference: Callable, examples: Sequence[tuple], *, rtol: float = 1e-5,
+def _judged(same: Callable[[Any], bool], expected: object, hints: Mapping[Any, str], praise: str,
+            miss: str) -> Feedback:
+    """What is said of an answer.  same: whether it is this one."""
+    if same(expected):
+        return Feedback("correct", praise)
+    return next((Feedback("almost", hint) for wrong, hint in hints.items() if same(wrong)),
+                Feedback("not yet", miss))
+
+
+def check_function(function: object, reference: Callable, examples: Sequence[tuple], *,
                    praise: str = "Every example agrees.") -> Feedback:
     """Run the learner's function beside `reference` on each example (a tuple of arguments); show the first
     difference.
@@ -98,32 +100,31 @@ def check_function(function: object, reference: Callable, examples: Sequence[tup
         try:
             given = function(*_copies(arguments))
         except Exception as error:      # broad on purpose: the learner's code may raise anything
-            return Feedback("not yet",
-                            f"Your function raised {type(error).__name__}: {error}. It was called with "
-                            f"{asked}.")
-        if given is None or given is ...:
-            return NOT_STARTED if given is ... else Feedback("not yet",
-                                                             "Your function returns nothing: is there a "
-                                                             "`return`?")
-        message = _first_difference(given, wanted, rtol)
-        if message:
+            return Feedback("not yet", f"Your function raised {type(error).__name__}: {error}. It was called "
+                                       f"with {asked}.")
+        if given is ...:
+            return NOT_STARTED
+        if given is None:
+            return Feedback("not yet", "Your function returns nothing: is there a `return`?")
+        if message := _first_difference(given, wanted):
             return Feedback("not yet", f"For {asked}: {message}")
     return Feedback("correct", praise)
 
 
-def _first_difference(given: object, wanted: np.ndarray, rtol: float) -> str:
+def _first_difference(given: Any, wanted: np.ndarray) -> str:
+    """Where a result is not the one that is wanted, in words; "" where it is."""
     try:
         given = np.asarray(given, dtype=wanted.dtype if wanted.dtype.kind in "fiub" else None)
     except (TypeError, ValueError):
         return f"{_kind(given)} came back, numbers were expected."
     if given.shape != wanted.shape:
         return f"the result has shape {given.shape}, {wanted.shape} was expected."
-    same = np.isclose(given, wanted, rtol=rtol, atol=1e-12) if wanted.dtype.kind == "f" else given == wanted
+    same = np.isclose(given, wanted, rtol=1e-5, atol=1e-12) if wanted.dtype.kind == "f" else given == wanted
     if np.all(same):
         return ""
-    where = tuple(int(i) for i in np.argwhere(~np.atleast_1d(same))[0])
-    place = f" at {list(where)}" if wanted.ndim else ""
-    return f"{np.atleast_1d(given)[where]:.6g} came back{place}, {np.atleast_1d(wanted)[where]:.6g} was expected."
+    where = tuple(int(i) for i in np.argwhere(~same)[0])
+    place = f" at {list(where)}" if where else ""
+    return f"{given[where]:.6g} came back{place}, {wanted[where]:.6g} was expected."
 
 
 def _copies(arguments: tuple) -> tuple:
@@ -134,8 +135,8 @@ def _shown(reference: Callable, arguments: tuple) -> str:
     """The arguments with the names that the reference solution gives them: "bits = 4, block_size = 64"."""
     values = [np.array2string(a, precision=3, threshold=8) if isinstance(a, np.ndarray) else repr(a)
               for a in arguments]
-    return ", ".join(f"{name} = {value}" for name, value in zip(inspect.signature(reference).parameters,
-                                                                values, strict=False))
+    names = inspect.signature(reference).parameters
+    return ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=False))
 
 
 def _kind(thing: object) -> str:

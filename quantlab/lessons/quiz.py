@@ -1,9 +1,7 @@
-"""Predict first: the learner commits to a guess, then sees guess, truth and reason side by side.
+"""Multiple-choice questions: a prediction before an experiment, a quiz, and the final quiz of lesson 10.
 
-A quiz in which every option, right or wrong, has its own explanation, and the score counts first answers.
-
-The questions of lesson 10. Numbers in the answers are computed where they stand, from the tables the lessons
-use.
+Every option has something to say, right or wrong, and the first answer counts. Numbers in the answers are
+computed where they stand, from the tables that the lessons use.
 """
 
 from collections.abc import Sequence
@@ -17,20 +15,18 @@ from ..stage.question import LETTERS, MultipleChoice
 
 
 def predict(question: str, options: Sequence[str], answer: int, why: str) -> MultipleChoice:
-    """A guess before the experiment; only the first one counts, and there is no score.
+    """A guess before the experiment, answered with guess, truth and reason; the first guess counts.
 
     answer: index of the true option, best computed from data in the same cell.  why: what the next cell will
     show. ValueError if `answer` is not an index of `options`.
     """
-    if not 0 <= answer < len(options):
-        raise ValueError(
-            f"answer={answer} is not the index of one of the {len(options)} options (0 to "
-            f"{len(options) - 1})")
+    _check_index("answer", answer, options)
 
     def judge(index: int) -> tuple[str, str]:
         if index == answer:
             return "right", f"That is what happens. {why}"
-        return "chosen", f"You guessed {options[index]!r}; it is {LETTERS[answer]}, {options[answer]!r}. {why}"
+        truth = f"it is {LETTERS[answer]}, {options[answer]!r}"
+        return "chosen", f"You guessed {options[index]!r}; {truth}. {why}"
 
     return MultipleChoice(question, options, judge, kind="Predict")
 
@@ -44,19 +40,18 @@ class Question:
     right: int
 
     def __post_init__(self):
-        if not 0 <= self.right < len(self.options):
-            raise ValueError(f"right={self.right} is not the index of one of the {len(self.options)} options")
+        _check_index("right", self.right, self.options)
 
 
 class Quiz(Touchable):
     """Questions below each other and a score line that counts the first answer to each."""
 
     def __init__(self, questions: Sequence[Question]):
-        self.questions = list(questions)
-        self.asked = [self._ask(i, question) for i, question in enumerate(self.questions)]
+        self.questions = questions
+        self.asked = [self._ask(i, question) for i, question in enumerate(questions)]
         self.line = markup()
         super().__init__([*self.asked, self.line])
-        self.say(f"A quiz of {len(self.questions)} questions. " + "  ".join(a.finding for a in self.asked))
+        self.say(f"A quiz of {len(questions)} questions. " + "  ".join(a.finding for a in self.asked))
         self._write()
 
     @property
@@ -73,10 +68,10 @@ class Quiz(Touchable):
                               kind=f"Question {number + 1}")
 
     def _write(self) -> None:
-        done = sum(a.first is not None for a in self.asked)
-        words = f"{self.score} of {len(self.questions)} right at the first attempt; {len(self.questions) - done} still open."
+        left = sum(a.first is None for a in self.asked)
+        words = f"{self.score} of {len(self.asked)} right at the first attempt; {left} still open."
         self.line.value = f'<div class="ql-question"><b>Score.</b> {words}</div>'
-        if done == len(self.questions):
+        if not left:
             self.say(words)
 
 
@@ -87,12 +82,18 @@ def quiz(*questions: Question) -> Quiz:
     return Quiz(questions)
 
 
-def questions() -> list[Question]:
-    """Ten questions, one or two for each lesson; every option explains itself."""
-    return [*_weights(), *_files(), *_practice()]
+def _check_index(name: str, index: int, options: Sequence) -> None:
+    if not 0 <= index < len(options):
+        raise ValueError(f"{name}={index} is not the index of one of the {len(options)} options (0 to "
+                         f"{len(options) - 1})")
 
 
-def _weights() -> list[Question]:
+def final_quiz() -> Quiz:
+    """The quiz of lesson 10: ten questions, a score, and an explanation behind every option."""
+    return quiz(*_on_weights(), *_on_files(), *_on_practice())
+
+
+def _on_weights() -> list[Question]:
     q4_0 = FORMATS["Q4_0"]
     return [
         Question("What does quantizing a weight store?", [
@@ -104,14 +105,14 @@ def _weights() -> list[Question]:
              "Codebook formats do come close to this, but the list has 16 or a few hundred entries, not all "
              "weights."),
         ], 1),
-        Question("One scale for a whole tensor, and one weight 50 times larger than the rest. What happens?",
-                 [
-                     ("only that weight is stored badly",
-                      "It is the only one stored well: the scale was made for it."),
-                     ("the file grows", "The size does not depend on the values at all."),
-                     ("nearly all other weights become zero",
-                      "Yes, the llama of lesson 00: a step is now larger than they are."),
-                 ], 2),
+        Question("One scale for a whole tensor, and one weight 50 times larger than the rest. "
+                 "What happens?", [
+            ("only that weight is stored badly",
+             "It is the only one stored well: the scale was made for it."),
+            ("the file grows", "The size does not depend on the values at all."),
+            ("nearly all other weights become zero",
+             "Yes, the llama of lesson 00: a step is now larger than they are."),
+        ], 2),
         Question("How many bits does a weight cost in Q4_0?", [
             ("4", "You forgot the scale: 16 bits for every 32 weights."),
             (f"{q4_0.bpw:g}", f"Yes: {q4_0.type_size} bytes for {q4_0.block_size} weights."),
@@ -120,7 +121,7 @@ def _weights() -> list[Question]:
     ]
 
 
-def _files() -> list[Question]:
+def _on_files() -> list[Question]:
     q4_k, mix = FORMATS["Q4_K"], tensor_list("llama-3.1-8b", "Q4_K_M")
     mix_bpw = 8 * mix.nbytes.sum() / mix.n_weights.sum()
     raised = mix[(mix.role == "attn_v") & (mix.type == "Q6_K")]
@@ -148,7 +149,7 @@ def _files() -> list[Question]:
     ]
 
 
-def _practice() -> list[Question]:
+def _on_practice() -> list[Question]:
     return [
         Question("The lesson's rule of thumb for a 7B model on an 8 GB card?", [
             (recommend_quantization(8, 7),
@@ -163,14 +164,13 @@ def _practice() -> list[Question]:
              "Yes. Its size is exact arithmetic, and storing it as q8_0 nearly halves it."),
             ("the GGUF file", "Nothing writes to it."),
         ], 1),
-        Question("One prompt, by the clock: the Q4 file writes 21 tokens/s, the Q8 file 25. Which is faster?",
-                 [
-                     ("the Q8 file",
-                      "Perhaps. But the clock includes loading the model, and one run is noise."),
-                     ("the Q4 file", "The numbers say the opposite, and even they prove little."),
-                     ("cannot tell",
-                      "Yes: take eval_count / eval_duration from the server, warm up first, and repeat."),
-                 ], 2),
+        Question("One prompt, by the clock: the Q4 file writes 21 tokens/s, the Q8 file 25. "
+                 "Which is faster?", [
+            ("the Q8 file", "Perhaps. But the clock includes loading the model, and one run is noise."),
+            ("the Q4 file", "The numbers say the opposite, and even they prove little."),
+            ("cannot tell",
+             "Yes: take eval_count / eval_duration from the server, warm up first, and repeat."),
+        ], 2),
         Question("Which quantization should you use?", [
             ("always Q4_K_M", "A good first try. Then check memory (06) and your own prompts (07)."),
             ("the largest that fits",
@@ -179,8 +179,3 @@ def _practice() -> list[Question]:
              "Yes. That is this workbook in a line."),
         ], 2),
     ]
-
-
-def final_quiz() -> Quiz:
-    """The quiz of lesson 10: ten questions, a score, and an explanation behind every option."""
-    return quiz(*questions())

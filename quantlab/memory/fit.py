@@ -154,7 +154,7 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
     their memory would hold.  settings: the other arguments of `estimate_memory`, such as
     `**memory_profile(...).as_dict()`.  projector: as there; its weights are taken off the first
-    card.  quality: ftype -> what is known of it, joined in. measure_all: `oracles.measure_all`, to count
+    card.  quality: ftype -> what is known of it, joined in.  measure_all: `oracles.measure_all`, to count
     layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens at a time, where
     ours is on the safe side. Types that llama-quantize refuses for this shape are left out.  Raises
     ValueError for cards and settings that cannot be.

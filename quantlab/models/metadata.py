@@ -23,7 +23,7 @@ OTHER_SPELLINGS = {"gptoss": "gpt-oss"}
 
 
 def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
-    """The architecture that `metadata` (a file's or /api/show's) describes. shapes: tensor name -> shape,
+    """The architecture that `metadata` (a file's or /api/show's) describes.  shapes: tensor name -> shape,
     ggml's order.
 
     Raises ValueError naming the missing key, or the architecture that is not known here.

@@ -44,7 +44,7 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
 
     ftype: "Q4_K_M", as `llama-quantize` names it, in any case.  model: a catalog or pulled name, a path, an
     Architecture, or an open model.  by: "llama.cpp", or "ollama" for `ollama create --quantize`. imatrix:
-    whether there is an importance matrix; llama.cpp then chooses other types in a few mixes. pure: every
+    whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.  pure: every
     matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the name of a type
     ("Q3_K") will then do as well. Where a row is no whole number of blocks, on which llama-quantize would
     break off, the usual type takes over. Tensors that are never quantized keep the type they have in a file,

@@ -8,7 +8,7 @@ type is the recipe's business (recipes.py), what the blocks look like the format
 whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -38,24 +38,21 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     quantized; returns its path.
 
     ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize`
-    makes.  imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}. executor: any
+    makes.  imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.  executor: any
     `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
-    `client.get_executor()`.  progress: called with a Progress after each piece, and stops the work by
-    returning False; None: nothing is shown.
-    cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run
-    raises Cancelled.  pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the
-    name of a type, "Q3_K".  allow_requantize: also take a quantized source, whose errors stay; the new file
-    says so in `quantlab.requantized_from`.
-    replace: also overwrite a file that could not be made again from `src`; without it only an earlier
-    quantized file of the same model is.
+    `client.get_executor()`.  progress: called with a Progress after each piece; the work stops when it
+    returns False, or when cancel (such as a threading.Event) is set, and raises Cancelled.  None: nothing is
+    shown.  pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a
+    type, "Q3_K".  allow_requantize: also take a quantized source, whose errors stay; the new file says so in
+    `quantlab.requantized_from`.  replace: also overwrite a file that could not be made again from `src`;
+    without it only an earlier quantized file of the same model is.
 
     `dst` appears when it is whole and on the disk. After an error, a stop or Ctrl-C nothing is left. What a
     killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. Raises ValueError,
     in words, for what cannot be done, and OSError when the disk fails.
     """
     dst, imatrix = as_place(dst), as_imatrix(imatrix)
-    if executor is not None and not hasattr(executor, "submit"):
-        raise ValueError(f"executor={executor!r} cannot be: a concurrent.futures.Executor is needed")
+    _check_executor(executor)
     with open_weights(src) as model:
         check_place(dst, model.gguf.paths)
         if dst.exists() and not replace:
@@ -64,13 +61,10 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
         tensors = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs]
         alignment = model.gguf.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
-        left: dict[str, int] = {}
-        for job in jobs:
-            left[job.kind] = left.get(job.kind, 0) + job.info.n_weights
+        left = sum((Counter({job.kind: job.info.n_weights}) for job in jobs), Counter())
         tick = watched(left, "weights", progress, cancel)
         clear_abandoned(dst)
-        check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment)
-                                        for tensor in tensors))
+        check_room(dst, len(head) + sum(one.nbytes + padding(one.nbytes, alignment) for one in tensors))
         with whole_file(dst) as write:
             write(head)
             for slab, data in _encoded(model.gguf, jobs, executor):
@@ -79,6 +73,11 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
                     write(bytes(padding(slab.job.nbytes, alignment)))
                 tick(slab.job.kind, slab.n_weights, slab.job.info.name)
     return dst
+
+
+def _check_executor(executor: object) -> None:
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor={executor!r} cannot be: a concurrent.futures.Executor is needed")
 
 
 def _check_remade(dst: Path, model: Model) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -18,7 +19,7 @@ from ..canvas.svg import notice
 from ..words import html_table
 from .controls import control, in_a_row, markup, press_button, toggle
 from .handles import Button, Handle, Link, Panel
-from .keys import turned
+from .keys import STEPS, along, turned
 from .touchable import Touch, Touchable, own_names
 
 TABLE = "As table"
@@ -38,6 +39,8 @@ class Stage(Touchable):
     picture.
     pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
     links: name of a menu -> the slider that follows it.  panels: words on a button -> what it opens below.
+    pieces: names of pieces of HTML, each a row of its own, for what is no picture; whoever writes into
+    `pieces[name].value` escapes what is not its own.  below: further rows, under the picture and its table.
     A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
@@ -45,12 +48,20 @@ class Stage(Touchable):
     #: Page Up moves the handle `pages` by so many of its stops; whether the last stop is followed by the
     #: first.
     page_up, around = 1, False
+    #: The handle that arrows, Home and End move, and by how many of its stops; a click on cell i of the
+    #: picture puts it on its stop i.
+    arrows = ""
+    steps: Mapping[str, int] = STEPS
+    #: Whether a line says what goes on though no button starts a task.
+    tells = False
+    children: tuple[widgets.Widget, ...]
 
     def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
                  first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
                  buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
                  keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
                  links: Mapping[str, Link] | None = None, panels: Mapping[str, Panel] | None = None,
+                 pieces: Sequence[str] = (), below: Sequence[Sequence[str]] = (),
                  width: int = 360, label_width: int = 110):
         self.draw, self.pages, self.cancel = draw, pages, threading.Event()
         self.thread: threading.Thread | None = None
@@ -64,15 +75,16 @@ class Stage(Touchable):
         self.view.add_class("ql-view")
         self.picture = first or self._drawn()
         self.buttons = self._made(buttons, presets or {})
-        named = {**self.controls, **self.buttons}
+        self.pieces = {name: markup() for name in pieces}
+        self.named = {**self.controls, **self.buttons, **self.pieces}
         placed = [list(row) for row in rows or [list(self.controls)]]
-        placed.append([name for name in self.buttons if not any(name in row for row in placed)])
-        *lines, last = [in_a_row(named[name] for name in row) for row in placed]
+        placed.append([name for name in self.buttons if not any(name in row for row in [*placed, *below])])
+        *lines, last = self._in_rows(placed)
         lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
-        said = [self.status] if self.tasks else []
+        said = [self.status] if self.tasks or self.tells else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
-        super().__init__([*body, self.opened, self.words, *([Touch(label, keys, self.touched)] if keys
-                                                            else [])], self.controls)
+        touch = [Touch(label, keys, self.touched)] if keys else []
+        super().__init__([*body, self.opened, self.words, *self._in_rows(below), *touch], self.controls)
         if draw:
             # each handle redraws at once; other exhibits wait for a button
             self.add_class("ql-moving")
@@ -84,7 +96,7 @@ class Stage(Touchable):
 
     # ---- handles
 
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Any]:
         """What the handles say now, by name. A browser answers 12.000000000000002 for 12: that tail is cut
         off.
         """
@@ -145,7 +157,7 @@ class Stage(Touchable):
 
     # ---- the picture
 
-    def facts(self, **values) -> Mapping[str, object]:
+    def facts(self, *_: Any, **values: Any) -> Mapping[str, Any]:
         """What `draw` is told for these values of the handles."""
         return values
 
@@ -162,11 +174,17 @@ class Stage(Touchable):
         if self.draw and picture.height + 6 > int(self.view.layout.height.removesuffix("px")):
             self.view.layout.height = f"{picture.height + 6}px"
         self.view.value = own_names(picture.svg, self.view.model_id)
+        if self.tasks and not self.draw:
+            self.reveal(TABLE, bool(picture.table))
         self._write_panels()
         self.say(picture.finding)
 
     def still(self) -> Picture:
         return self.picture
+
+    def host(self, *guests: "Stage") -> None:
+        """Other exhibits at the end of this one, in place of those that were there."""
+        self.children = (*(child for child in self.children if not isinstance(child, Stage)), *guests)
 
     def _drawn(self) -> Picture:
         if self.draw is None:
@@ -192,15 +210,18 @@ class Stage(Touchable):
             made[words] = press_button(Button(words, words, f"Set the handles: {words}", set_all))
         if self.draw and self.controls:
             made["Reset"] = press_button(Button("Reset", "Reset", "Back to the first picture", self.reset))
-        if self.picture.table or not self.draw:
+        if self.picture.table or self.tasks:
             self.panels[TABLE] = Panel("The same facts in words and numbers",
-                                            lambda _values: html_table(self.picture.table))
+                                       lambda _values: html_table(self.picture.table))
         made |= {words: toggle(words, panel.tip, self._write_panels) for words, panel in self.panels.items()}
         return made
 
     def reveal(self, name: str, seen: bool = True) -> None:
-        """Show or hide a handle or a button."""
-        (self.controls | self.buttons)[name].layout.display = "" if seen else "none"
+        """Show or hide a handle, a button or a piece of HTML."""
+        self.named[name].layout.display = "" if seen else "none"
+
+    def _in_rows(self, rows: Sequence[Sequence[str]]) -> list[widgets.Widget]:
+        return [in_a_row(self.named[name] for name in row) for row in rows]
 
     # ---- the line that says what goes on, and the one task
 
@@ -210,10 +231,15 @@ class Stage(Touchable):
         said = bar + "⏳ " * busy + (escape(words) or "&nbsp;")
         self.status.value = f'<div class="ql-answer">{said}</div>'
 
+    @property
+    def working(self) -> bool:
+        """Whether a task runs."""
+        return self.thread is not None and self.thread.is_alive()
+
     def start(self, work: Callable[[], None]) -> None:
         """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
         """
-        if self.thread is not None and self.thread.is_alive():
+        if self.working:
             self.tell(BUSY)
             return
         self.cancel.clear()
@@ -256,10 +282,17 @@ class Stage(Touchable):
             self.clicked(int(message["cell"]))
 
     def pressed(self, key: str) -> None:
-        """A key in the picture; each exhibit knows its own."""
+        """A key in the picture: it moves the handle `arrows`, unless the exhibit knows better."""
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.clicked(along(key, stops.index(self.controls[self.arrows].value), len(stops), self.steps))
 
     def clicked(self, cell: int) -> None:
-        """A click on cell number `cell` of the picture."""
+        """A click on cell number `cell` of the picture: the handle `arrows` goes to that stop, or the last.
+        """
+        if self.arrows:
+            stops = self._stops(self.arrows)
+            self.set(**{self.arrows: stops[min(max(cell, 0), len(stops) - 1)]})
 
     def _stops(self, name: str) -> list:
         """The values on which a menu or a slider can stand, in its order."""

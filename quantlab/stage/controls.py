@@ -51,10 +51,13 @@ def toggle(words: str, tip: str, changed: Callable[[], None]) -> widgets.ToggleB
     return made
 
 
-def in_a_row(children: Iterable[widgets.Widget]) -> widgets.Box:
-    """Widgets beside each other, on a further line where there is no room."""
-    return widgets.Box(list(children),
-                       layout=dict(flex_flow="row wrap", max_width=f"{WIDTH + 20}px")).add_class("ql-row")
+def in_a_row(children: Iterable[widgets.Widget]) -> widgets.Widget:
+    """Widgets beside each other, on a further line where there is no room; one piece of HTML as it is."""
+    row = list(children)
+    if len(row) == 1 and isinstance(row[0], widgets.HTML):
+        return row[0]
+    layout = dict(flex_flow="row wrap", max_width=f"{WIDTH + 20}px")
+    return widgets.Box(row, layout=layout).add_class("ql-row")
 
 
 def markup(html: str = "") -> widgets.HTML:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from quantlab.cli.main import QUIET, quiet_environment
+from quantlab.cli.jupyterlab import QUIET, quiet_environment
 from tests.guard import Guard
 
 ROOT = Path(__file__).resolve().parents[2]

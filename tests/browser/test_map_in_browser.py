@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from quantlab.exhibits.role_bytes import in_bytes
 from quantlab.models.recipes import tensor_list
+from quantlab.words import size
 
 pytestmark = pytest.mark.browser
 LESSON = "05_k_quants.ipynb"
@@ -83,12 +83,12 @@ def test_keys_walk_the_map_and_change_the_ftype(lesson, explorer):
 
 def test_the_menu_changes_map_size_and_sentence(lesson, explorer):
     for ftype in ("Q2_K", "IQ4_XS", "Q8_0"):
-        size = in_bytes(tensor_list("llama-3.1-8b", ftype).nbytes.sum())
+        told = size(tensor_list("llama-3.1-8b", ftype).nbytes.sum())
         explorer.locator(".ql-c-ftype select").select_option(label=ftype)
         assert lesson.wait_until(lambda f=ftype,
-                                 s=size: f"{f} is {s}" in explorer.locator(".ql-view svg").get_attribute(
+                                 s=told: f"{f} is {s}" in explorer.locator(".ql-view svg").get_attribute(
                                      "aria-label"))
-        assert explorer.locator(".ql-c-size .widget-readout").text_content() == size
+        assert explorer.locator(".ql-c-size .widget-readout").text_content() == f"{told}, {ftype}"
     explorer.locator(".ql-c-beside select").select_option(label="Q6_K")
     assert lesson.wait_until(lambda: "Q8_0 is 1.94 GB larger than Q6_K" in lesson.said(explorer))
     assert lesson.cut_words() == [] and lesson.faults == []

@@ -4,8 +4,8 @@ typing moves the chances.
 
 import pytest
 
-from quantlab.exhibits.lm_stock import TYPES, stock_of
-from quantlab.exhibits.recital_facts import n_recited, recorded
+from quantlab.exhibits.recital import n_recited, recorded_recitals
+from quantlab.inference.in_types import TYPES, model_in_types
 from quantlab.inference.recital import read_passages
 
 pytestmark = pytest.mark.browser
@@ -22,7 +22,7 @@ def recital(lesson):
 
 
 def test_the_slider_runs_through_the_types_and_the_ticks_follow(lesson, recital):
-    rows, knob = recorded(stock_of("tiny")), recital.locator(".noUi-handle").first
+    rows, knob = recorded_recitals(model_in_types("tiny")), recital.locator(".noUi-handle").first
     knob.focus()
     for qtype in TYPES[1:]:
         lesson.page.keyboard.press("ArrowRight")

@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from quantlab.canvas.style import BLUE, GREY, WIDTH
-from quantlab.exhibits.next_token import ROOM, Chance, Step, draw_next_token, visible
+from quantlab.exhibits.next_token import ROOM, Chance, TextToken, draw_next_token, visible
 
 SVG = "{http://www.w3.org/2000/svg}"
-STEPS = [Step("To", 0.1, False), Step(" be", 3.0, True)]
+STEPS = [TextToken("To", 0.1, False), TextToken(" be", 3.0, True)]
 CHANCES = [Chance(" the", 0.4, 0.1, "F16"), Chance(" a", 0.2, 0.5, "Q2_K", True), Chance("\n", 0.1, 0.0)]
 
 
@@ -44,7 +44,7 @@ def test_the_leaders_are_named_and_what_follows_is_marked():
 @pytest.mark.parametrize("where", [0, 0.5, 1])
 def test_the_strip_shows_the_chosen_token_and_stays_inside(count, where):
     chosen = int((count - 1) * where)
-    picture = drawn([Step(" word"[: 1 + i % 5], i / 50, i % 7 == 0) for i in range(count)], chosen)
+    picture = drawn([TextToken(" word"[: 1 + i % 5], i / 50, i % 7 == 0) for i in range(count)], chosen)
     shown = [int(g.get("data-first")) for g in ET.fromstring(picture.svg).iter(f"{SVG}g")
              if g.get("data-cells")]
     assert chosen in shown and shown == list(range(shown[0], shown[-1] + 1)) and picture.svg.count(
@@ -55,9 +55,9 @@ def test_the_strip_shows_the_chosen_token_and_stays_inside(count, where):
 
 
 def test_a_token_is_made_visible_and_never_markup():
-    assert visible(" to\n") == "␣to⏎" and visible("") == "∅" and visible("\x00") == "▯" and len(
-        visible("x" * 99)) == 16
-    picture = drawn([Step("<script>", 0, False)], 0, [Chance('"><b>', 1, 1, "in both")])
+    assert visible(" to\n") == "␣to⏎" and visible("") == "∅" and visible("\x00") == "▯"
+    assert len(visible("x" * 99)) == 16
+    picture = drawn([TextToken("<script>", 0, False)], 0, [Chance('"><b>', 1, 1, "in both")])
     ET.fromstring(picture.svg)
     assert "<script" not in picture.svg and "<b>" not in picture.svg
     assert min(float(size) for size in re.findall(r'font-size="([\d.]+)"', picture.svg)) >= 9

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from quantlab.canvas.budget import BudgetMark, BudgetPart, draw_budget
 from quantlab.canvas.plane import Axis, Label, beside, spread
-from quantlab.canvas.sensitivity_map import Focus, Row, Tile, draw_sensitivity
 from quantlab.canvas.trade import Point, Scale, draw_pareto
-from quantlab.exhibits.budget_facts import Mark, Part, draw_budget
+from quantlab.exhibits.sensitivity import SensitivityFacts, draw_sensitivity
 
 
 def test_a_logarithmic_axis_makes_equal_ratios_equal_lengths():
@@ -45,8 +45,8 @@ def test_labels_do_not_cover_each_other():
 
 
 def test_what_is_over_the_budget_is_hatched_and_unmeasured_is_said():
-    parts = [Part("attn_q", 600, 4, "q 4", "attn_q: Q4_K"), Part("ffn_up", 600, 8, "up 8", "ffn_up: Q8_0")]
-    marks = [Mark("Q3_K_M", 1000, 0.1, "mix"), Mark("you", 1200, None, "now")]
+    parts = [BudgetPart("attn_q", 600, 4, "q 4", "Q4_K"), BudgetPart("ffn_up", 600, 8, "up 8", "Q8_0")]
+    marks = [BudgetMark("Q3_K_M", 1000, 0.1, "mix"), BudgetMark("you", 1200, None, "now")]
     picture = draw_budget(parts, ("Q3_K_M", 1000), marks, [("To beat", "it")], finding="f", subtitle="s")
     hatched = re.findall(r'<rect[^>]*width="([\d.]+)"[^>]*fill="url\(#over\)"', picture.svg)
     assert float(hatched[0]) == pytest.approx(200 / 1200 * 728, abs=0.3)
@@ -78,9 +78,10 @@ def test_what_a_file_says_is_escaped_in_every_picture():
     bad = "<i>&"
     point = draw_pareto([Point(bad, 1, 1, bad, bad)], 0, [bad], bad, Scale(bad, True, str), finding=bad,
                         subtitle=bad)
-    tile = draw_sensitivity([Row(bad, 0, [Tile(0.5, bad, bad, bad)], (1, bad))], [bad], Focus(0, 0, [bad]),
-                            [bad], finding=bad, subtitle=bad, sums=(bad, bad))
-    part = draw_budget([Part(bad, 9, 4, bad, bad)], (bad, 9), [Mark(bad, 9, 0.1, "now")], [(bad, bad)],
-                       finding=bad, subtitle=bad)
+    rows = [{"layer": i, "role": bad, "qtype": bad, "saved": 9, "kld": 0.1, "kld_se": 0.1} for i in range(2)]
+    tile = draw_sensitivity(SensitivityFacts(rows, bad, mix=bad, raised={(0, bad): bad}), (0, bad), [bad],
+                            subtitle=bad)
+    part = draw_budget([BudgetPart(bad, 9, 4, bad, bad)], (bad, 9), [BudgetMark(bad, 9, 0.1, "now")],
+                       [(bad, bad)], finding=bad, subtitle=bad)
     for picture in (point, tile, part):
         assert bad not in picture.svg

@@ -7,12 +7,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from quantlab.canvas.recital import LARGE, PassageTile, Said, TileRow, draw_recital
 from quantlab.canvas.style import GREEN, VERMILION
-from quantlab.exhibits.recital_facts import LARGE, Passage, Row, Said, draw_recital
 
 SVG = "{http://www.w3.org/2000/svg}"
-ROWS = [Row("28 passages: 2 recited", 0, [Passage(f"opening {i}", i < 2, str(i)) for i in range(28)]),
-        Row("14 more: 0 recited", 28, [Passage("<b>x</b> | y * z", False, "·") for _ in range(14)])]
+ROWS = [TileRow("28 passages: 2 recited", 0, [PassageTile(f"opening {i}", i < 2, str(i)) for i in range(28)]),
+        TileRow("14 more: 0 recited", 28, [PassageTile("<b>x</b> | y * z", False, "·") for _ in range(14)])]
 
 
 def drawn(wrote: Said, should: Said | None = None, chosen: int | None = 3):

@@ -69,5 +69,5 @@ def test_it_prints_for_people_and_for_bug_reports(live, capsys):
 
 
 def test_what_a_driver_calls_a_card_is_escaped():
-    report = cli_doctor.Report((("graphics", "<script>alert(1)</script>", ""),))
+    report = cli_doctor.Findings((("graphics", "<script>alert(1)</script>", ""),))
     assert "<script>" not in report._repr_html_()

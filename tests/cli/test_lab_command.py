@@ -1,22 +1,42 @@
-"""`python -m quantlab lab` really serves the learner's copy, and running a lesson never touches the original.
+"""`python -m quantlab lab` really serves the learner's copy, running a lesson never touches the original, and
+what ends the command ends JupyterLab and its kernels.
 """
 
 import shutil
+import signal
 import sys
+import time
+import urllib.request
 
-from benchmarks.startup import until_served
-from quantlab.cli.workspace import FOLDER
+import psutil
+import pytest
+
+from benchmarks.startup import serving
+from quantlab.cli.workspace import COPIES
 from tests.browser.lab import ROOT
 
+TYPED = (sys.executable, "-m", "quantlab", "lab")
 
-def test_lab_serves_the_learners_copy_of_lesson_00(tmp_path):
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for one process")
+@pytest.mark.parametrize("signals", [("SIGTERM",), ("SIGINT", "SIGINT"), ("SIGHUP",)], ids="-".join)
+def test_lab_serves_the_learners_copies_and_ends_as_a_whole(tmp_path, signals):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    until_served(lambda *arguments: [sys.executable, "-m", "quantlab", "lab", *arguments], tmp_path,
-                 limit=120)
-    copies = {p.name: p.read_bytes() for p in (tmp_path / FOLDER).glob("*.ipynb")}
-    assert copies == {p.name: p.read_bytes() for p in (tmp_path / "notebooks").glob("*.ipynb")}
+    with serving(lambda *arguments: [*TYPED, *arguments], tmp_path, limit=120) as (process, port):
+        copies = {path.name: path.read_bytes() for path in (tmp_path / COPIES).glob("*.ipynb")}
+        assert copies == {path.name: path.read_bytes() for path in (tmp_path / "notebooks").glob("*.ipynb")}
+        address = f"http://127.0.0.1:{port}/api/kernels?token=bench"
+        urllib.request.urlopen(urllib.request.Request(address, b"{}"), timeout=30).close()
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        assert len(family) > 1, "a kernel runs"
+        for name in signals:
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.5)
+        process.wait(30)
+        _, alive = psutil.wait_procs(family[1:], timeout=30)
+        assert not alive
 
 
 def test_the_learners_folder_is_ignored_by_git():
     ignored = (ROOT / ".gitignore").read_text().split()
-    assert {f"{FOLDER}/", ".tools", ".venv/"} <= set(ignored)
+    assert {f"{COPIES}/", ".tools", ".venv/"} <= set(ignored)

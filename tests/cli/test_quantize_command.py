@@ -14,7 +14,7 @@ def test_it_writes_the_file_and_prints_its_path(tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'new.gguf'}\n"
     with open_model(tmp_path / "new.gguf") as model:
         assert model.ftype == "Q8_0"
-    assert main(["quantize", str(tmp_path / "new.gguf"), str(tmp_path / "again.gguf"), "Q4_0"]) == 1
+    assert main(["quantize", str(tmp_path / "new.gguf"), str(tmp_path / "again.gguf"), "Q4_0"]) == 2
     assert "Never re-quantize" in capsys.readouterr().err
     assert main(["quantize", str(tmp_path / "new.gguf"), str(tmp_path / "again.gguf"), "Q4_0",
                  "--allow-requantize"]) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 import quantlab as ql
-from quantlab.exhibits.quality_facts import plot_sensitivity
+from quantlab.exhibits.sensitivity import plot_sensitivity
 from quantlab.lessons.quiz import Question
 from quantlab.stage.base import show
 

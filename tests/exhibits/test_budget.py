@@ -7,10 +7,9 @@ import threading
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.budget import explore_bit_budget
-from quantlab.exhibits.budget_facts import MIX, Try
+from quantlab.exhibits.budget import MIX, Try, explore_bit_budget
 from quantlab.inference.mixes import TYPES
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
 from quantlab.words import size
 
 
@@ -38,7 +37,8 @@ def test_every_stop_of_every_slider_changes_the_size_at_once(game, stop, monkeyp
     total = sum(part.nbytes for part in game.game.parts("Q3_K_M", dict.fromkeys(game.game.roles, stop)))
     assert total == game.game.bench.nbytes(types)
     over = total - game.game.limit("Q3_K_M")
-    words = f"{size(over)} too much" if over > 0 else f"{size(-over)} to spend" if over else "spent to the last byte"
+    left = f"{size(-over)} to spend" if over else "spent to the last byte"
+    words = f"{size(over)} too much" if over > 0 else left
     assert words in game.picture.svg and png(game.picture)
     assert ("over the budget" in game.finding) == (over > 0)
 
@@ -61,23 +61,23 @@ def test_a_mix_is_measured_after_the_hand_rests_and_only_once(game, monkeypatch)
 
 def test_the_presets_and_the_best_so_far(game):
     fresh(game)
-    game.buttons["llama.cpp's Q3_K_M"].click()
+    game.buttons["mix"].click()
     assert "Can you beat it" in game.finding and game.thread is None
-    game.buttons["All alike"].click()
+    game.buttons["alike"].click()
     assert set(game.values().values()) - {"Q3_K_M"} == {"Q3_K"} and "left to spend" in game.finding
-    game.buttons["Everything into attn_v + ffn_down"].click()
+    game.buttons["favoured"].click()
     game.wait()
     values = game.values()
     assert values["attn_v"] == values["ffn_down"] == "Q6_K" and values["ffn_up"] == "Q2_K"
     assert "your best" not in game.game.finding("Q3_K_M", {k: v for k, v in values.items() if k != "budget"})
     best = game.game.best("Q3_K_M")
     assert best.nbytes <= game.game.limit("Q3_K_M")
-    game.buttons["All alike"].click()
+    game.buttons["alike"].click()
     assert "your best" in game.picture.svg
-    game.buttons["My best"].click()
+    game.buttons["best"].click()
     assert game.game.find(game.game.types("Q3_K_M", {k: v for k, v in game.values().items()
                                                      if k != "budget"})) is best
-    game.buttons["Does it hold?"].click()
+    game.buttons["hold"].click()
     assert "On the next 1,016 tokens" in game.picture.svg and "Q3_K_M" in game.verdict
 
 

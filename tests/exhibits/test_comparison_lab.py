@@ -7,9 +7,10 @@ import pytest
 
 import quantlab as ql
 from quantlab.canvas.answers import answers_html, ballot_html, live_html
-from quantlab.canvas.verdict import draw_verdict
+from quantlab.exhibits.comparison import draw_verdict
 from quantlab.lab.report import answers, overview, short_names
-from quantlab.stage.base import html_table, png
+from quantlab.stage.base import html_table
+from quantlab.stage.touchable import png
 
 
 @pytest.fixture
@@ -20,19 +21,21 @@ def here(tmp_path, monkeypatch, nobody):
 
 def test_without_a_server_both_recorded_comparisons_are_shown_with_machine_and_date(here):
     lab = ql.explore_comparison()
-    assert not lab.live and "You see a recorded comparison" in lab.status.value and lab.run.disabled is False
+    assert not lab.live and "You see a recorded comparison" in lab.status.value
+    assert not lab.buttons["run"].disabled
     assert lab.finding == "q8_0 and q4_K_M are good enough; q2_K is worse"
     assert re.search(r"Recorded on \d{4}-\d\d-\d\d with Ollama 0\.\d+", lab.picture.svg)
-    lab.which.value = "smollm2"
+    lab.controls["which"].value = "smollm2"
     assert lab.finding == "q8_0 is good enough; q2_K is worse; cannot tell about q4_K_M"
     seen = set()
-    for _, number in lab.shown.options:
-        lab.shown.value = number
-        seen.add(lab.said.value)
-    assert len(seen) == 12 and "<ins" in lab.said.value and "first differs at word" in lab.said.value
-    lab.run.click()
+    said = lab.pieces["said"]
+    for _, number in lab.controls["prompt"].options:
+        lab.controls["prompt"].value = number
+        seen.add(said.value)
+    assert len(seen) == 12 and "<ins" in said.value and "first differs at word" in said.value
+    lab.buttons["run"].click()
     assert "No Ollama answers" in lab.status.value
-    lab.report.click()
+    lab.buttons["report"].click()
     lab.thread.join(20)
     assert (here / "recorded-smollm2.html").stat().st_size > 10_000
 
@@ -54,10 +57,10 @@ def test_the_ballot_shows_no_name_before_the_end_and_takes_keys(here):
     assert pairs > 8
     for number in range(pairs):
         assert "q2_K" not in lab.view.value + lab.finding and "fp16" not in lab.view.value + lab.finding
-        lab._key({"key": votes[number % 3]})
+        lab.touched({"key": votes[number % 3]})
         assert len(lab.ballot.votes) == number + 1
-    assert "fp16 won" in lab.finding and "q2_K" in lab.finding and lab.left.disabled
-    lab._key({"key": "ArrowLeft"})
+    assert "fp16 won" in lab.finding and "q2_K" in lab.finding and lab.buttons["left"].disabled
+    lab.touched({"key": "ArrowLeft"})
     assert len(lab.ballot.votes) == pairs, "after the reveal nothing is blind, so nothing counts"
     assert "fp16 won" in ql.explore_votes().finding, "the votes are in the file"
 

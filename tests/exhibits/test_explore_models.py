@@ -5,13 +5,14 @@ sentence.
 import pytest
 
 from quantlab.exhibits.file import explore_file, header_fields
-from quantlab.exhibits.role_bytes import bits_of, in_bytes, plot_bytes_by_role
+from quantlab.exhibits.role_bytes import plot_bytes_by_role
 from quantlab.exhibits.tag import EXAMPLES, explore_tag
 from quantlab.models.catalog import SHORT_NAMES
 from quantlab.models.recipe_rules import USUAL
 from quantlab.models.recipes import tensor_list
 from quantlab.models.source import open_model
 from quantlab.stage.touchable import png
+from quantlab.words import bits_of, size
 from tests.models.gguf_builder import INFOS, build, info, pair, string
 
 
@@ -27,7 +28,7 @@ def test_extra_bytes_add_up():
     table = tensor_list("llama-3.1-8b", "Q4_K_M")
     matrices = table[table["shape"].map(len) > 1]
     extra = matrices.nbytes.sum() - matrices.n_weights.sum() * 4.5 / 8
-    assert in_bytes(extra) in plot_bytes_by_role().finding
+    assert size(extra) in plot_bytes_by_role().finding
     assert "nothing" not in plot_bytes_by_role("llama-2-7b", "Q5_K_M", "Q5_K").finding
 
 

@@ -4,7 +4,9 @@ values are words.
 
 import itertools
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,7 @@ from quantlab.memory.kv_cache import KV_TYPES
 from quantlab.memory.machine import Gpu, Machine
 from quantlab.memory.rule import typical_shape
 from quantlab.models.catalog import MODELS
+from quantlab.models.source import BUNDLED, open_model
 
 GIB = 2**30
 HERE = Situation(MODELS["llama3.1:8b"], "Q4_K_M", 32768, "f16", 1, True, 8 * GIB)
@@ -83,8 +86,10 @@ def test_every_way_out_fits_when_it_is_followed_and_a_step_less_does_not(now):
     found = list(ways(now))
     assert now.room() < 0 and len(found) >= 2
     for words, _, change in found:
-        assert "layers on the card" in words or "no layer" in words if not change else replace(now,
-                                                                                               **change).room() >= 0
+        if change:
+            assert replace(now, **change).room() >= 0
+        else:
+            assert "layers on the card" in words or "no layer" in words
         if "num_ctx" in change:
             assert replace(now, num_ctx=change["num_ctx"] + 1024).room() < 0
     layers = next((int(words.split()[0]) for words, _, change in found if not change and words[0].isdigit()),
@@ -127,15 +132,16 @@ def test_names_and_sizes_follow_each_other():
 def test_a_size_without_a_model_is_a_typical_shape():
     explorer = explore_memory(None, 8, params_b=7)
     wanted = ql.estimate_memory(typical_shape(7), n_ctx=8192)
-    assert {f"{wanted.weights:,}", f"{wanted.kv_cache:,}", f"{wanted.compute:,}"} <= {row[1]
-                                                                                      for row in explorer.picture.table}
+    shown = {row[1] for row in explorer.picture.table}
+    assert {f"{wanted.weights:,}", f"{wanted.kv_cache:,}", f"{wanted.compute:,}"} <= shown
 
 
 def test_the_settings_are_text_that_ollama_reads():
     explorer = explore_memory("qwen3:14b", 12, n_ctx=16384, type_kv="q4_0", n_parallel=2, ftype="Q5_K_M")
     explorer.buttons["As Ollama settings"].value = True
     assert "OLLAMA_KV_CACHE_TYPE=q4_0 OLLAMA_NUM_PARALLEL=2 ollama serve" in explorer.opened.value
-    assert "Copy the settings</button>" in explorer.opened.value and "lesson 03" in script(**explorer.values())
+    assert "Copy the settings</button>" in explorer.opened.value and "lesson 03" in script(
+        **explorer.values())
     read = parse_modelfile(re.search(r"<<'END'\n(.*)END\n", script(**explorer.values()), re.DOTALL)[1])
     assert (read.base, read.parameters) == ("qwen3:14b", {"num_ctx": 16384})
     explorer.buttons["As Ollama settings"].value = False
@@ -253,3 +259,29 @@ def test_each_trick_is_told_with_what_it_saves():
     assert plain_bytes(MODELS["deepseek-v2:16b"], 1) == 2 * 27 * 16 * (128 + 64 + 128)
     with pytest.raises(ValueError, match=r"nearest are.*llama3\.1:8b"):
         plot_kv_cache(("llama3:8b",))
+
+
+TAKERS = {"memory": ql.explore_memory, "fit": lambda model: ql.explore_fit(model=model),
+          "speed": ql.explore_speed, "choice": ql.explore_choice}
+
+
+@pytest.mark.parametrize("explore", TAKERS.values(), ids=TAKERS)
+def test_a_model_is_a_model_a_name_a_path_a_shape_or_an_open_one(explore, tmp_path):
+    path = Path(shutil.copy(BUNDLED["tiny"], tmp_path / "mine.gguf"))
+    with open_model("tiny") as opened:
+        for model, name in (("llama-3.1-8b", "llama3.1:8b"), ("tiny", "tiny"), (path, "mine.gguf"),
+                            (opened, "tiny"), (MODELS["qwen3:14b"], "this qwen3 model")):
+            explorer = explore(model)
+            assert explorer.values()["model"] == name and "llama3.1:8b" in explorer.controls["model"].options
+            assert name in explorer.picture.svg
+            for control, value in (("model", "qwen3:8b"), ("model", name)):
+                explorer.controls[control].value = value
+            assert "Nothing can be drawn" not in explorer.picture.svg, explorer.finding
+    sentences = {str(refused(explore, model)) for model in ("llama9:1b", "LLAMA9:1b")}
+    assert all("the nearest are" in words for words in sentences)
+
+
+def refused(explore, model) -> ValueError:
+    with pytest.raises(ValueError) as error:
+        explore(model)
+    return error.value

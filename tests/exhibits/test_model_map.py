@@ -11,12 +11,12 @@ import pytest
 import quantlab as ql
 from quantlab.exhibits.map_sides import AS_IS, OLLAMA, SHAPES
 from quantlab.exhibits.model_map import NOTHING, OTHER, explore_model_map
-from quantlab.exhibits.role_bytes import in_bytes
 from quantlab.models.catalog import MODELS
 from quantlab.models.recipes import recipe, tensor_list
 from quantlab.models.source import from_show
 from quantlab.models.types import tensor_nbytes
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
+from quantlab.words import size
 from tests.models.gguf_builder import build, info, pair, string
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -58,7 +58,7 @@ def test_every_ftype_of_every_model_draws_its_recipe(explorer, model):
         types = recipe(ftype, SHAPES[model])
         shapes = {tensor.name: tensor.shape for tensor in SHAPES[model].tensors()}
         nbytes = sum(tensor_nbytes(shapes[name], qtype) for name, qtype in types.items())
-        assert f"{ftype} is {in_bytes(nbytes)}:" in explorer.picture.finding
+        assert f"{ftype} is {size(nbytes)}:" in explorer.picture.finding
         assert sorted(qtype for row in drawn(explorer) for qtype in row
                       if qtype != "-") == sorted(types.values())
     assert len(seen) == len(explorer.controls["ftype"].options) == 30
@@ -67,7 +67,7 @@ def test_every_ftype_of_every_model_draws_its_recipe(explorer, model):
 def test_the_sizes_go_up_with_the_slider_and_each_is_the_sum_of_its_tensors(explorer):
     explorer.set(model="llama3.1:8b")
     for words, ftype in explorer.controls["size"].options:
-        assert words == in_bytes(tensor_list("llama-3.1-8b", ftype).nbytes.sum())
+        assert words == f"{size(tensor_list('llama-3.1-8b', ftype).nbytes.sum())}, {ftype}"
     sizes = [tensor_list("llama-3.1-8b", ftype).nbytes.sum()
              for _, ftype in explorer.controls["size"].options]
     assert sizes == sorted(sizes)
@@ -95,7 +95,8 @@ def test_right_walks_through_all_tensors_and_says_what_the_table_says(explorer):
         seen.append(explorer.focus)
         row = table.loc[explorer.focus]
         shape = " × ".join(f"{n:,}" for n in row["shape"])
-        said = f"{explorer.focus}: {shape} weights in {row['type']}, {row['nbytes']:,} bytes, {row['bpw']:.6g} bits per weight"
+        said = (f"{explorer.focus}: {shape} weights in {row['type']}, {row['nbytes']:,} bytes, "
+                f"{row['bpw']:.6g} bits per weight")
         assert explorer.finding == said                                                     # the live region
         assert f">{shape} weights in {row['type']}, {row['nbytes']:,} bytes, " in explorer.picture.svg
         assert f">{explorer.focus}<" in explorer.picture.svg
@@ -113,20 +114,20 @@ def test_right_walks_through_all_tensors_and_says_what_the_table_says(explorer):
 def test_up_and_down_reach_every_row_and_stay_on_tensors(explorer, model):
     explorer.set(model=model, beside=NOTHING, ftype="Q4_K_M")
     explorer.touched({"key": "Home"})
-    for _ in explorer.facts.lines:
+    for _ in explorer.map.grid.rows:
         explorer.touched({"key": "ArrowUp"})
-    rows = {explorer.facts.places[explorer.focus][0]}
-    for _ in explorer.facts.lines:
+    rows = {explorer.map.grid.places[explorer.focus][0]}
+    for _ in explorer.map.grid.rows:
         explorer.touched({"key": "ArrowDown"})
         explorer.touched({"key": "End"})
-        rows.add(explorer.facts.places[explorer.focus][0])
-    assert rows == set(range(len(explorer.facts.lines)))
-    assert set(explorer.facts.walk) == {tensor.name for tensor in SHAPES[model].tensors()}
+        rows.add(explorer.map.grid.places[explorer.focus][0])
+    assert rows == set(range(len(explorer.map.grid.rows)))
+    assert set(explorer.map.grid.walk) == {tensor.name for tensor in SHAPES[model].tensors()}
 
 
 def test_n_and_p_jump_to_what_is_raised_and_page_keys_change_the_ftype(explorer):
     explorer.buttons["Reset"].click()
-    raised = [name for name in explorer.facts.walk if name in recipe("Q4_K_M", "llama-3.1-8b")
+    raised = [name for name in explorer.map.grid.walk if name in recipe("Q4_K_M", "llama-3.1-8b")
               and recipe("Q4_K_M", "llama-3.1-8b")[name] == "Q6_K"]
     explorer.touched({"cell": 0})
     for name in raised:
@@ -134,33 +135,33 @@ def test_n_and_p_jump_to_what_is_raised_and_page_keys_change_the_ftype(explorer)
         assert explorer.focus == name
     explorer.touched({"key": "p"})
     assert explorer.focus == raised[-2]
-    before = explorer.facts.sides[0].nbytes
+    before = explorer.map.sides[0].nbytes
     explorer.touched({"key": "PageUp"})
-    assert explorer.facts.sides[0].nbytes > before and explorer.focus == raised[
+    assert explorer.map.sides[0].nbytes > before and explorer.focus == raised[
         -2] and explorer.focus in explorer.finding
     explorer.touched({"key": "PageDown"})
     explorer.touched({"key": "PageDown"})
-    assert explorer.facts.sides[0].nbytes < before
+    assert explorer.map.sides[0].nbytes < before
 
 
 def test_two_mixes_mark_exactly_what_differs(explorer):
     explorer.buttons["S beside M"].click()
     m, s = recipe("Q4_K_M", "llama-3.1-8b"), recipe("Q4_K_S", "llama-3.1-8b")
     unequal = {name for name in m if m[name] != s[name]}
-    assert set(explorer.facts.unequal) == unequal and len(unequal) == 32
-    assert "32 of 226 matrices differ" in explorer.finding and "228.1 MB larger" in explorer.finding
+    assert set(explorer.map.unequal) == unequal and len(unequal) == 32
+    assert "32 of 226 matrices differ" in explorer.finding and "228 MB larger" in explorer.finding
     underlines = re.findall(r'<path d="([^"]+)" style="fill:var\(--jp-content-font-color1',
                             explorer.picture.svg)
     assert sum(path.count("M") for path in underlines) == 32
     explorer.set(beside="Q4_K_M")
-    assert "are the same" in explorer.finding and explorer.facts.unequal == []
+    assert "are the same" in explorer.finding and explorer.map.unequal == []
 
 
 def test_ollamas_mix_can_stand_beside_llama_cpps():
     explorer = explore_model_map("phi4:14b", "Ollama's Q4_K_M")
     assert "40 of 162 matrices differ" in explorer.finding         # attn_qkv, which Ollama keeps in Q5_K
-    assert explore_model_map("phi4:14b").stock.ollamas() == [OLLAMA + ftype
-                                                             for ftype in ("Q4_K_S", "Q4_K_M", "Q8_0")]
+    ollamas = [OLLAMA + ftype for ftype in ("Q4_K_S", "Q4_K_M", "Q8_0")]
+    assert explore_model_map("phi4:14b").mixes.ollamas == ollamas
 
 
 def test_a_redraw_takes_a_few_milliseconds(explorer):
@@ -200,8 +201,8 @@ def test_a_file_begins_as_it_is_and_can_be_held_against_the_recipe(tmp_path):
     assert explorer.controls[
         "ftype"].value == AS_IS and "tiny-Q4_K_M is" in explorer.finding and "model" not in explorer.controls
     assert sorted(qtype for row in drawn(explorer) for qtype in row) == sorted(types.values())
-    explorer.buttons["As llama.cpp would"].click()
-    assert explorer.facts.unequal == ["blk.3.attn_q.weight"] and "1 of 57 matrices differ" in explorer.finding
+    explorer.buttons["rules"].click()
+    assert explorer.map.unequal == ["blk.3.attn_q.weight"] and "1 of 57 matrices differ" in explorer.finding
     explorer.touched({"key": "n"})
     assert "Q6_K" in explorer.finding and "Q4_K_M: 256 × 256 weights in Q4_K" in explorer.finding
     beside = explore_model_map(path, "llama-3.1-8b")
@@ -211,9 +212,9 @@ def test_a_file_begins_as_it_is_and_can_be_held_against_the_recipe(tmp_path):
 @pytest.mark.parametrize(("data", "words"), [
     (build([], []), "no tensors"),
     (build([], [info("norm", (8,), 0)], b"\0" * 32), "no layers"),
-    (build([], [info("blk.3.x.weight", (32, 1))], b"\0" * 18), "1 × Q4_0|18 bytes"),
+    (build([], [info("blk.3.x.weight", (32, 1))], b"\0" * 18), "1 × Q4_0|18 B"),
     (build([], [info("blk.9999999.x", (32, 1))], b"\7" * 18), "no layers"),
-    (build([], [info("blk.4000.x.weight", (32, 2))], b"\7" * 36), "36 bytes"),
+    (build([], [info("blk.4000.x.weight", (32, 2))], b"\7" * 36), "36 B"),
     (build([pair("general.architecture", 8, string("mamba"))],
            [info("blk.0.ssm_in.weight", (32, 2)), info("<i>&", (32, 1), 2, 64)],
            b"\7" * 96), "1 × Q4_0"),
@@ -225,7 +226,7 @@ def test_odd_but_true_files_draw(data, words, tmp_path):
     explorer = explore_model_map(tmp_path / "odd.gguf")
     assert re.search(words, explorer.finding) and "<i>&" not in sound(explorer)
     assert png(explorer.picture)        # a parser read it: the SVG is well formed
-    if hasattr(explorer, "facts"):
+    if hasattr(explorer, "map"):
         for key in ("ArrowRight", "ArrowDown", "End", "Home", "n", "p", "PageUp", "ArrowUp", "ArrowLeft"):
             explorer.touched({"key": key})
         explorer.touched({"cell": 10**9})
@@ -261,7 +262,7 @@ def test_ftypes_are_meant_in_any_case_and_what_is_none_is_said():
     for source in (3, ["llama-3.1-8b"], {}, b"sample"):
         assert "can be opened" in explore_model_map(source).finding and "can be opened" in explore_model_map(
             beside=source).finding
-    with pytest.raises(ValueError, match="no ftype 15 of"):
+    with pytest.raises(ValueError, match="no ftype 15 here"):
         explore_model_map(ftype=15)
 
 

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from quantlab.exhibits.lm_stock import TYPES, stock_of
 from quantlab.exhibits.next_token import PROMPT, explore_next_token
+from quantlab.inference.in_types import TYPES, model_in_types
 from quantlab.inference.load import load_lm
 
 
@@ -47,7 +47,7 @@ def test_the_file_itself_is_no_way_from_itself_and_fewer_bits_are_farther():
 
 def test_a_new_text_begins_at_its_end_and_every_token_can_be_chosen():
     explorer = explore_next_token()
-    tokens = stock_of("tiny").reference.tokenizer.encode("Now is the winter of our")
+    tokens = model_in_types("tiny").reference.tokenizer.encode("Now is the winter of our")
     explorer.controls["prompt"].value = "Now is the winter of our"
     place = explorer.controls["place"]
     assert place.max == place.value == len(tokens)
@@ -89,5 +89,5 @@ def test_no_text_and_too_much_text_are_sentences():
 
 def test_what_cannot_be_is_said():
     assert "needs a language model" in explore_next_token("sample").finding
-    with pytest.raises(ValueError, match="no type 'Q4_K_M' here; there are F16"):
+    with pytest.raises(ValueError, match=r"no type 'Q4_K_M' here; the nearest are Q4_K,.*; there are F16"):
         explore_next_token(qtype="Q4_K_M")

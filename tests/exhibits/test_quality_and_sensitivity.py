@@ -9,14 +9,21 @@ from xml.etree import ElementTree
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.quality import explore_quality, wanted
-from quantlab.exhibits.quality_facts import MEASURES, UNITS, QualityFacts
-from quantlab.exhibits.sensitivity import MIXES, QTYPES, explore_sensitivity
-from quantlab.exhibits.sensitivity_facts import HARM, PER_BYTE, SensitivityFacts, raised_by
-from quantlab.exhibits.workbench import runnable_models
+from quantlab.exhibits.measuring import runnable_models
+from quantlab.exhibits.quality import MEASURES, SIZES, QualityFacts, explore_quality, wanted
+from quantlab.exhibits.sensitivity import (
+    HARM,
+    MARKED_MIXES,
+    PER_BYTE,
+    QTYPES,
+    SensitivityFacts,
+    explore_sensitivity,
+    raised_by,
+)
 from quantlab.inference.compare import recorded_table
 from quantlab.models.recipes import recipe
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
+from quantlab.words import bits
 from tests.models.test_store import LIBRARY, layer, put
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -44,29 +51,30 @@ def lab():
 
 def test_every_measure_unit_and_kind_draws_every_type(quality):
     seen = set()
-    for pure, unit, key in itertools.product((False, True), UNITS, MEASURES):
+    for pure, unit, key in itertools.product((False, True), SIZES, MEASURES):
         for name, value in (("pure", pure), ("unit", unit), ("key", key)):
             quality.controls[name].value = value
         seen.add(sound(quality))
         words = set(re.findall(r"<text[^>]*>([^<]*)</text>", quality.picture.svg))
-        assert set(quality.facts.names) <= words and "Recorded on" in quality.picture.svg
-    assert len(seen) == 2 * len(UNITS) * len(MEASURES)
+        assert set(quality.types.names) <= words and "Recorded on" in quality.picture.svg
+    assert len(seen) == 2 * len(SIZES) * len(MEASURES)
 
 
 def test_arrows_walk_through_all_types_in_the_order_of_size(quality):
     quality.controls["pure"].value, quality.controls["key"].value = False, "kld"
     quality.touched({"key": "Home"})
-    for row in quality.facts.rows:
-        assert quality.controls["focus"].value == row["ftype"] and quality.finding.startswith(
-            f"{row['ftype']}: KLD ")
-        assert f"{row['bpw']:.2f} bits per weight" in quality.picture.svg and f"Perplexity {row['ppl']:.4g}" in quality.picture.svg
+    for row in quality.types.rows:
+        assert quality.controls["focus"].value == row["ftype"]
+        assert quality.finding.startswith(f"{row['ftype']}: KLD ")
+        assert f"{bits(row['bpw'])} bits per weight" in quality.picture.svg
+        assert f"Perplexity {row['ppl']:.4g}" in quality.picture.svg
         quality.touched({"key": "ArrowRight"})
     quality.touched({"cell": 0})
-    assert quality.controls["focus"].value == quality.facts.names[0]
+    assert quality.controls["focus"].value == quality.types.names[0]
     quality.touched({"key": "PageDown"})
     assert quality.controls["key"].value == "ppl"
     quality.touched({"cell": 10**9})
-    assert quality.controls["focus"].value == quality.facts.names[-1]
+    assert quality.controls["focus"].value == quality.types.names[-1]
 
 
 def row(name, nbytes, kld, *, rise=0.1, se=0.01, pure=False):
@@ -78,27 +86,23 @@ def row(name, nbytes, kld, *, rise=0.1, se=0.01, pure=False):
 def test_a_type_is_beaten_by_what_is_as_small_and_better():
     facts = QualityFacts([row("A", 1e6, 0.5), row("B", 2e6, 0.1), row("C", 3e6, 0.2), row("D", 3e6, 0.01)],
                          False)
-    assert {point.name: point.beaten for point in facts.points("kld", "MB")} == {"A": False, "B": False,
-                                                                                 "C": True, "D": False}
+    assert [point.name for point in facts.points("kld", "MB") if point.beaten] == ["C"]
     assert facts.finding("C", "kld", "MB") == "C: KLD 0.2, 3 MB; D does better with as many bytes"
-    assert "nothing as small does better" in facts.finding("B", "kld", "MB") and facts.measures() == ["kld",
-                                                                                                      "ppl",
-                                                                                                      "top1"]
+    assert "nothing as small does better" in facts.finding("B", "kld", "MB")
+    assert facts.measures() == ["kld", "ppl", "top1"]
 
 
 def test_a_change_of_perplexity_within_chance_is_no_change():
     facts = QualityFacts([row("A", 1e6, 0.5, rise=0.015), row("B", 2e6, 0.1, rise=-0.02),
                           row("C", 3e6, 0.1, rise=0.5)], False)
     assert [point.noise for point in facts.points("ppl", "MB")] == [True, True, False]
-    assert facts.finding("B", "ppl",
-                         "MB").endswith("A does as well with 1 MB") and "(chance)" in facts.finding("B",
-                                                                                                    "ppl",
-                                                                                                    "MB")
+    said = facts.finding("B", "ppl", "MB")
+    assert said.endswith("A does as well with 1 MB") and "(chance)" in said
 
 
 def test_what_is_measured_can_be_written_without_an_importance_matrix():
-    assert "Q4_K_M" in wanted(False) and "IQ2_XS" not in wanted(False) and "F16" not in wanted(
-        True) and "MXFP4_MOE" not in wanted(False)
+    assert "Q4_K_M" in wanted(False) and "F16" not in wanted(True)
+    assert not {"IQ2_XS", "MXFP4_MOE"} & {*wanted(False)}
     recorded = recorded_table("quality")["rows"]
     assert {r["ftype"] for r in recorded if r["pure"]} == set(wanted(True))
     assert {r["ftype"] for r in recorded if not r["pure"]} == {"F16", *wanted(False)}
@@ -108,19 +112,37 @@ def test_measure_here_and_stop(monkeypatch, tmp_path):
     monkeypatch.setenv("QUANTLAB_CACHE", str(tmp_path))
     monkeypatch.setattr("quantlab.exhibits.quality.wanted", lambda pure: ["Q8_0", "Q4_K_M"])
     lab = explore_quality()
-    before = {r["ftype"]: r["kld"] for r in lab.facts.rows}
-    lab.run.click()
-    assert lab.run.disabled and not lab.stop.disabled
+    before = {r["ftype"]: r["kld"] for r in lab.types.rows}
+    lab.buttons["run"].click()
+    assert lab.buttons["run"].disabled and not lab.buttons["cancel"].disabled
     lab.thread.join(600)
-    assert "Measured here" in lab.picture.svg and lab.facts.names == ["Q4_K_M",
-                                                                      "Q8_0"] and not lab.run.disabled
-    assert [r["kld"] for r in lab.facts.rows] == pytest.approx([before["Q4_K_M"], before["Q8_0"]], rel=0.02)
+    assert "Measured here" in lab.picture.svg and lab.types.names == ["Q4_K_M", "Q8_0"]
+    assert not lab.buttons["run"].disabled and "Measured here" in lab.status.value
+    assert [r["kld"] for r in lab.types.rows] == pytest.approx([before["Q4_K_M"], before["Q8_0"]], rel=0.02)
     monkeypatch.setattr("quantlab.exhibits.quality.wanted", lambda pure: ["Q8_0", "Q2_K"])
-    monkeypatch.setattr(lab, "tell", lambda words, busy=False: lab.cancel.set() if busy and "Q2_K" in words
-                        else None)
-    lab.run.click()
+
+    def stop_at_q2_k(words, busy=False, share=None):
+        if busy and "Q2_K" in words:
+            lab.buttons["cancel"].click()
+
+    monkeypatch.setattr(lab, "tell", stop_at_q2_k)
+    lab.buttons["run"].click()
     lab.thread.join(600)
-    assert lab.facts.names == ["Q8_0"] and "Stopped: 1 of 2" in lab.tables["tiny", False][1]
+    assert lab.types.names == ["Q8_0"] and "Stopped: 1 of 2" in lab.tables["tiny", False][1]
+    lab.reset()
+    assert lab.controls["focus"].value == "Q8_0", "there is no Q4_K_M any more"
+
+
+def test_reset_goes_back_to_the_first_picture(quality, lab):
+    for explorer, moves in ((quality, {"pure": True, "key": "top1", "unit": "MB"}),
+                            (lab, {"qtype": "Q4_K", "per": PER_BYTE, "mix": ""})):
+        explorer.reset()
+        first = explorer.picture.svg
+        explorer.set(**moves)
+        explorer.touched({"key": "End"})
+        assert explorer.picture.svg != first
+        explorer.buttons["Reset"].click()
+        assert explorer.picture.svg == first
 
 
 def test_a_model_that_was_not_measured_says_so(tmp_path):
@@ -148,12 +170,12 @@ def test_the_menu_lists_the_pulled_models_that_can_run_and_measure(tmp_path, mon
 # ---- the sensitivity map
 
 def test_every_type_mix_and_view_draws_every_tensor(lab):
-    for qtype, mix, per in itertools.product(QTYPES, (*MIXES, ""), (HARM, PER_BYTE)):
+    for qtype, mix, per in itertools.product(QTYPES, (*MARKED_MIXES, ""), (HARM, PER_BYTE)):
         for name, value in (("qtype", qtype), ("mix", mix), ("per", per)):
             lab.controls[name].value = value
         svg = sound(lab)
-        assert svg.count("▲ Q") == len(raised_by("tiny", MIXES)[mix] if mix else ()) + bool(mix)
-        assert len(lab.facts.single) == 36 and "Recorded on" in svg
+        assert svg.count("▲ Q") == len(raised_by("tiny", MARKED_MIXES)[mix] if mix else ()) + bool(mix)
+        assert len(lab.tensors.single) == 36 and "Recorded on" in svg
 
 
 def test_the_marks_are_what_the_recipe_raises():
@@ -161,7 +183,7 @@ def test_the_marks_are_what_the_recipe_raises():
         for mix, usual in (("Q3_K_M", "Q3_K"), ("Q4_K_M", "Q4_K")):
             types = recipe(mix, model)
             expected = {name for name, qtype in types.items() if qtype not in (usual, "F32")}
-            raised = raised_by("tiny", MIXES)[mix]
+            raised = raised_by("tiny", MARKED_MIXES)[mix]
             named = {f"{role}.weight" if layer is None else f"blk.{layer}.{role}.weight": qtype
                      for (layer, role), qtype in raised.items()}
             assert set(named) == expected and all(types[name] == qtype for name, qtype in named.items())
@@ -172,8 +194,8 @@ def test_the_title_names_the_most_and_the_least_of_the_recorded_table(lab):
         lab.controls[name].value = value
     rows = [r for r in recorded_table("sensitivity")["rows"] if r["qtype"] == "Q2_K" and r["by"] == "tensor"]
     most, least = max(rows, key=lambda r: r["kld"]), min(rows, key=lambda r: r["kld"])
-    assert lab.picture.finding.startswith(most["role"]) and least["role"] in lab.picture.finding.split(
-        "times")[1]
+    assert lab.picture.finding.startswith(most["role"])
+    assert least["role"] in lab.picture.finding.split("times")[1]
     assert lab.picture.table[1][0].startswith(most["role"])
 
 
@@ -181,8 +203,10 @@ def test_sums_and_bytes_are_those_of_the_rows():
     rows = [{"by": "tensor", "layer": i, "role": role, "qtype": "Q2_K", "saved": 1000 * (i + 1),
              "kld": 0.001 * (i + 1), "kld_se": 1e-5} for i in range(3) for role in ("attn_q", "ffn_up")]
     facts = SensitivityFacts(rows, "Q2_K", HARM, "", {})
-    assert facts.layers() == ["0.002", "0.004", "0.006"] and facts.rows()[0].total == (1.0, "0.006")
-    assert SensitivityFacts(rows, "Q2_K", PER_BYTE, "", {}).layers() == ["1", "1", "1"]
+    assert [facts.of_layer(i) for i in range(3)] == pytest.approx([0.002, 0.004, 0.006])
+    assert facts.of_role("attn_q") == pytest.approx(0.006)
+    per_byte = SensitivityFacts(rows, "Q2_K", PER_BYTE, "", {})
+    assert [per_byte.of_layer(i) for i in range(3)] == pytest.approx([1, 1, 1])
     half = SensitivityFacts(rows, "Q2_K", HARM, "M", {(2, "attn_q"): "Q6_K", (0, "attn_q"): "Q6_K"})
     assert "M raises 2 of 6 tensors: 1 of the 2 that hurt most; blind choice would hit 0.7" in half.verdict()
 
@@ -191,28 +215,28 @@ def test_keys_reach_every_tensor(lab):
     lab.touched({"cell": 0})
     seen = set()
     for _ in range(40):
-        seen.add(lab.place)
-        assert lab.finding == lab.facts.said(lab.place)
+        seen.add(lab.tensor)
+        assert lab.finding == lab.tensors.said(lab.tensor)
         lab.touched({"key": "ArrowRight"})
     assert len(seen) == 36
     lab.touched({"key": "Home"})
-    for place in lab.facts.order:
-        assert lab.place == place
+    for place in lab.tensors.order:
+        assert lab.tensor == place
         lab.touched({"key": "n"})
     lab.touched({"key": "p"})
-    assert lab.place == lab.facts.order[-2]
+    assert lab.tensor == lab.tensors.order[-2]
     for key in ("ArrowUp",) * 9 + ("ArrowDown",) * 9 + ("End", "PageUp", "PageDown", "x"):
         lab.touched({"key": key})
     lab.touched({"cell": -5})
     lab.touched({"cell": 10**9})
-    assert lab.place == (None, "token_embd")
+    assert lab.tensor == (None, "token_embd")
 
 
 def test_names_and_bad_arguments(quality, lab):
     for explorer in (quality, lab):
         labels = list(explorer.assistant.labels.values())
-        assert len(set(labels)) == len(labels) and explorer._repr_mimebundle_()[
-            "text/plain"] == explorer.finding
+        assert len(set(labels)) == len(labels)
+        assert explorer._repr_mimebundle_()["text/plain"] == explorer.finding
     with pytest.raises(ValueError, match="Q5_K"):
         explore_sensitivity(qtype="Q5_K")
     with pytest.raises(ValueError, match="Q4_K_L"):

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.quality_facts import QualityFacts, plot_sensitivity
-from quantlab.exhibits.workbench import plain_rows
+from quantlab.exhibits.measuring import plain_rows
+from quantlab.exhibits.quality import QualityFacts
+from quantlab.exhibits.sensitivity import plot_sensitivity
 
 KLD = [0, 0.01, 0.02, 0.4, None]
 TYPES = pd.DataFrame({"ftype": ["F16", "Q4_K", "Q4_0", "Q2_K", "Q9"],
@@ -31,8 +32,8 @@ def test_without_passages_it_is_the_share_of_equal_tokens():
 
 
 def test_a_table_without_numbers_says_why():
-    assert "No row" in ql.plot_quality(TYPES[4:]).finding and "there is no Q9" in ql.plot_quality(
-        TYPES[4:]).picture.svg
+    plot = ql.plot_quality(TYPES[4:])
+    assert "No row" in plot.finding and "there is no Q9" in plot.picture.svg
     assert "No row" in ql.plot_quality(TYPES[:1]).finding
 
 
@@ -41,7 +42,7 @@ def test_a_type_that_loses_nothing_has_its_place_and_a_beaten_one_is_hollow():
     words = re.findall(r"<text[^>]*>([^<]*)</text>", ql.plot_quality(table, "mine").picture.svg)
     assert {"Q4_1", "Q4_K", "Q4_0", "Q2_K", "no change"} <= set(words) and "Q9" not in words
     assert any(word.startswith("mine against its own weights; 1 not measured") for word in words)
-    facts = QualityFacts([row | {"pure": False} for row in plain_rows(table)], False)
+    facts = QualityFacts(plain_rows(table))
     assert [point.name for point in facts.points("kld", "MB") if point.beaten] == ["Q4_0"]
 
 
@@ -54,9 +55,9 @@ def sensitivities(layers=(0, 0, 1, 1, None)):
 
 def test_the_map_names_the_worst_and_the_mildest():
     plot = plot_sensitivity(sensitivities(), "mine")
-    assert plot.finding == "token_embd in Q2_K hurts most: 50 times as much as attn_q of layer 1" and "mine: KLD when" in plot.picture.svg
-    assert len(plot.picture.table) == 6 and plot.picture.table[1][
-        0] == "token_embd" and 'role="group"' not in plot.picture.svg
+    assert plot.finding == "token_embd in Q2_K hurts most: 50 times as much as attn_q of layer 1"
+    assert "mine: KLD when" in plot.picture.svg and 'role="group"' not in plot.picture.svg
+    assert len(plot.picture.table) == 6 and plot.picture.table[1][0] == "token_embd"
     assert "No row" in plot_sensitivity(sensitivities().assign(kld=float("nan"), error="stopped")).finding
 
 

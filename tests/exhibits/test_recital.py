@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.lm_stock import TYPES, LmStock, stock_of
-from quantlab.exhibits.recital import OWN, OWN_TOKENS, explore_recital
-from quantlab.exhibits.recital_facts import RECORD, n_recited, parted, recite, recorded, title_of
+from quantlab.exhibits.recital import (
+    OWN,
+    OWN_TOKENS,
+    RECORD,
+    explore_recital,
+    n_recited,
+    parted,
+    recite,
+    recorded_recitals,
+    title_of,
+)
+from quantlab.inference.in_types import TYPES, model_in_types
 from quantlab.inference.recital import RECITED, read_passages
 
 CLOSE = 0.02            # logits: nearer than this, another processor's sums may choose the other token
@@ -19,12 +28,12 @@ CLOSE = 0.02            # logits: nearer than this, another processor's sums may
 
 @pytest.fixture(scope="module")
 def stock():
-    return stock_of("tiny")
+    return model_in_types("tiny")
 
 
 def test_the_record_belongs_to_the_shipped_model(stock):
-    assert list(recorded(stock)) == list(
-        TYPES), "run `python -m tools.record_tiny`: the record is of another tiny.gguf"
+    assert list(recorded_recitals(stock)) == list(TYPES), (
+        "run `python -m tools.record_tiny`: the record is of another tiny.gguf")
     assert json.loads(RECORD.read_text())["model_sha256"] == stock.digest
 
 
@@ -34,7 +43,7 @@ def test_what_is_recorded_is_recited(stock, qtype):
     lm, passages = stock.at(qtype), read_passages()
     some = [0, 1, *range(2, len(passages), 8)]
     for i, now in zip(some, recite(lm, [passages[i] for i in some]), strict=True):
-        was = recorded(stock)[qtype][i]
+        was = recorded_recitals(stock)[qtype][i]
         if now != was:
             start = lm.tokenizer.encode(now.opening)
             said, before = (lm.tokenizer.encode(now.opening + line.wrote)[len(start):] for line in (now, was))
@@ -48,10 +57,10 @@ def test_the_title_counts_the_ticks_at_every_stop(stock):
     heights, seen = set(), set()
     for qtype in TYPES:
         explorer.set(qtype=qtype)
-        rows = recorded(stock)[qtype]
+        rows = recorded_recitals(stock)[qtype]
         n, of = n_recited(rows), sum(row.by_heart for row in rows)
-        assert explorer.finding.startswith(f"At {qtype} it ") and (f"all {of}" if n == of
-                                                                   else f"{n or 'none'} of {of}") in explorer.finding
+        assert explorer.finding.startswith(f"At {qtype} it ")
+        assert (f"all {of}" if n == of else f"{n or 'none'} of {of}") in explorer.finding
         assert explorer.view.value.count(">✓<") == n + n_recited(rows, by_heart=False)
         assert f"{ql.FORMATS[qtype].bpw:.3g} bits per weight" in explorer.view.value
         heights.add(explorer.picture.height)
@@ -63,8 +72,8 @@ def test_every_passage_can_be_chosen_by_menu_tile_and_key(stock):
     explorer, passages = explore_recital(qtype="Q2_K"), read_passages()
     for i, passage in enumerate(passages):
         explorer.touched({"cell": i})
-        assert explorer.controls[
-            "passage"].value == i and f'>{passage["opening"].split()[0]}' in explorer.view.value
+        assert explorer.controls["passage"].value == i
+        assert f'>{passage["opening"].split()[0]}' in explorer.view.value
         assert ("never learned" in explorer.finding) == (not passage["by_heart"])
     for key, at in (("Home", 0), ("ArrowRight", 1), ("ArrowDown", 29), ("ArrowUp", 1), ("ArrowLeft", 0),
                     ("ArrowLeft", 0), ("End", 41), ("ArrowRight", 41)):
@@ -93,8 +102,8 @@ def test_own_words_are_continued_as_generate_does(stock):
     assert explorer.controls["passage"].value == OWN and not explorer.controls["seed"].disabled
     greedy = explorer.picture.table[1]
     for qtype, column in (("Q4_K", 5), ("F16", 6)):
-        assert greedy[column].removesuffix("…") == "".join(stock.at(qtype).generate("My kingdom for",
-                                                                                    OWN_TOKENS))
+        said = "".join(stock.at(qtype).generate("My kingdom for", OWN_TOKENS))
+        assert greedy[column].removesuffix("…") == said
     explorer.set(temperature=1.2, seed=3)
     drawn = explorer.picture.table[1]
     assert drawn[5] != greedy[5] and "seed 3" in explorer.view.value
@@ -134,26 +143,19 @@ def test_the_button_recites_here_and_says_how_it_went():
 def test_another_file_recites_by_itself(tmp_path):
     ql.quantize_model("tiny", tmp_path / "own.gguf", "Q8_0")
     explorer = explore_recital(str(tmp_path / "own.gguf"), qtype="Q8_0")
-    assert explorer.recorded == {} and "Recited on this computer" in explorer.view.value and "read again and again" in explorer.view.value
-    assert explorer.stock.own == "Q8_0" and explorer.finding.startswith("At Q8_0 it knows")
+    assert explorer.recorded == {} and "Recited on this computer" in explorer.view.value
+    assert "read again and again" in explorer.view.value
+    assert explorer.lm.own == "Q8_0" and explorer.finding.startswith("At Q8_0 it knows")
 
 
 def test_what_cannot_be_is_said():
     assert "needs a language model" in explore_recital("sample").finding
     assert "needs a language model" in explore_recital("/no/such/file.gguf").finding
-    with pytest.raises(ValueError, match="no type 'Q9_K' here; there are F16"):
+    with pytest.raises(ValueError, match=r"no type 'Q9_K' here; the nearest are .*; there are F16"):
         explore_recital(qtype="Q9_K")
     with pytest.raises(ValueError, match="no passage begins with 'Luke'"):
         explore_recital(passage="Luke")
 
-
-def test_a_stock_keeps_no_more_than_it_has_room_for(monkeypatch):
-    monkeypatch.setattr("quantlab.exhibits.lm_stock.ROOM", 4 * 2.5 * stock_of("tiny").n_weights)
-    small = LmStock("tiny")
-    for qtype in ("Q8_0", "Q4_0", "Q8_0", "Q6_K"):
-        small.at(qtype)
-    assert [qtype for qtype in TYPES if small.ready(qtype)] == ["F16", "Q8_0", "Q6_K"]
-    assert small.at("F16") is small.reference and small.nbytes_at("F16") == small.nbytes
 
 
 def test_titles():

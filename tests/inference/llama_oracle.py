@@ -120,7 +120,7 @@ def _checked(params: Params, fields: dict, **new) -> Params:
     """The defaults with `new` numbers in them."""
     for name, (place, code, default) in fields.items():
         (found,) = struct.unpack_from(code, params.raw, place)
-        assert found == default, f"this xllamacpp has {found} where {name} = {default} was expected: another llama.h"
+        assert found == default, f"this xllamacpp has {found} where {name} = {default} was: another llama.h"
     for name, value in new.items():
         struct.pack_into(fields[name][1], params.raw, fields[name][0], value)
     return params

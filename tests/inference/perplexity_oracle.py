@@ -36,17 +36,17 @@ def printed(pairs, stored: bool) -> dict[str, float]:
     for base, other, right in pairs:
         ln_p, ln_q = log_probabilities(base), log_probabilities(other)
         ln_p = as_stored(ln_p) if stored else ln_p
-        klds.append(math.fsum(math.exp(p) * (p - q) for p, q in zip(ln_p, ln_q, strict=True) if p > -16
-                              or not stored))
+        klds.append(math.fsum(math.exp(p) * (p - q) for p, q in zip(ln_p, ln_q, strict=True)
+                              if p > -16 or not stored))
         nll.append(-ln_q[right])
         nll_base.append(-ln_p[right])
         p_diffs.append(math.exp(ln_q[right]) - math.exp(ln_p[right]))
         same += ln_p.index(max(ln_p)) == ln_q.index(max(ln_q))
     n = len(nll)
     (mean, se), (mean_base, se_base), (kld, kld_se) = map(mean_and_uncertainty, (nll, nll_base, klds))
-    covariance = (math.fsum(a * b for a, b in zip(nll, nll_base, strict=True)) / n - mean * mean_base) / (n
-                                                                                                          - 1)
-    square, square_se = mean_and_uncertainty([d * d for d in p_diffs])
+    products = math.fsum(a * b for a, b in zip(nll, nll_base, strict=True))
+    covariance = (products / n - mean * mean_base) / (n - 1)
+    square, _ = mean_and_uncertainty([d * d for d in p_diffs])
     ordered = sorted(klds)
     place = 0.99 * (n - 1)
     whole, part = int(place), place - int(place)
@@ -54,9 +54,7 @@ def printed(pairs, stored: bool) -> dict[str, float]:
             "ln_ratio": mean - mean_base,
             "ln_ratio_se": math.sqrt(se * se + se_base * se_base - 2 * covariance), "kld": kld,
             "kld_se": kld_se, "kld99": (1 - part) * ordered[whole] + part * ordered[min(whole + 1, n - 1)],
-            "top1": same / n, "top1_se": math.sqrt(same / n * (1 - same / n) / (n - 1)),
-            "mean_p_diff": math.fsum(p_diffs) / n, "rms_p_diff": math.sqrt(square), "rms_p_diff_se": square
-            and 0.5 / math.sqrt(square) * square_se}
+            "top1": same / n, "mean_p_diff": math.fsum(p_diffs) / n, "rms_p_diff": math.sqrt(square)}
 
 
 def mean_and_uncertainty(values) -> tuple[float, float]:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.compare import HELD_OUT
+from quantlab.inference.chunks import HELD_OUT, chunks_of
 from quantlab.inference.imatrix import collect_imatrix
 from quantlab.inference.load import load_lm
-from quantlab.inference.scores import chunks_of
 from quantlab.models.imatrix_file import Imatrix, read_imatrix, write_imatrix
 from quantlab.models.progress import Cancelled
 from quantlab.models.source import BUNDLED
@@ -30,19 +29,19 @@ def text():
 
 @pytest.fixture(scope="module")
 def imatrix(lm, text):
-    return collect_imatrix(lm, text, chunks=3, dataset="held_out.txt", progress=None)
+    return collect_imatrix(lm, text, chunks=2, dataset="held_out.txt", progress=None)
 
 
 def test_it_is_the_mean_square_of_what_llama_cpp_multiplies_with(lm, text, imatrix, tmp_path):
     with Watched(copied(BUNDLED["tiny"], tmp_path / "f32.gguf", f32=True), 256) as oracle:
-        for chunk in chunks_of(lm, text, 256, 3):
+        for chunk in chunks_of(lm, text, 256, 2):
             oracle.logits(chunk.tolist())
-    assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {3 * 256}
+    assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {512}
     assert len(imatrix.values) == 7 * lm.architecture.n_layer
     for name, sums in oracle.sums.items():
         np.testing.assert_allclose(imatrix.values[name][0], sums / oracle.counts[name], rtol=2e-3, atol=1e-9,
                                    err_msg=name)
-        assert imatrix.values[name].shape == (1, lm.weights[name].shape[1]) and imatrix.counts[name] == 768
+        assert imatrix.values[name].shape == (1, lm.weights[name].shape[1]) and imatrix.counts[name] == 512
 
 
 def test_matrices_with_the_same_input_get_the_same_numbers(imatrix):
@@ -56,18 +55,18 @@ def test_the_file_is_what_llama_imatrix_writes(imatrix, tmp_path):
     reader = gguf.GGUFReader(file)
     facts = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
     assert facts == {"general.type": "imatrix", "imatrix.datasets": ["held_out.txt"],
-                     "imatrix.chunk_count": 3, "imatrix.chunk_size": 256}
+                     "imatrix.chunk_count": 2, "imatrix.chunk_size": 256}
     tensors = {tensor.name: tensor.data for tensor in reader.tensors}
     assert list(tensors) == [name + part for name in sorted(imatrix.values)
                              for part in (".in_sum2", ".counts")]
     for name, values in imatrix.values.items():
-        assert tensors[name + ".counts"].tolist() == [[768]]
-        np.testing.assert_allclose(tensors[name + ".in_sum2"], values * 768, rtol=1e-7)
+        assert tensors[name + ".counts"].tolist() == [[512]]
+        np.testing.assert_allclose(tensors[name + ".in_sum2"], values * 512, rtol=1e-7)
 
 
 def test_what_is_written_is_read_back(imatrix, tmp_path):
     again = read_imatrix(write_imatrix(tmp_path / "tiny.imatrix.gguf", imatrix))
-    assert (again.chunks, again.chunk_size, again.datasets) == (3, 256, ("held_out.txt",))
+    assert (again.chunks, again.chunk_size, again.datasets) == (2, 256, ("held_out.txt",))
     assert again.values.keys() == imatrix.values.keys() == again.counts.keys()
     for name, values in imatrix.values.items():
         np.testing.assert_allclose(again.values[name], values, rtol=1e-6)
@@ -86,7 +85,7 @@ def test_it_goes_into_quantize_model_and_load_lm_alike(imatrix, tmp_path):
     with ql.open_model(ql.quantize_model(BUNDLED["tiny"], tmp_path / "q.gguf", "Q4_K_M", imatrix=file,
                                          progress=None)) as model:
         loaded, given = load_lm("tiny", "Q4_K_M", imatrix=file), read_imatrix(file)
-        assert model.metadata["quantize.imatrix.chunks_count"] == 3
+        assert model.metadata["quantize.imatrix.chunks_count"] == 2
         for name in given.values:
             np.testing.assert_array_equal(model.tensor(name), loaded.weights[name])
 
@@ -99,12 +98,11 @@ def test_the_model_that_was_watched_is_as_before(lm, text):
 
 
 def test_it_can_be_stopped_and_refuses_bad_texts(lm, text):
-    with pytest.raises(Cancelled, match="stopped after 256 of 768 tokens"):
-        collect_imatrix(lm, text, chunks=3, progress=lambda progress: False)
+    with pytest.raises(Cancelled, match="stopped after 256 of 512 tokens"):
+        collect_imatrix(lm, text, chunks=2, progress=lambda progress: False)
     with pytest.raises(ValueError, match="empty"):
         collect_imatrix(lm, " ", progress=None)
     huge = lm.with_weights({"blk.0.attn_norm.weight": np.full(256, np.inf, np.float32)})
-    with np.errstate(all="ignore"), pytest.raises(ValueError,
-                                                  match=r"blk.0.attn_\w.weight gets inputs that are no "
-                                                        r"finite"):
+    words = r"blk.0.attn_\w.weight gets inputs that are no finite"
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=words):
         collect_imatrix(huge, text, chunks=1, progress=None)

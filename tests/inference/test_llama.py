@@ -17,8 +17,8 @@ from tests.inference.llama_oracle import ON, LlamaCpp
 
 TINY = BUNDLED["tiny"]
 HELD_OUT = TINY.with_name("held_out.txt")
-PROMPTS = ("The capital of France is", "def fibonacci(n):", "Once upon a time, there was", "1, 2, 3, 4,")
-VERSES = ("To be, or not to be,", "ROMEO.\n", "My lord, I", "Enter the KING")
+PROMPTS = ("The capital of France is", "def fibonacci(n):")
+VERSES = ("To be, or not to be,", "ROMEO.\n")
 
 
 @cache
@@ -85,7 +85,7 @@ def test_tiny_as_it_ships_equals_llama_cpp():
     assert np.abs(ours - theirs).max() <= 0.02 and kld(theirs, ours) <= 1e-6
 
 
-@pytest.mark.parametrize("ftype", ["Q8_0", "Q6_K", "Q4_K_M", "Q4_0", "IQ4_XS", "Q2_K"])
+@pytest.mark.parametrize("ftype", ["Q8_0", "Q4_K_M", "IQ4_XS"])    # all decoders: formats/test_table.py
 def test_a_quantized_tiny_file_equals_llama_cpp(tmp_path, ftype):
     """The same weights: as float32 they give llama.cpp's logits. From the quantized file llama.cpp also
     rounds the activations to 8 bits, and then it is as far from us as from itself without that rounding.
@@ -153,8 +153,8 @@ def test_every_kind_of_llama_equals_llama_cpp(tmp_path, what):
     with LlamaCpp(file, 128) as oracle:
         theirs, ours = oracle.logits(tokens), model.logits(tokens)
     assert np.abs(ours - theirs).max() <= 2e-3
-    assert np.abs(ours
-                  - tiny().logits(tokens)).max() > 0.01, "the change has no effect, so nothing was tested"
+    changed = np.abs(ours - tiny().logits(tokens)).max()
+    assert changed > 0.01, "the change has no effect, so nothing was tested"
 
 
 def test_pieces_of_a_text_give_the_logits_of_the_whole():

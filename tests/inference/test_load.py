@@ -26,8 +26,7 @@ def test_by_name_by_path_and_from_an_open_model_it_is_the_same():
                                                       by_name.architecture.n_ctx_train)
 
 
-@pytest.mark.parametrize(("ftype", "pure"), [("Q4_K_M", False), ("Q4_0", False), ("Q2_K", True),
-                                             ("Q3_K", True), ("MXFP4", True), ("BF16", False)])
+@pytest.mark.parametrize(("ftype", "pure"), [("Q4_K_M", False), ("Q3_K", True), ("BF16", False)])
 def test_a_mix_gives_the_weights_that_its_file_holds(tmp_path, ftype, pure):
     file = ql.quantize_model("tiny", tmp_path / "new.gguf", ftype, pure=pure, progress=None)
     made, read = ql.load_lm("tiny", ftype, pure=pure), ql.load_lm(file)

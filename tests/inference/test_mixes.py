@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.compare import HELD_OUT
+from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.load import load_lm
 from quantlab.inference.mixes import BUDGETS, MixBench, fitting, gap
 from quantlab.inference.quality import Reference
@@ -15,27 +15,30 @@ from quantlab.models.plan import plan
 
 @pytest.fixture(scope="module")
 def bench():
-    return MixBench("tiny", HELD_OUT.read_text(encoding="utf-8"), chunks=2)
+    return MixBench("tiny", HELD_OUT.read_text(encoding="utf-8"), chunks=1)
 
 
 @pytest.mark.parametrize("ftype", BUDGETS)
 def test_the_bytes_of_a_mix_are_those_that_the_writer_plans(bench, ftype):
     with ql.open_model("tiny") as model:
-        assert bench.nbytes(bench.mix(ftype)) == sum(job.nbytes
-                                                     for job in plan(model, ftype, None, "llama.cpp", True))
-        assert bench.nbytes(bench.alike("Q3_K")) == sum(job.nbytes
-                                                        for job in plan(model, "Q3_K", None, "llama.cpp",
-                                                                        True, pure=True))
+        planned = plan(model, ftype, None, "llama.cpp", True)
+        assert bench.nbytes(bench.mix(ftype)) == sum(job.nbytes for job in planned)
+
+
+def test_all_matrices_alike_take_what_the_writer_plans(bench):
+    with ql.open_model("tiny") as model:
+        planned = plan(model, "Q3_K", None, "llama.cpp", True, pure=True)
+        assert bench.nbytes(bench.alike("Q3_K")) == sum(job.nbytes for job in planned)
         assert bench.nbytes({}) == model.nbytes
 
 
 def test_a_mix_measures_as_a_model_that_was_loaded_in_it(bench):
     text = HELD_OUT.read_text(encoding="utf-8")
-    reference = Reference(load_lm("tiny"), text, chunks=2)
+    reference = Reference(load_lm("tiny"), text, chunks=1)
     for types, lm in ((bench.mix("Q3_K_M"), load_lm("tiny", "Q3_K_M")),
                       (bench.alike("Q4_K"), load_lm("tiny", "Q4_K", pure=True))):
-        np.testing.assert_allclose(bench.measure(types).kld, reference.divergence(lm).kld, rtol=1e-5,
-                                   atol=1e-9)
+        found, expected = bench.measure(types).kld, reference.divergence(lm).kld
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
     assert bench.measure(dict.fromkeys(bench.matrices, "F16")).mean_kld == 0
 
 
@@ -64,9 +67,8 @@ def test_a_gap_is_a_tie_when_it_is_small_for_its_scatter():
 
 
 def test_rows_that_do_not_fit_take_what_llama_cpp_takes():
-    assert [fitting(name, (576, 9)) for name in ("Q2_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")] == ["Q4_0", "Q5_0",
-                                                                                              "Q5_1", "Q8_0",
-                                                                                              "Q8_0"]
+    taken = [fitting(name, (576, 9)) for name in ("Q2_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")]
+    assert taken == ["Q4_0", "Q5_0", "Q5_1", "Q8_0", "Q8_0"]
     assert fitting("Q4_K", (256, 9)) == "Q4_K" and fitting("Q4_K", (100, 9)) == "F16"
 
 

@@ -1,11 +1,10 @@
 """What is recited is what the model would write word for word; one pass tells as much as writing it out."""
 
-import numpy as np
 import pytest
 
 from quantlab.inference.generate import generate_tokens, prompt_tokens
 from quantlab.inference.load import load_lm
-from quantlab.inference.recital import count_recited, n_right, read_passages, recital, score
+from quantlab.inference.recital import count_recited, n_right, read_passages, recital
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +21,8 @@ def own_passage(lm, opening: str, n: int = 40) -> dict:
 
 def test_the_passages_are_there_in_two_groups():
     passages = read_passages()
-    assert sum(row["by_heart"] for row in passages) == 28 and sum(not row["by_heart"]
-                                                                  for row in passages) == 14
-    assert len({row["opening"] for row in passages}) == 42
+    assert sum(row["by_heart"] for row in passages) == 28
+    assert len(passages) == len({row["opening"] for row in passages}) == 42
 
 
 def test_a_table_tells_for_each_passage_how_far_it_got_and_what_was_written(lm):
@@ -38,11 +36,8 @@ def test_a_table_tells_for_each_passage_how_far_it_got_and_what_was_written(lm):
         assert row.wrote == lm.tokenizer.decode(greedy)
         assert row.recited == (row.wrote == row.should) == (row.right == 32)
         should = lm.tokenizer.encode(row.opening + row.should)[len(tokens):]
-        assert greedy[: row.right] == should[: row.right] and (row.right == 32
-                                                               or greedy[row.right] != should[row.right])
-    assert score(table) == f"{int(table[table.by_heart].recited.sum())}/2" and score(table,
-                                                                                     by_heart=False).endswith(
-                                                                                         "/1")
+        assert greedy[: row.right] == should[: row.right]
+        assert row.right == 32 or greedy[row.right] != should[row.right]
 
 
 def test_what_a_model_wrote_itself_it_recites(lm):
@@ -57,11 +52,12 @@ def test_what_a_model_wrote_itself_it_recites(lm):
     assert n_right(lm, opening, spoiled) == 10
 
 
-def test_the_count_is_that_of_the_table(lm):
+def test_the_count_is_that_of_the_table(lm, monkeypatch):
+    some = read_passages()[20:32]
+    monkeypatch.setattr("quantlab.inference.recital.read_passages", lambda: some)
     table, counted = recital(lm), count_recited(lm)
-    assert counted == {True: (int(table[table.by_heart].recited.sum()), 28),
-                       False: (int(table[~table.by_heart].recited.sum()), 14)}
-    assert np.all(table.right.between(0, 32))
+    assert counted == {True: (table[table.by_heart].recited.sum(), 8),
+                       False: (table[~table.by_heart].recited.sum(), 4)}
 
 
 @pytest.mark.parametrize(("opening", "goes_on", "words"),

@@ -33,8 +33,8 @@ TEXTS = [
 def noise(seed):
     """Characters of many kinds, as nobody writes them."""
     rng = random.Random(seed)
-    kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d", "'s'll're",
-             "<|endoftext|>"]
+    kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d",
+             "'s'll're", "<|endoftext|>"]
     return "".join(rng.choice(rng.choice(kinds)) for _ in range(400))
 
 
@@ -48,11 +48,10 @@ def same_as_llama_cpp(file, vocab_only=True):
         for text in MANY:
             for special in (True, False):
                 assert own.encode(text, special) == oracle.tokenize(text, special), (text, special)
-        assert own.n_vocab == oracle.n_vocab and own.add_bos == oracle.fact(
-            "get_add_bos") and own.ends == oracle.ends()
+        assert own.n_vocab == oracle.n_vocab and own.ends == oracle.ends()
+        assert own.add_bos == oracle.fact("get_add_bos")
         assert (own.bos, own.eos) == (oracle.fact("bos"), oracle.fact("eos"))
-        assert [own.piece(token) for token in range(own.n_vocab)] == [oracle.piece(token)
-                                                                      for token in range(own.n_vocab)]
+        assert all(own.piece(token) == oracle.piece(token) for token in range(own.n_vocab))
         return own
 
 
@@ -116,7 +115,8 @@ def test_the_chat_template_of_the_file_is_used(smollm_f16):
     with open_model(smollm_f16) as model:
         own = Tokenizer.from_metadata(model.metadata)
     text = own.chat([{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi <b>"}])
-    assert text == "<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\nHi <b><|im_end|>\n<|im_start|>assistant\n"
+    assert text == ("<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\nHi <b><|im_end|>\n"
+                    "<|im_start|>assistant\n")
     assert own.decode(own.encode(text)) == text and own.encode(text)[0] == own.bos
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.compare import held_out_text
-from quantlab.inference.scores import chunks_of
+from quantlab.inference.chunks import chunks_of, held_out_text
 from quantlab.lab.plan import make_plan
 from quantlab.lab.prompts import Prompt
 from quantlab.lab.replay import AGAIN, chosen, divergences, kl_at_least, top_tokens

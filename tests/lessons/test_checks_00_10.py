@@ -3,7 +3,7 @@
 import pytest
 
 from quantlab.lessons.checks import check_bits_per_pixel, check_q5_k_m_bytes
-from quantlab.lessons.quiz import final_quiz, questions
+from quantlab.lessons.quiz import final_quiz
 from quantlab.models.recipes import tensor_list
 
 
@@ -31,7 +31,7 @@ def test_the_quiz_can_be_won_and_lost():
 
 
 def test_every_option_of_the_quiz_explains_itself():
-    for question in questions():
+    for question in final_quiz().questions:
         texts = [words for words, _ in question.options]
         assert len(set(texts)) == len(texts)
         assert all(len(why) > 20 for _, why in question.options)

@@ -14,13 +14,13 @@ from quantlab.lessons.feedback import check_choice, check_function, check_number
                                                (np.array([1, 2]), "wrong kind"),])
 def test_a_number_gets_the_voice_it_deserves(answer, voice):
     feedback = check_number(answer, 4.5,
-                            near_misses={4.0: "You counted the codes. What else is in the block?"},
+                            {4.0: "You counted the codes. What else is in the block?"},
                             unit="bits")
     assert feedback.voice == voice
 
 
 def test_a_near_miss_gets_its_own_hint_and_a_miss_a_direction():
-    assert "codes" in check_number(4.0, 4.5, near_misses={4.0: "You counted the codes."}).message
+    assert "codes" in check_number(4.0, 4.5, {4.0: "You counted the codes."}).message
     assert "too small" in check_number(1, 4.5).message
     assert "too large" in check_number(9, 4.5).message
 

@@ -27,25 +27,26 @@ def test_tiny_models_are_added_compared_and_removed_by_buttons(live, tmp_path, m
     before = {model["name"] for model in Server().models()}
     lab = explore_comparison(["To be, or not to be", "All the world's a stage,"], num_thread=1, num_ctx=256,
                              rounds=1)
-    lab.tiny.click()
+    lab.buttons["tiny"].click()
     finish(lab)
-    assert lab.models.value == tuple(tiny_name(ftype)
-                                     for ftype in TINY_FTYPES) and lab.reference.value == tiny_name("F16")
-    lab.others.value = "no-such:1b"
-    lab.run.click()
+    assert lab.controls["models"].value == tuple(map(tiny_name, TINY_FTYPES))
+    assert lab.controls["reference"].value == tiny_name("F16")
+    lab.set(others="no-such:1b")
+    lab.buttons["run"].click()
     finish(lab)
-    assert "no-such:1b is not installed" in lab.status.value and lab.made is None, "nothing was asked"
-    lab.others.value, lab.models.value, lab.length.value = "", tuple(tiny_name(ftype)
-                                                                     for ftype in ("F16", "Q2_K")), 8
-    lab.press_run()
-    lab.press_run()
+    assert "no-such:1b is not installed" in lab.status.value
+    assert lab.made is None, "preflight comes first, and nothing was asked"
+    lab.set(others="", models=tuple(map(tiny_name, ("F16", "Q2_K"))), length=8)
+    lab.buttons["run"].click()
+    lab.buttons["run"].click()
     assert "One thing after the other" in lab.status.value
     finish(lab)
-    assert "Done." in lab.status.value and "Cannot tell about q2_K" in lab.finding, "two prompts are few"
-    nbytes = next(model["size"] for model in Server().models() if model["name"] == tiny_name("Q2_K"))
-    assert lab.picture.table[2][2] == f"{nbytes:,}"
-    assert len(lab.made.rows()) == 4 and lab.made.missing == 0 and "the reference" in lab.said.value
-    lab.untiny.click()
+    assert "Done." in lab.status.value
+    assert "Cannot tell about q2_K" in lab.finding, "two prompts prove nothing"
+    size = next(m["size"] for m in Server().models() if m["name"] == tiny_name("Q2_K"))
+    assert lab.picture.table[2][2] == f"{size:,}" and lab.made.missing == 0
+    assert len(lab.made.rows()) == 4 and "the reference" in lab.pieces["said"].value
+    lab.buttons["untiny"].click()
     finish(lab)
     assert {model["name"] for model in Server().models()} == before
 
@@ -56,16 +57,18 @@ def test_a_cancelled_run_keeps_what_it_has_and_goes_on(live, tmp_path, monkeypat
     pair, prompts = add_tiny_models(["F16", "Q2_K"]), [f"Scene {number}. Enter a messenger"
                                                        for number in range(1, 9)]
     lab = explore_comparison(prompts, models=pair, num_thread=1, num_ctx=256, rounds=1)
-    lab.length.value, lab.file = 32, tmp_path / "a.jsonl"
+    lab.set(length=32)
+    lab.file = tmp_path / "a.jsonl"
     seen, told = threading.Event(), lab.tell
-    lab.tell = lambda words, busy=False: (told(words, busy), "1 of 16" in words and seen.set())
-    lab.press_run()
+    lab.tell = lambda words, *more: (told(words, *more), "1 of 16" in words and seen.set())
+    lab.buttons["run"].click()
     assert seen.wait(60)
-    lab.press_cancel()
+    lab.buttons["cancel"].click()
     finish(lab)
     kept = lab.made.rows()
-    assert 1 <= len(kept) < 16 and "Cancelled" in lab.status.value and not lab.run.disabled
-    lab.press_run()
+    assert 1 <= len(kept) < 16 and "Cancelled" in lab.status.value
+    assert not lab.buttons["run"].disabled
+    lab.buttons["run"].click()
     finish(lab)
     assert lab.made.rows()[: len(kept)] == kept and lab.made.missing == 0
     remove_tiny_models()
@@ -74,7 +77,7 @@ def test_a_cancelled_run_keeps_what_it_has_and_goes_on(live, tmp_path, monkeypat
 @pytest.mark.server
 def test_a_model_is_created_asked_and_shown(live):
     lab = explore_custom_model(PAIR[1], num_thread=1, num_predict=12)
-    assert lab.live and f"FROM {PAIR[1]}" in lab.text.value
+    assert lab.live and f"FROM {PAIR[1]}" in lab.controls["text"].value
     lab.press_ask()
     assert "Create the model first" in lab.status.value
     lab.press_create()
@@ -92,10 +95,10 @@ def test_a_missing_base_brings_the_question_and_a_second_button(live, monkeypatc
     pulled = []
     monkeypatch.setattr(Server, "pull", lambda self, name, *a: pulled.append(name))
     lab = explore_custom_model(PAIR[1])
-    lab.text.value = "FROM smollm2:1.7b"
+    lab.controls["text"].value = "FROM smollm2:1.7b"
     lab.press_create()
     finish(lab)
-    assert "Download it?" in lab.status.value and lab.download.layout.display == "" and not pulled
+    assert "Download it?" in lab.status.value and lab.buttons["download"].layout.display == "" and not pulled
     lab.press_create(download=True)
     finish(lab)
     assert pulled == ["smollm2:1.7b"]
@@ -104,7 +107,7 @@ def test_a_missing_base_brings_the_question_and_a_second_button(live, monkeypatc
 @pytest.mark.server
 def test_a_mistake_in_the_modelfile_is_a_sentence(live):
     lab = explore_custom_model(PAIR[1])
-    lab.text.value = "FORM x"
+    lab.controls["text"].value = "FORM x"
     lab.press_create()
     finish(lab)
     assert "the nearest is FROM" in lab.status.value
@@ -123,7 +126,7 @@ def test_a_server_without_models_offers_the_tiny_ones(nobody, monkeypatch):
         monkeypatch.setenv("OLLAMA_HOST", url)
         lab = explore_comparison()
         assert "no model is installed" in lab.status.value and "Add the tiny models" in lab.status.value
-        assert not lab.tiny.disabled
+        assert not lab.buttons["tiny"].disabled
 
 
 def test_what_cannot_be_asked_and_a_server_that_went_away_are_sentences(nobody, monkeypatch, tmp_path):
@@ -131,21 +134,22 @@ def test_what_cannot_be_asked_and_a_server_that_went_away_are_sentences(nobody, 
     with stand_in(ollama_that) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
         lab = explore_comparison("hi", models=("m:loop", "m:500"))
-        for box, value, words in ((lab.prompts, "  ", "there is no prompt"),
-                                  (lab.prompts, "hi\nhi", "prompt 2 is prompt 1 again"),
-                                  (lab.prompts, "none.csv", "none.csv cannot be read"),
-                                  (lab.right, "(", "cannot be read")):
-            before, box.value = box.value, value
-            lab.press_run()
+        for name, value, words in (("prompts", "  ", "there is no prompt"),
+                                   ("prompts", "hi\nhi", "prompt 2 is prompt 1 again"),
+                                   ("prompts", "none.csv", "none.csv cannot be read"),
+                                   ("right", "(", "cannot be read")):
+            before = lab.values()[name]
+            lab.set(**{name: value})
+            lab.buttons["run"].click()
             finish(lab)
             assert words in lab.status.value
-            box.value = before
-        lab.models.value = ()
-        lab.press_check()
+            lab.set(**{name: before})
+        lab.set(models=())
+        lab.buttons["check"].click()
         finish(lab)
         assert "no model to ask" in lab.status.value
-    lab.others.value = "m:loop"
-    lab.press_run()
+    lab.set(others="m:loop")
+    lab.buttons["run"].click()
     finish(lab)
     assert "No Ollama answers" in lab.status.value and "Done" not in lab.status.value
 
@@ -160,19 +164,20 @@ def test_the_model_made_before_is_not_offered_as_its_own_base(nobody, monkeypatc
     with stand_in(server) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
         more = ()
-        assert explore_custom_model().base.value == "tinyllama:1.1b"
+        assert explore_custom_model().controls["base"].value == "tinyllama:1.1b"
         more = ("zephyr:7b", recorded("custom")["modelfile"].split()[1])
-        assert explore_custom_model().base.value == more[1]
-        assert explore_custom_model("zephyr:7b").base.value == "zephyr:7b"
+        assert explore_custom_model().controls["base"].value == more[1]
+        assert explore_custom_model("zephyr:7b").controls["base"].value == "zephyr:7b"
 
 
 @pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "</text></svg><img src=x onerror=alert(1)>",
-                                  "\x1b[31mred\x00\x08", "日本語" * 200, "🦙" * 50, "a" * 5000,
-                                  "\ud800lone", "\n" * 100 + "x"])
+                                  "\x1b[31mred\x00\x08", "日本語" * 200, "🦙" * 50, "a" * 5000, "\ud800lone",
+                                  "\n" * 100 + "x"])
 def test_what_a_model_says_is_only_ever_text(evil):
     from xml.etree import ElementTree
 
-    from quantlab.stage.base import html_table, png
+    from quantlab.stage.base import html_table
+    from quantlab.stage.touchable import png
 
     rows = [{"quantization": evil[:40], "response": evil, "text": evil, "tokens_per_second": 1.0,
              "flags": [evil[:50]]}, {"quantization": "q", "error": evil}]

@@ -223,6 +223,22 @@ def test_page_keys_turn_the_handle_that_was_named():
     assert made.controls["bits"].value == 8, "there is nothing above"
 
 
+def test_arrows_and_clicks_move_the_handle_that_was_named():
+    made = explorer(keys="ArrowLeft End", label="a bar")
+    made.arrows = "bits"
+    for message, bits in (({"key": "ArrowLeft"}, 3), ({"key": "End"}, 8), ({"cell": 0}, 2),
+                          ({"cell": 99}, 8)):
+        made.touched(message)
+        assert made.controls["bits"].value == bits and made.finding.startswith(f"{bits} bits")
+
+
+def test_an_exhibit_with_a_task_has_a_line_that_tells_and_can_show_a_later_table():
+    run = Button("run", "Run", "Begin", lambda: None, task=True)
+    made = Stage([slider("bits", "bits", 7, 2, 8)], draw, buttons=[run])
+    assert made.status in made.children and "As table" in made.buttons and not made.working
+    assert explorer().status not in explorer().children
+
+
 @pytest.mark.parametrize(("key", "here", "there"),
                          [("ArrowLeft", 3, 2), ("ArrowRight", 3, 4), ("ArrowLeft", 0, 0), ("ArrowDown", 6, 6),
                           ("Home", 3, 0), ("End", 3, 6), ("x", 3, 3)])
@@ -266,3 +282,27 @@ def test_a_panel_shows_what_holds_for_the_picture_and_stands_beside_the_table():
     assert made.opened.value == "<pre>bits=6</pre>"
     made.buttons["As table"].value = True
     assert "bits=6" in made.opened.value and "<td>6</td>" in made.words.value
+
+
+def test_pieces_of_html_stand_in_rows_above_and_below_the_picture_and_guests_at_the_end():
+    made = Stage([slider("bits", "bits", 4, 2, 8)], first=page(90, [], finding="nothing yet"),
+                 form_first=True, pieces=("above", "beneath"), rows=[["bits"], ["above"]],
+                 buttons=[Button("last", "Last", "Below all", lambda: None)], below=[["last"], ["beneath"]])
+    stands = list(made.children).index
+    assert stands(made.pieces["above"]) < stands(made.view) < stands(made.pieces["beneath"])
+    made.reveal("above", False)
+    assert made.pieces["above"].layout.display == "none"
+    first, second = show(draw(3)), show(draw(4))
+    made.host(first)
+    made.host(second)
+    assert first not in made.children and made.children[-1] is second
+    made.host()
+    assert second not in made.children
+
+
+def test_the_table_of_an_exhibit_that_waits_for_a_button_is_offered_once_there_is_one():
+    made = Stage(first=page(90, [], finding="nothing yet"),
+                 buttons=[Button("run", "Run", "Begin", lambda: None, task=True)])
+    assert made.buttons["As table"].layout.display == "none"
+    made.show(draw(4))
+    assert made.buttons["As table"].layout.display == ""

@@ -1,0 +1,107 @@
+"""The commands that show what one function returns: `estimate_memory`, `recommend`, a `Comparison` and its
+report, `quantize_model`, `doctor`. Each returns the text to print.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+# what a command needs is imported by it: `--help` and `lab` shall not wait for pandas and the server's client
+
+
+def doctor(markdown: bool = False) -> str:
+    """What was found on this machine, for you and for a bug report."""
+    from .doctor import doctor as examine
+
+    report = examine()
+    return report.markdown() if markdown else str(report)
+
+
+def estimate(model: str, as_json: bool = False, **settings) -> str:
+    """The memory that llama.cpp takes for a model and its settings, part by part."""
+    from ..memory.estimate import estimate_memory
+
+    found = estimate_memory(model, **settings)
+    return _json({**asdict(found), "total": found.total, "needed": found.needed}) if as_json else str(found)
+
+
+def recommend(model: str, vram_gib: Sequence[float], as_json: bool = False, **settings) -> str:
+    """Every type of a model on a card, best first: what fits, how many layers, the longest context."""
+    from ..memory.fit import recommend as ranked
+
+    found = ranked(model, vram_gib, **settings)
+    return _json(found.table().to_dict("records")) if as_json else str(found)
+
+
+def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as_json: bool = False,
+            **more) -> str | int:
+    """Ask models on your Ollama the same prompts, and say which are good enough; goes on where it stopped."""
+    from ..lab.comparison import Comparison
+    from ..lab.report import verdict_lines
+
+    study = Comparison(prompts, models, options=dict(map(_option, options)), **more)
+    if study.missing and (stops := study.preflight().stops):
+        raise ValueError("; ".join(stops))
+    try:
+        study.run(on_progress=_tell)
+        if study.check is None and not study.stopped and len(models) > 1:
+            study.diverge(on_progress=_tell)
+    except KeyboardInterrupt:
+        every = len(study.plan.calls())
+        raise KeyboardInterrupt(f"{every - study.missing} of {every} calls are kept in {study.file}: the "
+                                "same command goes on from there") from None
+    if study.stopped:
+        print(f"quantlab: {study.stopped}", file=sys.stderr)
+        return 1
+    if as_json:
+        return _json(study.judged())
+    print(f"Every call is in {study.file}; `python -m quantlab report {study.file}` makes a page of it.",
+          file=sys.stderr)
+    return "\n".join([*_columns(verdict_lines(study.judged())), study.noise_floor()])
+
+
+def report(file: str, page: str | None = None, **judged_by) -> Path:
+    """The HTML report of a results file: verdicts, answers side by side, speed against time, every call."""
+    from ..lab.comparison import Comparison
+
+    return Comparison.from_file(file, **judged_by).report(page or Path(file).with_suffix(".html"))
+
+
+def quantize(source: str, file: str, ftype: str, **how) -> Path:
+    """Write the quantized file that llama-quantize would write; Ctrl-C leaves nothing behind."""
+    from ..models.writer import quantize_model
+
+    return quantize_model(source, file, ftype, **how)
+
+
+def _option(words: str) -> tuple[str, object]:
+    """("num_ctx", 2048) from "num_ctx=2048"; a value that is no number, list or truth is a text."""
+    name, equals, value = words.partition("=")
+    if not equals:
+        raise ValueError(f"--option {words}: write NAME=VALUE, such as num_ctx=2048")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _tell(now) -> None:
+    """How far a run is: one line that is written over in a terminal, a line for each call in a log."""
+    if sys.stderr.isatty():
+        print(f"\r{now.words[:79]:<79}", end="" if now.model else "\n", file=sys.stderr, flush=True)
+    else:
+        print(now.words, file=sys.stderr, flush=True)
+
+
+def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells under each other, without the columns in which only the head says something."""
+    columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in zip(*columns, strict=True)]
+
+
+def _json(value) -> str:
+    return json.dumps(value, indent=1, default=asdict)

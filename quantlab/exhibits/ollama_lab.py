@@ -1,0 +1,91 @@
+"""What the exhibits share that use an Ollama server: whether it answers, what it has, and questions to a
+model that was made there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ..canvas.style import Picture
+from ..lab.custom import CustomModel
+from ..lab.server import LabError, Server
+from ..profile import is_reference
+from ..stage.base import Stage
+from ..stage.handles import Button, Handle, text
+
+MOST_TOKENS = 200       # of an answer: a small model may never come to an end
+NONE_YET = ("Ollama answers, but no model is installed yet: try `ollama pull smollm2:135m-instruct-q8_0` "
+            "(0.15 GB).")
+
+
+class OllamaLab(Stage):
+    """An exhibit whose models run on the server that OLLAMA_HOST names; without it a recorded run is shown.
+
+    options: Ollama's, for every answer (num_thread, ...).  live: whether the server answers.
+    installed: its models, as `Server.models` has them, the forms of one model from large to small.
+    why: what is missing, in words.
+    """
+
+    def __init__(self, controls: Sequence[Handle], options: Mapping, **stage):
+        self.server, self.options = Server(), options
+        self.live, self.why = False, "The reference profile asks no server."
+        self.installed: list[dict] = []
+        super().__init__(controls, form_first=True, label_width=120, **stage)
+
+    def look(self) -> None:
+        """Find the server; each exhibit says what can be done then."""
+        if is_reference():
+            return
+        try:
+            found = self.server.models()
+        except LabError as error:
+            self.live, self.installed, self.why = False, [], str(error)
+            return
+        self.live, self.why = True, "" if found else NONE_YET
+        self.installed = sorted(found, key=lambda m: (m["name"].split(":")[0], -m["size"], m["name"]))
+
+    def when_live(self, work: Callable[[], None], missing: str = "") -> None:
+        """Do `work` in a thread; without a server look for one again.  missing: what must be done first."""
+        if not self.live:
+            self.look()
+        elif missing:
+            self.tell(missing)
+        else:
+            self.start(work)
+
+    def step(self, words: str) -> None:
+        """Say what is being done."""
+        self.tell(words, busy=True)
+
+
+class ModelLab(OllamaLab):
+    """A model is made on the server by the buttons `make`, and asked.
+
+    drawn: the picture of what is known of a model: `run`, a recorded one, and then `made`, with question and
+    answer once there are any.  limit: the most tokens of an answer.
+    """
+
+    def __init__(self, controls: Sequence[Handle], options: Mapping, drawn: Callable[[Mapping], Picture],
+                 run: Mapping, make: Sequence[Button], rows: Sequence[Sequence[str]]):
+        self.drawn = drawn
+        self.limit: object = MOST_TOKENS
+        self.model: CustomModel | None = None
+        self.made: dict = {}
+        question = text("question", "Ask it", run["question"], width=600)
+        buttons = [*make, Button("cancel", "Cancel", "Stop; nothing is left of what is not whole", self.stop),
+                   Button("ask", "Ask", "Send the question to your model", self.press_ask, task=True)]
+        making = [*(button.name for button in make), "cancel"]
+        super().__init__([*controls, question], options, first=drawn(run), buttons=buttons,
+                         rows=[*rows, making, ["question", "ask"]])
+
+    def press_ask(self) -> None:
+        """What Ask does."""
+        self.when_live(self._ask, "" if self.model else "Create the model first.")
+
+    def _ask(self) -> None:
+        assert self.model, "Ask comes after Create"
+        question = self.controls["question"].value
+        self.step(f"{self.model.name} is thinking")
+        answer = self.model.ask(question, options={"num_predict": self.limit, **self.options},
+                                cancel=self.cancel)
+        self.made |= {"question": question, "answer": answer}
+        self.show(self.drawn(self.made))
+        self.tell("")
