@@ -10,10 +10,9 @@ import numpy as np
 from ..canvas.style import BITS_TONES, INK, LINE, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.table import FORMATS
-from ..lab.open import open_model
 from ..models.families import role_and_layer
 from ..models.gguf_header import TensorInfo
-from ..models.source import Model
+from ..models.source import Model, open_model
 from ..stage.base import Stage, refusal
 from ..stage.handles import menu
 from ..words import bits_of, size

@@ -20,9 +20,10 @@ from collections.abc import Callable, Sequence
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
 from ..models.progress import Progress
+from ..models.resolve import open_weights
 from ..models.source import DATA, Model
 from .chunks import Text
-from .load import load_lm, opened
+from .load import load_lm
 from .variants import ModelOnText, digest, sha256, table_of
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "mean_p_diff",
@@ -65,7 +66,7 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
         raise ValueError("no ftypes are given: name some, such as ['Q8_0', 'Q4_K_M', 'Q2_K']")
     imatrix = as_imatrix(imatrix)
     weighted = imatrix and digest({name: digest(values) for name, values in imatrix.values.items()})
-    with opened(model) as source:
+    with open_weights(model) as source:
         measured = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache)
         rows = [_size(source, name, pure, imatrix) for name in names]
         measured.fill(rows, lambda row: row["ftype"],

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from ..formats.tensor import get_format, quantize
 from ..models.families import role_and_layer
 from ..models.progress import Progress
+from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
 from .chunks import Text
-from .load import opened
 from .variants import ModelOnText, table_of
 
 GROUPS = ("tensor", "role", "layer")
@@ -35,7 +35,7 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
     if by not in GROUPS:
         raise ValueError(f"by={by!r}: the table has a row for each {', '.join(GROUPS[:-1])} or {GROUPS[-1]}")
     qtype = get_format(qtype).name
-    with opened(model) as source:
+    with open_weights(model) as source:
         measured, types = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache), source.types
         rows = [{"layer": layer, "role": role, "qtype": qtype, "tensors": len(names), "names": names}
                 | _size([types[name] for name in names], qtype)

@@ -25,7 +25,7 @@ from ..models.source import Model
 from ..models.whole_file import whole_file
 from .chunks import Text, checked_text, held_out_text
 from .llama import LanguageModel
-from .load import file_of, load_lm
+from .load import load_lm
 from .quality import Reference, Tick
 from .recital import count_recited, knows_passages, read_passages
 
@@ -63,7 +63,7 @@ class ModelOnText:
     def _common(self) -> dict:
         """What every number here depends on."""
         text = self.text if isinstance(self.text, str) else self.text.tolist()
-        return {"files": files_digest(file_of(self.model).paths), "text": digest(text), "n_ctx": self.n_ctx,
+        return {"files": files_digest(self.model.gguf.paths), "text": digest(text), "n_ctx": self.n_ctx,
                 "chunks": self.chunks, "passages": digest(read_passages()) if self.recites else None,
                 "code": code_digest()}
 
