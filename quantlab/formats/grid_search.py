@@ -31,7 +31,7 @@ HALF, ONE = np.float32(0.5), np.float32(1)
 CLEAR = np.float32(0.4999)
 
 
-class Fit(NamedTuple):
+class GridFit(NamedTuple):
     """Of each group the scale (groups,), its grid points (2, groups), and which of these had to be searched
     for (2, groups).
     """
@@ -79,7 +79,7 @@ def even_signs(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return size.reshape(16, -1), signs
 
 
-def best_fit(size: np.ndarray, w: np.ndarray, trace: list | None = None) -> Fit:
+def best_fit(size: np.ndarray, w: np.ndarray, trace: list | None = None) -> GridFit:
     """(16, groups) sizes and their weights in the error -> the best fit of each group (of an empty one: any).
 
     trace: receives (inverse scale, least-squares scale, None, error) of each of the 19 tries: the error
@@ -89,8 +89,8 @@ def best_fit(size: np.ndarray, w: np.ndarray, trace: list | None = None) -> Fit:
     largest = np.maximum.reduce(size, axis=0)
     largest[largest < TINY] = 1
     # by how much the error is below that of all zeros
-    gain = np.zeros_like(largest)
-    kept = Fit(largest / np.float32(5), np.zeros((2, len(gain)), np.int32), np.zeros((2, len(gain)), bool))
+    gain, pairs = np.zeros_like(largest), (2, len(largest))
+    kept = GridFit(largest / np.float32(5), np.zeros(pairs, np.int32), np.zeros(pairs, bool))
     for step in range(-9, 10):
         inverse = (np.float32(5) + np.float32(step) * np.float32(0.1)) / largest
         point, searched = nearest_points(grid, *eights, inverse, ONE / inverse)

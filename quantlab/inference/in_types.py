@@ -10,9 +10,10 @@ from functools import lru_cache
 
 from ..formats.table import FORMATS
 from ..models.recipes import recipe
+from ..models.resolve import opened
 from ..models.types import tensor_nbytes
 from .llama import LanguageModel
-from .load import file_of, load_lm, opened
+from .load import load_lm
 from .recital import knows_passages
 from .variants import sha256
 
@@ -36,7 +37,7 @@ class ModelInTypes:
             self.reference = load_lm(source)
             self.name, self.own, self.n_weights = source.name, source.ftype, source.n_weights
             self.nbytes, self.knows_passages = source.nbytes, knows_passages(source.metadata)
-            self._path = file_of(source).paths[0]
+            self._path = source.gguf.paths[0]
             self._shapes = {name: shape for name, (_, shape) in source.types.items()}
             self._types = {qtype: recipe(qtype, source, pure=True) for qtype in TYPES}
         self._given = model

@@ -6,8 +6,6 @@ A quantized tensor is encoded and decoded here by the same code that writes file
 model computes with the very weights that such a file holds.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,31 +17,12 @@ from ..models.gguf_file import GGUFFile
 from ..models.imatrix_file import as_imatrix
 from ..models.metadata import architecture_name
 from ..models.plan import Job, plan
-from ..models.source import Model, open_model
+from ..models.resolve import opened
+from ..models.source import Model
 from .llama import LanguageModel
 from .tokenizer import Tokenizer
 
 SCALINGS = ("none", "linear")          # of RoPE; Llama 3.1's own lies in the tensor rope_freqs
-
-
-@contextmanager
-def opened(model) -> Iterator[Model]:
-    """Where this room turns what it was given into an open model with weights.
-
-    model: "tiny" (comes with quantlab), the path of a GGUF file, the name of a pulled Ollama model, or an
-    open Model, which stays open.  Raises ValueError, in words, for a model that cannot be opened or has no
-    weights.
-    """
-    with nullcontext(model) if isinstance(model, Model) else open_model(model) as source:
-        file_of(source)
-        yield source
-
-
-def file_of(model: Model) -> GGUFFile:
-    """The file with the model's weights. ValueError where only a server told what the model is made of."""
-    if model.file is None:
-        raise ValueError(f"the weights of {model.name} are not at hand: {model.why}")
-    return model.file
 
 
 def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False) -> LanguageModel:
@@ -68,7 +47,7 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
         if tokenizer.n_vocab > source.architecture.n_vocab:
             raise ValueError(f"{source.name} has {tokenizer.n_vocab} tokens, but word vectors for "
                              f"{source.architecture.n_vocab} only")
-        file = file_of(source)
+        file = source.gguf
         weights = {name: _weights(file, name, jobs.get(name)) for name in file.infos}
         return LanguageModel(source.name, source.architecture, tokenizer, weights, **settings)
 
@@ -131,7 +110,7 @@ def _check_tensors(model: Model, a: Architecture) -> None:
     """Every tensor of a Llama of this shape is there, in the right shape, and none that would have a say is
     left out.
     """
-    infos = file_of(model).infos
+    infos = model.gguf.infos
     wanted = {tensor.name: tensor.shape for tensor in a.tensors()}
     for name, shape in wanted.items():
         if name not in infos:

@@ -25,7 +25,7 @@ from ..models.source import Model
 from ..models.whole_file import whole_file
 from .chunks import Text, checked_text, held_out_text
 from .llama import LanguageModel
-from .load import file_of, load_lm
+from .load import load_lm
 from .quality import Reference, Tick
 from .recital import count_recited, knows_passages, read_passages
 
@@ -34,7 +34,7 @@ STOPPED = "stopped before it was measured"
 PACKAGE = Path(__file__).resolve().parent.parent
 #: The code that the numbers come from.
 CODE = ("formats/*.py", "inference/*.py", "models/recipe*.py", "models/plan.py", "models/gguf_*.py")
-VARIABLE = "QUANTLAB_CACHE"
+CACHE_VARIABLE = "QUANTLAB_CACHE"
 
 
 class ModelOnText:
@@ -63,7 +63,7 @@ class ModelOnText:
     def _common(self) -> dict:
         """What every number here depends on."""
         text = self.text if isinstance(self.text, str) else self.text.tolist()
-        return {"files": files_digest(file_of(self.model).paths), "text": digest(text), "n_ctx": self.n_ctx,
+        return {"files": files_digest(self.model.gguf.paths), "text": digest(text), "n_ctx": self.n_ctx,
                 "chunks": self.chunks, "passages": digest(read_passages()) if self.recites else None,
                 "code": code_digest()}
 
@@ -115,7 +115,7 @@ class ModelOnText:
                 row.setdefault("error", "" if "kld" in row else STOPPED)
 
 
-def table_of(rows: list[dict], columns: tuple[str, ...], whole: tuple[str, ...]):
+def as_table(rows: list[dict], columns: tuple[str, ...], whole: tuple[str, ...]):
     """The rows as a pandas table with these columns; `whole`: whole numbers, of which some may be missing."""
     import pandas as pd
 
@@ -161,7 +161,7 @@ class Measurements:
 
 def cache_folder() -> Path:
     """The user's folder for measurements: what QUANTLAB_CACHE says, or where the system keeps such files."""
-    if given := os.environ.get(VARIABLE):
+    if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
