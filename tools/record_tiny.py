@@ -18,8 +18,8 @@ def main() -> None:
     made = {
         "about":
         "tools/record_tiny.py: for each type, a row per passage of passages.json: tokens right before the "
-        "first wrong one, "
-        "and what was written", "date": f"{date.today():%Y-%m-%d}", **record_recitals(ModelInTypes("tiny"), print)}
+        "first wrong one, and what was written", "date": f"{date.today():%Y-%m-%d}",
+        **record_recitals(ModelInTypes("tiny"), print)}
     RECORD.write_text(json.dumps(made, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{RECORD.name}: {RECORD.stat().st_size:,} bytes")
 

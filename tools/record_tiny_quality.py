@@ -19,7 +19,7 @@ from pathlib import Path
 
 from quantlab.exhibits.quality import wanted
 from quantlab.inference.chunks import HELD_OUT
-from quantlab.inference.compare import FOLDER, NAMES, compare_quality
+from quantlab.inference.compare import FOLDER, RECORDED, compare_quality
 from quantlab.inference.mixes import READ, TYPES, MixBench
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS, sha256
@@ -86,8 +86,8 @@ def plain(value):
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Measure the tiny model and write the tables that ship with it.")
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which tables (all)")
-    for name in parser.parse_args().names or NAMES:
+    parser.add_argument("names", nargs="*", choices=[*RECORDED, []], help="which tables (all)")
+    for name in parser.parse_args().names or RECORDED:
         rows = {"quality": record_quality, "sensitivity": record_sensitivity, "budget": record_budget}[name]()
         chunks = READ // 256 if name == "budget" else USUAL_CHUNKS
         table = {"about": f"Made by tools/record_tiny_quality.py {name}",

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..words import one_of
+
 
 @dataclass(frozen=True)
 class FloatFormat:
@@ -125,8 +127,6 @@ def float_anatomy(value: float, name: str = "FP32") -> StoredFloat:
     """Store `value` in the float format `name` and take it apart.  ValueError for a name that is not in
     FLOATS.
     """
-    if name not in FLOATS:
-        raise ValueError(f"no float format {name!r}; there are {', '.join(FLOATS)}")
-    form = FLOATS[name]
+    form = FLOATS[one_of("float format", name, FLOATS)]
     code = form.encode(float(value))
     return StoredFloat(form, float(value), code, form.decode(code))

@@ -7,7 +7,7 @@ from datetime import date
 
 from ..canvas.style import Picture
 from ..canvas.svg import notice
-from ..inference.compare import measured_words, recorded_table
+from ..inference.compare import recorded_table, when_and_where
 from ..inference.in_types import ModelInTypes, model_in_types
 from ..models.metadata import architecture_name
 from ..models.source import open_model
@@ -41,7 +41,7 @@ class MeasuredLab(Stage):
         self.kind, self.measure = handles[0].name, measure
         self.tables: dict[tuple, tuple[Sequence[Mapping], str]] = {}
         if (found := recorded_table(name)) is not None:
-            self.tables = {("tiny", kind): (found["rows"], measured_words(found)) for kind in kinds}
+            self.tables = {("tiny", kind): (found["rows"], when_and_where(found)) for kind in kinds}
         models = dict.fromkeys(["tiny", model, *runnable_models()])
         super().__init__(
             [menu("model", "model", model, models), *handles], draw, width=350, label_width=90, buttons=[

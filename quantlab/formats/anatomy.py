@@ -20,7 +20,7 @@ from .layout import Owner
 from .table import FORMATS, Format
 
 Value = tuple[str, int | tuple[int, ...]]       # name and index of a value, as Owner has them
-Place = tuple[int, int]                         # byte and bit, both from 0
+BitPlace = tuple[int, int]                         # byte and bit, both from 0
 GROUP_AT_LEAST = 16         # weights: ggml's smallest sub-block
 #: How a weight comes out of the values of its block.
 FORMULAS = {
@@ -54,7 +54,7 @@ class Anatomy:
         self.form, self.layout = form, form.layout
 
     @cached_property
-    def places(self) -> dict[Value, tuple[Place, ...]]:
+    def places(self) -> dict[Value, tuple[BitPlace, ...]]:
         """(name, index) -> the (byte, bit) of each bit of that value, its lowest bit first."""
         found: dict[Value, list[tuple[int, int, int]]] = {}
         for byte, bits in enumerate(self.layout.owners):
@@ -107,11 +107,11 @@ class Anatomy:
                 needs[weight].append((name, index))
         return tuple(map(tuple, needs))
 
-    def says(self, weight: int) -> set[Place]:
+    def says(self, weight: int) -> set[BitPlace]:
         """The (byte, bit) of all bits that have a say in a weight: those of its code and of its scales."""
         return {place for value in self.needs[weight] for place in self.places[value]}
 
-    def code_place(self, weight: int) -> Place:
+    def code_place(self, weight: int) -> BitPlace:
         """Where the lowest bit of a weight's code stands."""
         return next(self.places[value][0] for value in self.needs[weight] if value[0] == self.code)
 

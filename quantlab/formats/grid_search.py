@@ -89,8 +89,8 @@ def best_fit(size: np.ndarray, w: np.ndarray, trace: list | None = None) -> Grid
     largest = np.maximum.reduce(size, axis=0)
     largest[largest < TINY] = 1
     # by how much the error is below that of all zeros
-    gain = np.zeros_like(largest)
-    kept = GridFit(largest / np.float32(5), np.zeros((2, len(gain)), np.int32), np.zeros((2, len(gain)), bool))
+    gain, pairs = np.zeros_like(largest), (2, len(largest))
+    kept = GridFit(largest / np.float32(5), np.zeros(pairs, np.int32), np.zeros(pairs, bool))
     for step in range(-9, 10):
         inverse = (np.float32(5) + np.float32(step) * np.float32(0.1)) / largest
         point, searched = nearest_points(grid, *eights, inverse, ONE / inverse)

@@ -21,7 +21,7 @@ from .quads import cut, ends, fourfold, quads
 from .search import symmetric
 from .search_affine import affine
 
-LARGEST = np.finfo(np.float32).max
+FLT_MAX = np.finfo(np.float32).max
 LOW_FOUR = Bits("q", "qs", 4, run=16)               # byte j: weight j in the low half, j + 16 in the high
 FIFTH = Bits("q", "qh", 1, at=4)                    # one bit a weight, in order
 
@@ -156,8 +156,8 @@ def range_of(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarr
     odd = np.flatnonzero(~np.isfinite(low + high))
     if len(odd):
         nan = np.isnan(x[odd])
-        low[odd] = np.where(nan, LARGEST, x[odd]).min(axis=1, initial=LARGEST)
-        high[odd] = np.where(nan, -LARGEST, x[odd]).max(axis=1, initial=-LARGEST)
+        low[odd] = np.where(nan, FLT_MAX, x[odd]).min(axis=1, initial=FLT_MAX)
+        high[odd] = np.where(nan, -FLT_MAX, x[odd]).max(axis=1, initial=-FLT_MAX)
     zero = np.flatnonzero(low == 0)
     if len(zero):
         low[zero] = x[zero, (x[zero] == 0).argmax(axis=1)]

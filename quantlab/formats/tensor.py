@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..words import one_of
 from .cfloat import mean_square
 from .table import FORMATS, Format
 
@@ -103,14 +104,14 @@ def dequantize(data, qtype: str, shape: tuple[int, ...], *, executor: Executor |
 
 def get_format(qtype: str) -> Format:
     """The format of that name, in upper or lower case; ValueError with what to write instead."""
-    form = FORMATS.get(str(qtype).upper())
-    if form is not None:
-        return form
-    base = str(qtype).upper().rsplit("_", 1)[0]
-    if base in FORMATS and str(qtype).upper()[-2:] in ("_S", "_M", "_L"):
+    name = str(qtype).upper()
+    if name in FORMATS:
+        return FORMATS[name]
+    base, _, letter = name.rpartition("_")
+    if base in FORMATS and letter in ("S", "M", "L"):
         raise ValueError(
             f"{qtype!r} is a mix of types for a whole file; one tensor has one type, such as {base!r}")
-    raise ValueError(f"no tensor type {qtype!r}; there are {', '.join(FORMATS)}")
+    return FORMATS[one_of("tensor type", qtype, FORMATS)]
 
 
 # ---- pieces

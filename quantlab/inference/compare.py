@@ -22,15 +22,16 @@ from ..models.plan import plan
 from ..models.progress import Progress
 from ..models.resolve import open_weights
 from ..models.source import DATA, Model
+from ..words import one_of
 from .chunks import Text
 from .load import load_lm
-from .variants import ModelOnText, digest, sha256, table_of
+from .variants import ModelOnText, as_table, digest, sha256
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "mean_p_diff",
            "rms_p_diff", "ln_ratio", "ln_ratio_se", "recited", "passages", "controls", "seconds", "error")
 WHOLE = ("nbytes", "recited", "passages", "controls")
 FOLDER = DATA / "tiny"
-NAMES = ("quality", "sensitivity", "budget")
+RECORDED = ("quality", "sensitivity", "budget")
 #: Model -> its recorded table of quality.
 QUALITY = {"tiny": FOLDER / "quality.json", "smollm2_q4_1": DATA / "smollm2_q4_1" / "quality.json"}
 
@@ -72,7 +73,7 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
         measured.fill(rows, lambda row: row["ftype"],
                       lambda row: {"ftype": row["ftype"], "pure": bool(pure), "imatrix": weighted},
                       lambda row: load_lm(source, row["ftype"], imatrix=imatrix, pure=pure), progress, cancel)
-        table = table_of(rows, COLUMNS, WHOLE)
+        table = as_table(rows, COLUMNS, WHOLE)
         table.attrs |= {"model": source.name, "own": source.ftype}
     return table
 
@@ -94,13 +95,12 @@ def recorded_quality(model: str = "tiny"):
     was quantized twice. `.attrs["provenance"]` says when, on what and with which text. Raises ValueError for
     another name.
     """
-    if model not in QUALITY:
-        raise ValueError(f"no table of quality was recorded for {model!r}; there are {', '.join(QUALITY)}")
+    model = one_of("recorded table of quality", model, QUALITY)
     recorded = json.loads(QUALITY[model].read_text(encoding="utf-8"))
     rows = [row for row in recorded["rows"] if not row.get("pure")]
-    table = table_of(rows, COLUMNS, WHOLE)
+    table = as_table(rows, COLUMNS, WHOLE)
     table.attrs |= {"model": recorded.get("model", "the tiny Llama"), "own": rows[0]["ftype"],
-                    "provenance": measured_words(recorded)}
+                    "provenance": when_and_where(recorded)}
     return table
 
 
@@ -110,13 +110,12 @@ def recorded_table(name: str) -> dict | None:
 
     Raises ValueError for a name that is none of "quality", "sensitivity" and "budget".
     """
-    if name not in NAMES:
-        raise ValueError(f"no recorded table is called {name!r}; there are {', '.join(NAMES)}")
-    table = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    file = FOLDER / f"{one_of('recorded table', name, RECORDED)}.json"
+    table = json.loads(file.read_text(encoding="utf-8"))
     return table if table["sha256"] == sha256(FOLDER / "tiny.gguf") else None
 
 
-def measured_words(table: dict) -> str:
+def when_and_where(table: dict) -> str:
     """When and on what a table was measured."""
     return (f"Recorded on {table['date']} on {table['machine']}, {table['predicted']:,} predicted tokens of "
             f"{table['text']}.")

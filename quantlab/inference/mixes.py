@@ -23,11 +23,12 @@ from ..models.recipes import recipe
 from ..models.resolve import open_weights
 from ..models.source import Model
 from ..models.types import tensor_nbytes
+from ..words import one_of
 from .chunks import checked_n_ctx, chunks_of
 from .load import load_lm
 from .quality import Divergence, Reference, standard_error
 
-KEPT = 1 << 30          # bytes of rounded tensors that are kept
+ROUNDED_KEPT = 1 << 30  # bytes of rounded tensors that are kept
 NOISE = 2               # a difference below so many standard errors is a tie
 #: What a matrix may be rounded to, from few bits to many; "F16" leaves it as it is.
 TYPES = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "F16")
@@ -113,10 +114,8 @@ class MixBench:
 
     def mix(self, ftype: str) -> dict[str, str]:
         """What llama.cpp's mix of this name gives to each matrix. ValueError where it cannot be had."""
-        if not self.mixes.get(ftype):
-            raise ValueError(f"no mix {ftype!r} of {self.name}; there are "
-                             f"{', '.join(name for name, types in self.mixes.items() if types)}")
-        return {name: self.mixes[ftype][name] for name in self.matrices}
+        types = self.mixes[one_of(f"mix of {self.name} called", ftype, filter(self.mixes.get, self.mixes))]
+        return {name: types[name] for name in self.matrices}
 
     def nbytes(self, types: Mapping[str, str]) -> int:
         """Bytes of all tensors of the file, those included that are never quantized."""
@@ -136,7 +135,7 @@ class MixBench:
     def _round(self, name: str, qtype: str) -> np.ndarray:
         if (name, qtype) not in self._rounded:
             self._rounded[name, qtype] = quantize(self.lm.weights[name], qtype).dequantize()
-            while sum(kept.nbytes for kept in self._rounded.values()) > KEPT and len(self._rounded) > 1:
+            while len(self._rounded) > 1 and sum(x.nbytes for x in self._rounded.values()) > ROUNDED_KEPT:
                 self._rounded.popitem(last=False)
         self._rounded.move_to_end((name, qtype))
         return self._rounded[name, qtype]

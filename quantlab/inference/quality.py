@@ -25,8 +25,8 @@ import numpy as np
 from .chunks import Text, checked_model, chunks_of
 
 # bytes of the reference's logits that are kept; beyond, they are computed again for each model
-KEPT = 1 << 28
-AT_ONCE = 1 << 20       # logits looked at in float64 at a time
+LOGITS_KEPT = 1 << 28
+LOGITS_AT_ONCE = 1 << 20        # logits looked at in float64 at a time
 
 Tick = Callable[[int], object]      # called after each chunk with its number of tokens
 
@@ -150,7 +150,7 @@ class Reference:
     def __init__(self, lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None):
         self.lm, self.chunks = lm, chunks_of(lm, text, n_ctx, chunks)
         count, n_ctx = self.chunks.shape
-        self._keep = 4 * count * (n_ctx - 1 - n_ctx // 2) * lm.n_vocab <= KEPT
+        self._keep = 4 * count * (n_ctx - 1 - n_ctx // 2) * lm.n_vocab <= LOGITS_KEPT
         self._logits: dict[int, np.ndarray] = {}
 
     @property
@@ -239,5 +239,5 @@ def joined(parts: list[Divergence]) -> Divergence:
 
 def _rows(logits: np.ndarray) -> list[slice]:
     """The rows of logits in pieces that are looked at together."""
-    step = max(AT_ONCE // logits.shape[1], 1)
+    step = max(LOGITS_AT_ONCE // logits.shape[1], 1)
     return [slice(start, start + step) for start in range(0, len(logits), step)]

@@ -12,8 +12,9 @@ from ..models.families import role_and_layer
 from ..models.progress import Progress
 from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
+from ..words import one_of
 from .chunks import Text
-from .variants import ModelOnText, table_of
+from .variants import ModelOnText, as_table
 
 GROUPS = ("tensor", "role", "layer")
 COLUMNS = ("layer", "role", "qtype", "tensors", "n_weights", "saved", "kld", "kld_se", "kld99", "top1", "ppl",
@@ -32,9 +33,7 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
     tensors, n_weights; saved (bytes less than in the file); kld, kld_se, kld99, top1, ppl, ln_ratio, seconds;
     error (why a row has no numbers, else "").
     """
-    if by not in GROUPS:
-        raise ValueError(f"by={by!r}: the table has a row for each {', '.join(GROUPS[:-1])} or {GROUPS[-1]}")
-    qtype = get_format(qtype).name
+    by, qtype = one_of("grouping", by, GROUPS), get_format(qtype).name
     with open_weights(model) as source:
         measured, types = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache), source.types
         rows = [{"layer": layer, "role": role, "qtype": qtype, "tensors": len(names), "names": names}
@@ -48,7 +47,7 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
 
         measured.fill(rows, _name, lambda row: {"types": dict.fromkeys(row["names"], qtype)}, load, progress,
                       cancel, recite=False)
-    return table_of(rows, COLUMNS, ("layer", "n_weights", "saved"))
+    return as_table(rows, COLUMNS, ("layer", "n_weights", "saved"))
 
 
 def _groups(types: Mapping[str, tuple[str, tuple[int, ...]]], by: str) -> dict[tuple, list[str]]:

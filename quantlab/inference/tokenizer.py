@@ -47,7 +47,7 @@ ALIASES = {"llama3": "llama-bpe", "llama-v3": "llama-bpe", "falcon3": "llama-bpe
 #: Under these rules a whole word of the vocabulary is taken before any merging, and a text begins with BOS.
 WHOLE_WORDS = {"llama-bpe"}
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4            # token types (llama.h: enum llama_token_type)
-MODELS = {"gpt2": "byte-level BPE", "llama": "SentencePiece"}
+VOCABULARIES = {"gpt2": "byte-level BPE", "llama": "SentencePiece"}
 #: Control tokens by which a model ends its turn or begins something else, whatever the file calls eos
 #: (llama-vocab.cpp: special_eog_ids).
 ENDS = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "</s>",
@@ -71,8 +71,8 @@ class Tokenizer:
                  merges: Sequence[str] = (), scores: Sequence[float] = (), types: Sequence[int] = (),
                  bos: int | None = None, eos: int | None = None, add_bos: bool = False,
                  add_space_prefix: bool = True, chat_template: str | None = None):
-        if model not in MODELS:
-            known = ", ".join(f"{name} ({words})" for name, words in MODELS.items())
+        if model not in VOCABULARIES:
+            known = ", ".join(f"{name} ({words})" for name, words in VOCABULARIES.items())
             raise ValueError(
                 f"the vocabulary is of the kind {shown(model)} (tokenizer.ggml.model); known are {known}")
         self.pre = ALIASES.get(pre, pre)
@@ -269,7 +269,7 @@ def render(template: str, messages: Sequence[Mapping[str, str]], add_generation_
                                                 extensions=["jinja2.ext.loopcontrols"])
     environment.filters["tojson"] = lambda value, indent=None: (
         json.dumps(value, ensure_ascii=False, indent=indent))
-    environment.globals |= {"raise_exception": _refuse,
+    environment.globals |= {"raise_exception": _refused_by_template,
                             "strftime_now": lambda words: datetime.now().strftime(words)}
     try:
         return environment.from_string(template).render(
@@ -278,7 +278,7 @@ def render(template: str, messages: Sequence[Mapping[str, str]], add_generation_
         raise ValueError(f"the model's chat template refuses these messages: {error}") from None
 
 
-def _refuse(words: str):
+def _refused_by_template(words: str):
     """What a template calls as `raise_exception`."""
     from jinja2 import TemplateError
 

@@ -34,7 +34,7 @@ STOPPED = "stopped before it was measured"
 PACKAGE = Path(__file__).resolve().parent.parent
 #: The code that the numbers come from.
 CODE = ("formats/*.py", "inference/*.py", "models/recipe*.py", "models/plan.py", "models/gguf_*.py")
-VARIABLE = "QUANTLAB_CACHE"
+CACHE_VARIABLE = "QUANTLAB_CACHE"
 
 
 class ModelOnText:
@@ -115,7 +115,7 @@ class ModelOnText:
                 row.setdefault("error", "" if "kld" in row else STOPPED)
 
 
-def table_of(rows: list[dict], columns: tuple[str, ...], whole: tuple[str, ...]):
+def as_table(rows: list[dict], columns: tuple[str, ...], whole: tuple[str, ...]):
     """The rows as a pandas table with these columns; `whole`: whole numbers, of which some may be missing."""
     import pandas as pd
 
@@ -161,7 +161,7 @@ class Measurements:
 
 def cache_folder() -> Path:
     """The user's folder for measurements: what QUANTLAB_CACHE says, or where the system keeps such files."""
-    if given := os.environ.get(VARIABLE):
+    if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"

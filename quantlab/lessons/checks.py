@@ -13,7 +13,7 @@ from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
 from ..models.catalog import MODELS, PUBLISHED
 from ..models.recipes import tensor_list
-from ..words import gib
+from ..words import bits, gib, size
 from .feedback import NOT_STARTED, Feedback, check_choice, check_function, check_number
 
 GB, GIB = 1e9, 2**30
@@ -113,9 +113,9 @@ def check_kv_bytes_per_token(answer: object) -> Feedback:
 
 
 START = dict(model="qwen3:14b", ftype="Q4_K_M", n_ctx=32768)
-CARD = 12 * GIB
+CARD_OF_12_GIB = 12 * GIB
 #: Argument of `estimate_memory` -> the way to make room that it belongs to; both halves of the cache are one.
-WAYS = {"type_k": "the type of the cache", "type_v": "the type of the cache", "n_ctx": "the context",
+LEVERS = {"type_k": "the type of the cache", "type_v": "the type of the cache", "n_ctx": "the context",
         "ftype": "the quantization", "n_gpu_layers": "the layers on the card",
         "n_ubatch": "the tokens of a step", "model": "the model"}
 #: What Ollama and llama.cpp call them, and what people try.
@@ -150,11 +150,11 @@ def check_three_ways(answer: object) -> Feedback:
 
 def _lever(name: str, way: dict) -> Feedback | str:
     """The lever that this way turns, or what is wrong with it."""
-    if unknown := [argument for argument in way if argument not in WAYS]:
+    if unknown := [argument for argument in way if argument not in LEVERS]:
         words = (f"goes by the name of {OTHER_NAMES[unknown[0]]} here" if unknown[0] in OTHER_NAMES
-                 else f"is nothing to turn here; there are {', '.join(WAYS)}")
+                 else f"is nothing to turn here; there are {', '.join(LEVERS)}")
         return Feedback("not yet", f"{name}: {unknown[0]!r} {words}.")
-    levers = {WAYS[argument] for argument, value in way.items() if START.get(argument) != value}
+    levers = {LEVERS[argument] for argument, value in way.items() if START.get(argument) != value}
     if not levers:
         return Feedback("not yet", f"{name} changes nothing.")
     if len(levers) > 1:
@@ -164,11 +164,11 @@ def _lever(name: str, way: dict) -> Feedback | str:
         return Feedback("almost", f"{name} takes another model. That always works; the 14 billion parameters "
                                   "shall stay.")
     try:
-        left = CARD - estimate_memory(**(START | way)).needed
+        left = CARD_OF_12_GIB - estimate_memory(**(START | way)).needed
     except (ValueError, TypeError) as error:
         return Feedback("not yet", f"{name}: {error}")
     if left < 0:
-        return Feedback("not yet", f"{name} is still {-left / GIB:.2f} GiB too much.")
+        return Feedback("not yet", f"{name} is still {gib(-left)} too much.")
     return levers.pop()
 
 
@@ -238,8 +238,8 @@ def check_q5_k_m_bytes(answer: object) -> Feedback:
               int(q4_k_m.nbytes.sum()): "That is Q4_K_M.",
               int(q5_k_s.nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
     return check_number(answer, expected, hints, rel_tol=1e-11, unit="bytes",
-                        praise=f"{expected:,} bytes, {expected / GB:.2f} GB: "
-                               f"{8 * expected / weights:.2f} bits per weight.")
+                        praise=f"{expected:,} bytes, {size(expected)}: {bits(8 * expected / weights)} bits "
+                               "per weight.")
 
 
 def check_best_scale(answer: object) -> Feedback:

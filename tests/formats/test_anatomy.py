@@ -6,7 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from quantlab.exhibits.block import Bench
+from quantlab.exhibits.block import Blocks
 from quantlab.formats.anatomy import anatomy, flipped, moved, with_byte
 from quantlab.formats.layout import Owner
 from quantlab.formats.table import FORMATS
@@ -18,7 +18,7 @@ GROUPS = {"Q2_K": 16, "Q3_K": 16, "Q4_K": 32, "Q5_K": 32, "Q6_K": 16, "IQ4_XS": 
 
 
 def real_block(qtype: str, number: int = 1) -> bytes:
-    return Bench(None, qtype).stored(qtype, number)
+    return Blocks(None, qtype).stored(qtype, number)
 
 
 def all_flips(raw: bytes) -> np.ndarray:

@@ -6,7 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from quantlab.exhibits.block import Bench
+from quantlab.exhibits.block import Blocks
 from quantlab.formats.anatomy import FORMULAS, anatomy, numbers
 from quantlab.formats.table import FORMATS
 
@@ -22,7 +22,7 @@ def test_every_format_with_a_scale_has_a_formula():
 
 @pytest.mark.parametrize("qtype", FORMULAS)
 def test_the_formula_gives_the_decoded_weights(qtype):
-    bench, parts = Bench(None, qtype), anatomy(qtype)
+    bench, parts = Blocks(None, qtype), anatomy(qtype)
     for block in (0, 3):
         raw = bench.stored(qtype, block)
         decoded = gguf.dequantize(np.frombuffer(raw, np.uint8)[None], gguf.GGMLQuantizationType[qtype])[0]

@@ -147,14 +147,14 @@ def test_only_the_second_half_of_a_chunk_is_scored(tiny, text):
 def test_what_does_not_fit_in_memory_is_computed_again_with_the_same_numbers(tiny, text, monkeypatch):
     other = load_lm("tiny", "Q4_0", pure=True)
     kept = divergence(tiny, other, text, chunks=2, n_ctx=64).numbers()
-    monkeypatch.setattr(quality, "KEPT", 0)
+    monkeypatch.setattr(quality, "LOGITS_KEPT", 0)
     reference = Reference(tiny, text, chunks=2, n_ctx=64)
     reference.prepare()
     assert reference.divergence(other).numbers() == kept and not reference._logits
 
 
 def test_memory_does_not_grow_with_the_text(tiny, text, monkeypatch):
-    monkeypatch.setattr(quality, "KEPT", 0)
+    monkeypatch.setattr(quality, "LOGITS_KEPT", 0)
     peaks = []
     for chunks in (1, 4):
         reference = Reference(tiny, text, chunks=chunks)

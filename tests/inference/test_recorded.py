@@ -7,12 +7,12 @@ import pytest
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import (
     FOLDER,
-    NAMES,
     QUALITY,
+    RECORDED,
     compare_quality,
-    measured_words,
     recorded_quality,
     recorded_table,
+    when_and_where,
 )
 from quantlab.inference.mixes import READ, MixBench
 from quantlab.inference.sensitivity import sensitivity
@@ -21,7 +21,7 @@ from quantlab.inference.variants import USUAL_CHUNKS, sha256
 KLD = dict(rel=0.02, abs=2e-6)          # another processor's float32 sums move the third digit of a small KLD
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RECORDED)
 def test_each_table_names_its_model_text_date_and_machine(name):
     table = recorded_table(name)
     assert table, f"{name}.json is of other weights: run tools/record_tiny_quality.py {name}"
@@ -29,7 +29,7 @@ def test_each_table_names_its_model_text_date_and_machine(name):
     assert table["date"][:2] == "20" and table["machine"] and "seed" in table
     assert table["chunks"] == (READ // 256 if name == "budget" else USUAL_CHUNKS)
     assert table["predicted"] == 127 * table["chunks"]
-    assert f"{table['predicted']:,} predicted tokens" in measured_words(table)
+    assert f"{table['predicted']:,} predicted tokens" in when_and_where(table)
 
 
 def test_quality_measured_again_is_what_was_recorded():

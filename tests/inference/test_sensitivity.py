@@ -47,8 +47,9 @@ def test_a_stopped_map_keeps_its_rows_and_goes_on():
     assert (sensitivity("tiny", "Q4_0", by="role", progress=None, **QUICK).error == "").all()
 
 
-@pytest.mark.parametrize(("call", "words"), [(lambda: sensitivity("tiny", "Q2_K", by="head"), "by='head'"),
-                                             (lambda: sensitivity("tiny", "Q4_K_M"), "mix of types")])
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: sensitivity("tiny", "Q2_K", by="head"), "no grouping 'head'"),
+    (lambda: sensitivity("tiny", "Q4_K_M"), "mix of types")])
 def test_what_is_not_there_is_refused_in_words(call, words):
     with pytest.raises(ValueError, match=words):
         call()
