@@ -24,7 +24,7 @@ from quantlab.memory.settings import Settings
 from quantlab.models.catalog import DATA
 from quantlab.models.resolve import shape_of
 from quantlab.oracles.llama_library import PINNED
-from quantlab.oracles.planner import Measured, measure_all
+from quantlab.oracles.planner import Planned, measure_all
 
 TABLE = DATA / "memory_measured.csv"
 COLUMNS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes", "weights_host_bytes",
@@ -55,7 +55,7 @@ def measured_rows(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return found
 
 
-def numbers(answer: Measured) -> tuple[int, ...]:
+def numbers(answer: Planned) -> tuple[int, ...]:
     """The five numbers of a row: three on the card, two beside it."""
     beside = [sizes for name, sizes in answer.buffers.items() if name != "CUDA0"]
     return (*answer[:3], sum(sizes["weights"] for sizes in beside), sum(sizes["compute"] for sizes in beside))

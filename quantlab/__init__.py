@@ -17,6 +17,7 @@ _ROOMS = {
     "formats.tensor": "dequantize quantize",
     "models.architecture": "Architecture",
     "models.catalog": "MODELS",
+    "models.source": "open_model",
     "models.recipes": "explain_recipe recipe tensor_list types_by_role",
     "models.writer": "quantize_model",
     "inference.chunks": "held_out_text",
@@ -34,7 +35,7 @@ _ROOMS = {
     "lab.compare": "compare_quantizations",
     "lab.comparison": "Comparison",
     "lab.custom": "add_tiny_models create_custom_model",
-    "lab.open": "my_models open_model",
+    "lab.open": "my_models",
     "lab.records": "RecordedComparison recorded seed_scores",
     "lab.tags": "available_table get_available_quantizations",
     "exhibits.bits": "explore_bits plot_bit_bars plot_lineup",
@@ -82,8 +83,8 @@ def __getattr__(name: str):
     """
     if name not in _HOME:
         raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
-    if _HOME[name].startswith(("models.", "memory.", "inference.")):
-        import_module(".lab.open", __name__)    # a pulled model whose file cannot be read: the server is asked
+    if not _HOME[name].startswith(("basics.", "formats.")):
+        import_module(".lab.open", __name__)    # where a pulled file cannot be read, the server is asked
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -6,8 +6,9 @@ And text that a model or a file brought, made fit to be shown.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from html import escape
 from math import floor, isinf, isnan, log10
 from textwrap import wrap
 
@@ -90,6 +91,42 @@ def whole(name: str, value: object, least: int, most: int, what: str = "") -> No
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name}={value!r} cannot be: give a whole number{what and ' of ' + what}, from "
                          f"{least} to {most:,}")
+
+
+def html_table(rows: Sequence[Sequence[object]]) -> str:
+    """Rows of plain text, the first one the header, as an escaped HTML table; "" for no rows."""
+    if not rows:
+        return ""
+    head, *body = rows
+    cells = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in head)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in body)
+    return f'<table class="ql-table"><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>'
+
+
+def text_table(rows: Sequence[Sequence[object]]) -> str:
+    """The same rows for a terminal, in columns, numbers and amounts to the right; a cell with nothing after
+    it may be longer than its column.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells if i + 1 == len(row) or any(row[i + 1:]))
+              for i in range(len(cells[0]) if cells else 0)]
+    return "\n".join("  ".join(
+        f"{cell:>{width}}" if re.fullmatch(r"[-+−\d.,]+( \w+)?", cell) else f"{cell:<{width}}"
+        for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+class Tabled:
+    """A result that shows itself as a table: in a notebook's cell, and as text in a terminal."""
+
+    def rows(self) -> list[tuple]:
+        """The table, its header first."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return text_table(self.rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows())
 
 
 def printable(words: object) -> str:

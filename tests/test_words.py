@@ -8,12 +8,15 @@ from quantlab.words import (
     bits_of,
     clipped,
     gib,
+    html_table,
     nearest,
     number,
     one_of,
     percent,
     printable,
     size,
+    text_table,
+    whole,
     wrapped,
 )
 
@@ -68,6 +71,21 @@ def test_one_of_answers_as_it_is_spelled_or_refuses_with_all_names():
     assert one_of("type", "q4_k", {"Q4_K": 1, "F16": 2}) == "Q4_K"
     with pytest.raises(ValueError, match="no type 'Q4_X' here; the nearest is Q4_K; there are Q4_K, F16"):
         one_of("type", "Q4_X", ["Q4_K", "F16"])
+
+
+def test_rows_become_columns_with_numbers_to_the_right():
+    rows = [("what", "GiB", ""), ("weights", "10.5", "a"), ("cache", "2 GiB", "7 b"), ("a remark", "", "")]
+    assert text_table(rows).splitlines() == ["what     GiB", "weights   10.5  a", "cache    2 GiB  7 b",
+                                             "a remark"]
+    assert text_table([]) == html_table([]) == ""
+    assert "<td>&lt;b&gt;</td>" in html_table([("a",), ("<b>",)])
+
+
+@pytest.mark.parametrize("wrong", [0, 9, 2.0, True, "3", None, float("nan")])
+def test_what_is_no_whole_number_in_range_is_named(wrong):
+    whole("n", 3, 1, 8)
+    with pytest.raises(ValueError, match=r"^n=.* cannot be: give a whole number of layers, from 1 to 8$"):
+        whole("n", wrong, 1, 8, "layers")
 
 
 def test_text_from_outside_has_no_control_characters_left():

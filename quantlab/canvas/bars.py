@@ -13,7 +13,7 @@ ROW, THIN = 17, 13                    # a bar of a row and its visible height
 MOST = 2.2                            # a bar longer than this many limits is cut, with an arrow
 
 
-class Part(NamedTuple):
+class BarPiece(NamedTuple):
     """A piece of a bar: what it is, how long (any unit, the same for all), its colour as #rrggbb."""
 
     name: str
@@ -26,7 +26,7 @@ class Bar(NamedTuple):
     hollow.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[BarPiece]
     words: str
     claimed: bool = False
 

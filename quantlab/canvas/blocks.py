@@ -109,7 +109,7 @@ def colour_of(parts: Anatomy, name: str) -> str:
 def byte_runs(parts: Anatomy, byte: int) -> list[tuple[Owner, int, int]]:
     """(owner, its highest bit, how many bits) of each value in a byte, from the left."""
     found, high = [], 7
-    for _, bits in groupby(parts.layout.owners[byte][::-1], lambda owner: owner[:2]):
+    for _, bits in groupby(parts.layout.owners[byte][::-1], lambda owner: (owner.name, owner.index)):
         owner, *more = bits
         found.append((owner, high, 1 + len(more)))
         high -= 1 + len(more)

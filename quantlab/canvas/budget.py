@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from ..words import size
-from .plane import Axis, Label, along, beside, frame, spread
+from .plane import Axis, Label, beside, frame, points_along, spread
 from .style import (
     BITS_TONES,
     BLUE,
@@ -132,7 +132,7 @@ def _plane(marks: Sequence[BudgetMark], budget: tuple[str, float]) -> list[str]:
     keep_clear = [at for _, at in points]
     for kind, colour in (("alike", GREY), ("mix", BLUE)):
         path = sorted(at for mark, at in points if mark.kind == kind)
-        keep_clear += along(path)
+        keep_clear += points_along(path)
         body.append(polyline(path, stroke=colour, width=1))
     for mark in reversed(near):
         body += _mark(mark, x(mark.nbytes / 1e6), y)

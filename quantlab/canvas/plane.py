@@ -142,7 +142,7 @@ def _places(label: Label) -> list[tuple[float, float, bool | None, bool]]:
     return [*beside_it, *over, *near, *far]
 
 
-def along(path: Sequence[tuple[float, float]], step: float = 10) -> list[tuple[float, float]]:
+def points_along(path: Sequence[tuple[float, float]], step: float = 10) -> list[tuple[float, float]]:
     """Points every few pixels of a line, for labels to keep clear of."""
     points = []
     for (x1, y1), (x2, y2) in pairwise(path):

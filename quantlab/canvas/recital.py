@@ -43,7 +43,7 @@ class PassageTile(NamedTuple):
     mark: str
 
 
-class TileRow(NamedTuple):
+class PassageRow(NamedTuple):
     """A row of tiles and what they have in common; `first` is the number of its first tile."""
 
     words: str
@@ -51,7 +51,7 @@ class TileRow(NamedTuple):
     passages: Sequence[PassageTile]
 
 
-def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Sequence[TileRow],
+def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Sequence[PassageRow],
                  chosen: int | None, *, finding: str, subtitle: str, table: Table = ()) -> Picture:
     """What the model wrote over what it should have written, and under both a tile for each passage.
 
@@ -118,7 +118,7 @@ def _spaced(words: str) -> str:
     return re.sub(r"^ | $| {2,}", lambda found: "\u00a0" * len(found[0]), words)
 
 
-def _tiles(row: TileRow, y: float) -> str:
+def _tiles(row: PassageRow, y: float) -> str:
     shapes, tips = [], []
     for i, passage in enumerate(row.passages):
         x = MARGIN + STEP * i
@@ -138,7 +138,7 @@ def _told(passage: PassageTile, more: str = "") -> str:
     return f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words{more}'}"
 
 
-def _frame(row: TileRow, chosen: int, y: float) -> str:
+def _frame(row: PassageRow, chosen: int, y: float) -> str:
     said = _told(row.passages[chosen - row.first], ", then a wrong one")
     x = MARGIN + STEP * (chosen - row.first)
     return here(said, rect(x - 2, y - 2, TILE + 4, TILE + 4, "none", stroke=INK, stroke_width=2.5, radius=6))

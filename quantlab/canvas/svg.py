@@ -23,9 +23,10 @@ def text(x: float, y: float, words: object, *, size: float = TEXT, fill: str = I
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}"{look}>{escape(str(words))}</text>'
 
 
-def quiet(x: float, y: float, words: object, **how) -> str:
-    """Small grey words beside what matters: units, legends, remarks.  how: as in `text`."""
-    return text(x, y, words, **{"size": SMALL, "fill": MUTE} | how)
+def quiet(x: float, y: float, words: object, *, size: float = SMALL, anchor: str = "start",
+          bold: bool = False) -> str:
+    """Small grey words beside what matters: units, legends, remarks."""
+    return text(x, y, words, size=size, fill=MUTE, anchor=anchor, bold=bold)
 
 
 def fact_lines(x: float, right: float, y: float, rows: Iterable[tuple[str, str]],

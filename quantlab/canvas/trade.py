@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..words import number, size
-from .plane import Axis, Label, along, beside, frame, spread
+from .plane import Axis, Label, beside, frame, points_along, spread
 from .style import (
     BLUE,
     GREEN,
@@ -103,13 +103,13 @@ def _links(points: Sequence[Point], places: Sequence[Pixel]) -> tuple[list[str],
     """
     moved = [(point, place) for point, place in zip(points, places, strict=True) if not point.noise]
     front = [place for point, place in moved if not point.beaten]
-    shapes, clear = [polyline(front, stroke=SKY, width=4)] if len(front) > 1 else [], along(front)
+    shapes, clear = [polyline(front, stroke=SKY, width=4)] if len(front) > 1 else [], points_along(front)
     moved.sort(key=lambda pair: pair[0].family)
     for family, group in groupby(moved, key=lambda pair: pair[0].family):
         path = [place for _, place in group]
         if family and len(path) > 1:
             shapes.append(polyline(path, stroke=GREY, width=1))
-            clear += along(path)
+            clear += points_along(path)
     return shapes, clear
 
 
@@ -152,7 +152,7 @@ def draw_drift(series: Sequence[Series], *, finding: str, subtitle: str) -> Pict
         tone, path = TONES[i % len(TONES)], [(x(at), y(speed)) for at, speed in one.blocks]
         body += [circle(x(at), y(speed), 2, tone, opacity=0.45) for at, speed in one.calls]
         body += [polyline(path, stroke=tone)] if len(path) > 1 else []
-        clear += [*along(path), *path]
+        clear += [*points_along(path), *path]
         for px, py in path:
             body += [circle(px, py, 8, tone, stroke=PAPER),
                      text(px, py + 4, _letter(i), size=SMALL, fill=ink_on(tone), anchor="middle", bold=True)]

@@ -16,10 +16,10 @@ from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
 from ..formats.table import FORMATS
 from ..formats.tensor import QuantizedTensor, get_format
 from ..stage.base import Stage
-from ..stage.handles import Button, menu, slider, text
+from ..stage.handles import Button, menu, slider, text_line
 from ..stage.keys import across, along
 from ..words import bits
-from .block_facts import byte_said, fields_of, flip_said, group_of, selection, table_of, words_of
+from .block_facts import block_table, byte_said, fields_of, flip_said, group_of, selection, words_of
 
 HEX = "0123456789ABCDEF"
 STEPS = {"ArrowLeft": -1, "ArrowRight": 1, "Shift+ArrowLeft": -8, "Shift+ArrowRight": 8}       # bits
@@ -121,7 +121,7 @@ def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> 
                 f"weight{f's {first:,} to' if several else ''} {last:,}")
     if edited:
         subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
-    return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=table_of(view),
+    return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=block_table(view),
                       finding=said or f"{selection(view)} (block {block:,})")
 
 
@@ -145,7 +145,7 @@ class BlockExplorer(Stage):
                    slider("block", "block", 0, 0, blocks.lengths[first] - 1),
                    slider("weight", "weight", weight, 0, form.block_size - 1),
                    slider("byte", "byte", byte, 0, form.type_size - 1), slider("bit", "bit", bit, 0, 7),
-                   text("hex", "byte in hex", self.shown_hex, width=140, label_width=80)]
+                   text_line("hex", "byte in hex", self.shown_hex, width=140, label_width=80)]
         super().__init__(handles, _picture, buttons=self._buttons(), note=NOTE, keys=KEYS, label=LABEL,
                          label_width=60)
         del self.initial["hex"]                         # Reset moves what is chosen; the box follows

@@ -230,7 +230,7 @@ def _others(parts: Anatomy, raw: bytes, stored: bytes) -> list[tuple[str, int, l
 
 # ---- the table
 
-def table_of(view: BlockView) -> Table:
+def block_table(view: BlockView) -> Table:
     """The chosen byte's bits, all values that the chosen sub-block needs, and its weights."""
     parts, group = view.parts, view.parts.group(view.weight)
     rows: list[tuple[str, ...]] = [("what", "where", "now", "as stored", "before")]

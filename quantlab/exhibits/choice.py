@@ -14,7 +14,7 @@ from ..inference.compare import recorded_quality
 from ..memory.advice import CHOICES, WISHES, candidates, choose, instead, reason
 from ..memory.cards import GPUS
 from ..memory.estimate import OVERHEAD
-from ..memory.fit import Fit
+from ..memory.fit import CardFit
 from ..memory.speed import expected_speed
 from ..models.architecture import Architecture
 from ..models.source import Model
@@ -149,7 +149,7 @@ def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, mod
                        subtitle=_subtitle(model, shapes, n_ctx))
 
 
-def _finding(chosen: Fit | None, model: str, wish: str, place: str) -> str:
+def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:
     if chosen is None:
         return f"{model} on {place}: nothing fits"
     first = WISHES[wish][0]
@@ -166,7 +166,7 @@ def _subtitle(model: str, shapes: Shapes, n_ctx: int) -> str:
         "everything on the card")
 
 
-def _notes(chosen: Fit | None, options: tuple[Fit, ...], measured: tuple[str, dict[str, float]],
+def _notes(chosen: CardFit | None, options: tuple[CardFit, ...], measured: tuple[str, dict[str, float]],
            model: Architecture | Model, n_ctx: int, size: int, card: str) -> list[tuple[str, str]]:
     driver = ("Driver", f"{gib(OVERHEAD.usual)} assumed: users report {OVERHEAD.low / GIB:.2g} to "
                         f"{OVERHEAD.high / GIB:.2g} GiB. All else is computed.")
@@ -196,7 +196,7 @@ def _same(same: dict[str, float], ftype: str) -> str:
     return f"{100 * same[ftype]:.0f} %" if ftype in same else "not measured"
 
 
-def _speed(chosen: Fit, model: Architecture | Model, card: str) -> str:
+def _speed(chosen: CardFit, model: Architecture | Model, card: str) -> str:
     if card not in GPUS:
         return "choose a named card to see the most that its memory allows"
     found, bandwidth = chosen.estimate, GPUS[card].bandwidth
@@ -206,11 +206,11 @@ def _speed(chosen: Fit, model: Architecture | Model, card: str) -> str:
             "and a full KV cache")
 
 
-def _parts(option: Fit) -> tuple[float, ...]:
+def _parts(option: CardFit) -> tuple[float, ...]:
     found = option.estimate
     return tuple(nbytes / GIB for nbytes in (found.weights, found.kv_cache, found.compute, OVERHEAD.usual))
 
 
-def _total(option: Fit) -> str:
+def _total(option: CardFit) -> str:
     total = option.estimate.needed / GIB
     return f"{total:.1f} GiB" if total < 100 else f"{total:.0f} GiB"

@@ -217,8 +217,8 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage
     32 weights share one.
     """
     book = one_of("codebook of eights", book, BOOKS)
-    weights = given_weights(x, 64).ravel()
-    weights = weights[: min(weights.size // 8, 64) * 8].reshape(-1, 8)
+    flat = given_weights(x, 64).ravel()
+    weights = flat[: min(flat.size // 8, 64) * 8].reshape(-1, 8)
     books = [(f"{name}: {len(codebook(name)):,} entries", name) for name in BOOKS]
     handles = [slider("eight", "eight weights", 4, 0, len(weights) - 1),
                slider("rank", "entry, by rank", 0, 0, 255), menu("book", "codebook", book, books)]

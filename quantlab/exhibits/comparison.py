@@ -160,16 +160,16 @@ def explore_comparison(prompts: str | Path | Sequence[str] | None = None, models
 def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
     there = [(f"recorded: {name}", name) for name in RECORDED_COMPARISONS]
     return [handles.menu("which", "Shown", recorded, there),
-            handles.area("prompts", "Your prompts", prompts, width=740, height=110,
+            handles.text_area("prompts", "Your prompts", prompts, width=740, height=110,
                          hint="one a line, or blocks with --- between; or the path of a .txt, .csv or "
                               ".jsonl file"),
             handles.several("models", "Models to ask", width=740),
-            handles.text("others", "Also", width=450, hint="tags not installed yet, such as llama3.2:1b"),
+            handles.text_line("others", "Also", width=450, hint="tags not installed yet, such as llama3.2:1b"),
             handles.menu("reference", "Reference", None, (), width=285, label_width=75),
-            handles.number("rounds", "Rounds", rounds, 1, 20, width=200),
-            handles.number("length", "Most tokens", 64, 1, 4000, width=200),
-            handles.number("heat", "Temperature", 0.0, 0, 2, 0.1, width=200),
-            handles.text("right", "Right if it says", width=330, hint="optional: a word or pattern"),
+            handles.number_field("rounds", "Rounds", rounds, 1, 20, width=200),
+            handles.number_field("length", "Most tokens", 64, 1, 4000, width=200),
+            handles.number_field("heat", "Temperature", 0.0, 0, 2, 0.1, width=200),
+            handles.text_line("right", "Right if it says", width=330, hint="optional: a word or pattern"),
             handles.menu("prompt", "Answers to", None, (), width=520)]
 
 

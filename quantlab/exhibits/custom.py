@@ -12,7 +12,7 @@ from ..lab.modelfile import parse_modelfile
 from ..lab.names import with_tag
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
-from ..stage.handles import Button, area, menu, text
+from ..stage.handles import Button, menu, text_area, text_line
 from ..words import clipped, printable, wrapped
 from .ollama_lab import MOST_TOKENS, ModelLab
 
@@ -65,8 +65,8 @@ class CustomModelLab(ModelLab):
     def __init__(self, base: str | None, options: Mapping):
         run = {**recorded("custom"), "name": "coding-assistant", "notice": provenance("custom")}
         self.usual = run["modelfile"].split()[1]
-        handles = [text("name", "Name", run["name"]), menu("base", "Base model", None, (), width=370),
-                   area("text", "Modelfile", run["modelfile"], width=740, height=150)]
+        handles = [text_line("name", "Name", run["name"]), menu("base", "Base model", None, (), width=370),
+                   text_area("text", "Modelfile", run["modelfile"], width=740, height=150)]
         make = [Button("create", "Create", "Create the model on the server", self.press_create, task=True),
                 Button("download", "Download and create", "Yes, download the base model first",
                        lambda: self.press_create(download=True), hidden=True)]

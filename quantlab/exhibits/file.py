@@ -10,10 +10,9 @@ import numpy as np
 from ..canvas.style import BITS_TONES, INK, LINE, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.table import FORMATS
-from ..lab.open import open_model
 from ..models.families import role_and_layer
 from ..models.gguf_header import TensorInfo
-from ..models.source import Model
+from ..models.source import Model, open_model
 from ..stage.base import Stage, refusal
 from ..stage.handles import menu
 from ..words import bits_of, size
@@ -64,7 +63,7 @@ MOST_BYTES = 144        # what fits into the picture: eight blocks of Q4_0, or o
 
 
 def _stretches(model: Model, infos: list[TensorInfo]) -> list[Stretch]:
-    head = Stretch(0, model.file.parts[-1][1], HEADER)
+    head = Stretch(0, model.gguf.parts[-1][1], HEADER)
     return [head,
             *(Stretch(info.offset, info.offset + info.nbytes, f"{info.name} {info.qtype}",
                       bits_of(info.qtype), (f"{role_and_layer(info.name)[0]} {info.qtype}", info.qtype))
@@ -73,9 +72,9 @@ def _stretches(model: Model, infos: list[TensorInfo]) -> list[Stretch]:
 
 def _parts(model: Model) -> list[Stretch]:
     """What stands before the weights; the 24 bytes of the very start are drawn with their metadata."""
-    (_, start, _), (_, _, metadata_end), (_, _, infos_end), _ = model.file.parts
+    (_, start, _), (_, _, metadata_end), (_, _, infos_end), _ = model.gguf.parts
     return [Stretch(start, metadata_end, f"{len(model.metadata)} pairs of metadata"),
-            Stretch(metadata_end, infos_end, f"list of {len(model.file.infos)} tensors")]
+            Stretch(metadata_end, infos_end, f"list of {len(model.gguf.infos)} tensors")]
 
 
 def header_fields(raw: bytes) -> list[Field]:
@@ -129,13 +128,13 @@ def short(value: object) -> str:
 
 
 def _draw_header(model: Model, stretches, parts) -> Picture:
-    fields = header_fields(model.file.bytes_at(0, 256))
+    fields = header_fields(model.gguf.bytes_at(0, 256))
     table = (("Key", "Value"), *((key, short(value)) for key, value in list(model.metadata.items())[:40]))
-    share = model.file.parts[-1][1] / model.file.size
+    share = model.gguf.parts[-1][1] / model.gguf.size
     return draw_file(stretches, parts, fields, 0, offset=0, table=table,
-                     finding=f"“GGUF”, version {model.file.version}: "
-                     f"the first {model.file.parts[-1][1]:,} bytes say what the rest means",
-                     subtitle=f"{short(model.name)}, {size(model.file.size)}: the header is "
+                     finding=f"“GGUF”, version {model.gguf.version}: "
+                     f"the first {model.gguf.parts[-1][1]:,} bytes say what the rest means",
+                     subtitle=f"{short(model.name)}, {size(model.gguf.size)}: the header is "
                               f"{share:.1%}. Below: its first bytes.",
                      footer=f"“As table” shows {'all' if len(table) < 41 else 'the first 40 of'} the "
                             "metadata.")
@@ -149,7 +148,7 @@ def _draw_tensor(model: Model, info: TensorInfo, stretches, parts, at: int) -> P
                          finding=f"{info.name} is stored as {info.qtype}",
                          subtitle=f"{rows} elements, which are not weights")
     count = min(max(MOST_BYTES // block.type_size, 1), info.n_weights // block.block_size)
-    raw = model.file.bytes_at(info.offset, info.offset + count * block.type_size)
+    raw = model.gguf.bytes_at(info.offset, info.offset + count * block.type_size)
     weights = block.decode(np.frombuffer(raw, np.uint8).reshape(count, -1)).ravel()
     fields = tensor_fields(raw, block, weights)
     unit = (f"{block.type_size} bytes for each {block.block_size}" if block.block_size > 1
@@ -260,7 +259,7 @@ def explore_file(source="sample") -> Stage:
         return refusal(f"Only the tensor table of {short(model.name)} is known",
                        f"Its bytes are out of reach: {model.why}",
                        f"explore_model_map({model.name!r}) draws the table.")
-    infos = list(model.file.infos.values())[:MOST_TENSORS]
+    infos = list(model.gguf.infos.values())[:MOST_TENSORS]
     places = {HEADER: 0} | {info.name: i for i, info in enumerate(infos, 1)}
     stretches, parts = _stretches(model, infos), _parts(model)
 

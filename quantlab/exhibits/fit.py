@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ..canvas.bars import Bar, Part, Row, draw_bars
+from ..canvas.bars import Bar, BarPiece, Row, draw_bars
 from ..canvas.style import INK, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import hatching, page, rect, text
 from ..memory.cards import GPUS
@@ -229,7 +229,7 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
         sizes = [found.weights / GIB, found.kv_cache / GIB, found.compute / GIB]
         error = 100 * (rule / sum(sizes) - 1)
         off = f"{abs(error):.0f} % too {'high' if error > 0 else 'low'}"
-        parts = [Part(what, part, MEANING[tone]) for (what, tone), part in
+        parts = [BarPiece(what, part, MEANING[tone]) for (what, tone), part in
                  zip(OWNERS, sizes, strict=True)]
         rows.append(Row(name, [Bar(parts, f"{sum(sizes):.1f} GiB: rule {off}")]))
         table.append((f"{CONTEXTS[name]:,}", *(f"{part:.2f}" for part in sizes), f"{rule:.2f}", off))
@@ -255,9 +255,9 @@ def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) ->
         shape = shape_of(name).architecture
         real, plain = kv_cache_bytes(shape, n_ctx) / GIB, plain_bytes(shape, n_ctx) / GIB
         words = f"{real:.2f} GiB: {trick(shape)}"
-        bars = [Bar([Part("KV cache", real, MEANING["kv_cache"])], words)]
+        bars = [Bar([BarPiece("KV cache", real, MEANING["kv_cache"])], words)]
         if plain > real * 1.01:
-            bars.append(Bar([Part("without it", plain, MEANING["original"])], f"{plain:.2f} GiB without",
+            bars.append(Bar([BarPiece("without it", plain, MEANING["original"])], f"{plain:.2f} GiB without",
                             claimed=True))
         rows.append(Row(name, bars))
         table.append((name, trick(shape), f"{real:.2f}", f"{plain:.2f}", f"{real * GIB / n_ctx:,.0f}"))

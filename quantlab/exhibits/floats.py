@@ -9,7 +9,7 @@ from ..basics.sample import sample_weights
 from ..canvas.style import MEANING, Picture, ink_on
 from ..canvas.svg import page, quiet, rect, text
 from ..stage.base import Stage
-from ..stage.handles import number as numeral
+from ..stage.handles import number_field
 from ..words import number
 
 PARTS = ("sign", "exponent", "mantissa")
@@ -127,6 +127,6 @@ def explore_float(value: float | None = None) -> Stage:
     weight = round(float(sample_weights()[0, 0]), 9)
     start = weight if value is None else float(value)
     presets = {"A real weight": weight, "0.1": 0.1, "π": math.pi, "100,000": 1e5, "0.000001": 1e-6, "1": 1.0}
-    return Stage([numeral("value", "your number", start, step=0.01)], _draw,
+    return Stage([number_field("value", "your number", start, step=0.01)], _draw,
                  presets={words: {"value": known} for words, known in presets.items()},
                  note="Type any number, or step it with the up and down arrow keys.")

@@ -19,7 +19,7 @@ from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..stage.base import Stage
-from ..stage.handles import Panel, check, menu, slider, stops
+from ..stage.handles import Panel, menu, slider, stops, tick_box
 from ..words import GIB, gib, one_of
 from .cards import (
     BY_SIZE,
@@ -178,7 +178,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                stops("ftype", "quantization", one_of("ftype", ftype, SLIDER), SLIDER), *models, *cards,
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES),
                slider("n_parallel", "conversations", slots, 1, MOST_SLOTS),
-               check("flash", "flash attention", bool(flash_attention))]
+               tick_box("flash", "flash attention", bool(flash_attention))]
     said += off_the_slider("A context of", n_ctx, tokens, "tokens")
     said += off_the_slider("A number of", n_parallel, slots, "conversations")
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if by_size else ""

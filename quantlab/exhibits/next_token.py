@@ -16,8 +16,7 @@ from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.base import Stage
-from ..stage.handles import slider, stops
-from ..stage.handles import text as text_line
+from ..stage.handles import slider, stops, text_line
 from ..words import clipped, number, one_of, percent, printable
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
 

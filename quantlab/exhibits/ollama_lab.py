@@ -9,7 +9,7 @@ from ..lab.custom import CustomModel
 from ..lab.server import LabError, Server
 from ..profile import is_reference
 from ..stage.base import Stage
-from ..stage.handles import Button, Handle, text
+from ..stage.handles import Button, Handle, text_line
 
 MOST_TOKENS = 200       # of an answer: a small model may never come to an end
 NONE_YET = ("Ollama answers, but no model is installed yet: try `ollama pull smollm2:135m-instruct-q8_0` "
@@ -69,7 +69,7 @@ class ModelLab(OllamaLab):
         self.limit: object = MOST_TOKENS
         self.model: CustomModel | None = None
         self.made: dict = {}
-        question = text("question", "Ask it", run["question"], width=600)
+        question = text_line("question", "Ask it", run["question"], width=600)
         buttons = [*make, Button("cancel", "Cancel", "Stop; nothing is left of what is not whole", self.stop),
                    Button("ask", "Ask", "Send the question to your model", self.press_ask, task=True)]
         making = [*(button.name for button in make), "cancel"]

@@ -80,10 +80,10 @@ class QuantizeLab(ModelLab):
     def __init__(self, source: str, ftype: str, imatrix: str, options: Mapping):
         self.runs = {run["ftype"]: {**run, "notice": provenance("own_file")}
                      for run in recorded("own_file")["runs"]}
-        controls = [handles.text("source", "From", source, width=450,
+        controls = [handles.text_line("source", "From", source, width=450,
                                  hint="a GGUF file, or a pulled model with 16 bits"),
                     handles.menu("ftype", "ftype", ftype, written_ftypes(), width=280),
-                    handles.text("imatrix", "imatrix", imatrix, width=450,
+                    handles.text_line("imatrix", "imatrix", imatrix, width=450,
                                  hint="a GGUF file; most mixes need none")]
         make = [Button("make", "Quantize and create", "Write the file, then let Ollama make a model of it",
                        self.press_make, task=True)]

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from ..canvas.recital import PassageTile, Said, TileRow, draw_recital
+from ..canvas.recital import PassageRow, PassageTile, Said, draw_recital
 from ..canvas.style import Table
 from ..inference.generate import generate_tokens, prompt_tokens
 from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
 from ..stage.base import Stage
-from ..stage.handles import Button, menu, number, stops, text
+from ..stage.handles import Button, menu, number_field, stops, text_line
 from ..stage.keys import STEPS, along
 from ..words import one_of, size
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
@@ -144,14 +144,14 @@ def _of_this(one: Recited, taught: bool) -> str:
     return f"{this} goes wrong at the first word"
 
 
-def _rows(known: Mapping[int, Recited], taught: bool) -> list[TileRow]:
+def _rows(known: Mapping[int, Recited], taught: bool) -> list[PassageRow]:
     rows = []
     for by_heart, group in ((True, "passages that it read again and again" if taught else "famous passages"),
                             (False, "as famous, read like any other text" if taught else "more")):
         passages = {i: one for i, one in enumerate(read_passages()) if one["by_heart"] == by_heart}
         tiles = [PassageTile(one["opening"], i in known and known[i].recited,
                              str(known[i].n_words) if i in known else "·") for i, one in passages.items()]
-        rows.append(TileRow(f"{len(tiles)} {group}: {sum(tile.recited for tile in tiles)} recited",
+        rows.append(PassageRow(f"{len(tiles)} {group}: {sum(tile.recited for tile in tiles)} recited",
                             min(passages), tiles))
     return rows
 
@@ -208,9 +208,9 @@ class Recital(Stage):
                     for i, one in enumerate(read_passages())]
         handles = [stops("qtype", "type", qtype, TYPES, width=350),
                    menu("passage", "opening", passage, [*openings, ("(my own words)", OWN)], width=370),
-                   text("own", "my own words", "My kingdom for a", width=350),
-                   number("temperature", "temperature", 0.0, 0, 2, 0.1, width=175, label_width=95),
-                   number("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
+                   text_line("own", "my own words", "My kingdom for a", width=350),
+                   number_field("temperature", "temperature", 0.0, 0, 2, 0.1, width=175, label_width=95),
+                   number_field("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
         here = Button("Recite it here", "Recite it here",
                       "Quantize the model and let it recite now, on this computer", self.recite_here)
         super().__init__(handles, draw_recital, presets=FEWER_BITS, buttons=[here], note=NOTE, keys=KEYS,

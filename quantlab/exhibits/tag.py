@@ -26,7 +26,7 @@ from ..canvas.style import (
 from ..canvas.svg import page, rect, text
 from ..models.store import HOST, NAMESPACE, parse_name
 from ..stage.base import Stage
-from ..stage.handles import text as text_line
+from ..stage.handles import text_line
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|(\d+)x(\d+(?:\.\d+)?)b", re.IGNORECASE)
 

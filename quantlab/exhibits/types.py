@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from ..canvas.bars import Bar, Part, Row, draw_bars
+from ..canvas.bars import Bar, BarPiece, Row, draw_bars
 from ..canvas.style import (
     BITS_TONES,
     GREY,
@@ -286,11 +286,11 @@ def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain
     shares = sorted(((more / extra, role) for role, (_, more) in bytes_of.items()), reverse=True)
     most = ", ".join(f"{share:.0%} in {role}" for share, role in shares[:2])
     tones = ((BITS_TONES[4], f"if every tensor were {plain}"), (MEANING["scale"], f"what {ftype} adds"))
-    rows = [Row(role, [Bar([Part("plain", base, tones[0][0]), Part("more", more, tones[1][0])],
+    rows = [Row(role, [Bar([BarPiece("plain", base, tones[0][0]), BarPiece("more", more, tones[1][0])],
                            in_bytes(base) + (f" + {in_bytes(more)}" if more >= 5e5 else ""))])
             for role, (base, more) in bytes_of.items()]
     table = (("Role", f"all {plain}", f"{ftype} adds"),
              *((role, in_bytes(base), in_bytes(more)) for role, (base, more) in bytes_of.items()))
-    return show(draw_bars(rows, finding=f"{ftype} adds {in_bytes(extra)} to plain {plain}: {most}", legend=tones,
-                          left=112, table=table,
+    finding = f"{ftype} adds {in_bytes(extra)} to plain {plain}: {most}"
+    return show(draw_bars(rows, finding=finding, legend=tones, left=112, table=table,
                           subtitle=f"{NAMES.get(model, model)}, bytes of all layers together"))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
 from ..models.progress import Progress
-from ..models.resolve import opened
+from ..models.resolve import open_weights
 from ..models.source import DATA, Model
 from ..words import one_of
 from .chunks import Text
@@ -67,7 +67,7 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
         raise ValueError("no ftypes are given: name some, such as ['Q8_0', 'Q4_K_M', 'Q2_K']")
     imatrix = as_imatrix(imatrix)
     weighted = imatrix and digest({name: digest(values) for name, values in imatrix.values.items()})
-    with opened(model) as source:
+    with open_weights(model) as source:
         measured = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache)
         rows = [_size(source, name, pure, imatrix) for name in names]
         measured.fill(rows, lambda row: row["ftype"],

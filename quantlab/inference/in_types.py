@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..formats.table import FORMATS
 from ..models.recipes import recipe
-from ..models.resolve import opened
+from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
 from .llama import LanguageModel
 from .load import load_lm
@@ -33,7 +33,7 @@ class ModelInTypes:
     """
 
     def __init__(self, model="tiny"):
-        with opened(model) as source:
+        with open_weights(model) as source:
             self.reference = load_lm(source)
             self.name, self.own, self.n_weights = source.name, source.ftype, source.n_weights
             self.nbytes, self.knows_passages = source.nbytes, knows_passages(source.metadata)

@@ -17,7 +17,7 @@ from ..models.gguf_file import GGUFFile
 from ..models.imatrix_file import as_imatrix
 from ..models.metadata import architecture_name
 from ..models.plan import Job, plan
-from ..models.resolve import opened
+from ..models.resolve import open_weights
 from ..models.source import Model
 from .llama import LanguageModel
 from .tokenizer import Tokenizer
@@ -40,7 +40,7 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     Raises ValueError, in words, for another architecture, a missing tensor, a wrong shape, and for types that
     do not fit.
     """
-    with opened(model) as source:
+    with open_weights(model) as source:
         settings = _settings(source)
         jobs = _jobs(source, ftype, imatrix, pure)
         tokenizer = Tokenizer.from_metadata(source.metadata)

@@ -20,7 +20,7 @@ from ..formats.tensor import quantize
 from ..models.families import role_and_layer
 from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
-from ..models.resolve import opened
+from ..models.resolve import open_weights
 from ..models.source import Model
 from ..models.types import tensor_nbytes
 from ..words import one_of
@@ -66,7 +66,7 @@ class MixBench:
     """
 
     def __init__(self, model, text: str, *, chunks: int | None = None):
-        with opened(model) as source:
+        with open_weights(model) as source:
             self.own, self.name, self.lm = source.types, source.name, load_lm(source)
             self.mixes = {ftype: _recipe(ftype, source) for ftype in PROGRAMS["llama.cpp"].usual}
         # the matrices: what any mix quantizes

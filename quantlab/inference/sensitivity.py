@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from ..formats.tensor import get_format, quantize
 from ..models.families import role_and_layer
 from ..models.progress import Progress
-from ..models.resolve import opened
+from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
 from ..words import one_of
 from .chunks import Text
@@ -34,7 +34,7 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
     error (why a row has no numbers, else "").
     """
     by, qtype = one_of("grouping", by, GROUPS), get_format(qtype).name
-    with opened(model) as source:
+    with open_weights(model) as source:
         measured, types = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache), source.types
         rows = [{"layer": layer, "role": role, "qtype": qtype, "tensors": len(names), "names": names}
                 | _size([types[name] for name in names], qtype)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .analysis import fitting_metric, noise_floor_words, summary, with_differences
 from .checks import Check, as_check
-from .journal import opened, read_records
+from .journal import open_journal, read_records
 from .measure import row_of
 from .plan import Plan, RunProgress, make_plan
 from .preflight import Preflight, preflight, same_files
@@ -96,7 +96,7 @@ class Comparison:
         return divergences(self.plan, self.records)
 
     def _journal(self):
-        return opened(self.file, {"key": self.plan.key, "plan": self.plan.as_dict()})
+        return open_journal(self.file, {"key": self.plan.key, "plan": self.plan.as_dict()})
 
     def judged(self) -> list[dict]:
         """One dict a model: bytes, speed, ratio to the reference, pass rate, KL, harm, and the verdict in

@@ -23,7 +23,7 @@ LOCK_BYTE = 1 << 40         # Windows locks bytes, not files: one far behind the
 
 
 class Journal:
-    """A results file that this run alone may write.  Made by `opened`.
+    """A results file that this run alone may write.  Made by `open_journal`.
 
     records: what was there, without the first line; torn: whether a torn line was cut off.
     """
@@ -50,7 +50,7 @@ class Journal:
 
 
 @contextmanager
-def opened(path: Path, head: dict) -> Iterator[Journal]:
+def open_journal(path: Path, head: dict) -> Iterator[Journal]:
     """The results file `path` for a run whose first line is `head` (with "plan" and "key"): made, or gone on
     with.
 
@@ -60,7 +60,7 @@ def opened(path: Path, head: dict) -> Iterator[Journal]:
     try:
         file = open(path, "a+b", buffering=0)       # noqa: SIM115 - closed below, after the lock is gone
     except OSError as error:
-        raise ValueError(f"the results file {path} cannot be opened: {error.strerror}") from None
+        raise ValueError(f"the results file {path} cannot be open_journal: {error.strerror}") from None
     with file:
         _lock(file, path)
         lines, torn = _whole_lines(file)

@@ -1,27 +1,13 @@
-"""`open_model` as learners call it: the file first, and where only the Ollama server can reach it, the
-server's table.
-
-The store belongs to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
+"""Which models this machine has, and how `open_model` asks the server about one whose file cannot be read:
+the store belongs to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
 """
 
 from html import escape
 
-from ..models import resolve
-from ..models import source as files
+from ..models import source
 from ..models.store import pulled_models
 from ..profile import is_reference
 from ..words import size
-
-
-def open_model(source) -> files.Model:
-    """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny",
-    "sample").
-
-    When no local store can give the file, the server that OLLAMA_HOST names is asked for the tensor table;
-    such a model has `.tensors`, `.architecture`, `.ftype` and sizes, but no weights (`.why` says why). Raises
-    ValueError in words. The reference profile asks no server.
-    """
-    return files.open_model(source, None if is_reference() else _shown_by_server)
 
 
 class MyModels(list):
@@ -67,7 +53,7 @@ def _shown_by_server(name: str) -> dict:
     return Server(timeout=30).show(name, verbose=True)
 
 
-resolve.ask_server = _shown_by_server       # the rooms below may ask, and need not know the lab
+source.ask_server = _shown_by_server       # the rooms below may ask, and need not know the lab
 
 
 def _on_the_server() -> tuple[dict[str, int], str]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .wire import client, cut_by, lines
+from .wire import certificates, client, cut_by, lines
 
 try:
     import ollama
@@ -162,7 +162,8 @@ class Server:
     # -- the wire
 
     def _client(self) -> ollama.Client:
-        return ollama.Client(self.address, timeout=self._limits(), trust_env=not self.is_here)
+        return ollama.Client(self.address, timeout=self._limits(), trust_env=not self.is_here,
+                             verify=certificates())
 
     def _limits(self) -> httpx.Timeout:
         return httpx.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout))

@@ -15,6 +15,7 @@ from ..models.store import MODEL_LAYER
 from ..profile import is_reference
 from .names import QUANTS, quant_of, size_of, snapshot, split_name
 from .server import LabError, Server
+from .wire import client
 
 REGISTRY = "https://registry.ollama.ai"
 REGISTRY_VARIABLE = "QUANTLAB_REGISTRY"      # another address for the registry, for tests and mirrors
@@ -85,7 +86,7 @@ def probe_one(name: str, registry: str | None = None,
     model, tag = split_name(name)
     if is_reference():
         return model in snapshot()["models"], _listed_bytes(model, tag)
-    with httpx.Client(timeout=timeout) as http:
+    with client("", httpx.Timeout(timeout), True) as http:
         return _manifest(http, registry_address(registry), model, tag)
 
 
@@ -125,7 +126,7 @@ def _probe(model: str, size: str, registry: str, timeout: float) -> tuple[list[d
     """
     listed = {split_name(row["tag"])[1]: row for row in _of_the_list(model, size)}
     silent: list[str] = []
-    with httpx.Client(timeout=timeout) as http, ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
+    with client("", httpx.Timeout(timeout), True) as http, ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
         if not _manifest(http, registry, model, "latest")[0]:
             return [], False
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..words import one_of
-from .journal import opened, read_records
+from .journal import open_journal, read_records
 from .plan import Plan
 from .statistics import FEWEST, clopper_pearson
 
@@ -122,7 +122,7 @@ class Ballot:
         """Write one vote down, with the sides as they were shown.  A second vote on the same pair is refused.
         """
         choice = one_of("vote", choice, VOTES)
-        with opened(self.file, self._head) as journal:
+        with open_journal(self.file, self._head) as journal:
             if any(record["prompt"] == pair.number for record in journal.records):
                 raise ValueError(f"prompt {pair.number + 1} has its vote already")
             journal.append({"kind": "vote", "prompt": pair.number, "choice": choice, "left": pair.sides[0],

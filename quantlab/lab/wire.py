@@ -19,12 +19,13 @@ MOST_ANSWER = 32_000_000    # letters of one answer, counts and token lists incl
 
 
 def client(address: str, limits: httpx.Timeout, trust_env: bool) -> httpx.Client:
-    """A client for one request.  Reading the certificates takes 30 ms, so they are read once."""
-    return httpx.Client(base_url=address, timeout=limits, trust_env=trust_env, verify=_certificates())
+    """A client for one request."""
+    return httpx.Client(base_url=address, timeout=limits, trust_env=trust_env, verify=certificates())
 
 
 @cache
-def _certificates():
+def certificates():
+    """The system's certificates.  Reading them takes 30 ms, so it is done once."""
     return httpx.create_ssl_context()
 
 

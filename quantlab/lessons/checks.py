@@ -7,7 +7,7 @@ import numpy as np
 from ..formats.table import FORMATS
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
-from ..memory.advice import candidates, choose
+from ..memory.advice import candidates
 from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
@@ -191,9 +191,7 @@ def check_tokens_per_second(answer: object) -> Feedback:
 def check_best_type(answer: object) -> Feedback:
     """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
     options = candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)
-    best = choose(options, "quality")
-    assert best is not None
-    expected = best.estimate.ftype
+    expected = max((option for option in options if option.room >= 0), key=lambda o: o.bpw).estimate.ftype
     room = {option.estimate.ftype: option.room for option in options}
     hints = {
         "Q8_0": "That is what the rule of thumb says. It has forgotten the context: "

@@ -3,8 +3,8 @@
     options = candidates("llama3.1:8b", 8 * 2**30, 8192)
     choose(options, "quality").estimate.ftype           # "Q6_K"
 
-Whether a type fits is `fit.fits`' answer. What bytes cannot say, whether the answers are good enough, the rule
-does not pretend to know.  Lesson: 08_when_to_use_which.
+Whether a type fits is `fit.fits`' answer. What bytes cannot say, whether the answers are good enough, the
+rule does not pretend to know.  Lesson: 08_when_to_use_which.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..models.catalog import MODELS, PUBLISHED
 from ..models.resolve import shape_of
 from ..words import gib
-from .fit import Fit, fits
+from .fit import CardFit, fits
 from .settings import Settings
 
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
@@ -29,18 +29,19 @@ WISHES = {
 }
 
 
-def candidates(model, card: int, n_ctx: int) -> tuple[Fit, ...]:
-    """One Fit per type, smallest first.  model: as in `estimate_memory`; card: bytes.
+def candidates(model, card: int, n_ctx: int) -> tuple[CardFit, ...]:
+    """One CardFit per type, smallest first.  model: as in `estimate_memory`; card: bytes.
 
     Raises ValueError for an unknown model, for gpt-oss, and for an impossible context.
     """
     shape = shape_of(model)
     if shape.architecture.arch == OWN_TYPE:
-        raise ValueError(f"no types to choose from for {model}: {OWN_TYPE} is published in a 4-bit type of its own")
+        raise ValueError(
+            f"no types to choose from for {model}: {OWN_TYPE} is published in a 4-bit type of its own")
     return tuple(fits(shape, card, ftype, Settings(n_ctx=n_ctx)) for ftype in FTYPES)
 
 
-def choose(options: Sequence[Fit], wish: str) -> Fit | None:
+def choose(options: Sequence[CardFit], wish: str) -> CardFit | None:
     """The type to try first, None when none fits.  wish: a name of WISHES.  Raises ValueError for another."""
     if wish not in WISHES:
         raise ValueError(f"no wish {wish!r} here; there are {', '.join(WISHES)}")
@@ -48,7 +49,7 @@ def choose(options: Sequence[Fit], wish: str) -> Fit | None:
     return next((fitting[ftype] for ftype in WISHES[wish] if ftype in fitting), None)
 
 
-def reason(option: Fit, chosen: Fit | None, wish: str) -> str:
+def reason(option: CardFit, chosen: CardFit | None, wish: str) -> str:
     """Why this one was taken or not, in one line."""
     ftype = option.estimate.ftype
     if option.room < 0 or chosen is None:

@@ -5,13 +5,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..models.architecture import Architecture
 from ..models.source import Model
 from ..words import GIB, gib
 from .cards import GPUS
 from .estimate import MemoryEstimate
-from .fit import Fit, fits
+from .fit import CardFit, fits
 from .kv_cache import KV_TYPES
 from .settings import Settings
 from .weights import FTYPES
@@ -45,7 +46,7 @@ class Situation:
         """Ollama falls back to f16 when a quantized cache is asked for without flash attention."""
         return self.type_kv if self.flash else "f16"
 
-    def fit(self) -> Fit:
+    def fit(self) -> CardFit:
         """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
         settings = Settings(n_ctx=self.num_ctx * self.n_parallel, n_parallel=self.n_parallel,
                             flash_attention=self.flash, type_k=self.cache_type, type_v=self.cache_type)
@@ -66,9 +67,10 @@ def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """Single changes after which everything fits, the gentlest first: (what, what it brings, the changed
     fields).
     """
-    changes = [dict(flash=True)] if not now.flash else []
-    changes += [dict(type_kv=smaller)
-                for smaller in list(KV_TYPES)[list(KV_TYPES).index(now.cache_type) + 1:]] if now.flash else []
+    changes: list[dict[str, Any]] = [] if now.flash else [dict(flash=True)]
+    if now.flash:
+        smaller_types = list(KV_TYPES)[list(KV_TYPES).index(now.cache_type) + 1:]
+        changes += [dict(type_kv=smaller) for smaller in smaller_types]
     changes += [dict(n_parallel=n) for n in range(now.n_parallel - 1, 0, -1)]
     changes += [dict(num_ctx=tokens)] if (tokens := longest(now)) else []
     changes += [dict(ftype=smaller) for smaller in reversed(SLIDER[:SLIDER.index(now.ftype)])]
@@ -78,8 +80,8 @@ def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
         room = replace(now, **change).room()
         if field not in done and room is not None and room >= 0:
             done.add(field)
-            yield _in_words(field, value), f"{gib(room)} to spare" + ("; test its answers first"
-                                                                      if value in LOW else ""), change
+            warning = "; test its answers first" if value in LOW else ""
+            yield _in_words(field, value), f"{gib(room)} to spare{warning}", change
     yield from _larger_card(now)
     yield from _split(now)
 

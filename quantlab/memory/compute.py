@@ -1,10 +1,4 @@
-"""The feed-forward part of a layer, as far as memory is concerned (llama-graph.cpp: build_ffn,
-build_moe_ffn).
-
-Each function starts with the norm of the input and returns the place of the result; every other place has
-been given back.
-
-The compute buffer: what lies on the card while tokens go through the layers, and is gone afterwards.
+"""The compute buffer: what lies on the card while tokens go through the layers, and is gone afterwards.
 
     compute_bytes(MODELS["llama3.1:8b"], Settings(n_ctx=8192))      # 130037888
 
@@ -20,76 +14,8 @@ from functools import cache, lru_cache
 from ..models.architecture import Architecture
 from .attention import attention, latent_attention
 from .settings import Settings
-from .walk import LENT_FROM, Walk, step
+from .walk import LENT_FROM, Span, Walk, step
 from .weights import Weights
-
-
-def feed_forward(walk) -> tuple[int, int]:
-    """Gate and up side by side, their product, and down again."""
-    norm = normed(walk)
-    return _dense(walk, norm, walk.a.n_ff)
-
-
-def normed(walk) -> tuple[int, int]:
-    """The input, made even: scaled where the norm put it."""
-    norm = walk.width(walk.a.n_embd)
-    walk.use("ffn_norm.weight", "post_attention_norm.weight" if walk.a.arch == "gpt-oss" else "")
-    return norm
-
-
-def _dense(walk, norm, n_ff: int, suffix: str = "") -> tuple[int, int]:
-    space, width = walk.space, walk.width
-    gate, up, down = (f"ffn_{part}{suffix}.weight" for part in ("gate", "up", "down"))
-    # Phi's gate and up are one matrix
-    both = (width(2 * n_ff, up),) if walk.a.arch == "phi3" else (width(n_ff, gate), width(n_ff, up))
-    space.give(norm)
-    product = width(n_ff)
-    space.give(*both)
-    out = width(walk.a.n_embd, down)
-    space.give(product)
-    return out
-
-
-def experts(walk) -> tuple[int, int]:
-    """A router picks some experts for each token; their results are kept side by side until they are added
-    up.
-    """
-    a, space, width = walk.a, walk.space, walk.width
-    used, n_ff = a.n_expert_used, a.n_ff_exp or a.n_ff
-    norm = normed(walk)
-    chances = width(a.n_expert, "ffn_gate_inp.weight")
-    walk.use("ffn_gate_inp.bias")
-    order = width(a.n_expert)
-    weights = width(used)
-    space.give(chances)
-    if a.arch != "gpt-oss":
-        total = width(1)
-        space.give(total)
-    gate = _matrices(walk, "gate", used * n_ff)
-    up = _matrices(walk, "up", used * n_ff)
-    if not a.n_expert_shared:
-        space.give(norm)
-    product = width(used * n_ff)
-    space.give(gate, up)
-    down = _matrices(walk, "down", used * a.n_embd)
-    space.give(product, order)
-    space.give(weights)
-    out = width(a.n_embd)
-    space.give(down)
-    if a.n_expert_shared:
-        shared = _dense(walk, norm, n_ff * a.n_expert_shared, "_shexp")
-        space.give(shared)
-    return out
-
-
-def _matrices(walk, part: str, columns: int) -> tuple[int, int]:
-    """All experts' matrices, of which some are used for each token; where they lie in main memory, all are
-    copied.
-    """
-    place = walk.width(columns, f"ffn_{part}_exps.weight")
-    walk.use(f"ffn_{part}_exps.bias")
-    return place
-
 
 # of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
 COPIES = 4
@@ -100,7 +26,7 @@ def compute_bytes(a: Architecture, settings: Settings) -> int:
     """Bytes of the compute buffer on a card that holds every layer.  Settings that do not matter here are
     ignored.
     """
-    return _walked(a, settings, (), layers_to_walk(a), True)
+    return _highest_mark(a, settings, (), layers_to_walk(a), True)
 
 
 def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -> tuple[int, bool]:
@@ -108,62 +34,61 @@ def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -
     `settings.n_gpu_layers` says.
 
     Layers in main memory are computed on the card when at least LENT_FROM tokens come at once (walk.py). With
-    fewer they stay where they
-    are: then, and where a card without layers gives out that many rows, this is an upper bound. Of the shapes
-    that were tried one
-    is not met to the byte: Qwen3 235B without flash attention is 9 KiB too low at 256 tokens a time, 18 at
-    512.
+    fewer they stay where they are: then, and where a card without layers gives out that many rows, this is an
+    upper bound. Of the shapes that were tried one is not met to the byte: Qwen3 235B without flash attention
+    is 9 KiB too low at 256 tokens a time, 18 at 512.
     """
     first = a.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     if not first:
         return compute_bytes(a, settings), True
     if step(settings)[0] < LENT_FROM:
         return compute_bytes(a, settings), False
-    lent = weights.lent[:first]
+    lent = weights.layers[:first]
     if settings.n_gpu_layers == 0 and settings.n_rows >= LENT_FROM:        # the output layer is lent, too
-        return _walked(a, settings, lent, _near(a, lent), True, weights.output.card
-                       + (weights.words.card if weights.tied else 0)), False
-    return _walked(a, settings, lent, _near(a, lent), settings.n_gpu_layers > 0), True
+        output_weights = weights.output.card + (weights.words.card if weights.tied else 0)
+        return _highest_mark(a, settings, lent, _split_walk(a, lent), True, output_weights), False
+    return _highest_mark(a, settings, lent, _split_walk(a, lent), settings.n_gpu_layers != 0), True
 
 
-def _walked(a: Architecture, settings: Settings, lent: tuple, near: tuple[int, ...], output: bool,
-            output_weights: int = 0) -> int:
-    """The highest mark of the walk.  output: the output layer lies on the card."""
+def _highest_mark(a: Architecture, settings: Settings, lent: tuple, walked: tuple[int, ...], output: bool,
+                  output_weights: int = 0) -> int:
+    """Bytes, of a walk through the layers `walked`, the first of which are lent.  output: the output layer
+    lies on the card.
+    """
     first = len(lent)
     layers = tuple((a.is_sliding(i), i < a.n_layer_dense, lent[i] if i < first else None, i == first - 1,
-                    i == a.n_layer - 1) for i in near)
+                    i == a.n_layer - 1) for i in walked)
     after = tuple(dict.fromkeys(a.is_sliding(i) for i in range(first, a.n_layer)))
     return _peak(_Way(a, replace(settings, n_gpu_layers=None), layers, after, output, output_weights, lent,
-                      near))
+                      walked))
 
 
 @dataclass(frozen=True)
 class _Way:
     """What a walk meets, layer by layer, and the kinds of layers on the card.  Ways that meet the same are
-    equal, wherever their border
-    lies (lent, near): among a model's many layers there are few kinds, so few ways are ever walked.
+    equal, wherever their border lies (lent, walked): among a model's many layers there are few kinds, so few
+    ways are ever walked.
     """
 
-    a: Architecture
+    shape: Architecture
     settings: Settings
     layers: tuple
     after: tuple
     output: bool
     output_weights: int
     lent: tuple = field(compare=False)
-    near: tuple[int, ...] = field(compare=False)
+    walked: tuple[int, ...] = field(compare=False)
 
 
 @lru_cache(maxsize=16384)
 def _peak(way: _Way) -> int:
-    a, output_weights = way.a, way.output_weights
-    walk = Walk(a, way.settings, tuple(map(dict, way.lent)), way.near)
+    walk = Walk(way.shape, way.settings, tuple(map(dict, way.lent)), way.walked)
     x = _inputs(walk)
-    for walk.layer in way.near:
+    for walk.layer in way.walked:
         x = _layer(walk, x)
-    walk.space.take(output_weights)
+    walk.space.take(way.output_weights)
     if way.output:
-        walk.space.take(4 * a.n_vocab * walk.n_rows)    # one number for each word of the vocabulary
+        walk.space.take(4 * way.shape.n_vocab * walk.n_rows)   # one number for each word of the vocabulary
     return walk.space.peak
 
 
@@ -178,7 +103,7 @@ def share_compute_bytes(a: Architecture, settings: Settings, start: int, stop: i
     walk = Walk(a, settings, (), layers or (a.n_layer,), COPIES)
     # the layer's input, and what the norm made of it on the card before
     if start:
-        row = a.n_embd * (walk.row if layers else 4 * walk.n_rows)
+        row = a.n_embd * (walk.row_bytes if layers else 4 * walk.n_rows)
         first, _ = walk.outside(row), walk.outside(row)
         if layers:
             walk.enter(start, stop)
@@ -208,7 +133,7 @@ def layers_to_walk(a: Architecture) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _near(a: Architecture, lent: tuple) -> tuple[int, ...]:
+def _split_walk(a: Architecture, lent: tuple) -> tuple[int, ...]:
     """The same where the first layers are lent: besides, three of each kind of them, and those on both sides
     of the border.
     """
@@ -223,42 +148,43 @@ def _near(a: Architecture, lent: tuple) -> tuple[int, ...]:
     return tuple(sorted(layer for layer in near if 0 <= layer < a.n_layer))
 
 
-def _inputs(walk: Walk, stop: int | None = None) -> tuple[int, int]:
+def _inputs(walk: Walk, stop: int | None = None) -> Span:
     """Everything that comes from main memory, and stays while it is needed.  Returns the place of the word
     vectors.
     """
-    a, take = walk.a, walk.outside
-    images, words, slots = take(a.n_embd * walk.row), take(a.n_embd * walk.row), take(2 * walk.row)
-    x = take(a.n_embd * walk.row)                       # pictures between words are always planned for
+    a, take = walk.shape, walk.outside
+    width = a.n_embd * walk.row_bytes
+    images, words, slots = take(width), take(width), take(2 * walk.row_bytes)
+    x = take(width)                                     # pictures between words are always planned for
     if a.arch == "gemma3":
-        scale = take(walk.row)
-    if not walk.first:
+        scale = take(walk.row_bytes)
+    if not walk.first_on_card:
         walk.enter(0, stop)
-    walk.space.take(a.n_embd * walk.row)                           # words and pictures together
+    walk.space.take(width)                              # words and pictures together
     walk.give_input(images, words, slots)
     if a.arch == "gemma3":
         walk.give_input(scale)
     return x
 
 
-def _layer(walk: Walk, x: tuple[int, int], keep: bool = False) -> tuple[int, int]:
+def _layer(walk: Walk, x: Span, keep: bool = False) -> Span:
     """One layer; x: the place of its input, which stays where it is to be kept.  Returns the place of its
     output.
     """
-    a, space = walk.a, walk.space
+    a, space = walk.shape, walk.space
     y = latent_attention(walk, walk.kind) if a.kv_lora_rank else attention(walk, walk.kind)
-    if walk.layer == walk.last:                 # only the rows whose next word is asked for go on
+    if walk.layer == walk.last_layer:                 # only the rows whose next word is asked for go on
         walk.need("rows")
-        walk.row, wide = 4 * walk.n_rows, (y, x)
-        y = walk.space.take(a.n_embd * walk.row)
+        walk.row_bytes, wide = 4 * walk.n_rows, (y, x)
+        y = walk.space.take(a.n_embd * walk.row_bytes)
         space.give(wide[0])
-        x = walk.space.take(a.n_embd * walk.row)
+        x = walk.space.take(a.n_embd * walk.row_bytes)
         if not keep:
             space.give(wide[1])
         walk.give_input(walk.places.pop("rows"))
         keep = False
-        if walk.layer < walk.first and walk.n_rows < LENT_FROM:         # too few for the card
-            walk.lent = ({},) * walk.first
+        if walk.layer < walk.first_on_card and walk.n_rows < LENT_FROM:         # too few for the card
+            walk.host_weights = ({},) * walk.first_on_card
             space.give(x)
             return y
     walk.use("post_attention_norm.weight" if a.arch != "gpt-oss" else "")
@@ -272,3 +198,73 @@ def _layer(walk: Walk, x: tuple[int, int], keep: bool = False) -> tuple[int, int
         y, out = out, y
     space.give(y)
     return out
+
+
+# ---- the feed-forward part of a layer (llama-graph.cpp: build_ffn, build_moe_ffn): from the norm of the
+# input to the place of the result; every other place has been given back
+
+def feed_forward(walk: Walk) -> Span:
+    """Gate and up side by side, their product, and down again."""
+    norm = normed(walk)
+    return _dense(walk, norm, walk.shape.n_ff)
+
+
+def normed(walk: Walk) -> Span:
+    """The input, made even: scaled where the norm put it."""
+    norm = walk.width(walk.shape.n_embd)
+    walk.use("ffn_norm.weight", "post_attention_norm.weight" if walk.shape.arch == "gpt-oss" else "")
+    return norm
+
+
+def _dense(walk: Walk, norm, n_ff: int, suffix: str = "") -> Span:
+    space, width = walk.space, walk.width
+    gate, up, down = (f"ffn_{part}{suffix}.weight" for part in ("gate", "up", "down"))
+    # Phi's gate and up are one matrix
+    both = (width(2 * n_ff, up),) if walk.shape.arch == "phi3" else (width(n_ff, gate), width(n_ff, up))
+    space.give(norm)
+    product = width(n_ff)
+    space.give(*both)
+    out = width(walk.shape.n_embd, down)
+    space.give(product)
+    return out
+
+
+def experts(walk: Walk) -> Span:
+    """A router picks some experts for each token; their results are kept side by side until they are added
+    up.
+    """
+    a, space, width = walk.shape, walk.space, walk.width
+    used, n_ff = a.n_expert_used, a.n_ff_exp or a.n_ff
+    norm = normed(walk)
+    chances = width(a.n_expert, "ffn_gate_inp.weight")
+    walk.use("ffn_gate_inp.bias")
+    order = width(a.n_expert)
+    weights = width(used)
+    space.give(chances)
+    if a.arch != "gpt-oss":
+        total = width(1)
+        space.give(total)
+    gate = _matrices(walk, "gate", used * n_ff)
+    up = _matrices(walk, "up", used * n_ff)
+    if not a.n_expert_shared:
+        space.give(norm)
+    product = width(used * n_ff)
+    space.give(gate, up)
+    down = _matrices(walk, "down", used * a.n_embd)
+    space.give(product, order)
+    space.give(weights)
+    out = width(a.n_embd)
+    space.give(down)
+    if a.n_expert_shared:
+        shared = _dense(walk, norm, n_ff * a.n_expert_shared, "_shexp")
+        space.give(shared)
+    return out
+
+
+def _matrices(walk: Walk, part: str, columns: int) -> Span:
+    """All experts' matrices, of which some are used for each token; where they lie in main memory, all are
+    copied.
+    """
+    place = walk.width(columns, f"ffn_{part}_exps.weight")
+    walk.use(f"ffn_{part}_exps.bias")
+    return place

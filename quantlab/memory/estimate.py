@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..models.architecture import Architecture
 from ..models.resolve import shape_of
 from ..models.source import Model, open_model
+from ..words import GIB, Tabled
 from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types
 from .settings import Settings
@@ -22,8 +23,8 @@ from .weights import Weights, weights_of
 
 ENGINE = "llama.cpp build 11549 (October 2026), CUDA layout"
 #: Architectures that Ollama 0.17.4 runs on an engine of its own, which allocates otherwise (fs/ggml/ggml.go:
-#: OllamaEngineRequired). A model
-#: whose picture encoder is a file of its own goes to llama.cpp all the same (llm/server.go: NewLlamaServer).
+#: OllamaEngineRequired). A model whose picture encoder is a file of its own goes to llama.cpp all the same
+#: (llm/server.go: NewLlamaServer).
 OLLAMA_ENGINE = {"bert", "deepseek2", "deepseekocr", "gemma3", "gemma3n", "gptoss", "gpt-oss", "llama4",
                  "mistral3", "mllama", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo3", "qwen25vl",
                  "qwen3", "qwen3moe", "qwen35", "qwen35moe", "qwen3next", "qwen3vl", "qwen3vlmoe",
@@ -43,8 +44,8 @@ OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
                       "a CUDA context takes 0.3 to 0.75 GiB of each card, as users report; not measured here")
 
 
-@dataclass(frozen=True)
-class MemoryEstimate:
+@dataclass(frozen=True, repr=False)
+class MemoryEstimate(Tabled):
     """Bytes on the card: weights, kv_cache, compute.  host: weights and cache in main memory.
 
     engine: the program, version and layout that the figures stand for.  exact: False where a figure is an
@@ -73,24 +74,31 @@ class MemoryEstimate:
         """With what the driver usually takes: compare this with the card's memory."""
         return self.total + self.overhead.usual if self.total else 0
 
+    def rows(self) -> list[tuple]:
+        driver = self.needed - self.total
+        parts = {"weights": self.weights, "KV cache": self.kv_cache, "compute buffer": self.compute,
+                 "driver, assumed": driver, "needed on the card": self.needed, "in main memory": self.host}
+        return [(f"{self.ftype}, {self.settings.n_ctx:,} tokens", "bytes", "GiB"),
+                *((name, f"{nbytes:,}", f"{nbytes / GIB:.2f}") for name, nbytes in parts.items()),
+                ("counted as", self.engine, ""), *(("note", note, "") for note in self.notes)]
+
 
 def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_ubatch: int = 512,
-                    n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16", type_v: str = "f16",
-                    n_outputs: int = 1, n_gpu_layers: int | None = None, unified: bool = False,
-                    projector: Model | None = None) -> MemoryEstimate:
+                    n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16",
+                    type_v: str = "f16", n_outputs: int = 1, n_gpu_layers: int | None = None,
+                    unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
     """The bytes that llama.cpp allocates.
 
     model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
-    own tensors are then counted.  ftype: Q4_K_M unless said; a file's own.  projector: the open file of a model that also sees; its
-    weights lie on the card (its buffers are not counted). A pulled model's own projector is counted without
-    asking.
+    own tensors are then counted.  ftype: Q4_K_M unless said; a file's own.  projector: the open file of a
+    model that also sees; its weights lie on the card (its buffers are not counted). A pulled model's own
+    projector is counted without asking.
     In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
     OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size, num_batch).  n_parallel: conversations at a time
     (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
     type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next
     word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells
-    (--kv-unified).
-    Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
+    (--kv-unified).  Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
     """
     settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel,
                         flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,
@@ -106,7 +114,8 @@ def own_ftype(model: Architecture | Model) -> str:
     return model.ftype if isinstance(model, Model) else "Q4_K_M"
 
 
-def projector_of(model: Architecture | Model, projector: Model | None) -> AbstractContextManager[Model | None]:
+def projector_of(model: Architecture | Model,
+                 projector: Model | None) -> AbstractContextManager[Model | None]:
     """The projector that was given, or a pulled model's own, open; None where there is none."""
     if projector is None and isinstance(model, Model) and model.projector is not None:
         return open_model(model.projector)

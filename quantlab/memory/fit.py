@@ -1,11 +1,13 @@
-"""Whether a model fits: one rule for the whole workbook, and `recommend`, which ranks every type of file by it.
+"""Whether a model fits: one rule for the whole workbook, and `recommend`, which ranks every type of file by
+it.
 
     fits("llama3.1:8b", 8 * 2**30, "Q4_K_M", Settings(n_ctx=8192)).room         # bytes to spare
     recommend("qwen3:14b", 12, n_ctx=8192)[0].ftype
 
-A model fits when what llama.cpp allocates on the card (weights, KV cache and compute buffer, as `planned` counts
-them) and the driver's usual share (`estimate.OVERHEAD.usual`) are no more than the card has. If not, its last
-layers may still fit: then it is split, and the CPU computes the first layers.  Lesson: 06_will_it_fit.
+A model fits when what llama.cpp allocates on the card (weights, KV cache and compute buffer, as `planned`
+counts them) and the driver's usual share (`estimate.OVERHEAD.usual`) are no more than the card has. If not,
+its last layers may still fit: then it is split, and the CPU computes the first layers.  Lesson:
+06_will_it_fit.
 
 On several cards llama.cpp deals the layers out in proportion to the cards' memory (llama-model.cpp:
 load_tensors). While one card computes, the one before it may already be at the next tokens: for that, each
@@ -15,7 +17,7 @@ ggml-backend.cpp: GGML_SCHED_MAX_COPIES). So two cards need more than twice the 
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -23,7 +25,7 @@ from ..models.architecture import Architecture
 from ..models.recipe_rules import USUAL
 from ..models.resolve import shape_of
 from ..models.source import Model
-from ..words import GIB
+from ..words import GIB, Tabled, gib
 from .compute import compute_bytes, share_compute_bytes
 from .estimate import OVERHEAD, MemoryEstimate, own_ftype, planned, planned_shape, projector_of
 from .kv_cache import cache_bytes
@@ -34,11 +36,11 @@ LARGEST_CARD_GIB = 100_000
 
 
 @dataclass(frozen=True)
-class Fit:
+class CardFit:
     """A model on one card of `card` bytes.  estimate: what it needs with every layer there."""
 
-    shape: Architecture
-    weights: Weights
+    shape: Architecture = field(repr=False)
+    weights: Weights = field(repr=False)
     estimate: MemoryEstimate
     card: int
 
@@ -49,7 +51,7 @@ class Fit:
 
     @property
     def kind(self) -> str:
-        """ "fits"; "splits" where only some layers do; "no" where none does."""
+        """"fits"; "splits" where only some layers do; "no" where none does."""
         return "fits" if self.room >= 0 else "splits" if self.layers else "no"
 
     @cached_property
@@ -73,20 +75,21 @@ class Fit:
         return planned(self.shape, self.weights, replace(self.estimate.settings, n_ctx=n_ctx), "").needed
 
 
-def fits(model, card: int, ftype: str | None = None, settings: Settings | None = None) -> Fit:
-    """How a model lies on a card of `card` bytes: the one rule.  Its `room`, `kind` and `layers` are the answer.
+def fits(model, card: int, ftype: str | None = None, settings: Settings | None = None) -> CardFit:
+    """How a model lies on a card of `card` bytes: the one rule.  Its `room`, `kind` and `layers` are the
+    answer.
 
-    model, ftype: as in `estimate_memory`.  settings: how it is run; n_gpu_layers does not matter.
-    Raises ValueError for what cannot be.
+    model, ftype: as in `estimate_memory`.  settings: how it is run; n_gpu_layers does not matter. Raises
+    ValueError for what cannot be.
     """
     model = shape_of(model)
     shape, weights = planned_shape(model), weights_of(model, ftype)
     settings = replace(settings or Settings(), n_gpu_layers=None)
-    return Fit(shape, weights, planned(shape, weights, settings, ftype or own_ftype(model)), card)
+    return CardFit(shape, weights, planned(shape, weights, settings, ftype or own_ftype(model)), card)
 
 
-@dataclass(frozen=True)
-class Option:
+@dataclass(frozen=True, repr=False)
+class Option(Tabled):
     """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all
     layers on the card, negative when they do not fit.  longest_context: tokens that fit with all layers on
     the card, 0 for none.  n_gpu_layers: how many fit at the asked context (the output layer counts as
@@ -108,9 +111,26 @@ class Option:
     def fits(self) -> bool:
         return self.headroom >= 0
 
+    @property
+    def verdict(self) -> str:
+        """Whether it fits, in words."""
+        if self.fits:
+            return f"fits, {gib(self.headroom)} to spare"
+        return f"{gib(-self.headroom)} too much; {self.n_gpu_layers or 'no'} layers fit"
 
-class Options(list):
+    def rows(self) -> list[tuple]:
+        return Options([self]).rows()
+
+
+class Options(Tabled, list):
     """What `recommend` found, best first."""
+
+    def rows(self) -> list[tuple]:
+        asked = f"at {self[0].estimate.settings.n_ctx:,} tokens" if self else "verdict"
+        known = any(option.quality is not None for option in self)
+        return [("type", "bits per weight", "file", asked, "longest context", *["quality"] * known),
+                *((o.ftype, f"{o.bpw:.2f}", gib(o.size), o.verdict, f"{o.longest_context:,}",
+                   *[o.quality] * known) for o in self)]
 
     def table(self):
         """A pandas table, a row for each option: sizes in GiB, contexts in tokens, and what is known of the
@@ -132,12 +152,12 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
 
     model: as in `estimate_memory`.  vram_gib: GiB of the card, or of each of several, in llama.cpp's order.
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
-    their memory would hold.
-    settings: the other arguments of `estimate_memory`, such as `**memory_profile(...).as_dict()`.  projector:
-    as there; its weights are taken off the first card.  quality: ftype -> what is known of it, joined in.
-    measure_all: `oracles.measure_all`, to count layers on one card with llama.cpp itself: the same number, but
-    with fewer than 32 tokens at a time, where ours is on the safe side. Types that llama-quantize refuses for
-    this shape are left out.  Raises ValueError for cards and settings that cannot be.
+    their memory would hold.  settings: the other arguments of `estimate_memory`, such as
+    `**memory_profile(...).as_dict()`.  projector: as there; its weights are taken off the first
+    card.  quality: ftype -> what is known of it, joined in.  measure_all: `oracles.measure_all`, to count
+    layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens at a time, where
+    ours is on the safe side. Types that llama-quantize refuses for this shape are left out.  Raises
+    ValueError for cards and settings that cannot be.
     """
     cards, model, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
     shape = planned_shape(model)
@@ -162,8 +182,9 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
             quality) -> Option:
     whole = planned(shape, weights, replace(asked, n_gpu_layers=None), ftype)
     if len(cards) == 1:
-        fit = Fit(shape, weights, whole, cards[0])
-        on_cards, room, layers, longest = (whole.total,), fit.room, fit.layers, fit.longest_context
+        fit = CardFit(shape, weights, whole, cards[0])
+        room, layers, longest = fit.room, fit.layers, fit.longest_context
+        on_cards: tuple[int, ...] = (whole.total,)
     else:
         def used(n_ctx: int) -> tuple[int, ...]:
             return tuple(bytes_on_cards(shape, weights, replace(asked, n_ctx=n_ctx), cards))
@@ -261,7 +282,8 @@ def _cards(vram_gib: float | Iterable[float]) -> list[int]:
     sizes = [vram_gib] if isinstance(vram_gib, int | float) else list(vram_gib)
     for size in sizes:
         if not is_amount(size, 0, LARGEST_CARD_GIB) or not size:
-            raise ValueError(f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
+            raise ValueError(
+                f"vram_gib={size!r} is no amount of memory: give GiB of the card, such as 8 or 24")
     if not sizes:
         raise ValueError("vram_gib is empty: give the GiB of one card, or of each of several")
     return [int(size * GIB) for size in sizes]

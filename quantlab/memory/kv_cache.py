@@ -2,9 +2,8 @@
 token.
 
 It grows with the context and knows nothing of the file's quantization. llama.cpp's rules, checked to the byte
-against
-what it allocates on a CUDA device: ordinary and grouped-query attention, sliding windows, DeepSeek's latent
-attention.
+against what it allocates on a CUDA device: ordinary and grouped-query attention, sliding windows, DeepSeek's
+latent attention.
 """
 
 from functools import cache
@@ -36,12 +35,13 @@ def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16
                    n_ubatch: int = 512) -> int:
     """Bytes of the KV cache of one sequence of `n_ctx` tokens.
 
-    model: as in `estimate_memory`.  type_k, type_v: "f16", "q8_0", "q4_0", or another of llama.cpp's CACHE_TYPES.  n_ubatch: tokens per
-    step, which a sliding window must also hold.  llama.cpp: llama_kv_cache, llama_kv_cache_iswa.  Lesson:
-    06_will_it_fit.
+    model: as in `estimate_memory`.  type_k, type_v: "f16", "q8_0", "q4_0", or another of llama.cpp's
+    CACHE_TYPES.  n_ubatch: tokens per step, which a sliding window must also hold.  llama.cpp:
+    llama_kv_cache, llama_kv_cache_iswa.  Lesson: 06_will_it_fit.
     Raises ValueError for a context or a type that cannot be.
     """
-    return cache_bytes(shape_of(model).architecture, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v, n_ubatch=n_ubatch))
+    settings = Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v, n_ubatch=n_ubatch)
+    return cache_bytes(shape_of(model).architecture, settings)
 
 
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:
@@ -57,9 +57,9 @@ def layer_cache(a: Architecture, settings: Settings) -> LayerCache:
     """What one layer of each kind keeps.  Raises ValueError for a cache type that the heads do not fit."""
     cells, window = settings.n_ctx_seq, window_cells(a, settings)
     rows = _rows(a, settings.type_k, settings.type_v)
-    sizes = [sum(_tensor_bytes(width, n * settings.n_streams, kv_type) for width, kv_type in rows)
-             for n in (cells, window)]
-    return LayerCache(*sizes, cells, window)
+    everywhere, local = (sum(_tensor_bytes(width, n * settings.n_streams, kv_type) for width, kv_type in rows)
+                         for n in (cells, window))
+    return LayerCache(everywhere, local, cells, window)
 
 
 def window_cells(a: Architecture, settings: Settings) -> int:

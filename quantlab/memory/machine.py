@@ -63,14 +63,14 @@ def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machin
     own.
 
     card: a name of GPUS (its memory counts as free), or of CPUS for no card.  vram_gib: GiB of a card that is
-    in no table.
-    Raises ValueError for an unknown card, with the nearest names, and for memory that cannot be.
+    in no table.  Raises ValueError for an unknown card, with the nearest names, and for memory that cannot
+    be.
     """
     machine = REFERENCE if is_reference() else _live()
     if vram_gib is not None:
         if not is_amount(vram_gib, 0, MOST_GIB):
-            raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 or 24, "
-                             "or 0 for none")
+            raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of the card, such as 8 "
+                             "or 24, or 0 for none")
         size = int(vram_gib * GIB)
     elif card is not None:
         size = card_named(card).vram_bytes
@@ -80,7 +80,8 @@ def my_machine(card: str | None = None, vram_gib: float | None = None) -> Machin
 
 
 def card_or_assumed() -> Gpu:
-    """This machine's largest card; where none was found, one of ASSUMED bytes whose name, NO_CARD, says so."""
+    """This machine's largest card; where none was found, one of ASSUMED bytes whose name, NO_CARD, says so.
+    """
     return max(my_machine().gpus, key=lambda gpu: gpu.total_bytes, default=Gpu(NO_CARD, ASSUMED, ASSUMED))
 
 
@@ -211,11 +212,10 @@ def _wired_limit() -> int:
 def read_bandwidth(threads: int = 1, *, nbytes: int = NBYTES, passes: int = PASSES) -> float:
     """Bytes a second that this machine reads from main memory: measured, since no table has it.
 
-    The best of some passes over `nbytes`: NumPy's largest of all numbers, which only reads. (McCalpin's STREAM
-    copies; writing a token reads weights and writes next to nothing.)
+    The best of some passes over `nbytes`: NumPy's largest of all numbers, which only reads. (McCalpin's
+    STREAM copies; writing a token reads weights and writes next to nothing.)
     threads: read different parts at the same time (NumPy lets go of Python's lock); one thread may not reach
-    all there is.
-    Raises ValueError for counts that cannot be.  Lesson: 14_speed_and_bandwidth.
+    all there is.  Raises ValueError for counts that cannot be.  Lesson: 14_speed_and_bandwidth.
     """
     for name, value, least in (("threads", threads, 1), ("nbytes", nbytes, 2**20), ("passes", passes, 1)):
         whole(name, value, least, 2**40)

@@ -1,5 +1,6 @@
-"""The lesson's rule of thumb, exactly as it is taught (how far it is from the truth is lesson 06's subject), and a
-shape for "about 7 billion parameters" when no model is named: what most open models of that size look like.
+"""The lesson's rule of thumb, exactly as it is taught (how far it is from the truth is lesson 06's subject),
+and a shape for "about 7 billion parameters" when no model is named: what most open models of that size look
+like.
 
     typical_shape(7).n_params / 1e9        # 7.0
     typical_words(7)                       # "shaped like Llama-3.1-8B (32 layers, 8 KV heads)"
@@ -52,7 +53,7 @@ SMALLEST, LARGEST = 0.1, 500.0          # billions of parameters
 ROWS = 256                              # widths are whole super-blocks, so that every K-quant can be had
 
 
-class Step(NamedTuple):
+class Proportions(NamedTuple):
     """A published dense model whose proportions are borrowed.
 
     params_b: its billions of parameters; tied: one table of words for both ends.
@@ -71,16 +72,16 @@ class Step(NamedTuple):
 
 #: From the models' published configurations (config.json).
 STEPS = (
-    Step(0.1345, "SmolLM2-135M", 30, 576, 9, 3, 64, 49152, True),
-    Step(0.494, "Qwen2.5-0.5B", 24, 896, 14, 2, 64, 151936, True),
-    Step(1.236, "Llama-3.2-1B", 16, 2048, 32, 8, 64, 128256, True),
-    Step(3.213, "Llama-3.2-3B", 28, 3072, 24, 8, 128, 128256, True),
-    Step(8.030, "Llama-3.1-8B", 32, 4096, 32, 8, 128, 128256, False),
-    Step(14.768, "Qwen3-14B", 40, 5120, 40, 8, 128, 151936, False),
-    Step(32.762, "Qwen3-32B", 64, 5120, 64, 8, 128, 151936, False),
-    Step(70.554, "Llama-3.1-70B", 80, 8192, 64, 8, 128, 128256, False),
-    Step(122.6, "Mistral-Large-2407", 88, 12288, 96, 8, 128, 32768, False),
-    Step(405.853, "Llama-3.1-405B", 126, 16384, 128, 8, 128, 128256, False),
+    Proportions(0.1345, "SmolLM2-135M", 30, 576, 9, 3, 64, 49152, True),
+    Proportions(0.494, "Qwen2.5-0.5B", 24, 896, 14, 2, 64, 151936, True),
+    Proportions(1.236, "Llama-3.2-1B", 16, 2048, 32, 8, 64, 128256, True),
+    Proportions(3.213, "Llama-3.2-3B", 28, 3072, 24, 8, 128, 128256, True),
+    Proportions(8.030, "Llama-3.1-8B", 32, 4096, 32, 8, 128, 128256, False),
+    Proportions(14.768, "Qwen3-14B", 40, 5120, 40, 8, 128, 151936, False),
+    Proportions(32.762, "Qwen3-32B", 64, 5120, 64, 8, 128, 151936, False),
+    Proportions(70.554, "Llama-3.1-70B", 80, 8192, 64, 8, 128, 128256, False),
+    Proportions(122.6, "Mistral-Large-2407", 88, 12288, 96, 8, 128, 32768, False),
+    Proportions(405.853, "Llama-3.1-405B", 126, 16384, 128, 8, 128, 128256, False),
 )
 
 
@@ -96,11 +97,11 @@ def typical_shape(params_b: float) -> Architecture:
     return _shape(step, n_ff)
 
 
-def nearest_step(params_b: float) -> Step:
+def nearest_step(params_b: float) -> Proportions:
     """The published model that is nearest in size, by ratio.  Raises ValueError for what is no size."""
     if not is_amount(params_b, SMALLEST, LARGEST):
-        raise ValueError(f"params_b={params_b!r} is no size of a model here: give billions of parameters from "
-                         f"{SMALLEST:g} to {LARGEST:g}, such as 7")
+        raise ValueError(f"params_b={params_b!r} is no size of a model here: give billions of parameters "
+                         f"from {SMALLEST:g} to {LARGEST:g}, such as 7")
     return min(STEPS, key=lambda step: max(step.params_b / params_b, params_b / step.params_b))
 
 
@@ -110,7 +111,7 @@ def typical_words(params_b: float) -> str:
     return f"shaped like {step.like} ({shape.n_layer} layers, {shape.n_head_kv} KV heads)"
 
 
-def _shape(step: Step, n_ff: int) -> Architecture:
+def _shape(step: Proportions, n_ff: int) -> Architecture:
     return Architecture(arch="llama", n_layer=step.n_layer, n_embd=step.n_embd, n_head=step.n_head,
                         n_head_kv=step.n_head_kv, head_dim=step.head_dim, n_ff=n_ff, n_vocab=step.n_vocab,
                         tied_embeddings=step.tied, n_ctx_train=131072)

@@ -1,15 +1,14 @@
-"""How a model is run: the settings that cost memory (`Settings`), checked, with what llama.cpp makes of them; and
-what Ollama and llama-server take when nobody tells them anything (`memory_profile`).
+"""How a model is run: the settings that cost memory (`Settings`), checked, with what llama.cpp makes of them;
+and what Ollama and llama-server take when nobody tells them anything (`memory_profile`).
 
     Settings(n_ctx=8192, n_parallel=2).n_ctx_seq        # 4096: each of two conversations gets half
     memory_profile("ollama", "qwen3:8b", vram_gib=24).n_ctx                # 32,768
 
 Which llama.cpp option and which Ollama setting each one mirrors stands in OPTIONS.  llama.cpp:
-llama_context's constructor.
-Ollama 0.17.4 chooses the context by the memory of all cards (server/routes.go: Serve) and never more than the
-model was trained for (llm/server.go: NewLlamaServer). llama-server takes all the model was trained for and
-four conversations in one pool (llama.cpp, tools/server/server.cpp); where that does not fit it shrinks the
-context, which is not in these numbers.
+llama_context's constructor.  Ollama 0.17.4 chooses the context by the memory of all cards (server/routes.go:
+Serve) and never more than the model was trained for (llm/server.go: NewLlamaServer). llama-server takes all
+the model was trained for and four conversations in one pool (llama.cpp, tools/server/server.cpp); where that
+does not fit it shrinks the context, which is not in these numbers.
 """
 
 from dataclasses import dataclass, fields
@@ -51,9 +50,8 @@ class Settings:
     """What a server is started with.
 
     n_ctx: tokens of all conversations together.  n_ubatch: tokens computed at a time.  n_parallel:
-    conversations at a time.
-    flash_attention: attention in small pieces, without the table of all scores.  type_k, type_v: names of
-    CACHE_TYPES.
+    conversations at a time.  flash_attention: attention in small pieces, without the table of all
+    scores.  type_k, type_v: names of CACHE_TYPES.
     n_outputs: tokens of a step whose next word is computed (1 for an answer; n_ubatch to score a whole text).
     n_gpu_layers: None for all, else blocks from the end, the output layer counted as one.
     unified: one pool of cells for all conversations.  Raises ValueError naming the number and what would be
@@ -148,7 +146,8 @@ def memory_profile(program: str, model=None, *, vram_gib: float = 0.0,
     if program not in PROGRAMS:
         raise ValueError(f"no profile {program!r}; there are {', '.join(PROGRAMS)}")
     if not is_amount(vram_gib, 0, 1e6):
-        raise ValueError(f"vram_gib={vram_gib!r} is no amount of memory: give GiB of all cards together, 0 for none")
+        raise ValueError(
+            f"vram_gib={vram_gib!r} is no amount of memory: give GiB of all cards together, 0 for none")
     # refuses what cannot be
     Settings(n_ctx=PADDING if n_ctx is None else n_ctx, n_parallel=1 if n_parallel is None else n_parallel)
     arch, trained = _facts(model)

@@ -8,6 +8,7 @@ What is read is counted; what share of its bandwidth a machine reaches is an ass
 Lesson: 14_speed_and_bandwidth.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from ..models.architecture import Architecture
 from ..models.catalog import rows_of
 from ..models.resolve import shape_of
+from ..words import Tabled, number, size
 from .estimate import planned_shape
 from .kv_cache import cache_bytes
 from .settings import Settings
@@ -26,7 +28,8 @@ EFFICIENCY = (0.4, 0.9)
 EXPERTS = ("ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight")
 
 
-class Speed(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Speed(Tabled):
     """Tokens a second, from `low` to `high`; `limit`: if every byte of bandwidth were used.  card, host:
     bytes read for each token.
     """
@@ -36,6 +39,11 @@ class Speed(NamedTuple):
     limit: float
     card: int
     host: int
+
+    def rows(self) -> list[tuple]:
+        return [("what", "tokens a second"), ("expected", f"{number(self.low, 3)} to {number(self.high, 3)}"),
+                ("at most", number(self.limit, 3)), ("read on the card for each token", size(self.card)),
+                ("read in main memory", size(self.host))]
 
 
 class PublishedRun(NamedTuple):
@@ -69,8 +77,7 @@ def expected_speed(model, ftype: str | None, bandwidth: float, *, host_bandwidth
     model, ftype: as in `estimate_memory`.  bandwidth: bytes a second of the card; host_bandwidth: of main
     memory, needed when layers lie there (`n_gpu_layers`).
     settings: the arguments of `estimate_memory`.  Reading is taken to happen one after the other: a card
-    waits for main memory.
-    Raises ValueError for bandwidths that cannot be.
+    waits for main memory.  Raises ValueError for bandwidths that cannot be.
     """
     card, host = bytes_per_token(model, ftype, Settings(**settings))
     seconds = 0.0
@@ -78,8 +85,8 @@ def expected_speed(model, ftype: str | None, bandwidth: float, *, host_bandwidth
         if not nbytes:
             continue
         if speed is None or not isfinite(speed) or speed <= 0:
-            raise ValueError(f"{name}={speed!r} is no speed: give bytes a second, such as 272e9 for 272 GB/s; "
-                             f"{nbytes:,} bytes are read there for each token")
+            raise ValueError(f"{name}={speed!r} is no speed: give bytes a second, such as 272e9 for 272 GB/s;"
+                             f" {nbytes:,} bytes are read there for each token")
         seconds += nbytes / speed
     limit = 1 / seconds
     return Speed(EFFICIENCY[0] * limit, EFFICIENCY[1] * limit, limit, card, host)
@@ -105,4 +112,4 @@ def _idle_experts(shape: Architecture, weights: Weights) -> list[int]:
     """Bytes of experts that a token does not use, layer by layer (as a card holds them)."""
     unused = shape.n_expert - shape.n_expert_used
     return [sum(nbytes * unused // shape.n_expert for name, nbytes in layer if name in EXPERTS)
-            for layer in weights.lent]
+            for layer in weights.layers]

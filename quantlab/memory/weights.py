@@ -1,11 +1,12 @@
-"""How many bytes the weights take, and where they lie: which on the card, which in main memory, block by block.
+"""How many bytes the weights take, and where they lie: which on the card, which in main memory, block by
+block.
 
 The recipe's rules say the type of every tensor, so every figure is exact. A file is a little larger than its
 tensors: its header holds the vocabulary, a few MB (`weight_bytes` counts tensors only). A card needs a few
-bytes more: CUDA fills the last row of a quantized tensor up to 512 numbers and starts each tensor at a multiple
-of 128 bytes.
-llama.cpp keeps the table of word vectors in main memory, always. From the end of the model, the output layer
-goes to the card first, then the last blocks, as many as `n_gpu_layers` says (llama-model.cpp: load_tensors).
+bytes more: CUDA fills the last row of a quantized tensor up to 512 numbers and starts each tensor at a
+multiple of 128 bytes.  llama.cpp keeps the table of word vectors in main memory, always. From the end of the
+model, the output layer goes to the card first, then the last blocks, as many as `n_gpu_layers` says
+(llama-model.cpp: load_tensors).
 """
 
 from collections.abc import Iterable
@@ -27,30 +28,30 @@ FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_
 SHARED = ("rope_freqs", "rope_factors_long", "rope_factors_short")
 
 
-class Part(NamedTuple):
+class TensorBytes(NamedTuple):
     """Bytes of some tensors: on a card, and in main memory, where nothing is filled up."""
 
     card: int
     host: int
 
     def __add__(self, other):
-        return Part(self.card + other.card, self.host + other.host)
+        return TensorBytes(self.card + other.card, self.host + other.host)
 
 
 class Weights(NamedTuple):
     """A model's tensors by the place they take together.  words: the table of word vectors; tied: it is the
     output, too.
 
-    output: output table and last norm; shared: what every layer reads; blocks: one Part a layer; lent: for
-    each layer (name without "blk.N.", bytes on a card) of every tensor.
+    output: output table and last norm; shared: what every layer reads; blocks: one TensorBytes a layer;
+    layers: for each of them (name without "blk.N.", bytes on a card) of every tensor.
     """
 
-    words: Part
+    words: TensorBytes
     tied: bool
-    output: Part
-    shared: Part
-    blocks: tuple[Part, ...]
-    lent: tuple[tuple[tuple[str, int], ...], ...]
+    output: TensorBytes
+    shared: TensorBytes
+    blocks: tuple[TensorBytes, ...]
+    layers: tuple[tuple[tuple[str, int], ...], ...]
 
     @property
     def nbytes(self) -> int:
@@ -61,15 +62,15 @@ class Weights(NamedTuple):
         """Blocks on the card: the output layer is counted first."""
         return len(self.blocks) if n_gpu_layers is None else max(min(n_gpu_layers - 1, len(self.blocks)), 0)
 
-    def placed(self, n_gpu_layers: int | None = None) -> Part:
+    def placed(self, n_gpu_layers: int | None = None) -> TensorBytes:
         """Bytes on the card and bytes in main memory.  n_gpu_layers: None for all."""
         n = self.n_blocks_on_card(n_gpu_layers)
         below, above = self.blocks[: len(self.blocks) - n], self.blocks[len(self.blocks) - n :]
         card, host = sum(part.card for part in above), self.words.host + sum(part.host for part in below)
         if n_gpu_layers == 0:
-            return Part(0, host + self.output.host + self.shared.host)
+            return TensorBytes(0, host + self.output.host + self.shared.host)
         card += self.output.card + (self.words.card if self.tied else 0)
-        return Part(card + (self.shared.card if n else 0), host + (self.shared.host if below else 0))
+        return TensorBytes(card + (self.shared.card if n else 0), host + (self.shared.host if below else 0))
 
 
 def weights_of(model, ftype: str | None = None) -> Weights:
@@ -90,28 +91,28 @@ def _weights_of_shape(shape: Architecture, ftype: str) -> Weights:
 
 
 def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
-    groups = {"words": Part(0, 0), "output": Part(0, 0), "shared": Part(0, 0)}
-    blocks: dict[int, Part] = {}
-    lent: dict[int, list[tuple[str, int]]] = {}
+    groups = {"words": TensorBytes(0, 0), "output": TensorBytes(0, 0), "shared": TensorBytes(0, 0)}
+    blocks: dict[int, TensorBytes] = {}
+    layers: dict[int, list[tuple[str, int]]] = {}
     has_output = False
     for tensor, qtype in tensors:
         part = _part(tuple(tensor.shape), qtype)
         if tensor.layer is not None:
-            blocks[tensor.layer] = blocks.get(tensor.layer, Part(0, 0)) + part
-            lent.setdefault(tensor.layer, []).append((tensor.name.split(".", 2)[2], part.card))
+            blocks[tensor.layer] = blocks.get(tensor.layer, TensorBytes(0, 0)) + part
+            layers.setdefault(tensor.layer, []).append((tensor.name.split(".", 2)[2], part.card))
             continue
         has_output |= tensor.name == "output.weight"
         group = "words" if tensor.role == "token_embd" else "shared" if tensor.role in SHARED else "output"
         groups[group] += part
     return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
                    tuple(blocks[layer] for layer in sorted(blocks)),
-                   tuple(tuple(lent[layer]) for layer in sorted(lent)))
+                   tuple(tuple(layers[layer]) for layer in sorted(layers)))
 
 
 @lru_cache(maxsize=4096)
-def _part(shape: tuple[int, ...], qtype: str) -> Part:
+def _part(shape: tuple[int, ...], qtype: str) -> TensorBytes:
     """One tensor; a model has hundreds of them and a handful of shapes."""
-    return Part(card_nbytes(shape, qtype), aligned(tensor_nbytes(shape, qtype), HOST_ALIGNMENT))
+    return TensorBytes(card_nbytes(shape, qtype), aligned(tensor_nbytes(shape, qtype), HOST_ALIGNMENT))
 
 
 def card_nbytes(shape: tuple[int, ...], qtype: str) -> int:
@@ -134,9 +135,10 @@ def weight_bytes(model, ftype: str | None = None) -> int:
     """Bytes of all tensors together, as a file has them behind its header.
 
     model, ftype: as in `estimate_memory`; or, instead of a model, a table of `tensor_list(...)` or of an open
-    model's `.tensors`, or pairs (shape, type) with the shape in ggml's order, row length first.
-    Raises ValueError for a type that is not known or a row of broken blocks.
+    model's `.tensors`, or pairs (shape, type) with the shape in ggml's order, row length first. Raises
+    ValueError for a type that is not known or a row of broken blocks.
     """
+    pairs: Iterable[tuple[tuple[int, ...], str]]
     if hasattr(model, "columns"):
         pairs = zip(model["shape"], model["type"], strict=True)
     elif isinstance(model, Iterable) and not isinstance(model, str):

@@ -21,14 +21,12 @@ class Architecture:
 
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
-    GQA).
-    n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts. kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
+    GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
+    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
     sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
-    architecture's own).
-    rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in
-    tokens.
-    Raises ValueError for an unknown `arch` and for numbers that no model can have.
+    architecture's own).  rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context
+    Phi.  n_ctx_train: in tokens.  Raises ValueError for an unknown `arch` and for numbers that no model can
+    have.
     """
 
     arch: str

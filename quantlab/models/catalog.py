@@ -6,6 +6,7 @@
 import csv
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .architecture import Architecture
 
@@ -35,8 +36,9 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 def _architecture(row: dict[str, str]) -> Architecture:
     kinds = {field.name: bool if field.type is bool else int for field in fields(Architecture)}
-    return Architecture(arch=row["arch"], **{name: kinds[name](int(row[name])) for name in row
-                                             if name in kinds and name != "arch"})
+    numbers: dict[str, Any] = {name: kinds[name](int(text)) for name, text in row.items()
+                               if name in kinds and name != "arch"}
+    return Architecture(arch=row["arch"], **numbers)
 
 
 _ROWS = rows_of("models.csv")

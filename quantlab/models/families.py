@@ -2,9 +2,8 @@
 
 A language model is one table of word vectors, a stack of equal layers (attention, then feed-forward) and one
 output table. The families differ in small things only: biases, extra norms, experts, a fused matrix. Here is
-the whole list.
-Source: llama.cpp's llama-model.cpp and gguf-py's constants.py; the parameter counts are tested against
-published ones.
+the whole list.  Source: llama.cpp's llama-model.cpp and gguf-py's constants.py; the parameter counts are
+tested against published ones.
 """
 
 from collections.abc import Iterator

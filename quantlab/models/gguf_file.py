@@ -1,5 +1,5 @@
-"""A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at a
-time; and, where it may not be read, which permission is missing on the way to it.
+"""A GGUF file on disk: its header read and checked, its weights mapped into memory and decoded one tensor at
+a time; and, where it may not be read, which permission is missing on the way to it.
 """
 
 import mmap
@@ -39,7 +39,8 @@ def _missing(place: Path, letter: str) -> str:
         return f"permission {letter} is missing on {place}"
     words = f"permission {letter} is missing on {place} ({stat.filemode(status.st_mode)} {owner}:{group})"
     opens = stat.S_IRGRP if letter == "r" else stat.S_IXGRP
-    return f"{words}; members of the group {group} have it" if status.st_mode & opens and group != "root" else words
+    helps = status.st_mode & opens and group != "root"
+    return f"{words}; members of the group {group} have it" if helps else words
 
 
 class GGUFFile:
@@ -53,7 +54,7 @@ class GGUFFile:
 
     def __init__(self, path):
         self.path = Path(path)
-        self.paths = (self.path,)
+        self.paths: tuple[Path, ...] = (self.path,)
         self._map = _mapped(self.path)
         try:
             header = read_header(self._map)

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 from .gguf_cursor import Cursor, GGUFArray, shown
 from .types import (
@@ -69,7 +70,7 @@ class Header:
 
     version: int
     alignment: int
-    metadata: dict[str, object]
+    metadata: dict[str, Any]
     tensors: dict[str, TensorInfo]
     parts: tuple[tuple[str, int, int], ...]
 
@@ -122,8 +123,8 @@ def _count(cursor: Cursor, what: str, smallest: int, most: int) -> int:
     return count
 
 
-def _metadata(cursor: Cursor, count: int) -> dict[str, object]:
-    metadata: dict[str, object] = {}
+def _metadata(cursor: Cursor, count: int) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
     for i in range(count):
         key = cursor.string(f"key {i} of the metadata")
         if not key:
@@ -137,7 +138,7 @@ def _metadata(cursor: Cursor, count: int) -> dict[str, object]:
     return metadata
 
 
-def _value(cursor: Cursor, key: str, value_type: int) -> object:
+def _value(cursor: Cursor, key: str, value_type: int) -> Any:
     if value_type == STRING:
         return cursor.string(shown(key))
     if value_type == ARRAY:
@@ -145,7 +146,7 @@ def _value(cursor: Cursor, key: str, value_type: int) -> object:
     return cursor.scalar(value_type, key)
 
 
-def _check_alignment(alignment: object, value_type: int) -> None:
+def _check_alignment(alignment: Any, value_type: int) -> None:
     if value_type != UINT32:
         raise ValueError(
             f"general.alignment is {shown(alignment)}, of value type {value_type}; ggml reads type {UINT32} "

@@ -7,7 +7,7 @@ Source: llama.cpp's llama-model-loader.cpp and tools/gguf-split.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
@@ -26,8 +26,7 @@ class SplitFile(GGUFFile):
     order.
 
     files: the open parts, whose counts agree.  `metadata` and `parts` are the first file's, `paths` names
-    all.
-    Raises ValueError when a tensor is in two parts or their number is not the announced one.
+    all.  Raises ValueError when a tensor is in two parts or their number is not the announced one.
     """
 
     def __init__(self, files: list[GGUFFile]):
@@ -139,8 +138,7 @@ def _check_part(part: GGUFFile, number: int, first: GGUFFile) -> None:
 
 
 def _number(file: GGUFFile, key: str) -> int | None:
-    metadata: Mapping[str, object] = file.metadata
-    value = metadata.get(key)
+    value = file.metadata.get(key)
     if value is not None and type(value) is not int:
         raise ValueError(f"{file.path.name}: {key} is {shown(value)}; a whole number is needed")
     return value

@@ -31,8 +31,8 @@ class Imatrix:
     """values: tensor name -> (experts, columns) float32; one row for a matrix without experts.
 
     file, datasets, chunks, chunk_size: where it comes from, for the new file's metadata; empty and 0 when
-    nobody knows.
-    counts: tensor name -> (experts,) float32, how many tokens were summed; without an entry it counts as one.
+    nobody knows.  counts: tensor name -> (experts,) float32, how many tokens were summed; without an entry it
+    counts as one.
     """
 
     values: Mapping[str, np.ndarray]
@@ -57,13 +57,13 @@ class Imatrix:
             return None
         raise ValueError(
             f"the imatrix has {values.shape[0]} × {values.shape[1]} numbers for {name}, whose shape {shape} "
-            "needs "
-            f"{wanted[0]} × {wanted[1]}: it belongs to another model")
+            f"needs {wanted[0]} × {wanted[1]}: it belongs to another model")
 
     def metadata(self) -> dict[str, str | int]:
         """The keys that llama-quantize adds to a file made with an imatrix; absent where nothing is known."""
-        found = {"file": _cut(self.file), "dataset": _cut(self.datasets[0] if self.datasets else ""),
-                 "entries_count": len(self.values), "chunks_count": max(self.chunks, 0)}
+        found: dict[str, str | int] = {
+            "file": _cut(self.file), "dataset": _cut(self.datasets[0] if self.datasets else ""),
+            "entries_count": len(self.values), "chunks_count": max(self.chunks, 0)}
         return {f"quantize.imatrix.{key}": value for key, value in found.items() if value}
 
 
@@ -96,10 +96,10 @@ def read_imatrix(path) -> Imatrix:
                 f"{file.path.name} is a GGUF file, but no imatrix: no tensor in it ends in {SUMS}")
         chunks, size, datasets = (file.metadata.get(f"imatrix.{key}", 0)
                                   for key in ("chunk_count", "chunk_size", "datasets"))
+        counts = {name: file.tensor(name + COUNTS).reshape(-1) for name in names}
         return Imatrix({name: _importance(file, name) for name in names}, path,
-                       tuple(str(text) for text in datasets or ()), chunks if type(chunks) is int else 0, size
-                       if type(size) is int else 0, {name: file.tensor(name + COUNTS).reshape(-1)
-                                                     for name in names})
+                       tuple(str(text) for text in datasets or ()), chunks if type(chunks) is int else 0,
+                       size if type(size) is int else 0, counts)
 
 
 def write_imatrix(path, imatrix: Imatrix) -> Path:
@@ -139,8 +139,8 @@ def _checked(name: str, values) -> np.ndarray:
     try:
         values = np.atleast_2d(np.asarray(values, np.float32))
     except (TypeError, ValueError):     # words, or rows of unequal length
-        raise ValueError(
-            f"the importances of {name} must be rows of finite numbers from 0 up, not {shown(values)}") from None
+        raise ValueError(f"the importances of {name} must be rows of finite numbers from 0 up, "
+                         f"not {shown(values)}") from None
     wrong = np.argwhere(~np.isfinite(values) | (values < 0))
     if values.ndim != 2 or len(wrong):
         found = f"one is {values[tuple(wrong[0])]}" if len(wrong) else f"their shape is {values.shape}"

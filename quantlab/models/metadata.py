@@ -23,12 +23,12 @@ OTHER_SPELLINGS = {"gptoss": "gpt-oss"}
 
 
 def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
-    """The architecture that `metadata` (a file's or /api/show's) describes. shapes: tensor name -> shape,
+    """The architecture that `metadata` (a file's or /api/show's) describes.  shapes: tensor name -> shape,
     ggml's order.
 
     Raises ValueError naming the missing key, or the architecture that is not known here.
     """
-    spelled, arch = metadata.get("general.architecture"), architecture_name(metadata)
+    spelled, arch = str(metadata.get("general.architecture")), architecture_name(metadata)
     if arch is None:
         raise ValueError("unknown architecture: the metadata does not say general.architecture")
     if arch not in FAMILIES:

@@ -98,8 +98,8 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[J
 def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> Job:
     job = Job(info, qtype)
     if info.ollama_order:
-        raise ValueError(
-            f"{info.name} is stored in the order of Ollama's first gpt-oss files, which llama.cpp cannot read")
+        raise ValueError(f"{info.name} is stored in the order of Ollama's first gpt-oss files, which "
+                         "llama.cpp cannot read")
     if job.kept:
         return job
     weights = imatrix.of(info.name, info.shape) if imatrix else None

@@ -1,5 +1,5 @@
-"""How far a long piece of work is: `Progress` says it, `show` puts it where the user looks, a terminal's line
-or a notebook's bar.
+"""How far a long piece of work is: `Progress` says it, `progress_display` puts it where the user looks, a
+terminal's line or a notebook's bar.
 """
 
 import sys
@@ -74,16 +74,16 @@ def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], obje
     """A function to call after each piece with its kind, how many of `unit` it was, and words: tells
     `progress`, heeds `cancel`.
 
-    left: kind -> how many there are.  progress: called with each Progress; "show" for `show()`.  Raises
-    Cancelled when `progress` returns False or `cancel.is_set()`, and ValueError at once for a progress that
-    cannot be called and a cancel that cannot be asked.
+    left: kind -> how many there are.  progress: called with each Progress; "show" for `progress_display()`.
+    Raises Cancelled when `progress` returns False or `cancel.is_set()`, and ValueError at once for a progress
+    that cannot be called and a cancel that cannot be asked.
     """
-    if progress not in (None, "show") and not callable(progress):
-        raise ValueError(
-            f"progress={progress!r}: \"show\", a function to call with each step, or None for nothing")
+    report = progress_display() if progress == "show" else progress
+    if report is not None and not callable(report):
+        raise ValueError(f'progress={progress!r} cannot be: a function is needed, "show", or None')
     if cancel is not None and not hasattr(cancel, "is_set"):
-        raise ValueError(f"cancel={cancel!r}: something with is_set() is needed, such as threading.Event()")
-    clock, report = Clock(left, unit=unit), show() if progress == "show" else progress
+        raise ValueError(f"cancel={cancel!r} cannot be: a threading.Event is needed")
+    clock = Clock(left, unit=unit)
 
     def tick(kind: str, n: int, words: str) -> None:
         now = clock.tick(kind, n, words)
@@ -92,7 +92,7 @@ def watched(left: dict[str, int], unit: str, progress: Callable[[Progress], obje
     return tick
 
 
-def show() -> Callable[[Progress], None]:
+def progress_display() -> Callable[[Progress], None]:
     """Something to call with each Progress: a bar in a notebook, a line in a terminal; elsewhere (a log, a
     test) nothing is shown.
 
@@ -145,4 +145,6 @@ class _Bar:
 
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60) if seconds >= 60 else (0, seconds)
-    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if minutes:
+        return f"{minutes} min {seconds:.0f} s"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -2,10 +2,9 @@
 
 A mix like Q4_K_M has a usual type (Q4_K) and a few matrices that deserve better. For each matrix the first
 rule that fits decides; if none does, the matrix gets the usual type. The order is therefore part of the
-rules. recipe_walk.py walks them.
-Sources: llama.cpp's src/llama-quant.cpp (b11434) and Ollama's server/quantization.go (0.17.4). The whys are
-theirs where their comments give one, else common knowledge; tests compare the choices with both programs'
-own.
+rules. recipe_walk.py walks them.  Sources: llama.cpp's src/llama-quant.cpp (b11434) and Ollama's
+server/quantization.go (0.17.4). The whys are theirs where their comments give one, else common knowledge;
+tests compare the choices with both programs' own.
 """
 
 from collections.abc import Callable
@@ -15,12 +14,12 @@ from .architecture import Architecture
 
 
 class Place(NamedTuple):
-    """What a condition may ask: `index` of `count` such matrices, the matrix's shape, and the model around
-    it.
+    """What a condition may ask: which of its kind a matrix is (the `nth` of `n_alike`), its shape, and the
+    model around it.
     """
 
-    index: int
-    count: int
+    nth: int
+    n_alike: int
     whole_blocks: bool      # a row is a whole number of blocks of the mix's usual type
     stacked: bool           # a third dimension: all experts (or heads) in one tensor
     sharing: int            # query heads per key and value head
@@ -57,13 +56,13 @@ BROKEN_ROWS = "rows that are no whole number of blocks"
 #: The words of `where` -> does it hold?  Divisions round down, as in C: with 30 layers an eighth is 3.
 CONDITIONS: dict[str, Callable[[Place], bool]] = {
     ALWAYS: lambda at: True,
-    FIRST_2: lambda at: at.index < 2,
-    FIRST_4: lambda at: at.index < 4,
-    FIRST_8TH: lambda at: at.index < at.count // 8,
-    FIRST_16TH: lambda at: at.index < at.count // 16,
-    MIDDLE: lambda at: at.count // 8 <= at.index < 7 * at.count // 8,
-    RAISED: lambda at: (at.index < at.count // 8 or at.index >= 7 * at.count // 8
-                        or (at.index - at.count // 8) % 3 == 2),
+    FIRST_2: lambda at: at.nth < 2,
+    FIRST_4: lambda at: at.nth < 4,
+    FIRST_8TH: lambda at: at.nth < at.n_alike // 8,
+    FIRST_16TH: lambda at: at.nth < at.n_alike // 16,
+    MIDDLE: lambda at: at.n_alike // 8 <= at.nth < 7 * at.n_alike // 8,
+    RAISED: lambda at: (at.nth < at.n_alike // 8 or at.nth >= 7 * at.n_alike // 8
+                        or (at.nth - at.n_alike // 8) % 3 == 2),
     SHARED: lambda at: at.sharing >= 4,
     SHARED_OR_EXPERTS: lambda at: at.sharing >= 4 or at.n_expert >= 4,
     EIGHT_EXPERTS: lambda at: at.n_expert == 8,

@@ -46,8 +46,8 @@ def program_named(by: str) -> Program:
 def usual_type(program: Program, ftype: str) -> str:
     """The usual type of an ftype.  ValueError with the nearest names when the program has no such ftype."""
     if not isinstance(ftype, str) or ftype.upper() not in program.usual:
-        raise ValueError(f"{program.name} has no ftype {ftype!r} that is known here{nearest(ftype, program.usual)}; "
-                         f"there are {', '.join(program.usual)}")
+        raise ValueError(f"{program.name} has no ftype {ftype!r} that is known here"
+                         f"{nearest(ftype, program.usual)}; there are {', '.join(program.usual)}")
     return program.usual[ftype.upper()]
 
 
@@ -67,7 +67,8 @@ def pure_type(program: Program, ftype: str) -> str:
     return ftype.upper() if str(ftype).upper() in FORMATS else usual_type(program, ftype)
 
 
-def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False, pure: bool = False) -> list[Choice]:
+def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False,
+            pure: bool = False) -> list[Choice]:
     """What each tensor of the model gets, in the order of its tensors.  ValueError as `recipe` says."""
     program = program_named(by)
     usual = pure_type(program, ftype) if pure else usual_type(program, ftype)
@@ -105,11 +106,11 @@ def _places(program: Program, ftype: str, a: Architecture, tensors: list[TensorS
             continue
         kind = _kind(tensor)
         group = VALUES if kind in values and not ollama else kind
-        by_name = numbered and kind.startswith("ffn") and tensor.layer is not None
-        index = tensor.layer if by_name else seen[group]
+        in_layer = numbered and kind.startswith("ffn")
+        nth = tensor.layer if in_layer and tensor.layer is not None else seen[group]
         seen[group] += 1
         stacked = len(tensor.shape) > 2 and tensor.shape[2] > 1
-        places[tensor.name] = Place(index, n_values if kind in values else n_layer,
+        places[tensor.name] = Place(nth, n_values if kind in values else n_layer,
                                     tensor.shape[0] % block_of(usual)[0] == 0, stacked,
                                     a.n_head // a.n_head_kv, a.n_expert, is_70b(a), imatrix)
     return places

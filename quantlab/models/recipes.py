@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..words import Tabled
 from .architecture import Architecture
-from .families import TensorShape
+from .families import TensorShape, role_and_layer
 from .recipe_rules import ALWAYS, IMATRIX, NO_IMATRIX, Rule
 from .recipe_walk import LEFT, Choice, choices, program_named, rules_of, usual_type
 from .resolve import shape_of
 from .source import tensor_row, tensor_table
 
 
-class Line(NamedTuple):
+class RecipeLine(NamedTuple):
     """One line of a recipe in words: tensors of `role`, in the layers of `where`, get `type`, and `why`."""
 
     role: str
@@ -30,21 +31,28 @@ class Line(NamedTuple):
     why: str
 
 
-def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False,
-           pure: bool = False) -> dict[str, str]:
+class Recipe(Tabled, dict):
+    """Tensor name -> the name of its type; shown as a table, a row per role."""
+
+    def rows(self) -> list[tuple]:
+        counted = counted_types((role_and_layer(name)[0], qtype) for name, qtype in self.items())
+        return [("role", "types"), *counted.items()]
+
+
+def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, pure: bool = False) -> Recipe:
     """Tensor name -> the name of its type, in the order of the model's tensors.
 
     ftype: "Q4_K_M", as `llama-quantize` names it, in any case.  model: a catalog or pulled name, a path, an
-    Architecture, or an open model.  by: "llama.cpp", or "ollama" for `ollama create --quantize`.
-    imatrix: whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.
-    pure: every matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the
-    name of a type ("Q3_K") will then do as well. Where a row is no whole number of blocks, on which
-    llama-quantize would break off, the usual type takes over. Tensors that are never quantized keep the type
-    they have in a file, and are F32 where only a shape is known.
+    Architecture, or an open model.  by: "llama.cpp", or "ollama" for `ollama create --quantize`. imatrix:
+    whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.  pure: every
+    matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the name of a type
+    ("Q3_K") will then do as well. Where a row is no whole number of blocks, on which llama-quantize would
+    break off, the usual type takes over. Tensors that are never quantized keep the type they have in a file,
+    and are F32 where only a shape is known.
     Raises ValueError for an ftype, a program or a model that is not known, and for rows that llama-quantize
     refuses.
     """
-    return {choice.tensor.name: choice.qtype for choice in choices(ftype, model, by, imatrix, pure)}
+    return Recipe({choice.tensor.name: choice.qtype for choice in choices(ftype, model, by, imatrix, pure)})
 
 
 def typed_tensors(model, ftype: str | None = None) -> Sequence[tuple[TensorShape, str]]:
@@ -66,8 +74,7 @@ def tensor_list(model, ftype: str | None = None):
 
     model: as in `recipe`.  ftype: as llama.cpp writes it, "Q4_K_M"; Ollama's "q4_K_M" is the same; None for a
     file as it is, Q4_K_M where only a shape is known.  shape is in ggml's order (row length first), nbytes in
-    bytes.
-    Raises ValueError for another model or ftype.
+    bytes.  Raises ValueError for another model or ftype.
     """
     return tensor_table(typed_tensors(model, ftype))
 
@@ -95,7 +102,8 @@ def counted_types(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             for role, types in counts.items()}
 
 
-def explain_recipe(ftype: str, model=None, *, by: str = "llama.cpp", imatrix: bool = False) -> list[Line]:
+def explain_recipe(ftype: str, model=None, *, by: str = "llama.cpp",
+                   imatrix: bool = False) -> list[RecipeLine]:
     """The recipe in words, a line per rule: role, where, type, why.  The arguments are those of `recipe`.
 
     Without a model: all rules of the ftype, of which the first that fits decides.  With one: the rules that
@@ -113,7 +121,7 @@ def explain_recipe(ftype: str, model=None, *, by: str = "llama.cpp", imatrix: bo
     return [_line(ftype, group, in_role, whole) for (_, whole), group in groups.items()]
 
 
-def _line(ftype: str, group: list[Choice], in_role: Counter, whole: bool) -> Line:
+def _line(ftype: str, group: list[Choice], in_role: Counter, whole: bool) -> RecipeLine:
     """The line of tensors that got the same type for the same reason; whole: no other tensor has one of their
     roles.
     """
@@ -123,10 +131,10 @@ def _line(ftype: str, group: list[Choice], in_role: Counter, whole: bool) -> Lin
     if not whole:
         where += f" ({len(group)} of {sum(in_role[role] for role in roles)})"
     why = note or (rule.why if rule else f"the usual type of {ftype.upper()}")
-    return Line(", ".join(roles), where, qtype, why)
+    return RecipeLine(", ".join(roles), where, qtype, why)
 
 
-def _rules_in_words(ftype: str, by: str, imatrix: bool) -> Iterator[Line]:
+def _rules_in_words(ftype: str, by: str, imatrix: bool) -> Iterator[RecipeLine]:
     program = program_named(by)
     usual = usual_type(program, ftype)
     given, absent = (IMATRIX, NO_IMATRIX) if imatrix else (NO_IMATRIX, IMATRIX)
@@ -138,10 +146,10 @@ def _rules_in_words(ftype: str, by: str, imatrix: bool) -> Iterator[Line]:
             continue
         if where <= {ALWAYS, given}:
             settled |= roles
-        yield Line("all others" if rule.roles == "*" else ", ".join(rule.roles.split()), _words(rule),
+        yield RecipeLine("all others" if rule.roles == "*" else ", ".join(rule.roles.split()), _words(rule),
                    rule.qtype, rule.why)
-    yield Line("all other matrices", ALWAYS, usual, f"the usual type of {ftype.upper()}")
-    yield Line("norms, biases, the experts' router", ALWAYS, "F32", LEFT)
+    yield RecipeLine("all other matrices", ALWAYS, usual, f"the usual type of {ftype.upper()}")
+    yield RecipeLine("norms, biases, the experts' router", ALWAYS, "F32", LEFT)
 
 
 def _words(rule: Rule) -> str:

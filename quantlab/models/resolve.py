@@ -1,23 +1,18 @@
-"""One way in for "a model", whatever it is given as: `shape_of` where its shapes will do, `opened` where its
-weights are needed.
+"""One way in for "a model", whatever it is given as: `shape_of` where its shapes will do, `open_weights`
+where its weights are needed.
 
     shape_of("llama3.1:8b").architecture.n_layer
-    with opened("tiny") as model:
+    with open_weights("tiny") as model:
         model.tensor("token_embd.weight")
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from ..profile import is_reference
 from .architecture import Architecture
 from .catalog import BEYOND, MODELS, SHORT_NAMES
 from .source import Model, open_model
 from .store import StoreError
-
-#: Gives the answer of an Ollama server to /api/show with `verbose`; set by `quantlab.lab.open`, as only the
-#: lab talks to servers.
-ask_server: Callable[[str], Mapping[str, object]] | None = None
 
 
 def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
@@ -35,19 +30,19 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
     if known and (not file_first or model in SHORT_NAMES):
         return known
     try:
-        return open_model(model, None if is_reference() else ask_server)
+        return open_model(model)
     except StoreError:
         if known:
             return known
         if (beyond := BEYOND.get(str(model).partition(":")[0])) is None:
             raise
-        words = (f"the shape of {model} (architecture {beyond['arch']}) is not covered here: {beyond['why']}. "
-                 "With its GGUF, quantlab.oracles.measure asks llama.cpp itself")
+        words = (f"the shape of {model} (architecture {beyond['arch']}) is not covered here: {beyond['why']}."
+                 " With its GGUF, quantlab.oracles.measure asks llama.cpp itself")
         raise ValueError(words) from None
 
 
 @contextmanager
-def opened(model) -> Iterator[Model]:
+def open_weights(model) -> Iterator[Model]:
     """An open model with its weights, closed at the end unless it was given open.
 
     model: as in `shape_of`, and the file always goes first.  Raises ValueError in the same words; for a name

@@ -1,11 +1,11 @@
-"""`Model`, an open model, and `open_model`, which opens a GGUF file, a model that Ollama has pulled, or one of
-the two that come with quantlab ("sample" and the "tiny" Llama).
+"""`Model`, an open model, and `open_model`, which opens a GGUF file, a model that Ollama has pulled, or one
+of the two that come with quantlab ("sample" and the "tiny" Llama).
 
     with open_model("llama3.2:3b") as model:
         model.tensors, model.tensor("blk.0.attn_q.weight")
 
 Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still
-tell the tensor table: `show` is asked then. This room never talks to a server itself (see resolve.py).
+tell the tensor table. This room never talks to one itself: it asks through `ask_server`.
 """
 
 import os
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+#: Gives a server's answer to /api/show with `verbose`; set by `quantlab.lab.open`, as only the lab talks to
+#: servers.
+ask_server: Callable[[str], Mapping[str, object]] | None = None
 BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
 COLUMNS = ("name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw")
 A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a pulled model, the path of a '
@@ -147,14 +150,15 @@ class Model:
         return f"<table><caption>{escape(self.name)}</caption>{rows}</table>{note}"
 
 
-def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None) -> Model:
+def open_model(source) -> Model:
     """Open a GGUF file by path, a pulled Ollama model by name (`llama3.2:3b`), or a bundled one ("tiny",
     "sample").
 
-    A model split over several files opens by its first (`-00001-of-00003.gguf`), the others beside it.
-    show: called with the name when the store cannot give the file; returns the server's answer to /api/show
-    with `verbose`, from which the tensor table is taken (`from_show`). Raises ValueError that says what was
-    tried, the nearest names, and what would be right.
+    A model split over several files opens by its first (`-00001-of-00003.gguf`), the others beside it. When
+    no local store can give the file, the server that OLLAMA_HOST names is asked for the tensor table (not
+    under the reference profile); such a model has `.tensors`, `.architecture`, `.ftype` and sizes, but no
+    weights (`.why` says why).  Raises ValueError that says what was tried, the nearest names, and what would
+    be right.
     """
     if not isinstance(source, str | os.PathLike):
         raise ValueError(f"{shown(source)} is no model: {A_MODEL_IS}")
@@ -168,18 +172,18 @@ def open_model(source, show: Callable[[str], Mapping[str, object]] | None = None
     try:
         stored = find_model(text)
     except StoreError as error:
-        return _asked(text, str(error), show)
+        return _from_server(text, str(error))
     except ValueError as error:             # no name that a store could have
         raise _refusal(text, str(error)) from None
     return _from_file(text, stored.blob, stored.projector)
 
 
-def _asked(name: str, why: str, show: Callable[[str], Mapping[str, object]] | None) -> Model:
+def _from_server(name: str, why: str) -> Model:
     """The model as a server tells it; why: what the stores said."""
-    if show is None:
+    if ask_server is None or is_reference():
         raise _refusal(name, why)
     try:
-        return from_show(show(name), name, why)
+        return from_show(ask_server(name), name, why)
     except ValueError as error:
         raise _refusal(name, f"{why}. {str(error).rstrip('.')}") from None
 
@@ -226,8 +230,8 @@ def _from_file(name: str, path, projector: Path | None = None) -> Model:
 def tensor_table(typed: Iterable[tuple[TensorShape, str]]) -> "pd.DataFrame":
     """A pandas table, one row per tensor: name, role, layer, shape, type, n_weights, nbytes, bpw.
 
-    shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not
-    known here.
+    shape is in ggml's order (row length first); nbytes and bpw are missing (NaN) for a type that is not known
+    here.
     """
     import pandas as pd
 

@@ -8,21 +8,22 @@ type is the recipe's business (recipes.py), what the blocks look like the format
 whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import progress as meter
 from .gguf_file import GGUFFile
 from .gguf_write import NewTensor, header, padding
 from .imatrix_file import as_imatrix
 from .plan import Job, new_metadata, plan
-from .progress import Cancelled, Clock, Progress
-from .resolve import opened
+from .progress import Progress, watched
+from .resolve import open_weights
+from .source import Model
+from .types import block_of
 from .whole_file import as_place, check_place, check_room, clear_abandoned, whole_file
 
 SLAB = 1 << 20          # weights encoded at a time
@@ -31,59 +32,74 @@ IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of
 
 def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None = None, *,
                    by: str = "llama.cpp", progress: Callable[[Progress], object] | str | None = "show",
-                   cancel=None, allow_requantize: bool = False, pure: bool = False) -> Path:
+                   cancel=None, allow_requantize: bool = False, pure: bool = False,
+                   replace: bool = False) -> Path:
     """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`,
     quantized; returns its path.
 
     ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize`
-    makes.
-    imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.
-    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
-    `client.get_executor()`.
-    progress: called with a Progress after each piece, and stops the work by returning False; None: nothing is
-    shown.
-    cancel: anything with `is_set()`, such as a threading.Event: stops the work when set.  A stopped run
-    raises Cancelled.
-    pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a type,
-    "Q3_K".
-    allow_requantize: also take a quantized source, whose errors stay; the new file says so in
-    `quantlab.requantized_from`.
+    makes.  imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.  executor: any
+    `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
+    `client.get_executor()`.  progress: called with a Progress after each piece; the work stops when it
+    returns False, or when cancel (such as a threading.Event) is set, and raises Cancelled.  None: nothing is
+    shown.  pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a
+    type, "Q3_K".  allow_requantize: also take a quantized source, whose errors stay; the new file says so in
+    `quantlab.requantized_from`.  replace: also overwrite a file that could not be made again from `src`;
+    without it only an earlier quantized file of the same model is.
 
-    `dst` appears when it is whole and on the disk; a file of that name is replaced. After an error, a stop or
-    Ctrl-C nothing is left. What a killed run leaves has a name that ends in `.part`; the next run for `dst`
-    removes it. Raises ValueError, in words, for what cannot be done, and OSError when the disk fails.
+    `dst` appears when it is whole and on the disk. After an error, a stop or Ctrl-C nothing is left. What a
+    killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. Raises ValueError,
+    in words, for what cannot be done, and OSError when the disk fails.
     """
     dst, imatrix = as_place(dst), as_imatrix(imatrix)
-    _check_helpers(executor, progress, cancel)
-    with opened(src) as model:
+    _check_executor(executor)
+    with open_weights(src) as model:
         check_place(dst, model.gguf.paths)
+        if dst.exists() and not replace:
+            _check_remade(dst, model)
         jobs = plan(model, ftype, imatrix, by, allow_requantize, pure)
         tensors = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs]
         alignment = model.gguf.alignment
         head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
+        left = sum((Counter({job.kind: job.info.n_weights}) for job in jobs), Counter())
+        tick = watched(left, "weights", progress, cancel)
         clear_abandoned(dst)
-        check_room(dst, len(head) + sum(tensor.nbytes + padding(tensor.nbytes, alignment)
-                                        for tensor in tensors))
+        check_room(dst, len(head) + sum(one.nbytes + padding(one.nbytes, alignment) for one in tensors))
         with whole_file(dst) as write:
             write(head)
-            watch = _watch(jobs, meter.show() if progress == "show" else progress, cancel)
             for slab, data in _encoded(model.gguf, jobs, executor):
                 write(data)
                 if slab.last:
                     write(bytes(padding(slab.job.nbytes, alignment)))
-                watch(slab)
+                tick(slab.job.kind, slab.n_weights, slab.job.info.name)
     return dst
 
 
-def _check_helpers(executor, progress, cancel) -> None:
-    """ValueError, before anything is done, for what cannot do the work that it is given for."""
-    for name, given, fits in (("executor", executor, hasattr(executor, "submit")),
-                              ("cancel", cancel, hasattr(cancel, "is_set")),
-                              ("progress", progress, progress == "show" or callable(progress))):
-        if given is not None and not fits:
-            wanted = {"executor": "a concurrent.futures.Executor", "cancel": "a threading.Event",
-                      "progress": "a function"}[name]
-            raise ValueError(f"{name}={given!r} cannot be: {wanted} is needed")
+def _check_executor(executor: object) -> None:
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor={executor!r} cannot be: a concurrent.futures.Executor is needed")
+
+
+def _check_remade(dst: Path, model: Model) -> None:
+    """ValueError unless the file at `dst` is a quantized one of the same model, which `model` can make again.
+    """
+    try:
+        with GGUFFile(dst) as there:
+            same = (_identity(there) == _identity(model.gguf)
+                    and any(block_of(info.qtype)[0] > 1 for info in there.infos.values()))
+            why = "it is not a quantized file of this model"
+    except ValueError as error:
+        same, why = False, str(error)
+    if not same:
+        raise ValueError(f"{dst} is there already and would be lost, as it cannot be made again from "
+                         f"{model.name}: {why}. Give the new file another name, or replace=True")
+
+
+def _identity(file: GGUFFile) -> tuple:
+    """What all files of one model have in common: its name, its architecture, its tensors and their shapes.
+    """
+    return (*(file.metadata.get(f"general.{key}") for key in ("architecture", "name")),
+            {name: info.shape for name, info in file.infos.items()})
 
 
 class Slab(NamedTuple):
@@ -114,7 +130,7 @@ def encode_rows(raw: bytes, source: str, qtype: str, n: int, imatrix: np.ndarray
         x = dequantize(raw, source,
                        (len(raw) // get_format(source).type_size * get_format(source).block_size // n, n))
     blocks = quantize(x, qtype, imatrix).blocks
-    for name in blocks.dtype.names:
+    for name in blocks.dtype.names or ():
         if blocks.dtype[name].kind == "f" and not np.isfinite(blocks[name]).all():
             raise ValueError(
                 f"weights up to {np.abs(x).max():g} are too large for {qtype}: they would decode to infinity")
@@ -137,7 +153,8 @@ def _encoded(file: GGUFFile, jobs: list[Job], executor: Executor | None) -> Iter
     """(slab, its new bytes) for all tensors in order, encoded here or on the executor, a bounded number at a
     time.
     """
-    waiting, held = deque(), 0
+    waiting: deque[tuple[Slab, Any]] = deque()
+    held = 0
     try:
         for job in jobs:
             for slab in _slabs(job):
@@ -173,17 +190,3 @@ def _finish(slab: Slab, result) -> bytes:
         return result() if callable(result) else result.result()
     except ValueError as error:
         raise ValueError(f"tensor {slab.job.info.name}: {error}") from None
-
-
-def _watch(jobs: list[Job], report: Callable[[Progress], object] | None, cancel) -> Callable[[Slab], None]:
-    """Tells `report` after each slab how far the work is, and raises Cancelled when it should stop."""
-    left: dict[str, int] = {}
-    for job in jobs:
-        left[job.kind] = left.get(job.kind, 0) + job.info.n_weights
-    clock = Clock(left)
-
-    def watch(slab: Slab) -> None:
-        now = clock.tick(slab.job.kind, slab.n_weights, slab.job.info.name)
-        if (report is not None and report(now) is False) or (cancel is not None and cancel.is_set()):
-            raise Cancelled(f"stopped after {now.done:,} of {now.total:,} weights; nothing was left behind")
-    return watch

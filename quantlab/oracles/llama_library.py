@@ -1,13 +1,19 @@
 """llama.cpp inside `xllamacpp`, as far as the oracle needs it: load a model without its weights, plan a
-context, read the plan.
+context, read the plan. As a program it reads one question as JSON and answers in JSON; it may crash without
+taking anybody along.
+
+    echo '{"path": "model.gguf", "vram": [8589934592], "n_gpu_layers": null, "settings": [{...}]}' |
+        python -m quantlab.oracles.llama_library
 
 One pinned version, whose structures are written out below (llama.h). Before anything is asked, the defaults
 that the library itself fills in are compared with the ones that this version is known to have: a field more
 or less would move them all.
 """
 
+import json
+import sys
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 from .virtual_card import LayoutError, VirtualGPUs, ffi, open_library
@@ -17,13 +23,16 @@ TYPE_NUMBERS = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, 
                 "bf16": 30}
 ALL_LAYERS = 2**16
 ffi.cdef("""
-typedef struct { void *devices; void *overrides; int32_t n_gpu_layers; int split_mode; int load_mode; int lazy_mode; int32_t main_gpu;
+typedef struct { void *devices; void *overrides; int32_t n_gpu_layers; int split_mode; int load_mode;
+  int lazy_mode; int32_t main_gpu;
   const float *tensor_split; void *progress; void *progress_data; void *kv_overrides;
   bool vocab_only, check_tensors, use_extra_bufts, no_host, no_alloc, load_mtp; } llama_model_params;
 typedef struct { uint32_t n_ctx, n_batch, n_ubatch, n_seq_max, n_rs_seq, n_outputs_max, n_outputs_max_per_seq;
-  int32_t n_threads, n_threads_batch; int ctx_type, rope_scaling_type, pooling_type, attention_type, flash_attn_type;
+  int32_t n_threads, n_threads_batch;
+  int ctx_type, rope_scaling_type, pooling_type, attention_type, flash_attn_type;
   float rope_freq_base, rope_freq_scale, yarn_ext_factor, yarn_attn_factor, yarn_beta_fast, yarn_beta_slow;
-  uint32_t yarn_orig_ctx; float defrag_thold; void *cb_eval; void *cb_eval_data; int type_k, type_v; size_t moe_cache_size;
+  uint32_t yarn_orig_ctx; float defrag_thold; void *cb_eval; void *cb_eval_data; int type_k, type_v;
+  size_t moe_cache_size;
   void *abort; void *abort_data; bool embeddings, offload_kqv, no_perf, op_offload, swa_full, kv_unified;
   void *samplers; size_t n_samplers; void *ctx_other; } llama_context_params;
 void llama_backend_init(void); void llama_log_set(void (*)(int, const char *, void *), void *);
@@ -143,4 +152,27 @@ def _library_path() -> Path:
         raise LayoutError(f"xllamacpp {PINNED} is not installed: pip install 'quantlab[oracles]'") from None
     if found != PINNED:
         raise LayoutError(f"xllamacpp {found} is installed; the structures known here are those of {PINNED}")
-    return Path(find_spec("xllamacpp").origin).parent / "xllamacpp.abi3.so"
+    return Path(str(files("xllamacpp"))) / "xllamacpp.abi3.so"
+
+
+def answer(question: dict) -> dict:
+    """{"measured": [one breakdown for each setting, or {"refused": words}]}, or {"refused": words} for the
+    whole question.
+    """
+    try:
+        library = Library(question["vram"])
+        model = library.load(question["path"], question["n_gpu_layers"])
+    except (LayoutError, Refused) as error:
+        return {"refused": str(error)}
+    measured: list[dict] = []
+    for settings in question["settings"]:
+        try:
+            measured.append(library.measure(model, settings))
+        except Refused as error:
+            measured.append({"refused": str(error)})
+    library.free(model)
+    return {"measured": measured}
+
+
+if __name__ == "__main__":
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)

@@ -1,18 +1,12 @@
-"""A hollow model: a GGUF file with a true header and no weights in it, for programs that only want to know
-the sizes.
+"""What llama.cpp itself plans to allocate, for any model and setting, without weights, a card or a compiler.
 
-The file has its full length, but the system stores only the header: a 70B model takes 50 kB of disk.
-llama.cpp reads the header, adds up tensors and plans its buffers; asked not to allocate, it never looks at
-the weights.
+    measure("llama3.1:8b", "Q4_K_M", n_ctx=32768).card       # bytes, as llama.cpp adds them up
 
-The oracle: what llama.cpp itself plans to allocate, for any model and setting, without weights, a card or a
-compiler.
-
-    oracle.measure("llama3.1:8b", "Q4_K_M", n_ctx=32768).card       # bytes, as llama.cpp adds them up
-
-A hollow file (below) is loaded by the pinned `xllamacpp` in a process of its own, with a virtual CUDA card
-(virtual_card.py). A crash there becomes a sentence here. For a file or a pulled model the header is enough,
-and every architecture that llama.cpp knows will do, hybrid and recurrent ones too. Needs the `oracles` extra.
+A hollow file (`write_hollow`: a true header and no weights) is loaded by the pinned `xllamacpp` in a process
+of its own (llama_library.py), with a virtual CUDA card (virtual_card.py). llama.cpp reads the header, adds up
+tensors and plans its buffers; asked not to allocate, it never looks at the weights. A crash there becomes a
+sentence here. For a file or a pulled model its own header is enough, and every architecture that llama.cpp
+knows will do, hybrid and recurrent ones too. Needs the `oracles` extra.
 """
 
 import json
@@ -28,24 +22,118 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
 from ..memory.settings import Settings
+from ..memory.weights import aligned
 from ..models.architecture import Architecture
 from ..models.families import SWA_PATTERN
 from ..models.metadata import KEYS
 from ..models.recipes import recipe
 from ..models.resolve import shape_of
-from ..models.source import Model
 from ..models.types import tensor_nbytes
 
-ALIGNMENT = 32
+ALIGNMENT = 32              # of a tensor in a file
+PLENTY = (2**42,)           # bytes of a card on which everything fits
+SECONDS = 120
+ROOT = Path(__file__).resolve().parents[2]      # from here the child finds the same quantlab
+
+
+class OracleError(RuntimeError):
+    """The oracle could not answer; the message says why, in llama.cpp's words where it had any."""
+
+
+class Planned(NamedTuple):
+    """Bytes on the cards together (weights, kv_cache, compute), bytes in main memory, and everything by
+    buffer type.
+    """
+
+    weights: int
+    kv_cache: int
+    compute: int
+    host: int
+    buffers: dict[str, dict[str, int]]
+
+    @property
+    def card(self) -> int:
+        return self.weights + self.kv_cache + self.compute
+
+
+def measure(model, ftype: str | None = None, *, vram: Iterable[int] = PLENTY, **settings) -> Planned:
+    """One setting (model and arguments as in `estimate_memory`); vram: bytes of each card.  Raises
+    OracleError.
+    """
+    return measure_all(model, ftype, [Settings(**settings)], vram=vram)[0]
+
+
+def measure_all(model, ftype: str | None, settings: list[Settings], *,
+                vram: Iterable[int] = PLENTY) -> list[Planned]:
+    """Many settings of one model, which is loaded once for each number of layers on the card.
+
+    model: as in `estimate_memory`; a file must be at hand.  Raises OracleError, ValueError for a file at
+    another ftype than its own.
+    """
+    found: dict[int, Planned] = {}
+    with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
+        path = _path_of(model, ftype, Path(folder))
+        for n_gpu_layers in dict.fromkeys(one.n_gpu_layers for one in settings):
+            mine = [i for i, one in enumerate(settings) if one.n_gpu_layers == n_gpu_layers]
+            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": n_gpu_layers,
+                        "settings": [settings[i].as_dict() for i in mine]}
+            found |= dict(zip(mine, map(_measured, _ask(question)), strict=True))
+    return [found[i] for i in range(len(settings))]
+
+
+def _path_of(model, ftype: str | None, folder: Path) -> Path:
+    shape = shape_of(model)
+    if isinstance(shape, Architecture):
+        return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or "Q4_K_M", shape))
+    if shape.file is None:
+        raise OracleError(f"the header of {shape.name} is not at hand: {shape.why}")
+    if ftype not in (None, shape.ftype):
+        raise ValueError(f"{shape.name} is {shape.ftype}; the oracle reads files as they are, so leave "
+                         f"ftype={ftype!r} out")
+    return shape.file.paths[0]
+
+
+def _ask(question: dict) -> list[dict]:
+    command = [sys.executable, "-m", f"{__package__}.llama_library"]
+    try:
+        done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True,
+                              errors="replace", timeout=SECONDS, cwd=ROOT,
+                              env=os.environ | {"GGML_NO_BACKTRACE": "1"})
+    except subprocess.TimeoutExpired:
+        raise OracleError(f"llama.cpp gave no answer in {SECONDS} seconds") from None
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        last = (lines[0] if done.returncode < 0 else lines[-1]) if lines else ""
+        words = next((line for line in lines if "ASSERT" in line), last)
+        said = words.rpartition("/")[2]
+        raise OracleError(f"llama.cpp stopped with code {done.returncode} over this question. {said}".strip())
+    answer = json.loads(done.stdout)
+    if "refused" in answer:
+        raise OracleError(answer["refused"])
+    return answer["measured"]
+
+
+def _measured(buffers: dict) -> Planned:
+    if "refused" in buffers:
+        raise OracleError(buffers["refused"])
+    cards = [sizes for name, sizes in buffers.items() if name.startswith("CUDA") and name != "CUDA_Host"]
+    weights, kv_cache, compute = (sum(card[part] for card in cards)
+                                  for part in ("weights", "kv_cache", "compute"))
+    everything = sum(sum(sizes.values()) for sizes in buffers.values())
+    return Planned(weights, kv_cache, compute, everything - weights - kv_cache - compute, buffers)
 
 
 def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> Path:
-    """Write the hollow model of `architecture` to `path`; types: tensor name -> type, as `recipe` gives it.
-    Returns the path.
+    """Write a GGUF file with the true header of `architecture` and no weights: it has its full length, but
+    the system stores only the header (a 70B model takes 50 kB of disk).  types: tensor name -> type, as
+    `recipe` gives it.  Returns the path.
     """
     writer = GGUFWriter(path, architecture.arch)
     for key, value in keys_of(architecture).items():
-        (writer.add_float32 if isinstance(value, float) else writer.add_uint32)(key, value)
+        if isinstance(value, float):
+            writer.add_float32(key, value)
+        else:
+            writer.add_uint32(key, value)
     writer.add_tokenizer_model("no_vocab")           # the number of words is known; the words are not needed
     total = 0
     for tensor in architecture.tensors():
@@ -53,14 +141,12 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
         shape = tensor.shape[::-1]                   # gguf's writer wants NumPy's order
         writer.add_tensor_info(tensor.name, shape, np.dtype(np.float16), nbytes,
                                raw_dtype=GGMLQuantizationType[types[tensor.name]])
-        total += -(-nbytes // ALIGNMENT) * ALIGNMENT
+        total += aligned(nbytes, ALIGNMENT)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    writer.fout[0].flush()
-    head = -(-writer.fout[0].tell() // ALIGNMENT) * ALIGNMENT
     writer.close()
-    os.truncate(path, head + total)
+    os.truncate(path, aligned(os.path.getsize(path), ALIGNMENT) + total)
     return Path(path)
 
 
@@ -85,95 +171,3 @@ def keys_of(a: Architecture) -> dict[str, int | float]:
     if a.swa_pattern is not None and a.arch in SWA_PATTERN:
         found["attention.sliding_window_pattern"] = a.swa_pattern
     return {f"{a.arch}.{key}": value for key, value in found.items()}
-
-
-PLENTY = (2**42,)           # bytes of a card on which everything fits
-SECONDS = 120
-ROOT = Path(__file__).resolve().parents[2]      # from here the child finds the same quantlab
-
-
-class OracleError(RuntimeError):
-    """The oracle could not answer; the message says why, in llama.cpp's words where it had any."""
-
-
-class Measured(NamedTuple):
-    """Bytes on the cards together (weights, kv_cache, compute), bytes in main memory, and everything by
-    buffer type.
-    """
-
-    weights: int
-    kv_cache: int
-    compute: int
-    host: int
-    buffers: dict[str, dict[str, int]]
-
-    @property
-    def card(self) -> int:
-        return self.weights + self.kv_cache + self.compute
-
-
-def measure(model: Architecture | Model | str, ftype: str | None = None, *, vram: Iterable[int] = PLENTY,
-            **settings) -> Measured:
-    """One setting (the arguments of `estimate_memory`); vram: bytes of each card.  Raises OracleError."""
-    return measure_all(model, ftype, [Settings(**settings)], vram=vram)[0]
-
-
-def measure_all(model: Architecture | Model | str, ftype: str | None, settings: list[Settings], *,
-                vram: Iterable[int] = PLENTY) -> list[Measured]:
-    """Many settings of one model, which is loaded once for each number of layers on the card.
-
-    model: a shape, a name of MODELS, or an open model whose file is at hand.  Raises OracleError, ValueError
-    for an open model at another ftype than its own.
-    """
-    found: dict[int, Measured] = {}
-    with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
-        path = _path_of(model, ftype, Path(folder))
-        for n_gpu_layers in dict.fromkeys(one.n_gpu_layers for one in settings):
-            mine = [i for i, one in enumerate(settings) if one.n_gpu_layers == n_gpu_layers]
-            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": n_gpu_layers,
-                        "settings": [settings[i].as_dict() for i in mine]}
-            found |= dict(zip(mine, map(_measured, _ask(question)), strict=True))
-    return [found[i] for i in range(len(settings))]
-
-
-def _path_of(model, ftype: str | None, folder: Path) -> Path:
-    shape = shape_of(model)
-    if isinstance(shape, Model):
-        if model.file is None:
-            raise OracleError(f"the header of {model.name} is not at hand: {model.why}")
-        if ftype not in (None, model.ftype):
-            raise ValueError(
-                f"{model.name} is {model.ftype}; the oracle reads files as they are, so leave "
-                f"ftype={ftype!r} out")
-        return model.file.paths[0]
-    return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or "Q4_K_M", shape))
-
-
-def _ask(question: dict) -> list[dict]:
-    command = [sys.executable, "-m", f"{__package__}.child"]
-    try:
-        done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True,
-                              errors="replace", timeout=SECONDS, cwd=ROOT,
-                              env=os.environ | {"GGML_NO_BACKTRACE": "1"})
-    except subprocess.TimeoutExpired:
-        raise OracleError(f"llama.cpp gave no answer in {SECONDS} seconds") from None
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        words = next((line for line in lines if "ASSERT" in line), lines[0 if done.returncode < 0 else -1]
-                     if lines else "")
-        raise OracleError(
-            f"llama.cpp stopped with code {done.returncode} over this question. {words.rpartition('/')[2]}".strip())
-    answer = json.loads(done.stdout)
-    if "refused" in answer:
-        raise OracleError(answer["refused"])
-    return answer["measured"]
-
-
-def _measured(buffers: dict) -> Measured:
-    if "refused" in buffers:
-        raise OracleError(buffers["refused"])
-    cards = [sizes for name, sizes in buffers.items() if name.startswith("CUDA") and name != "CUDA_Host"]
-    host = sum(sum(sizes.values()) for name, sizes in buffers.items() if not name.startswith("CUDA")
-               or name == "CUDA_Host")
-    return Measured(*(sum(card[part] for card in cards) for part in ("weights", "kv_cache", "compute")), host,
-                    buffers)

@@ -3,6 +3,7 @@ called worse?
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ..lab.plan import order
 from ..lab.statistics import (
     LEVEL,
     RESAMPLES,
+    Interval,
     exact_paired_test,
     interval,
     pass_interval,
@@ -47,8 +49,7 @@ def speed_coverage(drift: str, n: int = 12, models: int = 4, rounds: int = 2, *,
     truth (1: they are equal).
 
     Prompts differ by 20 %, a model's ratio by 3 % from prompt to prompt, single calls by 4 %, and blocks by
-    `drift`.
-    widened: False shows what the prompts alone would promise.
+    `drift`.  widened: False shows what the prompts alone would promise.
     """
     rng, held = np.random.default_rng(seed), 0
     for _ in range(studies):
@@ -56,18 +57,15 @@ def speed_coverage(drift: str, n: int = 12, models: int = 4, rounds: int = 2, *,
         own[-1] -= own[-1].mean() - own[0].mean()
         places = [(number, model) for number in range(rounds) for model in order(number, models)]
         blocks = zip(places, DRIFTS[drift](rng, len(places)), strict=True)
-        rows = [{"model": model, "round": number, "prompt_number": prompt, "error": "",
+        rows = [{"model": str(model), "round": number, "prompt_number": prompt, "error": "",
                  "speed": np.exp(levels[prompt] + own[model, prompt] + shift + noise)}
                 for (number, model), shift in blocks for prompt, noise in enumerate(rng.normal(0, 0.04, n))]
-        speeds = per_prompt(rows, _speed)
-        pair = speeds[models - 1], speeds[0]
-        found = drifting_ratio(*pair, block_drift(rows, _speed)) if widened else speed_ratio(*pair)
-        held += found.low <= 1 <= found.high
+        speed = itemgetter("speed")
+        speeds = per_prompt(rows, speed)
+        pair = speeds[str(models - 1)], speeds["0"]
+        found = drifting_ratio(*pair, block_drift(rows, speed)) if widened else speed_ratio(*pair)
+        held += found is not None and _holds(found, 1)
     return held / studies
-
-
-def _speed(row: dict) -> float:
-    return row["speed"]
 
 
 def coverage(shape: str, n: int, studies: int = 2000, seed: int = 0, resamples: int = RESAMPLES,
@@ -76,9 +74,13 @@ def coverage(shape: str, n: int, studies: int = 2000, seed: int = 0, resamples: 
     draw, truth = SHAPES[shape]
     rng, held = np.random.default_rng(seed), 0
     for study in range(studies):
-        found = interval(draw(rng, n), level, seed=study, resamples=resamples)
-        held += found.low is not None and found.low <= truth <= found.high
+        found = interval(draw(rng, n).tolist(), level, seed=study, resamples=resamples)
+        held += _holds(found, truth)
     return held / studies
+
+
+def _holds(found: Interval, truth: float) -> bool:
+    return found.low is not None and found.high is not None and found.low <= truth <= found.high
 
 
 def false_alarms(n: int = 20, margin: float = 0.0, studies: int = 2000, seed: int = 0,
@@ -90,7 +92,7 @@ def false_alarms(n: int = 20, margin: float = 0.0, studies: int = 2000, seed: in
     for study in range(studies):
         skill = rng.exponential(1, n)               # prompts differ; runs of one prompt differ by chance
         harm = (skill + rng.normal(0, 0.5, n)) - (skill + rng.normal(0, 0.5, n))
-        alarms += judge(interval(harm, seed=study, resamples=resamples), metric).answer == WORSE
+        alarms += judge(interval(harm.tolist(), seed=study, resamples=resamples), metric).answer == WORSE
     return alarms / studies
 
 
@@ -102,7 +104,7 @@ def false_alarms_of_checks(n: int = 20, rate: float = 0.7, studies: int = 2000, 
     metric, rng = Metric("pass rate lost", "of all prompts", margin), np.random.default_rng(seed)
     worse = unlikely = 0
     for _ in range(studies):
-        one, other = rng.random(n) < rate, rng.random(n) < rate
+        one, other = (rng.random(n) < rate).tolist(), (rng.random(n) < rate).tolist()
         worse += judge(pass_interval(other, one), metric).answer == WORSE
         unlikely += exact_paired_test(one, other) < 1 - LEVEL
     return worse / studies, unlikely / studies

@@ -14,27 +14,38 @@ from mmap import mmap
 import cffi
 
 LAYOUT = """
-typedef struct { const char *(*get_name)(void *); void *(*alloc_buffer)(void *, size_t); void *(*alloc_buffer_n)(void *, void **, int);
+typedef struct { const char *(*get_name)(void *); void *(*alloc_buffer)(void *, size_t);
+  void *(*alloc_buffer_n)(void *, void **, int);
   size_t (*get_alignment)(void *); size_t (*get_max_size)(void *); size_t (*get_alloc_size)(void *, void *);
-  size_t (*get_alloc_size_n)(void *, void **, int); bool (*is_host)(void *); void *device; void *context; } buffer_type;
+  size_t (*get_alloc_size_n)(void *, void **, int); bool (*is_host)(void *); void *device; void *context;
+  } buffer_type;
 typedef struct { void *guid; const char *(*get_name)(void *); void (*free)(void *); void *async_calls[5];
-  void (*synchronize)(void *); void *plan_calls[4]; int (*graph_compute)(void *, void *); void *event_calls[2];
+  void (*synchronize)(void *); void *plan_calls[4]; int (*graph_compute)(void *, void *);
+  void *event_calls[2];
   void *graph_optimize; void *device; void *context; } backend;
 typedef struct { const char *(*get_name)(void *); const char *(*get_description)(void *);
   void (*get_memory)(void *, size_t *, size_t *); int (*get_type)(void *); void (*get_props)(void *, void *);
-  void *(*init_backend)(void *, const char *); void *(*get_buffer_type)(void *); void *(*get_host_buffer_type)(void *);
+  void *(*init_backend)(void *, const char *); void *(*get_buffer_type)(void *);
+  void *(*get_host_buffer_type)(void *);
   void *buffer_from_host_ptr; bool (*supports_op)(void *, void *); bool (*supports_buft)(void *, void *);
   bool (*offload_op)(void *, void *); void *event_calls[3]; void *reg; void *context; } device;
 typedef struct { int api_version; const char *(*get_name)(void *); size_t (*get_device_count)(void *);
-  void *(*get_device)(void *, size_t); void *(*get_proc_address)(void *, const char *); void *context; } registry;
-typedef struct { const char *name; const char *description; size_t memory_free, memory_total; int type; const char *device_id;
+  void *(*get_device)(void *, size_t); void *(*get_proc_address)(void *, const char *); void *context;
+  } registry;
+typedef struct { const char *name; const char *description; size_t memory_free, memory_total; int type;
+  const char *device_id;
   bool asynchronous, host_buffer, from_host_ptr, events; bool more[4]; } properties;
-typedef struct { int type; void *buffer; int64_t ne[4]; size_t nb[4]; int op; int32_t op_params[16]; int32_t flags;
-  void *src[10]; void *view_src; size_t view_offs; void *data; char name[64]; void *extra; char padding[8]; } tensor;
-void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *); void *ggml_backend_cpu_init(void);
+typedef struct { int type; void *buffer; int64_t ne[4]; size_t nb[4]; int op; int32_t op_params[16];
+  int32_t flags;
+  void *src[10]; void *view_src; size_t view_offs; void *data; char name[64]; void *extra; char padding[8];
+  } tensor;
+void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *);
+  void *ggml_backend_cpu_init(void);
 void *ggml_backend_cpu_reg(void); void *ggml_backend_reg_dev_get(void *, size_t);
-size_t ggml_nbytes(void *); bool ggml_is_quantized(int); size_t ggml_row_size(int, int64_t); const char *ggml_op_name(int);
-size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t); void *ggml_backend_buffer_get_type(void *);
+size_t ggml_nbytes(void *); bool ggml_is_quantized(int); size_t ggml_row_size(int, int64_t);
+  const char *ggml_op_name(int);
+size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t);
+  void *ggml_backend_buffer_get_type(void *);
 """
 OBJECT_HEADER = 32              # ggml.c: GGML_OBJECT_SIZE
 BACKEND_API_VERSION = 3         # ggml-backend-impl.h: GGML_BACKEND_API_VERSION
@@ -85,7 +96,8 @@ class VirtualGPUs:
     """
 
     def __init__(self, library, memory: list[int]):
-        self.library, self.memory, self.kept = library, memory, []
+        self.library, self.memory = library, memory
+        self.kept: list[object] = []            # what C points to
         self.op = {ffi.string(library.ggml_op_name(number)).decode(): number for number in range(90)}
         self.devices, self.types = ffi.new("device[]", len(memory)), ffi.new("buffer_type[]", len(memory))
         self.names = [ffi.new("char[]", f"CUDA{i}".encode()) for i in range(len(memory))]

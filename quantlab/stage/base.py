@@ -14,8 +14,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..canvas.style import Picture, Table
+from ..canvas.style import Picture
 from ..canvas.svg import notice
+from ..words import html_table
 from .controls import control, in_a_row, markup, press_button, toggle
 from .handles import Button, Handle, Link, Panel
 from .keys import STEPS, along, turned
@@ -312,15 +313,3 @@ def refusal(title: str, error: object, call: str) -> Stage:
     """A picture that says why nothing can be shown: what is needed, what is wrong, and the call that works.
     """
     return show(notice(title, f"{str(error).rstrip('.')}. {call}"))
-
-
-def html_table(rows: Table) -> str:
-    """Rows of plain text, the first one the header, as an escaped HTML table; "" for no rows."""
-    if not rows:
-        return ""
-    head, *body = rows
-    cells = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in body)
-    return f'<table class="ql-table"><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>'
-
-

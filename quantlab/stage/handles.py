@@ -96,22 +96,22 @@ def several(name: str, label: str, stops: Iterable = (), **look) -> Handle:
     return Handle(name, "several", label, (), tuple(stops), **look)
 
 
-def text(name: str, label: str, value: str = "", **look) -> Handle:
+def text_line(name: str, label: str, value: str = "", **look) -> Handle:
     """One line of text."""
     return Handle(name, "text", label, value, **look)
 
 
-def area(name: str, label: str, value: str = "", **look) -> Handle:
+def text_area(name: str, label: str, value: str = "", **look) -> Handle:
     """Several lines of text."""
     return Handle(name, "area", label, value, **look)
 
 
-def check(name: str, label: str, value: bool, **look) -> Handle:
+def tick_box(name: str, label: str, value: bool, **look) -> Handle:
     """A box to tick."""
     return Handle(name, "check", label, value, **look)
 
 
-def number(name: str, label: str, value: float, low: float = -inf, high: float = inf, step: float = 1,
+def number_field(name: str, label: str, value: float, low: float = -inf, high: float = inf, step: float = 1,
            **look) -> Handle:
     """A number in a field, from `low` to `high`; whole numbers when `value` and `step` are."""
     return Handle(name, "number", label, value, low=low, high=high, step=step, **look)

@@ -14,7 +14,7 @@ from importlib.resources import files
 import pytest
 
 import quantlab as ql
-from quantlab.cli.main import COMMANDS
+from quantlab.cli.main import COMMANDS, main
 from quantlab.lab.comparison import Comparison
 from tests.lab.stand_in import stand_in
 from tests.lab.test_comparison import Pretend
@@ -40,31 +40,34 @@ def test_version_and_help_name_what_there_is():
     assert all(command.__name__ in words for command in COMMANDS) and len(COMMANDS) == 8
 
 
-def test_estimate_prints_what_the_function_returns():
+def test_estimate_prints_what_the_function_returns(capsys):
     how = ("--ctx", 8192, "--type-k", "q8_0", "--type-v", "q8_0", "--parallel", 2, "--layers", 20)
     found = ql.estimate_memory("llama3.1:8b", "Q5_K_M", n_ctx=8192, type_k="q8_0", type_v="q8_0",
                                n_parallel=2, n_gpu_layers=20)
     assert printed("estimate", "llama3.1:8b", "--ftype", "Q5_K_M", *how) == f"{found}\n"
-    told = json.loads(printed("estimate", "llama3.1:8b", "--no-flash-attention", "--json"))
+    assert main(["estimate", "llama3.1:8b", "--no-flash-attention", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
     found = ql.estimate_memory("llama3.1:8b", flash_attention=False)
     assert {name: told[name] for name in ("weights", "kv_cache", "compute", "host", "total", "needed")} == {
         name: getattr(found, name) for name in ("weights", "kv_cache", "compute", "host", "total", "needed")}
 
 
-def test_recommend_prints_what_the_function_returns():
+def test_recommend_prints_what_the_function_returns(capsys):
     found = ql.recommend("qwen3:14b", [12.0], n_ctx=16384)
     assert printed("recommend", "qwen3:14b", 12, "--ctx", 16384) == f"{found}\n"
-    told = json.loads(printed("recommend", "qwen3:14b", 12, "--ctx", 16384, "--json"))
+    assert main(["recommend", "qwen3:14b", "12", "--ctx", "16384", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
     assert [line["ftype"] for line in told] == [option.ftype for option in found]
 
 
-def test_a_report_is_made_of_a_results_file(tmp_path):
+def test_a_report_is_made_of_a_results_file(tmp_path, monkeypatch):
     packed = files("quantlab").joinpath("data/recorded/lab_smollm2.jsonl.gz").read_bytes()
     (tmp_path / "run.jsonl").write_bytes(gzip.decompress(packed))
     assert printed("report", "run.jsonl", cwd=tmp_path) == "run.html\n"
     page = ql.RecordedComparison("smollm2").report(tmp_path / "other.html").read_text()
     assert (tmp_path / "run.html").read_text() == page and "good enough" in page
-    assert printed("report", "run.jsonl", "b.html", "--check", "leonardo", "--margin", 0.2, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "run.jsonl", "b.html", "--check", "leonardo", "--margin", "0.2"]) == 0
     assert "pass rate lost, margin 0.2" in (tmp_path / "b.html").read_text()
 
 
@@ -78,10 +81,20 @@ def test_a_report_is_made_of_a_results_file(tmp_path):
     ("compare Hi m", "No Ollama answers"), ("report none.jsonl", "none.jsonl cannot be read"),
     ("report .", "cannot be read"), ("reset 77", "'77'"), ("sing", "invalid choice: 'sing'"),
 ])
-def test_a_mistake_is_one_sentence_and_status_2(words, said, tmp_path, nobody):
-    done = typed(*words.split(), cwd=tmp_path)
-    assert done.returncode == 2 and said in done.stderr.splitlines()[-1] and not done.stdout
+def test_a_mistake_is_one_sentence_and_status_2(words, said, tmp_path, nobody, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(words.split())
+    except SystemExit as stop:          # argparse's own
+        status = stop.code
+    told = capsys.readouterr()
+    assert status == 2 and said in told.err.splitlines()[-1] and not told.out
     assert not list(tmp_path.glob("*.jsonl")), "nothing was begun"
+
+
+def test_so_it_is_as_typed(tmp_path):
+    done = typed("estimate", "llama9:1b", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
 
 
 @contextmanager
@@ -105,13 +118,13 @@ def test_compare_asks_says_how_far_it_is_and_prints_the_verdicts(tmp_path):
         assert done.returncode == 0 and "0 of 4 calls. Asking m:a: one" in done.stderr
         assert "python -m quantlab report run.jsonl" in done.stderr
         head, first, verdict, second, other, floor = done.stdout.splitlines()
-        assert head.split() == "model size tokens/s times as fast first token, s right".split()
+        assert " ".join(head.split()) == "model size tokens/s times as fast first token, s right"
         assert first.startswith("m:a") and first.endswith("100 %")
         assert verdict == "    the reference (context 2048 instead of 512)"
         assert second.startswith("m:b") and "cannot tell: 2 prompts give points" in other and floor
-        assert printed(*command, cwd=tmp_path, env=env) == done.stdout and len(pretend.asked) == 4
         told = json.loads(printed(*command, "--json", cwd=tmp_path, env=env))
         assert [line["model"] for line in told] == ["m:a", "m:b"] and told[1]["speed_ratio"]["mean"] == 1
+        assert len(pretend.asked) == 4, "nothing is asked again"
         done = typed("compare", "one", "m:a", "m:none", cwd=tmp_path, env=env)
         assert done.returncode == 2 and "m:none is not installed" in done.stderr and len(pretend.asked) == 4
     made = Comparison.from_file(tmp_path / "run.jsonl")

@@ -5,7 +5,6 @@ what ends the command ends JupyterLab and its kernels.
 import shutil
 import signal
 import sys
-import time
 import urllib.request
 
 import psutil
@@ -19,8 +18,9 @@ TYPED = (sys.executable, "-m", "quantlab", "lab")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for one process")
-@pytest.mark.parametrize("signals", [("SIGTERM",), ("SIGINT", "SIGINT"), ("SIGHUP",)], ids="-".join)
-def test_lab_serves_the_learners_copies_and_ends_as_a_whole(tmp_path, signals):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_lab_serves_the_learners_copies_and_ends_as_a_whole(tmp_path, name):
+    """SIGHUP: a closed terminal.  Ctrl-C is JupyterLab's own matter: it has taken the command's place."""
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
     with serving(lambda *arguments: [*TYPED, *arguments], tmp_path, limit=120) as (process, port):
         copies = {path.name: path.read_bytes() for path in (tmp_path / COPIES).glob("*.ipynb")}
@@ -29,9 +29,8 @@ def test_lab_serves_the_learners_copies_and_ends_as_a_whole(tmp_path, signals):
         urllib.request.urlopen(urllib.request.Request(address, b"{}"), timeout=30).close()
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         assert len(family) > 1, "a kernel runs"
-        for name in signals:
-            process.send_signal(getattr(signal, name))
-            time.sleep(0.5)
+        assert "jupyterlab" in family[0].cmdline()
+        process.send_signal(getattr(signal, name))
         process.wait(30)
         _, alive = psutil.wait_procs(family[1:], timeout=30)
         assert not alive

@@ -2,6 +2,8 @@
 dropped and counted.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,7 @@ def tiny_log_probabilities():
     """The natural logarithms of the tiny model's next-token probabilities on held-out text, in float64: (768,
     tokens).
     """
+    @cache
     def found(qtype):
         lm = ql.load_lm("tiny", qtype, pure=qtype is not None)
         x = np.concatenate([lm.logits(chunk) for chunk in chunks_of(lm, held_out_text(), 256, 3)]).astype(

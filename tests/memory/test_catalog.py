@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import quantlab as ql
+from quantlab import oracles as oracle
 from quantlab.memory.cards import CPUS, GPUS, card_named
 from quantlab.memory.machine import apple_share
 from quantlab.models.catalog import BEYOND, MODELS, SHORT_NAMES
 from quantlab.models.catalog import PUBLISHED as FACTS
 from quantlab.models.families import FAMILIES
-from quantlab.oracles import planner as oracle
 
 
 @pytest.mark.parametrize("name", MODELS)

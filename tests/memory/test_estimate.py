@@ -23,7 +23,8 @@ def test_all_608_cases_through_the_front_door():
         assert (made.weights, made.kv_cache, made.compute) == (row["weights_gpu_bytes"], row["kv_gpu_bytes"],
                                                                row["compute_gpu_bytes"])
         assert made.total == made.weights + made.kv_cache + made.compute and made.exact
-        assert made.needed - made.total == made.overhead.usual and made.overhead.low < made.overhead.usual < made.overhead.high
+        assert made.needed - made.total == made.overhead.usual
+        assert made.overhead.low < made.overhead.usual < made.overhead.high
 
 
 def test_nothing_on_the_card_needs_only_what_is_lent():

@@ -90,7 +90,7 @@ def test_impossible_cards_are_named(vram, words):
 @pytest.mark.parametrize(("name", "vram"), PAIRS)
 def test_llama_cpp_agrees_on_the_number_of_layers(name, vram):
     pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
-    from quantlab.oracles import planner as oracle
+    from quantlab import oracles as oracle
 
     budget, option = vram * GIB - OVERHEAD.usual, recommend(name, vram, ftypes=["Q4_K_M"])[0]
     settings = [Settings(n_gpu_layers=n) for n in (option.n_gpu_layers, option.n_gpu_layers + 1)]

@@ -67,8 +67,8 @@ def test_apple_silicon_offers_a_share_of_its_memory(monkeypatch):
 
 
 def test_macos_share_is_two_thirds_then_three_quarters_unless_the_owner_set_it():
-    assert machine.apple_share(16 * 2**30) == 16 * 2**30 * 2 // 3 and machine.apple_share(128
-                                                                                          * 2**30) == 96 * 2**30
+    assert machine.apple_share(16 * 2**30) == 16 * 2**30 * 2 // 3
+    assert machine.apple_share(128 * 2**30) == 96 * 2**30
     # as llama-server shows it: github:Andyyyy64/whichllm issue 152
     assert machine.apple_share(32 * 2**30, 26000) == 26000 * 2**20
 
@@ -76,10 +76,12 @@ def test_macos_share_is_two_thirds_then_three_quarters_unless_the_owner_set_it()
 #: As Ollama wrote them: 0.5 on an A10G (github:batteries-included/batteries-included pull 1663), 0.17.4 on a
 #: machine without a card.
 A10G = (
-    'time=2025-02-26T21:01:23.251Z level=INFO source=types.go:131 msg="inference compute" id=GPU-dd1f9e61-27e0-16ad-dd71-766641270fd6 '
-    'library=cuda variant=v12 compute=8.6 driver=12.2 name="NVIDIA A10G" total="22.0 GiB" available="21.7 GiB"')
+    'time=2025-02-26T21:01:23.251Z level=INFO source=types.go:131 msg="inference compute" '
+    'id=GPU-dd1f9e61-27e0-16ad-dd71-766641270fd6 library=cuda variant=v12 compute=8.6 driver=12.2 '
+    'name="NVIDIA A10G" total="22.0 GiB" available="21.7 GiB"')
 PROCESSOR = (
-    'time=2026-11-24T22:33:15.111Z level=INFO source=types.go:60 msg="inference compute" id=cpu library=cpu compute="" name=cpu '
+    'time=2026-11-24T22:33:15.111Z level=INFO source=types.go:60 msg="inference compute" id=cpu library=cpu '
+    'compute="" name=cpu '
     'description=cpu libdirs=ollama driver="" pci_id="" type="" total="23.5 GiB" available="20.3 GiB"')
 
 

@@ -31,7 +31,8 @@ def test_estimate_and_advice_agree_on_every_model_card_type_and_context(capsys):
             fitting = {ftype for ftype in FTYPES if needed[ftype] <= card}
             options = advice.candidates(model, card, n_ctx) if model in advice.CHOICES else ()
             told = {option.estimate.ftype for option in options}
-            others = [fits(model, card, ftype, Settings(n_ctx=n_ctx)) for ftype in FTYPES if ftype not in told]
+            others = [fits(model, card, ftype, Settings(n_ctx=n_ctx))
+                      for ftype in FTYPES if ftype not in told]
             for found in (*options, *others):
                 assert found.room == card - needed[found.estimate.ftype]
                 assert (found.room >= 0) == (found.estimate.ftype in fitting)
@@ -45,8 +46,8 @@ def test_estimate_and_advice_agree_on_every_model_card_type_and_context(capsys):
                 assert ("too much" in words) != (option.estimate.ftype in fitting)
                 verdicts += 1
     with capsys.disabled():
-        print(f"\n{count:,} combinations of model, card, type and context, {verdicts:,} verdicts of lesson 08",
-              end=" ")
+        print(f"\n{count:,} combinations of model, card, type and context, "
+              f"{verdicts:,} verdicts of lesson 08", end=" ")
 
 
 @pytest.mark.parametrize("card", ["GeForce RTX 4060", "GeForce RTX 4090"])

@@ -3,11 +3,14 @@ in words.
 """
 
 import random
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import quantlab as ql
+from quantlab import oracles
 from quantlab.memory.compute import compute_bytes, split_compute_bytes
 from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
@@ -153,3 +156,13 @@ def test_a_pulled_model_is_measured_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("OLLAMA_MODELS", str(root))
     with ql.open_model("lfm2:tiny") as model:
         assert oracle.measure(model, n_ctx=4096)[:2] == (tensors, hybrid_files.kept_bytes("lfm2", 4096, 1))
+
+
+def test_the_room_has_one_name_and_is_off_the_learners_way():
+    assert oracles.measure is oracle.measure and oracles.measure_all is oracle.measure_all
+    assert issubclass(oracles.OracleError, RuntimeError)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = oracles.nothing
+    room = Path(oracles.__file__).parents[1]
+    assert [path for path in room.rglob("*.py") if "oracles" not in path.parts
+            and re.search(r"^\s*(from|import) .*oracles", path.read_text(), re.MULTILINE)] == []

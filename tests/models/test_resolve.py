@@ -6,9 +6,9 @@ import sys
 import pytest
 
 import quantlab as ql
-from quantlab.models import resolve
+from quantlab.models import source
 from quantlab.models.catalog import MODELS
-from quantlab.models.resolve import opened, shape_of
+from quantlab.models.resolve import open_weights, shape_of
 from quantlab.models.source import BUNDLED, Model, open_model
 from tests.models.gguf_builder import GOOD
 from tests.models.test_source import ANSWER
@@ -59,7 +59,7 @@ def test_every_function_refuses_in_one_sentence(taker):
 
 def test_the_nearest_names_are_pulled_ones_too(store, monkeypatch):
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
-    monkeypatch.setattr(resolve, "ask_server", None)
+    monkeypatch.setattr(source, "ask_server", None)
     with pytest.raises(ValueError, match=r"the nearest are mine:1b,"):
         shape_of("minne:1b")
 
@@ -69,19 +69,19 @@ def test_a_name_of_the_catalog_means_its_shape_and_the_file_where_bytes_matter(s
     assert shape_of("llama-3.1-8b", file_first=True) is LLAMA
     assert isinstance(shape_of("llama3.1:8b", file_first=True), Model)
     assert shape_of("qwen3:8b", file_first=True) is MODELS["qwen3:8b"]
-    with opened("llama-3.1-8b") as model:
+    with open_weights("llama-3.1-8b") as model:
         assert model.tensor("norm").shape == (4,)
     assert shape_of("mine:1b").name == "mine:1b"
 
 
 def test_weights_that_are_not_here_are_refused_with_the_way_to_get_them():
     with pytest.raises(ValueError, match=r"qwen3:8b only the shape is known.*`ollama pull qwen3:8b`"), \
-            opened("qwen3:8b"):
+            open_weights("qwen3:8b"):
         pass
-    with pytest.raises(ValueError, match="only the shape of a llama model"), opened(LLAMA):
+    with pytest.raises(ValueError, match="only the shape of a llama model"), open_weights(LLAMA):
         pass
     with pytest.raises(ValueError, match="weights of far are not at hand: asleep"), \
-            opened(Model("far", {}, {}, why="asleep")):
+            open_weights(Model("far", {}, {}, why="asleep")):
         pass
 
 
@@ -89,10 +89,10 @@ def test_a_given_model_stays_open_and_a_named_one_is_closed(tmp_path):
     path = tmp_path / "good.gguf"
     path.write_bytes(GOOD)
     with open_model(path) as mine:
-        with opened(mine) as same:
+        with open_weights(mine) as same:
             assert same is mine
         assert mine.tensor("norm").shape == (4,)
-    with opened(path) as model:
+    with open_weights(path) as model:
         pass
     with pytest.raises(ValueError, match="closed"):
         model.tensor("norm")
@@ -110,16 +110,17 @@ def test_a_broken_file_is_not_hidden_behind_the_catalog(tmp_path, monkeypatch):
 def test_where_no_store_can_be_read_the_server_tells_the_shape(tmp_path, monkeypatch):
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
-    monkeypatch.setattr(resolve, "ask_server", lambda name: ANSWER)
+    monkeypatch.setattr(source, "ask_server", lambda name: ANSWER)
     assert ql.weight_bytes("far:8b") == 32 * 144 + 1024
-    with pytest.raises(ValueError, match="no model 'far:8b' here"), opened("far:8b"):
+    with pytest.raises(ValueError, match=r"weights of far:8b are not at hand: (no Ollama|.*among)"), \
+            open_weights("far:8b"):
         pass
 
 
 def test_the_front_door_brings_the_server_and_the_memory_rooms_no_numpy():
-    code = ("import sys, quantlab as ql; ql.kv_cache_bytes, ql.estimate_memory, ql.recommend, ql.expected_speed; "
-            "ql.recipe, ql.MODELS, ql.GPUS; from quantlab.memory import machine, rule; "
-            "from quantlab.models import resolve; print(resolve.ask_server is not None, "
+    code = ("import sys, quantlab as ql; ql.kv_cache_bytes, ql.estimate_memory, ql.recommend; "
+            "ql.expected_speed, ql.recipe, ql.MODELS, ql.GPUS; from quantlab.memory import machine, rule; "
+            "from quantlab.models import source; print(source.ask_server is not None, "
             "*({'numpy', 'pandas', 'httpx', 'ollama'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -6,6 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
+from quantlab.models import source
 from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
 from quantlab.models.source import BUNDLED, from_show, open_model
@@ -35,24 +36,33 @@ def test_the_sample_opens_and_decodes_as_gguf_does():
 def test_a_path_opens_as_str_and_as_path(tmp_path):
     path = tmp_path / "good.gguf"
     path.write_bytes(GOOD)
-    for source in (path, str(path)):
-        with open_model(source) as model:
+    for given in (path, str(path)):
+        with open_model(given) as model:
             assert (model.ftype, model.nbytes, len(model.tensors)) == ("Q4_0", 52, 2)
             assert model.bpw == pytest.approx(8 * 52 / 68)
             assert model.tensors.layer.tolist()[0] == 0 and model.tensors.role.tolist() == ["attn_q", "norm"]
 
 
-def test_a_pulled_name_opens_from_the_store(tmp_path, monkeypatch):
+@pytest.fixture
+def ask(monkeypatch):
+    """Say what the server answers, as `quantlab.lab.open` does for the real one."""
+    monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
+    return lambda answer: monkeypatch.setattr(source, "ask_server", answer)
+
+
+def test_a_pulled_name_opens_from_the_store(tmp_path, monkeypatch, ask):
     monkeypatch.setenv("OLLAMA_MODELS", str(put(tmp_path, f"{LIBRARY}/tiny/1b", [layer()])))
-    with open_model("tiny:1b", show=lambda name: pytest.fail("no server is needed")) as model:
+    ask(lambda name: pytest.fail("no server is needed"))
+    with open_model("tiny:1b") as model:
         assert model.name == "tiny:1b" and model.tensor("norm").shape == (4,)
 
 
-def test_without_a_readable_store_the_servers_table_is_taken(tmp_path, monkeypatch):
+def test_without_a_readable_store_the_servers_table_is_taken(tmp_path, monkeypatch, ask):
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     asked = []
-    model = open_model("llama3.2", show=lambda name: asked.append(name) or ANSWER)
+    ask(lambda name: asked.append(name) or ANSWER)
+    model = open_model("llama3.2")
     assert asked == ["llama3.2"]
     assert model.nbytes == 32 * 144 + 1024 and model.ftype == "Q4_K_M"
     assert model.architecture.n_vocab == 32 and model.architecture.tied_embeddings
@@ -61,21 +71,31 @@ def test_without_a_readable_store_the_servers_table_is_taken(tmp_path, monkeypat
     assert "No weights" in model._repr_html_()
 
 
-def test_both_failures_are_told(tmp_path, monkeypatch):
+def test_both_failures_are_told(tmp_path, monkeypatch, ask):
     monkeypatch.setenv("OLLAMA_MODELS", str(put(tmp_path, f"{LIBRARY}/tiny/1b", [layer()])))
 
     def down(name):
         raise ValueError("No Ollama answers.")
 
+    ask(down)
     with pytest.raises(StoreError, match=r"is not among the models in .* No Ollama answers"):
-        open_model("llama9", show=down)
+        open_model("llama9")
+    ask(None)
     with pytest.raises(StoreError, match="no model 'llama9' here"):
         open_model("llama9")
 
 
-def test_a_bad_name_is_refused_before_anybody_is_asked():
+def test_the_reference_profile_asks_no_server(tmp_path, monkeypatch, ask):
+    ask(lambda name: pytest.fail("must not be asked"))
+    monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
+    with pytest.raises(StoreError, match="no model 'llama9' here"):
+        open_model("llama9")
+
+
+def test_a_bad_name_is_refused_before_anybody_is_asked(ask):
+    ask(lambda name: pytest.fail("must not be asked"))
     with pytest.raises(ValueError, match="no Ollama name"):
-        open_model("../../no/such", show=lambda name: pytest.fail("must not be asked"))
+        open_model("../../no/such")
     with pytest.raises(ValueError, match="there is no file"):
         open_model("not/here/at/all.gguf")
     with pytest.raises(ValueError, match="no Ollama name"):
@@ -186,11 +206,11 @@ def test_ollamas_first_mxfp4_is_put_in_ggmls_order(tmp_path):
         open_model(path)
 
 
-@pytest.mark.parametrize("source", [None, 3, b"sample", ["sample"], "a\0b", Path("a\0b.gguf"), ""])
-def test_what_is_no_name_is_said_in_words(source):
+@pytest.mark.parametrize("given", [None, 3, b"sample", ["sample"], "a\0b", Path("a\0b.gguf"), ""])
+def test_what_is_no_name_is_said_in_words(given):
     with pytest.raises(ValueError,
                        match=r"is no Ollama name|cannot be the name of a model|is no model: "):
-        open_model(source)
+        open_model(given)
 
 
 def test_what_is_no_tensor_name_and_no_truth_value_is_said_in_words():

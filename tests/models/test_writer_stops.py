@@ -5,6 +5,7 @@ behind.
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 import quantlab as ql
+from quantlab.models import gguf_file
 from quantlab.models.progress import Cancelled, Clock
 from quantlab.models.types import TENSOR_TYPES
 from tests.models.gguf_builder import build, info, pair, string, u32
@@ -109,7 +111,7 @@ import quantlab as ql
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    ql.quantize_model(sys.argv[1], sys.argv[2], "Q8_0")
+    ql.quantize_model(sys.argv[1], sys.argv[2], "Q8_0", replace=True)
 except OSError as error:
     print(error)
 """
@@ -124,10 +126,51 @@ def test_a_disk_that_fails_half_way_is_said_and_nothing_is_left(folder, sources)
     assert os.listdir(folder) == ["x.gguf"] and (folder / "x.gguf").read_bytes() == b"what was here before"
 
 
+@pytest.mark.parametrize(("content", "why"), [
+    (b"my thesis", "not a GGUF file"), (b"", "the file is empty"),
+    (b"GGUF" + struct.pack("<IQQ", 3, 2**40, 2**40), "impossible"),             # a header that lies
+    (build(KEYS, [info("blk.0.attn_q.weight", (256, 4), TYPE["Q8_0"])], bytes(1088)),
+     "not a quantized file of this model")])
+def test_a_file_that_could_not_be_made_again_is_not_overwritten_unasked(folder, sources, content, why):
+    dst = folder / "x.gguf"
+    dst.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"x\.gguf is there already and would be lost.*{why}.*replace=True"):
+        ql.quantize_model(sources / "llama-F16.gguf", dst, "Q8_0")
+    assert dst.read_bytes() == content and os.listdir(folder) == ["x.gguf"]
+    assert ql.quantize_model(sources / "llama-F16.gguf", dst, "Q8_0", replace=True).read_bytes() != content
+
+
+def test_a_file_that_may_not_be_read_is_not_overwritten_unasked(folder, sources, monkeypatch):
+    dst = folder / "x.gguf"
+    dst.write_bytes(b"secret")
+
+    def closed(path, *mode):
+        if path == dst:
+            raise PermissionError(13, "Permission denied")
+        return open(path, *mode)
+
+    monkeypatch.setattr(gguf_file, "open", closed, raising=False)
+    with pytest.raises(ValueError, match="may not be read by you"):
+        ql.quantize_model(sources / "llama-F16.gguf", dst, "Q8_0")
+    assert dst.read_bytes() == b"secret"
+
+
+def test_the_same_model_is_made_again_but_its_original_is_kept(folder, sources):
+    src, dst = sources / "llama-F16.gguf", folder / "x.gguf"
+    first = ql.quantize_model(src, dst, "Q8_0").read_bytes()
+    assert len(ql.quantize_model(src, dst, "Q4_0").read_bytes()) < len(first)
+    assert ql.quantize_model(src, dst, "Q8_0").read_bytes() == first
+    original = src.read_bytes()
+    dst.write_bytes(original)
+    with pytest.raises(ValueError, match="not a quantized file of this model"):
+        ql.quantize_model(src, dst, "Q8_0")
+    assert dst.read_bytes() == original
+
+
 def test_a_file_of_that_name_is_replaced_by_a_whole_one_readable_by_the_same_people(folder, sources):
     (folder / "x.gguf").write_bytes(b"old")
     seen = []
-    out = ql.quantize_model(sources / "llama-F16.gguf", str(folder / "x.gguf"), "Q8_0",
+    out = ql.quantize_model(sources / "llama-F16.gguf", str(folder / "x.gguf"), "Q8_0", replace=True,
                             progress=lambda step: seen.append((folder / "x.gguf").read_bytes()))
     assert set(seen) == {b"old"} and len(tensors(out)) == len(list(LLAMA.tensors())) and os.listdir(
         folder) == ["x.gguf"]
@@ -190,8 +233,8 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(folder, sources)
 @pytest.mark.parametrize(("arguments", "words"), [
     ({"dst": None}, "None is no name for a new file"), ({"dst": ""}, "'' is no name"),
     ({"dst": "a\0b"}, "is no name"),
-    ({"dst": b"x.gguf"}, "is no name"), ({"src": None}, "the name of a pulled model or \"sample\", not None"),
-    ({"src": 3}, "not 3"),
+    ({"dst": b"x.gguf"}, "is no name"), ({"src": None}, "None is no model: a model is"),
+    ({"src": 3}, "3 is no model"),
     ({"src": "a\0b.gguf"}, "cannot be the name of a model or a file"), ({"ftype": 15}, "no ftype 15"),
     ({"ftype": None}, "no ftype None"),
     ({"by": ["ollama"]}, r"by=\['ollama'\] is no program"),
@@ -327,7 +370,8 @@ def test_a_notebook_shows_one_bar_without_a_widget(folder, sources):
     import nbformat
     from nbclient import NotebookClient
 
-    source = f"import quantlab as ql\nql.quantize_model({str(sources / 'llama-F16.gguf')!r}, {str(folder / 'x.gguf')!r}, 'Q4_K_M')"
+    paths = f"{str(sources / 'llama-F16.gguf')!r}, {str(folder / 'x.gguf')!r}"
+    source = f"import quantlab as ql\nql.quantize_model({paths}, 'Q4_K_M')"
     for profile, outputs in (("live", ["display_data", "execute_result"]), ("reference", ["execute_result"])):
         cell = nbformat.v4.new_code_cell(f"%env QUANTLAB_PROFILE={profile}\n{source}")
         NotebookClient(nbformat.v4.new_notebook(cells=[cell])).execute()

@@ -67,7 +67,8 @@ def test_a_split_model_opens_by_its_first_part_and_has_all_weights(split, writte
             parts)
         assert parts.tensors.sort_values("name", ignore_index=True).equals(whole.tensors.sort_values("name",
                                                                                                      ignore_index=True))
-        assert parts.architecture == whole.architecture and parts.ftype == "Q8_0" and parts.nbytes == whole.nbytes
+        assert parts.architecture == whole.architecture
+        assert parts.ftype == "Q8_0" and parts.nbytes == whole.nbytes
         for name in whole.tensors.name:
             assert parts.file.raw(name) == whole.file.raw(name)
             np.testing.assert_array_equal(parts.tensor(name), whole.tensor(name))

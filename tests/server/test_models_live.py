@@ -2,8 +2,8 @@
 
 import pytest
 
-from quantlab.lab.open import open_model
 from quantlab.lab.server import Server
+from quantlab.models.source import open_model
 
 pytestmark = pytest.mark.server
 NAME = "smollm:135m-instruct-q4_K_M"

@@ -6,8 +6,9 @@ import pytest
 
 from quantlab.exhibits.file import explore_file
 from quantlab.exhibits.model_map import explore_model_map
-from quantlab.lab.open import my_models, open_model
+from quantlab.lab.open import my_models
 from quantlab.models.recipes import tensor_list
+from quantlab.models.source import open_model
 from quantlab.models.store import pulled_models
 
 pytestmark = pytest.mark.server

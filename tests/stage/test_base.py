@@ -11,7 +11,7 @@ import pytest
 from quantlab.canvas.style import Picture
 from quantlab.canvas.svg import hatching, page, rect
 from quantlab.stage.base import Stage, html_table, show
-from quantlab.stage.handles import Button, Link, Panel, menu, number, slider
+from quantlab.stage.handles import Button, Link, Panel, menu, number_field, slider
 from quantlab.stage.keys import across, along, turned
 from quantlab.stage.touchable import Touchable, png
 
@@ -25,7 +25,7 @@ def draw(bits: int, size: float = 4.0) -> Picture:
 
 
 def explorer(**more) -> Stage:
-    handles = [slider("bits", "bits per weight", 4, 2, 8), number("size", "size in GiB", 4.0, 1, 30, 0.1)]
+    handles = [slider("bits", "bits per weight", 4, 2, 8), number_field("size", "size in GiB", 4.0, 1, 30, 0.1)]
     return Stage(handles, draw, **more)
 
 
