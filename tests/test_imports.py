@@ -24,7 +24,7 @@ def test_import_loads_nothing_heavy():
 
 
 def test_basics_and_formats_need_no_more_than_numpy():
-    loaded = run("import sys, quantlab; quantlab.quantize, quantlab.quantize_absmax, quantlab.float_anatomy;"
+    loaded = run("import sys, quantlab, quantlab.basics.floats; quantlab.quantize, quantlab.quantize_absmax;"
                  "print(*sorted({name.split('.')[0] for name in sys.modules}))").split()
     assert "numpy" in loaded
     assert [name for name in HEAVY[1:] if name in loaded] == []

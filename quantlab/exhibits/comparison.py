@@ -164,7 +164,8 @@ def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
                          hint="one a line, or blocks with --- between; or the path of a .txt, .csv or "
                               ".jsonl file"),
             handles.several("models", "Models to ask", width=740),
-            handles.text_line("others", "Also", width=450, hint="tags not installed yet, such as llama3.2:1b"),
+            handles.text_line("others", "Also", width=450,
+                              hint="tags not installed yet, such as llama3.2:1b"),
             handles.menu("reference", "Reference", None, (), width=285, label_width=75),
             handles.number_field("rounds", "Rounds", rounds, 1, 20, width=200),
             handles.number_field("length", "Most tokens", 64, 1, 4000, width=200),

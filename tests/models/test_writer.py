@@ -10,6 +10,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.models import writer as module
+from quantlab.models.progress import Cancelled
 from quantlab.models.gguf_write import raw_pairs
 from quantlab.models.plan import written_ftypes
 from quantlab.models.recipe_rules import USUAL
@@ -168,9 +169,11 @@ def test_the_ftypes_that_can_be_written_are_those_whose_types_all_have_an_encode
         if ftype in unwritten:
             with pytest.raises(ValueError,
                                match=f"{ftype} cannot be written, because of .* blocks can be read here"):
-                ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "x.gguf", ftype, weights)
+                ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "x.gguf", ftype, weights,
+                                  replace=True)
         else:
-            ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "x.gguf", ftype, weights)
+            ql.quantize_model(sources / "llama-F16.gguf", tmp_path / "x.gguf", ftype, weights,
+                                  replace=True)
 
 
 # ---- elsewhere
@@ -184,7 +187,7 @@ def test_an_executor_writes_the_same_file(sources, tmp_path, pool, monkeypatch):
     with pool(2) as executor:
         assert ql.quantize_model(src, tmp_path / "there.gguf", "Q4_K_M",
                                  executor=executor).read_bytes() == here
-        with pytest.raises(module.Cancelled):
+        with pytest.raises(Cancelled):
             ql.quantize_model(src, tmp_path / "stopped.gguf", "Q4_K_M", executor=executor,
                               progress=lambda step: False)
     assert not [name for name in os.listdir(tmp_path) if "stopped" in name]
