@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ..words import text_table
+
 # what a command needs is imported by it: `--help` and `lab` shall not wait for pandas and the server's client
 
 
@@ -41,13 +43,13 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
     from ..lab.comparison import Comparison
     from ..lab.report import verdict_lines
 
-    study = Comparison(prompts, models, options=dict(map(_option, options)), **more)
+    study = Comparison(prompts, models, options=dict(map(_name_and_value, options)), **more)
     if study.missing and (stops := study.preflight().stops):
         raise ValueError("; ".join(stops))
     try:
-        study.run(on_progress=_tell)
+        study.run(on_progress=_tell_stderr)
         if study.check is None and not study.stopped and len(models) > 1:
-            study.diverge(on_progress=_tell)
+            study.diverge(on_progress=_tell_stderr)
     except KeyboardInterrupt:
         every = len(study.plan.calls())
         raise KeyboardInterrupt(f"{every - study.missing} of {every} calls are kept in {study.file}: the "
@@ -59,7 +61,7 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
         return _json(study.judged())
     print(f"Every call is in {study.file}; `python -m quantlab report {study.file}` makes a page of it.",
           file=sys.stderr)
-    return "\n".join([*_verdicts(verdict_lines(study.judged())), study.noise_floor()])
+    return "\n".join([*_with_verdicts(verdict_lines(study.judged())), study.noise_floor()])
 
 
 def report(file: str, page: str | None = None, **judged_by) -> Path:
@@ -76,7 +78,7 @@ def quantize(source: str, file: str, ftype: str, **how) -> Path:
     return quantize_model(source, file, ftype, **how)
 
 
-def _option(words: str) -> tuple[str, object]:
+def _name_and_value(words: str) -> tuple[str, object]:
     """("num_ctx", 2048) from "num_ctx=2048"; a value that is no number, list or truth is a text."""
     name, equals, value = words.partition("=")
     if not equals:
@@ -87,7 +89,7 @@ def _option(words: str) -> tuple[str, object]:
         return name, value
 
 
-def _tell(now) -> None:
+def _tell_stderr(now) -> None:
     """How far a run is: one line that is written over in a terminal, a line for each call in a log."""
     if sys.stderr.isatty():
         print(f"\r{now.words[:79]:<79}", end="" if now.model else "\n", file=sys.stderr, flush=True)
@@ -95,11 +97,10 @@ def _tell(now) -> None:
         print(now.words, file=sys.stderr, flush=True)
 
 
-def _verdicts(lines: Sequence[Sequence[str]]) -> list[str]:
+def _with_verdicts(lines: Sequence[Sequence[str]]) -> list[str]:
     """The measured cells of `verdict_lines` under each other, and below each model its verdict in words."""
     columns = [column for column in list(zip(*lines, strict=True))[:7] if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    told = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*columns, strict=True)]
+    told = text_table(list(zip(*columns, strict=True))).split("\n")
     for number, (*_, verdict, remarks) in enumerate(lines[1:], 1):
         told[number] += f"\n    {verdict}" + (f" ({remarks})" if remarks else "")
     return told

@@ -24,8 +24,8 @@ def lab(arguments: list[str]) -> int:
         raise FileNotFoundError("JupyterLab is not installed in this Python: run `make lab`, or "
                                 "`pip install -c constraints.txt -e .`")
     folder, messages = workspace.prepare(workspace.project_root())
-    print(*messages, f"Your copies of the lessons are in {workspace.COPIES}/; nothing you change there is "
-                     "ever overwritten. Stop with Ctrl-C, twice.", sep="\n", flush=True)
+    print(*messages, f"Your copies of the lessons are in {workspace.MY_NOTEBOOKS}/; nothing you change there "
+                     "is ever overwritten. Stop with Ctrl-C, twice.", sep="\n", flush=True)
     root_user = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
                "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *root_user, *arguments]

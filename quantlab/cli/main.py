@@ -17,7 +17,7 @@ KINDS: dict[type, dict] = {str: {}, int: {"type": int, "metavar": "N"}, bool: {"
 MODEL = ("model", str, "llama3.1:8b, a pulled model, or the path of a GGUF file")
 CONTEXT = ("--ctx", int, "tokens of context (4096)", "n_ctx")
 CHECK = ("--check", str, "a pattern (regular expression) that a right answer matches")
-MARGIN = ("--margin", float, "how much worse is still good enough, in the metric's unit")
+GOOD_ENOUGH = ("--margin", float, "how much worse is still good enough, in the metric's unit")
 JSON = ("--json", bool, "as JSON, in bytes and tokens", "as_json")
 #: The arguments of each command: the name or flag, its kind (or argparse's own words for it), the help, and
 #: the parameter that it is, where that has another name. What is not given is left to the function.
@@ -42,8 +42,8 @@ COMMANDS: dict[Callable, list[tuple]] = {
         ("--option", {"action": "append", "metavar": "NAME=VALUE"},
          "one of Ollama's, such as num_ctx=2048; may be repeated", "options"),
         ("--file", str, "the results file, to go on from (else one named after what is asked)"),
-        ("--control", bool, "ask the reference twice, as its own noise floor"), CHECK, MARGIN, JSON],
-    commands.report: [("file", str, "the results file that `compare` wrote"), CHECK, MARGIN,
+        ("--control", bool, "ask the reference twice, as its own noise floor"), CHECK, GOOD_ENOUGH, JSON],
+    commands.report: [("file", str, "the results file that `compare` wrote"), CHECK, GOOD_ENOUGH,
                       ("page", {"nargs": "?", "metavar": "OUT.html"}, "else beside the results file")],
     commands.quantize: [
         ("source", str, "a 16- or 32-bit GGUF file, or the name of a pulled model"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..models.whole_file import clear_abandoned, whole_file
 from ..words import size
 
-COPIES = "my_notebooks"
+MY_NOTEBOOKS = "my_notebooks"
 ORIGINS = ".origins.json"      # digest of the lesson each copy was made from
 
 
@@ -40,7 +40,7 @@ def prepare(root: Path) -> tuple[Path, list[str]]:
     """Copy the lessons that are not there yet; returns the folder and messages about lessons that changed
     since.  OSError in words where the disk cannot take them; what was copied stays.
     """
-    folder = root / COPIES
+    folder = root / MY_NOTEBOOKS
     folder.mkdir(exist_ok=True)
     origins, messages = _origins(folder), []
     todo = [lesson for lesson in originals(root) if not (folder / lesson.name).exists()]
@@ -73,7 +73,7 @@ def renew(root: Path, chosen: Sequence[str]) -> list[str]:
             raise ValueError(f"no lesson's name starts with {name!r}; there are "
                              f"{', '.join(lesson.stem for lesson in everything)}")
     wanted = [lesson for lesson in everything if not chosen or lesson.name.startswith(tuple(chosen))]
-    folder = root / COPIES
+    folder = root / MY_NOTEBOOKS
     folder.mkdir(exist_ok=True)
     origins, backup, messages = _origins(folder), folder / f"before-{datetime.now():%Y-%m-%d-%H%M%S}", []
 

@@ -146,8 +146,11 @@ class Comparison:
         quantlab.lab.measure's numbers.
         """
         records = self.records
-        if self._rows[0] is records:
-            return [dict(row) for row in self._rows[1]]
+        if self._rows[0] is not records:
+            self._rows = records, self._rows_of(records)
+        return [dict(row) for row in self._rows[1]]
+
+    def _rows_of(self, records: list[dict]) -> list[dict]:
         models = {name: facts for record in records if record["kind"] == "session"
                   for name, facts in record["models"].items()}
         twins = same_files({name: models.get(name, {}).get("digest") for name in self.plan.models})
@@ -159,8 +162,7 @@ class Comparison:
                          "prompt_number": row["prompt"], "quantization": facts.get("quantization_level", ""),
                          "bytes": facts.get("size"), "digest": facts.get("digest", ""),
                          "flags": row["flags"] + ([f"same digest as {twin}"] if twin else [])})
-        self._rows = records, with_differences(rows, self.plan.reference)
-        return [dict(row) for row in rows]
+        return with_differences(rows, self.plan.reference)
 
     def table(self):
         """The same as a pandas DataFrame; empty (with no columns) before the first run."""

@@ -60,7 +60,7 @@ def open_journal(path: Path, head: dict) -> Iterator[Journal]:
     try:
         file = open(path, "a+b", buffering=0)       # noqa: SIM115 - closed below, after the lock is gone
     except OSError as error:
-        raise ValueError(f"the results file {path} cannot be open_journal: {error.strerror}") from None
+        raise ValueError(f"the results file {path} cannot be opened: {error.strerror}") from None
     with file:
         _lock(file, path)
         lines, torn = _whole_lines(file)

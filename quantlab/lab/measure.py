@@ -54,7 +54,6 @@ def measured(answer: dict, memory: dict, cached_at_most: int | None) -> dict:
         "waited_seconds": waited, "prompt_tokens_per_second": rate, "prompt_rate_note": why,
         "wall_seconds": max(answer["wall_seconds"] - waited, 0.0),
         "overhead_seconds": answer["wall_seconds"] - total if total else None,
-        "in_vram": memory["size_vram"] / memory["size"] if memory.get("size") else None,
         "done_reason": answer.get("done_reason") or "", "flags": flags(answer, memory),
     }
 

@@ -24,13 +24,18 @@ def full_name(base: str, quant: str) -> str:
     if not isinstance(base, str) or not isinstance(quant, str):
         raise ValueError(f"model and quantization are texts, not {base!r} and {quant!r}")
     base, quant = base.strip(), quant.strip()
-    if ":" in quant.rsplit("/", 1)[-1]:
+    if has_tag(quant):
         return quant
     if not base:
         raise ValueError("the name of a model is missing: give one such as 'llama3.2'")
     if not quant:
         return base
-    return f"{base}-{quant}" if ":" in base.rsplit("/", 1)[-1] else f"{base}:{quant}"
+    return f"{base}-{quant}" if has_tag(base) else f"{base}:{quant}"
+
+
+def has_tag(name: str) -> bool:
+    """Whether a tag is part of the name; a port in front of a slash is none."""
+    return ":" in name.rsplit("/", 1)[-1]
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -42,7 +47,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 def with_tag(name: str) -> str:
     """A name as the server lists it: `llama3.2` is `llama3.2:latest`."""
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+    return name if has_tag(name) else f"{name}:latest"
 
 
 def quant_of(tag: str) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from ..models import source
 from ..models.store import pulled_models
 from ..profile import is_reference
-from ..words import size
+from ..words import size, text_table
 
 
 class MyModels(list):
@@ -25,7 +25,8 @@ class MyModels(list):
         return min(self, key=self.sizes.__getitem__, default="sample")
 
     def __repr__(self) -> str:
-        return "\n".join([*(f"{name:40} {size(self.sizes[name]):>8}" for name in self), self.note])
+        models = text_table([(name, size(self.sizes[name])) for name in self])
+        return "\n".join([*([models] if self else []), self.note])
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"

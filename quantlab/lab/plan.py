@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from ..words import one_of
+from ..words import one_of, whole
 from .modelfile import INTEGER, NUMBER, PARAMETERS, TEXTS, TRUTH
 from .names import full_name, with_tag
 from .prompts import Prompt
@@ -121,8 +121,7 @@ def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: s
     if reference is not None:
         first = one_of("model for the reference", _tagged(base, reference), names)
         names.sort(key=lambda name: name != first)
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= MOST_ROUNDS:
-        raise ValueError(f"rounds={rounds!r}: give a whole number from 1 to {MOST_ROUNDS}")
+    whole("rounds", rounds, 1, MOST_ROUNDS)
     return Plan(tuple(prompts), tuple(names), rounds, {**SENT_OPTIONS, **_checked_options(options or {})},
                 think, bool(control))
 

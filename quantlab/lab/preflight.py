@@ -13,7 +13,7 @@ from html import escape
 import psutil
 
 from ..models.store import free_disk
-from ..words import size
+from ..words import size, text_table
 from .names import missing_words
 from .plan import Plan
 from .server import LabError, Server
@@ -55,28 +55,24 @@ class Preflight:
         return sum(row["bytes"] or 0 for row in self.rows if row["state"] == REMOTE)
 
     def pull(self, server: Server, confirm: Callable[[str], bool],
-             progress: Callable[[str], None] | None = None, cancel: threading.Event | None = None,
-             on_bytes: Callable[[str, int, int], None] | None = None) -> list[str]:
+             progress: Callable[[str], None] = print,
+             cancel: threading.Event | None = None) -> list[str]:
         """Download what is missing, after one question with all bytes and the free disk; returns what came.
-        LabError as `Server.pull`.
-
-        progress gets each step in words, on_bytes (model, bytes there, bytes in all) of the part under way.
+        LabError as `Server.pull`.  progress gets each step in words.
         """
         names = self.to_pull
         if not names or not confirm(f"Download {', '.join(names)}? Together {size(self.pull_bytes)}; "
                                     f"{free_words(server)}."):
             return []
         for name in names:
-            server.pull(name, progress and partial(_tell, progress, name), cancel,
-                        on_bytes and partial(on_bytes, name))
+            server.pull(name, partial(_tell_of, progress, name), cancel)
         return names
 
     def __repr__(self) -> str:
-        lines = [f"Ollama {self.version}" if self.version else "No server"]
-        lines += [f"{row['model']:40} {row['state']:16} "
-                  f"{size(row['bytes']) if row['bytes'] else 'unknown':>9}  {row['note']}".rstrip()
+        models = [(row["model"], row["state"], size(row["bytes"]) if row["bytes"] else "unknown", row["note"])
                   for row in self.rows]
-        return "\n".join([*lines, *(f"Stop: {words}" for words in self.stops),
+        return "\n".join([f"Ollama {self.version}" if self.version else "No server", text_table(models),
+                          *(f"Stop: {words}" for words in self.stops),
                           *(f"Note: {words}" for words in self.notes)])
 
     def _repr_html_(self) -> str:
@@ -128,7 +124,7 @@ def free_words(server: Server) -> str:
     return f"the disk of Ollama's models has {size(free_disk())} free"
 
 
-def _tell(progress: Callable[[str], None], name: str, step: str) -> None:
+def _tell_of(progress: Callable[[str], None], name: str, step: str) -> None:
     progress(f"{name}: {step}")
 
 

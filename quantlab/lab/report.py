@@ -17,7 +17,7 @@ import numpy as np
 from ..canvas.style import Picture
 from ..canvas.trade import Series, Spot, draw_drift, draw_trade
 from ..models.whole_file import whole_file
-from ..words import percent, size
+from ..words import html_table, percent, size
 from .analysis import remarks
 from .names import split_name
 from .plan import Plan
@@ -54,9 +54,9 @@ def overview(made: "Comparison") -> list[dict]:
     names = short_names(made.plan.models)       # without the control: its row is the reference's
     return [{"name": names[line["model"]], "quantization": line["quantization"], "bytes": line["bytes"] or 0,
              "verdict": line["verdict"], "answer": line["answer"] or "", "more": line["more"],
-             "reference": line["model"] == made.plan.reference, "harm": _ends(line["harm"]),
+             "reference": line["model"] == made.plan.reference, "harm": _as_ends(line["harm"]),
              "remarks": remarks(line), "speed": line["tokens_per_second"] or 0.0,
-             "times_as_fast": _ends(line["speed_ratio"])}
+             "times_as_fast": _as_ends(line["speed_ratio"])}
             for line in made.judged() if line["model"] in names]
 
 
@@ -109,7 +109,7 @@ def word_diff(before: str, after: str) -> str:
     return "".join([*marked, escape("".join(rest))])
 
 
-def _ends(found: Interval | None) -> tuple[float, float | None, float | None] | None:
+def _as_ends(found: Interval | None) -> tuple[float, float | None, float | None] | None:
     return None if found is None else (found.mean, found.low, found.high)
 
 
@@ -179,10 +179,13 @@ def report_html(made: "Comparison") -> str:
     by_prompt: dict[int, list[dict]] = {}
     for row in rows:
         by_prompt.setdefault(row["prompt_number"], []).append(row)
-    pictures = [_picture(trade_chart(plan, made.metric, judged)), _picture(speed_chart(plan, rows))]
+    pictures = [_with_numbers(trade_chart(plan, made.metric, judged)), _with_numbers(speed_chart(plan, rows))]
     prompts = [_prompt(plan, number, by_prompt.get(number, [])) for number in range(len(plan.prompts))]
-    body = [_verdicts(made.metric, judged), f"<p>{escape(made.noise_floor())}</p>", *pictures,
-            _how_made(plan, made.records), *prompts, _calls(rows)]
+    right = f" (right: {made.check.name})" if made.check else ""
+    body = [f"<h2>Verdict</h2><p>Declared beforehand: {escape(made.metric.name + right)}, margin "
+            f"{made.metric.margin:g} {escape(made.metric.unit)}.</p>", html_table(verdict_lines(judged)),
+            f"<p>{escape(made.noise_floor())}</p>", *pictures, _how_made(plan, made.records), *prompts,
+            _calls(rows)]
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f"<title>Comparison of {len(plan.models)} models</title>"
             f'<meta http-equiv="Content-Security-Policy" content="{NOTHING_FROM_OUTSIDE}">'
@@ -190,12 +193,11 @@ def report_html(made: "Comparison") -> str:
             f"{plan.rounds} rounds</h1>{''.join(body)}</body></html>")
 
 
-def _picture(picture: Picture | None) -> str:
+def _with_numbers(picture: Picture | None) -> str:
     """An SVG and its numbers as a table; the canvas escapes the names in it."""
     if picture is None:
         return ""
-    head, *lines = picture.table
-    return (f"{picture.svg}<details><summary>The numbers of this picture</summary>{_html_table(head, lines)}"
+    return (f"{picture.svg}<details><summary>The numbers of this picture</summary>{html_table(picture.table)}"
             "</details>")
 
 
@@ -210,21 +212,15 @@ def verdict_lines(judged: Sequence[dict]) -> list[tuple[str, ...]]:
                line["divergence"] or "", line["verdict"], ", ".join(remarks(line))) for line in judged)]
 
 
-def _verdicts(metric: Metric, judged: Sequence[dict]) -> str:
-    head, *lines = verdict_lines(judged)
-    return (f"<h2>Verdict</h2><p>Declared beforehand: {escape(metric.name)}, margin {metric.margin:g} "
-            f"{escape(metric.unit)}.</p>{_html_table(head, lines)}")
-
-
 def _how_made(plan: Plan, records: Sequence[Mapping]) -> str:
     sessions = [record for record in records if record["kind"] == "session"]
     digests = {name: facts["digest"] for record in sessions for name, facts in record["models"].items()}
-    lines = [("options", ", ".join(f"{name} {value}" for name, value in plan.options.items())),
-             ("think", str(plan.think)),
+    options = ", ".join(f"{name} {value}" for name, value in plan.options.items())
+    lines = [("what", "value"), ("options", options), ("think", str(plan.think)),
              *((f"digest of {name}", digests.get(name, "unknown")) for name in plan.models),
              *((f"run of {one['at']}", f"Ollama {one['ollama']}, {one['machine']}, Python {one['python']}")
                for one in sessions)]
-    return "<h2>How it was made</h2>" + _html_table(("what", "value"), lines)
+    return "<h2>How it was made</h2>" + html_table(lines)
 
 
 def _prompt(plan: Plan, number: int, rows: Sequence[dict]) -> str:
@@ -247,13 +243,7 @@ def _calls(rows: Sequence[dict]) -> str:
               _figure(row.get("prompt_tokens_per_second"), 0) or row.get("prompt_rate_note", ""),
               str(row.get("eval_count", "")), row["error"] or ", ".join(row["flags"])) for row in rows]
     return (f"<details><summary>All {len(rows)} calls in the order of asking</summary>"
-            f"{_html_table(head, lines)}</details>")
-
-
-def _html_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
-    return f"<table><tr>{top}</tr>{body}</table>"
+            f"{html_table([head, *lines])}</details>")
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -144,18 +144,15 @@ class Server:
             return self._client().create_blob(Path(path))
 
     def pull(self, name: str, progress: Callable[[str], None] | None = None,
-             cancel: threading.Event | None = None,
-             on_bytes: Callable[[int, int], None] | None = None) -> None:
+             cancel: threading.Event | None = None) -> None:
         """Download a model from the registry. Ask the person first: `quantlab.lab.custom.pull_question` has
         the words.
 
-        progress gets each step in words, on_bytes (there, total) of the part under way.  The time limit holds
-        between two messages, not for the whole: gigabytes may take an hour.
+        progress gets each step in words, with how much of it is there.  The time limit holds between two
+        messages, not for the whole: gigabytes may take an hour.
         """
         for step in self._stream("/api/pull", {"model": name}, cancel, whole=False):
             done, total = step.get("completed"), step.get("total")
-            if on_bytes and done and total:
-                on_bytes(int(done), int(total))
             if progress and step.get("status"):
                 progress(f"{step['status']} {done / total:.0%}" if done and total else str(step["status"]))
 

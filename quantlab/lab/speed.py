@@ -10,8 +10,10 @@ all of them.
 import threading
 from collections.abc import Callable, Sequence
 
+from ..words import whole
 from .asking import ask, make_alone
 from .measure import count, per_second
+from .plan import MOST_ROUNDS
 from .server import LabError, Server
 
 SPEED_PROMPT = "Write a long story about a llama that weighs every word."
@@ -31,8 +33,7 @@ def measure_speed(models: Sequence[str], *, rounds: int = SPEED_ROUNDS, options:
     """
     if isinstance(models, str) or not list(models):
         raise ValueError(f"models={models!r}: give a list of names that the server has")
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-        raise ValueError(f"rounds={rounds!r} cannot be: give a whole number of at least 1")
+    whole("rounds", rounds, 1, MOST_ROUNDS)
     server, wanted = server or Server(), SPEED_OPTIONS | (options or {})
     loading = {key: value for key, value in wanted.items() if key.startswith("num_") and key != "num_predict"}
     rows: dict[str, dict] = {name: {"model": name, "tokens_per_second": [], "tokens": []} for name in models}

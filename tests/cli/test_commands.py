@@ -68,7 +68,7 @@ def test_a_report_is_made_of_a_results_file(tmp_path, monkeypatch):
     assert (tmp_path / "run.html").read_text() == page and "good enough" in page
     monkeypatch.chdir(tmp_path)
     assert main(["report", "run.jsonl", "b.html", "--check", "leonardo", "--margin", "0.2"]) == 0
-    assert "pass rate lost, margin 0.2" in (tmp_path / "b.html").read_text()
+    assert "pass rate lost (right: has &#x27;leonardo&#x27;), margin 0.2" in (tmp_path / "b.html").read_text()
 
 
 @pytest.mark.parametrize("words, said", [

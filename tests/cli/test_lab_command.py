@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks.startup import serving
-from quantlab.cli.workspace import COPIES
+from quantlab.cli.workspace import MY_NOTEBOOKS
 from tests.browser.lab import ROOT
 
 TYPED = (sys.executable, "-m", "quantlab", "lab")
@@ -23,7 +23,7 @@ def test_lab_serves_the_learners_copies_and_ends_as_a_whole(tmp_path, name):
     """SIGHUP: a closed terminal.  Ctrl-C is JupyterLab's own matter: it has taken the command's place."""
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
     with serving(lambda *arguments: [*TYPED, *arguments], tmp_path, limit=120) as (process, port):
-        copies = {path.name: path.read_bytes() for path in (tmp_path / COPIES).glob("*.ipynb")}
+        copies = {path.name: path.read_bytes() for path in (tmp_path / MY_NOTEBOOKS).glob("*.ipynb")}
         assert copies == {path.name: path.read_bytes() for path in (tmp_path / "notebooks").glob("*.ipynb")}
         address = f"http://127.0.0.1:{port}/api/kernels?token=bench"
         urllib.request.urlopen(urllib.request.Request(address, b"{}"), timeout=30).close()
@@ -38,4 +38,4 @@ def test_lab_serves_the_learners_copies_and_ends_as_a_whole(tmp_path, name):
 
 def test_the_learners_folder_is_ignored_by_git():
     ignored = (ROOT / ".gitignore").read_text().split()
-    assert {f"{COPIES}/", ".tools", ".venv/"} <= set(ignored)
+    assert {f"{MY_NOTEBOOKS}/", ".tools", ".venv/"} <= set(ignored)

@@ -58,7 +58,7 @@ def test_reset_of_an_unknown_lesson_names_it_and_touches_nothing(checkout, capsy
     workspace.prepare(checkout)
     assert main.main(["reset", "77"]) == 2
     assert "'77'" in capsys.readouterr().err
-    assert not list((checkout / workspace.COPIES).glob("before-*"))
+    assert not list((checkout / workspace.MY_NOTEBOOKS).glob("before-*"))
 
 
 def test_a_broken_origins_file_loses_nothing(checkout):
@@ -73,7 +73,7 @@ def test_a_broken_origins_file_loses_nothing(checkout):
 def small_disk(checkout, monkeypatch):
     """(`my_notebooks` on a disk of 64 KB, True); where none may be mounted, a folder that says it is one."""
     SECOND.write_bytes(b"x" * 100_000)
-    folder = checkout / workspace.COPIES
+    folder = checkout / workspace.MY_NOTEBOOKS
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]
     can = sys.platform == "linux" and shutil.which("mount")
@@ -119,7 +119,7 @@ def test_a_copy_that_the_system_refuses_halfway_leaves_yours_where_it_was(checko
 
 
 def test_a_folder_that_may_not_be_written_to_is_a_sentence(checkout, capsys):
-    (checkout / workspace.COPIES).write_text("a file is in the way")
+    (checkout / workspace.MY_NOTEBOOKS).write_text("a file is in the way")
     assert main.main(["reset"]) == 1 and "File exists" in capsys.readouterr().err
 
 

@@ -169,7 +169,7 @@ def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
 
 def test_what_is_missing_is_pulled_after_one_question_with_its_bytes_and_never_unasked(tmp_path, monkeypatch):
     monkeypatch.setenv("QUANTLAB_PROFILE", "live")
-    pulled, asked, told, counted, pretend = [], [], [], [], Pretend()
+    pulled, asked, told, pretend = [], [], [], Pretend()
 
     def with_pull(path, body):
         if path == "/api/pull":
@@ -185,10 +185,8 @@ def test_what_is_missing_is_pulled_after_one_question_with_its_bytes_and_never_u
         assert any(note.startswith("disk: the downloads need 4 MB") for note in found.notes)
         assert "m:none" in found.stops[1]
         assert found.pull(server, lambda words: asked.append(words) or False) == [] == pulled
-        assert found.pull(server, lambda words: True, told.append,
-                          on_bytes=lambda *count: counted.append(count))
-    assert pulled == ["m:new"] and counted == [("m:new", 3000, 4000)] and told == ["m:new: pulling 75%",
-                                                                                   "m:new: success"]
+        assert found.pull(server, lambda words: True, told.append)
+    assert pulled == ["m:new"] and told == ["m:new: pulling 75%", "m:new: success"]
     assert "Download m:new? Together 4 MB; the disk of Ollama's models has" in asked[0]
 
 

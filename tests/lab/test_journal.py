@@ -58,7 +58,7 @@ def test_another_comparison_and_another_file_are_refused_and_stay_as_they_are(tm
         with pytest.raises(ValueError, match=words), open_journal(path, head):
             pass
         assert path.read_bytes() == content
-    with pytest.raises(ValueError, match="cannot be open_journal"), open_journal(tmp_path / "no" / "a.jsonl", HEAD):
+    with pytest.raises(ValueError, match="cannot be opened"), open_journal(tmp_path / "no" / "a.jsonl", HEAD):
         pass
     with pytest.raises(ValueError, match="cannot be read"):
         read_records(tmp_path / "none.jsonl")
