@@ -10,7 +10,7 @@ import numpy as np
 
 from ..basics.affine import NF4
 from ..basics.sample import given_weights
-from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, VERMILION, Picture, Table
+from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SOFT, VERMILION, Picture, Table
 from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
@@ -119,7 +119,7 @@ def draw_rulers(counts: Sequence[float], rulers: Sequence[Ruler], *, finding: st
     for i, ruler in enumerate(rulers):
         y = 186 + 50 * i
         body += [text(LEFT - 8, y + 5, ruler.name, anchor="end", bold=True),
-                 line(at(-1), y, at(1), y, stroke=LINE)]
+                 line(at(-1), y, at(1), y)]
         body += [rect(at(level) - 1.5, y - 9, 3, 18, MEANING["code"], radius=1) for level in ruler.levels]
         body.append(quiet(at(-1), y + 25, ruler.words))
     body += [quiet(at(v), 168 + 50 * len(rulers) + 14, words, anchor="middle")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..canvas.style import BITS_TONES, INK, LINE, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
+from ..canvas.style import BITS_TONES, INK, LINE, MEANING, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.families import role_and_layer
@@ -228,16 +228,14 @@ def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
                 continue
             x, y = HEX_X + column * CELL, HEX_Y + row * CELL
             if column == 0:
-                body.append(text(X, y + 15, f"{offset + at:,}", size=10, fill=MUTE))
-            body.append(rect(x, y, CELL - 2, CELL - 2, tone, stroke=LINE if tone == SOFT else "none",
-                             radius=2))
+                body.append(quiet(X, y + 15, f"{offset + at:,}", size=10))
+            body.append(rect(x, y, CELL - 2, CELL - 2, tone, stroke=LINE if tone == SOFT else "none"))
             body.append(text(x + (CELL - 2) / 2, y + 15, f"{byte:02x}", size=11, anchor="middle", mono=True,
                              fill=ink))
             at += 1
         if field.name not in named and len(named) < ROWS + 1:
             named.add(field.name)
-            body += [rect(WORDS_X, words_y + 3, 12, 12, tone, stroke=LINE if tone == SOFT else "none",
-                          radius=2), text(WORDS_X + 18, words_y + 13, f"{field.name}: {field.meaning}",
+            body += [rect(WORDS_X, words_y + 3, 12, 12, tone, stroke=LINE if tone == SOFT else "none"), text(WORDS_X + 18, words_y + 13, f"{field.name}: {field.meaning}",
                                           size=12)]
             words_y += 20
     if left_out:

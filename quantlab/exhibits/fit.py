@@ -7,8 +7,8 @@ from functools import partial
 from typing import NamedTuple
 
 from ..canvas.bars import Bar, BarPiece, Row, draw_bars
-from ..canvas.style import INK, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
-from ..canvas.svg import hatching, page, rect, text
+from ..canvas.style import INK, MEANING, SOFT, WIDTH, Picture, Table, ink_on
+from ..canvas.svg import hatching, page, quiet, rect, text
 from ..memory.cards import GPUS
 from ..memory.changes import SLIDER
 from ..memory.estimate import estimate_memory
@@ -153,7 +153,7 @@ def draw_heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]
     at; legend: (kind, words).
     """
     step = (RIGHT - LEFT) / len(columns)
-    body = [hatching(), text(16, TOP - 10, head, size=12, fill=MUTE)]
+    body = [hatching(), quiet(16, TOP - 10, head, size=12)]
     body += [text(LEFT + (i + 0.5) * step, TOP - 10, words, size=12, anchor="middle", bold=True)
              for i, words in enumerate(columns)]
     for j, (label, cells) in enumerate(rows):
@@ -166,7 +166,7 @@ def draw_heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]
                           radius=4), text(RIGHT + 8, y + 19, f"◂ {mark}", size=12, bold=True)]
     y, x = TOP + len(rows) * ROW + 22, float(LEFT)
     for kind, words in legend:
-        body += [*_cell(Cell(kind, "", ""), x, y - 13, 26, 18), text(x + 32, y, words, size=12, fill=MUTE)]
+        body += [*_cell(Cell(kind, "", ""), x, y - 13, 26, 18), quiet(x + 32, y, words, size=12)]
         x += 50 + 7.2 * len(words)
     return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..basics.sample import given_weights
-from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, MUTE, SMALL, VERMILION, Picture, Table
+from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SMALL, VERMILION, Picture, Table
 from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
 from ..formats.kquants import BY_IMPORTANCE
@@ -196,8 +196,8 @@ def draw_search(curve: Sequence[ScaleTried], tried: Sequence[ScaleTried], best: 
         return (LEFT + (candidate.steps - first) / (last - first) * (RIGHT - LEFT),
                 BOTTOM - min(candidate.error, most) / most * (BOTTOM - TOP))
 
-    body = [text(LEFT, TOP - 10, "weighted squared error, the plain scale's is 100 %", size=12, fill=MUTE),
-            *_axes(most, first, last, at), text(RIGHT, BOTTOM + 34, x_words, size=12, fill=MUTE,
+    body = [quiet(LEFT, TOP - 10, "weighted squared error, the plain scale's is 100 %", size=12),
+            *_axes(most, first, last, at), quiet(RIGHT, BOTTOM + 34, x_words, size=12,
                                                 anchor="end"), polyline([at(c) for c in curve], stroke=GREY),
             *_tried(tried, best, at), *_line(weights, importance, plain, levels, picked)]
     return page(442, body, finding=finding, subtitle=subtitle, table=table)
@@ -254,8 +254,8 @@ def _line(weights: Sequence[float], importance: Sequence[float], plain: Sequence
     words = (
         f"{len(weights)} weights (dots, large ones matter more), and the {len(levels)} levels of both "
         "scales (ticks)")
-    return [*shapes, text(LEFT, bottom + 26, words, size=12, fill=MUTE),
-            line(at(0), top - 8, at(0), bottom + 8, stroke=LINE, dash="2 3")]
+    return [*shapes, quiet(LEFT, bottom + 26, words, size=12),
+            line(at(0), top - 8, at(0), bottom + 8, dash="2 3")]
 
 
 def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Stage:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..canvas.plane import Axis
-from ..canvas.style import BLUE, INK, LINE, MEANING, VERMILION, Picture
+from ..canvas.style import BLUE, INK, MEANING, VERMILION, Picture
 from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.names import quant_of
 from ..lab.records import recorded
@@ -143,7 +143,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
     axis, bottom = Axis(min(values) / 1.25, max(values) * 1.25, LEFT, RIGHT, log=True), TOP + STEP * len(rows)
     body = []
     for value in axis.ticks():
-        body += [line(axis(value), TOP - 12, axis(value), bottom, stroke=LINE),
+        body += [line(axis(value), TOP - 12, axis(value), bottom),
                  quiet(axis(value), TOP - 18, number(value), anchor="middle")]
     for i, row in enumerate(rows):
         y, tone = TOP + STEP * i, MEANING["split"] if row.split else BLUE

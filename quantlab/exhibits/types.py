@@ -232,7 +232,7 @@ def _row(row: FileSize, y: float, scale: float, chosen: bool) -> list[str]:
 
 def _mark(x: float, y: float) -> str:
     """A hollow pointer standing on x: a claim, not a measurement."""
-    return rect(x - 2.5, y - 3, 5, THICK + 6, PAPER, stroke=VERMILION, stroke_width=1.5, radius=2)
+    return rect(x - 2.5, y - 3, 5, THICK + 6, PAPER, stroke=VERMILION, stroke_width=1.5)
 
 
 def _mix(pieces: Sequence[TypePart], title: str, y: float) -> list[str]:
@@ -250,7 +250,7 @@ def _mix(pieces: Sequence[TypePart], title: str, y: float) -> list[str]:
         shapes += [rect(LEFT, line_y - 9, 10, 10, BITS_TONES[piece.bits], stroke=GREY),
                    text(LEFT + 17, line_y, piece.name, size=12),
                    text(LEFT + 140, line_y, piece.size, size=12),
-                   text(LEFT + 390, line_y, piece.where, size=12, fill=MUTE)]
+                   quiet(LEFT + 390, line_y, piece.where, size=12)]
     return shapes
 
 
