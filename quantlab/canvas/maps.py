@@ -164,7 +164,7 @@ def _digits(side: Sequence[MapTile | None], middle: float, step: float, alone: b
         if width < (NEEDED if len(words) == 1 else NEEDED_TWO):
             continue
         tone = BITS_TONES.get(tile.bits, SOFT)
-        ink = INK if tone == SOFT or (pale and not tile.differs) else ink_on(tone)
+        ink = INK if pale and not tile.differs else ink_on(tone)
         pitch = 7.5 if alone else 6
         places.setdefault(ink, []).extend((x + (i - (len(words) - 1) / 2) * pitch, letter)
                                           for i, letter in enumerate(words))

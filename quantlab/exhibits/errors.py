@@ -73,7 +73,7 @@ def _map_words(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} × {shape[1]} weights; a cell is {cell}"
 
 
-def _finding(row: FormatError, rows: list[FormatError]) -> str:
+def _finding(row: FormatError, rows: Sequence[FormatError]) -> str:
     better = min((r for r in rows if r.bpw <= row.bpw), key=lambda r: r.error)
     if better.error < row.error:
         bits = "as many bits" if better.bpw == row.bpw else f"{better.bpw:.3g} bits instead of {row.bpw:.3g}"
