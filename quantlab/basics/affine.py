@@ -139,8 +139,11 @@ def _restore(q: np.ndarray, scale: np.ndarray, zero_point: np.ndarray,
 def _quantized(x, groups, q, scale, zero_point, bits, code_range, codebook=None) -> Quantized:
     """The codes with their error, in the shape of x."""
     error = _restore(q, scale, zero_point, codebook) - groups
-    rmse = float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
+    rmse = rms(error)
     return Quantized(q.reshape(np.shape(x)), scale, zero_point, bits, groups.shape[1], code_range, rmse,
                      codebook)
 
 
+def rms(values: np.ndarray) -> float:
+    """Root mean square, in double precision."""
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))

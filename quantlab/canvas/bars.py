@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .style import GREEN, GREY, INK, LINE, MUTE, SOFT, Picture, Table
-from .svg import hatching, line, page, quiet, rect, text
+from .style import GREY, INK, LINE, MUTE, SOFT, Picture, Table
+from .svg import hatching, line, page, rect, swatches, text
 
 LEFT = 16
 # of the bars, unless the names need more room; the words stand right of them
@@ -32,11 +32,10 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A name and its bars; a row with a `mark`, such as a tick, stands out."""
+    """A name and its bars."""
 
     label: str
     bars: Sequence[Bar]
-    mark: str = ""
 
 
 def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Sequence[tuple[str, str]] = (),
@@ -53,23 +52,17 @@ def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Seque
     y = 104 if limit else 82
     body, first = [hatching()], y
     for row in rows:
-        middle = y + ROW * len(row.bars) / 2 + 3
-        body.append(text(LEFT, middle, f"{row.mark} {row.label}".strip(), bold=True, fill=GREEN if row.mark
-                         else INK))
+        body.append(text(LEFT, y + ROW * len(row.bars) / 2 + 3, row.label, bold=True))
         for bar in row.bars:
             body += _bar(bar, y, scale, limit, left)
             y += ROW
         y += 12
     if limit:
         x = left + limit * scale
-        body.append(line(x, first - 10, x, y - 8, stroke=INK, width=2))
-        body.append(text(min(x, BARS_RIGHT - 3.2 * len(limit_words)), first - 16, limit_words, size=12,
-                         anchor="middle", bold=True))
-    x = LEFT
-    for colour, words in legend:
-        body.append(rect(x, y - 2, 11, 11, colour or SOFT, stroke="none" if colour else INK))
-        body.append(quiet(x + 17, y + 8, words))
-        x += 32 + 6.9 * len(words)
+        body += [line(x, first - 10, x, y - 8, stroke=INK, width=2),
+                 text(min(x, BARS_RIGHT - 3.2 * len(limit_words)), first - 16, limit_words, size=12,
+                      anchor="middle", bold=True)]
+    body += swatches(LEFT, y + 8, legend)
     return page(int(y + 22 if legend else y), body, finding=finding, subtitle=subtitle, table=table)
 
 
@@ -80,11 +73,11 @@ def _bar(bar: Bar, y: float, scale: float, limit: float, left: float) -> list[st
         first, end = min(start, most), min(start + part.size, most)
         fitting = max(first, min(end, limit)) if limit else end
         fill, stroke = (SOFT, GREY) if bar.claimed else (part.colour, "none")
-        shapes.append(rect(left + first * scale, y, (fitting - first) * scale, THIN, fill, stroke=stroke,
-                           radius=0, title=f"{part.name} {part.size:.2f}"))
-        shapes.append(rect(left + fitting * scale, y, (end - fitting) * scale, THIN, "url(#over)",
-                           stroke=LINE, radius=0))
+        shapes += [rect(left + first * scale, y, (fitting - first) * scale, THIN, fill, stroke=stroke,
+                        radius=0, title=f"{part.name} {part.size:.2f}"),
+                   rect(left + fitting * scale, y, (end - fitting) * scale, THIN, "url(#over)", stroke=LINE,
+                        radius=0)]
         start += part.size
-    arrow = [text(BARS_RIGHT + 1, y + 11, "▸", size=13)] if start > most * 1.001 else []
-    return [*shapes, *arrow, text(BARS_RIGHT + 18, y + 11, bar.words, size=12, fill=MUTE if bar.claimed
-                                  else INK)]
+    arrow = [text(BARS_RIGHT + 1, y + 11, "▸")] if start > most * 1.001 else []
+    return [*shapes, *arrow,
+            text(BARS_RIGHT + 18, y + 11, bar.words, size=12, fill=MUTE if bar.claimed else INK)]

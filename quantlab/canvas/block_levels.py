@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import isfinite
 
 from ..words import told
-from .style import GREY, INK, LINE, MEANING, MUTE, SOFT, VERMILION, WIDTH
+from .style import GREY, INK, MEANING, MUTE, SOFT, VERMILION, WIDTH
 from .svg import circle, line, quiet, rect, spot, text
 
 LEFT, AXIS, RIGHT = 16, 92, WIDTH - 22
@@ -106,7 +106,7 @@ def _lanes(group: WeightGroup, y: float) -> list[str]:
         shapes.append(quiet(AXIS, y + 3 * LANE - 8,
                             "Flip a bit, and see here which weights move and where to."))
     base = y + 3 * LANE + 2
-    return [*shapes, line(AXIS, base, RIGHT, base, stroke=LINE),
+    return [*shapes, line(AXIS, base, RIGHT, base),
             quiet(AXIS, base + 14, told(low), size=10),
             quiet(RIGHT, base + 14, told(high), size=10, anchor="end"),
             *([line(AXIS - low * scale, base - 3, AXIS - low * scale, base + 3, stroke=INK),

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from .style import BITS_TONES, BLUE, INK, MEANING, MUTE, SKY, SOFT, WIDTH, Picture, Table, ink_on
-from .svg import here, letters, page, quiet, rect, text, tiles, touchable
+from .svg import characters, here, page, panel, quiet, rect, text, tiles, touchable
 
 # all in pixels
 LEFT, RIGHT, BARS, MOST_BAR = 128, 588, 602, 74        # edges of the grid; where bars begin, the longest
@@ -79,7 +79,7 @@ def draw_model_map(rows: Sequence[MapRow], files: Sequence[MapSize], focus: MapF
         body.append(touchable(_row(row, top), first=row.first, cells=len(row.tiles[0]), tips=_tips(row)))
         body += [_label(row, top), *_bars(row, top, most)]
     body += _axis(rows, tops)
-    body += [_framed(rows[focus.row], tops[focus.row], focus), *_strip(focus.lines, y)]
+    body += [_framed(rows[focus.row], tops[focus.row], focus), *panel(focus.lines, y, STRIP)]
     y += STRIP + 8
     for file, tone in zip(files, (BLUE, SKY), strict=False):
         body += _size_bar(y, file, full, tone)
@@ -164,12 +164,11 @@ def _digits(side: Sequence[MapTile | None], middle: float, step: float, alone: b
         if width < (NEEDED if len(words) == 1 else NEEDED_TWO):
             continue
         tone = BITS_TONES.get(tile.bits, SOFT)
-        ink = INK if tone == SOFT or (pale and not tile.differs) else ink_on(tone)
+        ink = INK if pale and not tile.differs else ink_on(tone)
         pitch = 7.5 if alone else 6
         places.setdefault(ink, []).extend((x + (i - (len(words) - 1) / 2) * pitch, letter)
                                           for i, letter in enumerate(words))
-    return [letters([x for x, _ in found], middle + 4, "".join(letter for _, letter in found), size=11
-                    if alone else 10, fill=ink) for ink, found in places.items()]
+    return [characters(found, middle + 4, 11 if alone else 10, ink) for ink, found in places.items()]
 
 
 def _tips(row: MapRow) -> str:
@@ -210,13 +209,6 @@ def _framed(row: MapRow, top: float, focus: MapFocus) -> str:
     x, width = LEFT + focus.column * step, max(step - _space(step), 3)
     return here(focus.said, rect(x - 1.5, top - 1.5, width + 3, row.height + 3, "none", stroke=INK,
                                  stroke_width=2.5))
-
-
-def _strip(lines: Sequence[str], y: float) -> list[str]:
-    """The chosen tensor in words."""
-    return [rect(16, y, WIDTH - 32, STRIP, SOFT, radius=6), rect(16, y, 4, STRIP, INK, radius=0),
-            *(text(32, y + 19 + 19 * i, words, size=13 if i == 0 else 12, bold=i == 0)
-              for i, words in enumerate(lines))]
 
 
 def _size_bar(y: float, file: MapSize, full: float, tone: str) -> list[str]:

@@ -5,7 +5,7 @@ hatched in grey.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .style import GREEN, GREY, INK, MUTE, SOFT, VERMILION, WIDTH, Picture, Table, ink_on
+from .style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, Picture, Table, ink_on
 from .svg import hatching, line, page, quiet, rect, text
 
 LEFT, RIGHT = 16, WIDTH - 16
@@ -104,7 +104,7 @@ def _whisker(x: float, term: Term, scale: float, end: float) -> list[str]:
 def _free(x: float, edge: float, room: float) -> list[str]:
     words = f"{room:.1f} GiB free"
     x += 14
-    return [text((x + edge) / 2, BAR_TOP + 30, words, size=12, fill=MUTE,
+    return [quiet((x + edge) / 2, BAR_TOP + 30, words, size=12,
                  anchor="middle")] if edge - x > 7.5 * len(words) + 30 else []
 
 
@@ -127,4 +127,4 @@ def _term(term: Term, y: float) -> list[str]:
     fill = "url(#assumed)" if term.between else term.colour
     return [rect(LEFT, y - 10, 12, 12, fill, stroke=GREY if term.between else "none"),
             text(NAME, y, term.name, bold=True), text(VALUE, y, term.words, anchor="end", bold=True),
-            text(WHY, y, term.why, size=12, fill=MUTE)]
+            quiet(WHY, y, term.why, size=12)]

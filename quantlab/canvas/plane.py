@@ -79,8 +79,8 @@ def frame(x: Axis, y: Axis, x_words: str, y_words: str, told=number,
         shapes += [line(x(value), bottom, x(value), bottom + 5, stroke=INK),
                    quiet(x(value), bottom + 18, number(value), anchor="middle")]
     return [*shapes, line(x.start, bottom, x.end, bottom, stroke=INK),
-            text(16, y.end - 12, y_words, size=12, fill=MUTE),
-            text(x.end, bottom + 34, x_words, size=12, fill=MUTE, anchor="end")]
+            quiet(16, y.end - 12, y_words, size=12),
+            quiet(x.end, bottom + 34, x_words, size=12, anchor="end")]
 
 
 @dataclass(frozen=True)

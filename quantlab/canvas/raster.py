@@ -6,27 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from .style import BLUE, GREY, INK, LINE, MUTE, VERMILION, Picture
-from .svg import fact_lines, line, page, rect, text
-
-
-def draw_pixels(original: np.ndarray, restored: np.ndarray, levels: np.ndarray, *, finding: str,
-                subtitle: str, facts: tuple[tuple[str, str], ...],
-                whose: str = "the levels to store them") -> Picture:
-    """A large picture of `restored`, a small one of `original`, and where the pixel values and the levels
-    lie.
-
-    original, restored: (height, width) float, black -0.5 to white +0.5 (brighter is clipped).
-    levels: the values the quantizer can write; those outside the range of the picture are left out.
-    facts: (what, value) lines beside the picture.  whose: words for the levels, where they are those of one
-    block only.
-    """
-    body = [image(16, 70, restored, 5), text(520, 84, "the original", size=12, fill=MUTE),
-            image(520, 92, original, 2)]
-    body += [text(520, 250, f"pixel values, and {whose}", size=10, fill=MUTE),
-             *_value_line(520, 320, 192, original, levels)]
-    return page(416, body + fact_lines(520, 744, 360, facts), finding=finding, subtitle=subtitle,
-                table=(("What", "Value"), *facts))
+from .style import VERMILION
 
 
 def image(x: float, y: float, pixels: np.ndarray, scale: int) -> str:
@@ -53,17 +33,3 @@ def _embedded(x: float, y: float, pixels: np.ndarray, scale: int) -> str:
     return (
         f'<image x="{x:g}" y="{y:g}" width="{width * scale}" height="{height * scale}"'
         f' style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>')
-
-
-def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np.ndarray) -> list[str]:
-    """A histogram of the values above an axis, and a tick below it for each level."""
-    counts, _ = np.histogram(values, bins=48, range=(-0.5, 0.5))
-    tallest, step = 60 / counts.max(), width / 48
-    shapes = [rect(x + i * step, y - n * tallest, step - 0.5, n * tallest, GREY, radius=0)
-              for i, n in enumerate(counts)]
-    shapes += [line(x, y, x + width, y, stroke=LINE)]
-    for level in levels[np.abs(levels) <= 0.5]:
-        at = x + (level + 0.5) * width
-        shapes.append(line(at, y, at, y + 9, stroke=BLUE, width=2))
-    return [*shapes, text(x, y + 22, "black", size=10, fill=INK),
-            text(x + width, y + 22, "white", size=10, fill=INK, anchor="end")]

@@ -54,7 +54,11 @@ class Picture:
 
 
 def ink_on(colour: str) -> str:
-    """Black or white text for a filled tile of `colour` (#rrggbb), by relative luminance (WCAG 2)."""
+    """Black or white text for a filled tile of `colour` (#rrggbb), by relative luminance (WCAG 2); the
+    theme's ink on the theme's own colours.
+    """
+    if not colour.startswith("#"):
+        return INK
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

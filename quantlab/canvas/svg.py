@@ -36,12 +36,14 @@ def fact_lines(x: float, right: float, y: float, rows: Iterable[tuple[str, str]]
                                                          bold=True) for i, (what, value) in enumerate(rows)]
 
 
-def letters(xs: Iterable[float], y: float, words: str, *, size: float = TEXT, fill: str = INK) -> str:
-    """The characters of `words`, each centred at its own x: one shape where `text` for each would be dozens.
-    """
-    places = " ".join(f"{x:.1f}" for x in xs)
-    look = f'{_paint(fill)} text-anchor="middle"'
-    return f'<text x="{places}" y="{y:.1f}" font-size="{size:g}"{look}>{escape(words)}</text>'
+def swatches(x: float, y: float, entries: Iterable[tuple[str, str]]) -> list[str]:
+    """What the colours mean, side by side from x on, on the baseline y: (colour or "" for hollow, words)."""
+    shapes = []
+    for colour, words in entries:
+        shapes += [rect(x, y - 10, 11, 11, colour or SOFT, stroke="none" if colour else INK),
+                   quiet(x + 17, y, words)]
+        x += 34 + 6.6 * len(words)
+    return shapes
 
 
 def runs(x: float, y: float, parts: Iterable[tuple[str, str, str]], *, size: float = TEXT) -> str:
@@ -185,13 +187,12 @@ def here(words: str, shape: str) -> str:
 
 def characters(places: Sequence[tuple[float, str]], y: float, size: float, ink: str, *,
                bold: bool = False) -> str:
-    """Single characters in one `<text>`, each centred at its own x: (x, character)."""
-    paint = f' style="fill:{ink}"' if ink.startswith("var(") else f' fill="{ink}"'
-    weight = ' font-weight="bold"' if bold else ""
-    return (
-        f'<text x="{" ".join(f"{x:.1f}" for x, _ in places)}" y="{y:.1f}" font-size="{size:g}"'
-        ' text-anchor="middle"'
-        f'{paint}{weight}>{"".join(word for _, word in places)}</text>')
+    """Single characters, each centred at its own x: (x, character).  One shape where `text` for each would be
+    dozens.
+    """
+    xs, words = " ".join(f"{x:.1f}" for x, _ in places), escape("".join(word for _, word in places))
+    look = f' text-anchor="middle"{_paint(ink)}' + (' font-weight="bold"' if bold else "")
+    return f'<text x="{xs}" y="{y:.1f}" font-size="{size:g}"{look}>{words}</text>'
 
 
 def panel(lines: Sequence[str], y: float, height: float) -> list[str]:

@@ -1,6 +1,5 @@
 """Lesson 01: drag the bits over real weights; a line-up of suspects; what one weight takes, in bars."""
 
-from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from ..basics.affine import quantize_absmax
 from ..basics.sample import given_weights, sample_weights
 from ..canvas.raster import image
-from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, Picture
+from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SOFT, Picture
 from ..canvas.svg import circle, fact_lines, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
@@ -23,107 +22,94 @@ LINEUP = dict(zip("ABCDE", (4, 8, 2, None, 3), strict=True))
 SUSPECT = (slice(0, 27), slice(0, 27))
 
 
-def _rounding(weights: np.ndarray, bits: int) -> Picture:
+def _rounding_finding(bits: int, n_levels: int, rmse: float, zeros: float) -> str:
+    lost = f"; {percent(zeros)} became 0" if zeros > 0.3 else ""
+    smaller = f"{32 / bits:.3g} times smaller than FP32"
+    return f"{bits} bits: {n_levels} levels, rmse {number(rmse, 2)}, {smaller}{lost}"
+
+
+def _lineup_finding(reveal: bool) -> str:
+    if not reveal:
+        return "Line-up: one of these five is the original, in 32 bits. Which?"
+    original = next(letter for letter, bits in LINEUP.items() if bits is None)
+    return f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
+
+
+def _suspect(weights: np.ndarray, bits: int | None) -> tuple[np.ndarray, tuple[str, str, str]]:
+    """A suspect's weights, and what is said of it: how it is stored, bytes, error."""
+    if bits is None:
+        return weights, ("FP32, the original", size(weights.nbytes), "rmse 0")
     stored = quantize_absmax(weights, bits)
-    restored, levels = stored.dequantize(), stored.levels()
-    zeros = float((restored == 0).mean())
-    finding = (f"{bits} bits: {len(levels)} levels, rmse {number(stored.rmse, 2)}, "
-               f"{32 / bits:.3g} times smaller than FP32")
-    if zeros > 0.3:
-        finding += f"; {percent(zeros)} became 0"
-    return draw_rounding(weights, restored, levels, bits=bits, nbytes=stored.nbytes, rmse=stored.rmse,
-                         finding=finding,
-                         subtitle="Attention weights of all-MiniLM-L6-v2, a real model; each goes to the "
-                                  "nearest level")
+    return stored.dequantize(), (f"{bits} bits, {2**bits - 1} shades", size(ceil(stored.nbytes)),
+                                 f"rmse {number(stored.rmse, 2)}")
 
 
 def _lineup(reveal: bool) -> Picture:
+    """Square grey pictures in a row, each with a letter and, once revealed, lines of words under it."""
     weights = np.ascontiguousarray(sample_weights()[SUSPECT])
     # the brightest shade; the few beyond are clipped
     shown = 2.2 * np.abs(weights).std() + np.abs(weights).mean()
-    pictures = []
-    for letter, bits in LINEUP.items():
-        stored = quantize_absmax(weights, bits) if bits else None
-        values = weights if stored is None else stored.dequantize()
-        words: tuple[str, ...] = ()
-        if reveal and stored:
-            words = (f"{bits} bits, {2**stored.bits - 1} shades", size(ceil(stored.nbytes)),
-                     f"rmse {number(stored.rmse, 2)}")
-        elif reveal:
-            words = ("FP32, the original", size(weights.nbytes), "rmse 0")
-        pictures.append((letter, words, values / (2 * shown)))
-    original = next(letter for letter, bits in LINEUP.items() if bits is None)
-    finding = (f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
-               if reveal else "Line-up: one of these five is the original, in 32 bits. Which?")
-    return draw_lineup(pictures, finding=finding,
-                       subtitle=f"{weights.size} attention weights of a real model as shades of grey. "
-                       "The other four were stored with 8, 4, 3 and 2 bits")
+    step = 728 / len(LINEUP)
+    scale = int((step - 8) // len(weights))
+    side, shapes, rows = len(weights) * scale, [], []
+    for i, (letter, bits) in enumerate(LINEUP.items()):
+        values, words = _suspect(weights, bits)
+        x, middle = 16 + i * step, 16 + i * step + side / 2
+        shapes += [image(x, 74, values / (2 * shown), scale),
+                   text(middle, 94 + side, letter, bold=True, anchor="middle", size=15)]
+        if reveal:
+            rows.append((letter, *words))
+            shapes += [quiet(middle, 114 + side + 17 * k, line, anchor="middle")
+                       for k, line in enumerate(words)]
+    return page(104 + side + 17 * 3 * reveal, shapes,
+                finding=_lineup_finding(reveal),
+                subtitle=f"{weights.size} attention weights of a real model as shades of grey. "
+                         "The other four were stored with 8, 4, 3 and 2 bits",
+                table=(("picture", "stored as", "takes", "error"), *rows) if reveal else ())
 
 
-def draw_lineup(pictures: Sequence[tuple[str, Sequence[str], np.ndarray]], *, finding: str,
-                subtitle: str) -> Picture:
-    """Square grey pictures in a row, each with a letter and lines of words under it.
-
-    pictures: (letter, lines, (n, n) values from -0.5 black to 0.5 white).
-    """
-    step = 728 / len(pictures)
-    shapes = []
-    for i, (letter, lines, values) in enumerate(pictures):
-        x, scale = 16 + i * step, int((step - 8) // len(values))
-        shapes += [image(x, 74, values, scale), text(x + len(values) * scale / 2, 94 + len(values) * scale,
-                                                     letter, bold=True, anchor="middle", size=15)]
-        shapes += [quiet(x + len(values) * scale / 2, 114 + len(values) * scale + 17 * k, words,
-                         anchor="middle") for k, words in enumerate(lines)]
-    height = 104 + len(values) * scale + 17 * max(len(lines) for _, lines, _ in pictures)
-    table = (("picture", *("stored as", "takes", "error")[:len(pictures[0][1])]),
-             *((letter, *lines) for letter, lines, _ in pictures))
-    return page(int(height), shapes, finding=finding, subtitle=subtitle, table=table if pictures[0][1]
-                else ())
-
-
-def draw_bit_bars(rows: Sequence[tuple[str, int, float, float]], *, finding: str, subtitle: str) -> Picture:
-    """One bar for each type: the bits of the code, and what scales and minima add.
-
-    rows: (name, bits of a code, bits per weight in all, bytes of the model).
-    """
-    widest = max(bpw for _, _, bpw, _ in rows)
+def _bit_bars() -> Picture:
+    """One bar for each type: the bits of the code, and what scales and minima add."""
+    rows = [(name, FORMATS[name].bpw) for name in ("F32", "F16", "Q8_0", "Q5_0", "Q4_0")]
+    unit = 520 / rows[0][1]
     shapes = [quiet(744, 78, "7 billion weights", anchor="end")]
-    for i, (name, code, bpw, nbytes) in enumerate(rows):
-        y, unit = 88 + i * 38, 520 / widest
+    table = [("type", "bits of a code", "bits per weight", "7 billion weights")]
+    for i, (name, bpw) in enumerate(rows):
+        y, code, takes = 88 + i * 38, int(bpw), size(7e9 * bpw / 8)
         shapes += [text(16, y + 19, name, bold=True), rect(70, y, code * unit, 28, MEANING["code"], radius=3),
-                   text(70 + min(code * unit / 2, 60), y + 19, f"{code}", size=13, fill="#ffffff",
-                        anchor="middle", bold=True)]
-        more = bpw - code
-        if more:
-            shapes.append(rect(70 + code * unit, y, more * unit, 28, MEANING["scale"], radius=2,
-                               title="the scale's share"))
-            shared = "scale and minimum" if more >= 1 else "the scale"
-            words = f"+ {more:g} for its share of {shared} = {bpw:g} bits"
-            shapes.append(text(78 + bpw * unit, y + 19, words, size=11, fill=INK))
-        shapes.append(text(744, y + 19, size(nbytes), anchor="end", bold=True))
-    table = (("type", "bits of a code", "bits per weight", "7 billion weights"),
-             *((name, str(code), f"{bpw:g}", size(nbytes)) for name, code, bpw, nbytes in rows))
-    return page(100 + 38 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
+                   text(70 + min(code * unit / 2, 60), y + 19, code, fill="#ffffff", anchor="middle",
+                        bold=True), text(744, y + 19, takes, anchor="end", bold=True)]
+        if bpw > code:
+            shared = "scale and minimum" if bpw - code >= 1 else "the scale"
+            shapes += [rect(70 + code * unit, y, (bpw - code) * unit, 28, MEANING["scale"],
+                            title="the scale's share"),
+                       text(78 + bpw * unit, y + 19,
+                            f"+ {bpw - code:g} for its share of {shared} = {bpw:g} bits", size=11)]
+        table.append((name, str(code), f"{bpw:g}", takes))
+    return page(100 + 38 * len(rows), shapes, table=tuple(table),
+                finding="“4-bit” weights take 4.5 bits: every 32 of them bring a scale along",
+                subtitle="Bits for one weight: green the code, blue the weight's share of its block's scale")
 
 
-def draw_rounding(weights: np.ndarray, restored: np.ndarray, levels: np.ndarray, *, bits: int, nbytes: float,
-                  rmse: float, finding: str, subtitle: str) -> Picture:
+def _rounding(weights: np.ndarray, bits: int) -> Picture:
     """A histogram of weights over the levels they are rounded to, some weights on their way there, size and
     error.
-
-    weights, restored: (n,) before and after; levels: what can be written.  nbytes: stored; rmse: in units of
-    the weights.
     """
+    stored = quantize_absmax(weights, bits)
+    restored, levels, rmse = stored.dequantize(), stored.levels(), stored.rmse
+    zeros = float((restored == 0).mean())
     reach = 1.06 * max(float(np.abs(weights).max()), float(np.abs(levels).max()), 1e-30)
-    step = float(levels[1] - levels[0])
-    shapes = [*_histogram(weights, reach), *_journeys(weights, restored, levels, reach)]
-    shapes += _size_bars(weights.size, bits, nbytes)
-    facts = (("levels", f"{len(levels)}"), ("from one to the next", number(step, 3)),
+    facts = (("levels", f"{len(levels)}"),
+             ("from one to the next", number(float(levels[1] - levels[0]), 3)),
              ("root mean square error", number(rmse, 3)),
              ("… of a typical weight", percent(rmse / max(float(weights.std()), 1e-30))),
-             ("weights that became 0", percent(float((restored == 0).mean()))))
-    return page(352, shapes + fact_lines(520, 744, 196, facts, 22), finding=finding, subtitle=subtitle,
-                table=(("what", "value"), *facts, ("bytes", size(nbytes)),
+             ("weights that became 0", percent(zeros)))
+    shapes = [*_histogram(weights, reach), *_journeys(weights, restored, levels, reach),
+              *_size_bars(weights.size, bits, stored.nbytes), *fact_lines(520, 744, 196, facts, 22)]
+    return page(352, shapes, finding=_rounding_finding(bits, len(levels), rmse, zeros),
+                subtitle="Attention weights of all-MiniLM-L6-v2, a real model; each goes to the nearest "
+                         "level",
+                table=(("what", "value"), *facts, ("bytes", size(stored.nbytes)),
                        ("as FP32", size(4 * weights.size))))
 
 
@@ -148,13 +134,13 @@ def _journeys(weights: np.ndarray, restored: np.ndarray, levels: np.ndarray, rea
     shapes = [quiet(20, 222, f"{min(32, weights.size)} of them (dots), and the level where each one lands")]
     for i, (before, after) in enumerate(zip(weights[::every][:32], restored[::every][:32], strict=True)):
         x, y, end = _x(float(before), reach), 236 + 9 * (i % 5), _x(float(after), reach)
-        shapes += [line(x, y, end, 294, stroke=LINE), circle(x, y, 3.2, GREY, opacity=0.9)]
+        shapes += [line(x, y, end, 294), circle(x, y, 3.2, GREY, opacity=0.9)]
     ticks = "".join(f"M{_x(float(level), reach):.1f} 294v12" for level in levels)
-    shapes.append(
-        f'<path d="{ticks}" style="stroke:{BLUE};stroke-width:{1 if len(levels) > 64 else 2.5};fill:none"/>')
-    shapes.append(line(20, 300, 484, 300, stroke=INK))
-    for value in (-reach / 1.06, 0, reach / 1.06):
-        shapes.append(quiet(_x(value, reach), 322, number(value, 3), anchor="middle"))
+    thin = 1 if len(levels) > 64 else 2.5
+    shapes += [f'<path d="{ticks}" style="stroke:{BLUE};stroke-width:{thin};fill:none"/>',
+               line(20, 300, 484, 300, stroke=INK)]
+    shapes += [quiet(_x(value, reach), 322, number(value, 3), anchor="middle")
+               for value in (-reach / 1.06, 0, reach / 1.06)]
     return [*shapes, text(252, 340, f"{len(levels)} levels (blue)", size=11, fill=BLUE, anchor="middle")]
 
 
@@ -164,7 +150,7 @@ def _size_bars(n_weights: int, bits: int, nbytes: float) -> list[str]:
     for y, words, amount, colour in ((94, "32 bits", full, GREY), (128, f"{bits} bits", nbytes, GREEN)):
         width = 150 * amount / full
         shapes += [rect(520, y, 150, 26, SOFT), rect(520, y, width, 26, colour),
-                   text(524, y + 17, words, size=11, fill="#ffffff" if width > 44 else INK, bold=True)
+                   text(524, y + 17, words, size=11, fill="#ffffff", bold=True)
                    if width > 44 else text(526 + width, y + 17, words, size=11, bold=True),
                    text(744, y + 17, size(amount), size=12, anchor="end", bold=True)]
     return shapes
@@ -198,11 +184,4 @@ def plot_bit_bars() -> Stage:
     """What one weight takes in F32, F16, Q8_0, Q5_0 and Q4_0, and what 7 billion take; computed from the
     block formats.
     """
-    rows = []
-    for name in ("F32", "F16", "Q8_0", "Q5_0", "Q4_0"):
-        form = FORMATS[name]
-        rows.append((name, int(form.bpw), form.bpw, 7e9 * form.bpw / 8))
-    return show(draw_bit_bars(rows,
-                              finding="“4-bit” weights take 4.5 bits: every 32 of them bring a scale along",
-                              subtitle="Bits for one weight: green the code, blue the weight's share of its "
-                                       "block's scale"))
+    return show(_bit_bars())

@@ -4,12 +4,10 @@ weighed.
 Lesson 08: your card, a model, a context, a wish; a suggestion, and one line on each type that was not taken.
 """
 
-from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
-from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture, Table
-from ..canvas.svg import hatching, line, page, quiet, rect, text
+from ..canvas.style import GREEN, INK, MEANING, MUTE, SMALL, WIDTH, Picture
+from ..canvas.svg import hatching, line, page, quiet, rect, swatches, text
 from ..inference.compare import recorded_quality
 from ..memory.advice import CHOICES, WISHES, candidates, choose, instead, reason
 from ..memory.cards import GPUS
@@ -32,90 +30,9 @@ MOST = 1.6          # a bar longer than this many cards is cut, with an arrow
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute buffer": "compute", "driver": "overhead"}
 
 
-class ChoiceLine(NamedTuple):
-    """A candidate: the parts of OWNERS in the unit of the card; its total in words, whether it fits, the
-    reason.
-    """
-
-    name: str
-    parts: tuple[float, ...]
-    total: str
-    fits: bool
-    reason: str
-
-
-def draw_choice(lines: Sequence[ChoiceLine], chosen: str, card: float, card_words: str,
-                notes: Sequence[tuple[str, str]], *, finding: str, subtitle: str,
-                table: Table = ()) -> Picture:
-    """One row per candidate against the line of the card; notes are (head, sentence) below."""
-    longest = max(sum(row.parts) for row in lines)
-    scale = (BARS_RIGHT - BARS_LEFT) / max(card, min(longest, MOST * card))
-    edge = BARS_LEFT + card * scale
-    body, y = [hatching(), text(edge, 80, card_words, size=SMALL, bold=True, anchor="end" if edge > 200
-                                else "start")], TOP
-    body.append(quiet(BARS_RIGHT + 78, 98, "needed", anchor="end"))
-    for row in lines:
-        body += _row(row, y, scale, edge, row.name == chosen)
-        y += ROW
-    body.append(line(edge, 86, edge, y - 4, stroke=INK, width=2))
-    x: float = LEFT
-    for words, owner in OWNERS.items():
-        body += [rect(x, y + 5, 11, 11, MEANING[owner]), quiet(x + 17, y + 15, words)]
-        x += 36 + 6.4 * len(words)
-    y += 22
-    for head, words in notes:
-        y += 23
-        body += [text(LEFT, y, head, size=12, bold=True), text(LEFT + 112, y, words, size=12)]
-    return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
-
-
-def _row(row: ChoiceLine, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
-    sign, ink = ("✓ ", GREEN) if chosen else ("", INK if row.fits else MUTE)
-    shapes = [text(LEFT, y + 12, sign + row.name, bold=chosen, fill=ink)]
-    x: float = BARS_LEFT
-    for size, owner in zip(row.parts, OWNERS.values(), strict=True):
-        end = min(x + size * scale, BARS_RIGHT)
-        inside = min(end, max(edge, x))
-        shapes += [rect(x, y, inside - x, THICK, MEANING[owner], radius=0),
-                   rect(inside, y, end - inside, THICK, "url(#over)", radius=0)]
-        cut, x = x + size * scale > BARS_RIGHT + 0.5, end
-    if cut:
-        shapes.append(text(BARS_RIGHT + 1, y + 12, "▸"))
-    return [*shapes, text(BARS_RIGHT + 78, y + 12, row.total, size=12, anchor="end", bold=chosen, fill=INK
-                          if row.fits else MUTE), text(BARS_RIGHT + 92, y + 12, row.reason, size=12,
-                                                       bold=chosen, fill=ink)]
-
-
 CONTEXTS = tuple(k * 1024 for k in (2, 4, 8, 16, 32, 64, 128))
 WORDS = {"balance": "a balance (usual default)", "quality": "quality", "memory": "memory for other things",
          "speed": "speed"}
-
-
-def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
-    """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
-    what it was measured to lose.
-
-    model: whatever `explore_memory` takes, but not gpt-oss.  vram_gb: None takes this machine's card.
-    quality: a table of `compare_quality`, best of a model like yours; None takes the recorded one of the tiny
-    Llama.  Raises ValueError for another model and for another kind of table.
-    """
-    measured = agreement(recorded_quality() if quality is None else quality)
-    shown, shapes = with_own(model)
-    candidates(shapes[shown], GIB, 256)         # refuses what has no types to choose from
-    vram, machine, said = first_card(vram_gb)
-    cards, by_card = card_handles(vram)
-    handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),
-               menu("model", "model", shown, [shown, *(name for name in CHOICES if name != shown)]
-                    if shown not in CHOICES else CHOICES),
-               stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]), *cards]
-    presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
-               "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
-               **machine}
-    return Stage(handles, partial(_draw, measured, shapes), presets=presets, label_width=120,
-                 links={"card": by_card},
-                 note=said
-                 + "A rule over bytes, with its reasons. What is measured stands beside it and decides "
-                 "nothing: that is " "your part.")
 
 
 def agreement(quality) -> tuple[str, dict[str, float]]:
@@ -130,25 +47,6 @@ def agreement(quality) -> tuple[str, dict[str, float]]:
                                                                       strict=True))
 
 
-def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, model: str, n_ctx: int,
-          card: str, vram: float) -> Picture:
-    size = card_bytes(card, vram)
-    options = candidates(shapes[model], size, n_ctx)
-    chosen = choose(options, wish)
-    lines = [ChoiceLine(o.estimate.ftype, _parts(o), _total(o), o.room >= 0, reason(o, chosen, wish))
-             for o in options]
-    words = f"{vram:g} GiB" if card not in GPUS else f"{card_label(card)} ({size / GIB:.3g} GiB)"
-    head = ("type", "bits per weight", "needed on the card", f"same token, measured on {measured[0]}",
-            "verdict")
-    table = (head,
-             *((line.name, f"{o.bpw:.2f}", line.total, _same(measured[1], line.name),
-                "suggested: " * (o is chosen) + line.reason) for o, line in zip(options, lines, strict=True)))
-    return draw_choice(lines, chosen.estimate.ftype if chosen else "", size / GIB, words,
-                       _notes(chosen, options, measured, shapes[model], n_ctx, size, card), table=table,
-                       finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
-                       subtitle=_subtitle(model, shapes, n_ctx))
-
-
 def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:
     if chosen is None:
         return f"{model} on {place}: nothing fits"
@@ -161,9 +59,8 @@ def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:
 def _subtitle(model: str, shapes: Shapes, n_ctx: int) -> str:
     trained = shapes[model].architecture.n_ctx_train
     beyond = f" (trained for {trained:,})" if trained and n_ctx > trained else ""
-    return (
-        f"{billions(model, shapes):.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, "
-        "everything on the card")
+    return (f"{billions(model, shapes):.2f} B weights, {n_ctx:,} tokens{beyond}, KV cache f16, "
+            "everything on the card")
 
 
 def _notes(chosen: CardFit | None, options: tuple[CardFit, ...], measured: tuple[str, dict[str, float]],
@@ -206,11 +103,86 @@ def _speed(chosen: CardFit, model: Architecture | Model, card: str) -> str:
             "and a full KV cache")
 
 
-def _parts(option: CardFit) -> tuple[float, ...]:
-    found = option.estimate
-    return tuple(nbytes / GIB for nbytes in (found.weights, found.kv_cache, found.compute, OVERHEAD.usual))
-
-
 def _total(option: CardFit) -> str:
     total = option.estimate.needed / GIB
     return f"{total:.1f} GiB" if total < 100 else f"{total:.0f} GiB"
+
+
+def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, model: str, n_ctx: int,
+          card: str, vram: float) -> Picture:
+    """One row per candidate against the line of the card; below, what was weighed."""
+    size = card_bytes(card, vram)
+    options = candidates(shapes[model], size, n_ctx)
+    chosen = choose(options, wish)
+    reasons = [reason(option, chosen, wish) for option in options]
+    longest = max(sum(_parts(option)) for option in options)
+    scale = (BARS_RIGHT - BARS_LEFT) / max(size, min(longest, MOST * size))
+    edge, y = BARS_LEFT + size * scale, TOP
+    words = f"{vram:g} GiB" if card not in GPUS else f"{card_label(card)} ({size / GIB:.3g} GiB)"
+    body = [hatching(), text(edge, 80, words, size=SMALL, bold=True, anchor="end" if edge > 200 else "start"),
+            quiet(BARS_RIGHT + 78, 98, "needed", anchor="end")]
+    for option, why in zip(options, reasons, strict=True):
+        body += _row(option, why, y, scale, edge, option is chosen)
+        y += ROW
+    body += [line(edge, 86, edge, y - 4, stroke=INK, width=2),
+             *swatches(LEFT, y + 15, [(MEANING[owner], name) for name, owner in OWNERS.items()])]
+    y += 22
+    for head, said in _notes(chosen, options, measured, shapes[model], n_ctx, size, card):
+        y += 23
+        body += [text(LEFT, y, head, size=12, bold=True), text(LEFT + 112, y, said, size=12)]
+    return page(y + 16, body, finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
+                subtitle=_subtitle(model, shapes, n_ctx),
+                table=(("type", "bits per weight", "needed on the card",
+                        f"same token, measured on {measured[0]}", "verdict"),
+                       *((o.estimate.ftype, f"{o.bpw:.2f}", _total(o), _same(measured[1], o.estimate.ftype),
+                          "suggested: " * (o is chosen) + why)
+                         for o, why in zip(options, reasons, strict=True))))
+
+
+def _row(option: CardFit, why: str, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
+    plain = INK if option.room >= 0 else MUTE
+    sign, ink = ("✓ ", GREEN) if chosen else ("", plain)
+    shapes = [text(LEFT, y + 12, sign + option.estimate.ftype, bold=chosen, fill=ink)]
+    x: float = BARS_LEFT
+    for nbytes, owner in zip(_parts(option), OWNERS.values(), strict=True):
+        end = min(x + nbytes * scale, BARS_RIGHT)
+        inside = min(end, max(edge, x))
+        shapes += [rect(x, y, inside - x, THICK, MEANING[owner], radius=0),
+                   rect(inside, y, end - inside, THICK, "url(#over)", radius=0)]
+        cut, x = x + nbytes * scale > BARS_RIGHT + 0.5, end
+    shapes += [text(BARS_RIGHT + 1, y + 12, "▸")] if cut else []
+    return [*shapes,
+            text(BARS_RIGHT + 78, y + 12, _total(option), size=12, anchor="end", bold=chosen, fill=plain),
+            text(BARS_RIGHT + 92, y + 12, why, size=12, bold=chosen, fill=ink)]
+
+
+def _parts(option: CardFit) -> tuple[int, ...]:
+    """Bytes of each of OWNERS."""
+    found = option.estimate
+    return found.weights, found.kv_cache, found.compute, OVERHEAD.usual
+
+
+def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
+    """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
+    what it was measured to lose.
+
+    model: whatever `explore_memory` takes, but not gpt-oss.  vram_gb: None takes this machine's card.
+    quality: a table of `compare_quality`, best of a model like yours; None takes the recorded one of the tiny
+    Llama.  Raises ValueError for another model and for another kind of table.
+    """
+    measured = agreement(recorded_quality() if quality is None else quality)
+    shown, shapes = with_own(model)
+    candidates(shapes[shown], GIB, 256)         # refuses what has no types to choose from
+    vram, machine, said = first_card(vram_gb)
+    cards, by_card = card_handles(vram)
+    handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),
+               menu("model", "model", shown, [shown, *(name for name in CHOICES if name != shown)]
+                    if shown not in CHOICES else CHOICES),
+               stops("n_ctx", "context, tokens", 8192, [(f"{n:,}", n) for n in CONTEXTS]), *cards]
+    presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
+               "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
+               **machine}
+    return Stage(handles, partial(_draw, measured, shapes), presets=presets, label_width=120,
+                 links={"card": by_card},
+                 note=said + "A rule over bytes, with its reasons. What is measured stands beside it and "
+                             "decides nothing: that is your part.")

@@ -2,7 +2,6 @@
 in a codebook.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from ..basics.affine import NF4
 from ..basics.sample import given_weights
-from ..canvas.style import BLUE, GREEN, GREY, INK, LINE, MEANING, SOFT, VERMILION, Picture, Table
-from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, text
+from ..canvas.plane import Axis
+from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SOFT, VERMILION, Picture
+from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, swatches, text
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
@@ -22,21 +22,21 @@ from ..words import number, one_of
 LEFT, RIGHT = 112, 740
 
 
-class Ruler(NamedTuple):
-    """A format's levels, the largest of them 1 or -1, and what is said beside them."""
-
-    name: str
-    levels: Sequence[float]
-    words: str
-
-
 BOOKS = ("IQ2_XXS", "IQ2_XS", "IQ2_S")
+#: Formats whose levels are drawn as rulers, and what is said below each; NF4 only for comparison.
+RULERS = {"Q4_0": "16 levels, evenly spaced, one more below zero than above",
+          "IQ4_NL": "16 levels, closer together near zero",
+          "NF4": "for comparison: bitsandbytes' levels, made for bell-shaped weights (lesson 02)",
+          "MXFP4": "15 levels: the numbers that a float of four bits can write (0, 0.5, 1, 1.5, 2, 3, 4, 6)",
+          "TQ2_0": "3 levels, for models that were trained to have only −1, 0 and 1"}
 
 
 def _levels(name: str) -> list[float]:
     """Every value that a block of the format can hold with its scale set to one, the largest magnitude then
     made 1: decoded, not typed.
     """
+    if name == "NF4":
+        return NF4.tolist()
     form = FORMATS[name]
     codes = np.arange(form.block_size, dtype=np.uint8) % 2 ** min(form.layout.widths["q"], 4)
     codes = np.minimum(codes, 2) if name == "TQ2_0" else codes
@@ -47,7 +47,7 @@ def _levels(name: str) -> list[float]:
 
 
 class Ranking(NamedTuple):
-    """All entries for eight weights, the best first.
+    """All entries of a codebook for eight weights, the best first.
 
     signs: (8,); number: what the signs are stored as; turned: which one was turned over, or -1.
     order: numbers of the entries; errors: shares of the weights; scales: the best for each.
@@ -78,107 +78,97 @@ def _ranked(x: np.ndarray, book: str) -> Ranking:
     return Ranking(signs, number, turned, order, errors[order], scales[order])
 
 
+def _words(rank: int, turned: int) -> str:
+    nearer = {0: "no entry is nearer", 1: "1 entry is nearer"}.get(rank, f"{rank} entries are nearer")
+    return nearer + (", and one sign is wrong" if turned >= 0 else "")
+
+
 def _draw(x: np.ndarray, found: Ranking, rank: int, book: str, eight: int) -> Picture:
-    signs, number, turned, order, errors, scales = found
-    layout = FORMATS[book].layout
-    rank = min(rank, len(order) - 1)
-    entry = codebook(book)[order[rank]]
-    stored = signs * entry * scales[rank]
-    index_bits, sign_bits = (f"{value:0{layout.widths[name]}b}" for name,
-                             value in (("grid", int(order[rank])), ("signs", number)))
-    lines = (("entry", f"number {order[rank]} of {len(order):,}"),
-             ("its numbers", " ".join(str(int(v)) for v in entry)),
-             ("off by (rms)", f"{100 * errors[rank]:.0f} %"),
-             ("bits for eight weights", f"{len(index_bits)} + {len(sign_bits)}"))
-    words = ("no entry is nearer" if rank == 0 else "1 entry is nearer" if rank == 1
-             else f"{rank} entries are nearer")
-    words += ", and one sign is wrong" if turned >= 0 else ""
-    pairs = zip(x.tolist(), stored.tolist(), strict=True)
-    table = (("weight", "before", "stored"),
-             *((str(i), f"{a:.4f}", f"{b:.4f}") for i, (a, b) in enumerate(pairs)))
-    return draw_entry(x.tolist(), stored.tolist(), turned, index_bits, sign_bits, errors.tolist(), rank,
-                      lines, table=table,
-                      finding=f"Entry {order[rank]} stands for eight weights and is off by "
-                              f"{100 * errors[rank]:.0f} %: {words}",
-                      subtitle=f"{book}: {len(order):,} entries. Weights {8 * eight} to {8 * eight + 7} of "
-                               "a real matrix; the scale is the "
-                      "best for this entry")
+    """Eight weights, the codebook entry that stands for them, and how far all the entries are off."""
+    rank, widths = min(rank, len(found.order) - 1), FORMATS[book].layout.widths
+    at, off = found.order[rank], f"{100 * found.errors[rank]:.0f} %"
+    entry = codebook(book)[at]
+    stored = found.signs * entry * found.scales[rank]
+    lines = (("entry", f"number {at} of {len(found.order):,}"),
+             ("its numbers", " ".join(str(int(v)) for v in entry)), ("off by (rms)", off),
+             ("bits for eight weights", f"{widths['grid']} + {widths['signs']}"))
+    tones = [(GREY, "before"), (GREEN, "stored"),
+             (VERMILION, f"stored with the wrong sign: weight {found.turned}")]
+    body = [*_eight(x, stored, found.turned), *swatches(16, 290, tones[: 3 if found.turned >= 0 else 2]),
+            *_bits(92, "entry", f"{at:0{widths['grid']}b}", MEANING["code"]),
+            *_bits(142, "signs", f"{found.number:0{widths['signs']}b}", BLUE),
+            *fact_lines(500, 744, 206, lines), *_ranking(found.errors, rank)]
+    return page(390, body,
+                finding=f"Entry {at} stands for eight weights and is off by {off}: "
+                        f"{_words(rank, found.turned)}",
+                subtitle=f"{book}: {len(found.order):,} entries. Weights {8 * eight} to {8 * eight + 7} of a "
+                         "real matrix; the scale is the best for this entry",
+                table=(("weight", "before", "stored"),
+                       *((str(i), f"{a:.4f}", f"{b:.4f}")
+                         for i, (a, b) in enumerate(zip(x, stored, strict=True)))))
 
 
-def draw_rulers(counts: Sequence[float], rulers: Sequence[Ruler], *, finding: str, subtitle: str,
-                table: Table = ()) -> Picture:
-    """A histogram of weights from -1 to 1 (counts: its bars) above the levels of several formats."""
-    def at(value: float) -> float:
-        return LEFT + (value + 1.08) / 2.16 * (RIGHT - LEFT)
+def _eight(before: np.ndarray, stored: np.ndarray, turned: int) -> list[str]:
+    """A pair of bars for each weight; `turned` is the one whose sign had to be turned over."""
+    middle, unit = 172, 72 / (max(np.abs(before).max(), np.abs(stored).max()) or 1.0)
+    shapes = [line(16, middle, 470, middle, stroke=INK)]
+    for i, pair in enumerate(zip(before, stored, strict=True)):
+        left, tones = 24 + 56 * i, (GREY, VERMILION if i == turned else GREEN)
+        for x, value, tone, when in zip((left, left + 20), pair, tones, ("before", "stored"), strict=True):
+            shapes.append(rect(x, middle - max(value, 0) * unit, 18, abs(value) * unit, tone,
+                               title=f"{when} {number(value)}"))
+        shapes.append(quiet(left + 19, middle + 92, i, anchor="middle"))
+    return shapes
 
-    tallest, width = max(counts), (at(1) - at(-1)) / len(counts)
+
+def _bits(y: float, words: str, bits: str, colour: str) -> list[str]:
+    shapes = [quiet(500, y - 6, f"{words}, {len(bits)} bits")]
+    for i, bit in enumerate(bits):
+        shapes += [rect(500 + 22 * i, y, 20, 24, colour, radius=3),
+                   text(510 + 22 * i, y + 17, bit, size=12, fill="#ffffff", anchor="middle", bold=True)]
+    return shapes
+
+
+def _ranking(errors: np.ndarray, rank: int) -> list[str]:
+    """The errors of all entries, best first: a curve with a mark."""
+    left, right, top, bottom = 60, 740, 312, 366
+    most = float(errors.max()) or 1.0
+    x, y = Axis(0, len(errors) - 1, left, right), Axis(0, most, bottom, top)
+    return [rect(left, top, right - left, bottom - top, SOFT),
+            polyline([(x(i), y(errors[i])) for i in range(0, len(errors), max(1, len(errors) // 256))]),
+            circle(x(rank), y(errors[rank]), 5, GREEN, stroke=INK),
+            quiet(left - 6, bottom, "0 %", anchor="end"),
+            quiet(left - 6, top + 8, f"{100 * most:.0f} %", anchor="end"),
+            quiet(left, bottom + 16, f"all {len(errors)} entries, the best first: how far they are off")]
+
+
+def _draw_levels(weights: np.ndarray) -> Picture:
+    """A histogram of weights, each divided by the largest of its block, above the levels of several formats.
+
+    weights: (blocks, 32).
+    """
+    shares = weights / np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30)
+    counts, _ = np.histogram(shares, bins=54, range=(-1, 1))
+    levels = {name: _levels(name) for name in RULERS}
+    at = Axis(-1.08, 1.08, LEFT, RIGHT)
+    tallest, width = counts.max(), (at(1) - at(-1)) / len(counts)
     body = [rect(at(-1) + i * width, 150 - 62 * n / tallest, width - 1, 62 * n / tallest, GREY, radius=0)
             for i, n in enumerate(counts)]
     body += [text(LEFT - 8, 146, "real weights", size=12, anchor="end"),
              line(LEFT, 150, RIGHT, 150, stroke=INK)]
-    for i, ruler in enumerate(rulers):
+    for i, (name, marks) in enumerate(levels.items()):
         y = 186 + 50 * i
-        body += [text(LEFT - 8, y + 5, ruler.name, anchor="end", bold=True),
-                 line(at(-1), y, at(1), y, stroke=LINE)]
-        body += [rect(at(level) - 1.5, y - 9, 3, 18, MEANING["code"], radius=1) for level in ruler.levels]
-        body.append(quiet(at(-1), y + 25, ruler.words))
-    body += [quiet(at(v), 168 + 50 * len(rulers) + 14, words, anchor="middle")
+        body += [text(LEFT - 8, y + 5, name, anchor="end", bold=True), line(at(-1), y, at(1), y),
+                 *(rect(at(level) - 1.5, y - 9, 3, 18, MEANING["code"], radius=1) for level in marks),
+                 quiet(at(-1), y + 25, RULERS[name])]
+    body += [quiet(at(v), 182 + 50 * len(levels), words, anchor="middle")
              for v, words in ((-1, "− largest"), (0, "0"), (1, "+ largest"))]
-    return page(194 + 50 * len(rulers), body, finding=finding, subtitle=subtitle, table=table)
-
-
-def draw_entry(before: Sequence[float], stored: Sequence[float], turned: int, index_bits: str, sign_bits: str,
-               errors: Sequence[float], rank: int, lines: Sequence[tuple[str, str]], *, finding: str,
-               subtitle: str, table: Table = ()) -> Picture:
-    """Eight weights and the codebook entry that stands for them.
-
-    before, stored: eight numbers each.  turned: which one's sign had to be turned over (-1: none).
-    index_bits, sign_bits: "0"/"1" text.
-    errors: of the entries from the best on, as shares of the weights themselves; `rank` is the one shown.
-    """
-    reach = max(abs(v) for v in [*before, *stored]) or 1.0
-    middle, unit = 172, 72 / reach
-    body = [line(16, middle, 470, middle, stroke=INK)]
-    for i, (x, q) in enumerate(zip(before, stored, strict=True)):
-        left = 24 + 56 * i
-        for k, (value, colour) in enumerate(((x, GREY), (q, VERMILION if i == turned else GREEN))):
-            top = middle - max(value, 0) * unit
-            body.append(rect(left + 20 * k, top, 18, abs(value) * unit, colour,
-                             title=f"{('before', 'stored')[k]} {number(value)}"))
-        body.append(quiet(left + 19, middle + 92, i, anchor="middle"))
-    body += [rect(16, 280, 11, 11, GREY), text(32, 290, "before", size=12), rect(96, 280, 11, 11, GREEN),
-             text(112, 290, "stored", size=12)]
-    if turned >= 0:
-        body += [rect(180, 280, 11, 11, VERMILION),
-                 text(196, 290, f"stored with the wrong sign: weight {turned}", size=12)]
-    body += [*_bits(500, 92, "entry", index_bits, MEANING["code"]),
-             *_bits(500, 142, "signs", sign_bits, BLUE)]
-    return page(390, [*body, *fact_lines(500, 744, 206, lines), *_ranking(errors, rank)], finding=finding,
-                subtitle=subtitle, table=table)
-
-
-def _bits(x: float, y: float, words: str, bits: str, colour: str) -> list[str]:
-    shapes = [quiet(x, y - 6, f"{words}, {len(bits)} bits")]
-    for i, bit in enumerate(bits):
-        shapes += [rect(x + 22 * i, y, 20, 24, colour, radius=3),
-                   text(x + 22 * i + 10, y + 17, bit, size=12, fill="#ffffff", anchor="middle", bold=True)]
-    return shapes
-
-
-def _ranking(errors: Sequence[float], rank: int) -> list[str]:
-    """The errors of all entries, best first: a curve with a mark."""
-    left, right, top, bottom = 60, 740, 312, 366
-    most = max(errors) or 1.0
-
-    def at(i: int) -> tuple[float, float]:
-        return left + i / (len(errors) - 1) * (right - left), bottom - errors[i] / most * (bottom - top)
-
-    return [rect(left, top, right - left, bottom - top, SOFT),
-            polyline([at(i) for i in range(0, len(errors), max(1, len(errors) // 256))]),
-            circle(*at(rank), 5, GREEN, stroke=INK),
-            quiet(left - 6, bottom, "0 %", anchor="end"),
-            quiet(left - 6, top + 8, f"{100 * most:.0f} %", anchor="end"),
-            quiet(left, bottom + 16, f"all {len(errors)} entries, the best first: how far they are off")]
+    return page(194 + 50 * len(levels), body,
+                finding=f"{100 * float((np.abs(shares) < 0.5).mean()):.0f} % of the weights lie in the inner "
+                        "half of their block's range: there levels pay",
+                subtitle=f"{weights.size:,} real weights, each divided by the largest of its block of 32",
+                table=(("format", "levels, as shares of the largest"),
+                       *((name, ", ".join(f"{v:.3g}" for v in marks)) for name, marks in levels.items())))
 
 
 def plot_levels(x: np.ndarray | None = None) -> Stage:
@@ -186,26 +176,7 @@ def plot_levels(x: np.ndarray | None = None) -> Stage:
     largest of their block of 32.
     """
     flat = given_weights(x, 32).ravel()
-    weights = flat[: flat.size // 32 * 32].reshape(-1, 32)
-    shares = weights / np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30)
-    counts, _ = np.histogram(shares, bins=54, range=(-1, 1))
-    said = {"Q4_0": "16 levels, evenly spaced, one more below zero than above",
-            "IQ4_NL": "16 levels, closer together near zero",
-            "MXFP4":
-            "15 levels: the numbers that a float of four bits can write (0, 0.5, 1, 1.5, 2, 3, 4, 6)",
-            "TQ2_0": "3 levels, for models that were trained to have only −1, 0 and 1"}
-    rulers = [Ruler(name, _levels(name), words) for name, words in said.items()]
-    rulers.insert(2,
-                  Ruler("NF4", NF4.tolist(),
-                        "for comparison: bitsandbytes' levels, made for bell-shaped weights (lesson 02)"))
-    table = (("format", "levels, as shares of the largest"),
-             *((r.name, ", ".join(f"{v:.3g}" for v in r.levels)) for r in rulers))
-    near = float((np.abs(shares) < 0.5).mean())
-    return show(draw_rulers(counts.tolist(), rulers, table=table,
-                            finding=f"{100 * near:.0f} % of the weights lie in the inner half of their "
-                                    "block's range: there levels pay",
-                            subtitle=f"{weights.size:,} real weights, each divided by the largest of its "
-                                     "block of 32"))
+    return show(_draw_levels(flat[: flat.size // 32 * 32].reshape(-1, 32)))
 
 
 def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage:
@@ -230,6 +201,6 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage
     def draw(eight: int, rank: int, book: str) -> Picture:
         return _draw(weights[eight], ranked(eight, book), rank, book, eight)
 
-    presets = {"The best entry": {"rank": 0}, "The second best": {"rank": 1}, "Far off": {"rank": 200}}
+    presets = {"The best entry": dict(rank=0), "The second best": dict(rank=1), "Far off": dict(rank=200)}
     return Stage(handles, draw, presets=presets, width=370,
                  note="Grey before, green stored. Walk through the entries from the best one on.")

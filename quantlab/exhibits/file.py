@@ -1,13 +1,12 @@
 """Lesson 03: a real GGUF file: its parts to scale, its first bytes, and the first block of any tensor."""
 
 import struct
-import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..canvas.style import BITS_TONES, INK, LINE, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
+from ..canvas.style import BITS_TONES, INK, LINE, MEANING, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.families import role_and_layer
@@ -15,7 +14,7 @@ from ..models.gguf_header import TensorInfo
 from ..models.source import Model, open_model
 from ..stage.base import Stage, refusal
 from ..stage.handles import menu
-from ..words import bits_of, size
+from ..words import bits_of, clipped, size
 
 X, SPAN = 16, WIDTH - 32
 STRIP_Y, ZOOM_Y, HEX_Y = 76, 146, 206
@@ -116,131 +115,99 @@ def tensor_fields(raw: bytes, block, weights: np.ndarray) -> list[Field]:
     return fields
 
 
-def ended(error: ValueError) -> str:
-    """Its sentence with a full stop, so that another one can follow."""
-    return f"{str(error).rstrip('.')}."
+def _header(model: Model) -> dict:
+    """What `draw_file` is told of the header."""
+    gguf, pairs = model.gguf, list(model.metadata.items())
+    head = gguf.parts[-1][1]
+    return dict(fields=header_fields(gguf.bytes_at(0, 256)), offset=0,
+                finding=f"“GGUF”, version {gguf.version}: the first {head:,} bytes say what the rest means",
+                subtitle=f"{clipped(model.name, 60)}, {size(gguf.size)}: the header is "
+                         f"{head / gguf.size:.1%}. Below: its first bytes.",
+                footer=f"“As table” shows {'all' if len(pairs) < 40 else 'the first 40 of'} the metadata.",
+                table=(("Key", "Value"), *((key, clipped(value, 60)) for key, value in pairs[:40])))
 
 
-def short(value: object) -> str:
-    """A metadata value in one line of a table."""
-    words = str(value).replace("\n", " ")
-    return words if len(words) <= 60 else words[:59] + "…"
-
-
-def _draw_header(model: Model, stretches, parts) -> Picture:
-    fields = header_fields(model.gguf.bytes_at(0, 256))
-    table = (("Key", "Value"), *((key, short(value)) for key, value in list(model.metadata.items())[:40]))
-    share = model.gguf.parts[-1][1] / model.gguf.size
-    return draw_file(stretches, parts, fields, 0, offset=0, table=table,
-                     finding=f"“GGUF”, version {model.gguf.version}: "
-                     f"the first {model.gguf.parts[-1][1]:,} bytes say what the rest means",
-                     subtitle=f"{short(model.name)}, {size(model.gguf.size)}: the header is "
-                              f"{share:.1%}. Below: its first bytes.",
-                     footer=f"“As table” shows {'all' if len(table) < 41 else 'the first 40 of'} the "
-                            "metadata.")
-
-
-def _draw_tensor(model: Model, info: TensorInfo, stretches, parts, at: int) -> Picture:
+def _tensor(model: Model, info: TensorInfo) -> dict:
+    """What `draw_file` is told of a tensor."""
     rows = " × ".join(f"{n:,}" for n in info.shape[::-1])
     block = FORMATS.get(info.qtype)
     if block is None:
-        return draw_file(stretches, parts, [], at, offset=info.offset,
-                         finding=f"{info.name} is stored as {info.qtype}",
-                         subtitle=f"{rows} elements, which are not weights")
+        return dict(fields=[], offset=info.offset, finding=f"{info.name} is stored as {info.qtype}",
+                    subtitle=f"{rows} elements, which are not weights")
     count = min(max(MOST_BYTES // block.type_size, 1), info.n_weights // block.block_size)
     raw = model.gguf.bytes_at(info.offset, info.offset + count * block.type_size)
     weights = block.decode(np.frombuffer(raw, np.uint8).reshape(count, -1)).ravel()
-    fields = tensor_fields(raw, block, weights)
-    unit = (f"{block.type_size} bytes for each {block.block_size}" if block.block_size > 1
-            else f"{block.type_size} bytes each")
-    table = (("Fact", "Value"), ("name", info.name), ("type", info.qtype), ("shape", rows),
-             ("first byte", f"{info.offset:,}"), ("bytes", f"{info.nbytes:,}"),
-             ("bits per weight", f"{8 * info.nbytes / info.n_weights:.2f}"))
-    return draw_file(stretches, parts, fields, at, offset=info.offset, table=table,
-                     finding=f"{info.name}: {8 * info.nbytes / info.n_weights:.4g} bits per weight in "
-                             f"{info.qtype}",
-                     subtitle=f"{rows} weights, {info.nbytes:,} bytes from byte {info.offset:,} on: {unit}.",
-                     footer="First weights: " + ", ".join(f"{weight:+.4f}" for weight in weights[:6]) + " …")
+    unit = f"for each {block.block_size}" if block.block_size > 1 else "each"
+    bpw = 8 * info.nbytes / info.n_weights
+    return dict(fields=tensor_fields(raw, block, weights), offset=info.offset,
+                finding=f"{info.name}: {bpw:.4g} bits per weight in {info.qtype}",
+                subtitle=f"{rows} weights, {info.nbytes:,} bytes from byte {info.offset:,} on: "
+                         f"{block.type_size} bytes {unit}.",
+                footer="First weights: " + ", ".join(f"{weight:+.4f}" for weight in weights[:6]) + " …",
+                table=(("Fact", "Value"), ("name", info.name), ("type", info.qtype), ("shape", rows),
+                       ("first byte", f"{info.offset:,}"), ("bytes", f"{info.nbytes:,}"),
+                       ("bits per weight", f"{bpw:.2f}")))
 
 
-def draw_file(stretches: Sequence[Stretch], parts: Sequence[Stretch], fields: Sequence[Field],
-              chosen: int | None, *, finding: str, subtitle: str, offset: int, left_out: int = 0,
-              footer: str = "", table: Table = ()) -> Picture:
+def draw_file(stretches: Sequence[Stretch], parts: Sequence[Stretch], chosen: int, *, fields: Sequence[Field],
+              offset: int, finding: str, subtitle: str, footer: str = "", table: Table = ()) -> Picture:
     """The file from end to end, the parts before the weights magnified, and the bytes of `fields`, which
     begin at `offset`.
 
     stretches: the header and each tensor, to scale; `chosen` is the index of the framed one.  parts: of the
     magnified header.
-    left_out: how many bytes of the same block are not drawn.
     """
-    end = max(stretches[-1].stop, 1)
-    head = parts[-1].stop if parts else 0
-    body = _strip(stretches, STRIP_Y, 0, end, chosen)
-    if parts:
-        left = X + max(head / end * SPAN, 1)
-        body += [line(X, STRIP_Y + 34, X, ZOOM_Y, dash="2 3"),
-                 line(left, STRIP_Y + 34, X + SPAN, ZOOM_Y, dash="2 3")]
-        body += _strip(parts, ZOOM_Y, 0, head, None)
-        body.append(quiet(X + 6, ZOOM_Y - 6, f"the first {head:,} bytes, magnified"))
-    body += _hex(fields, offset, left_out)
-    if footer:
-        body.append(text(X, HEIGHT - 12, footer, size=12, bold=True))
+    end, head = stretches[-1].stop, parts[-1].stop
+    body = [*_strip(stretches, STRIP_Y, end, chosen), line(X, STRIP_Y + 34, X, ZOOM_Y, dash="2 3"),
+            line(X + max(head / end * SPAN, 1), STRIP_Y + 34, X + SPAN, ZOOM_Y, dash="2 3"),
+            *_strip(parts, ZOOM_Y, head), quiet(X + 6, ZOOM_Y - 6, f"the first {head:,} bytes, magnified"),
+            *_hex(fields, offset)]
+    body += [text(X, HEIGHT - 12, footer, size=12, bold=True)] if footer else []
     return page(HEIGHT, body, finding=finding, subtitle=subtitle, table=table)
 
 
-def draw_refusal(finding: str, reason: str) -> Picture:
-    """In place of a file that was not opened: what happened, and the reason in lines that fit."""
-    lines = textwrap.wrap(reason, 100)[:6]
-    return page(90 + 20 * len(lines), [text(X, 80 + 20 * i, words) for i, words in enumerate(lines)],
-                finding=finding)
+def _box(x: float, y: float, width: float, height: float, tone: str, **look) -> str:
+    """A filled box; a quiet one has an edge."""
+    return rect(x, y, width, height, tone, stroke=LINE if tone == SOFT else "none", **look)
 
 
-def _strip(stretches: Sequence[Stretch], y: float, start: int, stop: int, chosen: int | None) -> list[str]:
-    scale = SPAN / max(stop - start, 1)
+def _strip(stretches: Sequence[Stretch], y: float, stop: int, chosen: int = -1) -> list[str]:
+    """Stretches of the file on the scale of its first `stop` bytes."""
     parts, frame = [], ""
     for i, stretch in enumerate(stretches):
-        x, width = X + (stretch.start - start) * scale, (stretch.stop - stretch.start) * scale
+        nbytes = stretch.stop - stretch.start
+        x, width = X + stretch.start * SPAN / stop, nbytes * SPAN / stop
         tone = BITS_TONES.get(stretch.bits, SOFT)
-        tip = f"{stretch.words}: {stretch.stop - stretch.start:,} bytes" if len(stretches) < 300 else ""
-        gap = 1 if width > 3 else 0
-        parts.append(rect(x, y, width - gap, 34, tone, stroke=LINE if tone == SOFT else "none", radius=1,
-                          title=tip))
-        words = next((words for words in (stretch.words, *stretch.shorter) if width > 7.2 * len(words) + 8),
-                     "")
-        if words:
-            parts.append(text(x + width / 2, y + 22, words, size=12, anchor="middle", fill=INK if tone == SOFT
-                              else ink_on(tone)))
+        parts.append(_box(x, y, width - (width > 3), 34, tone, radius=1,
+                          title=f"{stretch.words}: {nbytes:,} bytes" if len(stretches) < 300 else ""))
+        parts += [text(x + width / 2, y + 22, words, size=12, anchor="middle", fill=ink_on(tone))
+                  for words in (stretch.words, *stretch.shorter) if width > 7.2 * len(words) + 8][:1]
         if i == chosen:
             frame = rect(x - 1, y - 3, max(width, 3) + 1, 40, "none", stroke=INK, stroke_width=2.5, radius=3)
     return [*parts, frame]
 
 
-def _hex(fields: Sequence[Field], offset: int, left_out: int) -> list[str]:
-    body, at, words_y = [], 0, HEX_Y
+def _hex(fields: Sequence[Field], offset: int) -> list[str]:
+    """The bytes in hexadecimal, in the colours of the fields they belong to, and the fields in words."""
     named: set[str] = set()
-    for field in fields:
-        tone = MEANING.get(field.colour, SOFT)
-        ink = INK if tone == SOFT else ink_on(tone)
-        for byte in field.raw:
+    body, at = [], 0
+    for name, raw, meaning, colour in fields:
+        tone = MEANING.get(colour, SOFT)
+        for byte in raw[: ROWS * PER_ROW - at]:
             row, column = divmod(at, PER_ROW)
-            if row >= ROWS:
-                left_out += 1
-                continue
             x, y = HEX_X + column * CELL, HEX_Y + row * CELL
             if column == 0:
-                body.append(text(X, y + 15, f"{offset + at:,}", size=10, fill=MUTE))
-            body.append(rect(x, y, CELL - 2, CELL - 2, tone, stroke=LINE if tone == SOFT else "none",
-                             radius=2))
-            body.append(text(x + (CELL - 2) / 2, y + 15, f"{byte:02x}", size=11, anchor="middle", mono=True,
-                             fill=ink))
+                body.append(quiet(X, y + 15, f"{offset + at:,}", size=10))
+            body += [_box(x, y, CELL - 2, CELL - 2, tone),
+                     text(x + (CELL - 2) / 2, y + 15, f"{byte:02x}", size=11, anchor="middle", mono=True,
+                          fill=ink_on(tone))]
             at += 1
-        if field.name not in named and len(named) < ROWS + 1:
-            named.add(field.name)
-            body += [rect(WORDS_X, words_y + 3, 12, 12, tone, stroke=LINE if tone == SOFT else "none",
-                          radius=2), text(WORDS_X + 18, words_y + 13, f"{field.name}: {field.meaning}",
-                                          size=12)]
-            words_y += 20
-    if left_out:
+        if name not in named and len(named) < ROWS + 1:
+            y = HEX_Y + 20 * len(named)
+            named.add(name)
+            body += [_box(WORDS_X, y + 3, 12, 12, tone),
+                     text(WORDS_X + 18, y + 13, f"{name}: {meaning}", size=12)]
+    if left_out := sum(len(field.raw) for field in fields) - at:
         body.append(quiet(HEX_X, HEX_Y + ROWS * CELL + 12, f"… and {left_out:,} more bytes"))
     return body
 
@@ -254,9 +221,10 @@ def explore_file(source="sample") -> Stage:
     try:
         model = open_model(source)
     except ValueError as error:
-        return refusal(f"{short(source)} was not opened", error, "explore_file() shows the bundled sample.")
+        return refusal(f"{clipped(source, 60)} was not opened", error,
+                       "explore_file() shows the bundled sample.")
     if model.file is None:
-        return refusal(f"Only the tensor table of {short(model.name)} is known",
+        return refusal(f"Only the tensor table of {clipped(model.name, 60)} is known",
                        f"Its bytes are out of reach: {model.why}",
                        f"explore_model_map({model.name!r}) draws the table.")
     infos = list(model.gguf.infos.values())[:MOST_TENSORS]
@@ -265,9 +233,7 @@ def explore_file(source="sample") -> Stage:
 
     def draw(part: str) -> Picture:
         at = places[part]
-        return _draw_tensor(model, infos[at - 1], stretches, parts, at) if at else _draw_header(model,
-                                                                                                stretches,
-                                                                                                parts)
+        return draw_file(stretches, parts, at, **(_tensor(model, infos[at - 1]) if at else _header(model)))
 
     return Stage([menu("part", "look at", HEADER, places)], draw, width=460, label_width=90,
                  presets={name: {"part": name} for name in [HEADER, *(info.name for info in infos[:3])]},

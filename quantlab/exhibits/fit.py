@@ -7,8 +7,8 @@ from functools import partial
 from typing import NamedTuple
 
 from ..canvas.bars import Bar, BarPiece, Row, draw_bars
-from ..canvas.style import INK, MEANING, MUTE, SOFT, WIDTH, Picture, Table, ink_on
-from ..canvas.svg import hatching, page, rect, text
+from ..canvas.style import INK, MEANING, SOFT, WIDTH, Picture, Table, ink_on
+from ..canvas.svg import hatching, page, quiet, rect, text
 from ..memory.cards import GPUS
 from ..memory.changes import SLIDER
 from ..memory.estimate import estimate_memory
@@ -140,48 +140,44 @@ def _draw(shapes: Shapes, vram: float, params: float, card: str, model: str, typ
     trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
     table = (("type", *CONTEXTS), *((ftype, *(cell.tip.split(": ", 1)[1] for cell in cells))
                                     for ftype, cells in rows))
-    return draw_heat(list(CONTEXTS), rows, finding=_finding(dict(rows), said, mark, f"{params:g} B"
-                                                            if model == BY_SIZE else model, where),
-                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", head="context",
-                     legend=LEGEND, marked=mark, mark="the rule", table=table)
+    called = f"{params:g} B" if model == BY_SIZE else model
+    return draw_heat(rows, mark, finding=_finding(dict(rows), said, mark, called, where),
+                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", table=table)
 
 
-def draw_heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], *, finding: str,
-              subtitle: str, head: str, legend: Sequence[tuple[str, str]], marked: str = "", mark: str = "",
+def draw_heat(rows: Sequence[tuple[str, Sequence[Cell]]], marked: str, *, finding: str, subtitle: str,
               table: Table = ()) -> Picture:
-    """Rows by columns of cells.  head: what the columns are; marked: the label of the row that `mark` points
-    at; legend: (kind, words).
-    """
-    step = (RIGHT - LEFT) / len(columns)
-    body = [hatching(), text(16, TOP - 10, head, size=12, fill=MUTE)]
-    body += [text(LEFT + (i + 0.5) * step, TOP - 10, words, size=12, anchor="middle", bold=True)
-             for i, words in enumerate(columns)]
-    for j, (label, cells) in enumerate(rows):
-        y = TOP + j * ROW
+    """Types by contexts.  rows: (type, a cell for each of CONTEXTS).  marked: the type that the rule says."""
+    step = (RIGHT - LEFT) / len(CONTEXTS)
+    body = [hatching(), quiet(16, TOP - 10, "context", size=12),
+            *(text(LEFT + (i + 0.5) * step, TOP - 10, words, size=12, anchor="middle", bold=True)
+              for i, words in enumerate(CONTEXTS))]
+    y, x = TOP, float(LEFT)
+    for label, cells in rows:
         body.append(text(LEFT - 10, y + 19, label, anchor="end", bold=label == marked))
         for i, cell in enumerate(cells):
             body += _cell(cell, LEFT + i * step, y, step)
         if label == marked:
             body += [rect(LEFT - 2, y - 2, RIGHT - LEFT + 1, ROW + 1, "none", stroke=INK, stroke_width=2.5,
-                          radius=4), text(RIGHT + 8, y + 19, f"◂ {mark}", size=12, bold=True)]
-    y, x = TOP + len(rows) * ROW + 22, float(LEFT)
-    for kind, words in legend:
-        body += [*_cell(Cell(kind, "", ""), x, y - 13, 26, 18), text(x + 32, y, words, size=12, fill=MUTE)]
+                          radius=4), text(RIGHT + 8, y + 19, "◂ the rule", size=12, bold=True)]
+        y += ROW
+    for kind, words in LEGEND:
+        body += [*_cell(Cell(kind, "", ""), x, y + 9, 26, 18), quiet(x + 32, y + 22, words, size=12)]
         x += 50 + 7.2 * len(words)
-    return page(y + 16, body, finding=finding, subtitle=subtitle, table=table)
+    return page(y + 38, body, finding=finding, subtitle=subtitle, table=table)
 
 
 def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> list[str]:
-    middle, tone = x + (width - GAP) / 2, TONES.get(cell.kind)
-    words = f"{SIGNS[cell.kind]}{cell.words}".strip()
-    shapes = [rect(x, y, width - GAP, height - GAP, tone or "url(#over)", radius=3, title=cell.tip, opacity=1
-                   if tone else 0.55)]
-    if tone is None and cell.words:
+    middle, tone = x + (width - GAP) / 2, TONES.get(cell.kind, "")
+    shapes = [rect(x, y, width - GAP, height - GAP, tone or "url(#over)", radius=3, title=cell.tip,
+                   opacity=1 if tone else 0.55)]
+    if not cell.words:
+        return shapes
+    words = f"{SIGNS[cell.kind]}{cell.words}"
+    if not tone:
         shapes.append(rect(middle - 4.2 * len(words) - 4, y + 4, 8.4 * len(words) + 8, height - GAP - 8, SOFT,
                            radius=3))
-    ink = ink_on(tone) if tone else INK
-    return [*shapes, text(middle, y + 19, words, size=12, anchor="middle",
-                          fill=ink)] if cell.words else shapes
+    return [*shapes, text(middle, y + 19, words, size=12, anchor="middle", fill=ink_on(tone))]
 
 
 def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, type_kv: str = "f16") -> Stage:
@@ -208,9 +204,8 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, t
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
     return Stage(handles, partial(_draw, shapes), presets=presets, label_width=120,
                  links={"model": by_model, "card": by_card},
-                 note=said
-                 + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and 0.5 GiB "
-                 "for the " "driver.")
+                 note=said + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and "
+                             "0.5 GiB for the driver.")
 
 
 def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:

@@ -1,22 +1,21 @@
 """Lesson 01: type a number and see its sign, exponent and mantissa in five float formats."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
 from ..canvas.style import MEANING, Picture, ink_on
-from ..canvas.svg import page, quiet, rect, text
+from ..canvas.svg import page, quiet, rect, swatches, text
 from ..stage.base import Stage
 from ..stage.handles import number_field
 from ..words import number
 
 PARTS = ("sign", "exponent", "mantissa")
+LEGEND = ("s  sign", "e  exponent: which power of two", "m  mantissa: how far to the next one")
 
 
-@dataclass(frozen=True)
-class FloatRow:
+class FloatRow(NamedTuple):
     """One number in one format: the three parts as "0"/"1" text, what is stored, and how far that is off."""
 
     name: str
@@ -60,14 +59,13 @@ def _finding(value: float, half, brain) -> str:
         return (f"{_words(value, 6)} is too large for FP16, whose largest number is 65,504; BF16 holds "
             f"{_words(brain.value, 6)}")
     if half.value == 0 and value:
-        return (
-            f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds {_words(brain.value, 6)}")
+        return (f"{_words(value, 6)} is too small for FP16, which stores 0; BF16 holds "
+                f"{_words(brain.value, 6)}")
     if half.error == brain.error == 0:
         return f"{_words(value, 6)} is exact in 16 bits, of either kind"
-    better = "FP16 comes closer: more mantissa" if abs(half.error) < abs(
-        brain.error) else "BF16 comes closer: more exponent"
-    if abs(half.error) == abs(brain.error):
-        better = "both are equally close"
+    off, other = abs(half.error), abs(brain.error)
+    better = ("both are equally close" if off == other else "FP16 comes closer: more mantissa" if off < other
+              else "BF16 comes closer: more exponent")
     return (f"{_words(value, 6)} in 16 bits: FP16 stores {_words(half.value, 7)}, BF16 "
         f"{_words(brain.value, 7)}; {better}")
 
@@ -75,47 +73,38 @@ def _finding(value: float, half, brain) -> str:
 def _words(value: float, digits: int) -> str:
     """A number as the lesson's text writes it: 100,000 and not 100000."""
     words = number(value, digits)
-    return words[:-len(digits_only)] + f"{int(digits_only):,}" if (
-        digits_only := words.lstrip("−")).isdigit() else words
+    digits_only = words.lstrip("−")
+    return words.replace(digits_only, f"{int(digits_only):,}") if digits_only.isdigit() else words
 
 
 def _draw(value: float) -> Picture:
+    """The formats under each other, most significant bit left, so that equal bits stand in one column."""
     rows = [_row(value, name) for name in FLOATS]
-    half, brain = float_anatomy(value, "FP16"), float_anatomy(value, "BF16")
-    return draw_floats(rows, finding=_finding(value, half, brain), subtitle=(
-        "FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most significant bit left"))
-
-
-def draw_floats(rows: Sequence[FloatRow], *, finding: str, subtitle: str) -> Picture:
-    """The rows under each other, most significant bit left, so that equal bits stand in one column."""
-    shapes = [rect(16, 72, 11, 11, MEANING["sign"]), text(31, 82, "s  sign", size=11),
-              rect(86, 72, 11, 11, MEANING["exponent"]),
-              text(101, 82, "e  exponent: which power of two", size=11),
-              rect(306, 72, 11, 11, MEANING["mantissa"]),
-              text(321, 82, "m  mantissa: how far to the next one", size=11)]
+    shapes = swatches(16, 82, zip((MEANING[part] for part in PARTS), LEGEND, strict=True))
     for i, row in enumerate(rows):
         shapes += _bits_row(row, 100 + 64 * i)
-    table = (("format", *PARTS, "stored", "error", "range"),
-             *((r.name, r.sign, r.exponent, r.mantissa, r.stored, r.error, r.limits) for r in rows))
-    return page(104 + 64 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
+    return page(104 + 64 * len(rows), shapes,
+                finding=_finding(value, float_anatomy(value, "FP16"), float_anatomy(value, "BF16")),
+                subtitle="FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most "
+                         "significant bit left",
+                table=(("format", *PARTS, "stored", "error", "range"), *rows))
 
 
 def _bits_row(row: FloatRow, y: float) -> list[str]:
     shapes = [text(16, y + 14, row.name, bold=True),
               quiet(16, y + 30, f"{1 + len(row.exponent + row.mantissa)} bits")]
-    i = 0
-    for part, bits in zip(PARTS, (row.sign, row.exponent, row.mantissa), strict=True):
+    x = 98.0
+    for part, bits in zip(PARTS, row[1:4], strict=True):
+        colour = MEANING[part]
         for bit in bits:
-            x, colour = 98 + 14.2 * i, MEANING[part]
-            shapes += [rect(x, y, 13, 32, colour), text(x + 6.5, y + 14, bit, size=11, fill=ink_on(colour),
-                                                        anchor="middle"),
+            shapes += [rect(x, y, 13, 32, colour),
+                       text(x + 6.5, y + 14, bit, size=11, fill=ink_on(colour), anchor="middle"),
                        text(x + 6.5, y + 27, part[0], size=9, fill=ink_on(colour), anchor="middle")]
-            i += 1
-    x = 106 + 14.2 * i
-    if i > 20:                                  # no room beside 32 bits: the words go below
+            x += 14.2
+    if x > 500:                                 # no room beside 32 bits: the words go below
         return [*shapes, text(98, y + 47, f"{row.stored}, {row.error} · {row.limits}", size=11)]
-    return [*shapes, text(x, y + 14, row.stored, size=12, bold=True),
-            quiet(x, y + 30, f"{row.error} · {row.limits}")]
+    return [*shapes, text(x + 8, y + 14, row.stored, size=12, bold=True),
+            quiet(x + 8, y + 30, f"{row.error} · {row.limits}")]
 
 
 def explore_float(value: float | None = None) -> Stage:

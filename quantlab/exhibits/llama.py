@@ -6,9 +6,10 @@ from io import BytesIO
 
 import numpy as np
 
-from ..basics.affine import quantize_absmax
-from ..canvas.raster import draw_pixels
-from ..canvas.style import Picture
+from ..basics.affine import quantize_absmax, rms
+from ..canvas.raster import image
+from ..canvas.style import BLUE, GREY, Picture
+from ..canvas.svg import fact_lines, line, page, quiet, rect, text
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
 
@@ -25,8 +26,8 @@ def llama() -> np.ndarray:
 
 def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
     if block and hot > 1:
-        return (
-            f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is back")
+        return (f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is "
+                "back")
     left = f"{shades} shades" if shades > 1 else "one shade"
     if hot > 1:
         fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
@@ -50,15 +51,29 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     cool = np.ones_like(original, bool)
     cool[HOT] = False
     shades = len(np.unique(restored[cool])) if block is None else 2**bits - 1
-    rmse = float(np.sqrt(np.mean((restored - original)[cool] ** 2)))
-    seen = 1 - rmse / float(original[cool].std())
-    return draw_pixels(original, restored, stored.levels(len(stored.scale) // 2),
-                       whose="the levels of one block" if block else "the levels to store them",
-                       finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen),
-                       subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 "
-                                f"bits: {scale}",
-                       facts=(("shades used", f"{shades}" + (" a block" if block else "")),
-                              ("bits per pixel, scales included", f"{stored.bpw:.1f}")))
+    seen = 1 - rms((restored - original)[cool]) / float(original[cool].std())
+    facts = (("shades used", f"{shades}" + (" a block" if block else "")),
+             ("bits per pixel, scales included", f"{stored.bpw:.1f}"))
+    whose = "the levels of one block" if block else "the levels to store them"
+    body = [image(16, 70, restored, 5), quiet(520, 84, "the original", size=12), image(520, 92, original, 2),
+            quiet(520, 250, f"pixel values, and {whose}", size=10),
+            *_value_line(520, 320, 192, original, stored.levels(len(stored.scale) // 2)),
+            *fact_lines(520, 744, 360, facts)]
+    return page(416, body, finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen),
+                subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: "
+                         f"{scale}",
+                table=(("What", "Value"), *facts))
+
+
+def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np.ndarray) -> list[str]:
+    """A histogram of the values above an axis, and a tick below it for each level inside."""
+    counts, _ = np.histogram(values, bins=48, range=(-0.5, 0.5))
+    tallest, step = 60 / counts.max(), width / 48
+    shapes = [rect(x + i * step, y - n * tallest, step - 0.5, n * tallest, GREY, radius=0)
+              for i, n in enumerate(counts)]
+    at = x + (levels[np.abs(levels) <= 0.5] + 0.5) * width
+    return [*shapes, line(x, y, x + width, y), *(line(v, y, v, y + 9, stroke=BLUE, width=2) for v in at),
+            text(x, y + 22, "black", size=10), text(x + width, y + 22, "white", size=10, anchor="end")]
 
 
 def explore_llama() -> Stage:

@@ -1,21 +1,19 @@
 """Lesson 02: make one weight too large and watch its neighbours; then give every block its own scale."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4
+from ..basics.affine import quantize_absmax, quantize_affine, quantize_nf4, rms
 from ..basics.sample import given_weights
 from ..canvas.raster import heat
-from ..canvas.style import GREEN, GREY, INK, LINE, MEANING, MUTE, SOFT, Picture
+from ..canvas.style import GREEN, GREY, INK, MEANING, SOFT, Picture
 from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.tensor import quantize
 from ..stage.base import Stage, show
 from ..stage.handles import slider, stops
 from ..words import number, percent
 
-CELL = 8
-N = 1024
+CELL, SIDE = 8, 32                     # of the map: pixels of a cell, cells along a side
+N = SIDE * SIDE
 OUTLIER = 500                          # which of the 1,024 weights grows
 SIZES = (1, 2, 3, 5, 10, 20, 50, 100)
 BLOCKS = (16, 32, 64, 128, 256, N)
@@ -27,103 +25,105 @@ def _finding(size: int, block: int, bits: int, relative: float, zeros: float) ->
     if block == N:
         share = "all" if zeros == 1 else percent(zeros)
         return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
-    return (
-        f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights never "
-        "notice")
+    return (f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights "
+            "never notice")
 
 
 def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
+    """A map of |error|, one cell a weight, with the outlier and its block framed; beside it error, zeros and
+    bits.
+    """
     spoiled = weights.copy()
     if size > 1:
         spoiled[OUTLIER] = size * np.abs(weights).max()
     others = np.arange(N) != OUTLIER
     restored = quantize_absmax(spoiled, bits, block_size=block).dequantize()
-    error = restored - spoiled
     clean = quantize_absmax(weights, bits, block_size=block).dequantize() - weights
-    rmse, clean_rmse = (float(np.sqrt(np.mean(e[others] ** 2, dtype=float))) for e in (error, clean))
-    zeros = float((restored[others] == 0).mean())
-    typical = max(float(weights.std()), 1e-30)
-    shown = np.where(others, error, 0)
-    return draw_damage(shown, OUTLIER, block, bits=bits, rmse=rmse, clean_rmse=clean_rmse, zeros=zeros,
-                       worst=typical, finding=_finding(size, block, bits, rmse / typical, zeros),
-                       subtitle=(f"{N:,} attention weights of a real model, {bits}-bit codes, one scale for "
-                                 f"{'all of them' if block == N else f'every {block}'}; error relative to a "
-                                 f"typical weight {percent(rmse / typical)}"))
+    error = np.where(others, restored - spoiled, 0)
+    rmse, clean_rmse = rms(error[others]), rms(clean[others])
+    zeros, typical = float((restored[others] == 0).mean()), max(float(weights.std()), 1e-30)
+    shade = np.clip(np.abs(error) / typical, 0, 1).reshape(SIDE, SIDE)
+    shapes = [quiet(16, 84, f"{N:,} weights; orange: how far each one moved", size=12),
+              rect(16, 94, SIDE * CELL, SIDE * CELL, SOFT), heat(16, 94, shade, CELL), *_frames(block),
+              *_error_bars(rmse, clean_rmse, typical),
+              quiet(320, 212, "of the others became exactly 0", size=12),
+              text(744, 212, percent(zeros), bold=True, anchor="end"),
+              rect(320, 220, 424, 14, SOFT), rect(320, 220, 424 * zeros, 14, GREY), *_bits_bar(bits, block)]
+    return page(378, shapes, finding=_finding(size, block, bits, rmse / typical, zeros),
+                subtitle=f"{N:,} attention weights of a real model, {bits}-bit codes, one scale for "
+                         f"{'all of them' if block == N else f'every {block}'}; error relative to a "
+                         f"typical weight {percent(rmse / typical)}",
+                table=(("what", "value"), ("rmse of the others", number(rmse, 3)),
+                       ("the same without the outlier", number(clean_rmse, 3)),
+                       ("others that became 0", percent(zeros)),
+                       ("bits per weight", f"{bits + 16 / block:.4g}")))
 
 
-def draw_damage(error: np.ndarray, outlier: int, block_size: int, *, bits: int, rmse: float,
-                clean_rmse: float, zeros: float, worst: float, finding: str, subtitle: str) -> Picture:
-    """A map of |error|, one cell a weight, with the outlier and its block framed; beside it error, zeros and
-    bits.
-
-    error: (side * side,) errors in the order of the weights.  worst: the error that is drawn in full colour.
-    rmse, clean_rmse: of all but the outlier, with it and without it.  zeros: the share of the others that
-    became 0.
-    """
-    side = int(len(error) ** 0.5)
-    shade = np.clip(np.abs(error) / worst, 0, 1).reshape(side, side)
-    shapes = [text(16, 84, f"{len(error):,} weights; orange: how far each one moved", size=12, fill=MUTE),
-              rect(16, 94, side * CELL, side * CELL, SOFT), heat(16, 94, shade, CELL),
-              *_frames(outlier, block_size, side)]
-    shapes += _error_bars(rmse, clean_rmse, worst)
-    shapes += [text(320, 212, "of the others became exactly 0", size=12, fill=MUTE),
-               text(744, 212, percent(zeros), bold=True, anchor="end"),
-               rect(320, 220, 424, 14, SOFT), rect(320, 220, 424 * zeros, 14, GREY)]
-    shapes += _bits_bar(bits, block_size)
-    table = (("what", "value"), ("rmse of the others", number(rmse, 3)),
-             ("the same without the outlier", number(clean_rmse, 3)),
-             ("others that became 0", percent(zeros)), ("bits per weight", f"{bits + 16 / block_size:.4g}"))
-    return page(378, shapes, finding=finding, subtitle=subtitle, table=table)
-
-
-def _frames(outlier: int, block_size: int, side: int) -> list[str]:
-    first = outlier // block_size * block_size
-    column, row = first % side, first // side
-    width, height = min(block_size, side), max(1, block_size // side)
-    x, y = 16 + outlier % side * CELL, 94 + outlier // side * CELL
+def _frames(block: int) -> list[str]:
+    row, column = divmod(OUTLIER // block * block, SIDE)
+    width, height = min(block, SIDE), max(1, block // SIDE)
+    x, y = 16 + OUTLIER % SIDE * CELL, 94 + OUTLIER // SIDE * CELL
     return [rect(16 + column * CELL - 1, 94 + row * CELL - 1, width * CELL + 2, height * CELL + 2, "none",
                  stroke=INK, stroke_width=2), rect(x, y, CELL, CELL, INK, radius=0),
             quiet(16, 368, "frame: the outlier's block · solid square: the outlier")]
 
 
-def _error_bars(rmse: float, clean: float, worst: float) -> list[str]:
-    shapes = [text(320, 84, "error of the other weights (rmse)", size=12, fill=MUTE)]
+def _error_bars(rmse: float, clean: float, typical: float) -> list[str]:
+    shapes = [quiet(320, 84, "error of the other weights (rmse)", size=12), line(320, 178, 744, 178)]
     for y, words, value, colour in ((94, "with the outlier", rmse, MEANING["error"]),
                                     (132, "without it", clean, GREEN)):
-        width = min(value / worst, 1) * 250
-        shapes += [rect(320, y, 250, 26, SOFT), rect(320, y, width, 26, colour),
+        shapes += [rect(320, y, 250, 26, SOFT), rect(320, y, min(value / typical, 1) * 250, 26, colour),
                    text(580, y + 17, words, size=12),
                    text(744, y + 17, number(value, 3), bold=True, anchor="end")]
-    return [*shapes, line(320, 178, 744, 178, stroke=LINE)]
+    return shapes
 
 
-def _bits_bar(bits: int, block_size: int) -> list[str]:
-    share = 16 / block_size
-    unit = 250 / 10
-    return [line(320, 256, 744, 256, stroke=LINE),
-            text(320, 278, "bits per weight: the code, and its share of a 16-bit scale", size=12, fill=MUTE),
+def _bits_bar(bits: int, block: int) -> list[str]:
+    share, unit = 16 / block, 25
+    return [line(320, 256, 744, 256),
+            quiet(320, 278, "bits per weight: the code, and its share of a 16-bit scale", size=12),
             rect(320, 288, bits * unit, 26, MEANING["code"]),
             text(328, 305, bits, fill="#ffffff", bold=True, size=12),
             rect(320 + bits * unit, 288, share * unit, 26, MEANING["scale"]),
-            text(744, 305, f"{bits} + 16 / {block_size} = {bits + share:.4g} bits", bold=True, anchor="end")]
+            text(744, 305, f"{bits} + 16 / {block} = {bits + share:.4g} bits", bold=True, anchor="end")]
 
 
-def draw_error_bars(rows: Sequence[tuple[str, str, float, float]], *, finding: str, subtitle: str) -> Picture:
-    """Quantizers with their error as bars and what they cost.  rows: (name, what shares a scale, bits per
-    weight, rmse).
-    """
-    widest = max(rmse for *_, rmse in rows)
-    shapes = [quiet(370, 80, "error (rmse)"),
-              quiet(744, 80, "bits per weight", anchor="end")]
+def _scopes(matrix: np.ndarray, bits: int) -> list[tuple[str, str, float, float]]:
+    """(quantizer, what shares a scale, bits per weight, rmse)"""
+    rows = []
+    row = matrix.shape[-1]
+    for words, block in (("the whole matrix", None), (f"a row (channel) of {row}", row),
+                         ("a block of 32", 32)):
+        for name, quantizer in (("absmax", quantize_absmax), ("affine", quantize_affine)):
+            stored = quantizer(matrix, bits, block_size=block)
+            rows.append((name, words, stored.bpw, stored.rmse))
+    nf4 = quantize_nf4(matrix, block_size=64)
+    rows.append(("NF4", "a block of 64", nf4.bpw, nf4.rmse))
+    for name in ("Q4_0", "Q4_1"):
+        blocks = quantize(matrix, name)
+        rows.append((name, "a block of 32, as ggml does it", blocks.bpw, rms(blocks.dequantize() - matrix)))
+    return rows
+
+
+def _draw_scopes(matrix: np.ndarray, bits: int) -> Picture:
+    """Quantizers with their error as bars and what they cost."""
+    rows = _scopes(matrix, bits)
+    if not (rows[2][3] and rows[4][3]):
+        raise ValueError("these weights are stored without any error: there is nothing to compare")
+    by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))
+    unit = 230 / max(rmse for *_, rmse in rows)
+    shapes = [quiet(370, 80, "error (rmse)"), quiet(744, 80, "bits per weight", anchor="end")]
     for i, (name, scope, bpw, rmse) in enumerate(rows):
         y = 88 + 27 * i
-        shapes += [text(16, y + 16, name, bold=True), text(130, y + 16, scope, size=12, fill=MUTE),
-                   rect(370, y, 230 * rmse / widest, 21, MEANING["error"], opacity=0.8),
-                   text(376 + 230 * rmse / widest, y + 15, number(rmse, 2), size=12),
+        shapes += [text(16, y + 16, name, bold=True), quiet(130, y + 16, scope, size=12),
+                   rect(370, y, unit * rmse, 21, MEANING["error"], opacity=0.8),
+                   text(376 + unit * rmse, y + 15, number(rmse, 2), size=12),
                    text(744, y + 16, f"{bpw:.4g}", bold=True, anchor="end")]
-    table = (("quantizer", "shares a scale", "bits per weight", "rmse"),
-             *((name, scope, f"{bpw:.4g}", number(rmse, 3)) for name, scope, bpw, rmse in rows))
-    return page(100 + 27 * len(rows), shapes, finding=finding, subtitle=subtitle, table=table)
+    return page(100 + 27 * len(rows), shapes,
+                finding=f"A scale per row: error {by_row} smaller. Per 32 weights: {by_block}",
+                subtitle=f"{matrix.size:,} real weights, {bits}-bit codes; shorter bars are better",
+                table=(("quantizer", "shares a scale", "bits per weight", "rmse"),
+                       *((name, scope, f"{bpw:.4g}", number(rmse, 3)) for name, scope, bpw, rmse in rows)))
 
 
 def explore_outlier(x: np.ndarray | None = None) -> Stage:
@@ -146,25 +146,4 @@ def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
     ggml's Q4_0 and Q4_1.
     """
-    matrix = given_weights(x)
-    row = matrix.shape[-1]
-    rows = []
-    for words, block in (("the whole matrix", None), (f"a row (channel) of {row}", row),
-                         ("a block of 32", 32)):
-        for name, quantizer in (("absmax", quantize_absmax), ("affine", quantize_affine)):
-            stored = quantizer(matrix, bits, block_size=block)
-            rows.append((name, words, stored.bpw, stored.rmse))
-    nf4 = quantize_nf4(matrix, block_size=64)
-    rows.append(("NF4", "a block of 64", nf4.bpw, nf4.rmse))
-    for name in ("Q4_0", "Q4_1"):
-        blocks = quantize(matrix, name)
-        rows.append((name, "a block of 32, as ggml does it", blocks.bpw,
-                     float(np.sqrt(np.mean((blocks.dequantize() - matrix) ** 2)))))
-    if not (rows[2][3] and rows[4][3]):
-        raise ValueError("these weights are stored without any error: there is nothing to compare")
-    by_row, by_block = (f"{number(rows[0][3] / rows[i][3], 2)} times" for i in (2, 4))
-    return show(draw_error_bars(rows,
-                                finding=f"A scale per row: error {by_row} smaller. Per 32 weights: "
-                                        f"{by_block}",
-                                subtitle=f"{matrix.size:,} real weights, {bits}-bit codes; shorter bars are "
-                                         "better"))
+    return show(_draw_scopes(given_weights(x), bits))

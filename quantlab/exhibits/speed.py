@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..canvas.plane import Axis
-from ..canvas.style import BLUE, INK, LINE, MEANING, VERMILION, Picture
-from ..canvas.svg import circle, line, page, quiet, rect, text
+from ..canvas.style import BLUE, INK, MEANING, VERMILION, Picture
+from ..canvas.svg import circle, line, page, quiet, rect, swatches, text
 from ..lab.names import quant_of
 from ..lab.records import recorded
 from ..lab.server import LabError, Server
@@ -17,9 +17,8 @@ from ..memory.cards import GPUS
 from ..memory.fit import fits
 from ..memory.machine import read_bandwidth
 from ..memory.settings import Settings
-from ..memory.speed import EFFICIENCY, Speed, bytes_per_token, expected_speed, published_speeds
-from ..models.architecture import Architecture
-from ..models.source import Model, open_model
+from ..memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
+from ..models.source import open_model
 from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops
@@ -53,20 +52,11 @@ MOST = 3                # pulled models that are measured, the smallest ones
 LARGEST = 2 * 10**9     # bytes of a file that is measured unasked
 
 
-def speed_on(model: Architecture | Model, ftype: str, card: int, bandwidth: float, host_bandwidth: float,
-             n_ctx: int) -> tuple[int, Speed]:
-    """(layers that fit on the card, tokens a second).  card: bytes; bandwidths: bytes a second."""
-    fit = fits(model, card, ftype, Settings(n_ctx=n_ctx))
-    return fit.layers, expected_speed(model, ftype, bandwidth, host_bandwidth=host_bandwidth, n_ctx=n_ctx,
-                                      n_gpu_layers=None if fit.room >= 0 else fit.layers)
-
-
 def _finding(rows: list[SpeedRow]) -> str:
     whole, split = [row for row in rows if not row.split], [row for row in rows if row.split]
     if not whole:
-        return (
-            f"None fits whole: {rows[0].label}, split, {_about(rows[0].low)} to {_about(rows[0].high)} "
-            "tokens a second")
+        return (f"None fits whole: {rows[0].label}, split, {_about(rows[0].low)} to {_about(rows[0].high)} "
+                "tokens a second")
     best = whole[-1]
     words = f"{best.label}: {_about(best.low)} to {_about(best.high)} tokens a second"
     if not split:
@@ -82,18 +72,15 @@ def _about(speed: float) -> str:
 
 def _measured_finding(rows: list[SpeedRow]) -> str:
     shares = {row.label: max(row.measured) / row.limit for row in rows}
-    best, worst = max(shares, key=lambda label: shares[label]), min(shares, key=lambda label: shares[label])
-    return (
-        f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
-        f"{100 * shares[worst]:.0f} %")
+    best, worst = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+    return (f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
+            f"{100 * shares[worst]:.0f} %")
 
 
 def _recorded() -> tuple[list[dict], float, str]:
     run = recorded("speed")
-    rows = [row
-            | {
-                "label":
-                f"{row['engine'].split()[0]}, {quant_of(row['model']).removeprefix('135m-instruct-')}"}
+    rows = [row | {"label": f"{row['engine'].split()[0]}, "
+                            f"{quant_of(row['model']).removeprefix('135m-instruct-')}"}
             for row in run["runs"]]
     where = f"Recorded on {run['date']} on {run['machine'].partition(',')[0]}"
     return rows, max(run["read_bandwidth"]), f"{where}; one thread. Dots: one answer each."
@@ -123,13 +110,15 @@ def _measured(models: list[str] | None) -> tuple[list[dict], float, str]:
 
 
 def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Picture:
-    rows = []
+    rows, shape, gpu = [], shapes[model], GPUS[card]
+    layers = shape.architecture.n_layer + 1
     for ftype in FTYPES:
-        n_layers, speed = speed_on(shapes[model], ftype, GPUS[card].vram_bytes, GPUS[card].bandwidth,
-                                   ram * 1e9, n_ctx)
-        layers = shapes[model].architecture.n_layer + 1
-        words = "all on the card" if n_layers == layers else f"{n_layers} of {layers} layers on the card"
-        rows.append(SpeedRow(ftype, speed.low, speed.high, speed.limit, words, n_layers < layers))
+        fit = fits(shape, gpu.vram_bytes, ftype, Settings(n_ctx=n_ctx))
+        speed = expected_speed(shape, ftype, gpu.bandwidth, host_bandwidth=ram * 1e9, n_ctx=n_ctx,
+                               n_gpu_layers=None if fit.room >= 0 else fit.layers)
+        split = fit.layers < layers
+        words = f"{fit.layers} of {layers} layers on the card" if split else "all on the card"
+        rows.append(SpeedRow(ftype, speed.low, speed.high, speed.limit, words, split))
     return draw_speeds(rows, finding=_finding(rows),
                        subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
                        note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
@@ -143,7 +132,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
     axis, bottom = Axis(min(values) / 1.25, max(values) * 1.25, LEFT, RIGHT, log=True), TOP + STEP * len(rows)
     body = []
     for value in axis.ticks():
-        body += [line(axis(value), TOP - 12, axis(value), bottom, stroke=LINE),
+        body += [line(axis(value), TOP - 12, axis(value), bottom),
                  quiet(axis(value), TOP - 18, number(value), anchor="middle")]
     for i, row in enumerate(rows):
         y, tone = TOP + STEP * i, MEANING["split"] if row.split else BLUE
@@ -162,17 +151,13 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
 
 
 def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
-    shapes, x = [], 16.0
-    kinds = [(BLUE, "expected", any(not row.split for row in rows)),
-             (MEANING["split"], "expected, some layers in main memory", any(row.split for row in rows)),
-             ("", "| more is impossible", True), (VERMILION, "measured", any(row.measured for row in rows))]
-    for colour, words, there in kinds:
-        if there:
-            if colour:
-                shapes.append(circle(x + 5, y - 4, 4.5, colour, stroke=INK) if colour == VERMILION
-                              else rect(x, y - 10, 11, 11, colour))
-            shapes.append(quiet(x + (17 if colour else 0), y, words))
-            x += (32 if colour else 16) + 6.6 * len(words)
+    split = [row.split for row in rows]
+    expected = [(BLUE, "expected")] * (not all(split))
+    expected += [(MEANING["split"], "expected, some layers in main memory")] * any(split)
+    x = 16 + sum(34 + 6.6 * len(words) for _, words in expected)
+    shapes = [*swatches(16, y, expected), quiet(x, y, "| more is impossible")]
+    if any(row.measured for row in rows):
+        shapes += [circle(x + 153, y - 4, 4.5, VERMILION, stroke=INK), quiet(x + 165, y, "measured")]
     return shapes
 
 

@@ -5,7 +5,6 @@ maintainers.
 """
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..canvas.style import (
@@ -20,7 +19,6 @@ from ..canvas.style import (
     WIDTH,
     YELLOW,
     Picture,
-    Table,
     ink_on,
 )
 from ..canvas.svg import page, rect, text
@@ -72,22 +70,6 @@ EXAMPLES = ("llama3.1:8b-instruct-q4_K_M", "llama3.2:3b-instruct-q8_0", "llama3.
             "mixtral:8x7b-instruct-v0.1-q5_K_S", "gemma3:4b-it-qat")
 
 
-def _draw(name: str) -> Picture:
-    pieces = read_tag(name.strip())
-    if not names_a_quantization(pieces):
-        finding = f"“{name.strip()}” does not say its quantization: the maintainers chose it"
-    elif any(piece.kind == "family" for piece in pieces):
-        bits = next(piece.text for piece in pieces if piece.kind == "bits")
-        mixed = any(piece.kind == "mix" for piece in pieces)
-        finding = f"{bits}-bit codes, a way to pack them" + (", and a mix: which tensors get more bits"
-                                                             if mixed else ", and no mix")
-    else:
-        finding = next(f"“{piece.text}”: {piece.meaning}" for piece in pieces if piece.kind == "bits")
-    return draw_tag(name.strip(), pieces, finding=finding,
-                    subtitle="family : size - variant - quantization, and only the family is needed",
-                    table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
-
-
 def read_tag(name: str) -> list[TagPiece]:
     """The pieces of an Ollama model name, left to right, without the signs between them.
 
@@ -132,43 +114,43 @@ def _read_quant(quant: re.Match) -> list[TagPiece]:
     return [*pieces, TagPiece(mix, "mix", MIXES[mix.lower()])] if mix else pieces
 
 
-def draw_tag(tag: str, pieces: Sequence[tuple[str, str, str]], *, finding: str, subtitle: str,
-             table: Table = ()) -> Picture:
-    """tag: the whole name.  pieces: (letters, kind of COLOURS, meaning) from left to right; signs between
-    them stay plain.
+def _finding(tag: str, pieces: list[TagPiece]) -> str:
+    said = {piece.kind: piece for piece in pieces}
+    if "bits" not in said:
+        return f"“{tag}” does not say its quantization: the maintainers chose it"
+    if "family" not in said:
+        return f"“{said['bits'].text}”: {said['bits'].meaning}"
+    mix = "and a mix: which tensors get more bits" if "mix" in said else "and no mix"
+    return f"{said['bits'].text}-bit codes, a way to pack them, {mix}"
+
+
+def _draw(name: str) -> Picture:
+    """The name in large letters, its pieces in colours, and a line for each piece; signs between them stay
+    plain.
     """
+    tag, pieces = name.strip(), read_tag(name.strip())
     size = min(LARGEST, (WIDTH - 32) / (ADVANCE * max(len(tag), 1)))
+
+    def letters(start: int, words: str, fill: str = INK) -> str:
+        return text(16 + start * size * ADVANCE, 78 + size * 1.08, words, size=size, mono=True, fill=fill)
+
     body, at = [], 0
-    for letters, kind, _ in pieces:
-        start = tag.find(letters, at)
-        if start < 0:       # a part that the name leaves out, such as "latest"
+    for words, kind, _ in pieces:
+        if (start := tag.find(words, at)) < 0:      # a part that the name leaves out, such as "latest"
             continue
-        body += _plain(tag[at:start], at, size)
-        tone = COLOURS.get(kind, SOFT)
-        x, width = 16 + at_x(start, size), at_x(len(letters), size)
-        body += [rect(x, 78, width, size * 1.5, tone, radius=3),
-                 text(x, 78 + size * 1.08, letters, size=size, mono=True, fill=_ink(tone))]
-        at = start + len(letters)
-    body += _plain(tag[at:], at, size)
-    for i, (letters, kind, meaning) in enumerate(pieces[:8]):
-        y, tone = 148 + i * 23, COLOURS.get(kind, SOFT)
-        width = min(max(at_x(len(letters), 13) + 14, 30), 170)
-        body += [rect(16, y, width, 19, tone, radius=3),
-                 text(23, y + 14, letters[:20], size=13, mono=True, fill=_ink(tone)),
-                 text(200, y + 14, meaning)]
-    return page(HEIGHT, body, finding=finding, subtitle=subtitle, table=table)
-
-
-def at_x(letters: int, size: float) -> float:
-    return letters * size * ADVANCE
-
-
-def _plain(letters: str, at: int, size: float) -> list[str]:
-    return [text(16 + at_x(at, size), 78 + size * 1.08, letters, size=size, mono=True)] if letters else []
-
-
-def _ink(tone: str) -> str:
-    return INK if tone == SOFT else ink_on(tone)
+        tone, width = COLOURS[kind], len(words) * size * ADVANCE
+        body += [letters(at, tag[at:start])] if start > at else []
+        body += [rect(16 + start * size * ADVANCE, 78, width, size * 1.5, tone, radius=3),
+                 letters(start, words, ink_on(tone))]
+        at = start + len(words)
+    body += [letters(at, tag[at:])] if tag[at:] else []
+    for i, (words, kind, meaning) in enumerate(pieces[:8]):
+        y, tone = 148 + i * 23, COLOURS[kind]
+        body += [rect(16, y, min(max(len(words) * 13 * ADVANCE + 14, 30), 170), 19, tone, radius=3),
+                 text(23, y + 14, words[:20], mono=True, fill=ink_on(tone)), text(200, y + 14, meaning)]
+    return page(HEIGHT, body, finding=_finding(tag, pieces),
+                subtitle="family : size - variant - quantization, and only the family is needed",
+                table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
 
 
 def explore_tag(name: str = EXAMPLES[0]) -> Stage:

@@ -5,7 +5,6 @@ from tensor lists.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -21,7 +20,6 @@ from ..canvas.style import (
     VERMILION,
     WIDTH,
     Picture,
-    Table,
     ink_on,
 )
 from ..canvas.svg import page, quiet, rect, text
@@ -33,28 +31,9 @@ from ..stage.handles import menu, stops
 from ..words import bits_of
 from ..words import size as in_bytes
 
-
-class Claim(NamedTuple):
-    """A row of the lesson's table for a "7B" model: its size in GB and its word for the quality, as printed
-    there.
-    """
-
-    size_gb: float
-    quality: str
-    use: str
-
-
-#: The lesson's "Quantization Types Comparison", smallest file first.
-LESSON_TABLE = {
-    "Q4_0": Claim(3.5, "Good", "Maximum compression"),
-    "Q4_K_S": Claim(3.8, "Good", "Smaller Q4"),
-    "Q4_K_M": Claim(4.0, "Better", "Best balance"),
-    "Q5_K_S": Claim(4.5, "Good", "Balanced Q5"),
-    "Q5_K_M": Claim(4.8, "Great", "Quality priority"),
-    "Q6_K": Claim(5.5, "Excellent", "Near-lossless"),
-    "Q8_0": Claim(7.0, "Excellent", "Minimal loss"),
-    "F16": Claim(14.0, "Original", "No compression"),
-}
+#: The lesson's "Quantization Types Comparison" for a "7B" model: type -> GB as printed there, smallest first.
+LESSON_TABLE = {"Q4_0": 3.5, "Q4_K_S": 3.8, "Q4_K_M": 4.0, "Q5_K_S": 4.5, "Q5_K_M": 4.8, "Q6_K": 5.5,
+                "Q8_0": 7.0, "F16": 14.0}
 
 
 class Share(NamedTuple):
@@ -91,86 +70,10 @@ ROW, THICK = 25, 15
 COLUMNS = (("computed", 504), ("lesson", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
 
 
-class FileSize(NamedTuple):
-    """A file type: pieces are (tensor type, its bits, size), in the unit of `claim`; the words fill the
-    columns.
-    """
-
-    name: str
-    pieces: Sequence[tuple[str, int, float]]
-    claim: float
-    words: Sequence[str]
-
-
-class TypePart(NamedTuple):
-    """One line of the mix: "193 × Q4_K", its whole bits, its share of the bytes from 0 to 1, and two columns
-    of words.
-    """
-
-    name: str
-    bits: int
-    share: float
-    size: str
-    where: str
-
-
 ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
          "output")
 NAMES = {"llama-2-7b": "Llama-2-7B", "llama-3.1-8b": "Llama-3.1-8B"}
 UNITS = {"GB": 1e9, "GiB": 2.0**30}
-
-
-def _finding(chosen: Mix, unit: str) -> str:
-    size, claim = chosen.nbytes / UNITS[unit], LESSON_TABLE[chosen.ftype].size_gb
-    off = 100 * (size / claim - 1)
-    more = "more" if off > 0 else "less"
-    said = "as the lesson says" if abs(
-        off) < 0.5 else f"{abs(off):.0f} % {more} than the lesson's {_printed(claim)}"
-    return (f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per "
-        "weight")
-
-
-def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
-    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype].size_gb
-    return f"{size:.2f} {unit}", _printed(claim), _percent(100 * (size / claim - 1)), f"{one.bpw:.2f}"
-
-
-def _printed(claim: float) -> str:
-    """As the lesson prints it: ~3.5 GB, ~14 GB."""
-    return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
-
-
-def _percent(value: float) -> str:
-    rounded = round(value)
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)} %"
-
-
-def _in_words(one: Mix) -> str:
-    parts = ", ".join(f"{share.n_tensors} {share.qtype}" for share in one.shares)
-    return f"{sum(share.n_tensors for share in one.shares)} tensors: {parts}"
-
-
-def _amount(share: Share, unit: str) -> str:
-    size = share.nbytes / UNITS[unit]
-    return (f"{size:.2f} {unit} at {share.bpw:.6g} bits" if size >= 0.01
-            else f"{share.nbytes / 1e6:.1f} MB at {share.bpw:g} bits")
-
-
-def _draw(ftype: str, model: str, unit: str) -> Picture:
-    mixes = {name: mix(model, name) for name in LESSON_TABLE}
-    chosen = mixes[ftype]
-    sizes = [FileSize(name, [(s.qtype, bits_of(s.qtype), s.nbytes / UNITS[unit]) for s in one.shares],
-                  LESSON_TABLE[name].size_gb, _columns(one, unit)) for name, one in mixes.items()]
-    pieces = [TypePart(f"{s.n_tensors} × {s.qtype}", bits_of(s.qtype), s.nbytes / chosen.nbytes,
-                    _amount(s, unit), s.where) for s in chosen.shares]
-    read = ("The lesson's column is for “7B”, its GB as printed" if unit == "GB"
-            else "The lesson's column is for “7B”, its “GB” read as GiB")
-    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
-    table = (head, *((name, *_columns(one, unit), _in_words(one)) for name, one in mixes.items()))
-    return draw_types(sizes, list(mixes).index(ftype), pieces,
-                      f"{ftype} of {NAMES[model]} is {_in_words(chosen)}", finding=_finding(chosen, unit),
-                      table=table,
-                      subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.")
 
 
 @cache
@@ -201,56 +104,97 @@ def _where(roles: Counter, in_role: Counter) -> str:
     return "all matrices" if roles.total() == matrices else "all other matrices"
 
 
-def draw_types(sizes: Sequence[FileSize], chosen: int, pieces: Sequence[TypePart], pieces_title: str, *,
-               finding: str, subtitle: str, table: Table = ()) -> Picture:
+def _finding(chosen: Mix, unit: str) -> str:
+    size, claim, off = _beside(chosen, unit)
+    said = "as the lesson says" if abs(off) < 0.5 else (
+        f"{abs(off):.0f} % {'more' if off > 0 else 'less'} than the lesson's {_printed(claim)}")
+    return (f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per "
+            "weight")
+
+
+def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
+    size, claim, off = _beside(one, unit)
+    sign = "+" if round(off) > 0 else "−" if round(off) < 0 else ""
+    return f"{size:.2f} {unit}", _printed(claim), f"{sign}{abs(round(off))} %", f"{one.bpw:.2f}"
+
+
+def _beside(one: Mix, unit: str) -> tuple[float, float, float]:
+    """A file's size, what the lesson says, and by how many percent the size is larger than that."""
+    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype]
+    return size, claim, 100 * (size / claim - 1)
+
+
+def _printed(claim: float) -> str:
+    """As the lesson prints it: ~3.5 GB, ~14 GB."""
+    return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
+
+
+def _in_words(one: Mix) -> str:
+    parts = ", ".join(f"{share.n_tensors} {share.qtype}" for share in one.shares)
+    return f"{sum(share.n_tensors for share in one.shares)} tensors: {parts}"
+
+
+def _amount(share: Share, unit: str) -> str:
+    size = share.nbytes / UNITS[unit]
+    return (f"{size:.2f} {unit} at {share.bpw:.6g} bits" if size >= 0.01
+            else f"{share.nbytes / 1e6:.1f} MB at {share.bpw:g} bits")
+
+
+def _draw(ftype: str, model: str, unit: str) -> Picture:
     """Rows of sizes, a hollow mark where the lesson puts each; below them the tensor types of the chosen row.
     """
-    most = max(max(sum(size for *_, size in row.pieces), row.claim) for row in sizes)
+    mixes = [mix(model, name) for name in LESSON_TABLE]
+    chosen = mix(model, ftype)
+    most = max(max(one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype]) for one in mixes)
     scale, y = (BARS_RIGHT - BARS_LEFT) / most, 94
     body = [quiet(x, 82, words, anchor="end") for words, x in COLUMNS]
-    for i, row in enumerate(sizes):
-        if i == chosen:
-            body.append(rect(LEFT - 8, y - 4, RIGHT - LEFT + 16, ROW - 2, SOFT, radius=4))
-        body += _row(row, y, scale, i == chosen)
+    for one in mixes:
+        body += _row(one, unit, y, scale, one is chosen)
         y += ROW
-    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where the lesson's table puts it")]
-    return page(y + 168, [*body, *_mix(pieces, pieces_title, y + 46)], finding=finding, subtitle=subtitle,
-                table=table)
+    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where the lesson's table puts it"),
+             *_mix(chosen, unit, y + 46)]
+    read = ("The lesson's column is for “7B”, its GB as printed" if unit == "GB"
+            else "The lesson's column is for “7B”, its “GB” read as GiB")
+    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
+    return page(y + 168, body, finding=_finding(chosen, unit),
+                subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.",
+                table=(head, *((one.ftype, *_columns(one, unit), _in_words(one)) for one in mixes)))
 
 
-def _row(row: FileSize, y: float, scale: float, chosen: bool) -> list[str]:
-    shapes = [text(LEFT - 2, y + 12, row.name, bold=chosen)]
+def _row(one: Mix, unit: str, y: float, scale: float, chosen: bool) -> list[str]:
+    shapes = [rect(LEFT - 8, y - 4, RIGHT - LEFT + 16, ROW - 2, SOFT, radius=4)] if chosen else []
+    shapes.append(text(LEFT - 2, y + 12, one.ftype, bold=chosen))
     x: float = BARS_LEFT
-    for name, bits, size in row.pieces:
-        shapes.append(rect(x, y, size * scale, THICK, BITS_TONES[bits], radius=0, title=f"{name} {size:.2f}"))
+    for share in one.shares:
+        size = share.nbytes / UNITS[unit]
+        shapes.append(rect(x, y, size * scale, THICK, BITS_TONES[bits_of(share.qtype)], radius=0,
+                           title=f"{share.qtype} {size:.2f}"))
         x += size * scale
-    shapes.append(_mark(BARS_LEFT + row.claim * scale, y))
-    return shapes + [text(x, y + 12, words, size=12, anchor="end", bold=chosen, fill=MUTE
-                          if column == "lesson" else INK) for (column, x),
-                     words in zip(COLUMNS, row.words, strict=True)]
+    shapes.append(_mark(BARS_LEFT + LESSON_TABLE[one.ftype] * scale, y))
+    return shapes + [text(x, y + 12, words, size=12, anchor="end", bold=chosen,
+                          fill=MUTE if column == "lesson" else INK)
+                     for (column, x), words in zip(COLUMNS, _columns(one, unit), strict=True)]
 
 
 def _mark(x: float, y: float) -> str:
     """A hollow pointer standing on x: a claim, not a measurement."""
-    return rect(x - 2.5, y - 3, 5, THICK + 6, PAPER, stroke=VERMILION, stroke_width=1.5, radius=2)
+    return rect(x - 2.5, y - 3, 5, THICK + 6, PAPER, stroke=VERMILION, stroke_width=1.5)
 
 
-def _mix(pieces: Sequence[TypePart], title: str, y: float) -> list[str]:
+def _mix(one: Mix, unit: str, y: float) -> list[str]:
     """The bytes of one file as a single bar, cut by tensor type, with a line for each type."""
-    shapes = [text(LEFT, y, title, bold=True)]
+    shapes = [text(LEFT, y, f"{one.ftype} of {NAMES[one.model]} is {_in_words(one)}", bold=True)]
     x: float = LEFT
-    for piece in pieces:
-        width, tone = piece.share * (RIGHT - LEFT), BITS_TONES[piece.bits]
-        shapes.append(rect(x, y + 10, width, 22, tone, radius=0, title=piece.name))
-        if width > 9 * len(piece.name):
-            shapes.append(text(x + 8, y + 26, piece.name, size=12, bold=True, fill=ink_on(tone)))
+    for i, share in enumerate(one.shares):
+        name, width = f"{share.n_tensors} × {share.qtype}", share.nbytes / one.nbytes * (RIGHT - LEFT)
+        below, tone = y + 52 + 19 * i, BITS_TONES[bits_of(share.qtype)]
+        shapes += [rect(x, y + 10, width, 22, tone, radius=0, title=name),
+                   rect(LEFT, below - 9, 10, 10, tone, stroke=GREY), text(LEFT + 17, below, name, size=12),
+                   text(LEFT + 140, below, _amount(share, unit), size=12),
+                   quiet(LEFT + 390, below, share.where, size=12)]
+        if width > 9 * len(name):
+            shapes.append(text(x + 8, y + 26, name, size=12, bold=True, fill=ink_on(tone)))
         x += width
-    for i, piece in enumerate(pieces):
-        line_y = y + 52 + 19 * i
-        shapes += [rect(LEFT, line_y - 9, 10, 10, BITS_TONES[piece.bits], stroke=GREY),
-                   text(LEFT + 17, line_y, piece.name, size=12),
-                   text(LEFT + 140, line_y, piece.size, size=12),
-                   text(LEFT + 390, line_y, piece.where, size=12, fill=MUTE)]
     return shapes
 
 

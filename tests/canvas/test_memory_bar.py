@@ -59,7 +59,6 @@ def test_every_term_is_told_once_in_the_list_and_the_height_stays():
 
 def test_a_cell_says_what_it_is_without_its_colour():
     cells = [Cell("fits", "2.1", "fits"), Cell("splits", "20/33", "20 of 33"), Cell("no", "CPU", "<no>")]
-    picture = draw_heat(["2k", "4k", "8k"], [("Q4_K_M", cells)], finding="f", subtitle="s", head="context",
-                        legend=[("fits", "it fits")], marked="Q4_K_M", mark="the rule")
+    picture = draw_heat([("Q4_K_M", cells)], "Q4_K_M", finding="f", subtitle="s")
     words = re.findall(r"<text[^>]*>([^<]*)</text>", picture.svg)
-    assert {"✓ 2.1", "20/33", "✗ CPU", "◂ the rule", "it fits"} <= set(words) and "&lt;no&gt;" in picture.svg
+    assert {"✓ 2.1", "20/33", "✗ CPU", "◂ the rule", "CPU only"} <= set(words) and "&lt;no&gt;" in picture.svg

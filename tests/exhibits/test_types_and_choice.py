@@ -31,7 +31,7 @@ def test_differences_are_those_to_the_lessons_column():
     explorer = explore_types("llama-3.1-8b")
     for row in explorer.picture.table[1:]:
         expected = 100 * (ql.weight_bytes(ql.tensor_list("llama-3.1-8b", row[0])) / 1e9
-                          / LESSON_TABLE[row[0]].size_gb - 1)
+                          / LESSON_TABLE[row[0]] - 1)
         assert row[3] == f"+{expected:.0f} %"
     explorer.set(model="llama-2-7b", ftype="Q5_K_M")
     assert "as the lesson says" in explorer.finding
