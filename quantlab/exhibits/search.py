@@ -17,9 +17,8 @@ from ..canvas.plane import Axis
 from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SMALL, VERMILION, Picture, Table
 from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
-from ..formats.kquants import BY_IMPORTANCE
 from ..formats.search import symmetric
-from ..formats.search_affine import affine
+from ..formats.search_affine import BY_IMPORTANCE, affine
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops

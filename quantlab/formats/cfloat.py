@@ -60,6 +60,19 @@ def mean_square(x: np.ndarray, factor: int = 1) -> np.ndarray:
     return (np.float32(factor) * total if factor != 1 else total) / np.float32(x.shape[1])
 
 
+def importance(xt: np.ndarray, imatrix: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
+    """How much each weight matters: imatrix * sqrt(mean square + x^2).
+
+    xt: (size, n_groups).  imatrix: as many numbers, block by block.  mean_squares: (n,) of the blocks that
+    the groups stand in, of their rows, or twice that, as the format wants it.
+    """
+    w = xt * xt
+    w += mean_squares.repeat(xt.shape[1] // len(mean_squares))
+    np.sqrt(w, out=w)
+    w *= columns(imatrix, len(xt))
+    return w
+
+
 def nearest_int(v: np.ndarray) -> np.ndarray:
     """Halves to even, as int32; beyond ±2^22 the wrapped-around number that ggml's nearest_int gives."""
     return ((v + _MAGIC).view(np.int32) & 0x7FFFFF) - 0x400000
@@ -179,3 +192,66 @@ def low_byte(v: np.ndarray) -> np.ndarray:
     too large give 0.
     """
     return np.where(np.abs(v) < np.float32(2**31), v, np.float32(0)).astype(np.int32).astype(np.int8)
+
+# ---- four neighbours travel together: the quickest way through small blocks, for encoders that need no sums,
+# only extremes. Moving every number alone (`columns`) costs more than all the arithmetic of Q4_0. Here sixteen
+# bytes move as one: row k of a (size / 4, 4 n) array holds weights 4k to 4k + 3 of block 0, then of block 1,
+# and so on.
+
+def quads(x: np.ndarray, size: int = 32) -> np.ndarray:
+    """Groups of `size` neighbours -> a fresh (size / 4, 4 n_groups) float32 array."""
+    return np.array(x.reshape(-1, size).view(np.complex128).T, order="C").view(np.float32)
+
+
+def ends(xt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) smallest and largest number of each group; NaN where there is one, and of two zeros either."""
+    return _extreme(np.minimum, xt), _extreme(np.maximum, xt)
+
+
+def _extreme(ufunc: np.ufunc, xt: np.ndarray) -> np.ndarray:
+    return ufunc.reduce(np.array(ufunc.reduce(xt, axis=0).reshape(-1, 4).T, order="C"), axis=0)
+
+
+def largest_magnitude(x: np.ndarray, xt: np.ndarray) -> np.ndarray:
+    """(n,) largest |x| of each group, NaN passed over. x: (n, size) weights, xt: their quads."""
+    low, high = ends(xt)
+    most = np.abs(np.maximum(-low, high))                            # abs: never -0
+    nan = np.flatnonzero(np.isnan(most))
+    if len(nan):
+        size = np.abs(x[nan])
+        most[nan] = np.where(np.isnan(size), np.float32(0), size).max(axis=1)
+    return most
+
+
+def largest_size(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(n,) largest |x| of each block by C's MAX macro, as in `largest`.  x: (n, size); low, high: its ends."""
+    most = np.maximum(-low, high)
+    nan = np.flatnonzero(np.isnan(most))
+    if len(nan):
+        most[nan] = largest(np.abs(columns(x[nan], x.shape[1])))
+    return np.abs(most)                                              # never -0
+
+
+def fourfold(d: np.ndarray) -> np.ndarray:
+    """One number a group -> the row that meets each of its four weights in a row of quads."""
+    return np.repeat(d, 4)
+
+
+def cut(v: np.ndarray, odd: np.ndarray, top: int = 127) -> np.ndarray:
+    """C's MIN(top, (int8_t)v) -> (n, size / 4, 4) uint8, as `Layout.pack` takes it.  odd: groups that may
+    hold NaN or large numbers.
+    """
+    q = v.astype(np.int8)
+    if len(odd):
+        q.reshape(len(q), -1, 4)[:, odd] = low_byte(v.reshape(len(v), -1, 4)[:, odd])
+    if top < 127:       # a full row: with one number NumPy is six times slower
+        np.minimum(q, np.full(q.shape[1], top, np.int8), out=q)
+    return to_blocks(q.view(np.uint8), q.shape[1] // 4)
+
+
+def to_blocks(q: np.ndarray, n: int) -> np.ndarray:
+    """Quads of codes -> a view (n, size / 4, 4), or (n, groups, size / 4, 4) where a block holds several
+    groups, for `Layout.pack`.
+    """
+    codes = q.reshape(len(q), n, -1, 4).transpose(1, 2, 0, 3)
+    return codes[:, 0] if codes.shape[1] == 1 else codes

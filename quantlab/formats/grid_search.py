@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cfloat import SMALL, TINY, columns, mean_square, nearest_int, sum_in_order, to_float16
+from .cfloat import SMALL, TINY, columns, importance, mean_square, nearest_int, sum_in_order, to_float16
 from .codebook import IQ2_XS
 from .grid import Grid, codebook
 
@@ -45,7 +45,7 @@ def encode_iq2_xs(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
     """(n, 256) finite weights and as many importances -> n blocks."""
     n = len(x)
     x16 = columns(x, 16)                                                       # (16, groups)
-    w = columns(imatrix, 16) * np.sqrt(mean_square(x).repeat(16) + x16 * x16)
+    w = importance(x16, imatrix, mean_square(x))
     size, signs = even_signs(x16, w)
     fit = best_fit(size, w)
     signs = np.where(fit.scale < 0, ~signs, signs) & 127                       # the eighth follows

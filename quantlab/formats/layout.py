@@ -81,6 +81,10 @@ class Layout:
             widths[b.name] = max(widths.get(b.name, 0), b.at + b.bits)
         return widths
 
+    def top(self, name: str) -> int:
+        """The highest code that the values `name` have bits for."""
+        return (1 << self.widths[name]) - 1
+
     def weights_of(self, name: str, index: int) -> range:
         """Which weights of the block value `index` of `name` has a say in: equal shares, in order."""
         share = self.block_size // self.counts[name]

@@ -15,11 +15,22 @@ ggml: quantize_row_*_ref, quantize_row_*_impl and dequantize_row_*. Lessons: 03,
 
 import numpy as np
 
-from .cfloat import columns, farthest_from_zero, inverse, largest, round_away, to_float16
+from .cfloat import (
+    columns,
+    cut,
+    ends,
+    farthest_from_zero,
+    fourfold,
+    importance,
+    inverse,
+    largest_size,
+    quads,
+    round_away,
+    to_float16,
+)
 from .layout import Bits, Layout
-from .quads import cut, ends, fourfold, quads
 from .search import symmetric
-from .search_affine import affine
+from .search_affine import BY_IMPORTANCE, affine
 
 FLT_MAX = np.finfo(np.float32).max
 LOW_FOUR = Bits("q", "qs", 4, run=16)               # byte j: weight j in the low half, j + 16 in the high
@@ -82,11 +93,7 @@ def encode_q8_0(x: np.ndarray) -> np.ndarray:
     """
     xt = quads(x)
     low, high = ends(xt)
-    d = np.maximum(-low, high)
-    nan = np.isnan(d)
-    if nan.any():
-        d[nan] = largest(np.abs(columns(x[nan], 32)))
-    d = np.abs(d) / np.float32(127)                  # abs: never -0
+    d = largest_size(x, low, high) / np.float32(127)
     one_over = inverse(d)
     xt *= fourfold(one_over)
     return Q8_0.pack(d=to_float16(d), q=cut(round_away(xt), odd_ones(one_over, high - low)))
@@ -104,8 +111,9 @@ def around_zero(x: np.ndarray, half: int, imatrix: np.ndarray | None,
     an imatrix both by search.
     """
     if imatrix is not None:
-        xt, w = by_importance(x, imatrix, mean_square)
-        found = symmetric(xt, w, half)
+        assert mean_square is not None          # it comes with every imatrix
+        xt = columns(x, 32)
+        found = symmetric(xt, importance(xt, imatrix, mean_square), half)
         return found.scale, found.levels(xt).T
     xt = quads(x)
     low, high = ends(xt)
@@ -122,8 +130,9 @@ def from_minimum(x: np.ndarray, top: int, imatrix: np.ndarray | None,
     with an imatrix all by search, and m never above zero.
     """
     if imatrix is not None:
-        xt, w = by_importance(x, imatrix, mean_square)
-        found = affine(xt, w, top, -0.9, 0.05, 36)
+        assert mean_square is not None
+        xt = columns(x, 32)
+        found = affine(xt, importance(xt, imatrix, mean_square), top, *BY_IMPORTANCE)
         return found.scale, -found.minimum, found.levels(xt).T
     xt = quads(x)
     low, high = ends(xt)
@@ -169,14 +178,6 @@ def odd_ones(one_over: np.ndarray, span: np.ndarray) -> np.ndarray:
     its mark on the product.
     """
     return np.flatnonzero(~np.isfinite(one_over * span))
-
-
-def by_importance(x: np.ndarray, imatrix: np.ndarray,
-                  mean_square: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """(32, n) weights and how much each one matters; mean_square: (n,) of the row that a block stands in."""
-    assert mean_square is not None          # it comes with every imatrix
-    xt = columns(x, 32)
-    return xt, columns(imatrix, 32) * np.sqrt(mean_square + xt * xt)
 
 
 # ---- the way back

@@ -17,8 +17,8 @@ ggml: quantize_row_mxfp4_ref, quantize_row_nvfp4_ref, best_index_mxfp4. Lesson: 
 
 import numpy as np
 
+from .cfloat import fourfold, largest_magnitude, quads, to_blocks
 from .layout import Bits, Layout
-from .quads import fourfold, largest_magnitude, quads, to_blocks
 
 
 def _ue4m3_values() -> np.ndarray:

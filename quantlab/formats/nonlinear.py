@@ -14,7 +14,17 @@ ggml: quantize_row_iq4_nl_impl, best_index_int8. Lesson: 12.
 
 import numpy as np
 
-from .cfloat import TINY, c_rules, columns, farthest_from_zero, inverse, nearest_int, sum_in_order, to_float16
+from .cfloat import (
+    TINY,
+    c_rules,
+    columns,
+    farthest_from_zero,
+    importance,
+    inverse,
+    nearest_int,
+    sum_in_order,
+    to_float16,
+)
 from .layout import Bits, Layout
 
 IQ4_NL = Layout("IQ4_NL", 32, [("d", "<f2"), ("qs", "u1", 16)], Bits("q", "qs", 4, run=16))
@@ -37,7 +47,7 @@ _NEAREST = ENTRIES[_CODES]
 
 def encode_iq4_nl(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
     xt = columns(x, 32)
-    d = best_scale(xt, importance(x, xt, imatrix))
+    d = best_scale(xt, weighed(x, xt, imatrix))
     return IQ4_NL.pack(d=to_float16(d), q=nearest_code(xt * inverse(d)).T)
 
 
@@ -51,7 +61,7 @@ def encode_iq4_xs(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarra
     they were stored.
     """
     xt = columns(x, 32)
-    scales = best_scale(xt, importance(x, xt, imatrix))
+    scales = best_scale(xt, weighed(x, xt, imatrix))
     scales = columns(scales, 8)
     d = farthest_from_zero(scales) / np.float32(-32)
     steps = np.clip(nearest_int(inverse(d) * scales), -32, 31)
@@ -66,14 +76,12 @@ def decode_iq4_xs(blocks: np.ndarray) -> np.ndarray:
     return (scales[:, :, None] * ENTRIES[values["q"]].reshape(-1, 8, 32)).reshape(-1, 256)
 
 
-def importance(x: np.ndarray, xt: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
+def weighed(x: np.ndarray, xt: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
     """(32, n): how much each weight matters. x: the blocks, xt: their groups of 32 in columns."""
-    squares = xt * xt
     if imatrix is None:
-        return squares
+        return xt * xt
     size = x.shape[1]
-    twice_mean_square = sum_in_order(columns(x * x, size)) * np.float32(2 / size)
-    return columns(imatrix, 32) * np.sqrt(twice_mean_square.repeat(size // 32) + squares)
+    return importance(xt, imatrix, sum_in_order(columns(x * x, size)) * np.float32(2 / size))
 
 
 @c_rules()

@@ -29,6 +29,8 @@ import numpy as np
 from .cfloat import SMALL, c_rules, keep_where, low_and_high, nearest_int, sum_in_order, to_levels
 
 _f = np.float32
+#: ggml's candidates where there is an importance matrix: rmin, rdelta, nstep.
+BY_IMPORTANCE = (-0.9, 0.05, 36)
 
 
 @dataclass(frozen=True)

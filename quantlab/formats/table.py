@@ -6,7 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
-from . import codebook, floats, kquants, kquants_symmetric, legacy, microscaling, nonlinear, ternary
+from . import codebook, floats, kquants, legacy, microscaling, nonlinear, ternary
 from .cfloat import mean_square
 from .grid_search import encode_iq2_xs
 from .layout import Layout
@@ -139,9 +139,9 @@ FORMATS: dict[str, Format] = {form.name: form for form in (
     _of(legacy, "Q4_0", "used by row", chunk=1 << 18), _of(legacy, "Q4_1", "used by row", chunk=1 << 18),
     _of(legacy, "Q5_0", "used by row", chunk=1 << 18), _of(legacy, "Q5_1", "used by row", chunk=1 << 18),
     _of(legacy, "Q8_0", chunk=1 << 18),
-    _of(kquants, "Q2_K", "used", chunk=SEARCHED), _of(kquants_symmetric, "Q3_K", "used", chunk=SEARCHED),
+    _of(kquants, "Q2_K", "used", chunk=SEARCHED), _of(kquants, "Q3_K", "used", chunk=SEARCHED),
     _of(kquants, "Q4_K", "used", chunk=SEARCHED), _of(kquants, "Q5_K", "used", chunk=SEARCHED),
-    _of(kquants_symmetric, "Q6_K", "used", chunk=SEARCHED),
+    _of(kquants, "Q6_K", "used", chunk=SEARCHED),
     _of(nonlinear, "IQ4_NL", "used", chunk=1 << 17), _of(nonlinear, "IQ4_XS", "used", chunk=1 << 17),
     _of(codebook, "IQ1_S"), _of(codebook, "IQ1_M"), _of(codebook, "IQ2_XXS"),
     _of(codebook, "IQ2_XS", "needed", nonfinite=False, chunk=1 << 17, encoder=encode_iq2_xs),

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cfloat import columns, inverse, largest, low_byte, round_away, to_float16
+from .cfloat import inverse, largest_size, low_byte, round_away, to_float16
 from .layout import Bits, Layout, Owner
 
 # number to the base 3 -> byte
@@ -118,15 +118,12 @@ def signs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, 256) weights -> d (n,) the largest magnitude; q = lroundf(x / d) + 1, which is how many of -d/2 and
     d/2 a weight passes.
     """
-    d = np.maximum(-x.min(axis=1), x.max(axis=1))
-    nan = np.flatnonzero(np.isnan(d))
-    if len(nan):
-        d[nan] = largest(np.abs(columns(x[nan], 256)))
-    d = np.abs(d)                                                    # never -0
+    low = x.min(axis=1)
+    d = largest_size(x, low, x.max(axis=1))
     one_over = inverse(d)
     v = x * one_over[:, None]
     q = (v > np.float32(-0.5)).view(np.uint8) + (v >= np.float32(0.5)).view(np.uint8)
-    odd = np.union1d(nan, np.flatnonzero(~np.isfinite(one_over * d)))
+    odd = np.flatnonzero(np.isnan(low) | ~np.isfinite(one_over * d))
     if len(odd):                                                     # NaN and what is too large for 1 / d
         q[odd] = (low_byte(round_away(v[odd])) + np.int8(1)).view(np.uint8)
     return d, q

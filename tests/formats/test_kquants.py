@@ -5,19 +5,18 @@ their bytes are ggml's on hard and bad weights is tested for all types in test_t
 import numpy as np
 import pytest
 
-from quantlab.formats import kquants, kquants_symmetric
+from quantlab.formats import kquants
 from quantlab.formats.search import symmetric
 from quantlab.formats.search_affine import affine
 from tests.formats import ggml_oracle as ggml
 
-TYPES = {"Q2_K": kquants, "Q3_K": kquants_symmetric, "Q4_K": kquants, "Q5_K": kquants,
-         "Q6_K": kquants_symmetric}
+TYPES = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 
 
 def encode(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, at_a_time: int = 640) -> bytes:
     """Rows -> bytes, some blocks at a time."""
-    function = getattr(TYPES[qtype], f"encode_{qtype.lower()}")
+    function = getattr(kquants, f"encode_{qtype.lower()}")
     blocks = x.reshape(-1, 256)
     weights = None if imatrix is None else np.broadcast_to(imatrix, x.shape).reshape(-1, 256)
     with np.errstate(all="ignore"):
@@ -27,9 +26,9 @@ def encode(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, at_a_ti
 
 
 def decode(raw: np.ndarray, qtype: str) -> np.ndarray:
-    layout = getattr(TYPES[qtype], qtype)
+    layout = getattr(kquants, qtype)
     with np.errstate(all="ignore"):
-        return getattr(TYPES[qtype], f"decode_{qtype.lower()}")(raw.view(layout.dtype)[:, 0])
+        return getattr(kquants, f"decode_{qtype.lower()}")(raw.view(layout.dtype)[:, 0])
 
 
 def bell(rows: int, n: int, seed: int = 2026) -> np.ndarray:
@@ -52,7 +51,7 @@ def test_how_many_blocks_are_encoded_at_a_time_changes_nothing(qtype, at_a_time)
 @needs_ggml
 @pytest.mark.parametrize("qtype", TYPES)
 def test_blocks_of_any_bits_decode_to_ggmls_bits(qtype):
-    size = getattr(TYPES[qtype], qtype).type_size
+    size = getattr(kquants, qtype).type_size
     raw = np.random.default_rng(8).integers(0, 256, (4096, size), dtype=np.uint8)
     ours, theirs = decode(raw, qtype), ggml.dequantize(raw, qtype, 256)
     nan = np.isnan(theirs)
@@ -65,7 +64,7 @@ def hand_made(qtype: str) -> dict[str, np.ndarray]:
     """d = 1/2, dmin = 1/4; group j has scale code j (+ offset) and minimum code j; weight j of a group has
     code j (or what fits).
     """
-    layout = getattr(TYPES[qtype], qtype)
+    layout = getattr(kquants, qtype)
     groups, codes = layout.counts["sc"], 1 << layout.widths["q"]
     index, weight = np.arange(groups), np.arange(256) % (256 // groups) % codes
     values = dict(d=np.float16([[0.5]]), dmin=np.float16([[0.25]]), sc=index[None].astype(np.uint8),
@@ -78,7 +77,7 @@ def hand_made(qtype: str) -> dict[str, np.ndarray]:
     ("Q5_K", lambda sc, q: 0.5 * sc * q - 0.25 * sc), ("Q3_K", lambda sc, q: 0.5 * (sc - 32) * (q - 4)),
     ("Q6_K", lambda sc, q: 0.5 * sc * (q - 32))])
 def test_a_block_made_by_hand_decodes_as_the_formula_says(qtype, formula):
-    layout, values = getattr(TYPES[qtype], qtype), hand_made(qtype)
+    layout, values = getattr(kquants, qtype), hand_made(qtype)
     raw = layout.pack(**values).view(np.uint8).reshape(1, -1)
     sc = values["sc"][0].repeat(256 // values["sc"].size).astype(int)
     np.testing.assert_array_equal(decode(raw, qtype)[0], formula(sc, values["q"][0].astype(int)))
@@ -91,7 +90,7 @@ def test_a_group_whose_scale_rounds_to_zero_keeps_the_stale_codes_of_the_search(
     x = bell(1, 256)
     # beside the first group's scale all others are nothing
     x[:, :16] *= 1e5
-    layout = getattr(TYPES[qtype], qtype)
+    layout = getattr(kquants, qtype)
     values = layout.unpack(np.frombuffer(encode(x, qtype), layout.dtype))
     assert values["sc"][0, 0] != 0 and not values["sc"][0, 1:].any()
     columns = np.ascontiguousarray(x.reshape(16, 16).T)
@@ -112,7 +111,7 @@ def test_an_importance_matrix_moves_the_error_to_where_it_does_not_matter():
     x, weights = bell(64, 1024), np.full(1024, 0.01, np.float32)
     weights[::8] = 1
     for qtype in TYPES:
-        size = getattr(TYPES[qtype], qtype).type_size
+        size = getattr(kquants, qtype).type_size
         plain, by_importance = (decode(np.frombuffer(encode(x, qtype, w), np.uint8).reshape(-1, size),
                                        qtype).reshape(x.shape) for w in (None, weights))
         assert ((by_importance - x)[:, ::8] ** 2).mean() < 0.9 * ((plain - x)[:, ::8] ** 2).mean(), qtype
