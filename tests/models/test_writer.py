@@ -10,9 +10,9 @@ import pytest
 
 import quantlab as ql
 from quantlab.models import writer as module
-from quantlab.models.progress import Cancelled
 from quantlab.models.gguf_write import raw_pairs
 from quantlab.models.plan import written_ftypes
+from quantlab.models.progress import Cancelled
 from quantlab.models.recipe_rules import USUAL
 from quantlab.models.source import open_model
 from quantlab.models.types import FTYPES, ftype_number
