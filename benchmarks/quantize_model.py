@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from quantlab.models.catalog import MODELS
-from quantlab.models.gguf_write import NewTensor, header, padding, pair
+from quantlab.models.gguf_header import header_bytes, padding, pair
 from quantlab.models.metadata import KEYS
+from quantlab.models.types import tensor_nbytes
 
 SMOLLM2 = Path(__file__).resolve().parents[1] / ".tools" / "models" / "SmolLM2-135M-Instruct.F16.gguf"
 LLAMA_QUANTIZE = {"cpu_seconds": 1.77, "peak_mib": 211, "version": "b11434, baseline build, 1 thread"}
@@ -45,11 +46,10 @@ def write_sparse(path: Path, n_layer: int) -> int:
     pairs = [pair("general.architecture", a.arch), pair("general.file_type", 1),
              *(pair(f"{a.arch}.{key}", getattr(a, field)) for field, key in KEYS.items()
                if getattr(a, field))]
-    tensors = [NewTensor(tensor.name, tensor.shape, "F32" if tensor.stays_f32 else "F16")
-               for tensor in a.tensors()]
-    path.write_bytes(header(pairs, tensors, 32))
-    os.truncate(path, path.stat().st_size + sum(tensor.nbytes + padding(tensor.nbytes, 32)
-                                                for tensor in tensors))
+    tensors = [(tensor.name, tensor.shape, "F32" if tensor.stays_f32 else "F16") for tensor in a.tensors()]
+    path.write_bytes(header_bytes(pairs, tensors, 32))
+    sizes = [tensor_nbytes(shape, qtype) for _, shape, qtype in tensors]
+    os.truncate(path, path.stat().st_size + sum(nbytes + padding(nbytes, 32) for nbytes in sizes))
     return a.n_params
 
 

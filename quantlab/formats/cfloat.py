@@ -193,10 +193,10 @@ def low_byte(v: np.ndarray) -> np.ndarray:
     """
     return np.where(np.abs(v) < np.float32(2**31), v, np.float32(0)).astype(np.int32).astype(np.int8)
 
-# ---- four neighbours travel together: the quickest way through small blocks, for encoders that need no sums,
-# only extremes. Moving every number alone (`columns`) costs more than all the arithmetic of Q4_0. Here sixteen
-# bytes move as one: row k of a (size / 4, 4 n) array holds weights 4k to 4k + 3 of block 0, then of block 1,
-# and so on.
+# ---- four neighbours travel together: the quickest way through small blocks, for encoders that need no
+# sums, only extremes. Moving every number alone (`columns`) costs more than all the arithmetic of Q4_0. Here
+# sixteen bytes move as one: row k of a (size / 4, 4 n) array holds weights 4k to 4k + 3 of block 0, then of
+# block 1, and so on.
 
 def quads(x: np.ndarray, size: int = 32) -> np.ndarray:
     """Groups of `size` neighbours -> a fresh (size / 4, 4 n_groups) float32 array."""
@@ -224,7 +224,7 @@ def largest_magnitude(x: np.ndarray, xt: np.ndarray) -> np.ndarray:
 
 
 def largest_size(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(n,) largest |x| of each block by C's MAX macro, as in `largest`.  x: (n, size); low, high: its ends."""
+    """(n,) largest |x| of each block by C's MAX macro, as `largest`.  x: (n, size); low, high: its ends."""
     most = np.maximum(-low, high)
     nan = np.flatnonzero(np.isnan(most))
     if len(nan):

@@ -1,4 +1,4 @@
-"""The K-quants: Q2_K, Q4_K, Q5_K with a scale and a minimum for every group, Q3_K and Q6_K with a scale alone.
+"""The K-quants: Q2_K, Q4_K, Q5_K have a scale and a minimum for every group, Q3_K and Q6_K a scale alone.
 
 A super-block holds 256 weights in groups of 16 or 32. The scales of the groups are small whole numbers, too:
 `sc` and `m` count in steps of the super-block's float16 numbers `d` and `dmin`,

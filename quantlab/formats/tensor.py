@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .table import FORMATS, Format
 
 IN_FLIGHT = 1 << 22  # weights that an executor may hold at a time: 16 MiB of float32
 AT_ONCE = 1 << 16    # weights whose squares are added up at a time
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,22 +143,38 @@ def _decode_piece(qtype: str, blocks: np.ndarray) -> np.ndarray:
     return FORMATS[qtype].decode(blocks)
 
 
+def begin(executor: Executor | None, function: Callable, *arguments):
+    """What the function gives, or its future where an executor works it out."""
+    return executor.submit(function, *arguments) if executor else function(*arguments)
+
+
+def in_order(begun: Iterable[tuple[Key, Any]], most: int) -> Iterator[tuple[Key, Any]]:
+    """(key, result) for work that begins when it is taken from `begun`, which gives results or futures; in
+    order, at most so many at a time.  Where nobody wants the rest, it is cancelled.
+    """
+    waiting: deque[tuple[Key, Any]] = deque()
+    try:
+        for one in begun:
+            waiting.append(one)
+            if len(waiting) >= most:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
+    finally:
+        for _, result in waiting:
+            if isinstance(result, Future):
+                result.cancel()
+
+
+def _finished(key: Key, result: Any) -> tuple[Key, Any]:
+    return key, result.result() if isinstance(result, Future) else result
+
+
 def _spread(executor: Executor | None, function: Callable, work: Iterable[tuple[slice, tuple]],
             form: Format) -> Iterator[tuple[slice, np.ndarray]]:
-    """(piece, function(*arguments)) for all of the work, here or on the executor; in order, a bounded number
-    at a time.
-    """
-    waiting: deque[tuple[slice, Future]] = deque()
-    for piece, arguments in work:
-        if executor is None:
-            yield piece, function(*arguments)
-            continue
-        waiting.append((piece, executor.submit(function, *arguments)))
-        if len(waiting) * form.chunk >= IN_FLIGHT:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for piece, future in waiting:
-        yield piece, future.result()
+    """(piece, function(*arguments)) for all of the work, here or on the executor."""
+    begun = ((piece, begin(executor, function, *arguments)) for piece, arguments in work)
+    return in_order(begun, -(-IN_FLIGHT // form.chunk) if executor else 1)
 
 
 def _decoded(blocks: np.ndarray, form: Format, shape: tuple[int, ...],

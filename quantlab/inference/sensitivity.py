@@ -1,19 +1,29 @@
-"""Which tensors bear few bits badly: quantize one of them, leave all others as they are, and measure.
+"""What matters in a model: which tensors bear few bits badly (`sensitivity`: quantize one of them, leave all
+others as they are, and measure), and which columns of a matrix (`collect_imatrix`, as llama.cpp's `imatrix`).
 
     sensitivity("tiny", "Q2_K"), sensitivity("tiny", "Q2_K", by="role")
+    collect_imatrix(load_lm("tiny"), text)
 
-Lessons: 05, 08.
+A column of a matrix is multiplied with one entry of its input x. An error in a weight of that column counts
+in the output as often and as much as that entry is large, so the importance of column j is the mean of x_j²
+over all tokens read (imatrix.cpp: collect_imatrix, with the mean taken when the file is used). As there, the
+matrices inside the layers are measured; the word vectors and the output are not.
+Lessons: 05, 08, 11, 12.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from ..formats.tensor import get_format, quantize
 from ..models.families import role_and_layer
-from ..models.progress import Progress
+from ..models.imatrix_file import Imatrix
+from ..models.progress import Progress, watched
 from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
 from ..words import one_of
-from .chunks import Text
+from .chunks import Text, chunks_of
 from .variants import ModelOnText, as_table
 
 GROUPS = ("tensor", "role", "layer")
@@ -78,3 +88,37 @@ def _size(own: list[tuple[str, tuple[int, ...]]], qtype: str) -> dict:
 def _name(row: dict) -> str:
     """What a row is called while it is measured: "ffn_down layer 3"."""
     return " ".join(filter(None, (row["role"], "" if row["layer"] is None else f"layer {row['layer']}")))
+
+
+def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None,
+                    dataset: str = "", progress: Callable[[Progress], object] | str | None = "show",
+                    cancel=None) -> Imatrix:
+    """Read the text in chunks and return an Imatrix: `.values` is {tensor name: (1, columns) float32, the
+    mean of the squared inputs}.
+
+    Goes into `quantize_model`, `load_lm`, `compare_quality`, and into a file for llama-quantize by
+    `write_imatrix`.
+    text, n_ctx, chunks: see `perplexity`; every token of a chunk counts.  dataset: the text's name, for the
+    file.
+    progress, cancel: as in `quantize_model`; a stopped run raises Cancelled.
+    ValueError in words for a text too short, and where an input is no finite number.
+    """
+    cut = chunks_of(lm, text, n_ctx, chunks)
+    sums: dict[str, np.ndarray] = {}
+
+    def add(name: str, x: np.ndarray) -> None:
+        if name.startswith("blk."):
+            sums[name] = sums.get(name, 0) + np.einsum("tj,tj->j", x, x, dtype=np.float64)
+
+    watching, tick = replace(lm, watch=add), watched({"": cut.size}, "tokens", progress, cancel)
+    for number, chunk in enumerate(cut, 1):
+        watching.forward(chunk, watching.new_cache(len(chunk)), last=True)
+        tick("", len(chunk), f"chunk {number} of {len(cut)}")
+    for name, total in sums.items():
+        if not np.isfinite(total).all():
+            raise ValueError(
+                f"column {int(np.flatnonzero(~np.isfinite(total))[0])} of {name} gets inputs that are no "
+                "finite numbers")
+    values = {name: (total / cut.size).astype(np.float32)[None] for name, total in sums.items()}
+    return Imatrix(values, datasets=(dataset,) if dataset else (), chunks=len(cut), chunk_size=cut.shape[1],
+                   counts={name: np.full(1, cut.size, np.float32) for name in values})

@@ -46,7 +46,8 @@ def _missing(place: Path, letter: str) -> str:
 class GGUFFile:
     """An open GGUF file. Use it in a `with` block, or call `close()`.
 
-    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`: see Header.
+    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`: see
+    Header.
     `paths`: the file's path, or those of all parts (gguf_split.py).
     Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF
     file.
@@ -63,7 +64,8 @@ class GGUFFile:
             raise ValueError(f"{self.path.name}: {error}") from None
         self.size = len(self._map)
         self.version, self.alignment = header.version, header.alignment
-        self.metadata, self.infos, self.parts = header.metadata, header.tensors, header.parts
+        self.metadata, self.infos = header.metadata, header.tensors
+        self.parts, self.pairs = header.parts, header.pairs
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the file's bytes from `start` up to `stop`; shorter at the end of the file."""

@@ -34,7 +34,7 @@ class SplitFile(GGUFFile):
         self._files, self._starts = files, [0, *accumulate(file.size for file in files)]
         self.path, self.paths, self.size = first.path, tuple(file.path for file in files), self._starts[-1]
         self.version, self.alignment, self.metadata = first.version, first.alignment, first.metadata
-        self.parts = (*first.parts[:-1], (*first.parts[-1][:2], self.size))
+        self.parts, self.pairs = (*first.parts[:-1], (*first.parts[-1][:2], self.size)), first.pairs
         self.infos = {}
         for start, file in zip(self._starts, files, strict=False):
             for name, info in file.infos.items():

@@ -18,7 +18,7 @@ import numpy as np
 
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
-from .gguf_write import NewTensor, header, padding, pair
+from .gguf_header import header_bytes, padding, pair
 from .whole_file import whole_file
 
 SUMS, COUNTS = ".in_sum2", ".counts"
@@ -112,12 +112,12 @@ def write_imatrix(path, imatrix: Imatrix) -> Path:
         counts = np.asarray(imatrix.counts.get(name, np.ones(len(values))), np.float32).reshape(-1, 1)
         for part, array in ((SUMS, values * counts), (COUNTS, counts)):
             raw = array.astype("<f4").tobytes()
-            tensors.append(NewTensor(name + part, array.shape[::-1], "F32"))
+            tensors.append((name + part, array.shape[::-1], "F32"))
             data.append(raw + bytes(padding(len(raw), ALIGNMENT)))
     pairs = [pair("general.type", "imatrix"), pair("imatrix.datasets", list(imatrix.datasets)),
              pair("imatrix.chunk_count", imatrix.chunks), pair("imatrix.chunk_size", imatrix.chunk_size)]
     with whole_file(path) as write:
-        write(header(pairs, tensors, ALIGNMENT) + b"".join(data))
+        write(header_bytes(pairs, tensors, ALIGNMENT) + b"".join(data))
     return path
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..formats.table import FORMATS
-from .gguf_header import TensorInfo
-from .gguf_write import pair, raw_pairs
+from .gguf_header import TensorInfo, pair
 from .imatrix_file import Imatrix
 from .recipe_rules import PROGRAMS
 from .recipe_walk import rules_of
@@ -79,10 +78,7 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[J
     """The key-value pairs of the new file: those of the source as they stand, then the few that
     llama-quantize sets, in its order.
     """
-    start, stop = next(part[1:] for part in model.gguf.parts if part[0] == "metadata")
-    for key, raw in raw_pairs(model.gguf.bytes_at(start, stop), len(model.metadata)):
-        if key not in REPLACED:
-            yield raw
+    yield from (model.gguf.bytes_at(*place) for key, place in model.gguf.pairs.items() if key not in REPLACED)
     new: dict[str, int | str] = {"general.quantization_version": QUANTIZATION_VERSION,
                                  "general.file_type": ftype_number(ftype)}
     if imatrix is not None:

@@ -8,16 +8,18 @@ type is the recipe's business (recipes.py), what the blocks look like the format
 whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ..formats.table import FORMATS
+from ..formats.tensor import begin, dequantize, in_order, quantize
 from .gguf_file import GGUFFile
-from .gguf_write import NewTensor, header, padding
+from .gguf_header import TensorInfo, header_bytes, padding
 from .imatrix_file import as_imatrix
 from .plan import Job, new_metadata, plan
 from .progress import Progress, watched
@@ -58,13 +60,13 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
         if dst.exists() and not replace:
             _check_remade(dst, model)
         jobs = plan(model, ftype, imatrix, by, allow_requantize, pure)
-        tensors = [NewTensor(job.info.name, job.info.shape, job.qtype) for job in jobs]
         alignment = model.gguf.alignment
-        head = header(new_metadata(model, ftype, imatrix, jobs), tensors, alignment)
+        head = header_bytes(new_metadata(model, ftype, imatrix, jobs),
+                            [(job.info.name, job.info.shape, job.qtype) for job in jobs], alignment)
         left = sum((Counter({job.kind: job.info.n_weights}) for job in jobs), Counter())
         tick = watched(left, "weights", progress, cancel)
         clear_abandoned(dst)
-        check_room(dst, len(head) + sum(one.nbytes + padding(one.nbytes, alignment) for one in tensors))
+        check_room(dst, len(head) + sum(job.nbytes + padding(job.nbytes, alignment) for job in jobs))
         with whole_file(dst) as write:
             write(head)
             for slab, data in _encoded(model.gguf, jobs, executor):
@@ -118,22 +120,19 @@ class Slab(NamedTuple):
         return self.stop == self.job.info.nbytes
 
 
-def encode_rows(raw: bytes, source: str, qtype: str, n: int, imatrix: np.ndarray | None) -> bytes:
-    """Rows of `n` weights as type `source` stores them -> the same rows as `qtype` stores them. Runs on the
-    executor.
-    """
-    from ..formats.tensor import dequantize, get_format, quantize
-
-    if source in ("F16", "F32"):        # NumPy's own
-        x = np.frombuffer(raw, get_format(source).dtype["x"]).reshape(-1, n)
-    else:
-        x = dequantize(raw, source,
-                       (len(raw) // get_format(source).type_size * get_format(source).block_size // n, n))
-    blocks = quantize(x, qtype, imatrix).blocks
+def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | None) -> bytes:
+    """Rows of a tensor as they are stored -> the same rows as `qtype` stores them. Runs on the executor."""
+    n, (block_size, type_size) = info.shape[0], block_of(info.qtype)
+    try:
+        x = (np.frombuffer(raw, FORMATS[info.qtype].dtype["x"]).reshape(-1, n) if info.qtype in ("F16", "F32")
+             else dequantize(raw, info.qtype, (len(raw) // type_size * block_size // n, n)))
+        blocks = quantize(x, qtype, imatrix).blocks
+    except ValueError as error:
+        raise ValueError(f"tensor {info.name}: {error}") from None
     for name in blocks.dtype.names or ():
         if blocks.dtype[name].kind == "f" and not np.isfinite(blocks[name]).all():
-            raise ValueError(
-                f"weights up to {np.abs(x).max():g} are too large for {qtype}: they would decode to infinity")
+            raise ValueError(f"tensor {info.name}: weights up to {np.abs(x).max():g} are too large for "
+                             f"{qtype}: they would decode to infinity")
     return blocks.tobytes()
 
 
@@ -153,40 +152,15 @@ def _encoded(file: GGUFFile, jobs: list[Job], executor: Executor | None) -> Iter
     """(slab, its new bytes) for all tensors in order, encoded here or on the executor, a bounded number at a
     time.
     """
-    waiting: deque[tuple[Slab, Any]] = deque()
-    held = 0
-    try:
-        for job in jobs:
-            for slab in _slabs(job):
-                waiting.append((slab, _begin(file, slab, executor)))
-                held += slab.n_weights
-                while held >= (IN_FLIGHT if executor else 1):
-                    slab, result = waiting.popleft()
-                    held -= slab.n_weights
-                    yield slab, _finish(slab, result)
-        while waiting:
-            slab, result = waiting.popleft()
-            yield slab, _finish(slab, result)
-    finally:
-        for _, result in waiting:
-            if executor and not isinstance(result, bytes):
-                result.cancel()
+    begun = ((slab, _begun(file, slab, executor)) for job in jobs for slab in _slabs(job))
+    return in_order(begun, IN_FLIGHT // SLAB if executor else 1)
 
 
-def _begin(file: GGUFFile, slab: Slab, executor: Executor | None):
-    """The slab's bytes where they stay as they are; else a function, or a future, that gives the new ones."""
-    job, raw = slab.job, file.piece(slab.job.info.name, slab.start, slab.stop)
+def _begun(file: GGUFFile, slab: Slab, executor: Executor | None):
+    """The slab's bytes: where they stay as they are at once, else by `encode_rows`."""
+    job, info = slab.job, slab.job.info
+    raw = file.piece(info.name, slab.start, slab.stop)
     if job.kept:
         return raw
     weights = None if job.imatrix is None else job.imatrix[slab.matrix]
-    arguments = (raw, job.info.qtype, job.qtype, job.info.shape[0], weights)
-    return executor.submit(encode_rows, *arguments) if executor else lambda: encode_rows(*arguments)
-
-
-def _finish(slab: Slab, result) -> bytes:
-    if isinstance(result, bytes):
-        return result
-    try:
-        return result() if callable(result) else result.result()
-    except ValueError as error:
-        raise ValueError(f"tensor {slab.job.info.name}: {error}") from None
+    return begin(executor, encode_rows, raw, info, job.qtype, weights)

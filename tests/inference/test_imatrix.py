@@ -8,8 +8,8 @@ import pytest
 
 import quantlab as ql
 from quantlab.inference.chunks import HELD_OUT, chunks_of
-from quantlab.inference.imatrix import collect_imatrix
 from quantlab.inference.load import load_lm
+from quantlab.inference.sensitivity import collect_imatrix
 from quantlab.models.imatrix_file import Imatrix, read_imatrix, write_imatrix
 from quantlab.models.progress import Cancelled
 from quantlab.models.source import BUNDLED
