@@ -9,10 +9,11 @@ from pathlib import Path
 
 from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import OVERHEAD
-from quantlab.memory.fit import recommend
+from quantlab.memory.fit import last_that_fits, recommend
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
+from quantlab.models.catalog import MODELS
 from quantlab.models.source import open_model
 from quantlab.oracles import planner as oracle
 from tests.memory import hybrid_files, recurrent_files
@@ -51,13 +52,14 @@ def layer_pairs() -> list[dict]:
     """
     pairs = []
     for name, vram in PAIRS:
-        safe, counted = (recommend(name, vram, ftypes=["Q4_K_M"], measure_all=f)[0].n_gpu_layers
-                         for f in (None, oracle.measure_all))
-        settings = [Settings(n_gpu_layers=n) for n in (counted, counted + 1)]
-        room = [vram * 2**30 - OVERHEAD.usual - found.card
-                for found in oracle.measure_all(name, "Q4_K_M", settings)]
+        def room(n: int, name=name, card=vram * 2**30) -> int:
+            return card - OVERHEAD.usual - oracle.measure(name, "Q4_K_M", n_gpu_layers=n).card
+
+        safe = recommend(name, vram, ftypes=["Q4_K_M"])[0].n_gpu_layers
+        counted = last_that_fits(lambda n, room=room: room(n) >= 0, safe, MODELS[name].n_layer)
+        left, one_more = room(counted), room(counted + 1)
         pairs.append({"model": name, "vram_gib": vram, "layers_without_oracle": safe, "layers": counted,
-                      "left_bytes": room[0], "left_with_one_more": room[1], "right": room[0] >= 0 > room[1]})
+                      "left_bytes": left, "left_with_one_more": one_more, "right": left >= 0 > one_more})
     return pairs
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from ..canvas.bars import Bar, BarPiece, Row, draw_bars
 from ..canvas.style import INK, MEANING, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import hatching, page, quiet, rect, text
+from ..memory.advice import SLIDER
 from ..memory.cards import GPUS
-from ..memory.changes import SLIDER
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
 from ..memory.kv_cache import KV_TYPES, check_cache_types, kv_cache_bytes, layers_by_sight

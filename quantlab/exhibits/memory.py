@@ -10,8 +10,8 @@ from itertools import islice
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
 from ..lab.modelfile import as_script
+from ..memory.advice import CONTEXTS, SLIDER, Situation, uses, ways
 from ..memory.cards import GPUS
-from ..memory.changes import CONTEXTS, SLIDER, Situation, uses, ways
 from ..memory.estimate import MemoryEstimate
 from ..memory.kv_cache import KV_TYPES, layers_by_sight
 from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape

@@ -58,11 +58,6 @@ class Layout:
         """Bytes of one block."""
         return self.dtype.itemsize
 
-    @property
-    def bpw(self) -> float:
-        """Bits per weight, scales included."""
-        return 8 * self.type_size / self.block_size
-
     @cached_property
     def counts(self) -> dict[str, int]:
         """name -> how many values of it a block holds, in the order of the declaration; d is 1, the codes are

@@ -9,7 +9,8 @@ Without an importance matrix `d` (and `m`) come straight from the block's extrem
 searches in `search`, which weight the squared error of column j by  imatrix_j * sqrt(mean square of the row +
 x_j^2).
 
-`encode_*` takes (n, 32) float32 and returns n blocks; `decode_*` takes them back to (n, 32) float32.
+`encode_*` takes (n, 32) float32 and returns n blocks; `weighed` is nothing, or the imatrix's number for each
+weight and the mean square of each block's row. `decode_*` takes the blocks back to (n, 32) float32.
 ggml: quantize_row_*_ref, quantize_row_*_impl and dequantize_row_*. Lessons: 03, 04, 11.
 """
 
@@ -43,10 +44,9 @@ Q5_1 = Layout("Q5_1", 32, [("d", "<f2"), ("m", "<f2"), ("qh", "u1", 4), ("qs", "
 Q8_0 = Layout("Q8_0", 32, [("d", "<f2"), ("qs", "i1", 32)], Bits("q", "qs", 8, signed=True))
 
 
-def encode_q4_0(x: np.ndarray, imatrix: np.ndarray | None = None,
-                mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q4_0(x: np.ndarray, *weighed: np.ndarray) -> np.ndarray:
     """The weight farthest from zero becomes code 0, which decodes to -8 d; so zero itself is code 8."""
-    d, q = around_zero(x, 8, imatrix, mean_square)
+    d, q = around_zero(x, 8, *weighed)
     return Q4_0.pack(d=to_float16(d), q=q)
 
 
@@ -54,10 +54,9 @@ def decode_q4_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q4_0.unpack(blocks), offset=8)
 
 
-def encode_q4_1(x: np.ndarray, imatrix: np.ndarray | None = None,
-                mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q4_1(x: np.ndarray, *weighed: np.ndarray) -> np.ndarray:
     """Code 0 is the block's smallest weight, code 15 its largest."""
-    d, m, q = from_minimum(x, 15, imatrix, mean_square)
+    d, m, q = from_minimum(x, 15, *weighed)
     return Q4_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -65,10 +64,9 @@ def decode_q4_1(blocks: np.ndarray) -> np.ndarray:
     return d_times_q_plus_m(Q4_1.unpack(blocks))
 
 
-def encode_q5_0(x: np.ndarray, imatrix: np.ndarray | None = None,
-                mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q5_0(x: np.ndarray, *weighed: np.ndarray) -> np.ndarray:
     """Q4_0 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    d, q = around_zero(x, 16, imatrix, mean_square)
+    d, q = around_zero(x, 16, *weighed)
     return Q5_0.pack(d=to_float16(d), q=q)
 
 
@@ -76,10 +74,9 @@ def decode_q5_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q5_0.unpack(blocks), offset=16)
 
 
-def encode_q5_1(x: np.ndarray, imatrix: np.ndarray | None = None,
-                mean_square: np.ndarray | None = None) -> np.ndarray:
+def encode_q5_1(x: np.ndarray, *weighed: np.ndarray) -> np.ndarray:
     """Q4_1 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    d, m, q = from_minimum(x, 31, imatrix, mean_square)
+    d, m, q = from_minimum(x, 31, *weighed)
     return Q5_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -105,15 +102,13 @@ def decode_q8_0(blocks: np.ndarray) -> np.ndarray:
 
 # ---- scales and codes: (n, 32) -> d, (m,) q
 
-def around_zero(x: np.ndarray, half: int, imatrix: np.ndarray | None,
-                mean_square: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def around_zero(x: np.ndarray, half: int, *weighed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """C's MIN(2 half - 1, (int8_t)(x / d + half + 0.5)) with d = the weight farthest from zero / -half; with
     an imatrix both by search.
     """
-    if imatrix is not None:
-        assert mean_square is not None          # it comes with every imatrix
+    if weighed:
         xt = columns(x, 32)
-        found = symmetric(xt, importance(xt, imatrix, mean_square), half)
+        found = symmetric(xt, importance(xt, *weighed), half)
         return found.scale, found.levels(xt).T
     xt = quads(x)
     low, high = ends(xt)
@@ -124,15 +119,13 @@ def around_zero(x: np.ndarray, half: int, imatrix: np.ndarray | None,
     return d, cut(xt, odd_ones(one_over, high - low), top=2 * half - 1)
 
 
-def from_minimum(x: np.ndarray, top: int, imatrix: np.ndarray | None,
-                 mean_square: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def from_minimum(x: np.ndarray, top: int, *weighed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top, never more than `top`;
     with an imatrix all by search, and m never above zero.
     """
-    if imatrix is not None:
-        assert mean_square is not None
+    if weighed:
         xt = columns(x, 32)
-        found = affine(xt, importance(xt, imatrix, mean_square), top, *BY_IMPORTANCE)
+        found = affine(xt, importance(xt, *weighed), top, *BY_IMPORTANCE)
         return found.scale, -found.minimum, found.levels(xt).T
     xt = quads(x)
     low, high = ends(xt)

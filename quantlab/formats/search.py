@@ -21,8 +21,9 @@ The formats store their scales rounded, and then round the weights once more wit
 where a scale was rounded to 0 can they not divide: there ggml leaves the codes of the search, stale as they
 are. That is what `levels` is for.
 
-Each takes a list as `trace` and puts into it, per candidate (the descent: per change), (inverse scale tried,
-scale found, minimum found or None, error): arrays of shape (n,), the error landscape that lesson 11 draws.
+`symmetric` and the descent take a list as `trace` and put into it, per candidate (or change), (inverse scale
+tried, scale found, minimum found or None, error): arrays of shape (n,), the error landscape that lesson 11
+draws.
 """
 
 from dataclasses import dataclass
@@ -130,8 +131,7 @@ def coordinate_descent(x: np.ndarray, nmax: int,
 
 
 @c_rules()
-def positive(x: np.ndarray, w: np.ndarray, nmax: int,
-             trace: list | None = None) -> tuple[np.ndarray, np.ndarray]:
+def positive(x: np.ndarray, w: np.ndarray, nmax: int) -> tuple[np.ndarray, np.ndarray]:
     """One scale, codes 0 to nmax, for numbers that should be positive: the scales of a super-block. ggml:
     make_qp_quants.
 
@@ -149,8 +149,6 @@ def positive(x: np.ndarray, w: np.ndarray, nmax: int,
         scale = _f(1) / inverse
         miss = x - scale * q.astype(np.float32)
         error = sum_in_order(w * miss * miss)
-        if trace is not None:
-            trace.append((inverse, scale, None, error))
         if i == 0:
             kept = np.stack([inverse, error])
         else:
@@ -158,12 +156,12 @@ def positive(x: np.ndarray, w: np.ndarray, nmax: int,
     q = np.minimum(nearest_int(x * kept[0]), nmax).astype(np.float32)
     sums = np.stack([sum_in_order(w * x * q), sum_in_order(w * q * q)])
     q %= _f(256)
-    _descend(x, w, q, sums, (LOWEST, nmax), True, trace)
+    _descend(x, w, q, sums, (LOWEST, nmax), True)
     q[:, dead] = 0
     return np.where((sums[1] > 0) & ~dead, sums[0] / sums[1], _f(0)), q.astype(np.uint8)
 
 
-def _descend(x, w, q, sums, ends, byte, trace):
+def _descend(x, w, q, sums, ends, byte, trace=None):
     """Change one code of a group at a time, wherever that lowers its error: go round and round. `q` and
     `sums` are updated.
 

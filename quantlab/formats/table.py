@@ -47,7 +47,7 @@ class Format:
     @property
     def bpw(self) -> float:
         """Bits per weight, scales included."""
-        return self.layout.bpw
+        return 8 * self.type_size / self.block_size
 
     @property
     def dtype(self) -> np.dtype:

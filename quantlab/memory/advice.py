@@ -1,22 +1,36 @@
-"""Which file type for a model on a card: a rule that gives its reasons, from bytes alone.
+"""What to do on a card: which file type to take (a rule that gives its reasons, from bytes alone), which
+single change makes a model fit, and what free memory could buy.
 
     options = candidates("llama3.1:8b", 8 * 2**30, 8192)
     choose(options, "quality").estimate.ftype           # "Q6_K"
+    list(ways(Situation(MODELS["llama3.1:8b"], "Q8_0", 32768, "f16", 1, True, 8 * 2**30)))
 
-Whether a type fits is `fit.fits`' answer. What bytes cannot say, whether the answers are good enough, the
-rule does not pretend to know.  Lesson: 08_when_to_use_which.
+Whether a type fits is `fit.fits`' answer. What bytes cannot say, whether the answers are good enough, is not
+pretended to be known.  Lessons: 06_will_it_fit, 08_when_to_use_which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
 
+from ..models.architecture import Architecture
 from ..models.catalog import MODELS, PUBLISHED
 from ..models.resolve import shape_of
-from ..words import gib
-from .fit import CardFit, fits
+from ..models.source import Model
+from ..words import GIB, gib, one_of
+from .cards import GPUS, Card
+from .estimate import MemoryEstimate
+from .fit import CardFit, fits, last_that_fits
+from .kv_cache import KV_TYPES
 from .settings import Settings
+from .weights import FTYPES
 
-FTYPES = ("Q2_K", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
-LOW = ("Q2_K", "Q3_K_M")        # 2 and 3 bits a code: only when nothing else fits
+#: The types of a slider, smallest file first.
+SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
+#: The types that the rule weighs, and of them those of 2 and 3 bits a code: only when nothing else fits.
+WEIGHED = [ftype for ftype in SLIDER if ftype != "Q5_K_S"]
+LOW = ("Q2_K", "Q3_K_M")
 OWN_TYPE = "gpt-oss"            # published in a 4-bit type of its own: a K-quant of it gains nothing
 #: The models of the catalog that have types to choose from.
 CHOICES = tuple(name for name, shape in MODELS.items() if shape.arch != OWN_TYPE)
@@ -38,15 +52,14 @@ def candidates(model, card: int, n_ctx: int) -> tuple[CardFit, ...]:
     if shape.architecture.arch == OWN_TYPE:
         raise ValueError(
             f"no types to choose from for {model}: {OWN_TYPE} is published in a 4-bit type of its own")
-    return tuple(fits(shape, card, ftype, Settings(n_ctx=n_ctx)) for ftype in FTYPES)
+    return tuple(fits(shape, card, ftype, Settings(n_ctx=n_ctx)) for ftype in WEIGHED)
 
 
 def choose(options: Sequence[CardFit], wish: str) -> CardFit | None:
     """The type to try first, None when none fits.  wish: a name of WISHES.  Raises ValueError for another."""
-    if wish not in WISHES:
-        raise ValueError(f"no wish {wish!r} here; there are {', '.join(WISHES)}")
     fitting = {option.estimate.ftype: option for option in options if option.room >= 0}
-    return next((fitting[ftype] for ftype in WISHES[wish] if ftype in fitting), None)
+    order = WISHES[one_of("wish", wish, WISHES)]
+    return next((fitting[ftype] for ftype in order if ftype in fitting), None)
 
 
 def reason(option: CardFit, chosen: CardFit | None, wish: str) -> str:
@@ -73,10 +86,135 @@ def instead(model, card: int, n_ctx: int) -> str:
     """What to change when no type fits: the context if that is enough, and the largest catalog model that
     would.
     """
-    smallest = fits(model, card, FTYPES[0], Settings(n_ctx=n_ctx))
+    smallest = fits(model, card, WEIGHED[0], Settings(n_ctx=n_ctx))
     tokens = smallest.longest_context // 1024 * 1024
     others = [name for name in CHOICES if fits(name, card, "Q4_K_M", Settings(n_ctx=n_ctx)).room >= 0]
-    ways = [f"{tokens:,} tokens of context would fit as {FTYPES[0]}"] if tokens else []
+    ways = [f"{tokens:,} tokens of context would fit as {WEIGHED[0]}"] if tokens else []
     if others:
         ways.append(f"{max(others, key=lambda name: PUBLISHED[name].n_params)} would fit as Q4_K_M")
     return "; ".join(ways) or "no model of the catalog fits with this context"
+
+
+# ---- changes
+
+#: The contexts of a slider, in tokens.
+CONTEXTS = tuple(k * 1024 for k in (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A model and its settings on a card.  num_ctx: tokens of each of n_parallel conversations.  card: bytes.
+    """
+
+    model: Architecture | Model
+    ftype: str
+    num_ctx: int
+    type_kv: str
+    n_parallel: int
+    flash: bool
+    card: int
+
+    @property
+    def shape(self) -> Architecture:
+        return self.model.architecture
+
+    @property
+    def cache_type(self) -> str:
+        """Ollama falls back to f16 when a quantized cache is asked for without flash attention."""
+        return self.type_kv if self.flash else "f16"
+
+    def fit(self) -> CardFit:
+        """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
+        settings = Settings(n_ctx=self.num_ctx * self.n_parallel, n_parallel=self.n_parallel,
+                            flash_attention=self.flash, type_k=self.cache_type, type_v=self.cache_type)
+        return fits(self.model, self.card, self.ftype, settings)
+
+    def estimate(self) -> MemoryEstimate:
+        return self.fit().estimate
+
+    def room(self) -> float:
+        """Bytes to spare on the card, negative where it does not fit; minus infinity where llama.cpp refuses
+        these settings.
+        """
+        try:
+            return self.fit().room
+        except ValueError:
+            return -inf
+
+
+def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
+    """Single changes after which everything fits, the gentlest first: (what, what it brings, the changed
+    fields).
+    """
+    changes: list[dict[str, Any]] = [] if now.flash else [dict(flash=True)]
+    if now.flash:
+        smaller_types = list(KV_TYPES)[list(KV_TYPES).index(now.cache_type) + 1:]
+        changes += [dict(type_kv=smaller) for smaller in smaller_types]
+    changes += [dict(n_parallel=n) for n in range(now.n_parallel - 1, 0, -1)]
+    changes += [dict(num_ctx=tokens)] if (tokens := longest(now)) else []
+    changes += [dict(ftype=smaller) for smaller in reversed(SLIDER[:SLIDER.index(now.ftype)])]
+    done = set()
+    for change in changes:
+        (field, value), = change.items()
+        room = replace(now, **change).room()
+        if field not in done and room >= 0:
+            done.add(field)
+            warning = "; test its answers first" if value in LOW else ""
+            yield _in_words(field, value), f"{gib(room)} to spare{warning}", change
+    yield from _larger_card(now)
+    yield from _split(now)
+
+
+def _in_words(field: str, value) -> str:
+    words = {"flash": "flash attention on", "type_kv": f"KV cache as {value}",
+             "n_parallel": f"{value} at a time", "ftype": f"the weights as {value}"}
+    return f"{value:,} tokens" if field == "num_ctx" else words[field]
+
+
+def _larger_card(now: Situation) -> Iterator[tuple[str, str, dict]]:
+    needed = now.estimate().needed
+    if gpu := _smallest_card(needed):
+        words = f"such as {gpu.name}: {gib(gpu.vram_bytes - needed)} to spare"
+        yield f"a card of {gpu.vram_bytes / GIB:.0f} GiB", words, dict(card=gpu.vram_bytes)
+
+
+def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
+    """How many layers would go to the card; Ollama does that by itself."""
+    most = now.shape.n_layer + 1
+    if layers := now.fit().layers:
+        slower = "Ollama does that by itself; every answer is then several times slower"
+        yield f"{layers} of {most} layers on the card", slower, {}
+    else:
+        yield "no layer on the card", "the CPU does it all, and main memory must hold it", {}
+
+
+def uses(now: Situation) -> Iterator[tuple[str, str, dict]]:
+    """What the free memory could buy, one at a time."""
+    tokens = longest(now)
+    if tokens > now.num_ctx:
+        limit = ", all it was trained for" if tokens == now.shape.n_ctx_train else ""
+        yield f"{tokens:,} tokens", f"instead of {now.num_ctx:,}{limit}", dict(num_ctx=tokens)
+    for larger in reversed(SLIDER[SLIDER.index(now.ftype) + 1:]):
+        room = replace(now, ftype=larger).room()
+        if room >= 0:
+            yield f"the weights as {larger}", f"{gib(room)} to spare", dict(ftype=larger)
+            break
+    more = (n for n in range(16, now.n_parallel, -1) if replace(now, n_parallel=n).room() >= 0)
+    if slots := next(more, 0):
+        yield f"{slots} conversations at a time", f"each of {now.num_ctx:,} tokens", dict(n_parallel=slots)
+    if gpu := _smallest_card(now.estimate().needed, now.card):
+        yield f"or a card of {gpu.vram_bytes / GIB:.0f} GiB", f"such as {gpu.name}", dict(card=gpu.vram_bytes)
+
+
+def _smallest_card(needed: int, below: float = inf) -> Card | None:
+    """The smallest card of GPUS with so many bytes, but fewer than `below`."""
+    enough = [gpu for gpu in GPUS.values() if gpu.kind == "card" and needed <= gpu.vram_bytes < below]
+    return min(enough, key=lambda gpu: gpu.vram_bytes, default=None)
+
+
+def longest(now: Situation) -> int:
+    """The longest context in whole thousands (1,024) that fits, up to what the model was trained for; 0 when
+    none does.
+    """
+    most = max(now.shape.n_ctx_train or CONTEXTS[-1], 1024) // 1024
+    return 1024 * last_that_fits(lambda n: replace(now, num_ctx=n * 1024).room() >= 0, 0, most)

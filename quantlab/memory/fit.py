@@ -93,8 +93,8 @@ class Option(Tabled):
     """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all
     layers on the card, negative when they do not fit.  longest_context: tokens that fit with all layers on
     the card, 0 for none.  n_gpu_layers: how many fit at the asked context (the output layer counts as
-    one).  quality: from the table that was passed in, else None.  on_cards: bytes on each card when all
-    layers are on cards; headroom is that of the fullest.
+    one).  quality: from the table that was passed in, else None.  Of several cards, headroom is that of the
+    fullest.
     """
 
     ftype: str
@@ -105,7 +105,6 @@ class Option(Tabled):
     longest_context: int
     n_gpu_layers: int
     quality: object = None
-    on_cards: tuple[int, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -146,7 +145,7 @@ class Options(Tabled, list):
 
 def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
               ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
-              measure_all: Callable | None = None, projector: Model | None = None, **settings) -> Options:
+              projector: Model | None = None, **settings) -> Options:
     """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to
     be split, most layers first.
 
@@ -154,10 +153,9 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
     their memory would hold.  settings: the other arguments of `estimate_memory`, such as
     `**memory_profile(...).as_dict()`.  projector: as there; its weights are taken off the first
-    card.  quality: ftype -> what is known of it, joined in.  measure_all: `oracles.measure_all`, to count
-    layers on one card with llama.cpp itself: the same number, but with fewer than 32 tokens at a time, where
-    ours is on the safe side. Types that llama-quantize refuses for this shape are left out.  Raises
-    ValueError for cards and settings that cannot be.
+    card.  quality: ftype -> what is known of it, joined in.  With fewer than 32 tokens at a time the number
+    of layers is on the safe side (`oracles.measure_all` counts exactly). Types that llama-quantize refuses
+    for this shape are left out.  Raises ValueError for cards and settings that cannot be.
     """
     cards, model, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
     shape = planned_shape(model)
@@ -172,9 +170,6 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
                 continue
             raise
         options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
-    if measure_all and len(cards) == 1:
-        options = [option if option.fits else _counted(option, shape, sum(cards), measure_all)
-                   for option in options]
     return Options(sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw)))
 
 
@@ -184,21 +179,17 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
     if len(cards) == 1:
         fit = CardFit(shape, weights, whole, cards[0])
         room, layers, longest = fit.room, fit.layers, fit.longest_context
-        on_cards: tuple[int, ...] = (whole.total,)
     else:
-        def used(n_ctx: int) -> tuple[int, ...]:
-            return tuple(bytes_on_cards(shape, weights, replace(asked, n_ctx=n_ctx), cards))
+        def left(n_ctx: int) -> int:
+            used = bytes_on_cards(shape, weights, replace(asked, n_ctx=n_ctx), cards)
+            return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, used, strict=True))
 
-        def left(on_cards: tuple[int, ...]) -> int:
-            return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, on_cards, strict=True))
-
-        on_cards = used(asked.n_ctx)
-        room, longest = left(on_cards), _longest(shape, lambda n: left(used(n)) >= 0)
+        room, longest = left(asked.n_ctx), _longest(shape, lambda n: left(n) >= 0)
         layers = shape.n_layer + 1 if room >= 0 else min(
             layers_that_fit(shape, weights, asked, _budget(cards, shape, asked)), shape.n_layer)
     estimate = whole if room >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
     return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, room, longest, layers,
-                  quality, on_cards)
+                  quality)
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
@@ -215,7 +206,7 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
                                                     shape.n_layer - weights.n_blocks_on_card(n))
 
     compute, most = on_card(shape.n_layer // 2).compute, shape.n_layer + 1
-    n = _last(lambda n: kept(n) + compute <= budget, 0, most)
+    n = last_that_fits(lambda n: kept(n) + compute <= budget, 0, most)
     while n and on_card(n).total > budget:
         n -= 1
     while n < most and on_card(n + 1).total <= budget:
@@ -255,22 +246,13 @@ def _budget(cards: list[int], shape: Architecture, settings: Settings) -> int:
     return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute_bytes(shape, settings)
 
 
-def _counted(option: Option, shape: Architecture, vram: int, measure_all: Callable) -> Option:
-    """The number of layers counted by the oracle, from the safe one upwards."""
-    def fit(n: int) -> bool:
-        settings = replace(option.estimate.settings, n_gpu_layers=n)
-        return measure_all(shape, option.ftype, [settings])[0].card <= vram - OVERHEAD.usual
-
-    return replace(option, n_gpu_layers=_last(fit, option.n_gpu_layers, shape.n_layer))
-
-
 def _longest(shape: Architecture, fit: Callable[[int], bool]) -> int:
     """A multiple of 256 up to what the model was trained for."""
     most = padded(shape.n_ctx_train or LARGEST_CONTEXT) // PADDING
-    return _last(lambda n: n == 0 or fit(n * PADDING), 0, most) * PADDING
+    return last_that_fits(lambda n: fit(n * PADDING), 0, most) * PADDING
 
 
-def _last(fit: Callable[[int], bool], low: int, high: int) -> int:
+def last_that_fits(fit: Callable[[int], bool], low: int, high: int) -> int:
     """The largest number from low to high that fits, by halving; `low` is taken without asking."""
     while low < high:
         middle = (low + high + 1) // 2

@@ -7,67 +7,44 @@ latent attention.
 """
 
 from functools import cache
-from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.resolve import shape_of
 from ..models.types import block_of
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
-from .weights import CARD_ALIGNMENT, aligned, row_filling
+from .weights import card_nbytes
 
 #: Types the cache may have in Ollama (OLLAMA_KV_CACHE_TYPE): name -> ggml type.  llama.cpp has a few more
 #: (settings.py).
 KV_TYPES = {name: CACHE_TYPES[name] for name in ("f16", "q8_0", "q4_0")}
 
 
-class LayerCache(NamedTuple):
-    """Bytes of the KV cache in one layer: where everything is kept, and where only a window is; cells of
-    each.
-    """
-
-    everywhere: int
-    window: int
-    cells: int
-    window_cells: int
-
-
-def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16",
-                   n_ubatch: int = 512) -> int:
+def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16") -> int:
     """Bytes of the KV cache of one sequence of `n_ctx` tokens.
 
     model: as in `estimate_memory`.  type_k, type_v: "f16", "q8_0", "q4_0", or another of llama.cpp's
-    CACHE_TYPES.  n_ubatch: tokens per step, which a sliding window must also hold.  llama.cpp:
-    llama_kv_cache, llama_kv_cache_iswa.  Lesson: 06_will_it_fit.
+    CACHE_TYPES.  llama.cpp: llama_kv_cache, llama_kv_cache_iswa.  Lesson: 06_will_it_fit.
     Raises ValueError for a context or a type that cannot be.
     """
-    settings = Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v, n_ubatch=n_ubatch)
-    return cache_bytes(shape_of(model).architecture, settings)
+    return cache_bytes(shape_of(model).architecture, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v))
 
 
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:
     """Bytes of the KV cache in the layers from `first_layer` on: with all of them on a card, all of it lies
     there.
     """
-    one = layer_cache(a, settings)
-    everywhere, local = layers_by_sight(a, first_layer)
-    return everywhere * one.everywhere + local * one.window
-
-
-def layer_cache(a: Architecture, settings: Settings) -> LayerCache:
-    """What one layer of each kind keeps.  Raises ValueError for a cache type that the heads do not fit."""
-    cells, window = settings.n_ctx_seq, window_cells(a, settings)
+    kinds = zip(layers_by_sight(a, first_layer), cells(a, settings), strict=True)
     rows = _rows(a, settings.type_k, settings.type_v)
-    everywhere, local = (sum(_tensor_bytes(width, n * settings.n_streams, kv_type) for width, kv_type in rows)
-                         for n in (cells, window))
-    return LayerCache(everywhere, local, cells, window)
+    return sum(layers * card_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
+               for layers, n in kinds for width, kv_type in rows)
 
 
-def window_cells(a: Architecture, settings: Settings) -> int:
-    """Cells that a sliding-window layer keeps a stream: windows and one step more, or the whole context where
-    that is less.
+def cells(a: Architecture, settings: Settings) -> tuple[int, int]:
+    """Cells of a stream in a layer that keeps the whole context, and in one that keeps a sliding window:
+    windows and one step more, or the whole context where that is less.
     """
     windows = a.sliding_window * (settings.n_parallel if settings.unified else 1)
-    return padded(min(settings.n_ctx_seq, windows + settings.n_tokens))
+    return settings.n_ctx_seq, padded(min(settings.n_ctx_seq, windows + settings.n_tokens))
 
 
 def check_cache_types(a: Architecture, settings: Settings) -> None:
@@ -94,15 +71,3 @@ def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
         return [(a.kv_lora_rank + a.rope_dim, type_k)]
     width = a.n_head_kv * a.head_dim
     return [(width, type_k), (width, type_v)]
-
-
-def _tensor_bytes(width: int, cells: int, kv_type: str) -> int:
-    """`cells` rows of `width` numbers; CUDA reads quantized rows in steps of 512, so the last one is filled
-    up.
-    """
-    block_size, type_size = block_of(CACHE_TYPES[kv_type])
-    if width % block_size:
-        raise ValueError(
-            f"a row of {width} numbers is no whole number of {kv_type} blocks of {block_size}: use f16")
-    return aligned(cells * width // block_size * type_size + row_filling(width, CACHE_TYPES[kv_type]),
-                   CARD_ALIGNMENT)

@@ -9,7 +9,6 @@ card of your choice: `my_machine(card="GeForce RTX 4060")`.
 import os
 import platform
 import re
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,16 +94,17 @@ def _live() -> Machine:
 def nvidia_cards() -> tuple[Gpu, ...]:
     """The cards that `nvidia-smi` lists; empty without a driver or when it does not answer in five seconds.
     """
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
-    question = [program, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    return parse_nvidia(_said("nvidia-smi", "--query-gpu=name,memory.total,memory.free",
+                              "--format=csv,noheader,nounits"))
+
+
+def _said(*command: str) -> str:
+    """What a program prints; "" where there is none, or it fails, or gives no answer in five seconds."""
     try:
-        answer = subprocess.run(question, capture_output=True, text=True, errors="replace", timeout=5,
-                                check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=5,
+                              check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return ()
-    return parse_nvidia(answer)
+        return ""
 
 
 def parse_nvidia(answer: str) -> tuple[Gpu, ...]:
@@ -201,12 +201,8 @@ def apple_share(total: int, wired_limit_mb: int = 0) -> int:
 def _wired_limit() -> int:
     """MiB that the owner set with `sysctl iogpu.wired_limit_mb`; 0 when nothing was set or nothing answers.
     """
-    try:
-        answer = subprocess.run(["sysctl", "-n", "iogpu.wired_limit_mb"], capture_output=True, text=True,
-                                timeout=5, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return int(answer) if answer.strip().isdigit() else 0
+    answer = _said("sysctl", "-n", "iogpu.wired_limit_mb").strip()
+    return int(answer) if answer.isdigit() else 0
 
 
 def read_bandwidth(threads: int = 1, *, nbytes: int = NBYTES, passes: int = PASSES) -> float:

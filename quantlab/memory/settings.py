@@ -4,14 +4,14 @@ and what Ollama and llama-server take when nobody tells them anything (`memory_p
     Settings(n_ctx=8192, n_parallel=2).n_ctx_seq        # 4096: each of two conversations gets half
     memory_profile("ollama", "qwen3:8b", vram_gib=24).n_ctx                # 32,768
 
-Which llama.cpp option and which Ollama setting each one mirrors stands in OPTIONS.  llama.cpp:
+Which llama.cpp option and which Ollama setting each one mirrors says `estimate_memory`.  llama.cpp:
 llama_context's constructor.  Ollama 0.17.4 chooses the context by the memory of all cards (server/routes.go:
 Serve) and never more than the model was trained for (llm/server.go: NewLlamaServer). llama-server takes all
 the model was trained for and four conversations in one pool (llama.cpp, tools/server/server.cpp); where that
 does not fit it shrinks the context, which is not in these numbers.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 from ..models.metadata import architecture_name
 from ..models.resolve import shape_of
@@ -26,18 +26,6 @@ LARGEST_BATCH = 2**16
 CACHE_TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q5_1": "Q5_1", "q5_0": "Q5_0",
                "q4_1": "Q4_1", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
 QUANTIZED = {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
-#: Setting -> (llama-server's option, Ollama's setting).
-OPTIONS = {
-    "n_ctx": ("--ctx-size", "num_ctx, times OLLAMA_NUM_PARALLEL"),
-    "n_ubatch": ("--ubatch-size", "num_batch"),
-    "n_parallel": ("--parallel", "OLLAMA_NUM_PARALLEL"),
-    "flash_attention": ("--flash-attn", "OLLAMA_FLASH_ATTENTION"),
-    "type_k": ("--cache-type-k", "OLLAMA_KV_CACHE_TYPE"),
-    "type_v": ("--cache-type-v", "OLLAMA_KV_CACHE_TYPE"),
-    "n_outputs": ("(one row for each answer)", "(one row for each answer)"),
-    "n_gpu_layers": ("--n-gpu-layers", "num_gpu"),
-    "unified": ("--kv-unified", "(never)"),
-}
 
 
 def padded(n: int) -> int:
@@ -110,7 +98,7 @@ class Settings:
 
     def as_dict(self) -> dict:
         """Name -> value, for a process that cannot take the object."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return asdict(self)
 
 
 def is_amount(value: object, least: float, most: float) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from ..models.architecture import Architecture
 from ..models.types import tensor_nbytes
-from .kv_cache import layer_cache
+from .kv_cache import cells
 from .settings import CACHE_TYPES, QUANTIZED, Settings
 from .weights import aligned, card_nbytes, row_filling
 
@@ -100,7 +100,7 @@ class Walk:
         self.host_weights, self.first_on_card = host_weights, len(host_weights)
         self.n_tokens, self.n_rows = step(settings)
         self.row_bytes = 4 * self.n_tokens
-        self.cells = layer_cache(shape, settings)[2:]
+        self.cells = cells(shape, settings)
         self.sizes = self._input_sizes()
         self.places: dict[Input, Span] = {}
         self.walked, self.last_layer, self.layer = walked, shape.n_layer - 1, 0

@@ -106,9 +106,6 @@ class Cursor:
             raise ValueError(f"{shown(key)} is a truth value of {value}; only 0 and 1 are possible")
         return bool(value)
 
-    def looks_like_safetensors(self) -> bool:
-        return self.size > 9 and self.data[8:9] == b"{"
-
 
 class GGUFArray:
     """An array in the metadata, not decoded yet: `len(array)` is free, `array.decode()` reads it from the

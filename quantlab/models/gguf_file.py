@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..words import nearest
 from .gguf_header import TensorInfo, read_header
 from .types import PLAIN_TYPES
 
@@ -112,9 +113,8 @@ class GGUFFile:
 
     def _info(self, name: str) -> TensorInfo:
         if not isinstance(name, str) or name not in self.infos:
-            near = [known for known in self.infos if str(name) in known][:3]
-            hint = f"; did you mean {', '.join(near)}?" if near else f"; it has {len(self.infos)} others"
-            raise ValueError(f"{self.path.name} has no tensor {name!r}{hint}")
+            raise ValueError(f"{self.path.name} has no tensor {name!r}, but {len(self.infos)} others"
+                             f"{nearest(name, self.infos)}")
         return self.infos[name]
 
     def close(self) -> None:

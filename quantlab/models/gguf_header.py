@@ -111,7 +111,7 @@ def _magic_and_version(cursor: Cursor) -> int:
     magic = cursor.take(4, "the first four bytes, which must be 'GGUF'")
     if magic != MAGIC:
         guess = OTHER_FILES.get(magic)
-        if guess is None and cursor.looks_like_safetensors():
+        if guess is None and cursor.data[8:9] == b"{":
             guess = "a safetensors file"
         raise ValueError(f"not a GGUF file: it starts with {magic!r}" + (f", so it is {guess}" if guess
                                                                          else ""))

@@ -4,8 +4,9 @@ terminal's line or a notebook's bar.
 
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 
 from ..profile import is_reference
@@ -38,7 +39,6 @@ class Progress:
         return f"{100 * self.done // max(self.total, 1):3d} %  {self.tensor}{to_go}"
 
 
-@dataclass
 class Clock:
     """Estimates what is left from the speed of each kind of work so far: a K-quant takes ten times as long as
     Q8_0.
@@ -46,26 +46,24 @@ class Clock:
     left: kind -> weights to go.
     """
 
-    left: dict[str, int]
-    start: float = field(default_factory=lambda: time.monotonic())
-    spent: dict[str, float] = field(default_factory=dict)
-    done: dict[str, int] = field(default_factory=dict)
-    unit: str = "weights"
-
-    def __post_init__(self):
-        self.total, self.last = sum(self.left.values()), self.start
+    def __init__(self, left: dict[str, int], unit: str = "weights"):
+        self.left, self.unit, self.total = left, unit, sum(left.values())
+        self.start = self.last = time.monotonic()
+        self.spent: defaultdict[str, float] = defaultdict(float)
+        self.done: Counter[str] = Counter()
 
     def tick(self, kind: str, n: int, tensor: str) -> Progress:
         """`n` more weights of a kind are done."""
         now = time.monotonic()
-        self.spent[kind] = self.spent.get(kind, 0) + now - self.last
-        self.done[kind] = self.done.get(kind, 0) + n
+        self.spent[kind] += now - self.last
+        self.done[kind] += n
         self.left[kind] -= n
         self.last = now
-        done, seconds = sum(self.done.values()), now - self.start
+        done, seconds = self.done.total(), now - self.start
         pace = {kind: self.spent[kind] / self.done[kind] for kind in self.done}
-        left = sum(n * pace.get(kind, seconds / done) for kind,
-                   n in self.left.items()) if seconds > 2 * BETWEEN else None
+        left = None
+        if seconds > 2 * BETWEEN:
+            left = sum(n * pace.get(kind, seconds / done) for kind, n in self.left.items())
         return Progress(done, self.total, tensor, seconds, left, self.unit)
 
 

@@ -44,28 +44,22 @@ A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a 
 class Model:
     """An open model: what it says about itself, its tensors, and (when there is a file) its weights.
 
-    name: as it was asked for.  metadata: GGUF key -> value.  file: the GGUFFile, or None when only a server's
-    table is known; `why` then says why.  projector: the file of a pulled model's picture encoder, if it has
-    one of its own.  Use it in a `with` block or call `close()`.
+    name: as it was asked for.  metadata: GGUF key -> value.  types: tensor name -> (type, shape in ggml's
+    order), in file order: the table without pandas, which takes a second to load.  file: the GGUFFile, or
+    None when only a server's table is known; `why` then says why.  projector: the file of a pulled model's
+    picture encoder, if it has one of its own.  Use it in a `with` block or call `close()`.
     """
 
     def __init__(self, name: str, metadata: Mapping[str, object],
                  types: Mapping[str, tuple[str, tuple[int, ...]]], file: GGUFFile | None = None,
                  why: str = "", projector: Path | None = None):
         self.name, self.metadata, self.file, self.why, self.projector = name, metadata, file, why, projector
-        self._types = dict(types)
-
-    @property
-    def types(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Tensor name -> (type, shape in ggml's order), in file order: the table without pandas, which takes
-        a second to load.
-        """
-        return dict(self._types)
+        self.types = dict(types)
 
     def typed(self) -> list[tuple[TensorShape, str]]:
         """Every tensor and the type it has, in file order."""
         return [(TensorShape(name, *role_and_layer(name), shape), qtype)
-                for name, (qtype, shape) in self._types.items()]
+                for name, (qtype, shape) in self.types.items()]
 
     @cached_property
     def tensors(self) -> "pd.DataFrame":
@@ -89,7 +83,7 @@ class Model:
     def architecture(self) -> Architecture:
         """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess.
         """
-        return architecture_of(self.metadata, {name: shape for name, (_, shape) in self._types.items()})
+        return architecture_of(self.metadata, {name: shape for name, (_, shape) in self.types.items()})
 
     @property
     def ftype(self) -> str:
@@ -98,19 +92,19 @@ class Model:
 
     @property
     def n_weights(self) -> int:
-        return sum(prod(shape) for _, shape in self._types.values())
+        return sum(prod(shape) for _, shape in self.types.values())
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors (the file is larger by its header). Raises ValueError for a type not known
         here.
         """
-        return sum(tensor_nbytes(shape, qtype) for qtype, shape in self._types.values())
+        return sum(tensor_nbytes(shape, qtype) for qtype, shape in self.types.values())
 
     @property
     def bpw(self) -> float:
         """Bits per weight over the whole model; NaN for a file without tensors."""
-        return 8 * self.nbytes / self.n_weights if self._types else float("nan")
+        return 8 * self.nbytes / self.n_weights if self.types else float("nan")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -128,7 +122,7 @@ class Model:
         n_files = 1 if self.file is None else len(self.file.paths)
         files = [("files", f"{n_files}")] if n_files > 1 else []
         return [("architecture", self._architecture_in_words()), ("ftype", self.ftype), *files,
-                ("tensors", f"{len(self._types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
+                ("tensors", f"{len(self.types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
 
     def _architecture_in_words(self) -> str:
         name = architecture_name(self.metadata)

@@ -71,7 +71,7 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
             write(head)
             for slab, data in _encoded(model.gguf, jobs, executor):
                 write(data)
-                if slab.last:
+                if slab.stop == slab.job.info.nbytes:           # the tensor ends here
                     write(bytes(padding(slab.job.nbytes, alignment)))
                 tick(slab.job.kind, slab.n_weights, slab.job.info.name)
     return dst
@@ -113,11 +113,6 @@ class Slab(NamedTuple):
     stop: int
     matrix: int
     n_weights: int
-
-    @property
-    def last(self) -> bool:
-        """Whether the tensor ends here."""
-        return self.stop == self.job.info.nbytes
 
 
 def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | None) -> bytes:

@@ -83,12 +83,10 @@ def _holds(found: Interval, truth: float) -> bool:
     return found.low is not None and found.high is not None and found.low <= truth <= found.high
 
 
-def false_alarms(n: int = 20, margin: float = 0.0, studies: int = 2000, seed: int = 0,
-                 resamples: int = RESAMPLES) -> float:
-    """Share of studies that call a quant worse though it is identical; margin 0 is the hardest case, any
-    other gives fewer.
+def false_alarms(n: int, studies: int = 2000, resamples: int = RESAMPLES) -> float:
+    """Share of studies that call a quant worse though it is identical; with a margin of 0, the hardest case.
     """
-    metric, rng, alarms = Metric("difference", "units", margin), np.random.default_rng(seed), 0
+    metric, rng, alarms = Metric("difference", "units", 0.0), np.random.default_rng(0), 0
     for study in range(studies):
         skill = rng.exponential(1, n)               # prompts differ; runs of one prompt differ by chance
         harm = (skill + rng.normal(0, 0.5, n)) - (skill + rng.normal(0, 0.5, n))
@@ -96,15 +94,14 @@ def false_alarms(n: int = 20, margin: float = 0.0, studies: int = 2000, seed: in
     return alarms / studies
 
 
-def false_alarms_of_checks(n: int = 20, rate: float = 0.7, studies: int = 2000, seed: int = 0,
-                           margin: float = 0.0) -> tuple[float, float]:
-    """(share called worse, share with p < 0.05) when two identical quants pass a check with the same chance,
-    independently.
+def false_alarms_of_checks(n: int, studies: int = 2000) -> tuple[float, float]:
+    """(share called worse, share with p < 0.05) when two identical quants pass a check with the same chance
+    of 0.7, independently.
     """
-    metric, rng = Metric("pass rate lost", "of all prompts", margin), np.random.default_rng(seed)
+    metric, rng = Metric("pass rate lost", "of all prompts", 0.0), np.random.default_rng(0)
     worse = unlikely = 0
     for _ in range(studies):
-        one, other = (rng.random(n) < rate).tolist(), (rng.random(n) < rate).tolist()
+        one, other = ((rng.random(n) < 0.7).tolist() for _ in range(2))
         worse += judge(pass_interval(other, one), metric).answer == WORSE
         unlikely += exact_paired_test(one, other) < 1 - LEVEL
     return worse / studies, unlikely / studies

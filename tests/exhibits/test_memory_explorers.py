@@ -24,8 +24,8 @@ from quantlab.exhibits.fit import (
 from quantlab.exhibits.memory import _finding, explore_memory, script
 from quantlab.lab.modelfile import parse_modelfile
 from quantlab.memory import machine
+from quantlab.memory.advice import SLIDER, Situation, longest, uses, ways
 from quantlab.memory.cards import GPUS
-from quantlab.memory.changes import SLIDER, Situation, longest, uses, ways
 from quantlab.memory.fit import recommend
 from quantlab.memory.kv_cache import KV_TYPES
 from quantlab.memory.machine import Gpu, Machine

@@ -7,7 +7,8 @@ import pytest
 
 from quantlab.formats import grid_search
 from quantlab.formats.cfloat import columns, sum_in_order
-from quantlab.formats.codebook import IQ2_XS, decode_iq2_xs
+from quantlab.formats.codebook import decode_iq2_xs
+from quantlab.formats.table import FORMATS
 from tests.formats import ggml_oracle as ggml
 from tests.formats.hard_weights import FAMILIES, ROWS, N, bell, chosen
 
@@ -146,4 +147,4 @@ def test_importance_moves_the_error_to_where_it_does_not_matter():
     even, odd = (np.square(decode_iq2_xs(encode(x, imatrix)).reshape(x.shape) - x)[:, k::2].mean()
                  for k in (0, 1))
     assert odd < 0.6 * even
-    assert IQ2_XS.bpw == 2.3125
+    assert FORMATS["IQ2_XS"].bpw == 2.3125

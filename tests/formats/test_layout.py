@@ -34,7 +34,6 @@ def test_every_bit_is_owned_exactly_once(name):
 def test_sizes_are_ggufs(name):
     assert (LAYOUTS[name].block_size, LAYOUTS[name].type_size) == gguf.GGML_QUANT_SIZES[
         gguf.GGMLQuantizationType[name]]
-    assert LAYOUTS[name].bpw == 8 * LAYOUTS[name].type_size / LAYOUTS[name].block_size
 
 
 # its bytes above 242 stand for nothing: see test_ternary

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from quantlab.memory.advice import CHOICES, FTYPES, WISHES, candidates, choose, instead, reason
+from quantlab.memory.advice import CHOICES, WEIGHED, WISHES, candidates, choose, instead, reason
 from quantlab.memory.cards import GPUS
 
 GIB = 2**30
@@ -33,7 +33,7 @@ def test_the_chosen_type_fits_and_no_earlier_one_does(wish):
 def test_more_context_never_brings_more_bits():
     for model, card in itertools.product(CHOICES, CARDS):
         found = [chosen(model, card, n, "quality") for n in (2048, 8192, 32768, 131072)]
-        ranks = [FTYPES.index(ftype) if ftype else -1 for ftype in found]
+        ranks = [WEIGHED.index(ftype) if ftype else -1 for ftype in found]
         assert ranks == sorted(ranks, reverse=True)
 
 

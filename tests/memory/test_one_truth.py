@@ -11,8 +11,8 @@ from quantlab.exhibits.cards import SIZES
 from quantlab.exhibits.choice import CONTEXTS as CHOICE_CONTEXTS
 from quantlab.exhibits.fit import CONTEXTS
 from quantlab.memory import advice
+from quantlab.memory.advice import SLIDER
 from quantlab.memory.cards import GPUS
-from quantlab.memory.changes import SLIDER
 from quantlab.memory.fit import fits
 from quantlab.memory.settings import Settings
 from quantlab.models.catalog import MODELS

@@ -92,7 +92,7 @@ def test_version_2_reads_as_version_3(tmp_path):
 def test_missing_tensor_names_a_near_one(tmp_path):
     path = tmp_path / "good.gguf"
     path.write_bytes(GOOD)
-    with GGUFFile(path) as file, pytest.raises(ValueError, match="did you mean blk"):
+    with GGUFFile(path) as file, pytest.raises(ValueError, match="the nearest is blk"):
         file.tensor("attn_q")
 
 
