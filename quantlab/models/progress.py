@@ -64,8 +64,8 @@ class Clock:
         self.last = now
         done, seconds = sum(self.done.values()), now - self.start
         pace = {kind: self.spent[kind] / self.done[kind] for kind in self.done}
-        left = sum(n * pace.get(kind, seconds / done) for kind,
-                   n in self.left.items()) if seconds > 2 * BETWEEN else None
+        left = sum(n * pace.get(kind, seconds / done)
+                   for kind, n in self.left.items()) if seconds > 2 * BETWEEN else None
         return Progress(done, self.total, tensor, seconds, left, self.unit)
 
 
