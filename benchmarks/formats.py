@@ -18,8 +18,8 @@ import gguf  # noqa: E402
 import numpy as np  # noqa: E402
 from libgguf import libgguf_numpy  # noqa: E402
 
-from quantlab.formats.table import FORMATS
-from quantlab.formats.tensor import quantize
+from quantlab.formats.table import FORMATS  # noqa: E402
+from quantlab.formats.tensor import quantize  # noqa: E402
 from tests.formats import ggml_oracle as ggml  # noqa: E402
 
 WRITTEN = tuple(name for name, form in FORMATS.items() if form.encoder and form.block_size > 1)

@@ -49,8 +49,8 @@ def many_calls(folder: Path, prompts: int, models: int = 10, rounds: int = 10):
                "at": f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}+00:00",
                "since_start": 0.0, "memory": {},
                "answer": {**ANSWER, "eval_duration": 10**9 + call.prompt + 10**7 * call.model,
-                          "response": "moo " * 60 + f"end {call.model % 3}"}} for number,
-              call in enumerate(made.plan.calls())]
+                          "response": "moo " * 60 + f"end {call.model % 3}"}}
+              for number, call in enumerate(made.plan.calls())]
     made.file.write_text("\n".join(map(json.dumps, lines)) + "\n")
     return made
 

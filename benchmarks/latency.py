@@ -6,6 +6,7 @@ browser.
                                              explorer, in 05 the model map's menu and keys, in 06 the memory
                                              bar, too
     python -m benchmarks.latency 06 --moves 80
+    python -m benchmarks.latency --every     the first slider of every explorer of every lesson, by key
 """
 
 import argparse
@@ -22,15 +23,17 @@ MOVES, WARM_UP, GOAL_MS = 40, 5, 100
 STOPS = (0.3, 0.5, 0.7, 0.9, 0.7, 0.5)                                   # of the track, for drags
 
 
-def main(lessons=LESSONS, moves: int = MOVES) -> dict:
+def main(lessons=LESSONS, moves: int = MOVES, how=None) -> dict:
     """lesson -> {"key": ..., "drag": ...}, each with p50_ms, p95_ms and the number of moves that were timed.
+
+    how: `measure` unless said, or `every`.
     """
     results = {}
     with Lab() as lab, open_browser() as browser:
         for path in sorted(lab.folder.glob("*.ipynb")):
             if path.name.startswith(tuple(lessons)):
                 with LessonPage(lab, browser, path.name) as lesson:
-                    results[path.stem] = measure(lesson, moves)
+                    results[path.stem] = (how or measure)(lesson, moves)
     return {"unit": "ms from the event in the page to the painted frame", "goal_p95_ms": GOAL_MS,
             "lessons": results}
 
@@ -53,6 +56,19 @@ def measure(lesson: LessonPage, moves: int) -> dict:
     if lesson.name.startswith("05"):
         found["model map, ftype from its menu"] = summary(choices(lesson, explorer, moves))
         found["model map, from tensor to tensor"] = summary(walks(lesson, explorer, moves))
+    return found
+
+
+def every(lesson: LessonPage, moves: int) -> dict:
+    """Each explorer of a lesson that redraws at once, named after what it shows first."""
+    lesson.open()
+    lesson.run_all()
+    found = {}
+    for explorer in lesson.explorers():
+        name = (explorer.locator(".ql-view svg").first.get_attribute("aria-label") or "")[:60]
+        keys(lesson, explorer, WARM_UP)
+        if times := keys(lesson, explorer, moves):
+            found[name] = summary(times)
     return found
 
 
@@ -149,5 +165,7 @@ if __name__ == "__main__":
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="*", default=LESSONS)
     parser.add_argument("--moves", type=int, default=MOVES)
+    parser.add_argument("--every", action="store_true")
     options = parser.parse_args()
-    print(json.dumps(main(options.lessons, options.moves), indent=1))
+    print(json.dumps(main(("0", "1") if options.every and options.lessons == LESSONS else options.lessons,
+                          options.moves, every if options.every else measure), indent=1))

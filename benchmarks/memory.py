@@ -98,10 +98,11 @@ def _errors(rows: list[dict[str, str]]) -> dict:
     off = []
     for row in rows:
         made = estimate_memory(row["model"], row["ftype"], **settings_of(row).as_dict())
-        off.append([ours - int(row[column]) for ours,
-                    column in zip((made.weights, made.kv_cache, made.compute), COLUMNS, strict=False)])
-    shares = [abs(compute) / int(row["compute_gpu_bytes"]) for (_, _, compute),
-              row in zip(off, rows, strict=True)]
+        off.append([ours - int(row[column])
+                    for ours, column in zip((made.weights, made.kv_cache, made.compute), COLUMNS,
+                                            strict=False)])
+    shares = [abs(compute) / int(row["compute_gpu_bytes"])
+              for (_, _, compute), row in zip(off, rows, strict=True)]
     return {"weights_exact": sum(not w for w, _, _ in off), "kv_exact": sum(not kv for _, kv, _ in off),
             "compute_exact": sum(not c for _, _, c in off), "compute_mean_error_percent": 100 * sum(shares)
             / len(shares), "compute_worst_bytes": max(abs(c) for _, _, c in off),

@@ -40,8 +40,8 @@ def faults(name: str, source: str) -> list[str]:
 def _pictures_with_widgets(tree: ast.Module, name: str) -> list[str]:
     """A function that returns a Picture knows nothing of the stage: it can be drawn where no widget is."""
     staged = {alias.asname or alias.name for node in ast.walk(tree)
-              if isinstance(node, ast.Import | ast.ImportFrom) for alias,
-              (module, _) in zip(node.names, _imported(node, name), strict=True)
+              if isinstance(node, ast.Import | ast.ImportFrom)
+              for alias, (module, _) in zip(node.names, _imported(node, name), strict=True)
               if module.startswith("quantlab.stage")}
     found = []
     for owner in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]:

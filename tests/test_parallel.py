@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.parallel import TRIES, UNITS, place, pytest_configure, unit
+from tests.posix import posix_only
 
 SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
 STARTS = f"""
@@ -56,6 +57,7 @@ def test_a_kernel_whose_ports_were_taken_is_started_again_and_nothing_else_is(mo
         assert len(tried) == (TRIES if "died" in words else 1)
 
 
+@posix_only
 def test_a_killed_test_process_takes_its_servers_along():
     with subprocess.Popen([sys.executable, "-c", STARTS], stdout=subprocess.PIPE, text=True) as run:
         server = psutil.Process(int(run.stdout.readline()))

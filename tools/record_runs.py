@@ -164,8 +164,9 @@ def lab_smollm2(server: Server, path: Path) -> None:
                                     progress=None) if name.endswith("q2_K") else F16
             if name not in there:
                 create_custom_model(name, f"FROM {source}", quantize=quantize, server=server)
-    record_lab(server, path, [{"prompt": prompt, "expected": right} for prompt,
-                              right in ASKED_OF_ALL.items()], names, num_predict=48)
+    record_lab(server, path,
+               [{"prompt": prompt, "expected": right} for prompt, right in ASKED_OF_ALL.items()], names,
+               num_predict=48)
 
 
 def record_lab(server: Server, path: Path, prompts: list, names: list[str], **options) -> None:

@@ -116,7 +116,8 @@ def main() -> None:
     parser.add_argument("records", nargs="*", default=["speed", "resident"],
                         help="speed, resident; both unless said")
     parser.add_argument("--rounds", type=int, default=5, help="answers of each file and program")
-    parser.add_argument("--tokens", type=int, default=SPEED_OPTIONS["num_predict"], help="tokens of each answer")
+    parser.add_argument("--tokens", type=int, default=SPEED_OPTIONS["num_predict"],
+                        help="tokens of each answer")
     parser.add_argument("--out", type=Path, default=FOLDER,
                         help="the folder for speed.json and resident.json")
     asked = parser.parse_args()

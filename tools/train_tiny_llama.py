@@ -57,13 +57,14 @@ def first_weights() -> dict:
     weights = {"token_embd": matrix(N_VOCAB, N_EMBD, 0.02), "output_norm": ones}
     into, out = N_EMBD ** -0.5, (2 * N_LAYER) ** -0.5      # what adds to the residual stream starts smaller
     for layer in range(N_LAYER):
-        weights |= {f"blk.{layer}.{name}": value for name,
-                    value in {"attn_norm": ones, "attn_q": matrix(N_EMBD, N_EMBD, into),
-                              "attn_k": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
-                              "attn_v": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
-                              "attn_output": matrix(N_EMBD, N_EMBD, into * out), "ffn_norm": ones,
-                              "ffn_gate": matrix(N_FF, N_EMBD, into), "ffn_up": matrix(N_FF, N_EMBD, into),
-                              "ffn_down": matrix(N_EMBD, N_FF, N_FF ** -0.5 * out)}.items()}
+        weights |= {f"blk.{layer}.{name}": value
+                    for name, value in {"attn_norm": ones, "attn_q": matrix(N_EMBD, N_EMBD, into),
+                                        "attn_k": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
+                                        "attn_v": matrix(N_HEAD_KV * HEAD, N_EMBD, into),
+                                        "attn_output": matrix(N_EMBD, N_EMBD, into * out), "ffn_norm": ones,
+                                        "ffn_gate": matrix(N_FF, N_EMBD, into),
+                                        "ffn_up": matrix(N_FF, N_EMBD, into),
+                                        "ffn_down": matrix(N_EMBD, N_FF, N_FF ** -0.5 * out)}.items()}
     return weights
 
 
@@ -188,8 +189,8 @@ def prepare(folder: Path):
 
 def save(path: Path, **groups) -> None:
     """Whole or not at all: written beside its place, then moved there."""
-    arrays = {f"{group}/{name}": np.asarray(value) for group, values in groups.items() for name,
-              value in values.items()}
+    arrays = {f"{group}/{name}": np.asarray(value) for group, values in groups.items()
+              for name, value in values.items()}
     np.savez(path.with_suffix(".part.npz"), **arrays)
     path.with_suffix(".part.npz").replace(path)
 

@@ -174,8 +174,8 @@ def _digits(side: Sequence[MapTile | None], middle: float, step: float, alone: b
 def _tips(row: MapRow) -> str:
     """What the mouse is told: the types in layer order, equal ones once ("Q6_K*4 Q4_K*2"), one list a file.
     """
-    return "|".join(" ".join(f"{qtype}*{len(list(group))}" for qtype,
-                             group in groupby(tile.qtype if tile else "-" for tile in side))
+    return "|".join(" ".join(f"{qtype}*{len(list(group))}"
+                             for qtype, group in groupby(tile.qtype if tile else "-" for tile in side))
                     for side in row.tiles)
 
 

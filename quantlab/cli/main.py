@@ -49,7 +49,8 @@ COMMANDS: dict[Callable, list[tuple]] = {
         ("source", str, "a 16- or 32-bit GGUF file, or the name of a pulled model"),
         ("file", str, "the new file"), ("ftype", str, "Q4_K_M, IQ4_XS, Q8_0, ..."),
         ("--imatrix", str, "a file with an importance matrix, as llama-imatrix writes it"),
-        ("--allow-requantize", bool, "take a source that is quantized already, and mark the new file")],
+        ("--allow-requantize", bool, "take a source that is quantized already, and mark the new file"),
+        ("--replace", bool, "write over a file that is there already, whatever it is")],
 }
 
 

@@ -233,5 +233,5 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
     return Stage(handles, lambda **values: _draw(weights, **values), presets=presets, width=375,
                  label_width=150,
                  note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first "
-                      "one; ggml keeps a better one for the next candidates). Each error: with the best scale "
-                      "for its codes.")
+                 "one; ggml keeps a better one for the next candidates). Each error: with the best scale "
+                 "for its codes.")

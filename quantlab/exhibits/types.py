@@ -208,8 +208,8 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
         raise ValueError(f"no tensor lists of {model!r} for this picture; there are {', '.join(NAMES)}")
     if ftype not in LESSON_TABLE:
         raise ValueError(f"no type {ftype!r} in the lesson's table; there are {', '.join(LESSON_TABLE)}")
-    weights = [(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key) for key,
-               name in NAMES.items()]
+    weights = [(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key)
+               for key, name in NAMES.items()]
     units = [("GB: 1,000,000,000 bytes", "GB"), ("GiB: 1,073,741,824 bytes", "GiB")]
     handles = [stops("ftype", "type", ftype, LESSON_TABLE), menu("model", "model", model, weights),
                menu("unit", "unit", "GB", units)]

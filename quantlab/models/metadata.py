@@ -35,8 +35,8 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         raise ValueError(
             f"unknown architecture {shown(arch)}: its numbers would be a guess; known are "
             f"{', '.join(sorted(FAMILIES))}")
-    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}") for field,
-               key in KEYS.items()}
+    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}")
+               for field, key in KEYS.items()}
     for field in NEEDED:
         if numbers[field] is None:
             raise ValueError(

@@ -59,8 +59,8 @@ def written_ftypes() -> list[str]:
     them.
     """
     program = PROGRAMS["llama.cpp"]
-    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))} for ftype,
-             usual in program.usual.items()}
+    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))}
+             for ftype, usual in program.usual.items()}
     return [ftype for ftype, needed in types.items() if all(FORMATS[qtype].encoder for qtype in needed)]
 
 

@@ -138,8 +138,8 @@ class Model:
         return f"<{self.name}: {', '.join(f'{key} {value}' for key, value in self.facts())}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>" for key,
-                       value in self.facts())
+        rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>"
+                       for key, value in self.facts())
         note = f"<p>No weights: {escape(self.why)}.</p>" if self.file is None else ""
         return f"<table><caption>{escape(self.name)}</caption>{rows}</table>{note}"
 

@@ -101,8 +101,8 @@ class Stage(Touchable):
         off.
         """
         values = {name: control.value for name, control in self.controls.items()}
-        return {name: round(value, 9) if isinstance(value, float) else value for name,
-                value in values.items()}
+        return {name: round(value, 9) if isinstance(value, float) else value
+                for name, value in values.items()}
 
     @contextmanager
     def held(self) -> Iterator[None]:

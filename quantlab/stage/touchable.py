@@ -36,8 +36,8 @@ class Touchable(widgets.VBox):
 
     def __init__(self, children, controls: Mapping[str, widgets.Widget] | None = None, **kwargs):
         controls = dict(controls or {})
-        self.assistant = Assistant(labels={f"ql-c-{name}": _label(name, control) for name,
-                                           control in controls.items()})
+        self.assistant = Assistant(labels={f"ql-c-{name}": _label(name, control)
+                                           for name, control in controls.items()})
         for name, control in controls.items():
             control.add_class(f"ql-c-{name}")
         super().__init__([*children, self.assistant], **kwargs)

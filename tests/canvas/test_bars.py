@@ -19,8 +19,8 @@ def shapes(picture, fill=""):
 
 def test_a_bar_beyond_the_limit_is_hatched_from_the_limit_on():
     picture = draw_bars([Row("a", [Bar([BarPiece("p", 6, BLUE)], "6")]),
-                         Row("b", [Bar([BarPiece("p", 12, BLUE)], "12")])], finding="f", subtitle="s", limit=8,
-                        limit_words="card")
+                         Row("b", [Bar([BarPiece("p", 12, BLUE)], "12")])], finding="f", subtitle="s",
+                        limit=8, limit_words="card")
     hatched = [width for _, width in shapes(picture, "url(#over)") if width]
     whole = [width for _, width in shapes(picture, BLUE)]
     assert len(hatched) == 1 and hatched[0] / whole[1] == pytest.approx(4 / 8, abs=0.01)

@@ -11,8 +11,10 @@ from quantlab.canvas.recital import LARGE, PassageRow, PassageTile, Said, draw_r
 from quantlab.canvas.style import GREEN, VERMILION
 
 SVG = "{http://www.w3.org/2000/svg}"
-ROWS = [PassageRow("28 passages: 2 recited", 0, [PassageTile(f"opening {i}", i < 2, str(i)) for i in range(28)]),
-        PassageRow("14 more: 0 recited", 28, [PassageTile("<b>x</b> | y * z", False, "·") for _ in range(14)])]
+ROWS = [PassageRow("28 passages: 2 recited", 0, [PassageTile(f"opening {i}", i < 2, str(i))
+                                                 for i in range(28)]),
+        PassageRow("14 more: 0 recited", 28, [PassageTile("<b>x</b> | y * z", False, "·")
+                                              for _ in range(14)])]
 
 
 def drawn(wrote: Said, should: Said | None = None, chosen: int | None = 3):

@@ -20,6 +20,17 @@ def test_it_writes_the_file_and_prints_its_path(tmp_path, capsys):
                  "--allow-requantize"]) == 0
 
 
+def test_another_file_is_replaced_only_when_told(tmp_path, capsys):
+    write(tmp_path / "src.gguf", SMALL["llama"], "F16")
+    (tmp_path / "mine.gguf").write_text("my notes")
+    command = ["quantize", str(tmp_path / "src.gguf"), str(tmp_path / "mine.gguf"), "q8_0"]
+    assert main(command) == 2 and (tmp_path / "mine.gguf").read_text() == "my notes"
+    assert "mine.gguf is there already" in capsys.readouterr().err
+    assert main([*command, "--replace"]) == 0
+    with open_model(tmp_path / "mine.gguf") as model:
+        assert model.ftype == "Q8_0"
+
+
 def test_ctrl_c_is_a_sentence(tmp_path, capsys, monkeypatch):
     def interrupt(*_arguments):
         raise KeyboardInterrupt

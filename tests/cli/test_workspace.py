@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from quantlab.cli import main, workspace
+from tests.posix import posix_only
 
 SECOND = Path("notebooks", "01_what_is_quantization.ipynb")       # in the folder that a test runs in
 
@@ -100,6 +101,7 @@ def test_a_full_disk_says_what_is_missing_and_keeps_no_half_copy(checkout, small
         assert workspace.prepare(checkout)[1] == [] and len(list(folder.glob("*.ipynb"))) == 2
 
 
+@posix_only
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no sizes of files")
 def test_a_copy_that_the_system_refuses_halfway_leaves_yours_where_it_was(checkout):
     """The command as it is typed, where no file may be larger than 50 KB, as a quota would have it."""

@@ -12,7 +12,8 @@ from tests.test_floors import FLOORS
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("ARCHITECTURE.md", "CONTRIBUTING.md")
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
-MADE_HERE = {"my_notebooks/", ".venv/", ".tools/", "test-artifacts/"}       # by the commands, not in the repository
+# by the commands, not in the repository
+MADE_HERE = {"my_notebooks/", ".venv/", ".tools/", "test-artifacts/"}
 ENDINGS = (".py", ".csv", ".json", ".txt", ".md", ".toml", ".yml", "/")
 
 

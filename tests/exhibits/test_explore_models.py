@@ -64,8 +64,8 @@ def test_bytes_shown_are_the_files_bytes():
 
 def test_a_header_is_read_field_by_field():
     fields = header_fields(open_model("sample").file.bytes_at(0, 256))
-    assert " ".join(field.name
-                    for field in fields) == "magic version tensors pairs key length key value type length value"
+    names = " ".join(field.name for field in fields)
+    assert names == "magic version tensors pairs key length key value type length value"
     assert b"".join(field.raw for field in fields) == open_model("sample").file.bytes_at(0, 68)
     assert fields[-1].meaning == "bert"
 

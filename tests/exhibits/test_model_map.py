@@ -192,9 +192,9 @@ def test_a_file_begins_as_it_is_and_can_be_held_against_the_recipe(tmp_path):
         data += bytes(size * shape[1])
         data += bytes(-len(data) % 32)
     pairs = [pair("general.architecture", 8, string("llama")),
-             *(pair(f"llama.{key}", 4, value.to_bytes(4, "little")) for key,
-               value in {"block_count": 8, "embedding_length": 256, "attention.head_count": 4,
-                         "feed_forward_length": 256}.items()),
+             *(pair(f"llama.{key}", 4, value.to_bytes(4, "little"))
+               for key, value in {"block_count": 8, "embedding_length": 256, "attention.head_count": 4,
+                                  "feed_forward_length": 256}.items()),
              pair("general.file_type", 4, (15).to_bytes(4, "little"))]
     path.write_bytes(build(pairs, infos, data))
     explorer = explore_model_map(path)

@@ -34,7 +34,7 @@ def test_a_card_large_enough_has_nothing_split_and_one_too_small_nothing_whole()
 
 @pytest.mark.parametrize("names", [("llama9:1b", "GeForce RTX 4060"), ("llama3.1:8b", "GeForce RTX 1")])
 def test_unknown_names_are_refused(names):
-    with pytest.raises(ValueError, match="here.*the nearest are"):
+    with pytest.raises(ValueError, match=r"here.*the nearest are"):
         ql.explore_speed(*names)
 
 

@@ -41,8 +41,8 @@ def test_sizes_are_ggufs(name):
 def test_pack_undoes_unpack_on_random_blocks(name):
     blocks = random_blocks(LAYOUTS[name], 1000)
     values = LAYOUTS[name].unpack(blocks)
-    assert {key: v.shape for key, v in values.items()} == {key: (1000, n) for key,
-                                                           n in LAYOUTS[name].counts.items()}
+    assert {key: v.shape for key, v in values.items()} == {key: (1000, n)
+                                                           for key, n in LAYOUTS[name].counts.items()}
     assert LAYOUTS[name].pack(**values).tobytes() == blocks.tobytes()
 
 

@@ -93,8 +93,8 @@ def test_a_beginning_that_was_read_as_other_tokens_is_dropped_and_counted():
     records = [{"kind": "script", "prompt": 0, "tokens": ["a", "b", "c"]}]
     for model, reads in ((0, (5, 6, 7)), (1, (5, 7, 7)), (AGAIN, (5, 6, 7))):
         records += [{"kind": "replay", "key": f"d-m{model}-p0-t{place}", "place": place, "read": read,
-                     "top": [{"token": "a", "logprob": -0.01 if model != 1 else -0.5}]} for place,
-                    read in enumerate(reads)]
+                     "top": [{"token": "a", "logprob": -0.01 if model != 1 else -0.5}]}
+                    for place, read in enumerate(reads)]
     found = divergences(plan, records)
     assert (found["m:b"].places, found["m:b"].dropped, found[AGAIN].places, found[AGAIN].dropped) == (2, 1, 3,
                                                                                                       0)

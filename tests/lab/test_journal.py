@@ -11,6 +11,7 @@ import time
 import pytest
 
 from quantlab.lab.journal import open_journal, read_records
+from tests.posix import posix_only
 
 HEAD = {"key": "k1", "plan": {"models": ["m"]}}
 
@@ -85,6 +86,7 @@ with open_journal(Path(sys.argv[1]), {"key": "k1", "plan": {}}) as journal:
 """
 
 
+@posix_only
 def test_kill_9_at_any_moment_loses_nothing_that_was_reported(tmp_path):
     path = tmp_path / "a.jsonl"
     for turn in range(5):

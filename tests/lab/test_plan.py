@@ -27,8 +27,8 @@ def test_over_even_rounds_every_model_and_every_prompt_is_asked_at_the_same_mean
 
 
 def test_in_a_round_each_model_is_loaded_once_and_in_eight_rounds_each_one_is_first_twice():
-    blocks = [key for key,
-              _ in itertools.groupby(plan(rounds=8).calls(), key=lambda call: (call.round, call.model))]
+    blocks = [key for key, _ in itertools.groupby(plan(rounds=8).calls(),
+                                                  key=lambda call: (call.round, call.model))]
     assert len(blocks) == len(set(blocks)) == 32
     assert sorted(order(number, 4)[0] for number in range(8)) == [0, 0, 1, 1, 2, 2, 3, 3]
 

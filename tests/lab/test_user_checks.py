@@ -32,7 +32,7 @@ def test_what_a_check_can_be_made_of():
 
 
 def test_a_prompt_passes_when_more_than_half_of_its_rounds_do():
-    rows = [{"model": "m", "prompt_number": n, "text": text, "error": error} for n, text,
-            error in ((0, "yes", ""), (0, "no", ""), (1, "yes", ""), (2, "yes", ""), (2, "yes", ""),
-                      (2, "no", ""), (3, "", "failed"))]
+    rows = [{"model": "m", "prompt_number": n, "text": text, "error": error}
+            for n, text, error in ((0, "yes", ""), (0, "no", ""), (1, "yes", ""), (2, "yes", ""),
+                                   (2, "yes", ""), (2, "no", ""), (3, "", "failed"))]
     assert passed(rows, has("yes"), {}) == {"m": {0: False, 1: True, 2: True}}

@@ -97,8 +97,8 @@ def tensors(arch: str) -> dict[str, tuple[int, ...]]:
                   "per_layer_proj_norm.weight": (ALTUP,),
                   "per_layer_token_embd.weight": (N_VOCAB, ALTUP * N_LAYER_3N),
                   "per_layer_model_proj.weight": (ALTUP * N_LAYER_3N, E)}
-    return found | {f"blk.{i}.{part}": shape for i, kind in enumerate(kinds(arch)) for part,
-                    shape in _layer(arch, kind).items()}
+    return found | {f"blk.{i}.{part}": shape for i, kind in enumerate(kinds(arch))
+                    for part, shape in _layer(arch, kind).items()}
 
 
 def _layer(arch: str, kind: str) -> dict:

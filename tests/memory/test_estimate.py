@@ -13,6 +13,7 @@ from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
 from quantlab.models.source import BUNDLED
 from tests.memory.test_placement import cases
+from tests.posix import posix_only
 
 GIB = 2**30
 
@@ -75,6 +76,7 @@ def test_a_projector_is_counted_with_its_weights():
         assert seeing.weights - plain.weights == eyes.nbytes and "buffers" in seeing.notes[-1]
 
 
+@posix_only
 def test_a_pulled_models_projector_is_counted_unasked(tmp_path, monkeypatch):
     tiny, eyes = BUNDLED["tiny"], BUNDLED["sample"]
     blobs = tmp_path / "blobs"

@@ -7,6 +7,7 @@ import pytest
 
 from quantlab.memory import machine
 from quantlab.memory.cards import ASSUMED, NO_CARD
+from tests.posix import posix_only
 
 
 def test_the_live_machine_is_the_one_we_run_on(monkeypatch):
@@ -40,6 +41,7 @@ def test_what_is_no_card_is_left_out(answer):
     assert machine.parse_nvidia(answer) == ()
 
 
+@posix_only
 @pytest.mark.parametrize("script", ["exit 9", "kill -9 $$", "echo '\\377\\376'"])
 def test_a_broken_driver_is_no_card(tmp_path, monkeypatch, script):
     program = tmp_path / "nvidia-smi"

@@ -200,9 +200,9 @@ HEADS = {"head_count": 4, "block_count": 1, "embedding_length": 32}
 def test_numbers_that_no_architecture_can_have_are_refused_in_words(key, value_type, payload, words):
     numbers = {**{name: (4, u32(number)) for name, number in HEADS.items()}, key: (value_type, payload)}
     place = {"head_count": "attention.head_count"}
-    header = read_header(
-        build([PAIRS[0], *(pair(f"llama.{place.get(name, name)}", *value) for name,
-                           value in numbers.items())], [info("token_embd.weight")]))
+    header = read_header(build([PAIRS[0], *(pair(f"llama.{place.get(name, name)}", *value)
+                                            for name, value in numbers.items())],
+                               [info("token_embd.weight")]))
     with pytest.raises(ValueError, match=words):
         architecture_of(header.metadata, {tensor.name: tensor.shape for tensor in header.tensors.values()})
 

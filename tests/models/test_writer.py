@@ -58,8 +58,8 @@ def wanted(path, types, imatrix=None) -> dict[str, tuple[str, bytes]]:
         # (matrices, rows, columns)
         x = gguf.dequantize(tensor.data, tensor.tensor_type).reshape(-1, *tensor.shape[1::-1].tolist())
         importance = (imatrix or {}).get(tensor.name, [None] * len(x))
-        rows = [ggml_oracle.quantize(part, qtype, weights) for part,
-                weights in zip(x, importance, strict=True)]
+        rows = [ggml_oracle.quantize(part, qtype, weights)
+                for part, weights in zip(x, importance, strict=True)]
         found[tensor.name] = qtype, np.concatenate(rows).tobytes()
     return found
 

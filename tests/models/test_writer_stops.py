@@ -25,6 +25,7 @@ from quantlab.models.types import TENSOR_TYPES
 from tests.models.gguf_builder import build, info, pair, string, u32
 from tests.models.test_writer import LLAMA, fields, sources, tensors
 from tests.models.written import SMALL, write
+from tests.posix import posix_only
 
 __all__ = ["sources"]
 TYPE = {name: number for number, name in TENSOR_TYPES.items()}
@@ -78,6 +79,7 @@ def test_a_place_that_is_none_is_said_before_anything_is_done(folder, sources):
 
 @pytest.mark.parametrize(("mode", "words"), [(0o555, r"no file can be made in .*: Permission denied"),
                                              (0o000, "cannot be reached: Permission denied")])
+@posix_only
 def test_a_folder_that_may_not_be_written_to_is_said(sources, mode, words):
     with tempfile.TemporaryDirectory() as name, ql.open_model(sources / "llama-F16.gguf") as model:
         os.chmod(name, mode)
@@ -117,6 +119,7 @@ except OSError as error:
 """
 
 
+@posix_only
 def test_a_disk_that_fails_half_way_is_said_and_nothing_is_left(folder, sources):
     """The system's limit on a file's size, a real error of a real write."""
     (folder / "x.gguf").write_bytes(b"what was here before")
@@ -167,6 +170,7 @@ def test_the_same_model_is_made_again_but_its_original_is_kept(folder, sources):
     assert dst.read_bytes() == original
 
 
+@posix_only
 def test_a_file_of_that_name_is_replaced_by_a_whole_one_readable_by_the_same_people(folder, sources):
     (folder / "x.gguf").write_bytes(b"old")
     seen = []
@@ -276,6 +280,7 @@ def test_a_stopped_run_leaves_nothing(folder, sources, pool):
         executor.shutdown()
 
 
+@posix_only
 def test_kill_9_at_ten_moments_leaves_no_file_under_the_final_name(folder, sources):
     """The source is small, so the pieces are slowed down; the moments are spread over the run from its start
     to the very end.

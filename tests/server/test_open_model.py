@@ -48,8 +48,8 @@ def test_every_key_and_every_place_of_a_real_model_is_what_gguf_reads(with_store
         oracle = gguf.GGUFReader(model.file.path)
         theirs = {key: field.contents() for key, field in oracle.fields.items()
                   if not key.startswith("GGUF.")}
-        ours = {key: list(value.decode()) if hasattr(value, "decode") else value for key,
-                value in model.metadata.items()}
+        ours = {key: list(value.decode()) if hasattr(value, "decode") else value
+                for key, value in model.metadata.items()}
         assert ours == theirs and len(ours["tokenizer.ggml.tokens"]) == 49152
         assert [(info.name, info.qtype, info.offset, info.nbytes)
                 for info in model.file.infos.values()] == [(tensor.name, tensor.tensor_type.name,

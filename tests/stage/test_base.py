@@ -25,7 +25,8 @@ def draw(bits: int, size: float = 4.0) -> Picture:
 
 
 def explorer(**more) -> Stage:
-    handles = [slider("bits", "bits per weight", 4, 2, 8), number_field("size", "size in GiB", 4.0, 1, 30, 0.1)]
+    handles = [slider("bits", "bits per weight", 4, 2, 8),
+               number_field("size", "size in GiB", 4.0, 1, 30, 0.1)]
     return Stage(handles, draw, **more)
 
 
