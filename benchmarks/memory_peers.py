@@ -1,8 +1,7 @@
 """Part of `make bench-memory`: rules of thumb and three other programs on the measured cases that all of them
 can be asked about.
 
-    pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory      # else it is listed as not
-    installed
+    pip install --target DIR ggufit==0.3.0 && PYTHONPATH=DIR make bench-memory    # else listed: not installed
 
 gguf-parser-go is built from the Go proxy where there is Go; it and `xllamacpp.memory` (Ollama's
 `EstimateGPULayers` in Python, which has no switch for flash attention) read the same hollow files that the

@@ -6,12 +6,14 @@ benchmarks/results/<name>.json.
     python benchmarks/run.py quantize_model  a real small model and the shape of a large one: ten minutes
     python benchmarks/run.py quality         eleven types of the tiny model and SmolLM2's perplexity: a minute
     python benchmarks/run.py same_file       the same quantized file here, in llama.cpp, and in llama.cpp once
-    more: two minutes python benchmarks/run.py truth           `make bench-truth`: a hundred million weights
-    per type python benchmarks/run.py memory          `make bench-memory`: what llama.cpp allocates, measured
-    again python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers python
-    benchmarks/run.py lab             ten thousand calls, and a whole comparison on a real Ollama: a quarter
-    of an hour python benchmarks/run.py lab_statistics  the lab's intervals on simulated studies: three
-    minutes
+                                             more: two minutes
+    python benchmarks/run.py house           how many rooms, modules and code tokens, now and before G
+    python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
+    python benchmarks/run.py memory          `make bench-memory`: what llama.cpp allocates, measured again
+    python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers
+    python benchmarks/run.py lab             ten thousand calls, and a whole comparison on a real Ollama: a
+                                             quarter of an hour
+    python benchmarks/run.py lab_statistics  the lab's intervals on simulated studies: three minutes
 """
 
 import json
@@ -28,7 +30,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
-         "same_file")
+         "same_file", "house")
 BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")

@@ -26,7 +26,7 @@ def main() -> dict:
     return {
         "import_quantlab_beyond_numpy_ms": milliseconds("numpy", "import quantlab"),
         "first_quantize_beyond_import_ms": milliseconds("numpy, quantlab", "quantlab.quantize"),
-        "first_explorer_beyond_import_ms": milliseconds("numpy, quantlab", "quantlab.show"),
+        "first_explorer_beyond_import_ms": milliseconds("numpy, quantlab", "quantlab.explore_bits"),
         "goal_import_ms": 150,
         "lab_serves_lesson_00_s": round(statistics.median(serve() for _ in range(3)), 2),
     }

@@ -1,8 +1,7 @@
 """Measure what "never quantize twice" is about: the Q4_1 file of SmolLM2-135M quantized again, and held
 against that file.
 
-    python -m tools.record_requantized          # quantlab/data/smollm2_q4_1/quality.json; three minutes on
-    two idle cores
+    python -m tools.record_requantized      # data/smollm2_q4_1/quality.json; three minutes on two idle cores
 
 The file comes with the package that tools/test_models.py names. Like the tiny model's tables: nothing is
 random, and what was measured before is taken from the cache.

@@ -1,9 +1,10 @@
 """Record what lesson 14 shows where no server answers: speeds beside what memory allows, and what `ollama ps`
 says beside the estimate.
 
-    OLLAMA_HOST=127.0.0.1:PORT OLLAMA_MODELS=ITS_STORE python -m tools.record_speed               about four
-    minutes, on a quiet machine ... python -m tools.record_speed speed --rounds 1 --tokens 8 --out /tmp
-    a rehearsal of the first half
+    OLLAMA_HOST=127.0.0.1:PORT OLLAMA_MODELS=ITS_STORE python -m tools.record_speed
+                                            about four minutes, on a quiet machine
+    ... python -m tools.record_speed speed --rounds 1 --tokens 8 --out /tmp
+                                            a rehearsal of the first half
 
 Needs smollm2:135m-instruct-q4_K_M, -q8_0 and -fp16 on that server (all made from the F16 file in
 .tools/models), and xllamacpp.

@@ -2,8 +2,8 @@
 of Shakespeare.
 
     pip install -e '.[train]'
-    python tools/train_tiny_llama.py --folder /tmp/tiny          # again after an interruption: it goes on
-    from its checkpoint python tools/export_tiny_llama.py --folder /tmp/tiny
+    python tools/train_tiny_llama.py --folder /tmp/tiny       # again after an interruption
+    python tools/export_tiny_llama.py --folder /tmp/tiny
 
 Everything random is drawn from (seed, step), so a resumed run sees the batches that an uninterrupted one
 would have seen.

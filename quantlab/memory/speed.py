@@ -1,8 +1,7 @@
 """How fast an answer can come: every token reads the model's weights and the cache once, so memory bandwidth
 is the limit.
 
-    expected_speed("llama3.1:8b", "Q4_K_M", GPUS["GeForce RTX 4060"].bandwidth)      # a range, in tokens a
-    second
+    expected_speed("llama3.1:8b", "Q4_K_M", GPUS["GeForce RTX 4060"].bandwidth)    # tokens a second
 
 What is read is counted; what share of its bandwidth a machine reaches is an assumption, and makes the range.
 Lesson: 14_speed_and_bandwidth.
