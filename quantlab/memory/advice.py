@@ -148,8 +148,7 @@ def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """
     changes: list[dict[str, Any]] = [] if now.flash else [dict(flash=True)]
     if now.flash:
-        smaller_types = list(KV_TYPES)[list(KV_TYPES).index(now.cache_type) + 1:]
-        changes += [dict(type_kv=smaller) for smaller in smaller_types]
+        changes += [dict(type_kv=smaller) for smaller in KV_TYPES[KV_TYPES.index(now.cache_type) + 1:]]
     changes += [dict(n_parallel=n) for n in range(now.n_parallel - 1, 0, -1)]
     changes += [dict(num_ctx=tokens)] if (tokens := longest(now)) else []
     changes += [dict(ftype=smaller) for smaller in reversed(SLIDER[:SLIDER.index(now.ftype)])]

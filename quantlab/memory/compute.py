@@ -205,8 +205,7 @@ def _layer(walk: Walk, x: Span, keep: bool = False) -> Span:
 
 def feed_forward(walk: Walk) -> Span:
     """Gate and up side by side, their product, and down again."""
-    norm = normed(walk)
-    return _dense(walk, norm, walk.shape.n_ff)
+    return _dense(walk, normed(walk), walk.shape.n_ff)
 
 
 def normed(walk: Walk) -> Span:
@@ -242,8 +241,7 @@ def experts(walk: Walk) -> Span:
     weights = width(used)
     space.give(chances)
     if a.arch != "gpt-oss":
-        total = width(1)
-        space.give(total)
+        space.give(width(1))                    # their sum
     gate = _matrices(walk, "gate", used * n_ff)
     up = _matrices(walk, "up", used * n_ff)
     if not a.n_expert_shared:
@@ -251,8 +249,7 @@ def experts(walk: Walk) -> Span:
     product = width(used * n_ff)
     space.give(gate, up)
     down = _matrices(walk, "down", used * a.n_embd)
-    space.give(product, order)
-    space.give(weights)
+    space.give(product, order, weights)
     out = width(a.n_embd)
     space.give(down)
     if a.n_expert_shared:

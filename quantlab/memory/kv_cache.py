@@ -14,9 +14,9 @@ from ..models.types import block_of
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
 from .weights import card_nbytes
 
-#: Types the cache may have in Ollama (OLLAMA_KV_CACHE_TYPE): name -> ggml type.  llama.cpp has a few more
+#: Types the cache may have in Ollama (OLLAMA_KV_CACHE_TYPE), largest first.  llama.cpp has a few more
 #: (settings.py).
-KV_TYPES = {name: CACHE_TYPES[name] for name in ("f16", "q8_0", "q4_0")}
+KV_TYPES = ("f16", "q8_0", "q4_0")
 
 
 def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16") -> int:

@@ -158,7 +158,7 @@ def ollama_context(vram_gib: float) -> int:
 
 def _ollama(arch: str | None, trained: int, vram_gib: float, n_ctx: int | None, n_parallel: int) -> Settings:
     each = n_ctx or ollama_context(vram_gib)
-    each = min(each, trained) if trained else each
+    each = min(each, trained or each)
     n_parallel = 1 if arch in ONE_AT_A_TIME else n_parallel
     return Settings(n_ctx=each * n_parallel, n_parallel=n_parallel, n_ubatch=min(BATCH, each))
 
