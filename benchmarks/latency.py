@@ -1,7 +1,7 @@
 """How soon does a picture follow the hand? From key press and pointer move to the painted frame, in a real
 browser.
 
-    python -m benchmarks.latency             the first explorers of lessons 01, 02, 05, 06, 11; in 03 the block
+    python -m benchmarks.latency             the first explorers of 01, 02, 05, 06 and 11; in 03 the block
                                              explorer, in 05 the model map's menu and keys, in 06 the memory
                                              bar, too
     python -m benchmarks.latency 06 --moves 80
