@@ -25,7 +25,7 @@ def fresh(game) -> None:
 
 def test_it_opens_at_once_with_recorded_marks_and_measures_nothing(game):
     fresh(game)
-    assert game.thread is None and game.game.bench._reference is None
+    assert game.thread is None and "reference" not in vars(game.game.bench)
     assert "all Q4_K" in game.picture.svg and "Q4_K_M" in game.picture.svg and "recorded" in game.picture.svg
 
 

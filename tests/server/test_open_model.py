@@ -80,7 +80,7 @@ def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path
     assert told.file is None and told.architecture == architecture and told.nbytes == nbytes
     same, its = (table.sort_values("name", ignore_index=True) for table in (told.tensors, from_file))
     assert same.equals(its)
-    with pytest.raises(ValueError, match="not its weights"):
+    with pytest.raises(ValueError, match="are not at hand"):
         told.tensor("output_norm.weight")
 
 
