@@ -95,8 +95,12 @@ def flips(lesson: LessonPage, qtype: str, moves: int) -> list[float]:
     explorer.locator(".ql-view").focus()
     times = []
     for i in range(moves + WARM_UP):
-        times += timed(lesson, explorer, "keydown", lambda i=i: lesson.page.keyboard.press("Space" if i % 2
-                                                                                           else "ArrowRight"))
+        times += timed(
+            lesson,
+            explorer,
+            "keydown",
+            lambda i=i: lesson.page.keyboard.press("Space" if i % 2 else "ArrowRight"),
+        )
     return times[WARM_UP:]
 
 

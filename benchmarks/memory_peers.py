@@ -118,7 +118,11 @@ def _predictor(questions: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
             header = read(importlib.import_module("gguf").GGUFReader(path), path)
             header["metadata"]["tokenizer.ggml.tokens"] = {"value": range(MODELS[model].n_vocab)}
             with unittest.mock.patch.object(memory, "dump_metadata_json", lambda *_, header=header: header):
-                answers |= {(name, n_ctx): memory.estimate_gpu_layers([card], path, [], n_ctx, 512, 1,
-                                                                      "f16").vram_size
-                            for name, n_ctx in questions if name == model}
+                answers |= {
+                    (name, n_ctx): memory.estimate_gpu_layers(
+                        [card], path, [], n_ctx, 512, 1, "f16"
+                    ).vram_size
+                    for name, n_ctx in questions
+                    if name == model
+                }
     return answers

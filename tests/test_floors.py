@@ -19,6 +19,7 @@ OWNERS = {"ipywidgets": {"stage"}, "anywidget": {"stage"}, "traitlets": {"stage"
 SHAPES = {"text", "rect", "line", "circle", "polyline", "hatching", "page"}      # only pictures draw
 FEEDBACK = "lessons/feedback.py"                  # runs the learner's own code, which may raise anything
 MODULE_LINES, FUNCTION_LINES, COLUMNS = 350, 45, 110
+CORNER = 66                         # spaces: what is pushed further right is folded where nobody reads it
 DRAWING = ("canvas", "exhibits")
 
 
@@ -26,15 +27,22 @@ def faults(name: str, source: str) -> list[str]:
     """What is wrong with the module `name` ("exhibits/bits.py", a path below quantlab/) of this source text.
     """
     tree, room = ast.parse(source), name.split("/")[0].removesuffix(".py")
-    found = [] if room in FLOORS or room in ("__init__",
-                                             "__main__") else [f"{room} is on no floor: add it to FLOORS"]
+    known = room in FLOORS or room in ("__init__", "__main__")
+    found = [] if known else [f"{room} is on no floor: add it to FLOORS"]
     if (length := len(source.splitlines())) > MODULE_LINES:
         found.append(f"{length} lines: split it at {MODULE_LINES}")
     found += [f"line {i} has {len(line)} columns" for i, line in enumerate(source.splitlines(), 1)
               if len(line) > COLUMNS]
+    found += [f"line {i} begins in the corner: give the call lines of its own" for i in cornered(source)]
     for node in ast.walk(tree):
         found += [f"line {node.lineno}: {words}" for words in _node_faults(node, name, room)]
     return found + (_pictures_with_widgets(tree, name) if room in DRAWING else [])
+
+
+def cornered(source: str) -> list[int]:
+    """Numbers of the lines of code that begin right of CORNER."""
+    return [i for i, line in enumerate(source.splitlines(), 1)
+            if len(line) - len(line.lstrip()) >= CORNER and not line.lstrip().startswith("#")]
 
 
 def _pictures_with_widgets(tree: ast.Module, name: str) -> list[str]:
@@ -63,8 +71,9 @@ def _node_faults(node: ast.AST, name: str, room: str) -> list[str]:
         return [f"{node.name} has {length} lines"] if length > FUNCTION_LINES else []
     if isinstance(node, ast.ExceptHandler):
         caught = "everything" if node.type is None else ast.unparse(node.type)
-        broad = node.type is None or {"Exception", "BaseException"} & {n.id for n in ast.walk(node.type)
-                                                                       if isinstance(n, ast.Name)}
+        broad = node.type is None or {"Exception", "BaseException"} & {
+            n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)
+        }
         return [f"catches {caught}"] if broad and name != FEEDBACK else []
     if isinstance(node, ast.Constant) and isinstance(node.value,
                                                      str) and "<svg" in node.value and room not in DRAWING:
@@ -117,8 +126,9 @@ def test_no_module_leads_back_to_itself():
     needs = defaultdict(set)
     for name, source in sources().items():
         for node in ast.parse(source).body:
-            for module, words in _imported(node, name) if isinstance(node,
-                                                                     ast.Import | ast.ImportFrom) else ():
+            for module, words in (
+                _imported(node, name) if isinstance(node, ast.Import | ast.ImportFrom) else ()
+            ):
                 needs[name] |= {known[m] for m in (module, f"{module}.{words}") if m in known} - {name}
     assert len([*TopologicalSorter(needs).static_order()]) > 100
 
@@ -130,10 +140,17 @@ def test_a_public_name_means_one_thing():
     homes = defaultdict(list)
     for name, source in sources().items():
         for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef
-                          | ast.ClassDef) and not node.name.startswith("_") and "cli/" not in name:
+            named = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if named and "cli/" not in name:
                 homes[node.name].append(name)
     assert {name: rooms for name, rooms in homes.items() if len(rooms) > 1} == {}
+
+
+@pytest.mark.parametrize("folder", ["tests", "tools", "benchmarks"])
+def test_no_line_elsewhere_begins_in_the_corner(folder):
+    found = {path.name: cornered(path.read_text(encoding="utf-8"))
+             for path in (PACKAGE.parent / folder).rglob("*.py")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 def test_there_is_a_house():
@@ -142,6 +159,7 @@ def test_there_is_a_house():
 
 @pytest.mark.parametrize(("name", "source"), [
     ("canvas/bars.py", "from ..stage.base import show"),
+    ("canvas/bars.py", f"x = (1,\n{' ' * 66}2)"),
     ("canvas/bars.py", "from .. import stage"),
     ("canvas/bars.py", "from ..models.source import open_model"),          # the same floor
     ("basics/floats.py", "from ..formats.table import FORMATS"),

@@ -28,16 +28,18 @@ def test_what_shares_a_server_is_one_unit_and_every_other_file_is_its_own():
         "tests/browser/test_lab_live_in_browser.py::test_b[x::y]") == "ollama"
     assert unit("tests/browser/test_map_in_browser.py::test_c") == "explorers"
     assert unit("notebooks/04_quantization_types.ipynb::Cell 3") == "notebooks/04_quantization_types.ipynb"
-    assert [place("tests/server/test_tiny_live.py::t"), place("tests/basics/test_affine.py::t")] == [0,
-                                                                                                     len(
-                                                                                                         UNITS)]
+    assert [place("tests/server/test_tiny_live.py::t"), place("tests/basics/test_affine.py::t")] == [
+        0,
+        len(UNITS),
+    ]
 
 
 @pytest.mark.parametrize(("words", "dies", "starts"),
                          [("Kernel died before replying", TRIES - 1, TRIES),
                           ("Kernel died before replying", TRIES, None), ("no such kernel", 1, None)])
-def test_a_kernel_whose_ports_were_taken_is_started_again_and_nothing_else_is(monkeypatch, words, dies,
-                                                                              starts):
+def test_a_kernel_whose_ports_were_taken_is_started_again_and_nothing_else_is(
+    monkeypatch, words, dies, starts
+):
     tried = []
 
     def start(**settings):

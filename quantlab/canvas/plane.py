@@ -33,8 +33,9 @@ class Axis:
 
     def __call__(self, value: float) -> float:
         """The pixel of a value; what lies outside is put on the nearest end."""
-        share = (self._scaled(max(value, self.low)) - self._scaled(self.low)) / (self._scaled(self.high)
-                                                                                 - self._scaled(self.low))
+        share = (self._scaled(max(value, self.low)) - self._scaled(self.low)) / (
+            self._scaled(self.high) - self._scaled(self.low)
+        )
         return self.start + min(max(share, 0), 1) * (self.end - self.start)
 
     def ticks(self) -> list[float]:

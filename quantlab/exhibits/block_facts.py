@@ -186,8 +186,12 @@ def _in_steps(view: BlockView, error: float) -> str:
     """The error as a share of the step from level to level, where all steps are equal."""
     with np.errstate(all="ignore"):
         steps = np.diff(view.parts.levels(view.raw, view.weight))
-    if not len(steps) or not np.isfinite(steps).all() or not steps[0] or not np.allclose(steps, steps[0],
-                                                                                         rtol=1e-3):
+    if (
+        not len(steps)
+        or not np.isfinite(steps).all()
+        or not steps[0]
+        or not np.allclose(steps, steps[0], rtol=1e-3)
+    ):
         return ""
     return f" ({abs(error / steps[0]):.2f} of a step)"
 

@@ -77,10 +77,15 @@ def card_handles(vram: float) -> tuple[list[Handle], Link]:
     known = next((card for card in places if card_label(card) == name and places[card] == here), "")
     mine = known or (f"my machine: {name}" if name else ANY_CARD)
     places |= {mine: here} if name and not known else {}
-    return [menu("card", "card by name", mine if vram == here else ANY_CARD,
-                 [ANY_CARD, *sorted(places, key=lambda card: card != mine)]),
-            stops("vram", "card", vram, [(f"{size:g} GB", size) for size in SIZES])], Link("vram", places.get,
-                                                                                           ANY_CARD)
+    return [
+        menu(
+            "card",
+            "card by name",
+            mine if vram == here else ANY_CARD,
+            [ANY_CARD, *sorted(places, key=lambda card: card != mine)],
+        ),
+        stops("vram", "card", vram, [(f"{size:g} GB", size) for size in SIZES]),
+    ], Link("vram", places.get, ANY_CARD)
 
 
 def with_own(model) -> tuple[str, Shapes]:

@@ -42,9 +42,9 @@ def agreement(quality) -> tuple[str, dict[str, float]]:
     if not {"ftype", "top1"} <= set(getattr(quality, "columns", ())):
         raise ValueError("quality has no columns ftype and top1: give it a table that compare_quality made")
     measured = quality[quality.top1.notna()]
-    return quality.attrs.get("model", "the measured model"), dict(zip(measured.ftype,
-                                                                      measured.top1.astype(float),
-                                                                      strict=True))
+    return quality.attrs.get("model", "the measured model"), dict(
+        zip(measured.ftype, measured.top1.astype(float), strict=True)
+    )
 
 
 def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:

@@ -54,8 +54,11 @@ def says_number(value: float | None = None, tolerance: float = 1e-6) -> Check:
     def passes(answer: str, expected: str) -> bool:
         found, wanted = NUMBER_IN_TEXT.findall(answer), _as_number(expected) if value is None else value
         said = _as_number(found[-1]) if found else None
-        return said is not None and wanted is not None and math.isclose(said, wanted, rel_tol=tolerance,
-                                                                        abs_tol=1e-12)
+        return (
+            said is not None
+            and wanted is not None
+            and math.isclose(said, wanted, rel_tol=tolerance, abs_tol=1e-12)
+        )
 
     return Check("says the expected number" if value is None else f"says {value:g}", passes)
 

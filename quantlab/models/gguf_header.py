@@ -113,8 +113,9 @@ def _magic_and_version(cursor: Cursor) -> int:
         guess = OTHER_FILES.get(magic)
         if guess is None and cursor.data[8:9] == b"{":
             guess = "a safetensors file"
-        raise ValueError(f"not a GGUF file: it starts with {magic!r}" + (f", so it is {guess}" if guess
-                                                                         else ""))
+        raise ValueError(
+            f"not a GGUF file: it starts with {magic!r}" + (f", so it is {guess}" if guess else "")
+        )
     version = cursor.number("I", "version")
     if version in (2, 3):
         return version

@@ -45,8 +45,9 @@ class ModelName:
     def __str__(self) -> str:
         path = [self.model]
         if (self.host, self.namespace) != (HOST, NAMESPACE):
-            path = [self.namespace, self.model] if self.host == HOST else [self.host, self.namespace,
-                                                                           self.model]
+            path = (
+                [self.namespace, self.model] if self.host == HOST else [self.host, self.namespace, self.model]
+            )
         return f"{'/'.join(path)}:{self.tag}"
 
 

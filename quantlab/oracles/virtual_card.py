@@ -160,8 +160,9 @@ class VirtualGPUs:
     def _fill_device(self, i: int) -> None:
         device, kind, name, call = self.devices[i], self.types[i], self.names[i], self._call
         own = ffi.cast("void *", self.types + i)
-        kind.get_name = device.get_name = device.get_description = call("const char *(void *)",
-                                                                        lambda _: name)
+        kind.get_name = device.get_name = device.get_description = call(
+            "const char *(void *)", lambda _: name
+        )
         kind.alloc_buffer = call("void *(void *, size_t)", lambda _, nbytes: self._lend(own, nbytes))
         kind.get_alignment = call("size_t(void *)", lambda _: ALIGNMENT)
         kind.get_alloc_size = call("size_t(void *, void *)", lambda _, tensor: self.alloc_size(tensor))

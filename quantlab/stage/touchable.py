@@ -106,8 +106,9 @@ def own_names(svg: str, owner: str) -> str:
     that is off the screen and has no hatching to lend.
     """
     for name in set(re.findall(r' id="([\w-]+)"', svg)):
-        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(f"url(#{name})",
-                                                                            f"url(#{name}-{owner})")
+        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(
+            f"url(#{name})", f"url(#{name}-{owner})"
+        )
     return svg
 
 

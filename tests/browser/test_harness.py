@@ -38,12 +38,19 @@ def scratch(tmp_path_factory, chromium):
     for name, sources in {"good": [GOOD], "slow": [GOOD, SLOW],
                           "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
         cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells,
-                                                metadata={"kernelspec": {"name": "python3",
-                                                                         "display_name":
-                                                                         "Python 3 (ipykernel)",
-                                                                         "language": "python"}}),
-                       folder / f"{name}.ipynb")
+        nbformat.write(
+            nbformat.v4.new_notebook(
+                cells=cells,
+                metadata={
+                    "kernelspec": {
+                        "name": "python3",
+                        "display_name": "Python 3 (ipykernel)",
+                        "language": "python",
+                    }
+                },
+            ),
+            folder / f"{name}.ipynb",
+        )
     with Lab(folder) as running:
         yield running
 

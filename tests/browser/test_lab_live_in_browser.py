@@ -32,8 +32,9 @@ def lab_with_ollama(smollm):
 
 def explorer(lesson, button: str):
     """The explorer with exactly that button: lesson 09 has both "Create" and "Create in Ollama"."""
-    return lesson.page.locator(".ql-explorer", has=lesson.page.get_by_role("button", name=button,
-                                                                           exact=True)).last
+    return lesson.page.locator(
+        ".ql-explorer", has=lesson.page.get_by_role("button", name=button, exact=True)
+    ).last
 
 
 def wait_for(lesson, place, words: str, seconds: float = 180) -> None:

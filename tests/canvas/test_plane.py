@@ -22,8 +22,11 @@ def test_a_logarithmic_axis_makes_equal_ratios_equal_lengths():
                                                   (0, 28, False), (1.2, 4.6, False)])
 def test_ticks_are_few_and_inside(low, high, log):
     ticks = Axis(low, high, 0, 1, log).ticks()
-    assert len(ticks) <= 10 and all(low <= tick <= high * 1.001 for tick in ticks) and (len(ticks) >= 2
-                                                                                        or high / low < 2)
+    assert (
+        len(ticks) <= 10
+        and all(low <= tick <= high * 1.001 for tick in ticks)
+        and (len(ticks) >= 2 or high / low < 2)
+    )
 
 
 def test_spread_leaves_room_even_for_equal_values():

@@ -79,8 +79,11 @@ def test_a_flip_moves_the_weights_that_ggmls_reader_moves(qtype):
         words = explorer.finding
         assert "flipped: " in words and explorer.picture.height == height and faults(explorer.picture) == []
         if len(which) == 1:
-            assert "weight" in words and "moved from" in words and ("NaN" in words or str(which[0]) in words
-                                                                    or len(before) == 1)
+            assert (
+                "weight" in words
+                and "moved from" in words
+                and ("NaN" in words or str(which[0]) in words or len(before) == 1)
+            )
         else:
             assert ("no weight moved" in words) == (len(which) == 0)
         assert "1 bit edited" in explorer.view.value
@@ -170,8 +173,9 @@ def test_edits_stay_with_their_block_until_undone():
     explorer.flip()
     explorer.buttons["Reset"].click()
     assert "edited" not in explorer.view.value
-    assert explorer.values() == explore_block().values() and explorer.raw == Blocks(None,
-                                                                                   "Q4_0").stored("Q4_0", 0)
+    assert explorer.values() == explore_block().values() and explorer.raw == Blocks(None, "Q4_0").stored(
+        "Q4_0", 0
+    )
 
 
 def test_the_weight_stays_the_same_in_another_format():

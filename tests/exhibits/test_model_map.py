@@ -253,9 +253,10 @@ def test_an_ftype_that_the_model_cannot_have_is_refused():
 
 
 def test_ftypes_are_meant_in_any_case_and_what_is_none_is_said():
-    lower, upper = explore_model_map(beside="ollama's q4_k_s",
-                                     ftype="q5_k_m"), explore_model_map(beside="Ollama's Q4_K_S",
-                                                                        ftype="Q5_K_M")
+    lower, upper = (
+        explore_model_map(beside="ollama's q4_k_s", ftype="q5_k_m"),
+        explore_model_map(beside="Ollama's Q4_K_S", ftype="Q5_K_M"),
+    )
     assert lower.picture == upper.picture and explore_model_map(beside="q4_k_s").controls[
         "beside"].value == "Q4_K_S"
     assert "Nor is it an ftype" in explore_model_map(beside="Q4_K_L").picture.svg

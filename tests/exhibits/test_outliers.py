@@ -40,8 +40,9 @@ def test_one_scale_sends_all_others_to_zero_and_blocks_save_them():
 @pytest.mark.parametrize("block", BLOCKS[:-1])
 def test_weights_outside_the_outliers_block_really_never_notice(block):
     with_it = quantize_absmax(spoiled(100), 4, block_size=block).dequantize().reshape(-1, block)
-    without = quantize_absmax(sample_weights().ravel()[:N], 4, block_size=block).dequantize().reshape(-1,
-                                                                                                      block)
+    without = (
+        quantize_absmax(sample_weights().ravel()[:N], 4, block_size=block).dequantize().reshape(-1, block)
+    )
     elsewhere = np.arange(N // block) != OUTLIER // block
     np.testing.assert_array_equal(with_it[elsewhere], without[elsewhere])
 

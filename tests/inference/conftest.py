@@ -1,11 +1,23 @@
-"""SmolLM2 for the tests of this room: the 16-bit file that the server tests use, and the same weights as
-float32.
+"""Models and a text for the tests of this room: the bundled one with its held-out text, and SmolLM2 as the
+16-bit file that the server tests use, as what that was made from, and as float32.
 """
 
 import pytest
 
+from quantlab.inference.chunks import held_out_text
+from quantlab.inference.load import load_lm
 from tests.inference.files import copied
 from tests.ollama_fixture import FILES, without
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load_lm("tiny")
+
+
+@pytest.fixture(scope="module")
+def text():
+    return held_out_text()
 
 
 @pytest.fixture(scope="session")

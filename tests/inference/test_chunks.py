@@ -5,19 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from quantlab.inference.chunks import chunks_of, held_out_text, tokens_of
+from quantlab.inference.chunks import chunks_of, tokens_of
 from quantlab.inference.load import load_lm
 from quantlab.inference.quality import divergence, perplexity
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load_lm("tiny")
-
-
-@pytest.fixture(scope="module")
-def text():
-    return held_out_text()
 
 
 def test_a_text_is_cut_into_whole_chunks_and_may_be_tokens(tiny, text):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.chunks import HELD_OUT, chunks_of
+from quantlab.inference.chunks import chunks_of
 from quantlab.inference.load import load_lm
 from quantlab.inference.sensitivity import collect_imatrix
 from quantlab.models.imatrix_file import Imatrix, read_imatrix, write_imatrix
@@ -20,11 +20,6 @@ from tests.inference.imatrix_oracle import Watched
 @pytest.fixture(scope="module")
 def lm():
     return load_lm("tiny")
-
-
-@pytest.fixture(scope="module")
-def text():
-    return HELD_OUT.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

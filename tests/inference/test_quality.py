@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quantlab.inference import quality
-from quantlab.inference.chunks import chunks_of, held_out_text
+from quantlab.inference.chunks import chunks_of
 from quantlab.inference.load import load_lm
 from quantlab.inference.quality import (
     Divergence,
@@ -30,16 +30,6 @@ from tests.inference.llama_oracle import LlamaCpp
 from tests.inference.perplexity_oracle import printed, scored
 
 N_CTX, CHUNKS = 256, 3
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load_lm("tiny")
-
-
-@pytest.fixture(scope="module")
-def text():
-    return held_out_text()
 
 
 # ---- the statistics

@@ -112,8 +112,12 @@ def test_a_fault_is_a_row_and_the_others_are_asked(tmp_path, odd, kind, words):
 
 def test_a_missing_model_is_rows_that_name_real_ones(tmp_path):
     rows = run(Pretend(), tmp_path, models=["m:a", "m:zzz"], rounds=1).rows()
-    assert ["m:zzz is not installed" in row["error"] for row in rows] == [False, False, True,
-                                                                          True] and "m:a" in rows[2]["error"]
+    assert ["m:zzz is not installed" in row["error"] for row in rows] == [
+        False,
+        False,
+        True,
+        True,
+    ] and "m:a" in rows[2]["error"]
 
 
 def test_a_full_server_is_waited_for_and_the_waiting_is_not_counted(tmp_path):
@@ -159,9 +163,9 @@ def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
     assert len(table) == 12 and list(lines["model"]) == ["m:a", "m:b", "m:a (again)"]
     assert lines["verdict"][2] == "the reference again: the noise floor" and not isinstance(
         lines["answer"][2], str)
-    assert lines["same_answers"].tolist()[1:] == [0.75,
-                                                  0.75] and table["first_difference"].dropna().tolist() == [2,
-                                                                                                            2]
+    assert lines["same_answers"].tolist()[1:] == [0.75, 0.75] and table[
+        "first_difference"
+    ].dropna().tolist() == [2, 2]
     assert "75% of its answers the same" in made.noise_floor() and "1 (n = 2" in made.noise_floor()
     other = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2)
     assert made.plan.key != other.plan.key and "control" not in other.plan.as_dict()
@@ -180,8 +184,11 @@ def test_what_is_missing_is_pulled_after_one_question_with_its_bytes_and_never_u
     with stand_in(with_pull) as url, stand_in(registry_of({"new": 4_000_000})) as registry:
         server = Server(url)
         found = Comparison(["one"], ["m:a", "m:new", "m:none"], server=server).preflight(registry)
-        assert found.to_pull == ["m:new"] and [row["bytes"] for row in found.rows] == [1, 4_000_000,
-                                                                                       None] and not found.ok
+        assert (
+            found.to_pull == ["m:new"]
+            and [row["bytes"] for row in found.rows] == [1, 4_000_000, None]
+            and not found.ok
+        )
         assert any(note.startswith("disk: the downloads need 4 MB") for note in found.notes)
         assert "m:none" in found.stops[1]
         assert found.pull(server, lambda words: asked.append(words) or False) == [] == pulled

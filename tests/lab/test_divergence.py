@@ -36,8 +36,9 @@ def test_truncated_to_the_top_20_of_the_same_logits_it_is_a_lower_bound_at_each_
 
 
 @pytest.mark.parametrize("qtype", ["Q8_0", "Q4_K", "Q4_0", "Q3_K", "Q2_K"])
-def test_on_the_tiny_models_own_logits_it_is_a_lower_bound_at_each_of_768_places(tiny_log_probabilities,
-                                                                                 qtype):
+def test_on_the_tiny_models_own_logits_it_is_a_lower_bound_at_each_of_768_places(
+    tiny_log_probabilities, qtype
+):
     p, q = tiny_log_probabilities(None), tiny_log_probabilities(qtype)
     true = (np.exp(p) * (p - q)).sum(axis=1)
     seen = [kl_at_least(top(np.exp(one)), top(np.exp(other))) for one, other in zip(p, q, strict=True)]
@@ -96,7 +97,11 @@ def test_a_beginning_that_was_read_as_other_tokens_is_dropped_and_counted():
                      "top": [{"token": "a", "logprob": -0.01 if model != 1 else -0.5}]}
                     for place, read in enumerate(reads)]
     found = divergences(plan, records)
-    assert (found["m:b"].places, found["m:b"].dropped, found[AGAIN].places, found[AGAIN].dropped) == (2, 1, 3,
-                                                                                                      0)
+    assert (found["m:b"].places, found["m:b"].dropped, found[AGAIN].places, found[AGAIN].dropped) == (
+        2,
+        1,
+        3,
+        0,
+    )
     assert found[AGAIN].kl == {0: 0.0} and found["m:b"].kl[0] > 0.1
     assert str(found["m:b"]).startswith("KL ≥ ") and "1 dropped" in str(found["m:b"])

@@ -44,8 +44,9 @@ def test_the_reference_profile_returns_the_record_and_says_so(monkeypatch):
     made = RecordedComparison("smollm2")
     for prompt in PROMPTS:
         rows = compare_quantizations(prompt, "smollm2", PAIR, or_recorded=True)
-        assert [row["quantization"] for row in rows] == PAIR and all(made.provenance in row["recorded"]
-                                                                     for row in rows)
+        assert [row["quantization"] for row in rows] == PAIR and all(
+            made.provenance in row["recorded"] for row in rows
+        )
     rows = compare_quantizations(prompt, "smollm2", [PAIR[0], "360m"], or_recorded=True)
     assert "text" in rows[0] and rows[1].keys() == {"quantization",
                                                     "error"} and "was not recorded" in rows[1]["error"]
@@ -78,8 +79,11 @@ def test_what_lesson_07_tells_is_in_the_record():
     assert rows["Q8_0"]["tokens_per_second"] / rows["Q4_K_M"]["tokens_per_second"] > 2.9
     table = RecordedComparison("smollm2", check=has()).summary()
     assert [round(12 * rate) for rate in table["pass_rate"]] == [8, 9, 7, 9] and table["paired_p"].min() > 0.5
-    assert list(RecordedComparison("smollm2").summary()["answer"])[1:] == ["good enough", "cannot tell",
-                                                                           "worse"]
+    assert list(RecordedComparison("smollm2").summary()["answer"])[1:] == [
+        "good enough",
+        "cannot tell",
+        "worse",
+    ]
 
 
 def test_what_lesson_09_tells_is_in_the_record():

@@ -140,8 +140,9 @@ def test_a_lower_bound_proves_worse_but_good_only_with_coverage():
     metric = Metric("KL", "nats", 0.05, lower_bound=True)
     small, large = interval(np.linspace(0, 0.01, 12)), interval(np.linspace(1, 2, 12))
     assert judge(small, metric).answer == GOOD and judge(small, metric, covered=False).answer == OPEN
-    assert judge(large, metric, covered=False).answer == WORSE and "at least 1.5" in judge(large,
-                                                                                           metric).words
+    assert (
+        judge(large, metric, covered=False).answer == WORSE and "at least 1.5" in judge(large, metric).words
+    )
     assert not any(number in judge(large, metric, covered=False).words
                    for number in ("1.5", "1.4", "1.6")), "too little seen for a number"
     with pytest.raises(ValueError, match="margin"):

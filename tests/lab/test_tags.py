@@ -39,8 +39,9 @@ def test_offline_the_list_is_shown_with_its_date():
 def test_an_odd_answer_for_one_tag_keeps_its_listed_row(odd):
     have = {"latest": 1, "1b": 2}
     with stand_in(registry_of(have, {"3b": odd})) as url:
-        rows = {row["tag"]: row for row in get_available_quantizations("llama3.2", registry=url,
-                                                                       timeout=0.4).rows}
+        rows = {
+            row["tag"]: row for row in get_available_quantizations("llama3.2", registry=url, timeout=0.4).rows
+        }
     assert rows["llama3.2:1b"]["source"] == "registry" and rows["llama3.2:1b"]["bytes"] == 2
     assert rows["llama3.2:3b"]["source"].startswith("list of")
     assert "llama3.2:3b-instruct-q8_0" not in rows

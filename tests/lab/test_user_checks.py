@@ -23,8 +23,11 @@ def test_each_kind_of_check(check, answer, expected, right):
 
 
 def test_what_a_check_can_be_made_of():
-    assert as_check("a+").passes("caat", "") and as_check(len).passes("x", "") and isinstance(as_check(has()),
-                                                                                              Check)
+    assert (
+        as_check("a+").passes("caat", "")
+        and as_check(len).passes("x", "")
+        and isinstance(as_check(has()), Check)
+    )
     assert as_check(len).name == "len"
     for bad, words in (("(", "cannot be read"), (7, "function of the answer")):
         with pytest.raises(ValueError, match=words):

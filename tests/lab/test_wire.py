@@ -40,8 +40,10 @@ def test_an_answer_of_a_megabyte_is_an_answer_and_an_endless_line_is_not(monkeyp
     with stand_in(lambda path, body: (200, piece)) as url:
         assert len(Server(url).generate("m", "hi")["response"]) == 1_000_000
     monkeypatch.setattr(wire.lines, "__defaults__", (100_000,))
-    with stand_in(lambda path, body: (200, [b"x" * 10_000] * 100)) as url, pytest.raises(LabError,
-                                                                                         match="anybody"):
+    with (
+        stand_in(lambda path, body: (200, [b"x" * 10_000] * 100)) as url,
+        pytest.raises(LabError, match="anybody"),
+    ):
         Server(url).generate("m", "hi")
 
 

@@ -68,9 +68,12 @@ def kinds(arch: str) -> list[str]:
     """What each layer keeps: "state", "cache", "both", or "nothing"."""
     if arch == "gemma3n":
         return ["cache"] * N_LAYER_3N_CACHED + ["nothing"] * (N_LAYER_3N - N_LAYER_3N_CACHED)
-    of_four = {"mamba2": ("state",) * 4, "rwkv6": ("state",) * 4, "falcon-h1": ("both",) * 4,
-               "nemotron_h": ("state", "nothing", "state", "cache")}.get(arch,
-                                                                         ("state", "state", "state", "cache"))
+    of_four = {
+        "mamba2": ("state",) * 4,
+        "rwkv6": ("state",) * 4,
+        "falcon-h1": ("both",) * 4,
+        "nemotron_h": ("state", "nothing", "state", "cache"),
+    }.get(arch, ("state", "state", "state", "cache"))
     return [of_four[layer % 4] for layer in range(N_LAYER)]
 
 
@@ -81,8 +84,9 @@ def kept_bytes(arch: str, n_ctx: int, n_parallel: int) -> int:
     if arch == "gemma3n":
         cells = [n_ctx if layer % 5 == 4 else min(n_ctx, n_parallel * (WINDOW + 512))
                  for layer in range(N_LAYER_3N_CACHED)]
-    return sum(cells) * 2 * KV * 2 + n_parallel * STATES[arch] * sum(kind in ("state", "both")
-                                                                     for kind in kinds(arch))
+    return sum(cells) * 2 * KV * 2 + n_parallel * STATES[arch] * sum(
+        kind in ("state", "both") for kind in kinds(arch)
+    )
 
 
 def tensors(arch: str) -> dict[str, tuple[int, ...]]:

@@ -22,8 +22,10 @@ def kept_bytes(arch: str, n_ctx: int, n_parallel: int) -> int:
     state.
     """
     looking_back = sum(attends(layer, arch) for layer in range(N_LAYER))
-    return looking_back * 2 * n_ctx * N_HEAD_KV * HEAD_DIM * 2 + n_parallel * (N_LAYER
-                                                                               - looking_back) * STATE_BYTES
+    return (
+        looking_back * 2 * n_ctx * N_HEAD_KV * HEAD_DIM * 2
+        + n_parallel * (N_LAYER - looking_back) * STATE_BYTES
+    )
 
 
 def write(path, arch: str) -> int:

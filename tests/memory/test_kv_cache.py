@@ -31,9 +31,12 @@ def test_the_measured_rows_reach_every_kind_of_attention():
 
 def test_a_context_is_rounded_up_to_256():
     llama = MODELS["llama3.1:8b"]
-    assert kv_cache_bytes(llama, 1) == kv_cache_bytes(llama, 256) < kv_cache_bytes(llama,
-                                                                                   257) == kv_cache_bytes(
-                                                                                       llama, 512)
+    assert (
+        kv_cache_bytes(llama, 1)
+        == kv_cache_bytes(llama, 256)
+        < kv_cache_bytes(llama, 257)
+        == kv_cache_bytes(llama, 512)
+    )
 
 
 def test_a_window_stops_growing_and_a_full_layer_does_not():

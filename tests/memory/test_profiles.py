@@ -25,11 +25,13 @@ def test_ollama_never_takes_more_than_the_model_was_trained_for():
 
 def test_ollama_runs_one_conversation_with_one_row_of_output():
     settings = memory_profile("ollama", "llama3.1:8b", vram_gib=24)
-    assert (settings.n_parallel, settings.n_ubatch, settings.n_rows, settings.type_k, settings.unified) == (1,
-                                                                                                            512,
-                                                                                                            1,
-                                                                                                            "f16",
-                                                                                                            False)
+    assert (settings.n_parallel, settings.n_ubatch, settings.n_rows, settings.type_k, settings.unified) == (
+        1,
+        512,
+        1,
+        "f16",
+        False,
+    )
     assert memory_profile("ollama", n_ctx=300).n_ubatch == 300
 
 
@@ -51,8 +53,12 @@ def test_these_are_llama_cpps_own_defaults():
     xllamacpp = pytest.importorskip("xllamacpp",
                                     reason="llama.cpp is not installed: pip install 'quantlab[oracles]'")
     own, ours = xllamacpp.CommonParams(), memory_profile("llama.cpp", n_ctx=512)
-    assert (own.n_ctx, own.n_ubatch, own.n_parallel, own.kv_unified) == (0, ours.n_ubatch, ours.n_parallel,
-                                                                         ours.unified)
+    assert (own.n_ctx, own.n_ubatch, own.n_parallel, own.kv_unified) == (
+        0,
+        ours.n_ubatch,
+        ours.n_parallel,
+        ours.unified,
+    )
     library = next(Path(xllamacpp.__file__).parent.glob("xllamacpp*.so")).read_bytes()
     assert b"using n_parallel = 4 and kv_unified = true" in library
 

@@ -118,8 +118,9 @@ def _number(data: bytearray, seed: Seed, rng: random.Random) -> None:
 def _nearly(data: bytearray, seed: Seed, rng: random.Random) -> None:
     """A number is off by a little, by the alignment, or by a power of two."""
     at, size = rng.choice(seed.numbers)
-    value = int.from_bytes(data[at : at + size], "little") + rng.choice((-32, -8, -1, 1, 2, 8, 32, 64,
-                                                                         1 << rng.randrange(8 * size)))
+    value = int.from_bytes(data[at : at + size], "little") + rng.choice(
+        (-32, -8, -1, 1, 2, 8, 32, 64, 1 << rng.randrange(8 * size))
+    )
     data[at : at + size] = (value % 2 ** (8 * size)).to_bytes(size, "little")
 
 
@@ -139,8 +140,9 @@ def _name(data: bytearray, seed: Seed, rng: random.Random) -> None:
 def _text(data: bytearray, seed: Seed, rng: random.Random) -> None:
     """A text gets bytes that no UTF-8 has, a NUL, or other letters."""
     at, size = rng.choice(seed.texts)
-    data[min(at + rng.randrange(size), len(data) - 1)] = rng.choice((0, 0xC3, 0xFF, 0xED, 10, 34, 46,
-                                                                     rng.randrange(256)))
+    data[min(at + rng.randrange(size), len(data) - 1)] = rng.choice(
+        (0, 0xC3, 0xFF, 0xED, 10, 34, 46, rng.randrange(256))
+    )
 
 
 def _noise(data: bytearray, seed: Seed, rng: random.Random) -> None:

@@ -209,8 +209,9 @@ def test_numbers_that_no_architecture_can_have_are_refused_in_words(key, value_t
 
 @pytest.mark.parametrize("claimed", [1, 2**31, None])
 def test_the_vocabulary_is_as_large_as_its_table_whatever_the_file_claims(claimed):
-    numbers = {"attention.head_count": 4, "block_count": 1, "embedding_length": 32} | ({"vocab_size": claimed}
-                                                                                       if claimed else {})
+    numbers = {"attention.head_count": 4, "block_count": 1, "embedding_length": 32} | (
+        {"vocab_size": claimed} if claimed else {}
+    )
     header = read_header(
         build([PAIRS[0], *(pair(f"llama.{key}", 4, u32(number)) for key, number in numbers.items())],
               [info("token_embd.weight", (32, 2))]))

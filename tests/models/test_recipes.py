@@ -242,8 +242,11 @@ def test_experts_without_a_shared_one_and_with_one_count_differently():
     sooner.
     """
     shared = recipe("IQ2_S", DEEPSEEK)
-    assert [shared[f"blk.{layer}.ffn_down_shexp.weight"] for layer in (1, 2, 3)] == ["IQ3_S", "IQ2_XS",
-                                                                                     "IQ2_XS"]
+    assert [shared[f"blk.{layer}.ffn_down_shexp.weight"] for layer in (1, 2, 3)] == [
+        "IQ3_S",
+        "IQ2_XS",
+        "IQ2_XS",
+    ]
     plain = replace(DEEPSEEK, n_expert_shared=0, n_ff_exp=1536)
     for architecture, raised in [(plain, [1, 2]), (replace(plain, n_expert_shared=1), [1])]:
         types = recipe("IQ2_S", architecture)
@@ -333,8 +336,11 @@ def test_an_open_model_of_an_unknown_architecture_is_refused():
 
 
 def test_names_are_those_of_the_tensor_lists_and_ollamas():
-    assert ql.recipe("q4_K_M", "llama3.1:8b") == ql.recipe("Q4_K_M", LLAMA_8B) == recipe("Q4_K_M",
-                                                                                         "llama-3.1-8b")
+    assert (
+        ql.recipe("q4_K_M", "llama3.1:8b")
+        == ql.recipe("Q4_K_M", LLAMA_8B)
+        == recipe("Q4_K_M", "llama-3.1-8b")
+    )
 
 
 def test_rules_name_only_what_exists():
@@ -382,8 +388,9 @@ def test_a_models_own_recipe_counts_its_tensors():
 
 @pytest.mark.parametrize(("model", "ftype"), EVERY)
 def test_the_words_have_the_types_of_the_recipe(model, ftype):
-    assert {line.type for line in explain_recipe(ftype, MODELS[model])} == set(recipe(ftype,
-                                                                                      MODELS[model]).values())
+    assert {line.type for line in explain_recipe(ftype, MODELS[model])} == set(
+        recipe(ftype, MODELS[model]).values()
+    )
 
 
 def test_fallbacks_are_told_with_the_numbers_of_the_row():

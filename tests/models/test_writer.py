@@ -251,8 +251,9 @@ def test_importances_may_be_given_as_numbers(sources, tmp_path, imatrix):
     src, (path, values) = sources / "moe-F16.gguf", imatrix
     by_file = ql.quantize_model(src, tmp_path / "a.gguf", "Q4_K_M", imatrix=path)
     by_hand = ql.quantize_model(src, tmp_path / "b.gguf", "Q4_K_M", imatrix=values)
-    assert tensors(by_file) == tensors(by_hand) != tensors(ql.quantize_model(src, tmp_path / "c.gguf",
-                                                                             "Q4_K_M"))
+    assert (
+        tensors(by_file) == tensors(by_hand) != tensors(ql.quantize_model(src, tmp_path / "c.gguf", "Q4_K_M"))
+    )
     assert [key for key in fields(by_hand)
             if key.startswith("quantize.")] == ["quantize.imatrix.entries_count"]
 

@@ -303,8 +303,12 @@ def test_kill_9_at_ten_moments_leaves_no_file_under_the_final_name(folder, sourc
         assert not dst.exists() or dst.read_bytes() == whole
         left |= set(os.listdir(folder)) - {"x.gguf"}
         dst.unlink(missing_ok=True)
-    assert sum(stopped) >= 5 and src.read_bytes() == before and left and all(name.endswith(".part")
-                                                                             for name in left)
+    assert (
+        sum(stopped) >= 5
+        and src.read_bytes() == before
+        and left
+        and all(name.endswith(".part") for name in left)
+    )
     # the parts are cleared
     assert ql.quantize_model(src, dst, "Q4_K_M").read_bytes() == whole and os.listdir(folder) == ["x.gguf"]
 

@@ -36,8 +36,9 @@ def test_the_architecture_comes_back_from_the_file(written, name):
         assert model.architecture == SMALL[name]
         assert model.ftype == "Q8_0"
         table = model.tensors[["name", "role", "layer", "shape"]].astype(object)
-        assert table.where(table.notna(), None).values.tolist() == [list(tensor)
-                                                                    for tensor in SMALL[name].tensors()]
+        assert table.where(table.notna(), None).values.tolist() == [
+            list(tensor) for tensor in SMALL[name].tensors()
+        ]
         assert model.n_weights == SMALL[name].n_params
 
 
@@ -45,9 +46,14 @@ def test_the_table_has_name_role_layer_shape_type_bytes_and_bpw(written):
     with open_model(written / "llama.gguf") as model:
         table = model.tensors.set_index("name")
     row = table.loc["blk.1.ffn_down.weight"]
-    assert (row.role, row.layer, row["shape"], row["type"], row["nbytes"], row["bpw"]) == ("ffn_down", 1,
-                                                                                           (96, 64), "Q8_0",
-                                                                                           6528, 8.5)
+    assert (row.role, row.layer, row["shape"], row["type"], row["nbytes"], row["bpw"]) == (
+        "ffn_down",
+        1,
+        (96, 64),
+        "Q8_0",
+        6528,
+        8.5,
+    )
 
 
 # ---- split files
@@ -65,8 +71,9 @@ def test_a_split_model_opens_by_its_first_part_and_has_all_weights(split, writte
     with open_model(split[0]) as parts, open_model(written / "qwen3moe.gguf") as whole:
         assert isinstance(parts.file, SplitFile) and list(parts.file.paths) == split and "files 4" in repr(
             parts)
-        assert parts.tensors.sort_values("name", ignore_index=True).equals(whole.tensors.sort_values("name",
-                                                                                                     ignore_index=True))
+        assert parts.tensors.sort_values("name", ignore_index=True).equals(
+            whole.tensors.sort_values("name", ignore_index=True)
+        )
         assert parts.architecture == whole.architecture
         assert parts.ftype == "Q8_0" and parts.nbytes == whole.nbytes
         for name in whole.tensors.name:

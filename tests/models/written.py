@@ -48,8 +48,9 @@ def write(path, a: Architecture, qtype: str = "Q8_0", **options) -> None:
     writer = gguf.GGUFWriter(path, a.arch, **options)
     writer.add_file_type(gguf.LlamaFileType["ALL_F32" if qtype == "F32" else f"MOSTLY_{qtype}"])
     for field, method in METHODS.items():
-        if (number := getattr(a, field)) not in (0, None) and not (a.kv_lora_rank
-                                                                   and field in ("head_dim", "n_head_kv")):
+        if (number := getattr(a, field)) not in (0, None) and not (
+            a.kv_lora_rank and field in ("head_dim", "n_head_kv")
+        ):
             getattr(writer, f"add_{method}")(number)
     # DeepSeek as converted since 2025: one compressed head, the true widths in ..._mla
     if a.kv_lora_rank:

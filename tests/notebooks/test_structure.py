@@ -144,8 +144,10 @@ def test_every_output_has_words(name):
             data = output.get("data", {})
             words = data.get("text/plain", "")
             if data:
-                assert words.strip() and "VBox(" not in words and "<quantlab" not in words, (cell.source,
-                                                                                             words)
+                assert words.strip() and "VBox(" not in words and "<quantlab" not in words, (
+                    cell.source,
+                    words,
+                )
             if any("widget-view" in mime for mime in data):
                 assert len(words.split()) >= 4, f"a widget's words are a sentence: {words!r}"
 

@@ -86,8 +86,9 @@ def test_killed_at_five_random_moments_and_resumed_no_call_is_lost_or_repeated(l
         before = keys
     comparison(path).run()
     keys = _keys(path)
-    assert keys[: len(before)] == before and sorted(keys) == sorted(call.key
-                                                                    for call in comparison(path).plan.calls())
+    assert keys[: len(before)] == before and sorted(keys) == sorted(
+        call.key for call in comparison(path).plan.calls()
+    )
 
 
 def test_replayed_to_itself_the_reference_diverges_by_almost_nothing_and_a_quant_by_more(live, tmp_path):
@@ -136,8 +137,9 @@ def test_two_comparisons_share_one_server_and_neither_loses_a_call(live, tmp_pat
     for thread in threads:
         thread.join(120)
     rows = [row for one in made for row in one.rows()]
-    assert len(rows) == 8 and not any(row["error"] for row in rows) and [one.stopped for one in made] == ["",
-                                                                                                          ""]
+    assert (
+        len(rows) == 8 and not any(row["error"] for row in rows) and [one.stopped for one in made] == ["", ""]
+    )
     assert all(row["waited_seconds"] >= 0 and row["first_seconds"] <= row["wall_seconds"] for row in rows)
 
 

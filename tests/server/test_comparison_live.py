@@ -64,8 +64,9 @@ def test_a_tiny_timeout_is_a_row(live):
 def test_cancel_stops_the_server_within_moments(live):
     stop, rows = threading.Event(), []
     asked = dict(options={**SHORT, "num_predict": 4000}, cancel=stop)
-    thread = threading.Thread(target=lambda: rows.extend(compare_quantizations("Tell a long story.", "smollm",
-                                                                               PAIR, **asked)))
+    thread = threading.Thread(
+        target=lambda: rows.extend(compare_quantizations("Tell a long story.", "smollm", PAIR, **asked))
+    )
     thread.start()
     time.sleep(2)
     stop.set()

@@ -39,9 +39,10 @@ def test_a_gguf_file_is_uploaded_and_quantized(live):
     child = create_custom_model("child", "FROM from-file\nSYSTEM Say moo.\nPARAMETER num_thread 1")
     blob = next(words for words in child.show().split() if "/blobs/sha256-" in words)
     live.cli("rm", "from-file")
-    assert Path(blob).stat().st_size > 90e6 and child.ask("Hello",
-                                                          options={"num_predict": 4,
-                                                                   "temperature": 0}).strip()
+    assert (
+        Path(blob).stat().st_size > 90e6
+        and child.ask("Hello", options={"num_predict": 4, "temperature": 0}).strip()
+    )
     live.cli("rm", "child")
     assert not Path(blob).exists()
 

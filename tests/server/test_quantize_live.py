@@ -49,8 +49,9 @@ def test_smollm2_is_byte_for_byte_what_ollama_writes(live, tmp_path):
 @pytest.mark.parametrize(("ftype", "types"),
                          [("q4_K_M", {"F32", "Q4_K", "Q6_K"}), ("q4_K_S", {"F32", "Q4_K", "Q5_K", "Q6_K"}),
                           ("q8_0", {"F32", "Q8_0"})])
-def test_a_random_llama_of_whole_super_blocks_is_byte_for_byte_what_ollama_writes(live, tmp_path, ftype,
-                                                                                  types):
+def test_a_random_llama_of_whole_super_blocks_is_byte_for_byte_what_ollama_writes(
+    live, tmp_path, ftype, types
+):
     write(tmp_path / "wide.gguf", WIDE, "F16")
     ours = tensors(ql.quantize_model(tmp_path / "wide.gguf", tmp_path / "ours.gguf", ftype, by="ollama"))
     assert ours == made_by_ollama(live, tmp_path / "wide.gguf", ftype)
