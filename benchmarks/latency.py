@@ -15,7 +15,8 @@ from itertools import cycle, islice
 from playwright.sync_api import Locator, TimeoutError
 
 from tests.browser.lab import Lab
-from tests.browser.page import TOUCHABLE, LessonPage, open_browser
+from tests.browser.page import TOUCHABLE, LessonPage
+from tests.browser.window import Window, open_browser
 
 LESSONS = ("01", "02", "03", "05", "06", "11")
 MOVES, WARM_UP, GOAL_MS = 40, 5, 100
@@ -28,10 +29,10 @@ def main(lessons=LESSONS, moves: int = MOVES, how=None) -> dict:
     how: `measure` unless said, or `every`.
     """
     results = {}
-    with Lab() as lab, open_browser() as browser:
+    with Lab() as lab, open_browser() as browser, Window(lab, browser) as window:
         for path in sorted(lab.folder.glob("*.ipynb")):
             if path.name.startswith(tuple(lessons)):
-                with LessonPage(lab, browser, path.name) as lesson:
+                with LessonPage(window, path.name) as lesson:
                     results[path.stem] = (how or measure)(lesson, moves)
     return {"unit": "ms from the event in the page to the painted frame", "goal_p95_ms": GOAL_MS,
             "lessons": results}

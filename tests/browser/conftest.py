@@ -1,11 +1,12 @@
-"""One JupyterLab for all browser tests of a run, one Chromium and one page for each module."""
+"""One JupyterLab, one Chromium and one window for all browser tests, one notebook for each module."""
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.browser.lab import Lab
-from tests.browser.page import LessonPage, find_chromium, open_browser
+from tests.browser.page import LessonPage
+from tests.browser.window import Window, find_chromium, open_browser
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +18,9 @@ def lab():
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium():
-    """The browser. It ends with the module: while it is open, Playwright keeps an event loop that others
-    dislike.
+    """The browser. It ends with this folder's tests, as others dislike the event loop that Playwright keeps.
     """
     if find_chromium() is None:
         pytest.skip("no Chromium: `make tools` installs it")
@@ -28,25 +28,25 @@ def chromium():
         yield browser
 
 
+@pytest.fixture(scope="package")
+def window(lab, chromium):
+    """The window on `lab` in which lessons are opened one after the other."""
+    with Window(lab, chromium) as one:
+        yield one
+
+
 @pytest.fixture(scope="module")
-def lesson(lab, chromium, request):
-    """The lesson that the module names as LESSON, or one with its SOURCES as cells, run from top to end; its
-    tests share the page.
-    """
-    sources = getattr(request.module, "SOURCES", None)
-    name = f"{request.module.__name__.rpartition('.')[2]}.ipynb" if sources else request.module.LESSON
-    if sources:
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        book = new_notebook(cells=[new_code_cell(source) for source in sources],
-                            metadata={"kernelspec": kernel})
-        nbformat.write(book, lab.folder / name)
-    with LessonPage(lab, chromium, name) as page:
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+def lesson(lab, window, request):
+    """A notebook with the module's SOURCES as cells, run from top to end; its tests share it."""
+    name = f"{request.module.__name__.rpartition('.')[2]}.ipynb"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [new_code_cell(source) for source in request.module.SOURCES]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / name)
+    with LessonPage(window, name) as page:
         page.open()
         page.run_all()
         yield page
-    if sources:
-        (lab.folder / name).unlink()
+    (lab.folder / name).unlink()
 
 
 @pytest.fixture

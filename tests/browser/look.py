@@ -17,12 +17,13 @@ if str(ROOT) not in sys.path:                         # started as a file instea
     sys.path.insert(0, str(ROOT))
 
 from tests.browser.lab import Lab  # noqa: E402
-from tests.browser.page import THEMES, LessonPage, open_browser  # noqa: E402
+from tests.browser.page import THEMES, LessonPage  # noqa: E402
+from tests.browser.window import Window, open_browser  # noqa: E402
 
 
-def look(lab: Lab, browser, name: str, out: Path, options: argparse.Namespace) -> list[str]:
+def look(window: Window, name: str, out: Path, options: argparse.Namespace) -> list[str]:
     """Run one lesson, save its pictures, and return what went wrong."""
-    with LessonPage(lab, browser, name, width=options.width, height=options.height) as lesson:
+    with LessonPage(window, name) as lesson:
         lesson.open()
         if not options.unrun:
             lesson.run_all()
@@ -57,11 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
     # so that a killed run still ends its server
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wrong = 0
-    with Lab(options.notebooks, environment=environment) as lab, open_browser() as browser:
+    with (Lab(options.notebooks, environment=environment) as lab, open_browser() as browser,
+          Window(lab, browser, width=options.width, height=options.height) as window):
         for path in sorted(lab.folder.glob("*.ipynb")):
             if options.lessons and not path.name.startswith(tuple(options.lessons)):
                 continue
-            for fault in look(lab, browser, path.name, options.out, options):
+            for fault in look(window, path.name, options.out, options):
                 print(f"{path.name}: {fault}", file=sys.stderr)
                 wrong += 1
     return bool(wrong)

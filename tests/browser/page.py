@@ -1,79 +1,33 @@
 """One lesson in a real browser: open, run, touch, look; and a list of all that went wrong meanwhile."""
 
 import json
-import os
 import re
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Request, sync_playwright
+from playwright.sync_api import Locator
 
-from .lab import Lab
+from .window import PANEL, Window
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--force-prefers-reduced-motion"]
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 SCROLLER = f"{PANEL} .jp-WindowedPanel-outer"
 EXPLORER = ".ql-moving:has(.noUi-handle)"
 TOUCHABLE = ".ql-explorer:has(.ql-touch)"
-PROBE = Path(__file__).with_name("probe.js")
-
-
-@cache
-def find_chromium() -> str | None:
-    """The browser: `QUANTLAB_CHROMIUM`, Chromium on PATH, or the one Playwright installed; None when there is
-    none.
-    """
-    for candidate in (os.environ.get("QUANTLAB_CHROMIUM"), shutil.which("chromium"),
-                      shutil.which("chromium-browser"), shutil.which("google-chrome")):
-        if candidate and Path(candidate).exists():
-            return candidate
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
-
-
-@contextmanager
-def open_browser() -> Iterator[Browser]:
-    """A headless Chromium. Raises FileNotFoundError, saying what to do, when none is found."""
-    path = find_chromium()
-    if path is None:
-        raise FileNotFoundError(
-            "no Chromium: `make tools` installs it, or set QUANTLAB_CHROMIUM to a browser's path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class LessonPage:
-    """The lesson `name` (a file name) of `lab`, opened in `browser`; `faults` collects what must not happen.
-    """
+    """The lesson `name` (a file name) in a window; `faults` collects what must not happen meanwhile."""
 
-    def __init__(self, lab: Lab, browser: Browser, name: str, *, width: int = 1200, height: int = 1000):
-        self.lab, self.name, self.faults = lab, name, []
-        self.context = browser.new_context(viewport={"width": width, "height": height})
-        self.context.add_init_script(path=PROBE)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
-        self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
-        self.page.on("console", self._hear)
-        self.page.on("request", self._watch)
+    def __init__(self, window: Window, name: str):
+        self.window, self.lab, self.page, self.name = window, window.lab, window.page, name
+        self.faults = window.faults
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.context.close()
-        self.lab.close_sessions()
+        self.window.close_all()
 
     # -- opening and running
 
@@ -84,11 +38,8 @@ class LessonPage:
         self.wait_idle()
 
     def show(self) -> None:
-        """Open the page and wait for the cells; a kernel may or may not be there yet."""
-        self.page.goto(self.lab.url(self.name))
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
-        self.page.wait_for_selector(f"{PANEL} .jp-Cell")
-        self.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+        """Open the lesson and wait for its cells; a kernel may or may not be there yet."""
+        self.window.show(self.name)
 
     def command(self, name: str, **arguments) -> None:
         """Run one of JupyterLab's own commands and wait until it has ended."""
@@ -177,8 +128,8 @@ class LessonPage:
             self.page.wait_for_timeout(20)
         return False
 
-    def press(self, explorer: Locator, handle: int = 0) -> bool:
-        """Move a handle by one arrow key, up or, at its end, down; True when the picture changed."""
+    def press(self, explorer: Locator, handle: int = 0, seconds: float = 8) -> bool:
+        """Move a handle by one arrow key, up or, at its end, down; True when the picture changed in time."""
         knob = explorer.locator(".noUi-handle").nth(handle)
         knob.scroll_into_view_if_needed()
         for key in ("ArrowRight", "ArrowLeft"):
@@ -187,7 +138,7 @@ class LessonPage:
             knob.focus()
             self.page.keyboard.press(key)
             if knob.get_attribute("aria-valuenow") != place:
-                return self.wait_until(lambda old=before: self.picture(explorer) != old)
+                return self.wait_until(lambda old=before: self.picture(explorer) != old, seconds)
         return False
 
     def drag(self, explorer: Locator, handle: int = 0) -> bool:
@@ -280,18 +231,3 @@ class LessonPage:
             raise TimeoutError(
                 f"no idle kernel for {self.name} after {seconds} s; the log ends: {self.lab.log[-800:]}")
         self.page.wait_for_selector(f'{PANEL} .jp-Toolbar-kernelName:has-text("Python")')
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.faults.append(f"console error: {message.text[:400]} ({_place(message)})")
-
-    def _watch(self, request: Request) -> None:
-        if not re.match(rf"(https?|wss?)://127\.0\.0\.1:{self.lab.port}/|data:|blob:", request.url):
-            self.faults.append(f"request beyond this machine: {request.url[:200]}")
-
-
-def _place(message: ConsoleMessage) -> str:
-    try:
-        return str(message.location.get("url", ""))[:120]
-    except Error:
-        return ""

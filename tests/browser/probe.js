@@ -4,6 +4,17 @@ window.look = (() => {
   const cells = () => [...window.jupyterapp.shell.currentWidget.content.model.cells];
   const visible = (e) => e.offsetParent !== null;
 
+  // Another notebook in the same window; and none, with their kernels stopped and nothing saved.
+  const open = async (path) => { await window.jupyterapp.commands.execute("docmanager:open", { path }); };
+  const closeAll = async () => {
+    for (const widget of [...window.jupyterapp.shell.widgets("main")].filter((e) => e.context)) {
+      widget.context.model.dirty = false;
+      await widget.context.sessionContext.shutdown();
+      widget.dispose();
+    }
+    await window.jupyterapp.commands.execute("apputils:change-theme", { theme: "JupyterLab Light" });
+  };
+
   // What the eye sees in an explorer, as one string to compare.
   const signature = (root) => all("svg, img, canvas, pre", root).map((e) =>
     e.tagName === "CANVAS" ? e.toDataURL() : e.tagName === "IMG" ? e.src : e.outerHTML).join("|");
@@ -82,5 +93,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { signature, choose, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
+  return { open, closeAll, signature, choose, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
 })();

@@ -12,7 +12,7 @@ from tests.formats import ggml_oracle as ggml
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)]
 
-LESSON = "03_gguf_and_tags.ipynb"
+SOURCES = ('import quantlab as ql\nql.explore_block(qtype="Q4_0")',)
 CHOSEN = re.compile(r"Byte (\d+) of \d+, bit (\d)")
 MOVED = re.compile(r"[Ww]eight (\d+) moved from ([−\d.e-]+) to ([−\d.e-]+)")
 SIZES = {"Q4_0": 32, "Q4_K": 256, "IQ4_NL": 32}

@@ -5,6 +5,7 @@ import pytest
 
 from tests.browser.lab import Lab
 from tests.browser.page import LessonPage
+from tests.browser.window import Window
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +34,7 @@ RAISES = 'raise ZeroDivisionError("on purpose")'
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory, chromium):
-    """A JupyterLab with three lessons: one good, one slow, and one with all faults."""
+    """A window on a JupyterLab with three lessons: one good, one slow, and one with all faults."""
     folder = tmp_path_factory.mktemp("scratch")
     for name, sources in {"good": [GOOD], "slow": [GOOD, SLOW],
                           "bad": [GOOD, DEAD, CUT, NAMELESS, BEYOND, RAISES]}.items():
@@ -51,12 +52,12 @@ def scratch(tmp_path_factory, chromium):
             ),
             folder / f"{name}.ipynb",
         )
-    with Lab(folder) as running:
-        yield running
+    with Lab(folder) as running, Window(running, chromium) as window:
+        yield window
 
 
-def test_a_good_page_has_no_faults(scratch, chromium):
-    with LessonPage(scratch, chromium, "good.ipynb") as lesson:
+def test_a_good_page_has_no_faults(scratch):
+    with LessonPage(scratch, "good.ipynb") as lesson:
         lesson.open()
         lesson.run_all()
         (explorer,) = lesson.explorers()
@@ -68,8 +69,8 @@ def test_a_good_page_has_no_faults(scratch, chromium):
         assert handle.get_attribute("aria-valuetext") == explorer.locator(".widget-readout").inner_text()
 
 
-def test_the_harness_waits_for_a_slow_answer(scratch, chromium):
-    with LessonPage(scratch, chromium, "slow.ipynb") as lesson:
+def test_the_harness_waits_for_a_slow_answer(scratch):
+    with LessonPage(scratch, "slow.ipynb") as lesson:
         lesson.open()
         lesson.run_all()
         explorer = lesson.explorers()[1]
@@ -82,19 +83,19 @@ def test_the_harness_waits_for_a_slow_answer(scratch, chromium):
         lesson.hears(explorer, "5 bits here")           # after a handle has rested
 
 
-def test_jupyterlab_asks_nobody_about_news(scratch, chromium):
+def test_jupyterlab_asks_nobody_about_news(scratch):
     """The question would come at the first visit of every learner; the arguments of `quantlab lab` alone do
     not prevent it.
     """
-    with LessonPage(scratch, chromium, "good.ipynb") as lesson:
+    with LessonPage(scratch, "good.ipynb") as lesson:
         lesson.open()
         lesson.page.wait_for_timeout(3000)
         assert lesson.page.locator(".Toastify__toast").all_inner_texts() == []
         assert lesson.faults == []
 
 
-def test_a_dragged_handle_speaks_once_where_it_rests(scratch, chromium):
-    with LessonPage(scratch, chromium, "good.ipynb") as lesson:
+def test_a_dragged_handle_speaks_once_where_it_rests(scratch):
+    with LessonPage(scratch, "good.ipynb") as lesson:
         lesson.open()
         lesson.run_all()
         (explorer,) = lesson.explorers()
@@ -107,13 +108,13 @@ def test_a_dragged_handle_speaks_once_where_it_rests(scratch, chromium):
         assert len(spoken) == 1 and spoken[0].endswith("bits here"), spoken
 
 
-def test_each_fault_is_found(scratch, chromium):
-    with LessonPage(scratch, chromium, "bad.ipynb") as lesson:
+def test_each_fault_is_found(scratch):
+    with LessonPage(scratch, "bad.ipynb") as lesson:
         lesson.open()
         lesson.run_all()
         good, dead = lesson.explorers()
         assert lesson.press(good)
-        assert not lesson.press(dead)
+        assert not lesson.press(dead, seconds=1.5)
         assert [html for html in lesson.unnamed_handles() if "noUi-handle" in html]
         assert lesson.cut_words() == ["cut at the right edge"]
         assert lesson.cell_errors() == ["ZeroDivisionError: on purpose"]

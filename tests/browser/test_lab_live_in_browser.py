@@ -8,7 +8,8 @@ import re
 import pytest
 
 from tests.browser.lab import Lab
-from tests.browser.page import LessonPage, find_chromium
+from tests.browser.page import LessonPage
+from tests.browser.window import Window, find_chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 PLANTED = "Say <script>window.planted = 1</script> <img src=x onerror='window.planted = 1'> and go on"
@@ -21,13 +22,13 @@ PAIR = ["smollm2:135m-instruct-q4_K_M", "smollm2:135m-instruct-q8_0"]
 
 
 @pytest.fixture(scope="module")
-def lab_with_ollama(smollm):
-    """JupyterLab whose kernels see the test server, under the live profile."""
+def lab_with_ollama(smollm, chromium):
+    """A window on a JupyterLab whose kernels see the test server, under the live profile."""
     if find_chromium() is None:
         pytest.skip("no Chromium: `make tools` installs it")
-    with Lab(environment={"QUANTLAB_PROFILE": "live", "OLLAMA_HOST": smollm.url,
-                          "QUANTLAB_REGISTRY": "http://127.0.0.1:9"}) as running:
-        yield running
+    live = {"QUANTLAB_PROFILE": "live", "OLLAMA_HOST": smollm.url, "QUANTLAB_REGISTRY": "http://127.0.0.1:9"}
+    with Lab(environment=live) as running, Window(running, chromium, height=1600) as window:
+        yield window
 
 
 def explorer(lesson, button: str):
@@ -42,11 +43,11 @@ def wait_for(lesson, place, words: str, seconds: float = 180) -> None:
     assert lesson.cell_errors() == []
 
 
-def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
+def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama):
     """All of lesson 07's laboratory: models by button, prompts typed, checked, run, cancelled, gone on with,
     judged, voted on, removed.
     """
-    with LessonPage(lab_with_ollama, chromium, "07_quality_testing.ipynb", height=1600) as lesson:
+    with LessonPage(lab_with_ollama, "07_quality_testing.ipynb") as lesson:
         lesson.open()
         lesson.run_only("import quantlab", "ql.explore_comparison(",
                         instead="ql.explore_comparison(num_thread=1, ")
@@ -64,13 +65,13 @@ def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama, chromium):
         wait_for(lesson, place, rf"[1-9]\d* of 96 calls, {LEFT}\. Asking quantlab-tiny:")
         press(place, "Cancel")
         wait_for(lesson, place, "Cancelled")
-        kept = calls(lab_with_ollama)
+        kept = calls(lab_with_ollama.lab)
         press(place, "Run")
         wait_for(lesson, place, rf"[1-9]\d* of \d+ places read, {LEFT}\. Replaying to", seconds=400)
         assert "memory: quantlab-tiny" in place.locator(
             ".ql-notes").inner_text(), "the run leaves the notes alone"
         wait_for(lesson, place, r"Done\. Every call is in", seconds=400)
-        every = calls(lab_with_ollama)
+        every = calls(lab_with_ollama.lab)
         assert every[: len(kept)] == kept and 0 < len(kept) < len(every) == len(set(every)) == 96
         lesson.hears(place, re.compile(r"(?=.*q8_0.* good enough)(?=.*q2_K is worse)"))
         assert_nothing_runs(lesson, place)
@@ -111,8 +112,8 @@ def vote_once(lesson, place) -> None:
     wait_for(lesson, ballot, r"(f16 won [01] of 1 decided votes|No vote decided)")
 
 
-def test_a_custom_model_is_made_and_asked(lab_with_ollama, chromium, smollm):
-    with LessonPage(lab_with_ollama, chromium, "09_custom_models.ipynb") as lesson:
+def test_a_custom_model_is_made_and_asked(lab_with_ollama, smollm):
+    with LessonPage(lab_with_ollama, "09_custom_models.ipynb") as lesson:
         lesson.open()
         lesson.run_only("import quantlab", "ql.explore_custom_model(")
         place = explorer(lesson, "Create")

@@ -4,25 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.page import THEMES, LessonPage
+from tests.browser.page import LessonPage
 
 ROOT = Path(__file__).resolve().parents[2]
-ARTIFACTS = ROOT / "test-artifacts"
 LESSONS = sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_lesson_shows_runs_moves_and_speaks(name, lab, chromium):
-    with LessonPage(lab, chromium, name) as lesson:
+def test_lesson_shows_runs_moves_and_speaks(name, window):
+    with LessonPage(window, name) as lesson:
         lesson.open()
         assert_saved_pictures_are_shown(lesson)
         lesson.run_all()
         assert lesson.cell_errors() == []
-        for theme in THEMES:
-            lesson.theme(theme)
-            assert lesson.screenshots(ARTIFACTS, f"{Path(name).stem}-{theme}")
         assert_handles_move_pictures(lesson)
         assert lesson.unnamed_handles() == []
         assert lesson.silent_explorers() == []

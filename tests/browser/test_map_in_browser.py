@@ -10,7 +10,7 @@ from quantlab.models.recipes import tensor_list
 from quantlab.words import size
 
 pytestmark = pytest.mark.browser
-LESSON = "05_k_quants.ipynb"
+SOURCES = ("import quantlab as ql\nql.explore_model_map()",)
 
 
 def said(name: str, ftype: str) -> str:

@@ -71,4 +71,5 @@ def test_with_a_server_and_real_tags_the_lesson_runs_through(live, capsys):
     run(SECOND, BASE="smollm2", QUANTS=["135m-instruct-q4_K_M", "135m-instruct-q8_0"])
     run(THIRD)
     out = capsys.readouterr().out
-    assert "Quantum" in out and "Speed: 0.0 tokens/sec" not in out and "SYSTEM You are a coding assistant." in out
+    assert "Quantum" in out and "Speed: 0.0 tokens/sec" not in out
+    assert "SYSTEM You are a coding assistant." in out
