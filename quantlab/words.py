@@ -34,6 +34,11 @@ def told(value: float, digits: int = 4) -> str:
     return f"{value:,.0f}".replace("-", "−") if 1000 <= abs(value) < 1e9 else number(value, digits)
 
 
+def prose(words: str) -> str:
+    """A sentence as HTML: escaped, and what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
+
+
 def size(nbytes: float) -> str:
     """Bytes in B, KB, MB or GB (thousands, as file managers and Ollama count)."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):

@@ -39,15 +39,16 @@ class Row(NamedTuple):
 
 
 def draw_bars(rows: Sequence[Row], *, finding: str, subtitle: str, legend: Sequence[tuple[str, str]] = (),
-              limit: float = 0, limit_words: str = "", left: float = BARS_LEFT,
+              most: float = MOST, limit: float = 0, limit_words: str = "", left: float = BARS_LEFT,
               table: Table = ()) -> Picture:
     """Rows of one or two bars with words to their right; `limit` is a vertical line, what passes it is
     hatched.
 
+    most: how many limits the longest bar may be; a longer one is cut, with an arrow.
     legend: (colour or "" for hollow, words).  left: where the bars begin, in pixels.
     """
     longest = max(sum(part.size for part in bar.parts) for row in rows for bar in row.bars)
-    top = min(max(longest, limit), MOST * limit) if limit else longest
+    top = min(max(longest, limit), most * limit) if limit else longest
     scale = (BARS_RIGHT - left) / max(top, 1e-9)
     y = 104 if limit else 82
     body, first = [hatching()], y

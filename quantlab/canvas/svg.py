@@ -140,6 +140,16 @@ def notice(words: str, advice: str) -> Picture:
     return Picture(_sheet(WIDTH, height, words, body), words, WIDTH, height)
 
 
+def captioned(picture: Picture, lines: Iterable[str]) -> Picture:
+    """The picture with small lines below it: what one should know of it elsewhere."""
+    told = [part for words in lines for part in wrap(words, 110)]
+    body = [quiet(16, picture.height + 17 * (i + 1), words) for i, words in enumerate(told)]
+    height = picture.height + 17 * len(told) + 10
+    shapes = [picture.svg, *body]
+    sheet = _sheet(picture.width, height, picture.finding, shapes)
+    return Picture(sheet, picture.finding, picture.width, height)
+
+
 def _sheet(width: int, height: int, finding: str, shapes: Iterable[str], role: str = "img") -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'

@@ -21,6 +21,19 @@ def doctor(markdown: bool = False) -> str:
     return report.markdown() if markdown else str(report)
 
 
+def export(lessons: Sequence[str] = (), to: str = "pages") -> str:
+    """Lessons as web pages, as they stand: your copies where there are any, else those of the workbook."""
+    from . import workspace
+    from .export import export_lessons
+
+    root = workspace.project_root()
+    chosen = workspace.of_lessons(root, lessons)
+    own = root / workspace.MY_NOTEBOOKS
+    found = [own / path.name if (own / path.name).exists() else path for path in chosen]
+    pages = export_lessons(found, Path(to))
+    return f"{len(pages)} pages in {Path(to)}/; begin with {pages[0].name}"
+
+
 def estimate(model: str, as_json: bool = False, **settings) -> str:
     """The memory that llama.cpp takes for a model and its settings, part by part."""
     from ..memory.estimate import estimate_memory

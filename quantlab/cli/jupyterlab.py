@@ -6,12 +6,17 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import zmq
+
 from . import workspace
 
 QUIET = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
          "--LabApp.extension_manager=readonly"]      # no request that leaves this machine
 # no question about news either: a setting, which has no argument
 SETTINGS = Path(__file__).with_name("jupyter")
+STARTUP = Path(__file__).with_name("startup.py")
+# kernels talk to JupyterLab encrypted, where pyzmq can; else each of them warns of eavesdropping
+ENCRYPTED = ["--KernelManager.transport_encryption=auto"] if zmq.has("curve") else []
 
 
 def lab(arguments: list[str]) -> int:
@@ -28,7 +33,8 @@ def lab(arguments: list[str]) -> int:
                      "is ever overwritten. Stop with Ctrl-C, twice.", sep="\n", flush=True)
     root_user = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
-               "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *root_user, *arguments]
+               "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *ENCRYPTED,
+               *root_user, *arguments]
     environment = quiet_environment()
     if sys.platform != "win32":
         os.execve(sys.executable, command, environment)
@@ -43,4 +49,4 @@ def quiet_environment() -> dict[str, str]:
     left alone.
     """
     paths = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+    return {"PYTHONSTARTUP": str(STARTUP), **os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}

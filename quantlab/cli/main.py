@@ -25,6 +25,8 @@ COMMANDS: dict[Callable, list[tuple]] = {
     jupyterlab.lab: [],
     commands.doctor: [("--markdown", bool, "as a table to paste into a bug report")],
     workspace.reset: [("lessons", {"nargs": "*", "metavar": "NN"}, "numbers such as 01 06; else all")],
+    commands.export: [("lessons", {"nargs": "*", "metavar": "NN"}, "numbers such as 01 06; else all"),
+                      ("--to", str, "the folder (pages)")],
     commands.estimate: [
         MODEL, ("--ftype", str, "the mix of the file (Q4_K_M, or a file's own)"), CONTEXT,
         ("--type-k", str, "type of the keys in the cache (f16)"),

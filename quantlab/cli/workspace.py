@@ -61,18 +61,25 @@ def reset(lessons: Sequence[str] = ()) -> str:
     return "\n".join(renew(project_root(), lessons))
 
 
+def of_lessons(root: Path, names: Sequence[str]) -> list[Path]:
+    """The lessons whose file names start with one of `names`; all when empty. ValueError for a name that fits
+    none.
+    """
+    everything = originals(root)
+    for name in names:
+        if not any(lesson.name.startswith(name) for lesson in everything):
+            raise ValueError(f"no lesson's name starts with {name!r}; there are "
+                             f"{', '.join(lesson.stem for lesson in everything)}")
+    return [lesson for lesson in everything if not names or lesson.name.startswith(tuple(names))]
+
+
 def renew(root: Path, chosen: Sequence[str]) -> list[str]:
     """Fresh copies of the chosen lessons (by the start of their names; all when empty); yours move to a
     backup folder.
 
     ValueError when a chosen name fits no lesson, OSError as `prepare`.  Returns what was done, as sentences.
     """
-    everything = originals(root)
-    for name in chosen:
-        if not any(lesson.name.startswith(name) for lesson in everything):
-            raise ValueError(f"no lesson's name starts with {name!r}; there are "
-                             f"{', '.join(lesson.stem for lesson in everything)}")
-    wanted = [lesson for lesson in everything if not chosen or lesson.name.startswith(tuple(chosen))]
+    wanted = of_lessons(root, chosen)
     folder = root / MY_NOTEBOOKS
     folder.mkdir(exist_ok=True)
     origins, backup, messages = _origins(folder), folder / f"before-{datetime.now():%Y-%m-%d-%H%M%S}", []

@@ -13,6 +13,7 @@ from ..canvas.svg import circle, fact_lines, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
+from ..stage.share import recalled
 from ..words import number, percent, size
 
 PIECES = {"one row: 384 weights": slice(0, 1), "32 weights": (slice(0, 1), slice(0, 32)),
@@ -156,6 +157,7 @@ def _size_bars(n_weights: int, bits: int, nbytes: float) -> list[str]:
     return shapes
 
 
+@recalled
 def explore_bits(x: np.ndarray | None = None) -> Stage:
     """Bits against error and size, on real weights: every weight goes to the nearest of the levels that the
     bits can name.
@@ -173,6 +175,7 @@ def explore_bits(x: np.ndarray | None = None) -> Stage:
                       "levels lie.")
 
 
+@recalled
 def plot_lineup(reveal: bool = False) -> Stage:
     """Five pictures of the same 729 real weights; one is the original. `reveal` says which, with bits, bytes
     and error.
@@ -180,6 +183,7 @@ def plot_lineup(reveal: bool = False) -> Stage:
     return show(_lineup(reveal))
 
 
+@recalled
 def plot_bit_bars() -> Stage:
     """What one weight takes in F32, F16, Q8_0, Q5_0 and Q4_0, and what 7 billion take; computed from the
     block formats.

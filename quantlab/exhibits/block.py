@@ -18,6 +18,7 @@ from ..formats.tensor import QuantizedTensor, get_format
 from ..stage.base import Stage
 from ..stage.handles import Button, menu, slider, text_line
 from ..stage.keys import across, along
+from ..stage.share import recalled
 from ..words import bits
 from .block_facts import block_table, byte_said, fields_of, flip_said, group_of, selection, words_of
 
@@ -313,6 +314,7 @@ class BlockExplorer(Stage):
         self.set(block=block, weight=weight)
 
 
+@recalled
 def explore_block(x: np.ndarray | QuantizedTensor | None = None, qtype: str = "Q4_0") -> BlockExplorer:
     """Every bit of every block: choose a format, a block, a weight, a byte and a bit; flip it and see what
     moves.

@@ -20,6 +20,7 @@ from ..inference.mixes import TYPES, MixBench, gap
 from ..models.types import tensor_nbytes
 from ..stage.base import Stage
 from ..stage.handles import Button, menu, stops
+from ..stage.share import recalled
 from ..words import number, one_of, percent, size
 from .map_sides import ORDER
 
@@ -318,6 +319,7 @@ class BitBudget(Stage):
             thread.join(seconds)
 
 
+@recalled
 def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | None = None) -> BitBudget:
     """A game: can you beat llama.cpp's mix with the same bytes? Give each role a type; the size and the KL
     divergence answer.

@@ -18,6 +18,7 @@ from ..models.architecture import Architecture
 from ..models.source import Model
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
+from ..stage.share import recalled
 from ..words import GIB, gib
 from .cards import Shapes, billions, card_bytes, card_handles, card_label, first_card, with_own
 
@@ -162,6 +163,7 @@ def _parts(option: CardFit) -> tuple[int, ...]:
     return found.weights, found.kv_cache, found.compute, OVERHEAD.usual
 
 
+@recalled
 def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
     """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
     what it was measured to lose.

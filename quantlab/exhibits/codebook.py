@@ -17,6 +17,7 @@ from ..formats.grid import codebook
 from ..formats.table import FORMATS
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
+from ..stage.share import recalled
 from ..words import number, one_of
 
 LEFT, RIGHT = 112, 740
@@ -171,6 +172,7 @@ def _draw_levels(weights: np.ndarray) -> Picture:
                        *((name, ", ".join(f"{v:.3g}" for v in marks)) for name, marks in levels.items())))
 
 
+@recalled
 def plot_levels(x: np.ndarray | None = None) -> Stage:
     """The levels of the 4-bit formats (and of a ternary one) under a histogram of weights divided by the
     largest of their block of 32.
@@ -179,6 +181,7 @@ def plot_levels(x: np.ndarray | None = None) -> Stage:
     return show(_draw_levels(flat[: flat.size // 32 * 32].reshape(-1, 32)))
 
 
+@recalled
 def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage:
     """Eight real weights at a time: which entry of a codebook meets them best, and how much worse the others
     are.

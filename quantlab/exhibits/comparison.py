@@ -21,6 +21,7 @@ from ..lab.records import RECORDED_COMPARISONS, RecordedComparison
 from ..lab.report import answers, overview, short_names
 from ..stage import handles
 from ..stage.handles import Button
+from ..stage.share import recalled
 from ..words import clipped, printable, size
 from .ollama_lab import OllamaLab
 from .votes import explore_votes
@@ -143,6 +144,7 @@ ROWS = (("which",), ("prompts",), ("models",), ("others", "reference"), ("rounds
 ASKING = [name for row in ROWS[1:7] for name in row if name not in ("pull", "again")]      # needs a server
 
 
+@recalled
 def explore_comparison(prompts: str | Path | Sequence[str] | None = None, models: Sequence[str] | None = None,
                        *, rounds: int = 2, file: str | Path | None = None, recorded: str = "tiny",
                        **options) -> "ComparisonLab":

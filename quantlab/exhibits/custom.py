@@ -13,6 +13,7 @@ from ..lab.names import with_tag
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
 from ..stage.handles import Button, menu, text_area, text_line
+from ..stage.share import recalled
 from ..words import clipped, printable, wrapped
 from .ollama_lab import MOST_TOKENS, ModelLab
 
@@ -50,6 +51,7 @@ def _own_words(printed: str) -> str:
                      if line.strip() and not line.startswith("#"))
 
 
+@recalled
 def explore_custom_model(base: str | None = None, **options) -> "CustomModelLab":
     """A Modelfile to edit, a button that creates the model, what the server then says it has, and a box to
     ask it something.

@@ -18,6 +18,7 @@ from ..formats.tensor import quantize
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
+from ..stage.share import recalled
 from ..words import one_of
 
 MAP, MAP_X, MAP_Y = 384, 16, 92
@@ -123,6 +124,7 @@ def _dots(rows: Sequence[FormatError], chosen: FormatError) -> list[str]:
     return shapes
 
 
+@recalled
 def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage:
     """Drag through the formats, from the fewest bits to the most, and see how far each weight of a tensor
     moves.

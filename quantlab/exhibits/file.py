@@ -14,6 +14,7 @@ from ..models.gguf_header import TensorInfo
 from ..models.source import Model, open_model
 from ..stage.base import Stage, refusal
 from ..stage.handles import menu
+from ..stage.share import recalled
 from ..words import bits_of, clipped, size
 
 X, SPAN = 16, WIDTH - 32
@@ -212,6 +213,7 @@ def _hex(fields: Sequence[Field], offset: int) -> list[str]:
     return body
 
 
+@recalled
 def explore_file(source="sample") -> Stage:
     """Choose a part of a GGUF file: where it lies, its bytes, and what they mean.
 

@@ -2,6 +2,7 @@
 knows no context, beside the truth; and what the KV cache of real models takes.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from ..models.resolve import shape_of
 from ..models.source import Model
 from ..stage.base import Stage, show
 from ..stage.handles import menu
+from ..stage.share import recalled
 from ..words import GIB, one_of
 from .cards import (
     BY_SIZE,
@@ -180,6 +182,7 @@ def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> 
     return [*shapes, text(middle, y + 19, words, size=12, anchor="middle", fill=ink_on(tone))]
 
 
+@recalled
 def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, type_kv: str = "f16") -> Stage:
     """Drag the card and the model's size: which types fit at which context, which are split, and what the
     rule recommends.
@@ -210,6 +213,7 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, t
                              "0.5 GiB for the driver.")
 
 
+@recalled
 def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
     """One model at four contexts against the rule's figure for it, term by term: what the rule leaves out is
     hatched.
@@ -235,11 +239,12 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
                                 f"{table[-1][-1]} at 128k",
                         subtitle=f"{model} as {quant}: weights, KV cache (f16) and compute buffer in GiB; "
                                  "the line is what the rule says.",
-                        limit=rule, legend=[(MEANING[tone], what) for what, tone in OWNERS],
+                        most=math.inf, limit=rule, legend=[(MEANING[tone], what) for what, tone in OWNERS],
                         limit_words=f"rule: {rule:.1f}", table=tuple(table))
     return show(picture)
 
 
+@recalled
 def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) -> Stage:
     """A bar for each model (names of MODELS), f16; hollow: as if every layer and every head kept everything.
 

@@ -9,6 +9,7 @@ from ..canvas.style import MEANING, Picture, ink_on
 from ..canvas.svg import page, quiet, rect, swatches, text
 from ..stage.base import Stage
 from ..stage.handles import number_field
+from ..stage.share import recalled
 from ..words import number
 
 PARTS = ("sign", "exponent", "mantissa")
@@ -107,6 +108,7 @@ def _bits_row(row: FloatRow, y: float) -> list[str]:
             quiet(x + 8, y + 30, f"{row.error} · {row.limits}")]
 
 
+@recalled
 def explore_float(value: float | None = None) -> Stage:
     """The bits of a number in FP32, BF16, FP16 and the two FP8 formats, with what each one really stores.
 

@@ -12,6 +12,7 @@ from ..canvas.style import BLUE, GREY, Picture
 from ..canvas.svg import fact_lines, line, page, quiet, rect, text
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
+from ..stage.share import recalled
 
 BLOCK = 32
 HOT = (10, 10)                 # row and column of the pixel that the slider heats
@@ -76,6 +77,7 @@ def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np
             text(x, y + 22, "black", size=10), text(x + width, y + 22, "white", size=10, anchor="end")]
 
 
+@recalled
 def explore_llama() -> Stage:
     """A picture stored with few bits per pixel: drag the bits, heat one pixel, change how many pixels share a
     scale.

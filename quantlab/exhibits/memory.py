@@ -9,7 +9,7 @@ from itertools import islice
 
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
-from ..lab.modelfile import as_script
+from ..lab.settings_script import PLACES, as_script
 from ..memory.advice import CONTEXTS, SLIDER, Situation, uses, ways
 from ..memory.cards import GPUS
 from ..memory.estimate import MemoryEstimate
@@ -20,6 +20,7 @@ from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..stage.base import Stage
 from ..stage.handles import Panel, menu, slider, stops, tick_box
+from ..stage.share import recalled
 from ..words import GIB, gib, one_of
 from .cards import (
     BY_SIZE,
@@ -122,14 +123,14 @@ def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n
                      n_parallel, flash, card_bytes(card, vram))
 
 
-def script(model: str, ftype: str, **values) -> str:
-    """The commands for a terminal that give Ollama what the picture shows."""
+def script(model: str, ftype: str, where: str = "bash", **values) -> str:
+    """The commands for a terminal that give Ollama what the picture shows; `where` is one of PLACES."""
     now = situation(model, ftype=ftype, **values)
     base = "my-model" if model == BY_SIZE else model
     usual = "put your model's name here" if model == BY_SIZE else (
         "this name is usually a Q4_K_M" if ftype == "Q4_K_M"
         else f"choose the tag that is a {ftype} (lesson 03)")
-    return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual)
+    return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual, where)
 
 
 def _draw(shapes: Shapes, **values) -> Picture:
@@ -151,6 +152,7 @@ def _draw(shapes: Shapes, **values) -> Picture:
                            else "Any one of these is enough", table=_table(now, found, sizes))
 
 
+@recalled
 def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                    params_b: float | None = None, ftype: str = "Q4_K_M", n_ctx: int = 8192,
                    type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True) -> Stage:
@@ -183,7 +185,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     said += off_the_slider("A number of", n_parallel, slots, "conversations")
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if by_size else ""
     presets = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
-               "Windows keep it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
+               "A sliding window keeps it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
                "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
                "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8), "70 B at home": USUAL
                | dict(model="llama3.1:70b", vram=24), **machine}
@@ -195,7 +197,11 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
 
 
 def _settings(shapes: Shapes, values: Mapping) -> str:
-    """The commands, and a button that copies them (stage/assistant.js)."""
-    commands = script(**values, shapes=shapes)
-    return (f'<pre class="ql-code">{escape(commands)}</pre><button class="ql-copy jupyter-button">'
+    """The commands, a tab for each way to run Ollama, and a button that copies them (stage/assistant.js)."""
+    tabs = "".join(f'<button class="ql-tab" data-tab="{i}">{escape(where)}</button>'
+                   for i, where in enumerate(PLACES))
+    scripts = [escape(script(**values, where=where, shapes=shapes)) for where in PLACES]
+    commands = "".join(f'<pre class="ql-code" data-tab="{i}">{words}</pre>' for i, words in
+                       enumerate(scripts))
+    return (f'<div class="ql-tabs">{tabs}</div>{commands}<button class="ql-copy jupyter-button">'
             "Copy the settings</button>")

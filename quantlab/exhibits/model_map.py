@@ -15,6 +15,7 @@ from ..canvas.style import Picture, Table
 from ..stage.base import Stage, refusal
 from ..stage.handles import Button, menu, stops
 from ..stage.keys import across, along, turned
+from ..stage.share import recalled
 from ..words import bits_of, one_of, size
 from .map_sides import AS_IS, SHAPES, GridRow, Mixes, Side, TensorGrid, mixes_of
 
@@ -310,6 +311,7 @@ class ModelMap(Stage):
             self._look_at(grid.near(*across(key, *grid.places[self.focus], lengths)))
 
 
+@recalled
 def explore_model_map(source=None, beside=None, *, ftype: str | None = None) -> Stage:
     """All tensors of a model, layers across and roles down, coloured by bits; choose the ftype and see map
     and size change.

@@ -17,6 +17,7 @@ from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import slider, stops, text_line
+from ..stage.share import recalled
 from ..words import clipped, number, one_of, percent, printable
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
 
@@ -211,6 +212,7 @@ LABEL = ("Your text in tokens, and what may follow. Left and right: the token be
 NOTE = "Type any text; ␣ is a space, ⏎ the end of a line. Click a token to see what was expected after it."
 
 
+@recalled
 def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K") -> Stage:
     """What a model expects to follow your text: the probabilities of its file's own weights beside those in a
     smaller type.

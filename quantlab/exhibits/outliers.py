@@ -10,6 +10,7 @@ from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.tensor import quantize
 from ..stage.base import Stage, show
 from ..stage.handles import slider, stops
+from ..stage.share import recalled
 from ..words import number, percent
 
 CELL, SIDE = 8, 32                     # of the map: pixels of a cell, cells along a side
@@ -126,6 +127,7 @@ def _draw_scopes(matrix: np.ndarray, bits: int) -> Picture:
                        *((name, scope, f"{bpw:.4g}", number(rmse, 3)) for name, scope, bpw, rmse in rows)))
 
 
+@recalled
 def explore_outlier(x: np.ndarray | None = None) -> Stage:
     """1,024 real weights, one of them made larger: drag its size and the size of the blocks that share a
     scale.
@@ -142,6 +144,7 @@ def explore_outlier(x: np.ndarray | None = None) -> Stage:
         "The outlier itself is stored well in every case. The picture and the numbers are about the others."))
 
 
+@recalled
 def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
     """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
     ggml's Q4_0 and Q4_1.

@@ -20,6 +20,7 @@ from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
 from ..stage.base import Stage, show
 from ..stage.handles import menu
+from ..stage.share import recalled
 from ..words import bits, number, percent, size, told
 from .measuring import PLAIN, MeasuredLab, not_measured, nothing_measured, plain_rows
 
@@ -224,6 +225,7 @@ def draw_quality(rows: Sequence[Mapping], where: str, model: str, pure: bool, ke
                        subtitle=f"{model}, {TYPES_OF[pure]}. {where}")
 
 
+@recalled
 def plot_quality(table, model: str = "") -> Stage:
     """Size against KL divergence, a point a row; `table` comes from `compare_quality`.  model: its name for
     the subtitle.
@@ -250,6 +252,7 @@ LABEL = ("Types by size and quality. Left and right: the next smaller or larger 
          "smallest and the largest. Page Up and Page Down: another measure of quality.")
 
 
+@recalled
 def explore_quality(model: str = "tiny") -> "QualityLab":
     """How good is each type for its size? A point per type; choose the measure, walk through the types, or
     measure another model.

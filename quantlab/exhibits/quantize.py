@@ -19,6 +19,7 @@ from ..models.types import FTYPES
 from ..models.writer import quantize_model
 from ..stage import handles
 from ..stage.handles import Button
+from ..stage.share import recalled
 from ..words import clipped, one_of, size
 from .ollama_lab import ModelLab
 
@@ -60,6 +61,7 @@ def _bar(name: str, nbytes: float, full: float, tone: str, y: float) -> list[str
             text(LEFT + width + 8, y + 17, size(nbytes), bold=True)]
 
 
+@recalled
 def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", imatrix: str | None = None,
                      **options) -> "QuantizeLab":
     """Quantize a 16-bit model to any mix of llama.cpp, give the file to Ollama, see what it says of it, and

@@ -18,6 +18,7 @@ from ..inference.recital import PASSAGES, RECITED, read_passages, recital
 from ..stage.base import Stage
 from ..stage.handles import Button, menu, number_field, stops, text_line
 from ..stage.keys import STEPS, along
+from ..stage.share import recalled
 from ..words import one_of, size
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
 
@@ -176,6 +177,7 @@ NOTE = ("Type an opening of your own and press Enter. A temperature above 0 draw
         "seed draws the same.")
 
 
+@recalled
 def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> Stage:
     """Give the model the opening of a famous passage and see, type by type, how far it still recites.
 

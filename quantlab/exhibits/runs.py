@@ -11,6 +11,7 @@ from ..lab.names import quant_of
 from ..lab.records import recorded, seed_scores
 from ..profile import stable
 from ..stage.base import Stage, show
+from ..stage.share import recalled
 from ..words import bits_of, clipped, printable, size, wrapped
 
 # ---- answers side by side: rows of `compare_quantizations`
@@ -207,6 +208,7 @@ def draw_clock(runs: Sequence[Mapping], notice: str) -> Picture:
                 subtitle="tokens per second of the same answer, by two clocks")
 
 
+@recalled
 def plot_seeds() -> Stage:
     """Eight questions, two quantizations, five seeds: who wins each time."""
     scores = {seed: {quant_of(name): count for name, count in right.items()}
@@ -214,6 +216,7 @@ def plot_seeds() -> Stage:
     return show(draw_seeds(scores, len(recorded("seeds")["rules"]), _recorded_on("seeds")))
 
 
+@recalled
 def plot_clock() -> Stage:
     """The same answer timed by a stopwatch and by the server, cold and warm."""
     runs = [{**run, "quantization": quant_of(run["quantization"]), "time": stable(run["time"])}

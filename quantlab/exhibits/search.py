@@ -22,6 +22,7 @@ from ..formats.search_affine import BY_IMPORTANCE, affine
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
+from ..stage.share import recalled
 from ..words import number, one_of
 
 
@@ -213,6 +214,7 @@ def _weights(land: Landscape, x: np.ndarray, importance: np.ndarray, picked: int
             line(at(0), top - 8, at(0), bottom + 8, dash="2 3")]
 
 
+@recalled
 def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Stage:
     """One group of real weights and the error of every scale: choose a group, make weights more or less
     important, watch the best move.

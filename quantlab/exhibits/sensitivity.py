@@ -19,6 +19,7 @@ from ..models.source import open_model
 from ..stage.base import Stage, show
 from ..stage.handles import menu
 from ..stage.keys import STEPS, along
+from ..stage.share import recalled
 from ..words import number, one_of, size
 from .map_sides import ORDER
 from .measuring import MeasuredLab, not_measured, nothing_measured, plain_rows
@@ -250,6 +251,7 @@ def draw_map(facts: SensitivityFacts, chosen: Place | None, model: str, where: s
                             subtitle=f"{model}: KLD when one tensor alone is in {facts.qtype}. {where}")
 
 
+@recalled
 def plot_sensitivity(table, model: str = "") -> Stage:
     """Layers across, roles down; `table` comes from `sensitivity` by tensor.  Raises ValueError for one by
     role or layer.
@@ -274,6 +276,7 @@ LABEL = ("Map of the model's tensors and how much each hurts. Left and right: th
          "more harmful. Page Up and Page Down: another type.")
 
 
+@recalled
 def explore_sensitivity(model: str = "tiny", qtype: str = "Q2_K", mix: str = "Q3_K_M") -> "SensitivityLab":
     """Which tensors need their bits? Each tile says how far the predictions move when that tensor alone is
     stored in `qtype`.

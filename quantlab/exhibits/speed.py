@@ -22,6 +22,7 @@ from ..models.source import open_model
 from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops
+from ..stage.share import recalled
 from ..words import number, one_of
 from .cards import Shapes, with_own
 
@@ -161,6 +162,7 @@ def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
     return shapes
 
 
+@recalled
 def explore_speed(model="llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
     """Every type of a model on a card: what does not fit is read from main memory, and the speed falls off a
     cliff.
@@ -178,6 +180,7 @@ def explore_speed(model="llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
                  note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
 
 
+@recalled
 def plot_published_speeds() -> Stage:
     """Runs that others have published, each beside what the card's bandwidth allows."""
     rows = []
@@ -195,6 +198,7 @@ def plot_published_speeds() -> Stage:
                                      "a time"))
 
 
+@recalled
 def plot_measured_speed(models: list[str] | None = None) -> Stage:
     """Measured here beside what the main memory allows, where a server answers; else the recorded run, which
     says so.

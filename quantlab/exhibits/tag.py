@@ -25,6 +25,7 @@ from ..canvas.svg import page, rect, text
 from ..models.store import HOST, NAMESPACE, parse_name
 from ..stage.base import Stage
 from ..stage.handles import text_line
+from ..stage.share import recalled
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|(\d+)x(\d+(?:\.\d+)?)b", re.IGNORECASE)
 
@@ -153,6 +154,7 @@ def _draw(name: str) -> Picture:
                 table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
 
 
+@recalled
 def explore_tag(name: str = EXAMPLES[0]) -> Stage:
     """A box for a model name: its pieces, and what each of them means. Asks no server: whether it exists is
     another question.

@@ -28,6 +28,7 @@ from ..models.recipes import tensor_rows
 from ..models.types import tensor_nbytes
 from ..stage.base import Stage, show
 from ..stage.handles import menu, stops
+from ..stage.share import recalled
 from ..words import bits_of
 from ..words import size as in_bytes
 
@@ -198,6 +199,7 @@ def _mix(one: Mix, unit: str, y: float) -> list[str]:
     return shapes
 
 
+@recalled
 def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
     """Eight file types with sizes computed from every tensor of a real model, beside the sizes that the
     lesson prints.
@@ -219,6 +221,7 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
                  note="Darker blue: more bits per weight. Sizes are sums over all tensors.")
 
 
+@recalled
 def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain: str = "Q4_K") -> Stage:
     """Where the extra bytes of a mix go: each role's bytes if all were `plain`, and what the mix adds."""
     bytes_of: dict[str, tuple[int, int]] = {}

@@ -12,6 +12,7 @@ from ..lab.report import short_names
 from ..lab.votes import LEFT, RIGHT, TIE, Ballot
 from ..stage.base import Stage
 from ..stage.handles import Button
+from ..stage.share import recalled
 
 KEYS = {"ArrowLeft": LEFT, "ArrowDown": TIE, "ArrowRight": RIGHT}
 BUTTONS = ((LEFT, "← Left is better", "Vote for the left answer; the left arrow key does the same"),
@@ -19,6 +20,7 @@ BUTTONS = ((LEFT, "← Left is better", "Vote for the left answer; the left arro
            (RIGHT, "Right is better →", "Vote for the right answer; the right arrow key does the same"))
 
 
+@recalled
 def explore_votes(comparison: Comparison | None = None, first: str | None = None, second: str | None = None,
                   *, file: str | Path | None = None, seed: int = 1) -> "VoteLab":
     """Vote blindly on the answers of two models of a comparison; without one, of the recorded comparison of

@@ -157,23 +157,3 @@ def _message(line: int, value: str) -> dict[str, str]:
         raise ModelfileError(f"line {line}: {role!r} is no role; a MESSAGE is from "
                              f"{', '.join(MESSAGE_ROLES)}")
     return {"role": role, "content": _unquoted(line, f"MESSAGE {role}", content)}
-
-
-def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_parallel: int,
-              note: str = "") -> str:
-    """Settings in one piece for a terminal (sh): it starts a server with them, waits for it, and makes the
-    model `fitted_name(base)`.  Stop a running server first, as it keeps its old settings.
-
-    kv_type: "f16", "q8_0" or "q4_0"; Ollama ignores the last two without flash attention.
-    """
-    comment = f"# {' '.join(note.split())}\n" if note else ""
-    return (f"OLLAMA_FLASH_ATTENTION={int(flash_attention)} OLLAMA_KV_CACHE_TYPE={kv_type} "
-            f"OLLAMA_NUM_PARALLEL={n_parallel} ollama serve &\n"
-            "until ollama list > /dev/null 2>&1; do sleep 1; done\n"
-            f"cat > Modelfile <<'END'\n{comment}FROM {base}\nPARAMETER num_ctx {num_ctx}\nEND\n"
-            f"ollama create {fitted_name(base)} -f Modelfile\n")
-
-
-def fitted_name(base: str) -> str:
-    """The name of the made model: "llama3.1-8b-fit"."""
-    return base.split("/")[-1].replace(":", "-") + "-fit"

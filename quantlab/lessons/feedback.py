@@ -12,10 +12,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from typing import Any
 
 import numpy as np
+
+from ..words import prose
 
 VOICES = {"not started": ("○", "#8a929e"), "wrong kind": ("?", "#CC79A7"), "not yet": ("✗", "#D55E00"),
           "almost": ("≈", "#E69F00"), "correct": ("✓", "#009E73")}
@@ -34,7 +35,7 @@ class Feedback:
     def _repr_html_(self) -> str:
         mark, colour = VOICES[self.voice]
         return (f'<div style="border-left:4px solid {colour};padding:6px 14px;max-width:740px">'
-                f'<b>{mark} {self.voice.capitalize()}.</b> {escape(self.message)}</div>')
+                f'<b>{mark} {self.voice.capitalize()}.</b> {prose(self.message)}</div>')
 
 
 NOT_STARTED = Feedback("not started", "Replace the three dots in the cell above with your answer, run it, "

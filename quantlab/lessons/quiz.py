@@ -12,6 +12,7 @@ from ..memory.rule import recommend_quantization
 from ..models.recipes import tensor_list
 from ..stage.base import Touchable, markup
 from ..stage.question import LETTERS, MultipleChoice
+from ..stage.still import SILENT, figure
 
 
 def predict(question: str, options: Sequence[str], answer: int, why: str) -> MultipleChoice:
@@ -58,6 +59,9 @@ class Quiz(Touchable):
     def score(self) -> int:
         """How many questions were answered right at the first attempt."""
         return sum(a.first == q.right for a, q in zip(self.asked, self.questions, strict=True))
+
+    def still_html(self) -> str:
+        return figure("".join(asked.told() for asked in self.asked) + self.line.value, SILENT)
 
     def _ask(self, number: int, question: Question) -> MultipleChoice:
         def judge(index: int) -> tuple[str, str]:

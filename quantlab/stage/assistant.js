@@ -1,6 +1,8 @@
 // Names every handle of the explorer around this element and speaks its newest finding to screen readers.
 // ipywidgets leaves a slider's handle without an accessible name: the label stands in another element.
 const TOUCHED = ".noUi-handle, .widget-readout, select, input, textarea, button";
+const HANDLES = ".noUi-handle, select, input, textarea, button, .ql-touch";
+const TOUCHES = ["pointerup", "keyup", "change"];
 
 function name_handles(root, labels) {
   let missing = 0;
@@ -38,13 +40,28 @@ function render({ model, el }) {
   live.textContent = model.get("finding"); // before it joins the page, so that a page full of explorers stays silent
   el.appendChild(live);
 
-  let speaking = null, naming = null, tries = 0;
+  let speaking = null, naming = null, resting = null, waiting = null, tries = 0;
   const root = () => el.closest(".ql-explorer");
   const speak = () => {
     if (root()) say_values(root(), model.get("labels"));
     clearTimeout(speaking); // a dragged slider says only where it came to rest
     speaking = setTimeout(() => { live.textContent = model.get("finding"); }, 500);
   };
+  const rest = () => { // what stands here when the hand has rested is what a saved notebook shows
+    clearTimeout(resting);
+    resting = setTimeout(() => { try { model.send({ rested: true }); } catch { /* no kernel: the still is its last word */ } }, 1000);
+  };
+
+  // Something was touched: when no kernel answers, say so. A stopped one leaves the picture as it was, without a word.
+  const silence = (shown) => root()?.classList.toggle("ql-silent", shown);
+  const touched = () => {
+    if (waiting) return;
+    waiting = setTimeout(() => { waiting = null; silence(true); }, 4000);
+    try { model.send({ ping: 1 }); } catch { clearTimeout(waiting); waiting = null; silence(true); }
+  };
+  const answered = (message, buffers) => {
+    if (message.copied) copied(message, buffers); clearTimeout(waiting); waiting = null; silence(false); };
+
   const name = () => { // the controls may be drawn after this element
     const missing = !root() || name_handles(root(), model.get("labels"));
     if (root()) say_values(root(), model.get("labels"));
@@ -52,7 +69,9 @@ function render({ model, el }) {
   };
 
   const copy = (event) => { // at once, while the browser still believes that somebody pressed
-    const pressed = event.target.closest(".ql-copy"), words = root()?.querySelector(".ql-code");
+    const tab = event.target.closest(".ql-tab"), pressed = event.target.closest(".ql-copy");
+    if (tab) root().dataset.tab = tab.dataset.tab; // kept while the handles move and the commands are written anew
+    const words = [...(root()?.querySelectorAll(".ql-code") || [])].find((e) => e.offsetParent !== null);
     if (!pressed || !words) return;
     const told = (said) => { live.textContent = said; pressed.setAttribute("data-said", said); };
     const by_hand = () => { getSelection().selectAllChildren(words); told("Marked: copy it by key"); };
@@ -60,11 +79,71 @@ function render({ model, el }) {
   };
   const copy_mine = (event) => { if (root()?.contains(event.target)) copy(event); };
   el.ownerDocument.addEventListener("click", copy_mine);
+  // Copy as picture, copy as code: the clipboard is asked at once, while the browser believes that somebody pressed.
+  let arrived = null;
+  const copied = (message, buffers) => arrived && arrived(message.copied === "code" ? message.text : new Blob([buffers[0]], { type: "image/png" }));
+  const ask = (kind) => new Promise((done) => { arrived = done; model.send({ copy: kind }); });
+  const tell_on = (button, said) => { live.textContent = said; button.setAttribute("data-said", said); setTimeout(() => button.removeAttribute("data-said"), 4000); };
+  const share = (button, kind) => {
+    const data = ask(kind), type = kind === "code" ? "text/plain" : "image/png";
+    const blob = data.then((got) => (kind === "code" ? new Blob([got], { type }) : got));
+    const save = () => blob.then((got) => { // no clipboard for pictures here: a file is as good
+      const link = el.ownerDocument.createElement("a");
+      link.href = URL.createObjectURL(got);
+      link.download = kind === "code" ? "quantlab.py" : "quantlab.png";
+      link.click();
+      tell_on(button, "Saved as a file");
+    });
+    if (!navigator.clipboard || !window.ClipboardItem) { save(); return; }
+    navigator.clipboard.write([new ClipboardItem({ [type]: blob })]).then(() => tell_on(button, "Copied"), save);
+  };
+  if (model.get("shares")) {
+    const bar = el.ownerDocument.createElement("div");
+    bar.className = "ql-share";
+    for (const [kind, tip] of [["picture", "A PNG with title, settings and source"], ["code", "The call that makes it again"]]) {
+      const button = el.ownerDocument.createElement("button");
+      button.textContent = `Copy as ${kind}`;
+      button.title = tip;
+      button.addEventListener("click", () => share(button, kind));
+      bar.appendChild(button);
+    }
+    el.appendChild(bar);
+  }
+
+  // Shift+Enter leaves the notebook on the next cell: the first Tab after it leads into the picture that was just made.
+  let fresh = true;
+  const step_in = (event) => {
+    if (["Shift", "Enter", "Control"].includes(event.key)) return;
+    const was_fresh = fresh, active = el.ownerDocument.querySelector(".jp-Notebook .jp-Cell.jp-mod-active");
+    fresh = false;
+    const mine = el.closest(".jp-Cell"), here = el.ownerDocument.activeElement;
+    if (!was_fresh || event.key !== "Tab" || event.shiftKey || !mine || !active) return;
+    if (here?.closest(".cm-editor, .jp-OutputArea-output") || (active !== mine && mine.nextElementSibling !== active)) return;
+    const first = [...root().querySelectorAll(HANDLES)].find((e) => e.offsetParent !== null && !e.disabled);
+    if (!first) return;
+    event.preventDefault();
+    event.stopPropagation();
+    first.focus();
+  };
+  const look_elsewhere = () => { fresh = false; };
+  el.ownerDocument.addEventListener("keydown", step_in, true);
+  el.ownerDocument.addEventListener("pointerdown", look_elsewhere, true);
+
+  const touch_mine = (event) => { if (root()?.contains(event.target)) touched(); };
+  for (const kind of TOUCHES) el.ownerDocument.addEventListener(kind, touch_mine, true);
 
   model.on("change:finding", speak);
+  model.on("change:changes", rest);
+  model.on("msg:custom", answered);
   model.on("change:labels", () => { tries = 0; name(); });
   name();
-  return () => { clearTimeout(speaking); clearTimeout(naming); el.ownerDocument.removeEventListener("click", copy_mine); };
+  return () => {
+    [speaking, naming, resting, waiting].forEach(clearTimeout);
+    el.ownerDocument.removeEventListener("click", copy_mine);
+    el.ownerDocument.removeEventListener("keydown", step_in, true);
+    el.ownerDocument.removeEventListener("pointerdown", look_elsewhere, true);
+    for (const kind of TOUCHES) el.ownerDocument.removeEventListener(kind, touch_mine, true);
+  };
 }
 
 export default { render };

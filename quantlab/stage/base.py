@@ -15,12 +15,13 @@ from typing import Any
 import ipywidgets as widgets
 
 from ..canvas.style import Picture
-from ..canvas.svg import notice
-from ..words import html_table
-from .controls import control, in_a_row, markup, press_button, toggle
+from ..canvas.svg import captioned, notice
+from ..words import html_table, prose
+from .controls import control, in_a_row, markup, press_button, shown_as, toggle
 from .handles import Button, Handle, Link, Panel
 from .keys import STEPS, along, turned
-from .touchable import Touch, Touchable, own_names
+from .share import again, source
+from .touchable import Touch, Touchable, framed, own_names
 
 TABLE = "As table"
 STUCK = "Nothing can be drawn for these values: move a handle, or press Reset."
@@ -65,6 +66,7 @@ class Stage(Touchable):
                  width: int = 360, label_width: int = 110):
         self.draw, self.pages, self.cancel = draw, pages, threading.Event()
         self.thread: threading.Thread | None = None
+        self._tallest = 0
         self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
         self.tasks = [button.name for button in buttons if button.task]
         self.initial, self._held = self.values(), False
@@ -80,7 +82,7 @@ class Stage(Touchable):
         placed = [list(row) for row in rows or [list(self.controls)]]
         placed.append([name for name in self.buttons if not any(name in row for row in [*placed, *below])])
         *lines, last = self._in_rows(placed)
-        lines += [markup(f'<span class="ql-note">{escape(note)}</span>')] if note else []
+        lines += [markup(f'<span class="ql-note">{prose(note)}</span>')] if note else []
         said = [self.status] if self.tasks or self.tells else []
         body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
         touch = [Touch(label, keys, self.touched)] if keys else []
@@ -88,7 +90,6 @@ class Stage(Touchable):
         if draw:
             # each handle redraws at once; other exhibits wait for a button
             self.add_class("ql-moving")
-            self.view.layout = dict(height="0px", overflow="auto hidden")
         for widget in self.controls.values():
             widget.observe(self.moved, names="value")
         self.busy(False)
@@ -123,6 +124,19 @@ class Stage(Touchable):
         """Move several handles and draw once."""
         self.place(**values)
         self.redraw()
+
+    def at(self, **values) -> "Stage":
+        """The exhibit with its handles there: what "Copy as code" writes."""
+        self.set(**values)
+        return self
+
+    def code(self) -> str:
+        moved = {name: value for name, value in self.values().items() if value != self.initial.get(name)}
+        return again(self.call, moved)
+
+    def to_share(self, picture: Picture) -> Picture:
+        settings = [f"{widget.description}: {shown_as(widget)}" for widget in self.controls.values()]
+        return captioned(picture, [" · ".join(settings), source(self.code().splitlines()[-1])])
 
     def offer(self, name: str, stops: Sequence, value: object) -> None:
         """Give a menu or a slider other stops, without drawing; it stands at `value`."""
@@ -171,9 +185,8 @@ class Stage(Touchable):
         the view grows for a taller picture and never shrinks.
         """
         self.picture = picture
-        if self.draw and picture.height + 6 > int(self.view.layout.height.removesuffix("px")):
-            self.view.layout.height = f"{picture.height + 6}px"
-        self.view.value = own_names(picture.svg, self.view.model_id)
+        self._tallest = max(self._tallest, picture.height) if self.draw else picture.height
+        self.view.value = framed(own_names(picture.svg, self.view.model_id), picture.width, self._tallest)
         if self.tasks and not self.draw:
             self.reveal(TABLE, bool(picture.table))
         self._write_panels()

@@ -35,6 +35,11 @@ def control(handle: Handle, width: int, label_width: int) -> widgets.Widget:
     return KINDS[handle.kind](**traits)
 
 
+def shown_as(made: widgets.Widget) -> str:
+    """What a control says now, in the words of its stop where it has one."""
+    return str(getattr(made, "label", None) or made.value)
+
+
 def press_button(button: Button) -> widgets.Button:
     """The widget of a button, as wide as its words."""
     made = widgets.Button(description=button.words, tooltip=button.tip, layout=dict(width="auto"))

@@ -5,6 +5,8 @@ from html import escape
 
 import ipywidgets as widgets
 
+from ..words import prose
+from .still import SILENT, figure
 from .touchable import Touchable
 
 LETTERS = "ABCDEFGH"
@@ -22,11 +24,12 @@ class MultipleChoice(Touchable):
 
     def __init__(self, question: str, options: Sequence[str], judge: Callable[[int], tuple[str, str]], *,
                  kind: str = "Question"):
-        self.judge = judge
+        self.judge, self.question, self.options, self.kind = judge, question, options, kind
         self.first: int | None = None
+        self.last: int | None = None
         self.buttons = [self._button(i, words) for i, words in enumerate(options)]
         self.answer = widgets.HTML('<div class="ql-answer">&nbsp;</div>')
-        asked = widgets.HTML(f'<div class="ql-question"><b>{escape(kind)}.</b> {escape(question)}</div>')
+        asked = widgets.HTML(f'<div class="ql-question"><b>{escape(kind)}.</b> {prose(question)}</div>')
         super().__init__([asked, *self.buttons, self.answer],
                          {f"option{i}": b for i, b in enumerate(self.buttons)})
         self.add_class("ql-choice")
@@ -37,12 +40,23 @@ class MultipleChoice(Touchable):
         """What a click on option `index` does."""
         if self.first is None:
             self.first = index
+        self.last = index
         tone, sentence = self.judge(index)
         for i, button in enumerate(self.buttons):
             button.button_style = TONES[tone] if i == index else ""
         words = f"{MARKS[tone]} {LETTERS[index]}. {sentence}"
-        self.answer.value = f'<div class="ql-answer">{escape(words)}</div>'
+        self.answer.value = f'<div class="ql-answer">{prose(words)}</div>'
         self.say(words)
+
+    def still_html(self) -> str:
+        return figure(self.told(), SILENT)
+
+    def told(self) -> str:
+        """Question, options and the last answer as HTML, the chosen option marked."""
+        lines = [f"{LETTERS[i]} · {prose(words)}" for i, words in enumerate(self.options)]
+        told = [f"<b>{line}</b>" if i == self.last else line for i, line in enumerate(lines)]
+        answer = f"<p>{prose(self.finding)}</p>" if self.last is not None else ""
+        return f"<p><b>{escape(self.kind)}.</b> {prose(self.question)}</p><p>{'<br>'.join(told)}</p>{answer}"
 
     def _button(self, index: int, words: str) -> widgets.Button:
         button = widgets.Button(description=f"{LETTERS[index]} · {words}",

@@ -6,26 +6,34 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import anywidget
 import ipywidgets as widgets
 import resvg_py
 import traitlets
+from IPython.display import display, update_display
 
 from ..canvas.style import Picture, standalone
+from ..canvas.svg import captioned
+from .share import again, source
+from .still import ASLEEP, figure, picture_html
 
 
 class Assistant(anywidget.AnyWidget):
-    """The invisible helper in each explorer: names the handles (aria-label) and speaks the finding
-    (aria-live).
+    """The invisible helper in each explorer: names the handles (aria-label), speaks the finding (aria-live),
+    tells when the hand has rested, and puts code and picture on the clipboard.
     """
 
     _esm = Path(__file__).with_name("assistant.js")
     _css = Path(__file__).with_name("assistant.css")
     labels = traitlets.Dict().tag(sync=True)        # css class of a control -> its label in words
     finding = traitlets.Unicode().tag(sync=True)
+    shares = traitlets.Bool().tag(sync=True)        # whether there is a picture to take along
+    changes = traitlets.Int().tag(sync=True)        # how often something was shown
 
 
 class Touchable(widgets.VBox):
@@ -33,6 +41,9 @@ class Touchable(widgets.VBox):
 
     controls: name -> widget; each one's `description` (or tooltip) becomes the label of its handle.
     """
+
+    #: The call that made it, where a function with `recalled` did.
+    call = ""
 
     def __init__(self, children, controls: Mapping[str, widgets.Widget] | None = None, **kwargs):
         controls = dict(controls or {})
@@ -42,10 +53,14 @@ class Touchable(widgets.VBox):
             control.add_class(f"ql-c-{name}")
         super().__init__([*children, self.assistant], **kwargs)
         self.add_class("ql-explorer")
+        self.assistant.on_msg(lambda _widget, message, _buffers: self.heard(message))
+        self._still_id = f"ql-{uuid4().hex}"
 
     def say(self, finding: str) -> None:
         """Announce a sentence politely (after the hand rests) and keep it as the widget's text."""
-        self.assistant.finding = finding
+        with self.assistant.hold_sync():
+            self.assistant.finding = finding
+            self.assistant.changes += 1
 
     @property
     def finding(self) -> str:
@@ -55,6 +70,42 @@ class Touchable(widgets.VBox):
     def still(self) -> Picture | None:
         """The picture to bundle for readers without a kernel; None when words are enough."""
         return None
+
+    def still_html(self) -> str:
+        """What is saved with a notebook in front of the view: see `still`."""
+        picture = self.still()
+        if picture is None:
+            return figure(escape(self.finding), ASLEEP)
+        return figure(picture_html(png(picture), self.finding, picture.width), ASLEEP)
+
+    def heard(self, message: Mapping) -> None:
+        """The page tells that the hand has rested: what stands there now is what a saved notebook shows."""
+        if message.get("rested"):
+            update_display(self._saved(), raw=True, display_id=self._still_id)
+        elif message.get("copy") == "picture" and (picture := self.still()) is not None:
+            self.assistant.send({"copied": "picture"}, buffers=[png(self.to_share(picture))])
+        elif message.get("copy") == "code":
+            self.assistant.send({"copied": "code", "text": self.code()})
+        else:
+            self.assistant.send({"here": True})
+
+    def code(self) -> str:
+        """The call that makes this exhibit again, as it stands."""
+        return again(self.call, {})
+
+    def to_share(self, picture: Picture) -> Picture:
+        """The picture with what one should know of it elsewhere."""
+        return captioned(picture, [source(self.call)])
+
+    def _saved(self) -> dict[str, str]:
+        return {"text/html": self.still_html(), "text/plain": self.finding}
+
+    def _ipython_display_(self):
+        self.assistant.shares = bool(self.call) and self.still() is not None
+        display(self._saved(), raw=True, display_id=self._still_id)
+        living = super()._repr_mimebundle_()
+        living.pop("text/plain", None)              # where no view can live, the still says it already
+        display(living, raw=True)
 
     def _repr_mimebundle_(self, **kwargs):
         data = super()._repr_mimebundle_(**kwargs)
@@ -99,6 +150,11 @@ def _fonts() -> list[str]:
     assert found and found.origin, "matplotlib is a dependency"
     folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
     return [str(folder / name) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")]
+
+
+def framed(svg: str, width: int, height: int) -> str:
+    """The drawing in a box that shrinks with the window and keeps room for a picture of `height`."""
+    return f'<div class="ql-frame" style="max-width:{width}px;aspect-ratio:{width}/{height}">{svg}</div>'
 
 
 def own_names(svg: str, owner: str) -> str:

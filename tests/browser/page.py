@@ -184,6 +184,10 @@ class LessonPage:
         """
         return self.page.evaluate("look.cutWords()")
 
+    def scrolling(self) -> list[str]:
+        """Boxes in and around exhibits that have a scrollbar of their own."""
+        return self.page.evaluate("look.scrolling()")
+
     def shared_ids(self) -> list[str]:
         """Ids of shapes that two drawings of the page share; each drawing must bring its own."""
         return self.page.evaluate("look.sharedIds()")

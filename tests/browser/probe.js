@@ -67,6 +67,13 @@ window.look = (() => {
     return ids.filter((id, i) => ids.indexOf(id) !== i);
   };
 
+  // Boxes in and around exhibits that scroll: a scrollbar of one's own takes room and hides something.
+  const scrolling = () => all(".jp-OutputArea-output, .ql-explorer, .ql-explorer *").filter(visible)
+    .filter((e) => !e.matches("select, select *, svg *, .ql-live, textarea, .widget-readout, .widget-label, button, input"))
+    .filter((e) => [["overflowY", e.scrollHeight - e.clientHeight], ["overflowX", e.scrollWidth - e.clientWidth]]
+      .some(([way, over]) => over > 0 && ["auto", "scroll"].includes(getComputedStyle(e)[way])))
+    .map((e) => [...e.classList].find((name) => name.startsWith("ql-")) || e.className);
+
   // Height of the scroller's window, and where the last cell ends in what it scrolls.
   const extent = (e) => [e.clientHeight, e.scrollTop - e.getBoundingClientRect().top - 60
     + Math.max(...all(".jp-Cell", e).map((cell) => cell.getBoundingClientRect().bottom))];
@@ -93,5 +100,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { open, closeAll, signature, choose, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, savedPictures, arm, latency };
+  return { open, closeAll, signature, choose, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, scrolling, savedPictures, arm, latency };
 })();

@@ -125,7 +125,10 @@ def test_a_custom_model_is_made_and_asked(lab_with_ollama, smollm):
         wait_for(lesson, place, r"3 lines are yours")
         printed = smollm.cli("show", "browser-made", "--modelfile")
         assert "SYSTEM Say moo." in printed and "PARAMETER temperature 0.25" in printed
+        lesson.answered()
         place.get_by_label("Ask it").fill("What does a cow say?")
+        place.get_by_label("Ask it").press("Tab")
+        lesson.answered()
         place.get_by_role("button", name="Ask", exact=True).click()
         wait_for(lesson, place, r"You: What does a cow say")
         assert lesson.faults == []

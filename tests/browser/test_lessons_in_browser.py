@@ -30,7 +30,8 @@ def test_lesson_shows_runs_moves_and_speaks(name, window):
 
 def assert_saved_pictures_are_shown(lesson: LessonPage) -> None:
     """Opened untrusted and not yet run: the pictures in the file are there, and no broken widget."""
-    expected = sum("image/png" in output.get("data", {}) for output in lesson.saved_outputs())
+    saved = ["".join(output.get("data", {}).get("text/html", "")) for output in lesson.saved_outputs()]
+    expected = sum("<img" in html for html in saved)
     shown = lesson.wait_until(lambda: lesson.pictures() >= expected)
     assert shown, f"{lesson.pictures()} of {expected} saved pictures"
     assert lesson.cell_errors() == []

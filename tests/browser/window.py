@@ -45,7 +45,8 @@ def open_browser() -> Iterator[Browser]:
         raise FileNotFoundError(
             "no Chromium: `make tools` installs it, or set QUANTLAB_CHROMIUM to a browser's path")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS,
+                                              ignore_default_args=["--hide-scrollbars"])
         try:
             yield browser
         finally:

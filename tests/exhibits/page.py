@@ -11,6 +11,7 @@ import quantlab as ql
 
 NO_CONTROL = (widgets.HTML, widgets.Label, widgets.FloatProgress, widgets.IntProgress, widgets.Output)
 PAINT = re.compile(r' (?:fill|stroke|style|class|opacity|fill-opacity|stroke-opacity|stop-color)="[^"]*"')
+FRAME = re.compile(r'^<div class="ql-frame"[^>]*>|(?<=</svg>)</div>$')
 MOST_STOPS = 8          # of a menu or slider that are kept in words
 
 
@@ -54,7 +55,7 @@ def pieces_of(root) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"svg": [], "table": [], "text": []}
     for widget, hidden in walk(root):
         if isinstance(widget, widgets.HTML | widgets.Label) and not hidden and widget.value:
-            html = widget.value.strip()
+            html = FRAME.sub("", widget.value.strip())
             kind = "svg" if "<svg" in html else "table" if html.startswith("<table") else "text"
             found[kind].append(same_names(html) if kind == "svg" else plain(html))
     return {kind: sorted(piece for piece in pieces if piece) for kind, pieces in found.items()}

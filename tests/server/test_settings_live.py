@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from quantlab.lab.modelfile import as_script, fitted_name
+from quantlab.lab.settings_script import as_script, fitted_name
 from tests.ollama_fixture import Running, _binary, _environment, _free_port, _wait
 
 BASE = "smollm:135m-instruct-q8_0"

@@ -1,0 +1,63 @@
+"""Settings of a picture as commands for a terminal: the server's environment, a Modelfile, a model of both.
+
+One script for each way in which Ollama is run. Those of a service and of the app change the server that is
+installed; the others start one, so a running server has to be stopped first: it keeps its old settings.
+"""
+
+from collections.abc import Callable
+
+READY = "until ollama list > /dev/null 2>&1; do sleep 1; done\n"
+
+
+def fitted_name(base: str) -> str:
+    """The name of the made model: "llama3.1-8b-fit"."""
+    return base.split("/")[-1].replace(":", "-") + "-fit"
+
+
+def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_parallel: int, note: str = "",
+              where: str = "bash") -> str:
+    """The commands that make the model `fitted_name(base)` and give the server its settings.
+
+    kv_type: "f16", "q8_0" or "q4_0"; Ollama ignores the last two without flash attention.  note: a comment in
+    the Modelfile.  where: one of PLACES.
+    """
+    environment = {"OLLAMA_FLASH_ATTENTION": str(int(flash_attention)), "OLLAMA_KV_CACHE_TYPE": kv_type,
+                   "OLLAMA_NUM_PARALLEL": str(n_parallel)}
+    comment = f"# {' '.join(note.split())}\n" if note else ""
+    modelfile = f"{comment}FROM {base}\nPARAMETER num_ctx {num_ctx}\n"
+    return PLACES[where](environment, modelfile, f"ollama create {fitted_name(base)} -f Modelfile\n")
+
+
+def _bash(environment: dict[str, str], modelfile: str, create: str) -> str:
+    given = " ".join(f"{name}={value}" for name, value in environment.items())
+    return f"{given} ollama serve &\n{READY}{_written(modelfile)}{create}"
+
+
+def _power_shell(environment: dict[str, str], modelfile: str, create: str) -> str:
+    given = "\n".join(f'$env:{name} = "{value}"' for name, value in environment.items())
+    return (f"{given}\nStart-Process ollama serve -WindowStyle Hidden\n"
+            "do { Start-Sleep 1; ollama list *> $null } until ($LASTEXITCODE -eq 0)\n"
+            f"@'\n{modelfile}'@ | Set-Content Modelfile -Encoding ascii\n{create}")
+
+
+def _systemd(environment: dict[str, str], modelfile: str, create: str) -> str:
+    given = "".join(f'Environment="{name}={value}"\n' for name, value in environment.items())
+    folder = "/etc/systemd/system/ollama.service.d"
+    return (f"sudo mkdir -p {folder}\nsudo tee {folder}/quantlab.conf <<'END'\n[Service]\n{given}END\n"
+            "sudo systemctl daemon-reload && sudo systemctl restart ollama\n"
+            f"{READY}{_written(modelfile)}{create}")
+
+
+def _mac_app(environment: dict[str, str], modelfile: str, create: str) -> str:
+    given = "".join(f"launchctl setenv {name} {value}\n" for name, value in environment.items())
+    return (f"{given}osascript -e 'quit app \"Ollama\"' && sleep 2 && open -a Ollama\n{READY}"
+            f"{_written(modelfile)}{create}")
+
+
+def _written(modelfile: str) -> str:
+    return f"cat > Modelfile <<'END'\n{modelfile}END\n"
+
+
+#: How Ollama is run -> the script for it.
+PLACES: dict[str, Callable[[dict[str, str], str, str], str]] = {
+    "bash": _bash, "PowerShell": _power_shell, "Linux service (systemd)": _systemd, "macOS app": _mac_app}

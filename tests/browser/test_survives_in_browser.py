@@ -1,0 +1,140 @@
+"""A lesson outlives its kernel: saved, opened again, restarted or stopped, it shows its last pictures and answers
+and says how to wake them; and it has room on small screens.
+"""
+
+import json
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from nbformat.v4 import new_code_cell, new_notebook
+
+from quantlab.cli.startup import ABOVE
+from tests.browser.page import THEMES, LessonPage
+
+pytestmark = pytest.mark.browser
+SOURCES = ('import quantlab as ql\n\nql.explore_memory("llama3.1:8b", 8)',
+           'ql.predict("What is `2 + 2`?", ["3", "4"], answer=1, why="Count.")',
+           'ql.explore_model_map("llama-3.1-8b", "Q4_K_S", ftype="Q4_K_M")', "ql.final_quiz()", "np.pi")
+NAME = "survives.ipynb"
+#: (width, whether the file browser is open), in pixels
+WIDTHS = ((1280, False), (900, True), (390, False))
+
+
+@pytest.fixture(scope="module")
+def book(lab):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [new_code_cell(source) for source in SOURCES]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / NAME)
+    yield lab.folder / NAME
+    (lab.folder / NAME).unlink()
+
+
+@pytest.fixture(scope="module")
+def lived(book, window):
+    """The notebook, run, touched, answered and saved, and still alive."""
+    with LessonPage(window, NAME) as lesson:
+        lesson.open()
+        lesson.run_all()
+        assert lesson.press(lesson.explorers()[0])
+        lesson.page.locator(".ql-choice .ql-option").nth(0).click()
+        lesson.page.wait_for_timeout(1700)                         # the still follows a hand that rests
+        lesson.command("docmanager:save")
+        yield lesson
+
+
+def still_and_living(lesson) -> tuple[int, int]:
+    """How many stills and how many living exhibits are seen."""
+    return (lesson.page.locator(".ql-still:visible").count(),
+            lesson.page.locator(".jp-OutputArea-output > .ql-explorer:visible").count())
+
+
+def test_while_it_lives_no_still_is_seen(lived):
+    assert still_and_living(lived) == (0, 4)
+    assert lived.cell_errors() == ["NameError: name 'np' is not defined"]
+    said = lived.page.locator(".jp-OutputArea-output", has_text="`np` is made by another cell").text_content()
+    assert ABOVE in said and "Traceback" not in said
+
+
+def test_what_is_saved_is_what_was_last_seen(lived, book):
+    outputs = [output["data"] for cell in json.loads(book.read_text())["cells"]
+               for output in cell["outputs"] if "text/html" in output.get("data", {})]
+    memory, guess = ("".join(data["text/html"]) for data in outputs[:2])
+    seen = lived.said(lived.explorers()[0])
+    assert f'alt="{seen}"' in memory and "12,288" not in seen and "run this cell" in memory
+    assert "<b>A · 3</b>" in guess and "<code>2 + 2</code>" in guess and "it is B" in guess
+
+
+@pytest.mark.parametrize(("width", "files"), WIDTHS)
+def test_nothing_scrolls_that_need_not(lived, width, files):
+    """With scrollbars that take space: no output has one of its own but for tables and pictures on a phone."""
+    page = lived.page
+    try:
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.evaluate(f"window.jupyterapp.shell.{'expand' if files else 'collapse'}Left()")
+        page.wait_for_timeout(500)
+        assert lived.scrolling() == ([] if width > 400 else ["ql-view"] * 2)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        tracks = page.locator(".ql-explorer .slider-container:visible")
+        assert min(track.bounding_box()["width"] for track in tracks.all()) >= 120
+        assert lived.cut_words() == []
+    finally:
+        page.evaluate("window.jupyterapp.shell.collapseLeft()")
+        page.set_viewport_size({"width": 1200, "height": 1000})
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_serious(lived, theme):
+    lived.theme(theme)
+    found = Axe().run(lived.page, context=".jp-OutputArea-output", options={"resultTypes": ["violations"]})
+    serious = [(rule["id"], node["html"][:120]) for rule in found.response["violations"]
+               if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
+    lived.theme("light")
+    assert serious == []
+
+
+def test_code_and_picture_are_taken_along(lived):
+    page, bar = lived.page, lived.explorers()[0]
+    bar.get_by_role("button", name="Copy as code").click()
+    assert lived.wait_until(lambda: page.evaluate("navigator.clipboard.readText()").endswith(
+        "ql.explore_memory('llama3.1:8b', 8).at(n_ctx=12288)"))
+    bar.get_by_role("button", name="Copy as picture").click()
+    size = """async () => { const [item] = await navigator.clipboard.read();
+        return item.types.includes("image/png") && (await item.getType("image/png")).size; }"""
+    assert lived.wait_until(lambda: (page.evaluate(size) or 0) > 20_000)
+
+
+def test_tab_leads_from_a_cell_that_was_run_into_its_picture(lived):
+    page = lived.page
+    page.evaluate("look.choose('ql.explore_memory')")
+    page.locator(".jp-Notebook").first.focus()
+    page.keyboard.press("Shift+Enter")
+    lived.wait_idle()
+    lived.wait_for_widgets()
+    page.keyboard.press("Tab")
+    inside = "document.activeElement.closest('.ql-explorer')?.querySelector('.ql-live')?.textContent"
+    assert "It fits" in (page.evaluate(inside) or ""), page.evaluate("document.activeElement.outerHTML")
+
+
+def test_opened_again_with_another_kernel(lived, book, window):
+    """Trusted, as it was run here: JupyterLab would show a dead widget for each picture."""
+    window.close_all()
+    with LessonPage(window, NAME) as lesson:
+        lesson.open()
+        assert lesson.wait_until(lambda: still_and_living(lesson) == (4, 0)), still_and_living(lesson)
+        assert lesson.page.get_by_text("model not found").locator("visible=true").count() == 0
+        lesson.run_only("ql.explore_memory")
+        assert lesson.wait_until(lambda: still_and_living(lesson) == (3, 1))
+        lesson.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+        assert lesson.wait_until(lambda: still_and_living(lesson) == (4, 0)), "a restart puts the still back"
+        assert lesson.page.get_by_text("To move it, run this cell").first.is_visible()
+
+
+def test_a_kernel_that_is_gone_is_missed(book, window):
+    with LessonPage(window, NAME) as lesson:
+        lesson.open()
+        lesson.run_only("ql.explore_memory")
+        lesson.page.wait_for_selector(".ql-explorer .noUi-handle")
+        lesson.lab.close_sessions()
+        lesson.explorers()[0].locator(".noUi-handle").first.press("ArrowRight")
+        assert lesson.wait_until(lambda: lesson.page.locator(".ql-silent").count() == 1)
