@@ -1,5 +1,5 @@
-"""A lesson outlives its kernel: saved, opened again, restarted or stopped, it shows its last pictures and answers
-and says how to wake them; and it has room on small screens.
+"""A lesson outlives its kernel: saved, opened again, restarted or stopped, it shows its last pictures and
+answers and says how to wake them; and it has room on small screens.
 """
 
 import json
@@ -67,7 +67,7 @@ def test_what_is_saved_is_what_was_last_seen(lived, book):
 
 @pytest.mark.parametrize(("width", "files"), WIDTHS)
 def test_nothing_scrolls_that_need_not(lived, width, files):
-    """With scrollbars that take space: no output has one of its own but for tables and pictures on a phone."""
+    """With scrollbars that take space: no output has one of its own, but for pictures on a phone."""
     page = lived.page
     try:
         page.set_viewport_size({"width": width, "height": 1000})

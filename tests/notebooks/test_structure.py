@@ -1,9 +1,11 @@
 """Every lesson has the shape a learner can rely on, and carries nothing of the machine it was made on."""
 
 import ast
+import builtins
 import re
 import statistics
 from functools import cache
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 
@@ -119,10 +121,52 @@ def test_an_untouched_exercise_is_not_judged(name):
         assert texts and not any("✓" in text or "✗" in text for text in texts), texts
 
 
+def n_lines(source: str) -> int:
+    """Lines that teach: the import with which a section starts is none."""
+    return len(re.sub(r"^import .*\n", "", source, flags=re.MULTILINE).strip().splitlines())
+
+
+def missing(source: str) -> set[str]:
+    """Names that a cell uses and does not make."""
+    tree = ast.parse(source)
+    nodes = [*ast.walk(tree)]
+    made = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    made |= {a.asname or a.name.split(".")[0] for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)
+             for a in n.names}
+    made |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    made |= {a.arg for n in nodes if isinstance(n, ast.arguments) for a in [*n.args, *n.kwonlyargs]}
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return used - made - set(dir(builtins))
+
+
+def test_a_missing_name_is_found():
+    assert missing("import numpy as np\nx = np.pi\n[y for y in z] + x") == {"z"}
+
+
+@every_lesson
+def test_the_first_cell_of_each_section_runs_alone(name):
+    """After a kernel has been restarted, a learner goes on where the lesson was left."""
+    first, found = False, []
+    for cell in read(name).cells:
+        if cell.cell_type == "markdown":
+            first = first or any(line.startswith("## ") for line in cell.source.splitlines())
+        elif first:
+            found += [(cell.source, names)] if (names := missing(cell.source)) else []
+            first = False
+    assert found == []
+
+
+@every_lesson
+def test_nothing_needs_fonts_or_room_that_may_be_missing(name):
+    """No formula that only MathJax, from the network, could draw; no line that a small screen cuts."""
+    assert "$" not in re.sub(r"`[^`]*`|```.*?```", "", prose(name), flags=re.DOTALL)
+    assert max(len(line) for c in cells(name, "code") for line in c.source.splitlines()) <= 100
+
+
 @every_lesson
 def test_cells_are_thin(name):
     code = cells(name, "code")
-    lengths = [len(c.source.splitlines()) for c in code if "show-code" not in c.metadata.get("tags", [])]
+    lengths = [n_lines(c.source) for c in code if "show-code" not in c.metadata.get("tags", [])]
     whole = [len(c.source.splitlines()) for c in cells(name, "code", "show-code")]
     assert max(lengths) <= 12 and statistics.median(lengths) <= 3, lengths
     assert len(whole) <= 1 and max(whole, default=0) <= 30, whole
@@ -143,13 +187,14 @@ def test_every_output_has_words(name):
         for output in cell.outputs:
             data = output.get("data", {})
             words = data.get("text/plain", "")
-            if data:
+            if "ql-still" in data.get("text/html", ""):
+                assert len(words.split()) >= 4, f"a widget's words are a sentence: {words!r}"
+                assert "<img" not in data["text/html"] or f'alt="{escape(words)}"' in data["text/html"]
+            if data and not any("widget-view" in mime for mime in data):    # its words are those of its still
                 assert words.strip() and "VBox(" not in words and "<quantlab" not in words, (
                     cell.source,
                     words,
                 )
-            if any("widget-view" in mime for mime in data):
-                assert len(words.split()) >= 4, f"a widget's words are a sentence: {words!r}"
 
 
 @every_lesson
