@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint notebooks api bench bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
+# Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
+unexport PYTHONDONTWRITEBYTECODE
 # Several test processes share the cores: each of them computes with one thread. ARGS="-n 0" makes one process of them.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 

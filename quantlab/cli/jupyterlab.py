@@ -6,17 +6,24 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import zmq
-
 from . import workspace
 
 QUIET = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
          "--LabApp.extension_manager=readonly"]      # no request that leaves this machine
-# no question about news either: a setting, which has no argument
+# settings that have no argument: no question about news
 SETTINGS = Path(__file__).with_name("jupyter")
 STARTUP = Path(__file__).with_name("startup.py")
-# kernels talk to JupyterLab encrypted, where pyzmq can; else each of them warns of eavesdropping
-ENCRYPTED = ["--KernelManager.transport_encryption=auto"] if zmq.has("curve") else []
+# what is run before its kernel is there waits for it
+PATIENT = f"--LabApp.extra_labextensions_path={SETTINGS / 'labextensions'}"
+PROMPT = "--ServerApp.kernel_websocket_connection_class=quantlab.cli.connection.PromptConnection"
+ENCRYPTED = "--KernelManager.transport_encryption=auto"      # else each kernel warns of eavesdropping
+
+
+def our_options() -> list[str]:
+    """What JupyterLab is told beyond the folder: no requests, quick answers, encrypted kernels."""
+    import zmq
+
+    return [*QUIET, PATIENT, PROMPT, *([ENCRYPTED] if zmq.has("curve") else [])]
 
 
 def lab(arguments: list[str]) -> int:
@@ -33,8 +40,7 @@ def lab(arguments: list[str]) -> int:
                      "is ever overwritten. Stop with Ctrl-C, twice.", sep="\n", flush=True)
     root_user = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}",
-               "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *QUIET, *ENCRYPTED,
-               *root_user, *arguments]
+               "--LabApp.default_url=/lab/tree/00_start_here.ipynb", *our_options(), *root_user, *arguments]
     environment = quiet_environment()
     if sys.platform != "win32":
         os.execve(sys.executable, command, environment)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from quantlab.cli.jupyterlab import ENCRYPTED, QUIET, quiet_environment
+from quantlab.cli.jupyterlab import our_options, quiet_environment
 from tests.guard import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ class Lab:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
                    f"--port={self.port}", "--ServerApp.port_retries=0",
                    f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.folder}",
-                   "--LabApp.expose_app_in_browser=True", *QUIET, *ENCRYPTED]
+                   "--LabApp.expose_app_in_browser=True", *our_options()]
         with (self.home / "lab.log").open("w") as log:
             return subprocess.Popen(command, env={**quiet_environment(), **own, **environment}, cwd=self.home,
                                     stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
