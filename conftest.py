@@ -3,6 +3,7 @@ fails.
 """
 
 import os
+import signal
 from collections import defaultdict
 
 import pytest
@@ -11,6 +12,10 @@ import pytest
 # its own
 # with `monkeypatch.setenv("QUANTLAB_PROFILE", "live")`.
 os.environ["QUANTLAB_PROFILE"] = "reference"
+
+# A shell that puts a command into the background lets it ignore Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 CURES = {

@@ -25,7 +25,7 @@ FAR = ((16, -3), (16, 3), (34, -2), (34, 2), (26, -5), (26, 5), (46, -3.5), (46,
 Box = tuple[float, float, float, float]
 
 
-class Place(NamedTuple):
+class Berth(NamedTuple):
     """A place for words: (left, top, right, bottom), the line from its point to it, and what it costs that
     it is far away (0: beside the point, without a line).
     """
@@ -150,7 +150,7 @@ def beside(labels: Sequence[Label], obstacles: Sequence[tuple[float, float]] = (
     return shapes
 
 
-def _led(place: "Place") -> np.ndarray:
+def _led(place: "Berth") -> np.ndarray:
     """Points along the thin line to a place, (LED, 2); where there is none, no numbers."""
     x1, y1, x2, y2 = place.way if place.far else (np.nan,) * 4
     return np.linspace((x1, y1), (x2, y2), LED)
@@ -174,7 +174,7 @@ def _inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.asarray(within.all(axis=-1))
 
 
-def _places(label: Label) -> list["Place"]:
+def _places(label: Label) -> list["Berth"]:
     """Where words may stand, the best first."""
     gap, size = label.radius + 4, label.size
     wide, half = WIDE * size * len(label.words) * (1.08 if label.bold else 1), 0.55 * size
@@ -186,7 +186,7 @@ def _places(label: Label) -> list["Place"]:
     for dx, dy, side, cost in [*beside_it, *over, *near, *far]:
         left, y = label.x + dx - (0 if side > 0 else wide if side < 0 else wide / 2), label.y + dy
         way = (label.x, label.y, min(max(label.x, left - 2), left + wide + 2), y)
-        found.append(Place((left, y - half, left + wide, y + half), way, cost))
+        found.append(Berth((left, y - half, left + wide, y + half), way, cost))
     return found
 
 

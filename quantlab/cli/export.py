@@ -7,15 +7,18 @@ from pathlib import Path
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 LINK = re.compile(r"(\]\((?:\./)?[\w-]+)\.ipynb((?:#[\w-]*)?\))")
 
 
-class LinksToPages(Preprocessor):
-    """Links from lesson to lesson, in text cells, become links to their pages."""
+class ForAPage(Preprocessor):
+    """Links to lessons become links to their pages; views that need a kernel go, stills stay."""
 
     def preprocess_cell(self, cell, resources, index):
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(r"\1.html\2", cell.source)
+        else:
+            cell.outputs = [one for one in cell.get("outputs", []) if [*one.get("data", {})] != [VIEW]]
         return cell, resources
 
 
@@ -26,7 +29,7 @@ def export_lessons(lessons: Iterable[Path], folder: Path) -> list[Path]:
     where the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    exporter = HTMLExporter(preprocessors=[LinksToPages], mathjax_url="", require_js_url="",
+    exporter = HTMLExporter(preprocessors=[ForAPage], mathjax_url="", require_js_url="",
                             mermaid_js_url="")
     pages = []
     for lesson in lessons:

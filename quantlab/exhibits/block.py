@@ -133,6 +133,8 @@ class BlockExplorer(Stage):
     that it moves.
     """
 
+    followers = ("hex",)
+
     def __init__(self, blocks: Blocks):
         self.blocks = blocks
         # an edit in words; the first of two digits; which handle was moved last

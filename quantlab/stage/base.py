@@ -6,7 +6,7 @@ long.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
@@ -53,6 +53,8 @@ class Stage(Touchable):
     #: picture puts it on its stop i.
     arrows = ""
     steps: Mapping[str, int] = STEPS
+    #: Handles that only follow the others: "Copy as code" leaves them out.
+    followers: Collection[str] = ()
     #: Whether a line says what goes on though no button starts a task.
     tells = False
     children: tuple[widgets.Widget, ...]
@@ -67,6 +69,7 @@ class Stage(Touchable):
         self.draw, self.pages, self.cancel = draw, pages, threading.Event()
         self.thread: threading.Thread | None = None
         self._tallest = 0
+        self._first: dict[str, Any] = {}
         self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
         self.tasks = [button.name for button in buttons if button.task]
         self.initial, self._held = self.values(), False
@@ -130,8 +133,13 @@ class Stage(Touchable):
         self.set(**values)
         return self
 
+    def made_by(self, call: str) -> None:
+        super().made_by(call)
+        self._first = self.values()
+
     def code(self) -> str:
-        moved = {name: value for name, value in self.values().items() if value != self.initial.get(name)}
+        moved = {name: value for name, value in self.values().items()
+                 if value != self._first.get(name) and name not in self.followers}
         return again(self.call, moved)
 
     def to_share(self, picture: Picture) -> Picture:

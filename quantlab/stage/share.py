@@ -17,7 +17,7 @@ def recalled(function: Callable[P, S]) -> Callable[P, S]:
     def made(*args: P.args, **kwargs: P.kwargs) -> S:
         exhibit = function(*args, **kwargs)
         given = [*map(as_code, args), *(f"{name}={as_code(value)}" for name, value in kwargs.items())]
-        exhibit.call = f"ql.{function.__name__}({', '.join(given)})"       # type: ignore[attr-defined]
+        exhibit.made_by(f"ql.{function.__name__}({', '.join(given)})")     # type: ignore[attr-defined]
         return exhibit
 
     return made

@@ -56,6 +56,10 @@ class Touchable(widgets.VBox):
         self.assistant.on_msg(lambda _widget, message, _buffers: self.heard(message))
         self._still_id = f"ql-{uuid4().hex}"
 
+    def made_by(self, call: str) -> None:
+        """The function that made it tells its own call."""
+        self.call = call
+
     def say(self, finding: str) -> None:
         """Announce a sentence politely (after the hand rests) and keep it as the widget's text."""
         with self.assistant.hold_sync():
