@@ -12,7 +12,14 @@ LINK = re.compile(r"(\]\((?:\./)?[\w-]+)\.ipynb((?:#[\w-]*)?\))")
 
 
 class ForAPage(Preprocessor):
-    """Links to lessons become links to their pages; views that need a kernel go, stills stay."""
+    """Links to lessons become links to their pages; views that need a kernel go, stills stay.
+
+    Other notebooks are left as they are: Jupyter's own settings name this class, too (pyproject.toml).
+    """
+
+    def preprocess(self, nb, resources):
+        ours = any("import quantlab" in cell.source for cell in nb.cells)
+        return super().preprocess(nb, resources) if ours else (nb, resources)
 
     def preprocess_cell(self, cell, resources, index):
         if cell.cell_type == "markdown":

@@ -111,7 +111,8 @@ function render({ model, el }) {
   }
 
   // Shift+Enter leaves the notebook on the next cell: the first Tab after it leads into the picture that was just made.
-  let fresh = true;
+  // Escape leads back to where one was, so that Shift+Enter goes on.
+  let fresh = true, came_from = null;
   const step_in = (event) => {
     if (["Shift", "Enter", "Control"].includes(event.key)) return;
     const was_fresh = fresh, active = el.ownerDocument.querySelector(".jp-Notebook .jp-Cell.jp-mod-active");
@@ -123,10 +124,20 @@ function render({ model, el }) {
     if (!first) return;
     event.preventDefault();
     event.stopPropagation();
+    came_from = active;
     first.focus();
+  };
+  const step_out = (event) => {
+    const cell = came_from?.isConnected ? came_from : el.closest(".jp-Cell");
+    if (event.key !== "Escape" || !cell || !root()?.contains(event.target)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    cell.focus({ preventScroll: true });
+    came_from = null;
   };
   const look_elsewhere = () => { fresh = false; };
   el.ownerDocument.addEventListener("keydown", step_in, true);
+  el.ownerDocument.addEventListener("keydown", step_out, true);
   el.ownerDocument.addEventListener("pointerdown", look_elsewhere, true);
 
   const touch_mine = (event) => { if (root()?.contains(event.target)) touched(); };
@@ -141,6 +152,7 @@ function render({ model, el }) {
     [speaking, naming, resting, waiting].forEach(clearTimeout);
     el.ownerDocument.removeEventListener("click", copy_mine);
     el.ownerDocument.removeEventListener("keydown", step_in, true);
+    el.ownerDocument.removeEventListener("keydown", step_out, true);
     el.ownerDocument.removeEventListener("pointerdown", look_elsewhere, true);
     for (const kind of TOUCHES) el.ownerDocument.removeEventListener(kind, touch_mine, true);
   };

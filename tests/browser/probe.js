@@ -27,6 +27,9 @@ window.look = (() => {
     window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
   };
 
+  // [kind, source] of each cell; whether the exhibit of cell number i stands.
+  const sources = () => cells().map((cell) => [cell.type, cell.sharedModel.getSource()]);
+  const stands = (i) => Boolean(window.jupyterapp.shell.currentWidget.content.widgets[i].node.querySelector(".ql-explorer .ql-live"));
   const outputs = () => cells().flatMap((cell) => cell.type === "code" ? cell.outputs.toJSON() : []);
   const busy = () => all(".jp-InputPrompt").some((e) => e.textContent.includes("*"));
 
@@ -100,5 +103,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { open, closeAll, signature, choose, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, scrolling, savedPictures, arm, latency };
+  return { open, closeAll, signature, choose, sources, stands, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, scrolling, savedPictures, arm, latency };
 })();

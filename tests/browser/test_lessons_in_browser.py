@@ -23,6 +23,7 @@ def test_lesson_shows_runs_moves_and_speaks(name, window):
         assert lesson.unnamed_handles() == []
         assert lesson.silent_explorers() == []
         assert lesson.cut_words() == []
+        assert lesson.scrolling() == []
         assert lesson.shared_ids() == []
         assert lesson.cell_errors() == []
         assert lesson.faults == []

@@ -75,7 +75,7 @@ def test_the_settings_are_on_the_clipboard_after_one_press(lesson):
     copy.click()
     assert lesson.wait_until(lambda: copy.get_attribute("data-said") == "Copied")
     copied = lesson.page.evaluate("navigator.clipboard.readText()")
-    assert copied == bar.locator(".ql-code").text_content() and "PARAMETER num_ctx 8192" in copied
+    assert copied == bar.locator(".ql-code:visible").text_content() and "PARAMETER num_ctx 8192" in copied
 
 
 def test_the_table_follows_card_and_cache_in_both_themes(lesson):

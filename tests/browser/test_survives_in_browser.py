@@ -6,11 +6,10 @@ import json
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from nbformat.v4 import new_code_cell, new_notebook
 
 from quantlab.cli.startup import ABOVE
-from tests.browser.page import THEMES, LessonPage
+from tests.browser.page import LessonPage
 
 pytestmark = pytest.mark.browser
 SOURCES = ('import quantlab as ql\n\nql.explore_memory("llama3.1:8b", 8)',
@@ -81,16 +80,6 @@ def test_nothing_scrolls_that_need_not(lived, width, files):
     finally:
         page.evaluate("window.jupyterapp.shell.collapseLeft()")
         page.set_viewport_size({"width": 1200, "height": 1000})
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_nothing_serious(lived, theme):
-    lived.theme(theme)
-    found = Axe().run(lived.page, context=".jp-OutputArea-output", options={"resultTypes": ["violations"]})
-    serious = [(rule["id"], node["html"][:120]) for rule in found.response["violations"]
-               if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
-    lived.theme("light")
-    assert serious == []
 
 
 def test_code_and_picture_are_taken_along(lived):
