@@ -5,6 +5,7 @@ line ends made visible.  Lesson: 07.
 
 from collections.abc import Callable, Sequence
 from math import sqrt
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -239,6 +240,17 @@ class NextToken(Stage):
                           slider("place", "after token", self.last, 1, self.last)],
                          draw_next_token, presets=FEWER_BITS, note=NOTE, keys=KEYS, label=LABEL,
                          pages="qtype", label_width=80)
+
+    def _ipython_display_(self):
+        """What is shown will be moved: a small model's other types are made ready meanwhile."""
+        super()._ipython_display_()
+        if self.lm.n_weights < SMALL_MODEL:
+            Thread(target=self._make_ready, daemon=True).start()
+
+    def _make_ready(self) -> None:
+        here = TYPES.index(self.controls["qtype"].value)
+        for qtype in sorted(TYPES, key=lambda name: abs(TYPES.index(name) - here)):
+            self.lm.at(qtype, lambda words: None)
 
     def _begin(self, prompt: str) -> None:
         """Another text: what was read of the one before is let go."""

@@ -7,6 +7,7 @@ Lessons: 00, 07.
 
 from collections.abc import Callable
 from functools import lru_cache
+from threading import Lock
 
 from ..formats.table import FORMATS
 from ..models.recipes import recipe
@@ -42,6 +43,7 @@ class ModelInTypes:
             self._types = {qtype: recipe(qtype, source, pure=True) for qtype in TYPES}
         self._given = model
         self._made: dict[str, LanguageModel] = {}
+        self._lock = Lock()
 
     @property
     def title(self) -> str:
@@ -65,15 +67,17 @@ class ModelInTypes:
         """The model in this type; `tell` hears what is going on while it is made."""
         if qtype == self.own:
             return self.reference
-        if qtype not in self._made:
+        made = self._made.get(qtype)
+        if made is None:
             tell(f"Quantizing {_in_millions(self.n_weights)} weights to {qtype} …")
             made = load_lm(self._given, qtype, pure=True)
+        with self._lock:                            # a thread may make further types ready
+            self._made.pop(qtype, None)
             while self._made and 4 * self.n_weights * (len(self._made) + 1) > ROOM:
                 # the one that was not wanted for the longest time
                 self._made.pop(next(iter(self._made)))
             self._made[qtype] = made
-        self._made[qtype] = self._made.pop(qtype)
-        return self._made[qtype]
+        return made
 
 
 @lru_cache(maxsize=2)

@@ -34,6 +34,10 @@ class LessonPage:
     def open(self, *, seconds: float = 60) -> None:
         """Open the lesson and wait until its kernel is there and idle."""
         self.show()
+        self.open_kernel(seconds)
+
+    def open_kernel(self, seconds: float = 60) -> None:
+        """Wait until the lesson's kernel is there and idle."""
         self._wait_for_kernel(seconds)
         self.wait_idle()
 
