@@ -69,8 +69,11 @@ class LessonPage:
         self.wait_idle(seconds)
 
     def wait_idle(self, seconds: float = 60) -> None:
-        self.page.wait_for_selector(f'{PANEL} .jp-Notebook-ExecutionIndicator[data-status="idle"]',
+        # on a narrow page the sign is in a menu
+        self.page.wait_for_selector(f'{PANEL} .jp-Notebook-ExecutionIndicator[data-status="idle"], '
+                                    f"{PANEL} .jp-Toolbar-responsive-opener:visible",
                                     timeout=seconds * 1000)
+        self.page.wait_for_function("look.idle()", timeout=seconds * 1000)
         self.page.wait_for_function("!look.busy()", timeout=seconds * 1000)
 
     def wait_for_widgets(self) -> None:
@@ -238,4 +241,4 @@ class LessonPage:
         else:
             raise TimeoutError(
                 f"no idle kernel for {self.name} after {seconds} s; the log ends: {self.lab.log[-800:]}")
-        self.page.wait_for_selector(f'{PANEL} .jp-Toolbar-kernelName:has-text("Python")')
+        self.page.wait_for_function("look.connected()")

@@ -30,6 +30,9 @@ window.look = (() => {
   // [kind, source] of each cell; whether the exhibit of cell number i stands.
   const sources = () => cells().map((cell) => [cell.type, cell.sharedModel.getSource()]);
   const stands = (i) => Boolean(window.jupyterapp.shell.currentWidget.content.widgets[i].node.querySelector(".ql-explorer .ql-live"));
+  const idle = () => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === "idle";
+  // Whether the page, too, knows its kernel.
+  const connected = () => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.connectionStatus === "connected";
   const outputs = () => cells().flatMap((cell) => cell.type === "code" ? cell.outputs.toJSON() : []);
   const busy = () => all(".jp-InputPrompt").some((e) => e.textContent.includes("*"));
 
@@ -103,5 +106,5 @@ window.look = (() => {
   };
   const latency = () => (clock.painted === null ? null : clock.painted - clock.start);
 
-  return { open, closeAll, signature, choose, sources, stands, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, scrolling, savedPictures, arm, latency };
+  return { open, closeAll, signature, choose, connected, idle, sources, stands, outputs, busy, widgetsStand, answered, unnamed, cutWords, sharedIds, extent, scrolling, savedPictures, arm, latency };
 })();

@@ -24,6 +24,7 @@ WIDTHS = ((1280, False), (900, True), (390, False))
 def book(lab):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [new_code_cell(source) for source in SOURCES]
+    cells[1].metadata["jupyter"] = {"source_hidden": True}          # as guesses are
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / NAME)
     yield lab.folder / NAME
     (lab.folder / NAME).unlink()
@@ -74,6 +75,8 @@ def test_nothing_scrolls_that_need_not(lived, width, files):
         page.wait_for_timeout(500)
         assert lived.scrolling() == ([] if width > 400 else ["ql-view"] * 2)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("([...document.querySelectorAll('.jp-WindowedPanel-outer')]"
+                             ".every(e => e.scrollWidth <= e.clientWidth))")
         tracks = page.locator(".ql-explorer .slider-container:visible")
         assert min(track.bounding_box()["width"] for track in tracks.all()) >= 120
         assert lived.cut_words() == []
