@@ -2,8 +2,8 @@
 for.
 
 The bundled tiny Llama can be given to the learner's own Ollama too, in several forms, in seconds and without
-a download; and taken out again. Its files are written by quantlab itself (`quantize_model`), also those that
-`ollama create --quantize` no longer makes.
+a download; and taken out again. Files are quantized by quantlab itself (`quantize_model`): Ollama 0.34.2
+quantizes no GGUF file any more (`create --quantize` sends people to llama.cpp's tools), older ones few types.
 """
 
 import tempfile
@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ..models.source import BUNDLED
+from ..models.types import FTYPES
 from ..models.writer import quantize_model
-from ..words import size
+from ..words import one_of, size
 from .modelfile import Modelfile, ModelfileError, parse_modelfile
 from .names import missing_words, split_name, with_tag
 from .preflight import free_words
 from .server import LabError, Server, heed
 from .tags import registry_bytes
 
-# what `create --quantize` still makes; the others were removed in 0.7
-QUANTIZE = ("q4_K_S", "q4_K_M", "q8_0")
 TINY_NAME = "quantlab-tiny"
 TINY_FTYPES = ("F16", "Q8_0", "Q4_K_M", "Q2_K")
 # in the file's general.description: so are ours told from others
@@ -55,15 +54,15 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
                         cancel: threading.Event | None = None) -> CustomModel:
     """Create `name` from the text of a Modelfile, as `ollama create NAME -f Modelfile` does.
 
-    FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: q4_K_S, q4_K_M or
-    q8_0, from a 16 or 32 bit file.  If the base is not installed, `confirm` is asked with the size, the free
-    disk and the question; without it, or if it says no, nothing is downloaded; setting `cancel` ends a
-    download.  Raises ModelfileError or LabError, both ValueErrors.
+    FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: an ftype such as
+    "Q4_K_M"; the file of FROM, of 16 or 32 bits, is quantized here (`quantize_model`) and then uploaded.
+    If the base is not installed, `confirm` is asked with the size, the free disk and the question; without
+    it, or if it says no, nothing is downloaded; setting `cancel` ends a download.  Raises ModelfileError or
+    LabError, both ValueErrors.
     """
     _check_name(name)
-    if quantize is not None and quantize not in QUANTIZE:
-        raise ValueError(f"quantize={quantize!r}: Ollama makes only {', '.join(QUANTIZE)} itself; other "
-                         "types come ready-made with FROM")
+    if quantize is not None:
+        one_of("quantize", quantize, sorted(FTYPES.values()))
     wanted, server = parse_modelfile(modelfile), server or Server(timeout=timeout)
     last = ""
 
@@ -73,9 +72,9 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
             progress(step)
         last = step
 
-    fields = _base_fields(wanted, server, tell, confirm, cancel)
+    fields = _base_fields(wanted, server, tell, confirm, cancel, quantize)
     fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters,
-               "messages": wanted.messages, "license": wanted.licenses, "quantize": quantize,
+               "messages": wanted.messages, "license": wanted.licenses,
                "adapters": _uploads(wanted.adapters, server, tell)}
     server.create(name, tell, **{key: value for key, value in fields.items() if value})
     return CustomModel(name, server)
@@ -88,11 +87,20 @@ def pull_question(name: str, server: Server) -> str:
     return f"{name} is not installed. Download it? It is {much}; {free_words(server)}."
 
 
-def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel) -> dict[str, Any]:
-    """`from_` for an installed model, `files` for a GGUF file."""
+def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel, quantize) -> dict[str, Any]:
+    """`from_` for an installed model, `files` for a GGUF file, as it is or quantized here."""
     path = _as_path(wanted.base)
-    if path is not None:
+    if path is not None and quantize is None:
         return {"files": {path.name: _upload(path, server, tell)}}
+    if path is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            tell(f"quantizing {path.name} to {quantize}")
+            target = Path(folder) / f"{path.stem}-{quantize}.gguf"
+            made = quantize_model(path, target, quantize, progress=None, cancel=cancel)
+            return {"files": {made.name: _upload(made, server, tell)}}
+    if quantize is not None:
+        raise LabError(f"quantize={quantize!r} needs FROM a GGUF file of 16 or 32 bits; {wanted.base} is the "
+                       "name of a model")
     installed = [model["name"] for model in server.models()]
     if with_tag(wanted.base) not in installed:
         if not confirm or not confirm(pull_question(wanted.base, server)):
