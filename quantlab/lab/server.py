@@ -5,7 +5,6 @@ drops some options, and its streams end in several families of exceptions: so `s
 `version` ask through httpx.
 """
 
-import ipaddress
 import json
 import os
 import threading
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from .address import read_address
 from .wire import certificates, client, cut_by, lines
 
 try:
@@ -56,10 +56,10 @@ class Server:
     def __init__(self, host: str | None = None, timeout: float = REQUEST_SECONDS):
         if not timeout > 0:
             raise ValueError(f"timeout={timeout} seconds cannot work: give a positive number")
-        self.timeout, self._unusable = timeout, ""
+        self.timeout, self._odd, self._unusable = timeout, "", ""
         try:
-            self.address = server_address(host)
-        except LabError as error:
+            self.address, self._odd = read_address(host)
+        except ValueError as error:
             self.address, self._unusable = "an address that means nothing", str(error)
 
     @property
@@ -227,7 +227,8 @@ class Server:
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
             raise LabError(f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the "
-                           "Ollama app), then run this again.", "down") from error
+                           f"Ollama app), then run this again.{self._odd and ' ' + self._odd}",
+                           "down") from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._cut("timeout") from error
         except ollama.ResponseError as error:
@@ -241,32 +242,6 @@ class Server:
                            f"({error or type(error).__name__})", "broken") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
-
-
-def server_address(host: str | None = None) -> str:
-    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the
-    loopback.
-
-    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
-    """
-    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
-    scheme, found, rest = words.partition("://")
-    scheme, rest = (scheme, rest) if found else ("http", words)
-    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port or port
-    except ValueError as error:
-        raise LabError(f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual "
-                       "one.") from None
-    name = parts.hostname or "127.0.0.1"
-    with suppress(ValueError):          # what is no number stays a name
-        number = ipaddress.ip_address(name)
-        if number.is_unspecified:
-            name = {4: "127.0.0.1", 6: "::1"}[number.version]
-        name = f"[{name}]" if number.version == 6 else name
-    path = parts.path.strip("/")
-    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
 
 
 def _as_object(text: str) -> dict:
