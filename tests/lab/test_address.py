@@ -42,10 +42,9 @@ def test_a_client_calls_what_ollama_s_own_client_calls(host, url, monkeypatch):
 
 
 @pytest.mark.parametrize(("host", "words"), [
-    ("ftp://localhost", "begins with ftp://"), ("://x", "begins with ://"), ("a b", "its host would be 'a b'"),
-    ("a:b:c", "its host would be 'a:b:c'"), ("localhost?x=1", "its host would be"), ("[x", "its host would be"),
-    ("[::1]x", "its host would be"), ("fe80::zz", "its host would be"), ("1.2.3.4\\x", "its host would be"),
-    ("fe80::1%a]b", "its host would be")])
+    ("ftp://localhost", "begins with ftp://"), ("://x", "begins with ://"), ("a b", "would be 'a b'"),
+    ("a:b:c", "would be 'a:b:c'"), ("localhost?x=1", "its host"), ("[x", "its host"), ("[::1]x", "its host"),
+    ("fe80::zz", "its host"), ("1.2.3.4\\x", "its host"), ("fe80::1%a]b", "its host")])
 def test_what_no_client_can_call_is_refused_with_what_would_be_right(host, words):
     with pytest.raises(ValueError, match="is no address") as error:
         server_address(host)
@@ -65,7 +64,7 @@ def test_a_password_in_the_address_gets_a_sentence_that_does_not_repeat_it(host)
 def test_where_a_port_was_not_taken_the_failed_call_says_so(host, monkeypatch):
     assert f"OLLAMA_HOST={host!r} has no port" in read_address(host)[1]
     monkeypatch.setattr("quantlab.lab.address.USUAL_PORT", "9")
-    with pytest.raises(LabError, match="No Ollama answers at http://127.0.0.1:9.*has no port"):
+    with pytest.raises(LabError, match=r"No Ollama answers at http://127\.0\.0\.1:9\. .* has no port"):
         Server(host).version()
     assert read_address("127.0.0.1:66")[1] == "" and "any free port" in read_address(":0")[1]
 
