@@ -9,13 +9,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
+from ..models.store import name_key
 from .address import read_address
 from .wire import certificates, client, cut_by, lines
 
@@ -75,17 +76,33 @@ class Server:
         """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size,
         family.
         """
-        kept = ("quantization_level", "parameter_size", "family")
         with self._friendly():
             return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest or "",
-                     **{key: getattr(m.details, key, None) or "" for key in kept}}
-                    for m in self._client().list().models]
+                     **_level(m.details or {})} for m in self._client().list().models]
 
     def ps(self) -> list[dict]:
         """Models in memory: name, size, size_vram (bytes), context_length."""
         with self._friendly():
             return [{"name": m.model, "size": m.size, "size_vram": m.size_vram,
                      "context_length": m.context_length} for m in self._client().ps().models]
+
+    def installed(self, names: Sequence[str]) -> dict[str, dict]:
+        """{name: its entry of `models`} for those of `names` that the server answers for, however they are
+        spelled.  What it does not list but shows (a model that runs elsewhere) has a size of 0.
+        """
+        listed = {name_key(entry["name"]): entry for entry in self.models()}
+        found = {name: listed.get(name_key(name)) or self._shown(name) for name in names}
+        return {name: entry for name, entry in found.items() if entry}
+
+    def _shown(self, name: str) -> dict | None:
+        """What `show` tells, as an entry of `models`; None where it knows no such model."""
+        try:
+            details = self.show(name).get("details")
+        except LabError as error:
+            if error.kind not in ("missing", "refused"):
+                raise
+            return None
+        return {"name": name, "size": 0, "digest": "", **_level(details)} if details else None
 
     def show(self, name: str, verbose: bool = False) -> dict:
         """All the server says of a model: modelfile, parameters, template, system, details, model_info; if
@@ -242,6 +259,10 @@ class Server:
                            f"({error or type(error).__name__})", "broken") from error
         except (ValueError, AttributeError, KeyError) as error:     # the client met JSON of another shape
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
+
+
+def _level(details) -> dict[str, str]:
+    return {key: str(details.get(key) or "") for key in ("quantization_level", "parameter_size", "family")}
 
 
 def _as_object(text: str) -> dict:
