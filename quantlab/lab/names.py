@@ -84,10 +84,10 @@ def meant_names(name: str, installed: Collection[str] = ()) -> list[str]:
     A size counts most, then the quantization, then the spelling: `llama3.2:8b` means the 8b of a sister model
     (llama3.1:8b) or another size of the same one (llama3.2:3b).
     """
-    model, tag = split_name(name)
+    model, tag = split_name(name.lower())
     known = {f"{m}:{t}" for m, entry in snapshot()["models"].items() if _related(m, model)
              for t in entry["tags"]}
-    known |= {n for n in installed if _related(n.rpartition(":")[0], model)}
+    known |= {n for n in installed if _related(n.rpartition(":")[0].lower(), model)}
     known = {other for other in known if name_key(other) != name_key(name)}
     ranked = sorted(known, key=lambda other: (-_likeness(other, model, tag, other in installed), other))
     return ranked[:3]
@@ -116,7 +116,7 @@ def _related(other: str, model: str) -> bool:
 
 
 def _likeness(other: str, model: str, tag: str, installed: bool) -> float:
-    other_model, _, other_tag = other.rpartition(":")
+    other_model, _, other_tag = other.lower().rpartition(":")
     ratio = difflib.SequenceMatcher
     score = 2 * ratio(None, other_model, model).ratio() + ratio(None, other_tag.lower(), tag.lower()).ratio()
     score += 2 * (other_model == model) + 0.5 * installed
