@@ -50,6 +50,13 @@ def with_tag(name: str) -> str:
     return str(parse_name(name))
 
 
+def own_name(source: str) -> str:
+    """What is made from `source`, a name or a file, can be called so in Ollama: "hf.co/me/m:F16" -> "m-F16".
+    """
+    last = source.rpartition("/")[2].removesuffix(".gguf")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:64] or "model"
+
+
 def quant_of(tag: str) -> str:
     """The quantization that a tag names ("3b-instruct-q4_K_M" -> "q4_K_M"), or ""."""
     found = _QUANT_AT_END.search(tag)

@@ -52,14 +52,15 @@ class Server:
     request.
 
     A host that means nothing is no error yet: each request then fails with the sentence that says so.
+    odd: what Ollama does not take as it is written, such as a port out of range, or "".
     """
 
     def __init__(self, host: str | None = None, timeout: float = REQUEST_SECONDS):
         if not timeout > 0:
             raise ValueError(f"timeout={timeout} seconds cannot work: give a positive number")
-        self.timeout, self._odd, self._unusable = timeout, "", ""
+        self.timeout, self.odd, self._unusable = timeout, "", ""
         try:
-            self.address, self._odd = read_address(host)
+            self.address, self.odd = read_address(host)
         except ValueError as error:
             self.address, self._unusable = "an address that means nothing", str(error)
 
@@ -244,7 +245,7 @@ class Server:
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
             raise LabError(f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the "
-                           f"Ollama app), then run this again.{self._odd and ' ' + self._odd}",
+                           f"Ollama app), then run this again.{self.odd and ' ' + self.odd}",
                            "down") from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._cut("timeout") from error

@@ -8,13 +8,15 @@ from quantlab.lab.compare import compare_quantizations
 from quantlab.lab.comparison import Comparison
 from quantlab.lab.custom import TINY_MARK, add_tiny_models, create_custom_model, remove_tiny_models
 from quantlab.lab.modelfile import ModelfileError
+from quantlab.lab.names import own_name
 from quantlab.lab.plan import make_plan
 from quantlab.lab.prompts import Prompt
 from quantlab.lab.server import LabError, Server
+from quantlab.lab.settings_script import fitted_name
 from quantlab.lab.speed import measure_speed
 from quantlab.models.catalog import MODELS, catalog_name
 from quantlab.models.resolve import shape_of
-from quantlab.models.store import name_key
+from quantlab.models.store import name_key, parse_name
 from tests.lab.stand_in import stand_in
 from tests.lab.test_comparison import GOOD
 
@@ -168,3 +170,11 @@ def test_a_name_of_the_catalog_is_known_under_every_spelling(name):
 @pytest.mark.parametrize("name", ["me/llama3.1:8b", "hf.co/library/llama3.1:8b", "llama3.1", "llama3.1:8b@x"])
 def test_another_model_is_not_taken_for_one_of_the_catalog(name):
     assert catalog_name(name) is None
+
+
+@pytest.mark.parametrize(("source", "name"), [
+    ("llama3.1:8b", "llama3.1-8b"), ("hf.co/me/m:F16", "m-F16"), ("läma x.gguf", "l-ma-x"), ("-x-.gguf", "x"),
+    ("this llama model", "this-llama-model"), ("模型.gguf", "model"), ("m" * 200, "m" * 64)])
+def test_what_is_made_of_a_model_gets_a_name_that_ollama_takes(source, name):
+    assert own_name(source) == name
+    assert parse_name(f"my-{own_name(source)}-q4_k_m") and parse_name(fitted_name(source))
