@@ -83,7 +83,8 @@ def _machine() -> list[tuple[str, str, str]]:
 def _server() -> tuple[str, str, str]:
     server = Server()
     try:
-        return "Ollama", f"version {server.version()} at {server.address}, {len(server.models())} models", ""
+        found = f"version {server.version()} at {server.address}, {len(server.models())} models"
+        return "Ollama", found, server.odd
     except LabError as error:
         return "Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers"
 

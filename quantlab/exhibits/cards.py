@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..memory.cards import GPUS, NO_CARD
 from ..memory.machine import card_or_assumed
 from ..models.architecture import Architecture
-from ..models.catalog import MODELS, PUBLISHED, SHORT_NAMES
+from ..models.catalog import MODELS, PUBLISHED, catalog_name
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..stage.handles import Handle, Link, menu, stops
@@ -96,7 +96,7 @@ def with_own(model) -> tuple[str, Shapes]:
     """
     shape = shape_of(model)
     if isinstance(model, str) and isinstance(shape, Architecture):
-        return SHORT_NAMES.get(model, model), MODELS
+        return catalog_name(model) or model, MODELS
     name = f"this {shape.arch} model" if isinstance(shape, Architecture) else shape.name
     if isinstance(shape, Model) and shape is not model:
         shape.close()                   # its list of tensors is all that is needed

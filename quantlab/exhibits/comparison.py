@@ -216,7 +216,7 @@ class ComparisonLab(OllamaLab):
         for name in ASKING:
             self.reveal(name, self.live)
         names = [model["name"] for model in self.installed]
-        chosen = [name for name in wanted or self.controls["models"].value if name in names]
+        chosen = self.of_installed(wanted or self.controls["models"].value)
         tiny = [name for name in names if name.startswith(f"{TINY_NAME}:")]
         labels = [f"{m['name']}   {m['quantization_level']}, {size(m['size'])}" for m in self.installed]
         self.offer("models", list(zip(labels, names, strict=True)), tuple(chosen or tiny or names[:2]))

@@ -9,9 +9,9 @@ from ..canvas.style import Picture
 from ..canvas.svg import page
 from ..lab.custom import create_custom_model
 from ..lab.modelfile import parse_modelfile
-from ..lab.names import with_tag
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
+from ..models.store import name_key
 from ..stage.handles import Button, menu, text_area, text_line
 from ..stage.share import recalled
 from ..words import clipped, printable, wrapped
@@ -79,9 +79,9 @@ class CustomModelLab(ModelLab):
         """Find the server; without one the recorded model stays."""
         super().look()
         name, names = self.controls["name"].value, [model["name"] for model in self.installed] or [self.usual]
-        own = with_tag(name.strip())        # no base of itself
-        wanted = (base, self.usual, *(other for other in names if other != own), own)
-        self.offer("base", names, next(one for one in wanted if one in names))
+        own = name_key(name)                # no base of itself
+        wanted = (base or "", self.usual, *(other for other in names if name_key(other) != own))
+        self.offer("base", names, next(iter(self.of_installed(wanted)), names[0]))
         if not self.live:
             self.tell(f"{self.why} You see what was recorded earlier.")
             return

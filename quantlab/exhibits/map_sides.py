@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..models.architecture import MOST_LAYERS, Architecture
-from ..models.catalog import MODELS, SHORT_NAMES
+from ..models.catalog import MODELS, catalog_name
 from ..models.families import role_and_layer
 from ..models.recipe_rules import ALWAYS, PROGRAMS
 from ..models.recipe_walk import Choice, choices, usual_type
@@ -104,7 +104,7 @@ def mixes_of(source) -> Mixes:
     model = shape_of(source, file_first=True)
     if isinstance(model, Architecture):
         named = isinstance(source, str)
-        return Mixes(SHORT_NAMES.get(source, source) if named else f"this {model.arch} model", model)
+        return Mixes(catalog_name(source) or source if named else f"this {model.arch} model", model)
     try:
         return _mixes_of_file(model)
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..canvas.style import Picture
 from ..lab.custom import CustomModel
 from ..lab.server import LabError, Server
+from ..models.store import name_key
 from ..profile import is_reference
 from ..stage.base import Stage
 from ..stage.handles import Button, Handle, text_line
@@ -40,7 +41,12 @@ class OllamaLab(Stage):
             self.live, self.installed, self.why = False, [], str(error)
             return
         self.live, self.why = True, "" if found else NONE_YET
-        self.installed = sorted(found, key=lambda m: (m["name"].split(":")[0], -m["size"], m["name"]))
+        self.installed = sorted(found, key=lambda m: (m["name"].rpartition(":")[0], -m["size"], m["name"]))
+
+    def of_installed(self, wanted: Sequence[str]) -> list[str]:
+        """Those of `wanted` that the server lists, as it spells them."""
+        by_key = {name_key(model["name"]): model["name"] for model in self.installed}
+        return [by_key[name_key(name)] for name in wanted if name_key(name) in by_key]
 
     def when_live(self, work: Callable[[], None], missing: str = "") -> None:
         """Do `work` in a thread; without a server look for one again.  missing: what must be done first."""

@@ -2,7 +2,6 @@
 asked something. Lesson 09.
 """
 
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from ..canvas.answers import MARGIN, dialogue, notice_strip, terminal
 from ..canvas.style import BLUE, MEANING, WIDTH, Picture
 from ..canvas.svg import page, rect, text
 from ..lab.custom import create_custom_model
+from ..lab.names import own_name
 from ..lab.records import provenance, recorded
 from ..models.plan import written_ftypes
 from ..models.progress import Cancelled
@@ -126,7 +126,7 @@ class QuantizeLab(ModelLab):
     def _make(self) -> None:
         values = self.values()
         source, ftype, imatrix = values["source"].strip(), values["ftype"], values["imatrix"].strip()
-        stem = re.sub(r"[^\w.-]+", "-", Path(source).name.removesuffix(".gguf"))
+        stem = own_name(Path(source).name)
         path, start = Path(f"{stem}-{ftype}.gguf").absolute(), time.monotonic()
         try:
             with open_model(source) as model:

@@ -9,7 +9,7 @@ from functools import partial
 from ..canvas.plane import Axis
 from ..canvas.style import BLUE, INK, MEANING, VERMILION, Picture
 from ..canvas.svg import circle, line, page, quiet, rect, swatches, text
-from ..lab.names import quant_of
+from ..lab.names import quant_of, split_name
 from ..lab.records import recorded
 from ..lab.server import LabError, Server
 from ..lab.speed import measure_speed
@@ -104,7 +104,7 @@ def _measured(models: list[str] | None) -> tuple[list[dict], float, str]:
     for row in rows:
         with open_model(row["model"]) as opened:
             row["bytes_per_token"] = sum(bytes_per_token(opened, None, Settings(n_ctx=512, n_gpu_layers=0)))
-        row["label"] = row["model"].split(":")[-1][-14:]
+        row["label"] = split_name(row["model"])[1][-14:]
         row["tokens_per_second"] = [stable(speed) for speed in row["tokens_per_second"]]
     said = f"Measured now, {len(rows)} models, three rounds each, by the server's own counters."
     return rows, bandwidth, said

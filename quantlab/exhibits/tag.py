@@ -22,7 +22,7 @@ from ..canvas.style import (
     ink_on,
 )
 from ..canvas.svg import page, rect, text
-from ..models.store import HOST, NAMESPACE, parse_name
+from ..models.store import parse_name
 from ..stage.base import Stage
 from ..stage.handles import text_line
 from ..stage.share import recalled
@@ -78,8 +78,7 @@ def read_tag(name: str) -> list[TagPiece]:
     """
     parsed = parse_name(name)
     pieces = []
-    if (parsed.host, parsed.namespace) != (HOST, NAMESPACE):
-        maker = parsed.namespace if parsed.host == HOST else f"{parsed.host}/{parsed.namespace}"
+    if maker := parsed.path.rpartition("/")[0]:
         pieces.append(TagPiece(maker, "maker", "who made it: not Ollama's own library"))
     pieces.append(TagPiece(parsed.model, "name", "the model family"))
     for part in parsed.tag.split("-"):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
+from ..models.store import name_key
 from .measure import count
 from .server import LabError, Server, heed
 
@@ -43,7 +44,7 @@ def make_alone(server: Server, model: str, models: Sequence[str], loading: dict,
     listed = server.ps()
     # one file under two names is listed under the first it was asked by
     alone = listed[0] if len(listed) == 1 else {}
-    mine = next((entry for entry in listed if entry["name"] == model), alone)
+    mine = next((entry for entry in listed if name_key(entry["name"]) == name_key(model)), alone)
     return {**{key: mine.get(key) for key in ("size", "size_vram", "context_length")},
             "asked_context": loading.get("num_ctx"),
             "others": [entry["name"] for entry in listed if entry is not mine],
@@ -52,7 +53,7 @@ def make_alone(server: Server, model: str, models: Sequence[str], loading: dict,
 
 def unload(server: Server, models: Sequence[str]) -> None:
     """Ask the server to forget `models`, and wait until they are gone, ten seconds at most."""
-    wanted, end = set(models), time.monotonic() + SETTLE_SECONDS
+    wanted, end = set(map(name_key, models)), time.monotonic() + SETTLE_SECONDS
     there = _in_memory(server, wanted)
     for name in there:
         try:
@@ -67,7 +68,7 @@ def unload(server: Server, models: Sequence[str]) -> None:
 
 
 def _in_memory(server: Server, wanted: set[str]) -> list[str]:
-    return [entry["name"] for entry in server.ps() if entry["name"] in wanted]
+    return [entry["name"] for entry in server.ps() if name_key(entry["name"]) in wanted]
 
 
 def ask(server: Server, model: str, prompt: str, *, options: dict, think: bool | str | None = None,

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..models.store import name_key
 from ..profile import is_reference
 from .comparison import Comparison
 from .names import full_name, with_tag
@@ -42,12 +43,37 @@ def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *
         raise ValueError(f"quants is a list of texts: write [{quants!r}]")
     if not list(quants):
         raise ValueError("quants is empty: name at least one quantization, such as ['q4_K_M', 'q8_0']")
-    names = [(quant or "default", with_tag(full_name(model_base, quant or ""))) for quant in quants]
+    names = [(quant or "default", full_name(model_base, quant or "")) for quant in quants]
+    wrong = {name: why for _, name in names if (why := _why_no_name(name))}
+    asked: dict[str, str] = {}          # one model under two spellings is asked once, under the first
+    for _, name in names:
+        if name not in wrong:
+            asked.setdefault(name_key(name), with_tag(name))
+    names = [(quant, asked.get(name_key(name), name)) for quant, name in names]
     server = server or Server(timeout=timeout)
-    if or_recorded and (reason := _why_recorded([name for _, name in names], server)):
+    if or_recorded and (reason := _why_recorded(list(asked.values()), server)):
         return _recorded_rows(prompt, names, reason)
+    rows, stopped = _asked(prompt, list(asked.values()), options, server, cancel, on_progress)
+    return [_lesson_row(quant, rows.get(name), wrong.get(name, stopped)) for quant, name in names]
+
+
+def _why_no_name(name: str) -> str:
+    """Why Ollama would not take a text for a model's name; "" where it does."""
+    try:
+        with_tag(name)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _asked(prompt: str, models: list[str], options: dict | None, server: Server,
+           cancel: threading.Event | None,
+           on_progress: Callable[[str], None] | None) -> tuple[dict[str, dict], str]:
+    """(the rows of a `Comparison` by model, why it ended early)."""
+    if not models:
+        return {}, ""
     with tempfile.TemporaryDirectory() as folder:
-        made = Comparison([prompt], list(dict.fromkeys(name for _, name in names)), rounds=1,
+        made = Comparison([prompt], models, rounds=1,
                           options={"num_predict": NUM_PREDICT, **(options or {})}, server=server,
                           file=Path(folder) / "one.jsonl")
         tell = on_progress or (lambda words: None)
@@ -55,8 +81,7 @@ def compare_quantizations(prompt: str, model_base: str, quants: Sequence[str], *
             stopped = made.run(cancel=cancel, patience=0, on_progress=lambda now: tell(now.words)).stopped
         except LabError as error:
             stopped = str(error)
-        rows = {row["model"]: row for row in made.rows()}
-    return [_lesson_row(quant, rows.get(name), stopped) for quant, name in names]
+        return {row["model"]: row for row in made.rows()}, stopped
 
 
 def _lesson_row(quant: str, row: dict | None, stopped: str = "") -> dict:
@@ -82,10 +107,10 @@ def _why_recorded(names: Sequence[str], server: Server) -> str:
     if is_reference():
         return "the reference profile shows recorded runs"
     try:
-        installed = {model["name"] for model in server.models()}
+        installed = server.installed(names)
     except LabError as error:
         return f"no Ollama answers at {server.address}" if error.kind == "down" else ""
-    if installed.intersection(names) or not set(names) <= set(RecordedComparison("smollm2").plan.models):
+    if installed or not set(names) <= set(RecordedComparison("smollm2").plan.models):
         return ""
     return f"none of these models is installed here: `ollama pull {names[0]}` would bring one"
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..models.source import BUNDLED
+from ..models.store import name_key, parse_name
 from ..models.types import FTYPES
 from ..models.writer import quantize_model
 from ..words import one_of, size
 from .modelfile import Modelfile, ModelfileError, parse_modelfile
-from .names import missing_words, split_name, with_tag
+from .names import missing_words, with_tag
 from .preflight import free_words
 from .server import LabError, Server, heed
 from .tags import registry_bytes
@@ -101,10 +102,13 @@ def _base_fields(wanted: Modelfile, server: Server, tell, confirm, cancel, quant
     if quantize is not None:
         raise LabError(f"quantize={quantize!r} needs FROM a GGUF file of 16 or 32 bits; {wanted.base} is the "
                        "name of a model")
-    installed = [model["name"] for model in server.models()]
-    if with_tag(wanted.base) not in installed:
+    try:
+        base = with_tag(wanted.base)
+    except ValueError as error:
+        raise ModelfileError(f"FROM {wanted.base}: {error}") from None
+    if not server.installed([base]):
         if not confirm or not confirm(pull_question(wanted.base, server)):
-            hint = missing_words(wanted.base, installed)
+            hint = missing_words(wanted.base, [model["name"] for model in server.models()])
             raise LabError(f"FROM {wanted.base}: {hint} Nothing was downloaded.", "missing")
         server.pull(wanted.base, tell, cancel)
     return {"from_": wanted.base}
@@ -144,6 +148,7 @@ def _uploads(adapters: list[str], server: Server, tell) -> dict[str, str]:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or name.split() != [name]:
         raise ValueError(f"{name!r} cannot be a model's name: use letters, digits, -, _ and . without spaces")
+    parse_name(name)
 
 
 def tiny_name(ftype: str) -> str:
@@ -163,9 +168,9 @@ def add_tiny_models(ftypes: Sequence[str] = TINY_FTYPES, *, server: Server | Non
     belongs to another model.
     """
     server, tell = server or Server(), progress or (lambda words: None)
-    there = {model["name"] for model in server.models()}
     names = [tiny_name(ftype) for ftype in ftypes]
-    for name in there.intersection(names):
+    there = server.installed(names)
+    for name in there:
         if not _is_ours(server, name):
             raise ValueError(f"{name} is there already, and is not the tiny model of this workbook: rename "
                              "or remove yours first")
@@ -187,7 +192,8 @@ def remove_tiny_models(*, server: Server | None = None) -> list[str]:
     where no server answers.
     """
     server = server or Server()
-    mine = [model["name"] for model in server.models() if split_name(model["name"])[0] == TINY_NAME]
+    mine = [model["name"] for model in server.models()
+            if name_key(model["name"]).rpartition(":")[0] == TINY_NAME]
     mine = sorted(name for name in mine if _is_ours(server, name))
     for name in mine:
         server.delete(name)

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
+from ..models.store import has_tag, name_key, parse_name
+
 QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S",
           "q5_K_M", "q6_K", "q8_0", "fp16")
 _QUANT_AT_END = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
@@ -24,7 +26,7 @@ def full_name(base: str, quant: str) -> str:
     if not isinstance(base, str) or not isinstance(quant, str):
         raise ValueError(f"model and quantization are texts, not {base!r} and {quant!r}")
     base, quant = base.strip(), quant.strip()
-    if has_tag(quant):
+    if has_tag(quant) or "/" in quant:
         return quant
     if not base:
         raise ValueError("the name of a model is missing: give one such as 'llama3.2'")
@@ -33,21 +35,26 @@ def full_name(base: str, quant: str) -> str:
     return f"{base}-{quant}" if has_tag(base) else f"{base}:{quant}"
 
 
-def has_tag(name: str) -> bool:
-    """Whether a tag is part of the name; a port in front of a slash is none."""
-    return ":" in name.rsplit("/", 1)[-1]
-
-
 def split_name(name: str) -> tuple[str, str]:
-    """(model, tag): "llama3.2" -> ("llama3.2", "latest"). A port in front of a slash is part of the model."""
-    head, slash, last = name.strip().rpartition("/")
-    model, colon, tag = last.partition(":")
-    return head + slash + model, tag if colon and tag else "latest"
+    """(model, tag): "llama3.2" -> ("llama3.2", "latest"), "hf.co/me/m:Q8_0" -> ("hf.co/me/m", "Q8_0").
+    ValueError for what Ollama takes for no name.
+    """
+    parsed = parse_name(name)
+    return parsed.path, parsed.tag
 
 
 def with_tag(name: str) -> str:
-    """A name as the server lists it: `llama3.2` is `llama3.2:latest`."""
-    return name if has_tag(name) else f"{name}:latest"
+    """A name as the server lists it: `llama3.2` and `library/llama3.2` are `llama3.2:latest`; letter case
+    stays.  ValueError for what Ollama takes for no name.
+    """
+    return str(parse_name(name))
+
+
+def own_name(source: str) -> str:
+    """What is made from `source`, a name or a file, can be called so in Ollama: "hf.co/me/m:F16" -> "m-F16".
+    """
+    last = source.rpartition("/")[2].removesuffix(".gguf")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:64] or "model"
 
 
 def quant_of(tag: str) -> str:
@@ -68,6 +75,15 @@ def snapshot() -> dict:
     return json.loads(files("quantlab").joinpath("data/tags.json").read_text(encoding="utf-8"))
 
 
+def listed_tags(model: str) -> dict:
+    """What the snapshot has of a library model, under any spelling: "model" (its own spelling), "tags" and
+    "bytes" by tag; {} where it has nothing.
+    """
+    own = name_key(model).removesuffix(":latest")
+    entry = snapshot()["models"].get(own)
+    return {"model": own, **entry} if entry else {}
+
+
 def meant_names(name: str, installed: Collection[str] = ()) -> list[str]:
     """At most three real names that `name` may have meant, the likeliest first: installed ones, and library
     tags of the snapshot.
@@ -75,11 +91,11 @@ def meant_names(name: str, installed: Collection[str] = ()) -> list[str]:
     A size counts most, then the quantization, then the spelling: `llama3.2:8b` means the 8b of a sister model
     (llama3.1:8b) or another size of the same one (llama3.2:3b).
     """
-    model, tag = split_name(name)
+    model, tag = split_name(name.lower())
     known = {f"{m}:{t}" for m, entry in snapshot()["models"].items() if _related(m, model)
              for t in entry["tags"]}
-    known |= {n for n in installed if _related(split_name(n)[0], model)}
-    known.discard(f"{model}:{tag}")
+    known |= {n for n in installed if _related(n.rpartition(":")[0].lower(), model)}
+    known = {other for other in known if name_key(other) != name_key(name)}
     ranked = sorted(known, key=lambda other: (-_likeness(other, model, tag, other in installed), other))
     return ranked[:3]
 
@@ -89,10 +105,10 @@ def missing_words(name: str, installed: Collection[str] = ()) -> str:
     whether it exists, what to do.
     """
     model, tag = split_name(name)
-    entry = snapshot()["models"].get(model)
+    entry = listed_tags(model)
     others = meant_names(name, installed)
     meant = f" Nearest real names: {', '.join(others)}." if others else ""
-    if entry and tag not in entry["tags"]:
+    if entry and tag.lower() not in map(str.lower, entry["tags"]):
         return f"{name} is not installed.{meant} On {snapshot()['date']} the library had no such tag."
     if entry or not meant:
         some = ", ".join(list(installed)[:6])
@@ -107,7 +123,7 @@ def _related(other: str, model: str) -> bool:
 
 
 def _likeness(other: str, model: str, tag: str, installed: bool) -> float:
-    other_model, other_tag = split_name(other)
+    other_model, _, other_tag = other.lower().rpartition(":")
     ratio = difflib.SequenceMatcher
     score = 2 * ratio(None, other_model, model).ratio() + ratio(None, other_tag.lower(), tag.lower()).ratio()
     score += 2 * (other_model == model) + 0.5 * installed

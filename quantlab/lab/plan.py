@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from ..models.store import name_key
 from ..words import one_of, whole
 from .modelfile import INTEGER, NUMBER, PARAMETERS, TEXTS, TRUTH
 from .names import full_name, with_tag
@@ -116,11 +117,15 @@ def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: s
     names = [_tagged(base, name) for name in models]
     if not names:
         raise ValueError("there is no model to ask: name at least one, such as 'llama3.2:3b-instruct-q4_K_M'")
-    if len(set(names)) < len(names):
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is named twice")
+    keys = [name_key(name) for name in names]
+    if len(set(keys)) < len(keys):
+        twice = next(name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1)
+        raise ValueError(f"{twice} is named twice")
     if reference is not None:
-        first = one_of("model for the reference", _tagged(base, reference), names)
-        names.sort(key=lambda name: name != first)
+        first = _tagged(base, reference)
+        if name_key(first) not in keys:
+            one_of("model for the reference", first, names)
+        names.sort(key=lambda name: name_key(name) != name_key(first))
     whole("rounds", rounds, 1, MOST_ROUNDS)
     return Plan(tuple(prompts), tuple(names), rounds, {**SENT_OPTIONS, **_checked_options(options or {})},
                 think, bool(control))

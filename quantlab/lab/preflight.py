@@ -86,12 +86,12 @@ def preflight(plan: Plan, server: Server, *, registry: str | None = None) -> Pre
     found = Preflight()
     try:
         found.version = server.version()
-        installed = {model["name"]: model for model in server.models()}
-        shown = {name: server.show(name) for name in plan.models if name in installed}
+        installed, names = server.installed(plan.models), [model["name"] for model in server.models()]
+        shown = {name: server.show(name) for name in installed}
     except LabError as error:
         found.stops.append(str(error))
         return found
-    found.rows = [_looked_up(name, installed, registry) for name in plan.models]
+    found.rows = [_looked_up(name, installed, names, registry) for name in plan.models]
     for row in found.rows:
         cache = plain_cache_bytes(shown.get(row["model"], {}), plan.options["num_ctx"])
         row["memory"] = row["bytes"] and row["bytes"] + cache
@@ -128,14 +128,14 @@ def _tell_of(progress: Callable[[str], None], name: str, step: str) -> None:
     progress(f"{name}: {step}")
 
 
-def _looked_up(name: str, installed: dict[str, dict], registry: str | None) -> dict:
+def _looked_up(name: str, installed: dict[str, dict], names: list[str], registry: str | None) -> dict:
     if name in installed:
         facts = installed[name]
         return {"model": name, "state": HERE, "bytes": facts["size"],
                 "quantization": facts["quantization_level"], "digest": facts["digest"], "note": ""}
     answered, count = probe_one(name, registry)
     state = REMOTE if count else NOWHERE if answered else UNREACHABLE
-    note = missing_words(name, installed)
+    note = missing_words(name, names)
     if count:
         note = f"not installed; `ollama pull {name}` brings {size(count)}"
     return {"model": name, "state": state, "bytes": count, "quantization": "", "digest": "", "note": note}

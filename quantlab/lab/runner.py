@@ -60,8 +60,7 @@ class Run:
 
     def _begin(self) -> None:
         """One record a session: when, where, with which versions and files."""
-        there = {model["name"]: model for model in self.server.models()}
-        known = {name: there[name] for name in self.plan.models if name in there}
+        known = self.server.installed(self.plan.models)
         for record in self.journal.records:
             for name, facts in record.get("models", {}).items() if record["kind"] == "session" else ():
                 if name in known and known[name]["digest"] != facts["digest"]:

@@ -5,18 +5,19 @@ drops some options, and its streams end in several families of exceptions: so `s
 `version` ask through httpx.
 """
 
-import ipaddress
 import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
+from ..models.store import name_key
+from .address import read_address
 from .wire import certificates, client, cut_by, lines
 
 try:
@@ -51,15 +52,16 @@ class Server:
     request.
 
     A host that means nothing is no error yet: each request then fails with the sentence that says so.
+    odd: what Ollama does not take as it is written, such as a port out of range, or "".
     """
 
     def __init__(self, host: str | None = None, timeout: float = REQUEST_SECONDS):
         if not timeout > 0:
             raise ValueError(f"timeout={timeout} seconds cannot work: give a positive number")
-        self.timeout, self._unusable = timeout, ""
+        self.timeout, self.odd, self._unusable = timeout, "", ""
         try:
-            self.address = server_address(host)
-        except LabError as error:
+            self.address, self.odd = read_address(host)
+        except ValueError as error:
             self.address, self._unusable = "an address that means nothing", str(error)
 
     @property
@@ -75,17 +77,33 @@ class Server:
         """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size,
         family.
         """
-        kept = ("quantization_level", "parameter_size", "family")
         with self._friendly():
             return [{"name": m.model, "size": int(m.size or 0), "digest": m.digest or "",
-                     **{key: getattr(m.details, key, None) or "" for key in kept}}
-                    for m in self._client().list().models]
+                     **_level(m.details or {})} for m in self._client().list().models]
 
     def ps(self) -> list[dict]:
         """Models in memory: name, size, size_vram (bytes), context_length."""
         with self._friendly():
             return [{"name": m.model, "size": m.size, "size_vram": m.size_vram,
                      "context_length": m.context_length} for m in self._client().ps().models]
+
+    def installed(self, names: Sequence[str]) -> dict[str, dict]:
+        """{name: its entry of `models`} for those of `names` that the server answers for, however they are
+        spelled.  What it does not list but shows (a model that runs elsewhere) has a size of 0.
+        """
+        listed = {name_key(entry["name"]): entry for entry in self.models()}
+        found = {name: listed.get(name_key(name)) or self._shown(name) for name in names}
+        return {name: entry for name, entry in found.items() if entry}
+
+    def _shown(self, name: str) -> dict | None:
+        """What `show` tells, as an entry of `models`; None where it knows no such model."""
+        try:
+            details = self.show(name).get("details")
+        except LabError as error:
+            if error.kind not in ("missing", "refused"):
+                raise
+            return None
+        return {"name": name, "size": 0, "digest": "", **_level(details)} if details else None
 
     def show(self, name: str, verbose: bool = False) -> dict:
         """All the server says of a model: modelfile, parameters, template, system, details, model_info; if
@@ -227,7 +245,8 @@ class Server:
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
             raise LabError(f"No Ollama answers at {self.address}. Start it with `ollama serve` (or open the "
-                           "Ollama app), then run this again.", "down") from error
+                           f"Ollama app), then run this again.{self.odd and ' ' + self.odd}",
+                           "down") from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._cut("timeout") from error
         except ollama.ResponseError as error:
@@ -243,30 +262,8 @@ class Server:
             raise LabError(f"{self.address} answered something that is not Ollama's.", "garbled") from error
 
 
-def server_address(host: str | None = None) -> str:
-    """The URL that `host` (None: OLLAMA_HOST) means, by Ollama's own rules; "any address" becomes the
-    loopback.
-
-    Ollama: envconfig.Host. No scheme means http and port 11434; http:// alone means port 80, https:// 443.
-    """
-    words = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
-    scheme, found, rest = words.partition("://")
-    scheme, rest = (scheme, rest) if found else ("http", words)
-    port = {"http": 80, "https": 443}.get(scheme, 11434) if found else 11434
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port or port
-    except ValueError as error:
-        raise LabError(f"OLLAMA_HOST={words!r} is no address ({error}); 127.0.0.1:11434 is the usual "
-                       "one.") from None
-    name = parts.hostname or "127.0.0.1"
-    with suppress(ValueError):          # what is no number stays a name
-        number = ipaddress.ip_address(name)
-        if number.is_unspecified:
-            name = {4: "127.0.0.1", 6: "::1"}[number.version]
-        name = f"[{name}]" if number.version == 6 else name
-    path = parts.path.strip("/")
-    return f"{scheme}://{name}:{port}" + (f"/{path}" if path else "")
+def _level(details) -> dict[str, str]:
+    return {key: str(details.get(key) or "") for key in ("quantization_level", "parameter_size", "family")}
 
 
 def _as_object(text: str) -> dict:

@@ -6,12 +6,14 @@ installed; the others start one, so a running server has to be stopped first: it
 
 from collections.abc import Callable
 
+from .names import own_name
+
 READY = "until ollama list > /dev/null 2>&1; do sleep 1; done\n"
 
 
 def fitted_name(base: str) -> str:
     """The name of the made model: "llama3.1-8b-fit"."""
-    return base.split("/")[-1].replace(":", "-") + "-fit"
+    return f"{own_name(base)}-fit"
 
 
 def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_parallel: int, note: str = "",

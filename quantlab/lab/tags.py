@@ -11,19 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from ..models.store import MODEL_LAYER
+from ..models.store import HOST, MODEL_LAYER, ModelName, name_key, parse_name
 from ..profile import is_reference
-from .names import QUANTS, quant_of, size_of, snapshot, split_name
+from .names import QUANTS, listed_tags, quant_of, size_of, snapshot, split_name
 from .server import LabError, Server
 from .wire import client
 
-REGISTRY = "https://registry.ollama.ai"
+REGISTRY = f"https://{HOST}"
 REGISTRY_VARIABLE = "QUANTLAB_REGISTRY"      # another address for the registry, for tests and mirrors
 QUESTIONS_AT_ONCE = 8
 REGISTRY_SECONDS = 5.0      # for one question
 GUESSED_SIZES = ("0.5b", "0.6b", "1b", "1.5b", "1.7b", "2b", "3b", "4b", "7b", "8b", "9b", "12b", "13b",
                  "14b", "27b", "30b", "32b", "70b", "72b")
 GUESSED_KINDS = ("", "instruct-", "chat-", "text-")
+# tags there are llama.cpp's names of types, of the files in a repository
+HUGGING_FACE = ("hf.co", "huggingface.co")
+GUESSED_TYPES = ("F16", "BF16", "IQ2_M", "IQ3_XS", "IQ3_M", "IQ4_XS", "IQ4_NL",
+                 *(quant.upper() for quant in QUANTS if quant[0] == "q"))
 
 
 class TagList(list):
@@ -42,22 +46,24 @@ def get_available_quantizations(model_name: str, *, server: Server | None = None
     narrows it.
 
     Sources, the best one wins: installed on `server`; a manifest in the registry (its address: `registry`,
-    else QUANTLAB_REGISTRY, else Ollama's); where the registry cannot be reached, a list with its date.  The
-    reference profile shows the dated list alone.  timeout: seconds for one question to the registry.
+    else QUANTLAB_REGISTRY, else Ollama's; a name with a host, such as "hf.co/user/repo", is asked for there);
+    where the registry cannot be reached, a list with its date.  The reference profile shows the dated list
+    alone.  timeout: seconds for one question to the registry.
     """
-    model, size = _asked(model_name)
-    rows = {row["tag"]: row for row in _of_the_list(model, size)}
+    name, size = _asked(model_name)
+    rows = _by_key(_of_the_list(name.path, size))
     if is_reference():
         return _in_order(rows, f"List of {snapshot()['date']}; the reference profile asks nobody.")
-    found, answered = _probe(model, size, registry_address(registry), timeout)
+    asked = registry_address(registry, name.host)
+    found, answered = _probe(name, size, asked, timeout)
     if answered:
-        rows, note = {row["tag"]: row for row in found}, f"Asked {registry_address(registry)} just now."
+        rows, note = _by_key(found), f"Asked {asked} just now."
     elif rows:
         note = f"The registry does not answer; tags as they were on {snapshot()['date']}."
     else:
-        note = f"The registry does not answer, and the list of {snapshot()['date']} does not have {model}."
-    rows |= {row["tag"]: row for row in _installed(model, size, server)}
-    return _in_order(rows, note)
+        note = f"The registry ({asked}) does not answer, and the list of {snapshot()['date']} does not have "
+        note += f"{name.path}."
+    return _in_order(rows | _by_key(_installed(name.path, size, server)), note)
 
 
 def available_table(model_name: str, **kwargs):
@@ -69,7 +75,12 @@ def available_table(model_name: str, **kwargs):
         {"bytes": "Int64"})
 
 
-def registry_address(registry: str | None = None) -> str:
+def registry_address(registry: str | None = None, host: str = HOST) -> str:
+    """Whom to ask for models of `host`: each host is a registry of its own; `registry`, else
+    QUANTLAB_REGISTRY, stands for Ollama's.
+    """
+    if host.lower() != HOST:
+        return f"https://{host}"
     return (registry or os.environ.get(REGISTRY_VARIABLE) or REGISTRY).rstrip("/")
 
 
@@ -83,27 +94,33 @@ def probe_one(name: str, registry: str | None = None,
     """(whether it is known, bytes of the weights or None) for one full tag: the registry's manifest; the
     reference profile asks nobody.
     """
-    model, tag = split_name(name)
+    wanted = parse_name(name)
     if is_reference():
-        return model in snapshot()["models"], _listed_bytes(model, tag)
+        return bool(listed_tags(wanted.path)), _listed_bytes(wanted.path, wanted.tag)
     with client("", httpx.Timeout(timeout), True) as http:
-        return _manifest(http, registry_address(registry), model, tag)
+        return _manifest(http, registry_address(registry, wanted.host), wanted, wanted.tag)
 
 
 def _listed_bytes(model: str, tag: str) -> int | None:
-    return snapshot()["models"].get(model, {}).get("bytes", {}).get(tag)
+    sizes = listed_tags(model).get("bytes", {})
+    return {listed.lower(): count for listed, count in sizes.items()}.get(tag.lower())
 
 
-def _asked(model_name: str) -> tuple[str, str]:
+def _by_key(rows: list[dict]) -> dict[str, dict]:
+    return {name_key(row["tag"]): row for row in rows}
+
+
+def _asked(model_name: str) -> tuple[ModelName, str]:
     if not isinstance(model_name, str) or len(model_name.split()) != 1:
         raise ValueError(f"{model_name!r} is not the name of a model: give one such as 'llama3.2' or "
                          "'llama3.2:3b'")
-    model, tag = split_name(model_name)
-    return model, size_of(tag)
+    name = parse_name(model_name)
+    own = listed_tags(name.path).get("model")           # as the library spells it
+    return parse_name(f"{own}:{name.tag}") if own else name, size_of(name.tag)
 
 
 def _of_the_list(model: str, size: str) -> list[dict]:
-    source, tags = f"list of {snapshot()['date']}", snapshot()["models"].get(model, {"tags": []})["tags"]
+    source, tags = f"list of {snapshot()['date']}", listed_tags(model).get("tags", [])
     return [_tag_row(model, tag, _listed_bytes(model, tag), source) for tag in tags
             if not size or size_of(tag) == size]
 
@@ -113,46 +130,57 @@ def _installed(model: str, size: str, server: Server | None) -> list[dict]:
         models = (server or Server(timeout=10)).models()
     except LabError:
         return []
-    mine = [(split_name(m["name"]), m) for m in models]
-    return [_tag_row(model, tag, m["size"], "installed", m["quantization_level"]) for (name, tag), m in mine
-            if name == model and (not size or size_of(tag) == size)]
+    mine = [(*m["name"].rpartition(":")[::2], m) for m in models]
+    return [_tag_row(name, tag, m["size"], "installed", m["quantization_level"]) for name, tag, m in mine
+            if name.lower() == model.lower() and (not size or size_of(tag) == size)]
 
 
-def _probe(model: str, size: str, registry: str, timeout: float) -> tuple[list[dict], bool]:
+def _probe(name: ModelName, size: str, registry: str, timeout: float) -> tuple[list[dict], bool]:
     """(rows of the tags whose manifest came back, whether the registry answered at all).
 
     A listed tag for which the registry had no clear answer keeps its listed row; after three such the rest is
     not asked.
     """
-    listed = {split_name(row["tag"])[1]: row for row in _of_the_list(model, size)}
+    listed = {split_name(row["tag"])[1]: row for row in _of_the_list(name.path, size)}
     silent: list[str] = []
     with client("", httpx.Timeout(timeout), True) as http, ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
-        if not _manifest(http, registry, model, "latest")[0]:
+        if not _manifest(http, registry, name, "latest")[0]:
             return [], False
 
         def ask(tag: str) -> dict | None:
-            answered, count = _manifest(http, registry, model, tag) if len(silent) < 3 else (False, None)
+            answered, count = _manifest(http, registry, name, tag) if len(silent) < 3 else (False, None)
             if not answered:
                 silent.append(tag)
                 return listed.get(tag)
-            return _tag_row(model, tag, count, "registry") if count else None
+            return _tag_row(name.path, tag, count, "registry") if count else None
 
         if listed:
             return [row for row in pool.map(ask, listed) if row], True
-        rows = [row for row in pool.map(ask, [size] if size else ["latest", *GUESSED_SIZES]) if row]
+        rows = [row for row in pool.map(ask, _guesses(name, size)) if row]
         sizes = [size] if size else [size_of(split_name(row["tag"])[1]) for row in rows]
         tags = [f"{one}-{kind}{quant}" for one in sizes if one for kind in GUESSED_KINDS for quant in QUANTS]
         return rows + [row for row in pool.map(ask, tags) if row], True
 
 
-def _manifest(http: httpx.Client, registry: str, model: str, tag: str) -> tuple[bool, int | None]:
+def _guesses(name: ModelName, size: str) -> list[str]:
+    """Tags to begin with where no list has the model."""
+    sizes = [size] if size else ["latest", *GUESSED_SIZES]
+    if name.host.lower() == HOST:
+        return sizes
+    others = [] if name.host.lower() in HUGGING_FACE else sizes
+    return list(dict.fromkeys([name.tag, "latest", *GUESSED_TYPES, *others]))
+
+
+def _manifest(http: httpx.Client, registry: str, name: ModelName, tag: str) -> tuple[bool, int | None]:
     """(whether the registry answered clearly, bytes of the model layer or None).  Never raises: silence is an
     answer here.
     """
-    path = model if "/" in model else f"library/{model}"
+    path = f"{name.namespace}/{name.model}" if "/" in name.path else f"library/{name.model}"
+    # Hugging Face answers a tag that it does not have with 400, and hf.co sends on to huggingface.co
+    clear = (200, 404) if name.host.lower() == HOST else (200, 400, 404)
     try:
-        answer = http.get(f"{registry}/v2/{path}/manifests/{tag}")
-        if answer.status_code in (200, 404):
+        answer = http.get(f"{registry}/v2/{path}/manifests/{tag}", follow_redirects=True)
+        if answer.status_code in clear:
             layers = answer.json().get("layers", []) if answer.status_code == 200 else []
             sizes = [layer["size"] for layer in layers if layer.get("mediaType") == MODEL_LAYER]
             return True, int(sizes[0]) if sizes and int(sizes[0]) > 0 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import Architecture
+from .store import name_key
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -51,5 +52,14 @@ PUBLISHED: dict[str, Origin] = {
     for row in _ROWS}
 #: Other names of three of them, as their files are often called.
 SHORT_NAMES = {"llama-2-7b": "llama2:7b", "llama-3.1-8b": "llama3.1:8b", "smollm2-135m": "smollm2:135m"}
+
+
+def catalog_name(name: str) -> str | None:
+    """The name in MODELS that `name` means, a short name or any spelling that Ollama takes for it; else None.
+    """
+    known = SHORT_NAMES.get(name) or name_key(name)
+    return known if known in MODELS else None
+
+
 #: Ollama's family -> its row in beyond.csv: families whose memory the formula does not cover, and why.
 BEYOND: dict[str, dict[str, str]] = {row["family"]: row for row in rows_of("beyond.csv")}

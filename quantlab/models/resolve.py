@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from .architecture import Architecture
-from .catalog import BEYOND, MODELS, SHORT_NAMES
+from .catalog import BEYOND, MODELS, SHORT_NAMES, catalog_name
 from .source import Model, open_model
-from .store import StoreError
+from .store import StoreError, name_key
 
 
 def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
@@ -26,7 +26,7 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
     """
     if isinstance(model, Architecture | Model):
         return model
-    known = MODELS.get(SHORT_NAMES.get(model, model)) if isinstance(model, str) else None
+    known = MODELS.get(catalog_name(model) or "") if isinstance(model, str) else None
     if known and (not file_first or model in SHORT_NAMES):
         return known
     try:
@@ -34,7 +34,7 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
     except StoreError:
         if known:
             return known
-        if (beyond := BEYOND.get(str(model).partition(":")[0])) is None:
+        if (beyond := BEYOND.get(name_key(str(model)).partition(":")[0])) is None:
             raise
         words = (f"the shape of {model} (architecture {beyond['arch']}) is not covered here: {beyond['why']}."
                  " With its GGUF, quantlab.oracles.measure asks llama.cpp itself")

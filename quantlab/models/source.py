@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ..profile import is_reference
 from ..words import nearest
 from .architecture import Architecture
-from .catalog import DATA, MODELS
+from .catalog import DATA, MODELS, catalog_name
 from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
@@ -183,7 +183,7 @@ def _from_server(name: str, why: str) -> Model:
 
 
 def _refusal(name: str, why: str) -> StoreError:
-    if name in MODELS:
+    if catalog_name(name):
         return StoreError(f"of {name} only the shape is known here, and its file is needed: "
                           f"`ollama pull {name}` gets it ({why})")
     pulled = [] if is_reference() else [stored.name for stored in pulled_models()]

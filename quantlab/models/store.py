@@ -24,7 +24,7 @@ LARGEST_MANIFEST = 2**22
 
 _PART = {"host": r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}", "namespace": r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}",
          "model": r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", "tag": r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"}
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")        # as Ollama's manifest/paths.go has it
 
 
 class StoreError(ValueError):
@@ -43,12 +43,14 @@ class ModelName:
     tag: str
 
     def __str__(self) -> str:
-        path = [self.model]
-        if (self.host, self.namespace) != (HOST, NAMESPACE):
-            path = (
-                [self.namespace, self.model] if self.host == HOST else [self.host, self.namespace, self.model]
-            )
-        return f"{'/'.join(path)}:{self.tag}"
+        return f"{self.path}:{self.tag}"
+
+    @property
+    def path(self) -> str:
+        """The short form without the tag: "llama3.2", "user/model", "hf.co/user/model"."""
+        if self.host.lower() != HOST:
+            return f"{self.host}/{self.namespace}/{self.model}"
+        return self.model if self.namespace.lower() == NAMESPACE else f"{self.namespace}/{self.model}"
 
 
 @dataclass(frozen=True)
@@ -64,24 +66,60 @@ class StoredModel:
 
 
 def parse_name(name: str) -> ModelName:
-    """`llama3.2`, `llama3.2:3b`, `user/model:tag` or `host/user/model:tag`. Raises ValueError naming the bad
-    part.
+    """`llama3.2`, `llama3.2:3b`, `user/model:tag`, `https://host:port/user/model:tag`: what Ollama takes for
+    a name, letter case kept.  Its suffixes for the source are read, too: `m:8b:local` is `m:8b`, `m:8b:cloud`
+    is `m:8b-cloud`.  Raises ValueError naming the bad part.
     """
-    rest, tag = name, TAG
-    if rest.rfind(":") > rest.rfind("/"):
+    rest, tag = _without_source(name), TAG
+    if has_tag(rest):
         rest, _, tag = rest.rpartition(":")
-    *before, model = rest.split("/")
-    if len(before) > 2:
-        raise ValueError(f"{shown(name)} is no Ollama name: host/user/model:tag is the longest form")
-    namespace = before.pop() if before else NAMESPACE
-    host = before.pop() if before else HOST
-    parsed = ModelName(host, namespace, model, tag)
+    before, deep, model = rest.rpartition("/")
+    host, deeper, namespace = before.rpartition("/")
+    if "://" in host:
+        host = host.partition("://")[2] or HOST
+    parsed = ModelName(host if deeper else HOST, namespace if deep else NAMESPACE, model, tag)
     for part, pattern in _PART.items():
-        if not re.fullmatch(pattern, getattr(parsed, part)):
-            raise ValueError(
-                f"{shown(name)} is no Ollama name: its {part} is {shown(getattr(parsed, part))}; "
-                "names look like llama3.2:3b or user/model:tag")
+        if not re.fullmatch(pattern, given := getattr(parsed, part)):
+            digest = "Ollama takes no digest (@...) in a name; " if "@" in name else ""
+            raise ValueError(f"{shown(name)} is no Ollama name: its {part} is {shown(given)}; "
+                             f"{digest}names look like llama3.2:3b or user/model:tag")
     return parsed
+
+
+def has_tag(name: str) -> bool:
+    """Whether a tag is part of the name; a port in front of a slash is none."""
+    return name.rfind(":") > name.rfind("/")
+
+
+def name_key(name: str) -> str:
+    """What all spellings of a name have in common: Ollama looks names up without regard to case.  A text that
+    is no name is its own key.
+    """
+    try:
+        return str(parse_name(name)).lower()
+    except ValueError:
+        return name
+
+
+def _without_source(name: str) -> str:
+    """The name without `:local`, and with `:cloud` as the tag that Ollama pulls (internal/modelref)."""
+    base, cloud = _source(name.strip())
+    if cloud is None:
+        return base
+    if _source(base)[1] is not None:
+        raise ValueError(f"{shown(name)} is no Ollama name: it may end with :local or :cloud, not with both")
+    return f"{base}{'-' if has_tag(base) else ':'}cloud" if cloud else base
+
+
+def _source(name: str) -> tuple[str, bool | None]:
+    """(the name without its suffix, whether that says cloud; None: there is no suffix)."""
+    head, colon, end = name.rpartition(":")
+    end = end.strip()
+    if colon and end.lower() in ("cloud", "local"):
+        return head, end.lower() == "cloud"
+    if colon and "/" not in end and end.lower().endswith("-cloud"):
+        return f"{head}:{end[:-len('-cloud')]}", True
+    return name, None
 
 
 def store_roots() -> list[Path]:
@@ -155,19 +193,21 @@ def _manifests(root: Path) -> list[Path]:
 
 
 def _manifest_path(root: Path, wanted: ModelName) -> Path | None:
-    """The manifest's file; names match without regard to case, as in Ollama."""
-    path = root / "manifests"
-    for part in (wanted.host, wanted.namespace, wanted.model, wanted.tag):
-        try:
-            names = os.listdir(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        same = [name for name in names if name == part] or [name for name in names
-                                                            if name.lower() == part.lower()]
-        if not same:
-            return None
-        path = path / same[0]
-    return path
+    """The manifest's file; names match without regard to case, as in Ollama, and the very same letters first.
+    """
+    parts = (wanted.host, wanted.namespace, wanted.model, wanted.tag)
+    found = [root / "manifests"]
+    for part in parts:
+        found = [folder / name for folder in found for name in _listed(folder)
+                 if name.lower() == part.lower()]
+    return min(found, key=lambda path: (path.parts[-4:] != parts, path), default=None)
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _stored(root: Path, manifest: Path, name: str) -> StoredModel:

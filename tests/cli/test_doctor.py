@@ -8,6 +8,7 @@ import pytest
 
 from quantlab.cli import doctor as cli_doctor
 from quantlab.cli import main
+from tests.lab.stand_in import ollama_that, stand_in
 
 
 @pytest.fixture
@@ -71,3 +72,11 @@ def test_it_prints_for_people_and_for_bug_reports(live, capsys):
 def test_what_a_driver_calls_a_card_is_escaped():
     report = cli_doctor.Findings((("graphics", "<script>alert(1)</script>", ""),))
     assert "<script>" not in report._repr_html_()
+
+
+def test_a_port_that_ollama_does_not_take_is_named_beside_the_server_that_answers(live, monkeypatch):
+    with stand_in(ollama_that) as url:
+        monkeypatch.setattr("quantlab.lab.address.USUAL_PORT", url.rpartition(":")[2])
+        monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:66000")
+        ((_, words, advice),) = found(cli_doctor.doctor(), "Ollama")
+    assert f"at {url}, 7 models" in words and "no port between 0 and 65535" in advice

@@ -8,8 +8,9 @@ import threading
 import pytest
 from ollama._client import _parse_host
 
+from quantlab.lab.address import server_address
 from quantlab.lab.compare import compare_quantizations
-from quantlab.lab.server import LabError, Server, server_address
+from quantlab.lab.server import LabError, Server
 from tests.lab.stand_in import ollama_that, stand_in
 
 WORDS = {"garbage": "not Ollama's", "stall": "within", "500": "the runner died",
@@ -84,19 +85,12 @@ def test_a_host_means_what_the_ollama_client_says(host):
     assert server_address(host) == _parse_host(host)
 
 
-@pytest.mark.parametrize("host, address",
-                         [("0.0.0.0", "http://127.0.0.1:11434"), ("0.0.0.0:99", "http://127.0.0.1:99"),
-                          ("[::]:99", "http://[::1]:99"), (' "127.0.0.1:99" ', "http://127.0.0.1:99")])
-def test_any_address_and_quotes_mean_this_machine(host, address):
-    assert server_address(host) == address
-
-
 EVERY_LESSON = ("ql.doctor(), ql.my_models().note, ql.explore_comparison().why, "
                 "ql.explore_custom_model().finding, len(ql.get_available_quantizations('llama3.2'))")
 
 
-@pytest.mark.parametrize("host, more, times", [("127.0.0.1:99999999", EVERY_LESSON, 4),
-                                               ("localhost:port", "", 1), ("[::1", "", 1)])
+@pytest.mark.parametrize("host, more, times", [("ftp://127.0.0.1:99", EVERY_LESSON, 4),
+                                               ("local:host:port", "", 1), ("[::1]:[", "", 1)])
 def test_a_host_that_means_nothing_is_a_sentence_in_every_lesson(host, more, times):
     """In a fresh interpreter: the `ollama` package reads the variable, and stops, while it is imported."""
     code = f"import quantlab as ql; print(ql.compare_quantizations('hi', 'm', ['q8_0'])[0]['error'], {more})"
@@ -108,8 +102,6 @@ def test_a_host_that_means_nothing_is_a_sentence_in_every_lesson(host, more, tim
 
 
 def test_nonsense_is_refused_in_words():
-    with pytest.raises(LabError, match="Port out of range"):
-        server_address("127.0.0.1:99999999")
     for bad in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="timeout="):
             Server(timeout=bad)

@@ -1,11 +1,15 @@
 """A tag is offered only when somebody has it: this machine, the registry, or a list with its date."""
 
+import json
+
+import httpx
 import pandas as pd
 import pytest
 
 from quantlab.lab.names import full_name, meant_names, missing_words, quant_of, size_of, snapshot
-from quantlab.lab.tags import available_table, get_available_quantizations, registry_bytes
-from tests.lab.stand_in import registry_of, stand_in
+from quantlab.lab.server import Server
+from quantlab.lab.tags import available_table, get_available_quantizations, probe_one, registry_bytes
+from tests.lab.stand_in import manifest, registry_of, stand_in
 
 
 @pytest.mark.usefixtures("nobody")
@@ -115,3 +119,93 @@ def test_bytes_of_a_name_come_from_the_registry_else_from_the_list():
 def test_a_name_that_is_none_is_refused(bad):
     with pytest.raises(ValueError, match="name of a model"):
         get_available_quantizations(bad)
+
+
+HOSTS = {"huggingface.co/user/repo-gguf": {"latest": 5, "Q4_K_M": 6, "IQ4_XS": 7, "UD-Q2_K_XL": 8},
+         "localhost:5000/ns/m": {"latest": 1, "7b": 2, "7b-chat-q8_0": 3}}
+
+
+@pytest.fixture
+def hosts(monkeypatch):
+    """Registries of other hosts; what was asked of whom."""
+    asked = []
+
+    def answer(request):
+        url, host = request.url, request.url.netloc.decode()
+        asked.append(f"{url.scheme}://{host}{url.path}")
+        if host == "hf.co":
+            return httpx.Response(307, headers={"location": str(url).replace("hf.co", "huggingface.co")})
+        _, _, user, repo, _, tag = url.path.split("/")
+        tags = HOSTS.get(f"{host}/{user}/{repo}".lower(), {})
+        if tag in tags:
+            return httpx.Response(200, content=manifest(tags[tag]))
+        return httpx.Response(400 if host == "huggingface.co" else 404, json={"error": "no such tag"})
+
+    monkeypatch.setattr("quantlab.lab.tags.client",
+                        lambda *_: httpx.Client(transport=httpx.MockTransport(answer)))
+    monkeypatch.setenv("QUANTLAB_REGISTRY", "http://registry.invalid")
+    return asked
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(("name", "address"), [
+    ("hf.co/User/Repo-GGUF:Q4_K_M", "https://huggingface.co/v2/User/Repo-GGUF/manifests/Q4_K_M"),
+    ("huggingface.co/User/Repo-GGUF:Q4_K_M", "https://huggingface.co/v2/User/Repo-GGUF/manifests/Q4_K_M"),
+    ("https://hf.co/User/Repo-GGUF:Q4_K_M", "https://huggingface.co/v2/User/Repo-GGUF/manifests/Q4_K_M"),
+    ("hf.co/User/Repo-GGUF", "https://huggingface.co/v2/User/Repo-GGUF/manifests/latest"),
+    ("localhost:5000/ns/m:7b", "https://localhost:5000/v2/ns/m/manifests/7b"),
+    ("me/mine:8B", "http://registry.invalid/v2/me/mine/manifests/8B"),
+    ("library/llama3.2", "http://registry.invalid/v2/library/llama3.2/manifests/latest"),
+    ("Library/Other:X", "http://registry.invalid/v2/library/Other/manifests/X"),
+    ("https://registry.ollama.ai/library/other:x", "http://registry.invalid/v2/library/other/manifests/x"),
+    ("gpt-oss:20b:cloud", "http://registry.invalid/v2/library/gpt-oss/manifests/20b-cloud")])
+def test_each_host_is_asked_for_its_own_models_in_their_own_letters(hosts, name, address):
+    probe_one(name)
+    assert hosts[-1] == address
+
+
+@pytest.mark.usefixtures("nobody")
+def test_the_bytes_and_the_tags_of_a_repository_come_from_its_host(hosts):
+    assert probe_one("hf.co/User/Repo-GGUF:Q4_K_M") == (True, 6)
+    assert probe_one("hf.co/User/Repo-GGUF:Q9_9") == (True, None) == probe_one("localhost:5000/ns/m:none")
+    tags = get_available_quantizations("huggingface.co/User/Repo-GGUF:UD-Q2_K_XL")
+    assert set(tags) == {f"huggingface.co/User/Repo-GGUF:{tag}"
+                         for tag in ("latest", "Q4_K_M", "IQ4_XS", "UD-Q2_K_XL")}
+    assert {row["tag"].rpartition(":")[2]: row["quantization"] for row in tags.rows} == {
+        "latest": "", "Q4_K_M": "Q4_K_M", "IQ4_XS": "IQ4_XS", "UD-Q2_K_XL": "Q2_K_XL"}
+    assert tags.note == "Asked https://huggingface.co just now."
+    assert get_available_quantizations("localhost:5000/ns/m") == [
+        f"localhost:5000/ns/m:{tag}" for tag in ("latest", "7b", "7b-chat-q8_0")]
+    assert not any("invalid" in address for address in hosts)
+
+
+@pytest.mark.parametrize("name", ["LLAMA3.2:3b", "library/llama3.2:3b",
+                                  "registry.ollama.ai/library/Llama3.2:3B"])
+def test_the_dated_list_knows_every_spelling(name, monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
+    assert get_available_quantizations(name) == get_available_quantizations("llama3.2:3b") != []
+    assert registry_bytes(name) == snapshot()["models"]["llama3.2"]["bytes"]["3b"]
+    assert probe_one("hf.co/library/llama3.2:3b") == (False, None)
+
+
+@pytest.mark.parametrize("wrong", ["LLAMA3.2:8b", "library/llama3.2:8B", "llama3.2:8b:local"])
+def test_a_wrong_tag_is_answered_under_every_spelling(wrong):
+    assert meant_names(wrong)[0] == "llama3.1:8b" and "the library had no such tag" in missing_words(wrong)
+    assert "no such tag" not in missing_words("LLAMA3.2:3B-Instruct-Q8_0")
+
+
+def test_what_is_installed_is_listed_once_as_it_is_spelled(monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    listed = {"models": [{"model": "Llama3.2:3B", "size": 7, "details": {"quantization_level": "Q4_K_M"}}]}
+    with stand_in(lambda path, body: (200, json.dumps(listed).encode())) as url, \
+            stand_in(registry_of({"latest": 1, "3b": 7})) as registry:
+        rows = get_available_quantizations("llama3.2:3b", server=Server(url), registry=registry).rows
+    assert [(row["tag"], row["source"]) for row in rows] == [("Llama3.2:3B", "installed")]
+
+
+@pytest.mark.parametrize("bad", ["m@sha256:ab", "a/b/c/d", "m:", "läma"])
+def test_what_ollama_takes_for_no_name_asks_nobody(bad, hosts):
+    for function in (get_available_quantizations, probe_one, registry_bytes):
+        with pytest.raises(ValueError, match="no Ollama name"):
+            function(bad)
+    assert hosts == []

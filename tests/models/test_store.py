@@ -71,6 +71,21 @@ def test_case_does_not_matter_and_the_first_store_wins(tmp_path):
     assert find_model("llama3.1:8b-instruct-q4_K_M", [second, first]).blob.is_relative_to(second)
 
 
+def test_the_very_same_letters_win_and_any_case_of_each_part_is_found(tmp_path):
+    root = put(tmp_path, f"{LIBRARY}/Llama/8B", [layer()])
+    put(root, f"{LIBRARY}/llama/1b", [layer()])
+    put(root, f"{LIBRARY}/llama/1B", [layer("tensor")])
+    assert find_model("llama:8b", [root]).size == len(GOOD)         # there is a folder llama, but not in it
+    assert find_model("llama:1b", [root]).size == len(GOOD)
+    with pytest.raises(StoreError, match="safetensors"):
+        find_model("llama:1B", [root])
+
+
+def test_a_digest_may_be_spelled_as_ollama_spells_it(tmp_path):
+    root = put(tmp_path, f"{LIBRARY}/m/t", [layer(digest=DIGEST.replace(":", "-"))])
+    assert find_model("m:t", [root]).blob.read_bytes() == GOOD
+
+
 @pytest.mark.parametrize(("layers", "words"),
                          [([layer("tensor")], "safetensors"), ([layer("template")], "cloud"), ([], "cloud"),
                           ("{", "not what Ollama writes"), ("[]", "not what Ollama writes"),
