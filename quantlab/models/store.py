@@ -70,6 +70,8 @@ def parse_name(name: str) -> ModelName:
     a name, letter case kept.  Its suffixes for the source are read, too: `m:8b:local` is `m:8b`, `m:8b:cloud`
     is `m:8b-cloud`.  Raises ValueError naming the bad part.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"{name!r:.60} is no Ollama name: a text such as 'llama3.2:3b' is wanted")
     rest, tag = _without_source(name), TAG
     if has_tag(rest):
         rest, _, tag = rest.rpartition(":")

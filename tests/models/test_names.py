@@ -66,6 +66,13 @@ def test_what_ollama_takes_for_no_name_is_refused_in_words(name):
     assert ("digest" in str(error.value)) == ("@" in name) and name_key(name) == name
 
 
+@pytest.mark.parametrize("name", [7, None, b"llama3.2", ("llama3.2",)])
+def test_what_is_no_text_is_no_name(name):
+    with pytest.raises(ValueError, match="no Ollama name: a text such as"):
+        parse_name(name)
+    assert name_key(name) == name
+
+
 @pytest.mark.parametrize(("name", "short"), SHORTEST.items())
 def test_the_short_form_is_what_ollama_list_shows(name, short):
     assert str(parse_name(name)) == short and str(parse_name(short)) == short
