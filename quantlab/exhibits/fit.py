@@ -67,7 +67,7 @@ LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the re
           ("no", "CPU only"))
 OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
 PLOTTED = ("2k", "8k", "32k", "128k")
-MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b")
+MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b-mla")
 
 
 def fit_cells(model: Architecture | Model, card: int,
@@ -116,14 +116,13 @@ def plain_bytes(a: Architecture, n_ctx: int) -> int:
     """Bytes in f16 if each head kept a key and a value for each token in each layer (multi-head attention, as
     in 2017).
     """
-    key, value = (a.qk_nope_dim + a.rope_dim, a.v_head_dim) if a.kv_lora_rank else (a.head_dim, a.head_dim)
-    return 2 * a.n_layer * a.n_head * (key + value) * n_ctx
+    return 2 * a.n_layer * a.n_head * (a.head_dim + a.value_dim) * n_ctx
 
 
 def trick(a: Architecture) -> str:
     """How a model keeps its cache small, in a few words."""
     everywhere, local = layers_by_sight(a)
-    if a.kv_lora_rank:
+    if a.is_latent:
         return f"{a.kv_lora_rank + a.rope_dim} numbers for all heads"
     heads = f"{a.n_head_kv} of {a.n_head} heads" if a.n_head_kv < a.n_head else f"all {a.n_head} heads"
     return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads

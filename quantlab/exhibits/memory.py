@@ -93,9 +93,11 @@ def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]
 
 def _cache_words(shape: Architecture, tokens: int) -> str:
     everywhere, local = layers_by_sight(shape)
-    if shape.kv_lora_rank:
+    if shape.is_latent:
         return f"{shape.n_layer} layers × {shape.kv_lora_rank + shape.rope_dim} numbers × {tokens:,} tokens"
     row = f"2 × {shape.n_head_kv} heads × {shape.head_dim}"
+    if shape.full_kv:
+        row = f"{shape.n_head_kv} heads × {shape.head_dim} + {shape.value_dim}"
     if local:
         return f"{everywhere} layers × {row} × {tokens:,} tokens; {local} keep {shape.sliding_window:,}"
     return f"{everywhere} layers × {row} numbers × {tokens:,} tokens"

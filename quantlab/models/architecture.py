@@ -22,7 +22,9 @@ class Architecture:
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
     GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
+    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention;
+    full_kv: a file of the make before April 2025, where every head keeps its keys and values (one matrix,
+    attn_kv_b, instead of attn_k_b and attn_v_b).
     sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
     architecture's own).  rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context
     Phi.  n_ctx_train: in tokens.  Raises ValueError for an unknown `arch` and for numbers that no model can
@@ -48,6 +50,7 @@ class Architecture:
     rope_dim: int = 0
     qk_nope_dim: int = 0
     v_head_dim: int = 0
+    full_kv: bool = False
     sliding_window: int = 0
     swa_pattern: int | None = None
     rope_freqs: bool = False
@@ -68,6 +71,8 @@ class Architecture:
         if self.n_head % self.n_head_kv:
             raise ValueError(
                 f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
+        if self.full_kv and self.arch != "deepseek2":
+            raise ValueError(f"full_kv is a make of deepseek2 files; {self.arch} has one make only")
         if self.n_expert_used > self.n_expert:
             raise ValueError(
                 f"n_expert_used={self.n_expert_used} is more than the n_expert={self.n_expert} there are")
@@ -90,6 +95,16 @@ class Architecture:
     def n_params(self) -> int:
         """Number of weights in all tensors, the small ones (norms, biases, rope_freqs) included."""
         return sum(tensor.n_weights for tensor in self.tensors())
+
+    @property
+    def is_latent(self) -> bool:
+        """True where one short vector a token is cached for all heads (llama.cpp: hparams.is_mla)."""
+        return self.arch == "deepseek2" and not self.full_kv
+
+    @property
+    def value_dim(self) -> int:
+        """Columns of one head's values; those of its keys are head_dim."""
+        return self.v_head_dim if self.arch == "deepseek2" else self.head_dim
 
     def is_sliding(self, layer: int) -> bool:
         """True when `layer` sees only the last `sliding_window` tokens (llama.cpp: set_swa_pattern)."""
