@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..canvas.bars import Bar, BarPiece, Row, draw_bars
 from ..canvas.style import INK, MEANING, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import hatching, page, quiet, rect, text
-from ..memory.advice import SLIDER
+from ..memory.advice import types_of
 from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
@@ -78,7 +78,7 @@ def fit_cells(model: Architecture | Model, card: int,
     """
     shape = model.architecture
     check_cache_types(shape, Settings(type_k=type_kv, type_v=type_kv))
-    for ftype in reversed(SLIDER):
+    for ftype in reversed(types_of(model)):
         cells, most = [], shape.n_layer + 1
         for name, n_ctx in CONTEXTS.items():
             fit = fits(model, card, ftype, Settings(n_ctx=n_ctx, type_k=type_kv, type_v=type_kv))
@@ -98,8 +98,11 @@ def fit_cells(model: Architecture | Model, card: int,
 
 def _finding(rows: dict[str, list[Cell]], said: str, mark: str, name: str, where: str) -> str:
     place = f"{name} on {where.split(', ')[-1]}"
-    if mark:
+    if mark in rows:
         return f"{place}: the rule says {said}, which {_reach(rows[mark])}"
+    if mark:
+        only, cells = next(iter(rows.items()))
+        return f"{place}: the rule says {said}; published is {only} only, which {_reach(cells)}"
     fitting = [ftype for ftype, cells in rows.items() if cells[0].kind == "fits"]
     return f"{place}: the rule says too large, " + (f"but {fitting[0]} {_reach(rows[fitting[0]])}" if fitting
                                                     else "and it is")

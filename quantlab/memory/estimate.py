@@ -90,9 +90,9 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
     """The bytes that llama.cpp allocates.
 
     model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
-    own tensors are then counted.  ftype: Q4_K_M unless said; a file's own.  projector: the open file of a
-    model that also sees; its weights lie on the card (its buffers are not counted). A pulled model's own
-    projector is counted without asking.
+    own tensors are then counted.  ftype: a file's own; else Q4_K_M, or the only one that is published.
+    projector: the open file of a model that also sees; its weights lie on the card (its buffers are not
+    counted). A pulled model's own projector is counted without asking.
     In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
     OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size, num_batch).  n_parallel: conversations at a time
     (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
@@ -110,8 +110,8 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
 
 
 def own_ftype(model: Architecture | Model) -> str:
-    """What an ftype means that is not said: a file's own, Q4_K_M for a shape."""
-    return model.ftype if isinstance(model, Model) else "Q4_K_M"
+    """What an ftype means that is not said: a file's own; for a shape Q4_K_M, or the only one published."""
+    return model.ftype if isinstance(model, Model) else model.usual_type
 
 
 def projector_of(model: Architecture | Model,

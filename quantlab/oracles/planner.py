@@ -84,7 +84,7 @@ def measure_all(model, ftype: str | None, settings: list[Settings], *,
 def _path_of(model, ftype: str | None, folder: Path) -> Path:
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or "Q4_K_M", shape))
+        return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or shape.usual_type, shape))
     if shape.file is None:
         raise OracleError(f"the header of {shape.name} is not at hand: {shape.why}")
     if ftype not in (None, shape.ftype):
