@@ -51,6 +51,8 @@ def agreement(quality) -> tuple[str, dict[str, float]]:
 def _finding(chosen: CardFit | None, model: str, wish: str, place: str) -> str:
     if chosen is None:
         return f"{model} on {place}: nothing fits"
+    if chosen.shape.only_type:
+        return f"{model} on {place}: try {chosen.estimate.ftype}, the only type it is published in"
     first = WISHES[wish][0]
     why = "the usual default fits" if wish == "balance" else f"the first choice for {wish}"
     ftype = chosen.estimate.ftype
@@ -168,13 +170,12 @@ def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=No
     """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
     what it was measured to lose.
 
-    model: whatever `explore_memory` takes, but not gpt-oss.  vram_gb: None takes this machine's card.
+    model: whatever `explore_memory` takes.  vram_gb: None takes this machine's card.
     quality: a table of `compare_quality`, best of a model like yours; None takes the recorded one of the tiny
     Llama.  Raises ValueError for another model and for another kind of table.
     """
     measured = agreement(recorded_quality() if quality is None else quality)
     shown, shapes = with_own(model)
-    candidates(shapes[shown], GIB, 256)         # refuses what has no types to choose from
     vram, machine, said = first_card(vram_gb)
     cards, by_card = card_handles(vram)
     handles = [menu("wish", "most important", "balance", [(words, wish) for wish, words in WORDS.items()]),

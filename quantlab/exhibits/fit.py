@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..canvas.bars import Bar, BarPiece, Row, draw_bars
 from ..canvas.style import INK, MEANING, SOFT, WIDTH, Picture, Table, ink_on
 from ..canvas.svg import hatching, page, quiet, rect, text
-from ..memory.advice import SLIDER
+from ..memory.advice import types_of
 from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
@@ -67,7 +67,7 @@ LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the re
           ("no", "CPU only"))
 OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
 PLOTTED = ("2k", "8k", "32k", "128k")
-MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b")
+MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b-mla")
 
 
 def fit_cells(model: Architecture | Model, card: int,
@@ -78,7 +78,7 @@ def fit_cells(model: Architecture | Model, card: int,
     """
     shape = model.architecture
     check_cache_types(shape, Settings(type_k=type_kv, type_v=type_kv))
-    for ftype in reversed(SLIDER):
+    for ftype in reversed(types_of(model)):
         cells, most = [], shape.n_layer + 1
         for name, n_ctx in CONTEXTS.items():
             fit = fits(model, card, ftype, Settings(n_ctx=n_ctx, type_k=type_kv, type_v=type_kv))
@@ -98,8 +98,11 @@ def fit_cells(model: Architecture | Model, card: int,
 
 def _finding(rows: dict[str, list[Cell]], said: str, mark: str, name: str, where: str) -> str:
     place = f"{name} on {where.split(', ')[-1]}"
-    if mark:
+    if mark in rows:
         return f"{place}: the rule says {said}, which {_reach(rows[mark])}"
+    if mark:
+        only, cells = next(iter(rows.items()))
+        return f"{place}: the rule says {said}; published is {only} only, which {_reach(cells)}"
     fitting = [ftype for ftype, cells in rows.items() if cells[0].kind == "fits"]
     return f"{place}: the rule says too large, " + (f"but {fitting[0]} {_reach(rows[fitting[0]])}" if fitting
                                                     else "and it is")
@@ -116,14 +119,13 @@ def plain_bytes(a: Architecture, n_ctx: int) -> int:
     """Bytes in f16 if each head kept a key and a value for each token in each layer (multi-head attention, as
     in 2017).
     """
-    key, value = (a.qk_nope_dim + a.rope_dim, a.v_head_dim) if a.kv_lora_rank else (a.head_dim, a.head_dim)
-    return 2 * a.n_layer * a.n_head * (key + value) * n_ctx
+    return 2 * a.n_layer * a.n_head * (a.head_dim + a.value_dim) * n_ctx
 
 
 def trick(a: Architecture) -> str:
     """How a model keeps its cache small, in a few words."""
     everywhere, local = layers_by_sight(a)
-    if a.kv_lora_rank:
+    if a.is_latent:
         return f"{a.kv_lora_rank + a.rope_dim} numbers for all heads"
     heads = f"{a.n_head_kv} of {a.n_head} heads" if a.n_head_kv < a.n_head else f"all {a.n_head} heads"
     return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads

@@ -74,8 +74,9 @@ def _subtitle(now: Situation, name: str, params: float) -> str:
     whose = (f"{params:g} B, shaped like {nearest_step(params).like}" if name == BY_SIZE
              else f"{name}, {params:.2f} B")
     ignored = f": {now.type_kv} needs flash attention" if now.cache_type != now.type_kv else ""
-    return (
-        f"{whose}, as {now.ftype}, {slots}{now.num_ctx:,} tokens{beyond}, KV cache {now.cache_type}{ignored}")
+    only = " (the only one published)" if now.shape.only_type else ""
+    return (f"{whose}, as {now.ftype}{only}, {slots}{now.num_ctx:,} tokens{beyond}, "
+            f"KV cache {now.cache_type}{ignored}")
 
 
 def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]:
@@ -93,9 +94,11 @@ def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]
 
 def _cache_words(shape: Architecture, tokens: int) -> str:
     everywhere, local = layers_by_sight(shape)
-    if shape.kv_lora_rank:
+    if shape.is_latent:
         return f"{shape.n_layer} layers × {shape.kv_lora_rank + shape.rope_dim} numbers × {tokens:,} tokens"
     row = f"2 × {shape.n_head_kv} heads × {shape.head_dim}"
+    if shape.full_kv:
+        row = f"{shape.n_head_kv} heads × {shape.head_dim} + {shape.value_dim}"
     if local:
         return f"{everywhere} layers × {row} × {tokens:,} tokens; {local} keep {shape.sliding_window:,}"
     return f"{everywhere} layers × {row} numbers × {tokens:,} tokens"
@@ -119,8 +122,9 @@ def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...]) -> Tab
 def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
               card: str, vram: float, shapes: Shapes = MODELS) -> Situation:
     """What the handles say."""
-    return Situation(typical_shape(params) if model == BY_SIZE else shapes[model], ftype, n_ctx, type_kv,
-                     n_parallel, flash, card_bytes(card, vram))
+    shown = typical_shape(params) if model == BY_SIZE else shapes[model]
+    return Situation(shown, shown.architecture.only_type or ftype, n_ctx, type_kv, n_parallel, flash,
+                     card_bytes(card, vram))
 
 
 def script(model: str, ftype: str, where: str = "bash", **values) -> str:
@@ -128,8 +132,8 @@ def script(model: str, ftype: str, where: str = "bash", **values) -> str:
     now = situation(model, ftype=ftype, **values)
     base = "my-model" if model == BY_SIZE else model
     usual = "put your model's name here" if model == BY_SIZE else (
-        "this name is usually a Q4_K_M" if ftype == "Q4_K_M"
-        else f"choose the tag that is a {ftype} (lesson 03)")
+        f"this name is usually a {now.ftype}" if now.ftype == now.shape.usual_type
+        else f"choose the tag that is a {now.ftype} (lesson 03)")
     return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual, where)
 
 

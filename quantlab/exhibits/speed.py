@@ -13,6 +13,7 @@ from ..lab.names import quant_of, split_name
 from ..lab.records import recorded
 from ..lab.server import LabError, Server
 from ..lab.speed import measure_speed
+from ..memory.advice import types_of
 from ..memory.cards import GPUS
 from ..memory.fit import fits
 from ..memory.machine import read_bandwidth
@@ -113,7 +114,7 @@ def _measured(models: list[str] | None) -> tuple[list[dict], float, str]:
 def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Picture:
     rows, shape, gpu = [], shapes[model], GPUS[card]
     layers = shape.architecture.n_layer + 1
-    for ftype in FTYPES:
+    for ftype in types_of(shape, FTYPES):
         fit = fits(shape, gpu.vram_bytes, ftype, Settings(n_ctx=n_ctx))
         speed = expected_speed(shape, ftype, gpu.bandwidth, host_bandwidth=ram * 1e9, n_ctx=n_ctx,
                                n_gpu_layers=None if fit.room >= 0 else fit.layers)

@@ -22,7 +22,7 @@ from ..words import GIB, gib, one_of
 from .cards import GPUS, Card
 from .estimate import MemoryEstimate
 from .fit import CardFit, fits, last_that_fits
-from .kv_cache import KV_TYPES
+from .kv_cache import KV_TYPES, has_flash
 from .settings import Settings
 from .weights import FTYPES
 
@@ -31,9 +31,8 @@ SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
 #: The types that the rule weighs, and of them those of 2 and 3 bits a code: only when nothing else fits.
 WEIGHED = [ftype for ftype in SLIDER if ftype != "Q5_K_S"]
 LOW = ("Q2_K", "Q3_K_M")
-OWN_TYPE = "gpt-oss"            # published in a 4-bit type of its own: a K-quant of it gains nothing
-#: The models of the catalog that have types to choose from.
-CHOICES = tuple(name for name, shape in MODELS.items() if shape.arch != OWN_TYPE)
+#: The models of the catalog.
+CHOICES = tuple(MODELS)
 #: What somebody may want -> the types in the order they are tried; the first that fits is suggested.
 WISHES = {
     "balance": ("Q4_K_M", "Q4_K_S", "Q3_K_M", "Q2_K"),
@@ -44,21 +43,25 @@ WISHES = {
 
 
 def candidates(model, card: int, n_ctx: int) -> tuple[CardFit, ...]:
-    """One CardFit per type, smallest first.  model: as in `estimate_memory`; card: bytes.
-
-    Raises ValueError for an unknown model, for gpt-oss, and for an impossible context.
+    """One CardFit per type, smallest first; only one where only one is published.  model: as in
+    `estimate_memory`; card: bytes.  Raises ValueError for an unknown model and for an impossible context.
     """
     shape = shape_of(model)
-    if shape.architecture.arch == OWN_TYPE:
-        raise ValueError(
-            f"no types to choose from for {model}: {OWN_TYPE} is published in a 4-bit type of its own")
-    return tuple(fits(shape, card, ftype, Settings(n_ctx=n_ctx)) for ftype in WEIGHED)
+    return tuple(fits(shape, card, ftype, Settings(n_ctx=n_ctx)) for ftype in types_of(shape, WEIGHED))
+
+
+def types_of(model: Architecture | Model, types: Sequence[str] = SLIDER) -> Sequence[str]:
+    """The types there are to choose from: `types`, or the only one that is published."""
+    only = model.architecture.only_type
+    return [only] if only else types
 
 
 def choose(options: Sequence[CardFit], wish: str) -> CardFit | None:
     """The type to try first, None when none fits.  wish: a name of WISHES.  Raises ValueError for another."""
     fitting = {option.estimate.ftype: option for option in options if option.room >= 0}
     order = WISHES[one_of("wish", wish, WISHES)]
+    if len(options) == 1:                   # published in this type only
+        order = tuple(fitting)
     return next((fitting[ftype] for ftype in order if ftype in fitting), None)
 
 
@@ -86,12 +89,13 @@ def instead(model, card: int, n_ctx: int) -> str:
     """What to change when no type fits: the context if that is enough, and the largest catalog model that
     would.
     """
-    smallest = fits(model, card, WEIGHED[0], Settings(n_ctx=n_ctx))
+    smallest = candidates(model, card, n_ctx)[0]
     tokens = smallest.longest_context // 1024 * 1024
-    others = [name for name in CHOICES if fits(name, card, "Q4_K_M", Settings(n_ctx=n_ctx)).room >= 0]
-    ways = [f"{tokens:,} tokens of context would fit as {WEIGHED[0]}"] if tokens else []
+    others = [name for name in CHOICES if fits(name, card, None, Settings(n_ctx=n_ctx)).room >= 0]
+    ways = [f"{tokens:,} tokens of context would fit as {smallest.estimate.ftype}"] if tokens else []
     if others:
-        ways.append(f"{max(others, key=lambda name: PUBLISHED[name].n_params)} would fit as Q4_K_M")
+        best = max(others, key=lambda name: PUBLISHED[name].n_params)
+        ways.append(f"{best} would fit as {MODELS[best].usual_type}")
     return "; ".join(ways) or "no model of the catalog fits with this context"
 
 
@@ -119,9 +123,16 @@ class Situation:
         return self.model.architecture
 
     @property
+    def types(self) -> tuple[list[str], list[str]]:
+        """The types with smaller and with larger files that could be taken instead, the nearest first."""
+        types = list(types_of(self.model))
+        at = types.index(self.ftype)
+        return types[:at][::-1], types[at + 1:]
+
+    @property
     def cache_type(self) -> str:
         """Ollama falls back to f16 when a quantized cache is asked for without flash attention."""
-        return self.type_kv if self.flash else "f16"
+        return self.type_kv if self.flash and has_flash(self.shape) else "f16"
 
     def fit(self) -> CardFit:
         """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
@@ -151,7 +162,7 @@ def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
         changes += [dict(type_kv=smaller) for smaller in KV_TYPES[KV_TYPES.index(now.cache_type) + 1:]]
     changes += [dict(n_parallel=n) for n in range(now.n_parallel - 1, 0, -1)]
     changes += [dict(num_ctx=tokens)] if (tokens := longest(now)) else []
-    changes += [dict(ftype=smaller) for smaller in reversed(SLIDER[:SLIDER.index(now.ftype)])]
+    changes += [dict(ftype=smaller) for smaller in now.types[0]]
     done = set()
     for change in changes:
         (field, value), = change.items()
@@ -193,7 +204,7 @@ def uses(now: Situation) -> Iterator[tuple[str, str, dict]]:
     if tokens > now.num_ctx:
         limit = ", all it was trained for" if tokens == now.shape.n_ctx_train else ""
         yield f"{tokens:,} tokens", f"instead of {now.num_ctx:,}{limit}", dict(num_ctx=tokens)
-    for larger in reversed(SLIDER[SLIDER.index(now.ftype) + 1:]):
+    for larger in reversed(now.types[1]):
         room = replace(now, ftype=larger).room()
         if room >= 0:
             yield f"the weights as {larger}", f"{gib(room)} to spare", dict(ftype=larger)

@@ -6,6 +6,8 @@ deepseek2.cpp).
 projection last. They return the place of the result; every other place has been given back.
 """
 
+from ..models.types import tensor_nbytes
+from .settings import CACHE_TYPES
 from .walk import ALIGNMENT, Input, Span, Walk, rotation_sizes
 from .weights import aligned
 
@@ -18,7 +20,7 @@ def attention(walk: Walk, kind: int) -> Span:
     norm = walk.width(a.n_embd)
     walk.use("attn_norm.weight")
     q = (_fused if a.arch == "phi3" else _apart)(walk, kind, norm, q_width, kv_width, rotated)
-    out = (_flash(walk, kind, q, q_width, kv_width) if walk.settings.flash_attention
+    out = (_flash(walk, kind, q, q_width, kv_width) if walk.flash
            else _scores(walk, kind, q, q_width))
     if rotated[1]:                                          # back from the rotated values
         out = _copy(walk, out, q_width, kind, "rotate_v")
@@ -178,9 +180,10 @@ def cached(walk: Walk, kind: int) -> list[Span]:
     if walk.layer >= walk.first_on_card:
         return []
     k, v = walk.cache_copy()
-    first, second = (v, k) if walk.shape.kv_lora_rank and not walk.settings.flash_attention else (k, v)
+    together = walk.settings.flash_attention or walk.shape.is_latent
+    first, second = (v, k) if together and not walk.flash else (k, v)
     places = [walk.space.take(first)]
-    if walk.settings.flash_attention or walk.shape.kv_lora_rank:
+    if together:
         places.append(walk.space.take(second))
         walk.need(("mask", kind))
         return places + walk.lend("attn_sinks.weight")
@@ -204,30 +207,76 @@ def _scores(walk: Walk, kind: int, q, q_width: int) -> Span:
     """Without it: a number for each head, token and cell; then the weighted values, brought into order."""
     a, space = walk.shape, walk.space
     cache = cached(walk, kind)
+    turned = []
+    if walk.settings.flash_attention:       # asked for in vain: the values were kept in the order for it
+        turned = [space.take(walk.cache_copy()[1])]
+        space.give(*cache[:1])
+        cache = cache[1:]
     kq = walk.width(a.n_head * walk.cells[kind])
     space.give(q, *cache[:1])
-    cache = cache[1:] or _sinks(walk, kind)
+    cache = cache[1:] or ([] if turned else _sinks(walk, kind))
     walk.done(kind, "mask")
     kqv = walk.width(q_width)
-    space.give(kq, *cache)
+    space.give(kq, *turned, *cache)
     out = walk.width(q_width)
     space.give(kqv)
     return out
+
+
+def _deepseek_queries(walk: Walk, *inputs: Input) -> tuple[Span, Span]:
+    """The norm of the input, and the queries before they are turned; `inputs` are read behind them."""
+    a, width = walk.shape, walk.width
+    norm, short = width(a.n_embd), []
+    walk.use("attn_norm.weight")
+    if a.q_lora_rank:
+        short = [width(a.q_lora_rank, "attn_q_a.weight")]
+        walk.use("attn_q_a_norm.weight")
+    lent = walk.lend("attn_q_b.weight" if short else "attn_q.weight", inputs=inputs)
+    q = width(a.n_head * (a.qk_nope_dim + a.rope_dim))
+    walk.space.give(*lent, *short)
+    return norm, q
+
+
+def restored_attention(walk: Walk, kind: int) -> Span:
+    """DeepSeek's files made before April 2025: every head's keys and values are restored from the short
+    vector (attn_kv_b), then kept.  Returns the place of the result.
+    """
+    a, space, width = walk.shape, walk.space, walk.width
+    keys, values = a.n_head * a.head_dim, a.n_head * a.v_head_dim
+    rotated_k, rotated_v = rotation_sizes(a, walk.settings)
+    norm, q = _deepseek_queries(walk, "positions", *[("rotate_k", kind)] * bool(rotated_k))
+    q = _copy(walk, q, keys)
+    q = _copy(walk, q, keys) if rotated_k else q
+    kv = width(a.kv_lora_rank + a.rope_dim, "attn_kv_a_mqa.weight")
+    space.give(norm)
+    short = width(a.kv_lora_rank)
+    walk.use("attn_kv_a_norm.weight")
+    lent = walk.lend("attn_kv_b.weight", inputs=[("rotate_v", kind)] * bool(rotated_v))
+    restored = width(a.n_head * (a.qk_nope_dim + a.v_head_dim))
+    space.give(short, *lent)
+    v = width(values)
+    v = _copy(walk, v, values) if rotated_v else v
+    turned = width(a.rope_dim)
+    space.give(kv)
+    walk.done(kind, "positions")
+    repeated = width(a.n_head * a.rope_dim)
+    space.give(turned)
+    k = width(keys)
+    space.give(restored, repeated)
+    k = _copy(walk, k, keys, kind, "rotate_k") if rotated_k else k
+    into_cache(walk, kind, k, v)
+    out = _flash(walk, kind, q, values, keys) if walk.flash else _scores(walk, kind, q, values)
+    out = _copy(walk, out, values, kind, "rotate_v") if rotated_v else out
+    result = output(walk)
+    space.give(out)
+    return result
 
 
 def latent_attention(walk: Walk, kind: int) -> Span:
     """From the norm of the input to the output projection.  Returns the place of the result."""
     a, space, width = walk.shape, walk.space, walk.width
     latent, values = a.kv_lora_rank + a.rope_dim, a.n_head * a.v_head_dim
-    norm = width(a.n_embd)
-    walk.use("attn_norm.weight")
-    if a.q_lora_rank:
-        short = width(a.q_lora_rank, "attn_q_a.weight")
-        walk.use("attn_q_a_norm.weight")
-        q = width(a.n_head * (a.qk_nope_dim + a.rope_dim), "attn_q_b.weight")
-        space.give(short)
-    else:
-        q = width(a.n_head * (a.qk_nope_dim + a.rope_dim), "attn_q.weight")
+    norm, q = _deepseek_queries(walk)
     lent = walk.lend("attn_k_b.weight", inputs=("positions",))
     absorbed = width(a.n_head * a.kv_lora_rank)
     space.give(*lent)
@@ -259,19 +308,26 @@ def _latent_result(walk: Walk, kind: int, q, latent: int) -> Span:
     a, space, settings = walk.shape, walk.space, walk.settings
     columns, cells = a.n_head * a.kv_lora_rank, walk.cells[kind] * settings.n_streams
     cache = cached(walk, kind)
-    if settings.flash_attention:
+    if walk.flash:
         nbytes = columns * walk.row_bytes
+        casts = []
+        if settings.type_k == "f32":                        # copied to 16 bits by operations of their own
+            casts = [space.take(2 * latent * cells)]
+            space.give(*cache[:1])
+            casts.append(space.take(2 * a.kv_lora_rank * cells))
+            space.give(*cache[1:])
+            cache = []
         # the values are a part of the keys: one copy serves both
-        if settings.type_k != "f16":
+        if settings.type_k not in ("f16", "f32"):
             nbytes = aligned(nbytes, ALIGNMENT) + 2 * latent * cells
             # but not once keys and values have been copied apart
             if cache:
                 nbytes = aligned(nbytes, ALIGNMENT) + 2 * a.kv_lora_rank * cells
         out = space.take(nbytes)
-        space.give(q, *cache)
+        space.give(q, *casts, *cache)
         walk.done(kind, "mask")
         return out
-    turned = space.take(2 * a.kv_lora_rank * cells)         # the values, transposed
+    turned = space.take(tensor_nbytes((a.kv_lora_rank, cells), CACHE_TYPES[settings.type_k]))   # the values
     space.give(*cache[:1])
     kq = walk.width(a.n_head * walk.cells[kind])
     space.give(q, *cache[1:])

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from ..models.architecture import Architecture
-from .attention import attention, latent_attention
+from .attention import attention, latent_attention, restored_attention
+from .kv_cache import has_flash
 from .settings import Settings
 from .walk import LENT_FROM, Span, Walk, step
 from .weights import Weights
@@ -44,6 +45,9 @@ def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -
     if step(settings)[0] < LENT_FROM:
         return compute_bytes(a, settings), False
     lent = weights.layers[:first]
+    # attention stays where the cache is
+    if settings.flash_attention and not has_flash(a) and first == a.n_layer:
+        return _highest_mark(a, settings, lent, _split_walk(a, lent), settings.n_gpu_layers != 0), False
     if settings.n_gpu_layers == 0 and settings.n_rows >= LENT_FROM:        # the output layer is lent, too
         output_weights = weights.output.card + (weights.words.card if weights.tied else 0)
         return _highest_mark(a, settings, lent, _split_walk(a, lent), True, output_weights), False
@@ -172,7 +176,8 @@ def _layer(walk: Walk, x: Span, keep: bool = False) -> Span:
     output.
     """
     a, space = walk.shape, walk.space
-    y = latent_attention(walk, walk.kind) if a.kv_lora_rank else attention(walk, walk.kind)
+    attend = latent_attention if a.is_latent else restored_attention if a.full_kv else attention
+    y = attend(walk, walk.kind)
     if walk.layer == walk.last_layer:                 # only the rows whose next word is asked for go on
         walk.need("rows")
         walk.row_bytes, wide = 4 * walk.n_rows, (y, x)

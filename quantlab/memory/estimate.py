@@ -17,7 +17,7 @@ from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
 from .compute import compute_bytes, split_compute_bytes
-from .kv_cache import cache_bytes, check_cache_types
+from .kv_cache import cache_bytes, check_cache_types, has_flash
 from .settings import Settings
 from .weights import Weights, weights_of
 
@@ -90,9 +90,9 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
     """The bytes that llama.cpp allocates.
 
     model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
-    own tensors are then counted.  ftype: Q4_K_M unless said; a file's own.  projector: the open file of a
-    model that also sees; its weights lie on the card (its buffers are not counted). A pulled model's own
-    projector is counted without asking.
+    own tensors are then counted.  ftype: a file's own; else Q4_K_M, or the only one that is published.
+    projector: the open file of a model that also sees; its weights lie on the card (its buffers are not
+    counted). A pulled model's own projector is counted without asking.
     In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
     OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size, num_batch).  n_parallel: conversations at a time
     (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
@@ -110,8 +110,8 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
 
 
 def own_ftype(model: Architecture | Model) -> str:
-    """What an ftype means that is not said: a file's own, Q4_K_M for a shape."""
-    return model.ftype if isinstance(model, Model) else "Q4_K_M"
+    """What an ftype means that is not said: a file's own; for a shape Q4_K_M, or the only one published."""
+    return model.ftype if isinstance(model, Model) else model.usual_type
 
 
 def projector_of(model: Architecture | Model,
@@ -151,12 +151,28 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     notes = []
     if shape.arch in OLLAMA_ENGINE:
         notes.append(f"Ollama 0.17 runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
+    if shape.arch == "deepseek2":
+        notes += _deepseek_notes(shape, settings)
     if not exact:
         notes.append(
             "layers in main memory stay there when few tokens come at once: the compute buffer is an upper "
             "bound")
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
                           placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
+
+
+def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:
+    """Which make of file is counted, as both go by the same name, and whether flash attention is to be had.
+    """
+    times = a.n_head * (a.head_dim + a.value_dim) / (a.kv_lora_rank + a.rope_dim)
+    said = ["counted as a file made before April 2025 (attn_kv_b), which keeps every head's keys and values: "
+            f"{times:.1f} times the KV cache of a newer one" if a.full_kv else
+            "counted as a file made since April 2025 (attn_k_b and attn_v_b): an older one (attn_kv_b), as "
+            f"the Ollama library holds, needs {times:.1f} times this KV cache"]
+    if settings.flash_attention and not has_flash(a):
+        said.append(f"no card has flash attention for keys of {a.head_dim} and values of {a.value_dim} "
+                    "numbers: llama.cpp leaves it off")
+    return said
 
 
 def _with_projector(found: MemoryEstimate, projector: Model) -> MemoryEstimate:

@@ -29,6 +29,7 @@ from ..words import GIB, Tabled, gib
 from .compute import compute_bytes, share_compute_bytes
 from .estimate import OVERHEAD, MemoryEstimate, own_ftype, planned, planned_shape, projector_of
 from .kv_cache import cache_bytes
+from .ranking import rank
 from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
 from .weights import Weights, weights_of
 
@@ -144,10 +145,12 @@ class Options(Tabled, list):
 
 
 def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
-              ftypes: Sequence[str] = tuple(USUAL), quality: Mapping[str, object] | None = None,
+              ftypes: Sequence[str] | None = None, quality: Mapping[str, object] | None = None,
               projector: Model | None = None, **settings) -> Options:
-    """Every ftype for this model on this card, best first: those that fit by bits per weight, then those to
-    be split, most layers first.
+    """Every ftype for this model on this card, best first by the rule of ranking.py: what fits before what
+    must be split, better measured first, broken types last.
+
+    ftypes: all of llama-quantize's; of a model that is published in one type only, that one.
 
     model: as in `estimate_memory`.  vram_gib: GiB of the card, or of each of several, in llama.cpp's order.
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
@@ -162,7 +165,7 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
     with projector_of(model, projector) as beside:
         cards[0] -= 0 if beside is None else beside.nbytes
     options = []
-    for ftype in ftypes:
+    for ftype in ftypes if ftypes is not None else (shape.only_type,) if shape.only_type else USUAL:
         try:
             weights = weights_of(model, ftype)
         except ValueError as error:
@@ -170,7 +173,7 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
                 continue
             raise
         options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
-    return Options(sorted(options, key=lambda o: (0, -o.bpw) if o.fits else (1, -o.n_gpu_layers, -o.bpw)))
+    return Options(sorted(options, key=lambda o: rank(o.ftype, o.bpw, o.fits, o.n_gpu_layers)))
 
 
 def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, cards: list[int],

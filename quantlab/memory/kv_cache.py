@@ -3,7 +3,7 @@ token.
 
 It grows with the context and knows nothing of the file's quantization. llama.cpp's rules, checked to the byte
 against what it allocates on a CUDA device: ordinary and grouped-query attention, sliding windows, DeepSeek's
-latent attention.
+latent attention and its older files, which keep every head's keys and values.
 """
 
 from functools import cache
@@ -49,7 +49,13 @@ def cells(a: Architecture, settings: Settings) -> tuple[int, int]:
 
 def check_cache_types(a: Architecture, settings: Settings) -> None:
     """ValueError where llama.cpp refuses a quantized cache: a head must be a whole number of blocks."""
-    key, value = (a.kv_lora_rank + a.rope_dim, a.kv_lora_rank) if a.kv_lora_rank else (a.head_dim, a.head_dim)
+    key, value = (a.kv_lora_rank + a.rope_dim, a.kv_lora_rank) if a.is_latent else (a.head_dim, a.value_dim)
+    if a.is_latent and settings.type_k != settings.type_v:
+        raise ValueError(f"type_k={settings.type_k!r} and type_v={settings.type_v!r} cannot be: keys and "
+                         "values are one vector here, which needs one type")
+    if not has_flash(a) and settings.type_v in QUANTIZED:
+        raise ValueError(f"type_v={settings.type_v!r} needs flash attention, which a card cannot do for keys "
+                         f"of {key} and values of {value} numbers: use f16")
     for name, width in (("type_k", key), ("type_v", value)):
         kv_type = getattr(settings, name)
         if kv_type in QUANTIZED and width % block_of(CACHE_TYPES[kv_type])[0]:
@@ -67,7 +73,13 @@ def layers_by_sight(a: Architecture, first_layer: int = 0) -> tuple[int, int]:
 
 def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
     """(numbers, type) of each row that one token leaves in one layer."""
-    if a.kv_lora_rank:                                  # MLA: one short vector stands for keys and values
+    if a.is_latent:                                     # MLA: one short vector stands for keys and values
         return [(a.kv_lora_rank + a.rope_dim, type_k)]
-    width = a.n_head_kv * a.head_dim
-    return [(width, type_k), (width, type_v)]
+    return [(a.n_head_kv * a.head_dim, type_k), (a.n_head_kv * a.value_dim, type_v)]
+
+
+def has_flash(a: Architecture) -> bool:
+    """False where CUDA has no flash attention for the heads, so that llama.cpp leaves it off, even if asked:
+    keys longer than values, unless several heads share them (fattn.cu: ggml_cuda_get_best_fattn_kernel).
+    """
+    return a.is_latent or a.head_dim == a.value_dim

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from ..models.architecture import Architecture
 from ..models.types import tensor_nbytes
-from .kv_cache import cells
+from .kv_cache import cells, has_flash
 from .settings import CACHE_TYPES, QUANTIZED, Settings
 from .weights import aligned, card_nbytes, row_filling
 
@@ -99,6 +99,8 @@ class Walk:
         self.shape, self.settings, self.space, self.copies = shape, settings, Space(), copies
         self.host_weights, self.first_on_card = host_weights, len(host_weights)
         self.n_tokens, self.n_rows = step(settings)
+        # llama.cpp sees that a card cannot do it only where layers lie on one
+        self.flash = settings.flash_attention and (has_flash(shape) or self.first_on_card == shape.n_layer)
         self.row_bytes = 4 * self.n_tokens
         self.cells = cells(shape, settings)
         self.sizes = self._input_sizes()
@@ -180,26 +182,28 @@ class Walk:
         """Bytes of the copies of keys and values of a layer whose cache lies in main memory."""
         a, n = self.shape, self.cells[self.kind] * self.settings.n_streams
         types = [CACHE_TYPES[name] for name in (self.settings.type_k, self.settings.type_v)]
-        if a.kv_lora_rank:
+        if a.is_latent:
             # values are the first part of each key: their last row ends earlier
             width = a.kv_lora_rank + a.rope_dim
             unread = tensor_nbytes((a.rope_dim,), types[0])
             values = tensor_nbytes((width, n), types[0]) - unread + row_filling(a.kv_lora_rank, types[0])
             return card_nbytes((width, n), types[0]), values
-        keys, values = (card_nbytes((a.head_dim, a.n_head_kv * n), qtype) for qtype in types)
+        keys, values = (card_nbytes((columns, a.n_head_kv * n), qtype)
+                        for columns, qtype in zip((a.head_dim, a.value_dim), types, strict=True))
         return keys, values
 
     def _input_sizes(self) -> dict[Input, int]:
-        a, flash = self.shape, self.settings.flash_attention
+        a = self.shape
         sizes: dict[Input, int] = {"positions": self.row_bytes, "rows": 4 * self.n_rows,
                                    "freqs": 2 * a.head_dim if a.rope_freqs or a.longrope else 0}
         rows_k, rows_v = rotation_sizes(a, self.settings)
-        scattered = 1 if flash else a.n_head_kv * a.head_dim       # values that are kept transposed
+        # values that are kept transposed
+        scattered = 1 if self.settings.flash_attention else a.n_head_kv * a.value_dim
         for kind in (0, 1):
             sizes["rotate_k", kind], sizes["rotate_v", kind] = 4 * rows_k * rows_k, 4 * rows_v * rows_v
             sizes["keys", kind] = 2 * self.row_bytes
-            sizes["values", kind] = 0 if a.kv_lora_rank else 2 * self.row_bytes * scattered
-            sizes["mask", kind] = self.cells[kind] * self.n_tokens * (2 if flash else 4)
+            sizes["values", kind] = 0 if a.is_latent else 2 * self.row_bytes * scattered
+            sizes["mask", kind] = self.cells[kind] * self.n_tokens * (2 if self.flash else 4)
         return sizes
 
 
@@ -214,7 +218,7 @@ def rotation_sizes(a: Architecture, settings: Settings) -> tuple[int, int]:
     """Rows of the matrices that rotate keys and values, so that no column stands out; 0 where nothing is
     (llama_kv_cache: attn_rot_k).
     """
-    if a.kv_lora_rank or a.head_dim % 64:
+    if a.is_latent or a.head_dim % 64:
         return 0, 0
     power = a.head_dim & -a.head_dim
     return (power if settings.type_k in QUANTIZED else 0), (64 if settings.type_v in QUANTIZED else 0)

@@ -74,14 +74,14 @@ class Weights(NamedTuple):
 
 
 def weights_of(model, ftype: str | None = None) -> Weights:
-    """The weights of a model at an ftype; without one as a file has them, Q4_K_M for a shape.
+    """The weights of a model at an ftype; without one as a file has them, a shape's usual one.
 
     model: as in `estimate_memory`.  Raises ValueError for an ftype that is not known, and for a tensor type
     whose size is not.
     """
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return _weights_of_shape(shape, (ftype or "Q4_K_M").upper())
+        return _weights_of_shape(shape, (ftype or shape.usual_type).upper())
     return _weights(typed_tensors(shape, ftype))
 
 

@@ -5,7 +5,7 @@ every byte.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
 from ..words import whole
@@ -22,10 +22,13 @@ class Architecture:
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
     GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention.
+    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention;
+    full_kv: a file of the make before April 2025, where every head keeps its keys and values (one matrix,
+    attn_kv_b, instead of attn_k_b and attn_v_b).
     sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
     architecture's own).  rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context
-    Phi.  n_ctx_train: in tokens.  Raises ValueError for an unknown `arch` and for numbers that no model can
+    Phi.  n_ctx_train: in tokens.  only_type: the mix of the only file there is, where its maker published one
+    only (no part of the shape).  Raises ValueError for an unknown `arch` and for numbers that no model can
     have.
     """
 
@@ -48,26 +51,30 @@ class Architecture:
     rope_dim: int = 0
     qk_nope_dim: int = 0
     v_head_dim: int = 0
+    full_kv: bool = False
     sliding_window: int = 0
     swa_pattern: int | None = None
     rope_freqs: bool = False
     longrope: bool = False
     n_ctx_train: int = 0
+    only_type: str = field(default="", compare=False)
 
     def __post_init__(self):
         if not isinstance(self.arch, str) or self.arch not in FAMILIES:
             raise ValueError(
                 f"architecture {self.arch!r} is not known here; known are {', '.join(sorted(FAMILIES))}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is bool and not isinstance(value, bool):
-                raise ValueError(f"{field.name}={value!r} cannot be: True or False is needed")
-            if "int" in str(field.type) and value is not None:
-                most = MOST_LAYERS if field.name == "n_layer" else LARGEST
-                whole(field.name, value, int(field.name in _NEVER_ZERO), most)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.type is bool and not isinstance(value, bool):
+                raise ValueError(f"{one.name}={value!r} cannot be: True or False is needed")
+            if "int" in str(one.type) and value is not None:
+                most = MOST_LAYERS if one.name == "n_layer" else LARGEST
+                whole(one.name, value, int(one.name in _NEVER_ZERO), most)
         if self.n_head % self.n_head_kv:
             raise ValueError(
                 f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
+        if self.full_kv and self.arch != "deepseek2":
+            raise ValueError(f"full_kv is a make of deepseek2 files; {self.arch} has one make only")
         if self.n_expert_used > self.n_expert:
             raise ValueError(
                 f"n_expert_used={self.n_expert_used} is more than the n_expert={self.n_expert} there are")
@@ -90,6 +97,21 @@ class Architecture:
     def n_params(self) -> int:
         """Number of weights in all tensors, the small ones (norms, biases, rope_freqs) included."""
         return sum(tensor.n_weights for tensor in self.tensors())
+
+    @property
+    def usual_type(self) -> str:
+        """The mix that is meant where none is said."""
+        return self.only_type or "Q4_K_M"
+
+    @property
+    def is_latent(self) -> bool:
+        """True where one short vector a token is cached for all heads (llama.cpp: hparams.is_mla)."""
+        return self.arch == "deepseek2" and not self.full_kv
+
+    @property
+    def value_dim(self) -> int:
+        """Columns of one head's values; those of its keys are head_dim."""
+        return self.v_head_dim if self.arch == "deepseek2" else self.head_dim
 
     def is_sliding(self, layer: int) -> bool:
         """True when `layer` sees only the last `sliding_window` tokens (llama.cpp: set_swa_pattern)."""

@@ -38,8 +38,8 @@ def rows_of(name: str) -> list[dict[str, str]]:
 def _architecture(row: dict[str, str]) -> Architecture:
     kinds = {field.name: bool if field.type is bool else int for field in fields(Architecture)}
     numbers: dict[str, Any] = {name: kinds[name](int(text)) for name, text in row.items()
-                               if name in kinds and name != "arch"}
-    return Architecture(arch=row["arch"], **numbers)
+                               if name in kinds and name not in ("arch", "only_type")}
+    return Architecture(arch=row["arch"], only_type=row["only_type"], **numbers)
 
 
 _ROWS = rows_of("models.csv")

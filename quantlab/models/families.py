@@ -115,8 +115,11 @@ def _latent_attention(a):
         yield "attn_q.weight", (a.n_embd, a.n_head * key)
     yield "attn_kv_a_mqa.weight", (a.n_embd, a.kv_lora_rank + a.rope_dim)
     yield "attn_kv_a_norm.weight", (a.kv_lora_rank,)
-    yield "attn_k_b.weight", (a.qk_nope_dim, a.kv_lora_rank, a.n_head)
-    yield "attn_v_b.weight", (a.kv_lora_rank, a.v_head_dim, a.n_head)
+    if a.full_kv:
+        yield "attn_kv_b.weight", (a.kv_lora_rank, a.n_head * (a.qk_nope_dim + a.v_head_dim))
+    else:
+        yield "attn_k_b.weight", (a.qk_nope_dim, a.kv_lora_rank, a.n_head)
+        yield "attn_v_b.weight", (a.kv_lora_rank, a.v_head_dim, a.n_head)
     yield "attn_output.weight", (a.n_head * a.v_head_dim, a.n_embd)
 
 

@@ -17,6 +17,7 @@ KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "atten
         "kv_lora_rank": "attention.kv_lora_rank", "q_lora_rank": "attention.q_lora_rank",
         "rope_dim": "rope.dimension_count", "sliding_window": "attention.sliding_window",
         "n_ctx_train": "context_length"}
+LATENT = ("kv_lora_rank", "q_lora_rank")       # of deepseek2 only
 NEEDED = ("n_layer", "n_embd", "n_head")
 #: Ollama's own converter writes some architectures without the hyphen.
 OTHER_SPELLINGS = {"gptoss": "gpt-oss"}
@@ -43,14 +44,17 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
                 f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
     found = {field: number for field, number in numbers.items() if number is not None}
     found |= _defaults(found, shapes)
-    if "kv_lora_rank" in found:
+    if arch == "deepseek2":
         found |= _latent(metadata, spelled, found)
+    else:                                   # a key that nobody reads there
+        found = {field: number for field, number in found.items() if field not in LATENT}
     pattern = metadata.get(f"{spelled}.attention.sliding_window_pattern")
     # a list is ignored, as in llama.cpp
     if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:
         found["swa_pattern"] = pattern
     return Architecture(
-        arch=arch, tied_embeddings="output.weight" not in shapes,
+        arch=arch, only_type="", full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
+        tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
 
 
@@ -87,12 +91,22 @@ def _defaults(found: dict[str, int], shapes: Mapping[str, tuple[int, ...]]) -> d
     return {field: number for field, number in missing.items() if field not in found} | rows
 
 
+def _keeps_all(metadata: Mapping[str, object], arch: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a DeepSeek file is of the make before April 2025: its tensors say so; where they do not, the
+    key by which llama.cpp decides.
+    """
+    whole, parts = (any(name.endswith(f".{part}.weight") for name in shapes)
+                    for part in ("attn_kv_b", "attn_k_b"))
+    return whole if whole != parts else not metadata.get(f"{arch}.attention.key_length_mla")
+
+
 def _latent(metadata: Mapping[str, object], arch: str, found: dict[str, int]) -> dict[str, int]:
-    """DeepSeek's heads: newer files give the widths before compression in `..._mla` keys and claim one KV
-    head.
+    """DeepSeek's heads: files made since April 2025 give the widths before compression in `..._mla` keys and
+    claim one KV head.
     """
     key = _number(metadata.get(f"{arch}.attention.key_length_mla"), "key_length_mla") or found["head_dim"]
     value = (_number(metadata.get(f"{arch}.attention.value_length_mla"), "value_length_mla")
-             or _number(metadata.get(f"{arch}.attention.value_length"), "value_length") or 0)
+             or _number(metadata.get(f"{arch}.attention.value_length"), "value_length")
+             or found["n_embd"] // max(found["n_head"], 1))
     return {"n_head_kv": found["n_head"], "head_dim": key, "v_head_dim": value,
             "qk_nope_dim": max(key - found.get("rope_dim", 0), 0)}

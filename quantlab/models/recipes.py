@@ -56,10 +56,10 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
 
 
 def typed_tensors(model, ftype: str | None = None) -> Sequence[tuple[TensorShape, str]]:
-    """Every tensor of a model and its type at an ftype; without one as a file has it, Q4_K_M for a shape."""
+    """Every tensor of a model and its type at an ftype; without one as a file has it, a shape's usual one."""
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return _typed(shape, ftype or "Q4_K_M")
+        return _typed(shape, ftype or shape.usual_type)
     return shape.typed() if ftype is None else [choice[:2] for choice in choices(ftype, shape)]
 
 

@@ -92,7 +92,8 @@ class Library:
             "n_parallel"]
         params.n_batch = max(2048, settings["n_ubatch"])
         params.type_k, params.type_v = TYPE_NUMBERS[settings["type_k"]], TYPE_NUMBERS[settings["type_v"]]
-        params.flash_attn_type, params.kv_unified = int(settings["flash_attention"]), settings["unified"]
+        # left to llama.cpp, as by default: on, unless a card cannot do it
+        params.flash_attn_type, params.kv_unified = -int(settings["flash_attention"]), settings["unified"]
         # 0, the default: as many as there are tokens
         if settings["n_outputs"] < settings["n_ubatch"]:
             params.n_outputs_max = max(settings["n_outputs"], settings["n_parallel"])

@@ -84,7 +84,7 @@ def measure_all(model, ftype: str | None, settings: list[Settings], *,
 def _path_of(model, ftype: str | None, folder: Path) -> Path:
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or "Q4_K_M", shape))
+        return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or shape.usual_type, shape))
     if shape.file is None:
         raise OracleError(f"the header of {shape.name} is not at hand: {shape.why}")
     if ftype not in (None, shape.ftype):
@@ -153,17 +153,18 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
 def keys_of(a: Architecture) -> dict[str, int | float]:
     """GGUF's keys of an architecture, the numbers that no size depends on set to something ordinary."""
     found = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
-    found |= {"attention.value_length": a.head_dim, "attention.layer_norm_rms_epsilon": 1e-5,
+    found |= {"attention.value_length": a.value_dim, "attention.layer_norm_rms_epsilon": 1e-5,
               "rope.freq_base": 1e4}
     found.setdefault("context_length", 4096)
     found.setdefault("rope.dimension_count", a.head_dim)
-    # as its converter writes it: one key and value head, the true widths apart
-    if a.kv_lora_rank:
-        found |= {"attention.head_count_kv": 1, "attention.key_length": a.kv_lora_rank + a.rope_dim,
-                  "attention.value_length": a.kv_lora_rank, "attention.key_length_mla": a.qk_nope_dim
-                  + a.rope_dim, "attention.value_length_mla": a.v_head_dim, "expert_weights_scale": 1.0,
-                  "expert_gating_func": 1}
+    if a.arch == "deepseek2":
+        found |= {"expert_weights_scale": 1.0, "expert_gating_func": 1}
         found.setdefault("leading_dense_block_count", 0)
+    # as its converter writes it since April 2025: one key and value head, the true widths apart
+    if a.is_latent:
+        found |= {"attention.head_count_kv": 1, "attention.key_length": a.kv_lora_rank + a.rope_dim,
+                  "attention.value_length": a.kv_lora_rank, "attention.key_length_mla": a.head_dim,
+                  "attention.value_length_mla": a.v_head_dim}
     if a.n_expert:
         found["expert_feed_forward_length"] = a.n_ff_exp or a.n_ff
     if a.arch == "gemma2":

@@ -127,6 +127,16 @@ class VirtualGPUs:
             nbytes += self.library.ggml_row_size(tensor.type, ROW_PADDING - tensor.ne[0] % ROW_PADDING)
         return nbytes
 
+    def computes(self, tensor) -> bool:
+        """Everything but flash attention of keys longer than values in heads of their own: DeepSeek in files
+        made before April 2025 (fattn.cu: ggml_cuda_get_best_fattn_kernel).
+        """
+        tensor = ffi.cast("tensor *", tensor)
+        if tensor.op != self.op["FLASH_ATTN_EXT"]:
+            return True
+        q, k, v = (ffi.cast("tensor *", tensor.src[i]) for i in range(3))
+        return k.ne[0] == v.ne[0] or q.ne[2] > k.ne[2]
+
     @staticmethod
     def _copied(k, v) -> list:
         """Which of K and V are converted; V that is a part of K (DeepSeek's latent cache) is not converted
@@ -173,7 +183,7 @@ class VirtualGPUs:
         device.init_backend = call("void *(void *, const char *)", self._new_backend)
         device.get_buffer_type = call("void *(void *)", lambda _: own)
         device.get_host_buffer_type = call("void *(void *)", lambda _: ffi.cast("void *", self.host))
-        device.supports_op = call("bool(void *, void *)", lambda *_: True)
+        device.supports_op = call("bool(void *, void *)", lambda _, tensor: self.computes(tensor))
         device.supports_buft = call("bool(void *, void *)", lambda _, other: other == own)
         device.offload_op = call("bool(void *, void *)", lambda _, tensor: self.is_lent(tensor))
 

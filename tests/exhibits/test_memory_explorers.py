@@ -47,7 +47,8 @@ def test_every_stop_of_the_memory_bar_draws_within_its_height(name):
             assert "GiB" in explorer.finding or "driver decides" in explorer.finding, explorer.finding
             seen.add(explorer.picture.svg)
             heights.add(explorer.picture.height)
-    assert len(seen) == len(SLIDER[::4]) * 4 * 3 and len(heights) == 1
+    types = 1 if name in MODELS and MODELS[name].only_type else len(SLIDER[::4])
+    assert len(seen) == types * 4 * 3 and len(heights) == 1
 
 
 def test_the_bytes_are_those_of_estimate_memory():
@@ -60,6 +61,21 @@ def test_the_bytes_are_those_of_estimate_memory():
     assert found["together"] == f"{wanted.needed:,}" and found["counted as"] == wanted.engine
     assert explorer.finding.startswith(f"{(wanted.needed - 10 * GIB) / GIB:.2f} GiB too much")
     assert any("engine of its own" in row[1] for row in explorer.picture.table)
+
+
+def test_a_model_of_one_type_is_shown_in_it():
+    explorer = explore_memory("gpt-oss:20b", 12)
+    assert explorer.finding.startswith("It fits") or "driver decides" in explorer.finding
+    wanted = ql.estimate_memory("gpt-oss:20b", "MXFP4_MOE", n_ctx=8192)
+    assert dict(row[:2] for row in explorer.picture.table)["together"] == f"{wanted.needed:,}"
+    assert "MXFP4_MOE (the only one published)" in explorer.picture.svg
+    rows = explore_fit(24, model="gpt-oss:20b")
+    assert [row[0] for row in rows.picture.table[1:]] == ["MXFP4_MOE"] and "MXFP4_MOE only" in rows.finding
+
+
+def test_deepseek_without_flash_attention_falls_back_to_f16():
+    explorer = explore_memory("deepseek-v2:16b", 24, type_kv="q8_0")
+    assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
 
 
 def test_the_title_is_the_aria_label_and_changes_with_the_card():

@@ -3,6 +3,7 @@ by chance.
 """
 
 import random
+from dataclasses import replace
 
 from quantlab.memory.settings import Settings
 from quantlab.models.architecture import Architecture
@@ -73,6 +74,11 @@ SHAPES = {
                            n_ff=6912, n_vocab=50304,
                            n_ctx_train=4096),
 }
+# the same as its files were made before April 2025; and one whose keys are as long as its values
+SHAPES["deepseek-v2-236b-2024"] = replace(SHAPES["deepseek-v2-236b"], full_kv=True)
+SHAPES["deepseek-even-heads"] = replace(SHAPES["deepseek-v2-236b"], full_kv=True, n_layer=12, n_embd=2048,
+                                        n_head=20, n_head_kv=20, head_dim=256, q_lora_rank=768,
+                                        qk_nope_dim=192, v_head_dim=256)
 
 
 def some_settings(choose: random.Random, shape: Architecture) -> Settings:

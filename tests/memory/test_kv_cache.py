@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import quantlab as ql
 from quantlab.memory.kv_cache import KV_TYPES, kv_cache_bytes
 from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
@@ -27,6 +28,13 @@ def test_the_measured_rows_reach_every_kind_of_attention():
     assert {row["type_kv"] for row in rows} == set(KV_TYPES)
     archs = {MODELS[row["model"]].arch for row in rows}
     assert {"llama", "gemma2", "gemma3", "gpt-oss", "deepseek2", "qwen3moe", "phi3"} <= archs
+
+
+def test_both_makes_of_deepseek_by_hand():
+    old, new = (kv_cache_bytes(f"deepseek-v2:16b{make}", 4096) for make in ("", "-mla"))
+    assert old == 27 * 4096 * 2 * 16 * (192 + 128) and new == 27 * 4096 * 2 * (512 + 64)
+    said = " ".join(ql.estimate_memory("deepseek-v2:16b-mla").notes)
+    assert f"{old / new:.1f} times" in said and "Ollama library" in said
 
 
 def test_a_context_is_rounded_up_to_256():

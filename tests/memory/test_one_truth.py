@@ -26,19 +26,21 @@ CARDS = tuple(sorted({card.vram_bytes for card in GPUS.values()} | {int(size * G
 def test_estimate_and_advice_agree_on_every_model_card_type_and_context(capsys):
     count = verdicts = 0
     for model, n_ctx in itertools.product(MODELS, N_CTX):
-        needed = {ftype: ql.estimate_memory(model, ftype, n_ctx=n_ctx).needed for ftype in FTYPES}
+        types = advice.types_of(MODELS[model], FTYPES)
+        needed = {ftype: ql.estimate_memory(model, ftype, n_ctx=n_ctx).needed for ftype in types}
         for card in CARDS:
-            fitting = {ftype for ftype in FTYPES if needed[ftype] <= card}
-            options = advice.candidates(model, card, n_ctx) if model in advice.CHOICES else ()
+            fitting = {ftype for ftype in types if needed[ftype] <= card}
+            options = advice.candidates(model, card, n_ctx)
             told = {option.estimate.ftype for option in options}
             others = [fits(model, card, ftype, Settings(n_ctx=n_ctx))
-                      for ftype in FTYPES if ftype not in told]
+                      for ftype in types if ftype not in told]
             for found in (*options, *others):
                 assert found.room == card - needed[found.estimate.ftype]
                 assert (found.room >= 0) == (found.estimate.ftype in fitting)
                 count += 1
-            for wish, order in advice.WISHES.items() if options else ():
+            for wish, order in advice.WISHES.items():
                 best = advice.choose(options, wish)
+                order = types if MODELS[model].only_type else order
                 first = next((ftype for ftype in order if ftype in fitting), None)
                 assert (best.estimate.ftype if best else None) == first
             for option in options:
@@ -58,7 +60,8 @@ def test_the_cells_of_lesson_06_and_recommend_say_the_same(card):
         cells = {row[0]: row[1:] for row in explorer.picture.table[1:]}
         for i in (0, 4):
             n_ctx = list(CONTEXTS.values())[i]
-            for option in ql.recommend(model, GPUS[card].vram_bytes / GIB, n_ctx=n_ctx, ftypes=SLIDER):
+            for option in ql.recommend(model, GPUS[card].vram_bytes / GIB, n_ctx=n_ctx,
+                                       ftypes=advice.types_of(MODELS[model])):
                 found = fits(model, GPUS[card].vram_bytes, option.ftype, Settings(n_ctx=n_ctx))
                 assert (option.headroom, option.n_gpu_layers) == (found.room, found.layers)
                 words = {"fits": f"fits, {found.room / GIB:.2f} GiB to spare",

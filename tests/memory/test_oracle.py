@@ -46,7 +46,7 @@ def test_other_shapes_in_other_settings_are_exact(name):
         assert ours == found[:3], (ftype, one)
 
 
-@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b",
+@pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b-mla",
                                   "mixtral:8x7b"])
 def test_layers_leave_the_card_one_after_the_other(name):
     shape, weights = MODELS[name], weights_of(MODELS[name])
@@ -64,6 +64,50 @@ def test_layers_leave_the_card_one_after_the_other(name):
         assert host == sum(sizes["weights"] for where, sizes in found.buffers.items() if where != "CUDA0")
 
 
+@pytest.mark.parametrize("flash_attention", [True, False])
+@pytest.mark.parametrize("name", ["deepseek-v2:16b", "deepseek-v2:16b-mla", "deepseek-v2-236b-2024",
+                                  "deepseek-even-heads"])
+def test_both_makes_of_deepseek_are_exact_wherever_the_layers_lie(name, flash_attention):
+    shape = (MODELS | SHAPES)[name]
+    wide = {} if shape.is_latent else {"type_k": "q8_0"}
+    settings = [Settings(n_ctx=n_ctx, n_gpu_layers=n, flash_attention=flash_attention, **how)
+                for n in (None, 0, 1, 2, shape.n_layer // 2, shape.n_layer)
+                for n_ctx, how in ((4096, {}), (32768, {"n_outputs": 512}), (8192, {"n_parallel": 2, **wide}),
+                                   (8192, {"type_k": "f32", "type_v": "f32", "n_ubatch": 100}))]
+    for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
+        ours = ql.estimate_memory(shape, **one.as_dict())
+        assert (ours.weights, ours.kv_cache) == (found.weights, found.kv_cache), one
+        if ours.exact:
+            assert ours.compute == found.compute, one
+        else:
+            assert ours.compute >= found.compute and (one.n_gpu_layers or 0) < 2, one
+
+
+def test_flash_attention_on_the_virtual_card_is_what_cuda_has():
+    shape = MODELS["deepseek-v2:16b"]
+    on, off = (oracle.measure(shape, n_ctx=4096, flash_attention=flash) for flash in (True, False))
+    assert on.compute > off.compute and on.kv_cache == off.kv_cache      # asked for, not to be had
+    with pytest.raises(ValueError, match=r"type_v='q8_0' needs flash attention.*192.*128"):
+        ql.estimate_memory(shape, type_v="q8_0")
+    with pytest.raises(oracle.OracleError, match=r"different K .* and V"):
+        oracle.measure("deepseek-v2:16b-mla", type_k="q8_0")
+    with pytest.raises(ValueError, match="one vector"):
+        ql.estimate_memory("deepseek-v2:16b-mla", type_k="q8_0")
+
+
+@pytest.mark.parametrize("n_lora_q", [0, 1536])
+@pytest.mark.parametrize("full_kv", [False, True])
+def test_the_make_of_a_deepseek_file_is_read_from_its_tensors(tmp_path, full_kv, n_lora_q):
+    shape = replace(SHAPES["deepseek-v2-236b"], n_layer=3, q_lora_rank=n_lora_q, full_kv=full_kv)
+    if not n_lora_q:                                            # llama.cpp tells the lite models by 27 layers
+        shape = replace(MODELS["deepseek-v2:16b"], full_kv=full_kv)
+    path = oracle.write_hollow(tmp_path / "a.gguf", shape, ql.recipe("Q4_0", shape))
+    with ql.open_model(path) as model:
+        assert model.architecture == shape
+        ours, found = ql.estimate_memory(model, n_ctx=8192), oracle.measure(model, n_ctx=8192)
+        assert ours.exact and (ours.weights, ours.kv_cache, ours.compute) == found[:3]
+
+
 def test_few_tokens_at_a_time_are_an_upper_bound():
     shape, settings = MODELS["qwen3:0.6b"], [Settings(n_gpu_layers=n, n_ubatch=16) for n in (0, 14)]
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
@@ -73,6 +117,7 @@ def test_few_tokens_at_a_time_are_an_upper_bound():
 
 @pytest.mark.parametrize(("name", "vram"), [("llama3.1:8b", (24, 12)), ("gemma3:12b", (24, 24, 8)),
                                             ("gpt-oss:20b", (16, 24)), ("deepseek-v2:16b", (8, 24)),
+                                            ("deepseek-v2:16b-mla", (8, 24)),
                                             ("phi4:14b", (16, 16))])
 def test_several_cards_are_exact_one_by_one(name, vram):
     cards = [gib * 2**30 for gib in vram]

@@ -6,6 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
+from quantlab.memory.kv_cache import kv_cache_bytes
 from quantlab.models import source
 from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
@@ -163,7 +164,35 @@ def test_deepseeks_compressed_heads_are_understood():
             "deepseek2.leading_dense_block_count": 1}
     tensors = [{"name": name, "type": "F16", "shape": [4]} for name in ("token_embd.weight", "output.weight")]
     found = from_show({"model_info": info, "tensors": tensors}).architecture
-    assert found.n_params == 15_706_484_224
+    assert found.n_params == 15_706_484_224 and found.is_latent
+
+
+@pytest.mark.parametrize(("tensors", "mla", "full_kv"), [
+    (["attn_kv_b"], False, True), (["attn_k_b", "attn_v_b"], True, False),
+    ([], False, True), ([], True, False),
+    (["attn_kv_b", "attn_k_b", "attn_v_b"], True, False),
+    (["attn_kv_b", "attn_k_b", "attn_v_b"], False, True)])
+def test_the_tensors_say_what_a_deepseek_file_keeps(tensors, mla, full_kv):
+    shape = MODELS["deepseek-v2:16b"]
+    info = {"general.architecture": "deepseek2", "deepseek2.attention.kv_lora_rank": 512,
+            "deepseek2.attention.key_length": 192, "deepseek2.attention.value_length": 128,
+            "deepseek2.attention.head_count": 16, "deepseek2.embedding_length": 2048,
+            "deepseek2.block_count": 27, "deepseek2.rope.dimension_count": 64}
+    info |= {"deepseek2.vocab_size": 102400, "deepseek2.attention.q_lora_rank": 0}
+    if mla:
+        info |= {f"deepseek2.attention.{name}_length_mla": n for name, n in (("key", 192), ("value", 128))}
+    names = ["token_embd.weight", *(f"blk.0.{part}.weight" for part in tensors)]
+    found = from_show({"model_info": info, "tensors": [{"name": name, "type": "F16", "shape": [4]}
+                                                       for name in names]}).architecture
+    assert found.full_kv == full_kv and (found.head_dim, found.v_head_dim) == (shape.head_dim, 128)
+
+
+def test_a_key_of_latent_attention_changes_no_other_family():
+    info = {"general.architecture": "llama", "llama.block_count": 2, "llama.embedding_length": 64,
+            "llama.attention.head_count": 4, "llama.vocab_size": 10, "llama.attention.kv_lora_rank": 8}
+    tensors = [{"name": "token_embd.weight", "type": "F16", "shape": [64, 10]}]
+    found = from_show({"model_info": info, "tensors": tensors}).architecture
+    assert not found.kv_lora_rank and kv_cache_bytes(found, 256) == 2 * 2 * 64 * 2 * 256
 
 
 @pytest.mark.parametrize(("pairs", "words"), [([], "unknown architecture: .* general.architecture"),

@@ -49,11 +49,13 @@ def write(path, a: Architecture, qtype: str = "Q8_0", **options) -> None:
     writer.add_file_type(gguf.LlamaFileType["ALL_F32" if qtype == "F32" else f"MOSTLY_{qtype}"])
     for field, method in METHODS.items():
         if (number := getattr(a, field)) not in (0, None) and not (
-            a.kv_lora_rank and field in ("head_dim", "n_head_kv")
+            a.is_latent and field in ("head_dim", "n_head_kv")
         ):
             getattr(writer, f"add_{method}")(number)
     # DeepSeek as converted since 2025: one compressed head, the true widths in ..._mla
-    if a.kv_lora_rank:
+    if a.full_kv:
+        writer.add_value_length(a.v_head_dim)
+    if a.is_latent:
         writer.add_head_count_kv(1)
         writer.add_key_length(a.kv_lora_rank + a.rope_dim)
         writer.add_value_length(a.kv_lora_rank)
