@@ -26,7 +26,7 @@ from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
 from .metadata import architecture_name, architecture_of
 from .store import StoreError, find_model, pulled_models
-from .types import ftype_name, tensor_nbytes
+from .types import bits_per_weight, ftype_name, tensor_nbytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,8 +103,8 @@ class Model:
 
     @property
     def bpw(self) -> float:
-        """Bits per weight over the whole model; NaN for a file without tensors."""
-        return 8 * self.nbytes / self.n_weights if self.types else float("nan")
+        """Bits per weight over the whole model; NaN for a file without weights."""
+        return bits_per_weight(self.nbytes, self.n_weights)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -204,12 +204,12 @@ def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a s
     types: dict[str, tuple[str, tuple[int, ...]]] = {}
     for tensor in listed:
         try:
-            shape = tuple(int(n) for n in tensor["shape"])
+            shape = tuple(int(n) for n in tensor["shape"]) or (1,)      # a single number has no dimension
             types[str(tensor["name"])] = (str(tensor["type"]), shape)
         except (TypeError, KeyError, ValueError, OverflowError):
             raise ValueError(
                 f"the server's answer about {name} has a tensor like {str(tensor)[:80]!r}") from None
-        if not shape or min(shape) < 1:
+        if min(shape, default=0) < 0:
             raise ValueError(f"the server's answer about {name} has a tensor of shape {shape}")
     metadata = answer.get("model_info")
     return Model(name, metadata if isinstance(metadata, Mapping) else {}, types, why=why)
@@ -238,7 +238,7 @@ def tensor_row(tensor: TensorShape, qtype: str) -> tuple:
         nbytes: float = tensor_nbytes(tensor.shape, qtype)
     except ValueError:
         nbytes = float("nan")
-    return *tensor, qtype, tensor.n_weights, nbytes, 8 * nbytes / tensor.n_weights
+    return *tensor, qtype, tensor.n_weights, nbytes, bits_per_weight(nbytes, tensor.n_weights)
 
 
 def _in_words(count: float) -> str:

@@ -107,9 +107,9 @@ def test_a_bad_name_is_refused_before_anybody_is_asked(ask):
                                                ({"tensors": [1]}, "tensor like"),
                                                ({"tensors": [{"name": "t", "type": "F32", "shape": ["x"]}]},
                                                 "tensor like"),
-                                               ({"tensors": [{"name": "t", "type": "F32", "shape": []}]},
-                                                "shape"),
-                                               ({"tensors": [{"name": "t", "type": "F32", "shape": [0]}]},
+                                               ({"tensors": [{"name": "t", "type": "F32", "shape": None}]},
+                                                "tensor like"),
+                                               ({"tensors": [{"name": "t", "type": "F32", "shape": [-1]}]},
                                                 "shape"),])
 def test_a_servers_odd_answer_is_refused_in_words(answer, words):
     with pytest.raises(ValueError, match=words):
