@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
+from ..models.no_model import NoModel
 from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
@@ -126,6 +127,8 @@ def planned_shape(model: Architecture | Model) -> Architecture:
     """The architecture, checked for what the walk through its layers needs.  Raises ValueError."""
     try:
         shape = model.architecture
+    except NoModel:
+        raise
     except ValueError as error:
         raise ValueError(f"{error}. quantlab.oracles.measure asks llama.cpp itself") from None
     if (shape.n_expert or shape.arch in ("qwen3moe", "gpt-oss")) and not shape.n_expert_used:

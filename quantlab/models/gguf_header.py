@@ -35,7 +35,7 @@ TYPE_NUMBERS = {name: number for number, name in TENSOR_TYPES.items()}
 SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, type, value
 # bytes: name length, n_dims, type, offset; a name may be empty, and a single number has no dimensions
 SMALLEST_TENSOR_INFO = 8 + 4 + 4 + 8
-MOST_DIMENSIONS = 4
+MOST_DIMENSIONS, MOST_WEIGHTS = 4, 2**60
 DEFAULT_ALIGNMENT = 32
 #: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however
 #: long the file.
@@ -192,6 +192,8 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
             raise ValueError(f"two tensors are called {shown(name)}")
         if offset % alignment:
             raise ValueError(f"tensor {shown(name)} starts at {offset}, which is no multiple of {alignment}")
+        if prod(max(n, 1) for n in shape) > MOST_WEIGHTS:
+            raise ValueError(f"tensor {shown(name)} of shape {shape} is larger than any can be")
         try:
             nbytes = tensor_nbytes(shape, qtype)
         except ValueError as error:

@@ -25,6 +25,7 @@ from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
 from .metadata import architecture_name, architecture_of
+from .no_model import NoModel, why_none
 from .store import StoreError, find_model, pulled_models
 from .types import bits_per_weight, ftype_name, tensor_nbytes
 
@@ -79,10 +80,20 @@ class Model:
             raise ValueError(f"the weights of {self.name} are not at hand: {self.why}")
         return self.file
 
+    def demand_model(self, *, that_writes: bool = True) -> None:
+        """Raises NoModel, in a sentence, for a LoRA, a projector, a vocabulary and the like; that_writes: and
+        for an embedding model.
+        """
+        known = self.types or self.file
+        if known and (why := why_none(self.metadata, self.types, that_writes)):
+            raise NoModel(f"{self.name} is {why}")
+
     @cached_property
     def architecture(self) -> Architecture:
-        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess.
+        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess,
+        and NoModel where it is no language model.
         """
+        self.demand_model()
         return architecture_of(self.metadata, {name: shape for name, (_, shape) in self.types.items()})
 
     @property

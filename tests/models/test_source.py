@@ -167,9 +167,9 @@ def test_deepseeks_compressed_heads_are_understood():
 
 
 @pytest.mark.parametrize(("pairs", "words"), [([], "unknown architecture: .* general.architecture"),
-                                              ([pair("general.architecture", 8, string("bert")),
-                                                pair("bert.block_count", 4, u32(2))],
-                                               "unknown architecture 'bert'.* a guess"),
+                                              ([pair("general.architecture", 8, string("mamba")),
+                                                pair("mamba.block_count", 4, u32(2))],
+                                               "unknown architecture 'mamba'.* a guess"),
                                               ([pair("general.architecture", 8, string("llama"))],
                                                "llama.block_count"),
                                               ([pair("general.architecture", 8, string("llama")),
