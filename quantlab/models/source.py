@@ -28,6 +28,7 @@ from .metadata import architecture_name, architecture_of
 from .no_model import NoModel, why_none
 from .store import StoreError, find_model, pulled_models
 from .types import bits_per_weight, ftype_name, tensor_nbytes
+from .wiring import demand_wiring, in_encoder, llama_cpp_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,29 @@ class Model:
         """
         self.demand_model()
         return architecture_of(self.metadata, {name: shape for name, (_, shape) in self.types.items()})
+
+    @cached_property
+    def wired(self) -> Architecture:
+        """The architecture of a file that has what its graph needs. Raises ValueError that says what is
+        missing, or contradicts.
+        """
+        shapes = {name: shape for name, (_, shape) in self.types.items()}
+        demand_wiring(self.name, self.metadata, self.architecture, shapes)
+        return self.architecture
+
+    @cached_property
+    def unusual(self) -> str:
+        """The first tensor that a model of this architecture need not have; "" for none."""
+        usual = {tensor.name for tensor in self.architecture.tensors()}
+        spelled = self.metadata.get("general.architecture")
+        return next((name for name, (_, shape) in self.types.items()
+                     if prod(shape) and llama_cpp_name(name, spelled) not in usual), "")
+
+    @property
+    def sees(self) -> bool:
+        """Whether a picture encoder lies in the same file."""
+        arch = architecture_name(self.metadata) or ""
+        return any(in_encoder(name, arch) for name in self.types)
 
     @property
     def ftype(self) -> str:
