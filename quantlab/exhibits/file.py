@@ -132,9 +132,10 @@ def _tensor(model: Model, info: TensorInfo) -> dict:
     """What `draw_file` is told of a tensor."""
     rows = " × ".join(f"{n:,}" for n in info.shape[::-1])
     block = FORMATS.get(info.qtype)
-    if block is None:
+    if block is None or not info.n_weights:
         return dict(fields=[], offset=info.offset, finding=f"{info.name} is stored as {info.qtype}",
-                    subtitle=f"{rows} elements, which are not weights")
+                    subtitle=f"{rows} elements, " + ("which are not weights" if info.n_weights else
+                                                     "so it has no bytes: its name is all it says"))
     count = min(max(MOST_BYTES // block.type_size, 1), info.n_weights // block.block_size)
     raw = model.gguf.bytes_at(info.offset, info.offset + count * block.type_size)
     weights = block.decode(np.frombuffer(raw, np.uint8).reshape(count, -1)).ravel()

@@ -16,7 +16,7 @@ from ..models.recipe_rules import ALWAYS, PROGRAMS
 from ..models.recipe_walk import Choice, choices, usual_type
 from ..models.resolve import shape_of
 from ..models.source import Model
-from ..models.types import tensor_nbytes
+from ..models.types import bits_per_weight, tensor_nbytes
 from ..words import printable
 
 AS_IS = "as in the file"
@@ -50,6 +50,10 @@ class StoredTensor(NamedTuple):
         return math.prod(self.shape)
 
     @property
+    def bpw(self) -> float:
+        return bits_per_weight(self.nbytes, self.n_weights)
+
+    @property
     def is_vector(self) -> bool:
         return max(self.shape[1:], default=1) == 1
 
@@ -70,6 +74,10 @@ class Side:
     @cached_property
     def n_weights(self) -> int:
         return sum(tensor.n_weights for tensor in self.tensors.values())
+
+    @property
+    def bpw(self) -> float:
+        return bits_per_weight(self.nbytes, self.n_weights)
 
 
 class Mixes:

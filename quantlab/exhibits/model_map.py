@@ -84,7 +84,7 @@ class MapFacts:
 
     def files(self) -> list[MapSize]:
         return [MapSize(label, side.nbytes,
-                         f"{size(side.nbytes)}, {8 * side.nbytes / side.n_weights:.2f} bits per weight")
+                         f"{size(side.nbytes)}, {side.bpw:.2f} bits per weight")
                 for label, side in zip(self.labels, self.sides, strict=True)]
 
     def focus(self, name: str) -> MapFocus:
@@ -101,8 +101,8 @@ class MapFacts:
     def _said(side: Side, name: str) -> str:
         if (tensor := side.tensors.get(name)) is None:
             return "has no such tensor"
-        bpw = 8 * tensor.nbytes / tensor.n_weights
-        told = f"{tensor.nbytes:,.0f} bytes, {bpw:.6g} bits per weight" if tensor.nbytes else "bytes unknown"
+        known = f"{tensor.nbytes:,.0f} bytes, {tensor.bpw:.6g} bits per weight"
+        told = known if tensor.nbytes else "bytes unknown" if tensor.n_weights else "no bytes"
         return f"{' × '.join(f'{n:,}' for n in tensor.shape)} weights in {tensor.qtype}, {told}"
 
     def _why(self, name: str, most: int) -> list[str]:

@@ -19,6 +19,7 @@ from ..models.metadata import architecture_name
 from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model
+from ..models.wiring import demand_tensors
 from .llama import LanguageModel
 from .tokenizer import Tokenizer
 
@@ -112,13 +113,7 @@ def _check_tensors(model: Model, a: Architecture) -> None:
     """
     infos = model.gguf.infos
     wanted = {tensor.name: tensor.shape for tensor in a.tensors()}
-    for name, shape in wanted.items():
-        if name not in infos:
-            raise ValueError(
-                f"{model.name} has no tensor {name}, without which a llama of {a.n_layer} layers cannot run")
-        if infos[name].shape != shape:
-            raise ValueError(f"{name} of {model.name} has the shape {infos[name].shape}; by the file's own "
-                             f"numbers it must be {shape}")
+    demand_tensors(model.name, a, {name: info.shape for name, info in infos.items()})
     biases = {name.removesuffix("weight") + "bias": shape[1:] for name, shape in wanted.items()
               if name.startswith("blk.") and shape[1:]}
     for name, info in infos.items():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
+from ..models.no_model import NoModel
 from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
@@ -42,6 +43,10 @@ class Assumption(NamedTuple):
 
 OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
                       "a CUDA context takes 0.3 to 0.75 GiB of each card, as users report; not measured here")
+
+
+FEW_HAVE = "few models have a tensor as {}: with layers in main memory the compute buffer is near, not exact"
+SEES = "its picture encoder is counted with its weights only, not with the buffers that a picture needs"
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,8 +110,18 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
                         n_gpu_layers=n_gpu_layers, unified=unified)
     model = shape_of(model)
     found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own_ftype(model))
+    if isinstance(model, Model) and (note := _of_this_file(model, settings)):
+        found = replace(found, exact=False, notes=(*found.notes, note))
     with projector_of(model, projector) as beside:
         return found if beside is None else _with_projector(found, beside)
+
+
+def _of_this_file(model: Model, settings: Settings) -> str:
+    """Why the figures for this file are not exact; "" where its tensors are those that are counted."""
+    if model.sees:
+        return SEES
+    split = settings.n_gpu_layers is not None and settings.n_gpu_layers <= model.architecture.n_layer
+    return FEW_HAVE.format(model.unusual) if split and model.unusual else ""
 
 
 def own_ftype(model: Architecture | Model) -> str:
@@ -123,9 +138,13 @@ def projector_of(model: Architecture | Model,
 
 
 def planned_shape(model: Architecture | Model) -> Architecture:
-    """The architecture, checked for what the walk through its layers needs.  Raises ValueError."""
+    """The architecture, checked for what the walk through its layers needs; of a file, also that its tensors
+    are those of its graph.  Raises ValueError.
+    """
     try:
-        shape = model.architecture
+        shape = model.wired
+    except NoModel:
+        raise
     except ValueError as error:
         raise ValueError(f"{error}. quantlab.oracles.measure asks llama.cpp itself") from None
     if (shape.n_expert or shape.arch in ("qwen3moe", "gpt-oss")) and not shape.n_expert_used:

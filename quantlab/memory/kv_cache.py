@@ -26,7 +26,7 @@ def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16
     CACHE_TYPES.  llama.cpp: llama_kv_cache, llama_kv_cache_iswa.  Lesson: 06_will_it_fit.
     Raises ValueError for a context or a type that cannot be.
     """
-    return cache_bytes(shape_of(model).architecture, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v))
+    return cache_bytes(shape_of(model).wired, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v))
 
 
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:

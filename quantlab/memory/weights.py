@@ -18,6 +18,7 @@ from ..models.families import TensorShape
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
+from ..models.wiring import llama_cpp_name
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda
@@ -82,7 +83,9 @@ def weights_of(model, ftype: str | None = None) -> Weights:
     shape = shape_of(model)
     if isinstance(shape, Architecture):
         return _weights_of_shape(shape, (ftype or shape.usual_type).upper())
-    return _weights(typed_tensors(shape, ftype))
+    spelled = shape.metadata.get("general.architecture")
+    return _weights((tensor._replace(name=llama_cpp_name(tensor.name, spelled)), qtype)
+                    for tensor, qtype in typed_tensors(shape, ftype))
 
 
 @lru_cache(maxsize=4096)

@@ -93,6 +93,8 @@ class Architecture:
         """Itself, so that a shape can stand where an open model may."""
         return self
 
+    wired = architecture        # and where a file's tensors are compared with it
+
     @property
     def n_params(self) -> int:
         """Number of weights in all tensors, the small ones (norms, biases, rope_freqs) included."""

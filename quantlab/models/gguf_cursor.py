@@ -63,17 +63,14 @@ class Cursor:
                              f"and each takes at least {smallest}")
 
     def string(self, what: str) -> str:
-        """A length and so many bytes of UTF-8."""
+        """A length and so many bytes of UTF-8; ggml reads any bytes, so what is none is shown escaped
+        ("\\xff").
+        """
         length = self.number("Q", f"the length of {what}")
-        raw = self.take(length, what)
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ValueError(f"{what} is not UTF-8: {raw[:16]!r}") from None
+        return self.take(length, what).decode("utf-8", "backslashreplace")
 
     def skip_strings(self, count: int, what: str) -> None:
-        """Move over `count` strings: the checks of `string` but for UTF-8, in one tight loop (a vocabulary
-        has 150,000).
+        """Move over `count` strings: the checks of `string`, in one tight loop (a vocabulary has 150,000).
 
         Raises ValueError when the file ends before them, or when this header has had more than MOST_STRINGS.
         """
@@ -96,15 +93,11 @@ class Cursor:
         self.step(self.number("Q", f"the length of {what}"), what)
 
     def scalar(self, value_type: int, key: str):
-        """One number or truth value of a gguf value type."""
+        """One number or truth value of a gguf value type; a truth value is any byte but 0, as in ggml."""
         if value_type not in VALUE_TYPES:
             raise ValueError(f"{shown(key)} has value type {value_type}, which GGUF does not have (0 to 12)")
         value = self.number(VALUE_TYPES[value_type][1], shown(key))
-        if value_type != BOOL:
-            return value
-        if value > 1:
-            raise ValueError(f"{shown(key)} is a truth value of {value}; only 0 and 1 are possible")
-        return bool(value)
+        return bool(value) if value_type == BOOL else value
 
 
 class GGUFArray:
@@ -141,11 +134,7 @@ class GGUFArray:
         return "STRING" if self._type == STRING else VALUE_TYPES[self._type][0]
 
     def decode(self) -> "np.ndarray | list[str]":
-        """The elements: a list of str, or a NumPy array.
-
-        Raises ValueError for strings that are not UTF-8, for a truth value of 2, and when the file was
-        closed.
-        """
+        """The elements: a list of str, or a NumPy array.  Raises ValueError when the file was closed."""
         if getattr(self._data, "closed", False):
             raise ValueError(f"the file is closed: open it again to read {shown(self._key)}")
         cursor = Cursor(self._data, self._start)
@@ -156,12 +145,7 @@ class GGUFArray:
         code, size = VALUE_TYPES[self._type][1:]
         raw = cursor.take(self._count * size, shown(self._key))
         numbers = np.frombuffer(raw, np.dtype(code).newbyteorder("<"))
-        if self._type != BOOL:
-            return numbers
-        if numbers.max(initial=0) > 1:
-            raise ValueError(
-                f"{shown(self._key)} has a truth value of {numbers.max()}; only 0 and 1 are possible")
-        return numbers.astype(bool)
+        return numbers.astype(bool) if self._type == BOOL else numbers
 
     def __len__(self) -> int:
         return self._count

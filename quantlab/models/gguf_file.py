@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..words import nearest
-from .gguf_header import TensorInfo, read_header
+from .gguf_header import MAGIC, TensorInfo, padding, read_header
+from .no_model import piece_in_words
 from .types import PLAIN_TYPES
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class GGUFFile:
             header = read_header(self._map)
         except ValueError as error:
             self._map.close()
-            raise ValueError(f"{self.path.name}: {error}") from None
+            name, piece = self.path.name, piece_in_words(self.path.name)
+            raise ValueError(f"{name} is {piece}" if piece else f"{name}: {error}") from None
         self.size = len(self._map)
         self.version, self.alignment = header.version, header.alignment
         self.metadata, self.infos = header.metadata, header.tensors
@@ -73,6 +75,13 @@ class GGUFFile:
         if self._map.closed:
             raise ValueError(f"{self.path.name} is closed: open it again to read weights")
         return self._map[max(start, 0) : max(stop, 0)]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another GGUF file follows in this one, behind its own last tensor: two were joined."""
+        end = max((info.offset + info.nbytes for info in self.infos.values()), default=self.parts[-1][1])
+        starts = end, end + padding(end, self.alignment)
+        return MAGIC in (self.bytes_at(start, start + len(MAGIC)) for start in starts)
 
     def raw(self, name: str) -> bytes:
         """The stored bytes of one tensor."""

@@ -33,10 +33,10 @@ from .types import (
 MAGIC, VERSION = b"GGUF", 3
 TYPE_NUMBERS = {name: number for number, name in TENSOR_TYPES.items()}
 SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, type, value
-# bytes: name length, a letter, n_dims, one dimension, type, offset
-SMALLEST_TENSOR_INFO = 8 + 1 + 4 + 8 + 4 + 8
-MOST_DIMENSIONS = 4
-DEFAULT_ALIGNMENT, LARGEST_ALIGNMENT = 32, 65536
+# bytes: name length, n_dims, type, offset; a name may be empty, and a single number has no dimensions
+SMALLEST_TENSOR_INFO = 8 + 4 + 4 + 8
+MOST_DIMENSIONS, MOST_WEIGHTS = 4, 2**60
+DEFAULT_ALIGNMENT = 32
 #: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however
 #: long the file.
 MOST_TENSORS = MOST_VALUES = 65536
@@ -51,8 +51,8 @@ OTHER_FILES = {b"ggml": "an old GGML file from before GGUF", b"lmgg": "an old GG
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One tensor of a file: `shape` in ggml's order (row length first), `offset` in bytes from the file's
-    first.
+    """One tensor of a file: `shape` in ggml's order (row length first; a dimension may be 0, which leaves a
+    name without weights), `offset` in bytes from the file's first.
     """
 
     name: str
@@ -146,7 +146,7 @@ def _metadata(cursor: Cursor, count: int) -> tuple[dict[str, Any], dict[str, tup
         value_type = cursor.number("I", f"type of {shown(key)}")
         metadata[key] = _value(cursor, key, value_type)
         if key == "general.alignment":
-            _check_alignment(metadata[key], value_type)
+            _check_alignment(metadata[key], value_type, cursor.size)
         pairs[key] = start, cursor.at
     return metadata, pairs
 
@@ -159,26 +159,22 @@ def _value(cursor: Cursor, key: str, value_type: int) -> Any:
     return cursor.scalar(value_type, key)
 
 
-def _check_alignment(alignment: Any, value_type: int) -> None:
+def _check_alignment(alignment: Any, value_type: int, size: int) -> None:
     if value_type != UINT32:
         raise ValueError(
             f"general.alignment is {shown(alignment)}, of value type {value_type}; ggml reads type {UINT32} "
             "(UINT32) only")
-    if not 8 <= alignment <= LARGEST_ALIGNMENT or alignment & (alignment - 1):
-        raise ValueError(
-            f"general.alignment is {alignment}; a power of two from 8 to {LARGEST_ALIGNMENT} is needed")
+    if not 1 <= alignment <= size or alignment & (alignment - 1):
+        raise ValueError(f"general.alignment is {alignment}; a power of two is needed, and no more than the "
+                         f"{size} bytes of the file")
 
 
 def _tensor_info(cursor: Cursor, early_ollama: bool) -> tuple[str, tuple[int, ...], int, int]:
     name = cursor.string("the name of a tensor")
-    if not name:
-        raise ValueError(f"a tensor without a name, listed before byte {cursor.at}")
     n_dims = cursor.number("I", f"dimensions of {shown(name)}")
-    if not 1 <= n_dims <= MOST_DIMENSIONS:
-        raise ValueError(f"tensor {shown(name)} has {n_dims} dimensions; 1 to {MOST_DIMENSIONS} are possible")
-    shape = tuple(cursor.number("Q", f"shape of {shown(name)}") for _ in range(n_dims))
-    if 0 in shape:
-        raise ValueError(f"tensor {shown(name)} has a dimension of zero: {shape}")
+    if n_dims > MOST_DIMENSIONS:
+        raise ValueError(f"tensor {shown(name)} has {n_dims} dimensions; 0 to {MOST_DIMENSIONS} are possible")
+    shape = tuple(cursor.number("Q", f"shape of {shown(name)}") for _ in range(n_dims)) or (1,)
     number = cursor.number("I", f"type of {shown(name)}")
     if number not in TENSOR_TYPES and not (early_ollama and number == OLLAMA_MXFP4):
         gone = REMOVED_TENSOR_TYPES.get(number)
@@ -196,6 +192,8 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
             raise ValueError(f"two tensors are called {shown(name)}")
         if offset % alignment:
             raise ValueError(f"tensor {shown(name)} starts at {offset}, which is no multiple of {alignment}")
+        if prod(max(n, 1) for n in shape) > MOST_WEIGHTS:
+            raise ValueError(f"tensor {shown(name)} of shape {shape} is larger than any can be")
         try:
             nbytes = tensor_nbytes(shape, qtype)
         except ValueError as error:
@@ -205,7 +203,7 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
                 f"tensor {shown(name)} would end at byte {data_at + offset + nbytes}, but the file has "
                 f"{size}: an unfinished download, or a wrong header")
         tensors[name] = TensorInfo(name, shape, qtype, data_at + offset, nbytes, number == OLLAMA_MXFP4)
-    ordered = sorted(tensors.values(), key=lambda tensor: tensor.offset)
+    ordered = sorted(tensors.values(), key=lambda tensor: (tensor.offset, tensor.nbytes))
     for before, after in pairwise(ordered):
         if before.offset + before.nbytes > after.offset:
             raise ValueError(

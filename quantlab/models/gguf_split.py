@@ -101,6 +101,11 @@ def other_parts(first: GGUFFile) -> list[Path]:
         return []
     if not 0 <= number < count <= MOST_PARTS:
         raise ValueError(f"{name}: {COUNT} is {count} and {NO} is {number}, which cannot be")
+    if first.goes_on:
+        raise ValueError(
+            f"{name} is made of the parts of a split model, joined end to end as by `cat`, though each has a "
+            "header of its own: fetch them again and open the first, the others beside it, or join them with "
+            "`llama-gguf-split --merge FIRST NEW`")
     named = _NAME.fullmatch(name)
     if number:
         hint = f": open {_part(first.path, named, 1, count).name}" if named else ", which has all metadata"

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 
 from .architecture import Architecture
 from .catalog import BEYOND, MODELS, SHORT_NAMES, catalog_name
+from .no_model import NoModel
 from .source import Model, open_model
 from .store import StoreError, name_key
 
@@ -21,16 +22,19 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
     model: a name of MODELS or of SHORT_NAMES, the name of a pulled model, the path of a GGUF file, "tiny" or
     "sample"; an Architecture or an open model comes back as it is.
     A name of MODELS means the catalog's shape, so that an answer is the same on every machine; file_first: a
-    pulled model of that name goes before it, for what shows the bytes of a file.
-    Raises ValueError that says what was tried, the nearest names, and what would be right.
+    pulled model of that name goes before it, for what shows the bytes of a file, of any kind.
+    Raises ValueError that says what was tried, the nearest names, and what would be right; and NoModel for a
+    file of another kind, such as a LoRA adapter.
     """
-    if isinstance(model, Architecture | Model):
+    if isinstance(model, Architecture):
         return model
+    if isinstance(model, Model):
+        return model if file_first else _checked(model, close=False)
     known = MODELS.get(catalog_name(model) or "") if isinstance(model, str) else None
     if known and (not file_first or model in SHORT_NAMES):
         return known
     try:
-        return open_model(model)
+        return open_model(model) if file_first else _checked(open_model(model))
     except StoreError:
         if known:
             return known
@@ -39,6 +43,17 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
         words = (f"the shape of {model} (architecture {beyond['arch']}) is not covered here: {beyond['why']}."
                  " With its GGUF, quantlab.oracles.measure asks llama.cpp itself")
         raise ValueError(words) from None
+
+
+def _checked(found: Model, close: bool = True) -> Model:
+    """The model, if it is one; llama.cpp also plans embedding models."""
+    try:
+        found.demand_model(that_writes=False)
+    except NoModel:
+        if close:
+            found.close()
+        raise
+    return found
 
 
 @contextmanager
@@ -53,5 +68,6 @@ def open_weights(model) -> Iterator[Model]:
                          "the name of a pulled model or the path of a GGUF file")
     name = SHORT_NAMES.get(model, model) if isinstance(model, str) else model
     with nullcontext(model) if isinstance(model, Model) else open_model(name) as found:
+        found.demand_model()
         _ = found.gguf
         yield found

@@ -25,8 +25,10 @@ from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
 from .metadata import architecture_name, architecture_of
+from .no_model import NoModel, why_none
 from .store import StoreError, find_model, pulled_models
-from .types import ftype_name, tensor_nbytes
+from .types import bits_per_weight, ftype_name, tensor_nbytes
+from .wiring import demand_wiring, in_encoder, llama_cpp_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,11 +81,44 @@ class Model:
             raise ValueError(f"the weights of {self.name} are not at hand: {self.why}")
         return self.file
 
+    def demand_model(self, *, that_writes: bool = True) -> None:
+        """Raises NoModel, in a sentence, for a LoRA, a projector, a vocabulary and the like; that_writes: and
+        for an embedding model.
+        """
+        known = self.types or self.file
+        if known and (why := why_none(self.metadata, self.types, that_writes)):
+            raise NoModel(f"{self.name} is {why}")
+
     @cached_property
     def architecture(self) -> Architecture:
-        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess.
+        """The model's shape. Raises ValueError ("unknown architecture") where its numbers would be a guess,
+        and NoModel where it is no language model.
         """
+        self.demand_model()
         return architecture_of(self.metadata, {name: shape for name, (_, shape) in self.types.items()})
+
+    @cached_property
+    def wired(self) -> Architecture:
+        """The architecture of a file that has what its graph needs. Raises ValueError that says what is
+        missing, or contradicts.
+        """
+        shapes = {name: shape for name, (_, shape) in self.types.items()}
+        demand_wiring(self.name, self.metadata, self.architecture, shapes)
+        return self.architecture
+
+    @cached_property
+    def unusual(self) -> str:
+        """The first tensor that a model of this architecture need not have; "" for none."""
+        usual = {tensor.name for tensor in self.architecture.tensors()}
+        spelled = self.metadata.get("general.architecture")
+        return next((name for name, (_, shape) in self.types.items()
+                     if prod(shape) and llama_cpp_name(name, spelled) not in usual), "")
+
+    @property
+    def sees(self) -> bool:
+        """Whether a picture encoder lies in the same file."""
+        arch = architecture_name(self.metadata) or ""
+        return any(in_encoder(name, arch) for name in self.types)
 
     @property
     def ftype(self) -> str:
@@ -103,8 +138,8 @@ class Model:
 
     @property
     def bpw(self) -> float:
-        """Bits per weight over the whole model; NaN for a file without tensors."""
-        return 8 * self.nbytes / self.n_weights if self.types else float("nan")
+        """Bits per weight over the whole model; NaN for a file without weights."""
+        return bits_per_weight(self.nbytes, self.n_weights)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -204,12 +239,12 @@ def from_show(answer: Mapping[str, object], name: str = "model", why: str = "a s
     types: dict[str, tuple[str, tuple[int, ...]]] = {}
     for tensor in listed:
         try:
-            shape = tuple(int(n) for n in tensor["shape"])
+            shape = tuple(int(n) for n in tensor["shape"]) or (1,)      # a single number has no dimension
             types[str(tensor["name"])] = (str(tensor["type"]), shape)
         except (TypeError, KeyError, ValueError, OverflowError):
             raise ValueError(
                 f"the server's answer about {name} has a tensor like {str(tensor)[:80]!r}") from None
-        if not shape or min(shape) < 1:
+        if min(shape, default=0) < 0:
             raise ValueError(f"the server's answer about {name} has a tensor of shape {shape}")
     metadata = answer.get("model_info")
     return Model(name, metadata if isinstance(metadata, Mapping) else {}, types, why=why)
@@ -238,7 +273,7 @@ def tensor_row(tensor: TensorShape, qtype: str) -> tuple:
         nbytes: float = tensor_nbytes(tensor.shape, qtype)
     except ValueError:
         nbytes = float("nan")
-    return *tensor, qtype, tensor.n_weights, nbytes, 8 * nbytes / tensor.n_weights
+    return *tensor, qtype, tensor.n_weights, nbytes, bits_per_weight(nbytes, tensor.n_weights)
 
 
 def _in_words(count: float) -> str:

@@ -50,6 +50,12 @@ def ftype_number(name: str) -> int:
     return next(number for number, known in FTYPES.items() if known in called)
 
 
+def bits_per_weight(nbytes: float, n_weights: int) -> float:
+    """8 × bytes / weights; NaN where there are no weights: a file may have a tensor of shape (0,) as a mark.
+    """
+    return 8 * nbytes / n_weights if n_weights else float("nan")
+
+
 @cache
 def block_of(qtype: str) -> tuple[int, int]:
     """(weights per block, bytes per block) of a tensor type's name; a plain integer is a block of one.

@@ -134,6 +134,8 @@ def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | 
 def _slabs(job: Job) -> Iterator[Slab]:
     """A tensor in pieces of whole rows, matrix by matrix (each expert has its own)."""
     info = job.info
+    if not info.n_weights:      # a mark: a name, and nothing to write
+        return
     n, rows = info.shape[0], info.shape[1] if len(info.shape) > 1 else 1
     row_bytes = info.nbytes * n // info.n_weights
     at_once = max(SLAB // n, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.fuzz import Fault, family, judge, run, same_as_gguf
+from benchmarks.fuzz import ODD_NAME, Fault, family, judge, run, same_as_gguf
 from quantlab.models.gguf_cursor import Cursor
 from quantlab.models.source import open_model
 from tests.models.gguf_builder import GOOD, INFOS, PAIRS, build, info, pair, string, u32, u64
@@ -14,8 +14,8 @@ def test_five_thousand_mutants_open_rightly_or_are_refused_in_words():
     assert found["mutants"] == 5000 and found["faults"] == 0
     against = found["opened_and_gguf_s_reader"]
     assert found["opened"] > 400 and against["same"] > 80 and found["families_of_words"] > 30
-    # gguf refuses nothing that ours accepts
-    assert against["same"] + against["not asked"] == found["opened"]
+    # gguf refuses nothing that ours accepts, but names that ggml takes
+    assert against["same"] + against["not asked"] + against[ODD_NAME] == found["opened"]
     # judge() holds each to its own size
     assert found["most"]["steps"] < 100_000 and found["most"]["memory_mb"] < 64
 
@@ -75,10 +75,8 @@ def test_the_judge_finds_another_text_that_is_not_utf8(tmp_path, monkeypatch):
         build([pair("words", 9, u32(8) + u64(3) + string("a") + string(b"\xff") + string(b"\xc3"))]))
     with open_model(path) as model:
         assert same_as_gguf(path, model) == "same"
-        # one who overlooks the first
-        monkeypatch.setattr("benchmarks.fuzz._is_utf8", lambda raw: raw != b"\xc3")
-        with pytest.raises(Fault,
-                           match="words is 'text 1 is the first that is not UTF-8', gguf reads 'text 2 is"):
+        monkeypatch.setattr("benchmarks.fuzz._escaped", lambda raw: raw.decode(errors="replace"))
+        with pytest.raises(Fault, match=r"words is .*, gguf reads "):
             same_as_gguf(path, model)
 
 

@@ -1,0 +1,120 @@
+"""Whether a file has what the graph of its architecture needs: every tensor, in the shape that follows from
+the file's own numbers. llama.cpp refuses a file that has not, so no figure of it would be true.
+
+Sources: llama.cpp's src/models/*.cpp (load_arch_tensors), llama-model-loader.cpp (check_tensor_dims,
+done_getting_tensors), Ollama's llama/compat, which translates files of its own library as they are loaded.
+"""
+
+import re
+from collections.abc import Mapping
+from math import prod
+
+from .architecture import Architecture
+from .gguf_cursor import GGUFArray, shown
+from .metadata import KEYS
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+#: As files of Ollama's library spell general.architecture -> parts of its names, and llama.cpp's for them.
+OLLAMA_NAMES = {"gptoss": {".attn_out.": ".attn_output.", ".attn_sinks": ".attn_sinks.weight",
+                           ".ffn_norm.": ".post_attention_norm."}}
+#: Architecture -> beginnings of the tensors of a picture encoder in the same file, which is loaded apart.
+ENCODERS = {"gemma3": ("v.", "mm.")}
+_SPLIT_EXPERT = re.compile(r"blk\.\d+\.ffn_(?:gate|up|down)\.\d+\.weight")
+_OLD_DEEPSEEK, _FUSED = ".attn_kv_b.weight", ".attn_qkv.weight"
+#: Tensors outside the layers that only some architectures may have -> which.
+ONLY = {"rope_freqs.weight": "llama", "rope_factors_long.weight": "llama phi3",
+        "rope_factors_short.weight": "llama phi3",
+        "output.weight": "llama qwen2 qwen3 qwen3moe gemma3 phi3 gpt-oss deepseek2"}
+
+
+def llama_cpp_name(name: str, spelled: object) -> str:
+    """A tensor's name as llama.cpp knows it.  spelled: the file's general.architecture."""
+    for part, other in OLLAMA_NAMES.get(spelled, {}).items() if isinstance(spelled, str) else ():
+        if part in name and other not in name:
+            name = name.replace(part, other, 1)
+    return name
+
+
+def in_encoder(name: str, arch: str) -> bool:
+    """Whether the tensor belongs to a picture encoder that lies in the same file."""
+    return name.startswith(ENCODERS.get(arch, ("\0",)))
+
+
+def demand_tensors(model: str, a: Architecture, found: Shapes) -> None:
+    """ValueError unless all tensors of `a` are there, in the right shape.  model: its name, for the words."""
+    for tensor in a.tensors():
+        if tensor.name not in found:
+            raise ValueError(f"{model} has no tensor {tensor.name}, without which a {a.arch} of {a.n_layer} "
+                             "layers cannot run")
+        if _plain(found[tensor.name]) != _plain(tensor.shape):
+            raise ValueError(f"{tensor.name} of {model} has the shape {found[tensor.name]}; by the file's "
+                             f"own numbers it must be {tensor.shape}")
+
+
+def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, shapes: Shapes) -> None:
+    """ValueError that says what is missing, or contradicts, in a file that llama.cpp would not load, or would
+    run in another way than the one that is counted.
+
+    model: its name, for the words.  shapes: tensor name -> shape, in ggml's order.
+    """
+    spelled = metadata.get("general.architecture")
+    found = {llama_cpp_name(name, spelled): shape for name, shape in shapes.items()
+             if prod(shape) and not in_encoder(name, a.arch)}
+    _demand_one_number(model, metadata, spelled)
+    if odd := next((name for name in found if _SPLIT_EXPERT.fullmatch(name)), None):
+        raise ValueError(f"{model} keeps each expert in a tensor of its own ({odd}), as files of 2023 did; "
+                         "llama.cpp does not load them any more: fetch a newer file of this model")
+    if a.arch == "deepseek2" and any(name.endswith(_OLD_DEEPSEEK) for name in found):
+        raise ValueError(f"{model} was converted before April 2025 (it has {'blk.0' + _OLD_DEEPSEEK}): "
+                         "llama.cpp keeps a far larger cache for it; fetch a newer file of this model")
+    if a.arch != "phi3" and (fused := next((name for name in found if name.endswith(_FUSED)), None)):
+        raise ValueError(f"{model} has queries, keys and values in one matrix ({fused}), which is planned in "
+                         f"another way than the {a.arch} that is counted here")
+    demand_tensors(model, a, found)
+    wanted = {tensor.name: tensor.shape for tensor in a.tensors()}
+    if a.arch == "gpt-oss" and a.tied_embeddings:
+        raise ValueError(f"{model} has no tensor output.weight, without which a gpt-oss cannot run")
+    for name, shape in found.items():
+        expected = wanted.get(name) or _optional(name, a, wanted)
+        if a.arch not in ONLY.get(name, a.arch).split() or _plain(shape) != _plain(expected):
+            raise ValueError(f"{model} has a tensor {shown(name)} of shape {shape}, which is no part of the "
+                             f"{a.arch} that is counted here")
+
+
+def _demand_one_number(model: str, metadata: Mapping[str, object], spelled: object) -> None:
+    """ValueError where a number is given for each layer, and they are not the same."""
+    for key in (f"{spelled}.{key}" for key in KEYS.values()):
+        value = metadata.get(key)
+        numbers = {int(n) for n in value} if isinstance(value, GGUFArray | list) else set()
+        if len(numbers) > 1:
+            raise ValueError(f"{key} of {model} is not the same in all layers (from {min(numbers)} to "
+                             f"{max(numbers)}), and a {spelled} has layers of one shape only")
+
+
+def _optional(name: str, a: Architecture, wanted: Shapes) -> tuple[int, ...]:
+    """The shape that a tensor would have that llama.cpp takes but does not need; () for one it does not
+    know.
+    """
+    stem, _, end = name.rpartition(".")
+    role, matrix = stem.rpartition(".")[2], wanted.get(f"{stem}.weight", ())
+    if end == "bias" and matrix and len(matrix) == 2:
+        takes = OPTIONAL_BIASES.get(a.arch, "attn_q attn_k attn_v")
+        return matrix[1:] if role in takes.split() else ()
+    if end == "bias" and role == "exp_probs_b" and a.arch == "deepseek2":
+        return (a.n_expert,)
+    if end in ("scale", "input_scale") and matrix:                      # NVFP4's
+        return (a.n_expert,) if role.endswith("_exps") else (1,)
+    return ()
+
+
+#: Architecture -> the roles of matrices that may have a bias; for the others, those of attention.
+OPTIONAL_BIASES = {"llama": "attn_q attn_k attn_v attn_output ffn_gate ffn_up ffn_down", "deepseek2": "",
+                   "phi3": "attn_qkv", "qwen2": "output"}
+
+
+def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the ones at its end, which ggml does not tell apart."""
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
