@@ -174,8 +174,8 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
         notes += _deepseek_notes(shape, settings)
     if not exact:
         notes.append(
-            "layers in main memory stay there when few tokens come at once: the compute buffer is an upper "
-            "bound")
+            "how llama.cpp works through the layers in main memory is not followed to the byte here: the "
+            "compute buffer is an upper bound")
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
                           placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
 

@@ -57,7 +57,9 @@ def test_layers_leave_the_card_one_after_the_other(name):
                  for cache in ({}, {"type_k": "q8_0", "type_v": "q4_0" if shape.arch != "deepseek2"
                                     else "q8_0", "n_ubatch": 256})]
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
-        assert split_compute_bytes(shape, weights, one) == (found.compute, True), one
+        bound, exact = split_compute_bytes(shape, weights, one)
+        assert bound == found.compute if exact else found.compute <= bound < found.compute + 2**24, one
+        assert exact or (name, one.n_gpu_layers) == ("gpt-oss:20b", shape.n_layer)
         card, host = weights.placed(one.n_gpu_layers)
         first = shape.n_layer - weights.n_blocks_on_card(one.n_gpu_layers)
         assert (card, cache_bytes(shape, one, first)) == (found.weights, found.kv_cache)
