@@ -175,6 +175,7 @@ def test_a_gemma_with_its_encoder_in_the_same_file_is_not_called_exact():
     seeing.types |= {name: ("F16", (64, 64)) for name in ("v.blk.0.attn_q.weight", "mm.input.weight")}
     found, plain = estimate_memory(seeing), estimate_memory(told(a))
     assert not found.exact and plain.exact and found.weights > plain.weights
+    assert not recommend(seeing, 8)[0].estimate.exact and recommend(told(a), 8)[0].estimate.exact
     assert any("picture encoder is counted with its weights only" in note for note in found.notes)
     with pytest.raises(ValueError, match=r"'v\.x' .* no part of the llama"):
         blind = told(SMALL["llama"])
