@@ -26,7 +26,7 @@ import gguf
 import numpy as np
 
 from quantlab.models.architecture import Architecture
-from quantlab.models.gguf_cursor import GGUFArray
+from quantlab.models.gguf_cursor import LONGEST_ODD, GGUFArray
 from quantlab.models.gguf_header import Header, read_header
 from quantlab.models.source import Model, open_model
 from tests.models.mutations import Steps, mutant, seeds
@@ -157,7 +157,8 @@ def _our_value(value: object) -> object:
 
 
 def _escaped(raw: bytes) -> str:
-    return raw.decode(errors="backslashreplace")
+    cut = f" … {len(raw)} bytes" if len(raw) > LONGEST_ODD else ""
+    return raw[:LONGEST_ODD].decode(errors="backslashreplace") + cut
 
 
 def family(words: str) -> str:

@@ -110,18 +110,19 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
                         n_gpu_layers=n_gpu_layers, unified=unified)
     model = shape_of(model)
     found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own_ftype(model))
-    if isinstance(model, Model) and (note := _of_this_file(model, settings)):
-        found = replace(found, exact=False, notes=(*found.notes, note))
+    found = of_this_file(found, model)
     with projector_of(model, projector) as beside:
         return found if beside is None else _with_projector(found, beside)
 
 
-def _of_this_file(model: Model, settings: Settings) -> str:
-    """Why the figures for this file are not exact; "" where its tensors are those that are counted."""
-    if model.sees:
-        return SEES
-    split = settings.n_gpu_layers is not None and settings.n_gpu_layers <= model.architecture.n_layer
-    return FEW_HAVE.format(model.unusual) if split and model.unusual else ""
+def of_this_file(found: MemoryEstimate, model: Architecture | Model) -> MemoryEstimate:
+    """The estimate, no longer called exact where the file has tensors besides those that the plan counts."""
+    if not isinstance(model, Model):
+        return found
+    n_gpu_layers = found.settings.n_gpu_layers
+    split = n_gpu_layers is not None and n_gpu_layers <= model.architecture.n_layer
+    note = SEES if model.sees else FEW_HAVE.format(model.unusual) if split and model.unusual else ""
+    return replace(found, exact=False, notes=(*found.notes, note)) if note else found
 
 
 def own_ftype(model: Architecture | Model) -> str:

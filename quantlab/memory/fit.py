@@ -27,7 +27,15 @@ from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
 from .compute import compute_bytes, share_compute_bytes
-from .estimate import OVERHEAD, MemoryEstimate, own_ftype, planned, planned_shape, projector_of
+from .estimate import (
+    OVERHEAD,
+    MemoryEstimate,
+    of_this_file,
+    own_ftype,
+    planned,
+    planned_shape,
+    projector_of,
+)
 from .kv_cache import cache_bytes
 from .ranking import rank
 from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
@@ -86,7 +94,8 @@ def fits(model, card: int, ftype: str | None = None, settings: Settings | None =
     model = shape_of(model)
     shape, weights = planned_shape(model), weights_of(model, ftype)
     settings = replace(settings or Settings(), n_gpu_layers=None)
-    return CardFit(shape, weights, planned(shape, weights, settings, ftype or own_ftype(model)), card)
+    found = of_this_file(planned(shape, weights, settings, ftype or own_ftype(model)), model)
+    return CardFit(shape, weights, found, card)
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,7 +181,8 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
             if "refuses" in str(error):
                 continue
             raise
-        options.append(_option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype)))
+        option = _option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype))
+        options.append(replace(option, estimate=of_this_file(option.estimate, model)))
     return Options(sorted(options, key=lambda o: rank(o.ftype, o.bpw, o.fits, o.n_gpu_layers)))
 
 

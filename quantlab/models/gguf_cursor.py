@@ -3,6 +3,7 @@ length.
 """
 
 import struct
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 LENGTH = struct.Struct("<Q")
 # in all arrays of one header; the largest vocabularies have half a million, merges included
 MOST_STRINGS = 2**24
+LONGEST_ODD = 2**20     # bytes of a text that is none: four letters each when escaped
 
 
 def shown(value: object) -> str:
@@ -64,10 +66,23 @@ class Cursor:
 
     def string(self, what: str) -> str:
         """A length and so many bytes of UTF-8; ggml reads any bytes, so what is none is shown escaped
-        ("\\xff").
+        ("\\xff"), up to LONGEST_ODD of them.
         """
         length = self.number("Q", f"the length of {what}")
-        return self.take(length, what).decode("utf-8", "backslashreplace")
+        start, cut = self.step(length, what), ""
+        if length > LONGEST_ODD and not self._is_text(start):
+            cut, length = f" … {length} bytes", LONGEST_ODD
+        return self.data[start : start + length].decode("utf-8", "backslashreplace") + cut
+
+    def _is_text(self, start: int) -> bool:
+        """Whether all bytes from `start` up to the finger are UTF-8, a stretch at a time."""
+        decoder = getincrementaldecoder("utf-8")()
+        try:
+            for at in range(start, self.at, LONGEST_ODD):
+                decoder.decode(self.data[at : min(at + LONGEST_ODD, self.at)])
+            return not decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
 
     def skip_strings(self, count: int, what: str) -> None:
         """Move over `count` strings: the checks of `string`, in one tight loop (a vocabulary has 150,000).

@@ -93,6 +93,9 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[J
 
 def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> Job:
     job = Job(info, qtype)
+    if "\\x" in info.name:
+        raise ValueError(f"a tensor is called {info.name} (bytes that are no UTF-8, escaped), a name that "
+                         "cannot be written again")
     if info.ollama_order:
         raise ValueError(f"{info.name} is stored in the order of Ollama's first gpt-oss files, which "
                          "llama.cpp cannot read")

@@ -21,7 +21,7 @@ OLLAMA_NAMES = {"gptoss": {".attn_out.": ".attn_output.", ".attn_sinks": ".attn_
 #: Architecture -> beginnings of the tensors of a picture encoder in the same file, which is loaded apart.
 ENCODERS = {"gemma3": ("v.", "mm.")}
 _SPLIT_EXPERT = re.compile(r"blk\.\d+\.ffn_(?:gate|up|down)\.\d+\.weight")
-_OLD_DEEPSEEK, _FUSED = ".attn_kv_b.weight", ".attn_qkv.weight"
+_FUSED = ".attn_qkv.weight"
 #: Tensors outside the layers that only some architectures may have -> which.
 ONLY = {"rope_freqs.weight": "llama", "rope_factors_long.weight": "llama phi3",
         "rope_factors_short.weight": "llama phi3",
@@ -65,9 +65,6 @@ def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, s
     if odd := next((name for name in found if _SPLIT_EXPERT.fullmatch(name)), None):
         raise ValueError(f"{model} keeps each expert in a tensor of its own ({odd}), as files of 2023 did; "
                          "llama.cpp does not load them any more: fetch a newer file of this model")
-    if a.arch == "deepseek2" and any(name.endswith(_OLD_DEEPSEEK) for name in found):
-        raise ValueError(f"{model} was converted before April 2025 (it has {'blk.0' + _OLD_DEEPSEEK}): "
-                         "llama.cpp keeps a far larger cache for it; fetch a newer file of this model")
     if a.arch != "phi3" and (fused := next((name for name in found if name.endswith(_FUSED)), None)):
         raise ValueError(f"{model} has queries, keys and values in one matrix ({fused}), which is planned in "
                          f"another way than the {a.arch} that is counted here")

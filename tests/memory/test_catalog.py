@@ -40,7 +40,7 @@ def test_what_the_formula_does_not_cover_is_sent_to_the_oracle(name):
         ql.estimate_memory(f"{name}:9b")
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("lama3.1:8b", "llama3.1:8b"), ("Qwen3:8B", "qwen3:8b"),
+@pytest.mark.parametrize(("wrong", "near"), [("lama3.1:8b", "llama3.1:8b"), ("Qwn3:8B", "qwen3:8b"),
                                              ("gpt-oss", "gpt-oss:20b")])
 def test_a_misspelt_model_gets_the_nearest_names(wrong, near):
     with pytest.raises(ValueError, match=f"nearest are.*{near}"):

@@ -98,11 +98,6 @@ def experts_apart(a):
                     for part, shape in parts.items() for k in range(a.n_expert)}}
 
 
-def old_deepseek(a):
-    return {"drop": [f"blk.{i}.attn_{part}_b.weight" for i in range(a.n_layer) for part in "kv"],
-            "add": {f"blk.{i}.attn_kv_b.weight": (32, 4 * 64) for i in range(a.n_layer)}}
-
-
 def fused(a):
     return {"drop": [f"blk.{i}.attn_{part}.weight" for i in range(a.n_layer) for part in "qkv"],
             "add": {f"blk.{i}.attn_qkv.weight": (a.n_embd, 128) for i in range(a.n_layer)}}
@@ -110,7 +105,6 @@ def fused(a):
 
 @pytest.mark.parametrize(("a", "change", "words"), [
     (MIXTRAL, experts_apart(MIXTRAL), r"each expert in a tensor of its own \(blk\.0\.ffn_gate\.0\.weight\)"),
-    (SMALL["deepseek2"], old_deepseek(SMALL["deepseek2"]), r"converted before April 2025.*far larger cache"),
     (SMALL["llama"], fused(SMALL["llama"]), r"in one matrix \(blk\.0\.attn_qkv\.weight\)"),
     (SMALL["qwen3"], {"drop": ["blk.1.attn_norm.weight"]}, r"has no tensor blk\.1\.attn_norm\.weight"),
     (SMALL["llama"], {"shapes": {"token_embd.weight": (128, 40)}},
@@ -175,6 +169,7 @@ def test_a_gemma_with_its_encoder_in_the_same_file_is_not_called_exact():
     seeing.types |= {name: ("F16", (64, 64)) for name in ("v.blk.0.attn_q.weight", "mm.input.weight")}
     found, plain = estimate_memory(seeing), estimate_memory(told(a))
     assert not found.exact and plain.exact and found.weights > plain.weights
+    assert not recommend(seeing, 8)[0].estimate.exact and recommend(told(a), 8)[0].estimate.exact
     assert any("picture encoder is counted with its weights only" in note for note in found.notes)
     with pytest.raises(ValueError, match=r"'v\.x' .* no part of the llama"):
         blind = told(SMALL["llama"])

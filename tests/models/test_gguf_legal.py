@@ -3,6 +3,7 @@ odd alignments.
 """
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from quantlab.exhibits.file import explore_file
 from quantlab.exhibits.model_map import explore_model_map
 from quantlab.models.gguf_file import GGUFFile
+from quantlab.models.gguf_header import read_header
 from quantlab.models.resolve import open_weights, shape_of
 from quantlab.models.source import BUNDLED, from_show, open_model
 from quantlab.models.writer import quantize_model
@@ -19,7 +21,7 @@ from tests.models.gguf_builder import INFOS, PAIRS, build, info, pair, string, u
 from tests.models.test_gguf_hostile import HOSTILE
 
 DATA = b"\x11" * 96         # the two tensors of INFOS, padded
-MARK, BAD = info("mark", (0,), 0), b"caf\xe9 \xff\xfe"
+MARK, BAD = info("mark", (0,), 0), b"\xe9t\xe9 \xff\xfe"
 LEGAL = {
     "a mark first": build(PAIRS, [MARK, *INFOS], DATA),
     "a mark between": build(PAIRS, [INFOS[0], info("mark", (0,), 0, 64), INFOS[1]], DATA),
@@ -96,18 +98,18 @@ def test_parts_of_a_split_model_may_have_them(tmp_path):
         assert ggml_opens(path)
     with open_model(tmp_path / "m-00001-of-00002.gguf") as model:
         assert list(model.types) == ["mark", "blk.0.attn_q.weight", "norm", "z", "t"]
-        assert model.metadata["general.name"] == r"caf\xe9 \xff\xfe"
+        assert model.metadata["general.name"] == r"\xe9t\xe9 \xff\xfe"
 
 
 def test_bad_bytes_are_shown_escaped_and_written_as_they_were(tmp_path):
     path = tmp_path / "odd.gguf"
     path.write_bytes(LEGAL["name of no UTF-8"])
     with GGUFFile(path) as file:
-        assert file.metadata["general.name"] == r"caf\xe9 \xff\xfe"
+        assert file.metadata["general.name"] == r"\xe9t\xe9 \xff\xfe"
         assert BAD in file.bytes_at(*file.pairs["general.name"])
     path.write_bytes(LEGAL["words of no UTF-8"])
     with GGUFFile(path) as file:
-        assert file.metadata["words"].decode() == ["a", r"caf\xe9 \xff\xfe"]
+        assert file.metadata["words"].decode() == ["a", r"\xe9t\xe9 \xff\xfe"]
     path.write_bytes(LEGAL["truths of 2"])
     with GGUFFile(path) as file:
         assert file.metadata["truths"].decode().tolist() == [False, True, True]
@@ -131,3 +133,22 @@ def test_a_mark_survives_quantizing(tmp_path):
     with open_model(path) as before, open_model(target) as after:
         assert list(before.types) == list(after.types) and after.types["mark"] == ("F32", (0,))
         assert after.ftype == "Q8_0" and after.bpw == pytest.approx(8.5, abs=0.1)
+
+
+def test_a_name_that_cannot_be_written_is_not_written_as_another(tmp_path):
+    path = copied(BUNDLED["tiny"], tmp_path / "odd.gguf", tensors={"odd!.weight": np.ones(32, np.float32)})
+    path.write_bytes(path.read_bytes().replace(b"odd!.weight", b"odd\xff.weight"))
+    assert ggml_opens(path)
+    with pytest.raises(ValueError, match=r"called odd\\xff\.weight"):
+        quantize_model(path, tmp_path / "q8.gguf", "Q8_0", progress=None, allow_requantize=True)
+
+
+def test_megabytes_that_are_no_text_are_cut_where_they_are_shown():
+    data = build([pair("k", 8, string(b"\xff" * 50_000_000))])
+    tracemalloc.start()
+    shown = read_header(data).metadata["k"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert shown.startswith(r"\xff\xff") and shown.endswith(" … 50000000 bytes") and peak < 30e6
+    for text in ("ä" * 700_000, "a" + "🦙" * 300_000):          # letters across the stretches
+        assert read_header(build([pair("k", 8, string(text))])).metadata["k"] == text
