@@ -108,14 +108,15 @@ class Model:
 
     @cached_property
     def unusual(self) -> str:
-        """The first tensor that a model of this architecture need not have, and that the plan does not count; ""
-        for none.  DeepSeek's biased routers are counted.
+        """The first tensor that a model of this architecture need not have and the plan does not count; "" for
+        none.  DeepSeek's biased routers are counted.
         """
         usual = {tensor.name for tensor in self.architecture.tensors()}
+        planned = "exp_probs_b.bias" if self.architecture.arch == "deepseek2" else "\0"
         spelled = self.metadata.get("general.architecture")
         return next((name for name, (_, shape) in self.types.items()
                      if prod(shape) and llama_cpp_name(name, spelled) not in usual
-                     and not (self.architecture.arch == "deepseek2" and name.endswith("exp_probs_b.bias"))), "")
+                     and not name.endswith(planned)), "")
 
     @property
     def sees(self) -> bool:
