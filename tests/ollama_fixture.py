@@ -22,9 +22,9 @@ import pytest
 from .guard import Guard
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = {kind: ROOT / ".tools" / "models" / f"SmolLM2-135M-Instruct.{kind}.gguf" for kind in ("Q4_1", "F16")}
-FORMS = {"135m-q4_1": ("Q4_1", None), "135m-instruct-q4_K_M": ("F16", "q4_K_M"),
-         "135m-instruct-q8_0": ("F16", "q8_0")}
+FILES = {kind: ROOT / ".tools" / "models" / f"SmolLM2-135M-Instruct.{kind}.gguf"
+         for kind in ("Q4_1", "F16", "Q4_K_M", "Q8_0")}
+FORMS = {"135m-q4_1": "Q4_1", "135m-instruct-q4_K_M": "Q4_K_M", "135m-instruct-q8_0": "Q8_0"}
 
 
 @dataclass
@@ -72,18 +72,17 @@ def ollama(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smollm(ollama):
-    """The server with `smollm:135m-q4_1`, and q4_K_M and q8_0 made by `ollama create --quantize` from 16
-    bits.
+    """The server with `smollm:135m-q4_1`, and q4_K_M and q8_0 made by `quantize_model` from 16 bits.
 
     The same three are also there as `smollm2:...`, the names that lesson 07 uses.
     """
     for path in FILES.values():
         if not path.is_file():
             without(f"no test model {path.name}: `python tools/test_models.py` fetches it")
-    for tag, (kind, ftype) in FORMS.items():
+    for tag, kind in FORMS.items():
         modelfile = ollama.home / "Modelfile"
         modelfile.write_text(f"FROM {FILES[kind]}\nPARAMETER num_thread 1\n")
-        ollama.cli("create", f"smollm:{tag}", *(["--quantize", ftype] if ftype else []), "-f", str(modelfile))
+        ollama.cli("create", f"smollm:{tag}", "-f", str(modelfile))
         ollama.cli("cp", f"smollm:{tag}", f"smollm2:{tag.replace('135m-q4_1', '135m-instruct-q4_1')}")
     return ollama
 
@@ -112,8 +111,10 @@ def without(reason: str) -> None:
 
 
 def _binary() -> str | None:
-    built = sorted(ROOT.glob(".tools/ollama-*/ollama"))
-    return shutil.which("ollama") or (str(built[-1]) if built else None)
+    """The pinned build; outside CI the one on PATH goes first."""
+    built = ROOT / ".tools" / "ollama" / "ollama"
+    found = None if os.environ.get("CI") == "true" else shutil.which("ollama")
+    return found or (str(built) if built.is_file() else None)
 
 
 def _environment(home: Path, url: str) -> dict[str, str]:

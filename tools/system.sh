@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, two C++ headers), an Ollama
+# `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, a compiler, cmake), an Ollama
 # server and the test models. The only script here that installs system packages; it says what before it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
-if ! command -v ollama >/dev/null; then
-    [ -e /usr/include/nlohmann/json.hpp ] || missing+=(nlohmann-json3-dev)
-    [ -e /usr/include/stb/stb_image.h ] || missing+=(libstb-dev)
+if [ "${CI:-}" = true ] || ! command -v ollama >/dev/null; then
     command -v c++ >/dev/null || missing+=(g++)
+    command -v cmake >/dev/null || missing+=(cmake)
+    command -v ninja >/dev/null || missing+=(ninja-build)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
     command -v apt-get >/dev/null || { echo "tools: please install ${missing[*]} with your system's package manager (only Debian's is known here)" >&2; exit 1; }

