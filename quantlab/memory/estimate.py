@@ -23,13 +23,6 @@ from .settings import Settings
 from .weights import Weights, weights_of
 
 ENGINE = "llama.cpp build 11549 (October 2026), CUDA layout"
-#: Architectures that Ollama 0.17.4 runs on an engine of its own, which allocates otherwise (fs/ggml/ggml.go:
-#: OllamaEngineRequired). A model whose picture encoder is a file of its own goes to llama.cpp all the same
-#: (llm/server.go: NewLlamaServer).
-OLLAMA_ENGINE = {"bert", "deepseek2", "deepseekocr", "gemma3", "gemma3n", "gptoss", "gpt-oss", "llama4",
-                 "mistral3", "mllama", "nemotron_h", "nemotron_h_moe", "nomic-bert", "olmo3", "qwen25vl",
-                 "qwen3", "qwen3moe", "qwen35", "qwen35moe", "qwen3next", "qwen3vl", "qwen3vlmoe",
-                 "glm4moelite", "glmocr", "lfm2", "lfm2moe"}
 
 
 class Assumption(NamedTuple):
@@ -169,8 +162,6 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     else:
         compute, exact = split_compute_bytes(shape, weights, settings)
     notes = []
-    if shape.arch in OLLAMA_ENGINE:
-        notes.append(f"Ollama 0.17 runs {shape.arch} on an engine of its own: this is llama.cpp's figure")
     if shape.arch == "deepseek2":
         notes += _deepseek_notes(shape, settings)
     if not exact:
@@ -196,8 +187,5 @@ def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:
 
 
 def _with_projector(found: MemoryEstimate, projector: Model) -> MemoryEstimate:
-    # with a file apart, Ollama runs llama.cpp
-    notes = [note for note in found.notes if "engine of its own" not in note]
-    notes.append(
-        f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture")
-    return replace(found, weights=found.weights + projector.nbytes, exact=False, notes=tuple(notes))
+    note = f"{projector.name} is counted with its weights only, not with the buffers it needs for a picture"
+    return replace(found, weights=found.weights + projector.nbytes, exact=False, notes=(*found.notes, note))

@@ -18,7 +18,7 @@ def test_an_estimate_is_a_table_of_its_parts():
     lines = repr(ESTIMATE).splitlines()
     assert lines[0].split() == ["Q4_K_M,", "8,192", "tokens", "bytes", "GiB"]
     assert lines[1].startswith("weights") and f"{ESTIMATE.weights:,}" in lines[1]
-    assert f"{ESTIMATE.needed:,}" in repr(ESTIMATE) and "engine of its own" in lines[-1]
+    assert f"{ESTIMATE.needed:,}" in repr(ESTIMATE) and "llama.cpp" in lines[-1]
     assert all(len(line) < 130 for line in lines) and str(ESTIMATE) == repr(ESTIMATE)
 
 

@@ -7,7 +7,6 @@ import pytest
 from quantlab.exhibits.file import explore_file
 from quantlab.exhibits.model_map import explore_model_map
 from quantlab.lab.open import my_models
-from quantlab.models.recipes import tensor_list
 from quantlab.models.source import open_model
 from quantlab.models.store import pulled_models
 
@@ -55,19 +54,6 @@ def test_every_key_and_every_place_of_a_real_model_is_what_gguf_reads(with_store
                 for info in model.file.infos.values()] == [(tensor.name, tensor.tensor_type.name,
                                                             tensor.data_offset, tensor.n_bytes)
                                                            for tensor in oracle.tensors]
-
-
-def test_ollama_mixes_as_llama_quantize_does_but_counts_layers_in_the_files_order(with_store):
-    """Ollama's Q4_K_M of SmolLM2 has as many tensors of each type and role as llama-quantize's, fallbacks
-    included.
-
-    Which layers it raises differs: it counts them in the order of the file, where blk.10 may stand before
-    blk.2.
-    """
-    with open_model(NAME) as model:
-        theirs, ours = model.tensors, tensor_list("smollm2-135m", "Q4_K_M")
-    counts = [table.groupby(["role", "type"]).size().to_dict() for table in (theirs, ours)]
-    assert counts[0] == counts[1]
 
 
 def test_the_server_tells_the_same_table_as_the_file(live, monkeypatch, tmp_path):

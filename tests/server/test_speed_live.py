@@ -4,11 +4,8 @@ import pytest
 
 import quantlab as ql
 from quantlab.lab.asking import make_alone
-from quantlab.lab.custom import create_custom_model
 from quantlab.lab.server import Server
 from quantlab.lab.speed import measure_speed
-from tests.ollama_fixture import FILES
-from tools.qwen3_model import write_qwen3
 
 pytestmark = pytest.mark.server
 
@@ -29,13 +26,3 @@ def test_ps_of_llama_cpp_is_tensors_and_cache(live, monkeypatch):
             pytest.skip("this server has a graphics card: its `ps` counts that")
         with ql.open_model("smollm:135m-instruct-q8_0") as model:
             assert said["size"] == model.nbytes + ql.estimate_memory(model, n_ctx=n_ctx).kv_cache
-
-
-def test_ollamas_own_engine_keeps_word_vectors_twice_and_counts_compute(live, tmp_path):
-    path, server = write_qwen3(tmp_path / "qwen3.gguf", FILES["F16"]), Server(live.url)
-    create_custom_model("tiny-qwen3", f"FROM {path}", server=server)
-    said = make_alone(server, "tiny-qwen3:latest", [], {"num_ctx": 4096})
-    with ql.open_model(path) as model:
-        ours = ql.estimate_memory(model, n_ctx=4096)
-        assert any("engine of its own" in note for note in ours.notes)
-        assert abs(said["size"] - model.nbytes - ours.kv_cache - ours.host - ours.compute) < 2**20
