@@ -5,8 +5,9 @@ and what Ollama and llama-server take when nobody tells them anything (`memory_p
     memory_profile("ollama", "qwen3:8b", vram_gib=24).n_ctx                # 32,768
 
 Which llama.cpp option and which Ollama setting each one mirrors says `estimate_memory`.  llama.cpp:
-llama_context's constructor.  Ollama 0.17.4 chooses the context by the memory of all cards (server/routes.go:
-Serve) and never more than the model was trained for (llm/server.go: NewLlamaServer). llama-server takes all
+llama_context's constructor.  Ollama 0.34.2 chooses the context by the memory of all cards (server/routes.go:
+Serve) and never more than the model was trained for, and by the context how many tokens are computed at a
+time (server/sched.go: automaticGenerationBatch). llama-server takes all
 the model was trained for and four conversations in one pool (llama.cpp, tools/server/server.cpp); where that
 does not fit it shrinks the context, which is not in these numbers.
 """
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from ..models.metadata import architecture_name
 from ..models.resolve import shape_of
 from ..models.source import Model
-from ..words import whole
+from ..words import GIB, whole
 
 PADDING = 256               # llama.cpp rounds a number of cells up to this
 LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
@@ -109,13 +110,17 @@ def is_amount(value: object, least: float, most: float) -> bool:
 #: Ollama: from so many GiB on all cards -> tokens of context for each conversation. 23 and 47, so that a card
 #: sold as 24 or 48 counts.
 CONTEXT_BY_VRAM = {47: 262144, 23: 32768, 0: 4096}
-BATCH = 512                 # Ollama: api.DefaultOptions, NumBatch; llama.cpp: common_params, n_ubatch
+BATCH = 512                 # llama.cpp: common_params, n_ubatch; and Ollama's smallest
+#: Ollama: from more than so many tokens of context, of all conversations together -> tokens computed at a
+#: time, the percentage of the memory that may be predicted to be full then, and the bytes set aside for them.
+BATCHES = ((32768, 2048, 60, 2 * GIB), (4096, 1024, 75, 768 * 2**20))
+MOST_FULL = 80              # percent, predicted and set aside together
 # llama-server: conversations at a time where --parallel is not given, in one pool of cells
 SERVER_SLOTS = 4
-#: Architectures that Ollama 0.17.4 runs with one conversation at a time, whatever OLLAMA_NUM_PARALLEL says
+#: Architectures that Ollama 0.34.2 runs with one conversation at a time, whatever OLLAMA_NUM_PARALLEL says
 #: (server/sched.go: load).
 ONE_AT_A_TIME = {"mllama", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen3next", "lfm2", "lfm2moe",
-                 "nemotron_h", "nemotron_h_moe"}
+                 "nemotron_h", "nemotron_h_moe", "nemotron_h_omni"}
 PROGRAMS = ("ollama", "llama-server", "llama.cpp")
 
 
@@ -123,7 +128,7 @@ def memory_profile(program: str, model=None, *, vram_gib: float = 0.0,
                    n_ctx: int | None = None, n_parallel: int | None = None) -> Settings:
     """The settings that `program` would start `model` with.
 
-    program: "ollama" (0.17.4), "llama-server", or "llama.cpp" for its other programs (October 2026).  model:
+    program: "ollama" (0.34.2), "llama-server", or "llama.cpp" for its other programs (October 2026).  model:
     as in `estimate_memory`; its trained context limits Ollama's, and is llama.cpp's default.  vram_gib: GiB
     of all cards together, 0 for none.  n_ctx: tokens, if they
     are set: Ollama's num_ctx (of one conversation) or --ctx-size (of all).  n_parallel: OLLAMA_NUM_PARALLEL
@@ -150,17 +155,36 @@ def memory_profile(program: str, model=None, *, vram_gib: float = 0.0,
 
 
 def ollama_context(vram_gib: float) -> int:
-    """Tokens of context that Ollama 0.17.4 gives each conversation where neither num_ctx nor
+    """Tokens of context that Ollama 0.34.2 gives each conversation where neither num_ctx nor
     OLLAMA_CONTEXT_LENGTH is set.
     """
     return next(tokens for least, tokens in CONTEXT_BY_VRAM.items() if vram_gib >= least)
+
+
+def ollama_batch(n_ctx: int, predicted: int = 0, available: int = 0, *, flash_attention: bool = True,
+                 cuda_card: int = 0) -> int:
+    """Tokens that Ollama 0.34.2 computes at a time where nobody sets num_batch; the compute buffer's size.
+
+    n_ctx: tokens of all conversations together.  predicted, available: bytes that it thinks the model takes,
+    and that are free; 0 for unknown, and then the context alone decides.  cuda_card: free bytes of the
+    smallest CUDA card, 0 for none: without flash attention such a card gets few.
+    """
+    if not flash_attention and cuda_card:
+        return BATCH // 2 if n_ctx > 4096 and cuda_card <= 8 * GIB else BATCH
+    for above, batch, percent, aside in BATCHES:
+        room = available * MOST_FULL // 100 - predicted
+        fits = predicted <= available * percent // 100 and aside <= room
+        if n_ctx > above and (fits or not predicted or not available):
+            return batch
+    return BATCH
 
 
 def _ollama(arch: str | None, trained: int, vram_gib: float, n_ctx: int | None, n_parallel: int) -> Settings:
     each = n_ctx or ollama_context(vram_gib)
     each = min(each, trained or each)
     n_parallel = 1 if arch in ONE_AT_A_TIME else n_parallel
-    return Settings(n_ctx=each * n_parallel, n_parallel=n_parallel, n_ubatch=min(BATCH, each))
+    return Settings(n_ctx=each * n_parallel, n_parallel=n_parallel,
+                    n_ubatch=min(ollama_batch(each * n_parallel), each))
 
 
 def _facts(model) -> tuple[str | None, int]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import quantlab as ql
-from quantlab.memory.estimate import OLLAMA_ENGINE
-from quantlab.memory.settings import memory_profile, ollama_context
+from quantlab.memory.settings import memory_profile, ollama_batch, ollama_context
 
 
 @pytest.mark.parametrize(("vram_gib", "tokens"), [(0, 4096), (8, 4096), (22.99, 4096), (23, 32768),
@@ -27,12 +26,30 @@ def test_ollama_runs_one_conversation_with_one_row_of_output():
     settings = memory_profile("ollama", "llama3.1:8b", vram_gib=24)
     assert (settings.n_parallel, settings.n_ubatch, settings.n_rows, settings.type_k, settings.unified) == (
         1,
-        512,
+        1024,
         1,
         "f16",
         False,
     )
     assert memory_profile("ollama", n_ctx=300).n_ubatch == 300
+
+
+@pytest.mark.parametrize(("n_ctx", "predicted", "available", "batch"), [
+    (1, 0, 0, 512), (4096, 0, 0, 512), (4097, 0, 0, 1024), (32768, 0, 0, 1024), (32769, 0, 0, 2048),
+    (131072, 8.0, 14, 2048), (131072, 9.0, 14, 1024),        # under 60 % of what is free, or not
+    (131072, 8.0, 11, 1024), (32768, 8.3, 11, 512),          # under 75 %
+    (32768, 8.06, 11, 512), (32768, 8.04, 11, 1024),         # 768 MiB and it: 80 %
+    (131072, 5.9, 10, 2048), (131072, 6.01, 10, 1024), (40000, 1.0, 3, 1024), (4096, 99.0, 100, 512)])
+def test_ollama_computes_as_many_tokens_at_a_time_as_there_is_room_for(n_ctx, predicted, available, batch):
+    """Figures around each limit of server/sched.go (0.34.2), in GiB."""
+    assert ollama_batch(n_ctx, int(predicted * 2**30), available * 2**30) == batch
+
+
+def test_without_flash_attention_a_cuda_card_computes_few_tokens_at_a_time():
+    batches = [ollama_batch(n_ctx, flash_attention=False, cuda_card=gib * 2**30)
+               for n_ctx, gib in ((131072, 14), (131072, 8), (4096, 6), (4097, 6))]
+    assert batches == [512, 256, 512, 256]
+    assert ollama_batch(131072, flash_attention=False) == 2048, "no such card"
 
 
 def test_some_architectures_run_one_conversation_whatever_is_asked():
@@ -79,8 +96,3 @@ def test_a_profile_goes_into_the_estimate():
 def test_what_cannot_be_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         memory_profile(**arguments)
-
-
-def test_ollamas_own_engine_runs_what_its_source_lists():
-    assert {"qwen3", "qwen3moe", "gemma3", "gpt-oss", "deepseek2"} <= OLLAMA_ENGINE
-    assert not {"llama", "qwen2", "gemma2", "phi3"} & OLLAMA_ENGINE
