@@ -223,7 +223,7 @@ class Server:
         answer.read()
         said = None
         with suppress(LabError):
-            said = _as_object(answer.text).get("error")
+            said = _said(_as_object(answer.text).get("error"))
         kind = {404: "missing", 503: "busy"}.get(answer.status_code, "refused")
         raise LabError(f"Ollama says: {said or f'HTTP {answer.status_code}, and no word why'}", kind)
 
@@ -264,6 +264,14 @@ class Server:
 
 def _level(details) -> dict[str, str]:
     return {key: str(details.get(key) or "") for key in ("quantization_level", "parameter_size", "family")}
+
+
+def _said(error: object) -> object:
+    """The words of an error; since 0.30 some are llama-server's own JSON, with the words in it."""
+    if isinstance(error, str) and error.startswith("{"):
+        with suppress(LabError):
+            error = _as_object(error).get("error") or error
+    return error.get("message") or error if isinstance(error, dict) else error
 
 
 def _as_object(text: str) -> dict:

@@ -63,7 +63,8 @@ def test_a_run_measures_what_the_server_counts(live, tmp_path):
 
 def test_a_prompt_that_does_not_fit_is_flagged_and_never_cut_in_silence(live, tmp_path):
     rows = comparison(tmp_path / "a.jsonl", ["word " * 20_000], QUANTS[:1], rounds=1).run().rows()
-    assert rows[0]["flags"] == [TRUNCATED] and "exceeds the context" in rows[0]["error"]
+    assert rows[0]["flags"] == [TRUNCATED] and rows[0]["error"].startswith("Ollama says: request (")
+    assert "exceeds the available context size" in rows[0]["error"]
 
 
 RUN = """

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.server
 
 def test_a_mix_that_ollama_does_not_make_is_made_run_and_named(live, tmp_path, monkeypatch):
     """One that the server has no name for; test_quantize_live.py has the names it knows."""
-    ftype, level = "IQ4_XS", "unknown"
+    ftype = level = "IQ4_XS"
     monkeypatch.chdir(tmp_path)
     bench = explore_quantize(str(FILES["F16"]), ftype, num_thread=1, num_predict=40, temperature=0)
     bench.buttons["make"].click()

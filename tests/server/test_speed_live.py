@@ -1,5 +1,7 @@
 """On a real server: speeds by its counters beside what memory allows, and `ps` taken apart to the byte."""
 
+import re
+
 import pytest
 
 import quantlab as ql
@@ -18,11 +20,15 @@ def test_speeds_are_measured_in_rounds_and_a_missing_model_is_a_row(live):
     assert "never" in missing["error"]
 
 
-def test_ps_of_llama_cpp_is_tensors_and_cache(live, monkeypatch):
+def test_ps_is_tensors_cache_and_buffers(live, monkeypatch):
+    """Since 0.30; until then the buffers for computing and for the output were not in it."""
     monkeypatch.setenv("OLLAMA_MODELS", str(live.store))
     for n_ctx in (512, 4096):
         said = make_alone(Server(live.url), "smollm:135m-instruct-q8_0", [], {"num_ctx": n_ctx})
         if said["size_vram"]:
             pytest.skip("this server has a graphics card: its `ps` counts that")
         with ql.open_model("smollm:135m-instruct-q8_0") as model:
-            assert said["size"] == model.nbytes + ql.estimate_memory(model, n_ctx=n_ctx).kv_cache
+            rest = said["size"] - model.nbytes - ql.estimate_memory(model, n_ctx=n_ctx).kv_cache
+        buffers = [float(re.findall(rf"{kind} buffer size\s*=\s*([\d.]+) MiB", live.log)[-1])
+                   for kind in ("compute", "output")]
+        assert rest / 2**20 == pytest.approx(sum(buffers), abs=0.02)
