@@ -108,8 +108,8 @@ class Model:
 
     @cached_property
     def unusual(self) -> str:
-        """The first tensor that a model of this architecture need not have and the plan does not count; "" for
-        none.  DeepSeek's biased routers are counted.
+        """The first tensor that a model of this architecture need not have and the plan does not count, ""
+        for none.  DeepSeek's biased routers are counted.
         """
         usual = {tensor.name for tensor in self.architecture.tensors()}
         planned = "exp_probs_b.bias" if self.architecture.arch == "deepseek2" else "\0"
