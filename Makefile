@@ -50,7 +50,7 @@ fuzz: .venv/.ready-dev  ## open 100,000 spoiled GGUF headers: each is refused in
 tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models (asks for root)
 	@tools/system.sh
 
-ollama:  ## find an Ollama server, or build one into .tools/ (no system packages)
+ollama:  ## find an Ollama server, or build one, kept outside the checkout (no system packages)
 	@tools/ollama.sh
 
 reset: .venv/.ready-lab  ## fresh copies of the lessons; your old ones are kept in my_notebooks/before-...
