@@ -7,14 +7,14 @@ After a kernel has been restarted the pictures of a lesson still stand there, an
 from types import TracebackType
 from typing import Any
 
-ABOVE = "Run the first cell of this section, or all cells above: Run, then Run All Above Selected Cell."
+ABOVE = "run the first cell of this section, or all cells above: Run, then Run All Above Selected Cell."
 #: What the first cell of each section imports; without these nobody needs to see where it went wrong.
 IMPORTED = ("ql", "np", "pd")
 
 
 def sentence(name: str) -> str:
     """What to do about a name that is not there yet."""
-    return f"`{name}` is made by another cell, which has not run since this kernel started. {ABOVE}"
+    return f"No cell that has run since this kernel started makes `{name}`. Is it spelled so? If so: {ABOVE}"
 
 
 def say_it(shell: Any, kind: type[NameError], error: NameError, trace: TracebackType,

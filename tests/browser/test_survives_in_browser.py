@@ -52,7 +52,7 @@ def still_and_living(lesson) -> tuple[int, int]:
 def test_while_it_lives_no_still_is_seen(lived):
     assert still_and_living(lived) == (0, 4)
     assert lived.cell_errors() == ["NameError: name 'np' is not defined"]
-    said = lived.page.locator(".jp-OutputArea-output", has_text="`np` is made by another cell").text_content()
+    said = lived.page.locator(".jp-OutputArea-output", has_text="makes `np`").text_content()
     assert ABOVE in said and "Traceback" not in said
 
 
@@ -120,6 +120,15 @@ def test_opened_again_with_another_kernel(lived, book, window):
         lesson.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
         assert lesson.wait_until(lambda: still_and_living(lesson) == (4, 0)), "a restart puts the still back"
         assert lesson.page.get_by_text("To move it, run this cell").first.is_visible()
+
+
+def test_what_is_run_before_its_kernel_is_there_waits_for_it(book, window):
+    """JupyterLab alone forgets it without a word (cli/jupyter/labextensions)."""
+    with LessonPage(window, NAME) as lesson:
+        lesson.show()
+        lesson.command("notebook:run-all-cells")
+        lesson.page.wait_for_selector(".jp-OutputArea-output > .ql-explorer .noUi-handle", timeout=60_000)
+        assert lesson.page.locator(".jp-Dialog").count() == 0
 
 
 def test_a_kernel_that_is_gone_is_missed(book, window):
