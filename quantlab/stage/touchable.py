@@ -83,8 +83,8 @@ class Touchable(widgets.VBox):
         return figure(picture_html(png(picture), self.finding, picture.width), ASLEEP)
 
     def heard(self, message: Mapping) -> None:
-        """The page tells that the hand has rested (what stands there is then what a saved notebook shows), asks
-        for what a copy takes along, or only whether somebody is there.
+        """The page tells that the hand has rested (what stands there is then what a saved notebook shows),
+        asks for what a copy takes along, or only whether somebody is there.
         """
         if message.get("rested"):
             update_display(self._saved(), raw=True, display_id=self._still_id)
