@@ -46,9 +46,8 @@ SEES = "its picture encoder is counted with its weights only, not with the buffe
 class MemoryEstimate(Tabled):
     """Bytes on the card: weights, kv_cache, compute.  host: weights and cache in main memory.
 
-    engine: the program, version and layout that the figures stand for.  exact: False where a figure is an
-    upper bound (few tokens at a time, and some layers in main memory) or something is not counted (a
-    projector's buffers); notes, in sentences, say which.
+    engine: the program, version and layout that the figures stand for.  exact: False where something is not
+    counted (a projector's buffers); notes, in sentences, say what.
     """
 
     ftype: str
@@ -158,18 +157,12 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     first = shape.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     kv = cache_bytes(shape, settings, first)
     if settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer:
-        compute, exact = compute_bytes(shape, replace(settings, n_gpu_layers=None)), True
+        compute = compute_bytes(shape, replace(settings, n_gpu_layers=None))
     else:
-        compute, exact = split_compute_bytes(shape, weights, settings)
-    notes = []
-    if shape.arch == "deepseek2":
-        notes += _deepseek_notes(shape, settings)
-    if not exact:
-        notes.append(
-            "how llama.cpp works through the layers in main memory is not followed to the byte here: the "
-            "compute buffer is an upper bound")
+        compute, _ = split_compute_bytes(shape, weights, settings)
+    notes = _deepseek_notes(shape, settings) if shape.arch == "deepseek2" else []
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
-                          placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
+                          placed.host + cache_bytes(shape, settings) - kv, True, tuple(notes))
 
 
 def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:

@@ -27,6 +27,8 @@ HOST_ALIGNMENT = 32     # ggml.h: TENSOR_ALIGNMENT
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 # every layer reads them: each device has its own
 SHARED = ("rope_freqs", "rope_factors_long", "rope_factors_short")
+#: Name, shape and type of each tensor.
+Types = tuple[tuple[str, tuple[int, ...], str], ...]
 
 
 class TensorBytes(NamedTuple):
@@ -44,7 +46,7 @@ class Weights(NamedTuple):
     output, too.
 
     output: output table and last norm; shared: what every layer reads; blocks: one TensorBytes a layer;
-    layers: for each of them (name without "blk.N.", bytes on a card) of every tensor.
+    layers: for each of them (name without "blk.N.", bytes on a card) of every tensor.  types: of all tensors.
     """
 
     words: TensorBytes
@@ -53,6 +55,7 @@ class Weights(NamedTuple):
     shared: TensorBytes
     blocks: tuple[TensorBytes, ...]
     layers: tuple[tuple[tuple[str, int], ...], ...]
+    types: Types
 
     @property
     def nbytes(self) -> int:
@@ -97,8 +100,9 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
     groups = {"words": TensorBytes(0, 0), "output": TensorBytes(0, 0), "shared": TensorBytes(0, 0)}
     blocks: dict[int, TensorBytes] = {}
     layers: dict[int, list[tuple[str, int]]] = {}
-    has_output = False
+    has_output, types = False, []
     for tensor, qtype in tensors:
+        types.append((tensor.name, tuple(tensor.shape), qtype))
         part = _part(tuple(tensor.shape), qtype)
         if tensor.layer is not None:
             blocks[tensor.layer] = blocks.get(tensor.layer, TensorBytes(0, 0)) + part
@@ -109,7 +113,7 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
         groups[group] += part
     return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
                    tuple(blocks[layer] for layer in sorted(blocks)),
-                   tuple(tuple(layers[layer]) for layer in sorted(layers)))
+                   tuple(tuple(layers[layer]) for layer in sorted(layers)), tuple(types))
 
 
 @lru_cache(maxsize=4096)

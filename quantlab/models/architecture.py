@@ -22,10 +22,11 @@ class Architecture:
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
     GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention;
-    full_kv: a file of the make before April 2025, where every head keeps its keys and values (one matrix,
-    attn_kv_b, instead of attn_k_b and attn_v_b).
-    sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
+    experts.  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
+    experts (their weights add up to 1; a bias; only among the best groups).  kv_lora_rank, q_lora_rank,
+    rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention; full_kv: a file of the make before April
+    2025, where every head keeps its keys and values (one matrix, attn_kv_b, instead of attn_k_b and
+    attn_v_b). sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
     architecture's own).  rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context
     Phi.  n_ctx_train: in tokens.  only_type: the mix of the only file there is, where its maker published one
     only (no part of the shape).  Raises ValueError for an unknown `arch` and for numbers that no model can
@@ -57,6 +58,10 @@ class Architecture:
     rope_freqs: bool = False
     longrope: bool = False
     n_ctx_train: int = 0
+    expert_norm: bool = False
+    router_bias: bool = False
+    n_expert_groups: int = 0
+    n_group_used: int = 0
     only_type: str = field(default="", compare=False)
 
     def __post_init__(self):

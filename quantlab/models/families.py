@@ -144,6 +144,8 @@ def _experts(a):
     yield "ffn_gate_inp.weight", (a.n_embd, a.n_expert)     # the router: which experts get this token
     if a.arch == "gpt-oss":
         yield "ffn_gate_inp.bias", (a.n_expert,)
+    if a.router_bias:
+        yield "exp_probs_b.bias", (a.n_expert,)
     for part, columns, rows in (("gate", a.n_embd, width), ("up", a.n_embd, width),
                                 ("down", width, a.n_embd)):
         yield f"ffn_{part}_exps.weight", (columns, rows, a.n_expert)

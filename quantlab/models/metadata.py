@@ -13,7 +13,8 @@ KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "atten
         "n_head_kv": "attention.head_count_kv", "head_dim": "attention.key_length",
         "n_ff": "feed_forward_length", "n_vocab": "vocab_size", "n_expert": "expert_count",
         "n_expert_used": "expert_used_count", "n_ff_exp": "expert_feed_forward_length",
-        "n_expert_shared": "expert_shared_count", "n_layer_dense": "leading_dense_block_count",
+        "n_expert_shared": "expert_shared_count", "n_expert_groups": "expert_group_count",
+        "n_group_used": "expert_group_used_count", "n_layer_dense": "leading_dense_block_count",
         "kv_lora_rank": "attention.kv_lora_rank", "q_lora_rank": "attention.q_lora_rank",
         "rope_dim": "rope.dimension_count", "sliding_window": "attention.sliding_window",
         "n_ctx_train": "context_length"}
@@ -53,7 +54,9 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
     if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:
         found["swa_pattern"] = pattern
     return Architecture(
-        arch=arch, only_type="", full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
+        arch=arch, only_type="", router_bias=any(name.endswith("exp_probs_b.bias") for name in shapes),
+        expert_norm=metadata.get(f"{spelled}.expert_weights_norm") is True,
+        full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
 

@@ -109,14 +109,12 @@ class Model:
     @cached_property
     def unusual(self) -> str:
         """The first tensor that a model of this architecture need not have and the plan does not count, ""
-        for none.  DeepSeek's biased routers are counted.
+        for none.
         """
         usual = {tensor.name for tensor in self.architecture.tensors()}
-        planned = "exp_probs_b.bias" if self.architecture.arch == "deepseek2" else "\0"
         spelled = self.metadata.get("general.architecture")
         return next((name for name, (_, shape) in self.types.items()
-                     if prod(shape) and llama_cpp_name(name, spelled) not in usual
-                     and not name.endswith(planned)), "")
+                     if prod(shape) and llama_cpp_name(name, spelled) not in usual), "")
 
     @property
     def sees(self) -> bool:

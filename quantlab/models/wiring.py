@@ -98,8 +98,6 @@ def _optional(name: str, a: Architecture, wanted: Shapes) -> tuple[int, ...]:
     if end == "bias" and matrix and len(matrix) == 2:
         takes = OPTIONAL_BIASES.get(a.arch, "attn_q attn_k attn_v")
         return matrix[1:] if role in takes.split() else ()
-    if end == "bias" and role == "exp_probs_b" and a.arch == "deepseek2":
-        return (a.n_expert,)
     if end in ("scale", "input_scale") and matrix:                      # NVFP4's
         return (a.n_expert,) if role.endswith("_exps") else (1,)
     return ()

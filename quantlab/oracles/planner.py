@@ -130,7 +130,9 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
     """
     writer = GGUFWriter(path, architecture.arch)
     for key, value in keys_of(architecture).items():
-        if isinstance(value, float):
+        if isinstance(value, bool):
+            writer.add_bool(key, value)
+        elif isinstance(value, float):
             writer.add_float32(key, value)
         else:
             writer.add_uint32(key, value)
@@ -158,7 +160,8 @@ def keys_of(a: Architecture) -> dict[str, int | float]:
     found.setdefault("context_length", 4096)
     found.setdefault("rope.dimension_count", a.head_dim)
     if a.arch == "deepseek2":
-        found |= {"expert_weights_scale": 1.0, "expert_gating_func": 1}
+        found |= {"expert_weights_scale": 1.0, "expert_gating_func": 2 if a.router_bias else 1,
+                  "expert_weights_norm": a.expert_norm}
         found.setdefault("leading_dense_block_count", 0)
     # as its converter writes it since April 2025: one key and value head, the true widths apart
     if a.is_latent:
