@@ -8,6 +8,7 @@ step (graphs.py), shares it among the devices, and gives each result a place unt
 """
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from ..models.architecture import Architecture
@@ -61,7 +62,19 @@ def _sizes(
 ) -> tuple[int, ...]:
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
     plan = Layers(a, settings, *_weights_and_layers(a, types, devices, n_cards), devices, n_cards)
+    if settings.flash_attention and len(set(devices[:-1])) > 1 and n_cards in devices:
+        plan = replace(plan, flash=_flash_stays(plan))
     return tuple(Scheduler(n_cards, COPIES if n_cards > 1 else 1).sizes(graph_of(plan)))
+
+
+def _flash_stays(plan: Layers) -> bool:
+    """Whether flash attention would be computed where each layer's cache lies, with one token of each conversation;
+    llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
+    """
+    one = replace(plan.settings, n_ubatch=1, n_outputs=1)
+    graph = graph_of(replace(plan, settings=one, probe=True))
+    Scheduler(plan.host).split(graph)
+    return all(out.where == plan.devices[layer] for out, layer in graph.flashed)
 
 
 @lru_cache(maxsize=1024)

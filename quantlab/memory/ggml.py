@@ -42,6 +42,9 @@ IN_PLACE = frozenset(
 
 
 UNDECIDED = -1
+#: Rows from which a card is lent work whose weights lie in main memory (ggml-cuda:
+#: GGML_OP_OFFLOAD_MIN_BATCH).
+LENT_FROM = 32
 
 
 class Tensor:
@@ -269,6 +272,20 @@ class Graph:
         """The numbers of the k largest of each row: all are sorted, then some are looked at."""
         order = Tensor("ARGSORT", a.ne, (a,), "I32")
         return self.view(order, (k, *a.ne[1:]), order.nb[1:])
+
+    def ssm_conv(self, x: Tensor, kernel: Tensor) -> Tensor:
+        """Each channel convolved over its tokens."""
+        return Tensor("SSM_CONV", (kernel.ne[1], x.ne[0] - kernel.ne[0] + 1, x.ne[2], 1), (x, kernel))
+
+    def ssm_scan(self, states: Tensor, x: Tensor, *more: Tensor) -> Tensor:
+        """What Mamba 2 says, and behind it the new states of the conversations in the last of `more`."""
+        n = x.n_elements + prod(states.ne[:3]) * more[-1].ne[0]
+        return Tensor("SSM_SCAN", (n, 1, 1, 1), (states, x, *more))
+
+    def delta_net(self, q: Tensor, k: Tensor, v: Tensor, *more: Tensor) -> Tensor:
+        """What the gated delta net says, and behind it the new states."""
+        width, heads, n_tokens, n_seqs = v.ne
+        return Tensor("GATED_DELTA_NET", (width * heads, (n_tokens + width) * n_seqs, 1, 1), (q, k, v, *more))
 
     def flash_attention(self, q: Tensor, k: Tensor, v: Tensor, *more: Tensor | None) -> Tensor:
         return Tensor(

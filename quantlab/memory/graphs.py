@@ -4,73 +4,10 @@ src/models/*.cpp).
     graph_of(plan).nodes
 """
 
+from .decoder import Decoder
 from .ggml import Tensor
-from .heads import Heads
-from .parts import AMONG_CHOSEN, SOFT_MAX, Layers
-
-
-class Decoder(Heads):
-    """The usual layer: attention, then feed-forward or experts, each with a norm before it, its result added
-    to what came in. What a model has besides (biases, norms of heads, norms behind, sinks) shows in its
-    tensors.
-    """
-
-    scaled_words = False  # word vectors are scaled, which takes an input
-    keeps_last = False  # what the last layer says is an output, too
-    gating = SOFT_MAX
-
-    @property
-    def normed(self) -> bool:
-        """Whether the weights of the chosen experts are made to add up to 1."""
-        return True
-
-    def build(self) -> "Decoder":
-        x = self.embeddings(self.scaled_words)
-        for layer in self.plan.layers:
-            x = self.layer(x, layer)
-        x.is_output = self.keeps_last
-        self.finish(x)
-        return self
-
-    def layer(self, x: Tensor, layer: int) -> Tensor:
-        cur = self.attention(self.norm(x, "attn_norm", layer), layer)
-        cur, x = self.cut(cur, x, layer)
-        behind = self.has("ffn_norm", layer) and self.has("post_attention_norm", layer)
-        if behind:
-            cur = self.norm(cur, "post_attention_norm", layer)
-        x = self.add(cur, x)
-        cur = self.norm(x, "ffn_norm" if self.has("ffn_norm", layer) else "post_attention_norm", layer)
-        cur = self.second_half(cur, layer)
-        if self.has("post_ffw_norm", layer):
-            cur = self.norm(cur, "post_ffw_norm", layer)
-        return self.join(cur, x)
-
-    def join(self, cur: Tensor, x: Tensor) -> Tensor:
-        return self.add(cur, x)
-
-    def cut(self, cur: Tensor, x: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """In the last layer only the rows whose next word is asked for go on."""
-        if layer != self.last:
-            return cur, x
-        return self.get_rows(cur, self.rows), self.get_rows(x, self.rows)
-
-    def attention(self, x: Tensor, layer: int) -> Tensor:
-        q, k, v = self.queries_keys_values(x, layer)
-        if self.has("attn_q_norm", layer):
-            q, k = self.norm(q, "attn_q_norm", layer), self.norm(k, "attn_k_norm", layer)
-        return self.attend(self.turn(q, layer), self.turn(k, layer), v, layer)
-
-    def second_half(self, x: Tensor, layer: int) -> Tensor:
-        if not self.has("ffn_gate_inp", layer):
-            return self.feed_forward(x, layer)
-        out = self.experts(x, layer, self.gating, self.normed)
-        if self.has("ffn_up_shexp", layer):
-            out = self.add(out, self.feed_forward(x, layer, "_shexp"))
-        return out
-
-
-class Gemma2(Decoder):
-    pass
+from .parts import AMONG_CHOSEN, SIGMOID, Layers
+from .states import HYBRIDS
 
 
 class Gemma3(Decoder):
@@ -80,6 +17,30 @@ class Gemma3(Decoder):
 class Phi3(Decoder):
     def join(self, cur: Tensor, x: Tensor) -> Tensor:
         return self.add(x, cur)
+
+
+class Llama4(Decoder):
+    """Of four layers three see a piece of the context, and the fourth has no RoPE (llama4.cpp)."""
+
+    gating, weighted_first = SIGMOID, True
+
+    @property
+    def normed(self) -> bool:
+        return False
+
+    def attention(self, x: Tensor, layer: int) -> Tensor:
+        q, k, v = self.queries_keys_values(x, layer)
+        if self.shape.is_sliding(layer):
+            return self.attend(self.turn(q, layer), self.turn(k, layer), v, layer)
+        return self.attend(self.mul(q, self.query_scale), k, v, layer)
+
+
+class Glm4Moe(Decoder):
+    gating = SIGMOID
+
+    @property
+    def normed(self) -> bool:
+        return self.shape.expert_norm
 
 
 class GptOss(Decoder):
@@ -143,20 +104,18 @@ class DeepSeek2(Decoder):
         return self.linear("attn_output", out, layer)
 
 
-#: arch -> its graph
+#: arch -> its graph, where it is not the usual one
 GRAPHS: dict[str, type[Decoder]] = {
-    "llama": Decoder,
-    "qwen2": Decoder,
-    "qwen3": Decoder,
-    "qwen3moe": Decoder,
-    "gemma2": Gemma2,
     "gemma3": Gemma3,
     "phi3": Phi3,
     "gpt-oss": GptOss,
     "deepseek2": DeepSeek2,
+    "llama4": Llama4,
+    "glm4moe": Glm4Moe,
+    **HYBRIDS,
 }
 
 
 def graph_of(plan: Layers) -> Decoder:
     """The graph of a step, of as many tokens as the settings allow."""
-    return GRAPHS[plan.shape.arch](plan).build()
+    return GRAPHS.get(plan.shape.arch, Decoder)(plan).build()

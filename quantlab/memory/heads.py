@@ -21,9 +21,9 @@ class Heads(Parts):
         super().__init__(plan)
         s, a = plan.settings, plan.shape
         # llama.cpp sees that a card cannot do it only where layers lie on one
-        self.flash = s.flash_attention and (
-            has_flash(a) or all(place == plan.host for place in plan.devices[:-1])
-        )
+        alone = all(place == plan.host for place in plan.devices[:-1])
+        self.flash = s.flash_attention and plan.flash and (has_flash(a) or alone)
+        self.flashed: list[tuple[Tensor, int]] = []
         self.types = CACHE_TYPES[s.type_k], CACHE_TYPES[s.type_v]
         self.cells = cells(a, s)
         self.windowed = bool(a.sliding_window)
@@ -126,11 +126,15 @@ class Heads(Parts):
         flat = self.reshape if x.is_contiguous else self.cont
         return self.reshape(self.mul_mat(matrix, flat(x, n, x.n_elements // n)), *x.ne)
 
-    def attend(
+    def attend(self, q: Tensor, k: Tensor | None, v: Tensor | None, layer: int) -> Tensor:
+        """From queries, keys and values to the output projection."""
+        return self.linear("attn_output", self.seen(q, k, v, layer), layer)
+
+    def seen(
         self, q: Tensor, k: Tensor | None, v: Tensor | None, layer: int, reads: int | None = None
     ) -> Tensor:
-        """From queries, keys and values to the output projection.  reads: the layer whose cache is read,
-        where it is another one's, and no keys and values are given.
+        """What attention makes of queries, keys and values.  reads: the layer whose cache is read, where it is
+        another one's, and no keys and values are given.
         """
         kind = self.kind(layer)
         rotate_k, rotate_v = (self.rotation(name, kind, layer) for name in "kv")
@@ -147,9 +151,7 @@ class Heads(Parts):
         keys = self._kept("k", owner, a.head_dim, a.n_head_kv)
         values = self._kept("v", owner, a.value_dim, a.n_head_kv)
         out = self.look(q, keys, values, kind, layer)
-        if rotate_v is not None:
-            out = self._rotate(out, rotate_v)
-        return self.linear("attn_output", out, layer)
+        return out if rotate_v is None else self._rotate(out, rotate_v)
 
     def look(
         self, q: Tensor, k: Tensor, v: Tensor, kind: int, layer: int, unpack: Tensor | None = None
@@ -166,6 +168,7 @@ class Heads(Parts):
             v = self.transpose(v) if turned else v
             k, v = (self.cast(x, "F16") if x.qtype == "F32" else x for x in (k, v))
             out = self.flash_attention(q, k, v, mask, sinks)
+            self.flashed.append((out, layer))
             if unpack is not None:
                 out = self.mul_mat(unpack, self.permute(out, 0, 2, 1, 3))
                 out = self.cont(self.permute(out, 0, 2, 1, 3))

@@ -9,6 +9,7 @@ latent attention and its older files, which keep every head's keys and values.
 from functools import cache
 
 from ..models.architecture import Architecture
+from ..models.mixers import state_numbers
 from ..models.resolve import shape_of
 from ..models.types import block_of
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
@@ -35,8 +36,11 @@ def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> in
     """
     kinds = zip(layers_by_sight(a, first_layer), cells(a, settings), strict=True)
     rows = _rows(a, settings.type_k, settings.type_v)
-    return sum(layers * card_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
-               for layers, n in kinds for width, kv_type in rows)
+    states = sum(a.has_state(layer) for layer in range(first_layer, a.n_layer))
+    kept = sum(card_nbytes((n * settings.n_parallel,), "F32") for n in state_numbers(a)) if states else 0
+    return states * kept + sum(
+        layers * card_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
+        for layers, n in kinds for width, kv_type in rows)
 
 
 def cells(a: Architecture, settings: Settings) -> tuple[int, int]:
@@ -67,8 +71,9 @@ def check_cache_types(a: Architecture, settings: Settings) -> None:
 @cache
 def layers_by_sight(a: Architecture, first_layer: int = 0) -> tuple[int, int]:
     """(layers that keep the whole context, layers that keep a sliding window), from `first_layer` on."""
-    local = sum(a.is_sliding(layer) for layer in range(first_layer, a.n_layer))
-    return a.n_layer - first_layer - local, local
+    layers = [layer for layer in range(first_layer, a.n_layer) if a.has_cache(layer)]
+    local = sum(a.is_sliding(layer) for layer in layers)
+    return len(layers) - local, local
 
 
 def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:

@@ -9,11 +9,11 @@ nothing hangs on it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..models.architecture import Architecture
-from .ggml import Graph, Shape, Tensor
+from .ggml import LENT_FROM, Graph, Shape, Tensor
 from .settings import Settings
 
 #: How a router's numbers become chances: before the choice of experts, or among those chosen.
@@ -27,6 +27,7 @@ class Layers:
     weights: name -> shape and type.  layers: those that are walked through.  devices: of each layer, and at
     last of the output layer; the processor is `host`, the cards come before it.  elsewhere: tensors that lie
     in main memory though their layer does not.
+    flash: False where a probe has shown that flash attention would be computed elsewhere than its layer.
     """
 
     shape: Architecture
@@ -35,7 +36,9 @@ class Layers:
     layers: tuple[int, ...]
     devices: tuple[int, ...]
     host: int
-    elsewhere: frozenset[str] = field(default=frozenset())
+    elsewhere: frozenset[str] = frozenset()
+    flash: bool = True
+    probe: bool = False
 
 
 class Parts(Graph):
@@ -84,7 +87,7 @@ class Parts(Graph):
         """A number for each token, by its position (build_inp_attn_scale)."""
         return self.input((1, 1, self.n_tokens))
 
-    def embeddings(self, scaled: bool = False) -> Tensor:
+    def embeddings(self, scaled: bool = False, scaled_at_once: bool = False) -> Tensor:
         """The words' vectors. Pictures between words are always planned for: a row from outside for each
         token, and a mixture of both; what is used of the three is the first (build_inp_embd).
         """
@@ -97,6 +100,8 @@ class Parts(Graph):
         self.expand(found, pictures, mixture)
         if scaled:
             found = self.mul(found, self.input((1, n)))
+        if scaled_at_once:
+            found = self.scale(found)
         self.expand(found)
         return found
 
@@ -106,15 +111,25 @@ class Parts(Graph):
         """Made even and weighted; without a weight of this name only made even.
 
         llama.cpp asks that it be computed where its layer lies, but forgets that when it only plans
-        (ggml_backend_sched_reserve_size): the planner's numbers are given here.
+        (ggml_backend_sched_reserve_size), in all but its probes: the planner's numbers are given here.
         """
         weight, x = self.weight(f"{name}.weight", layer), self.rms_norm(x)
-        return x if weight is None else self.mul(x, weight)
+        if weight is None:
+            return x
+        if self.plan.probe and layer is not None and self.n_tokens < LENT_FROM:
+            x.where = self.plan.devices[layer]
+        return self.mul(x, weight)
 
     def matrix(self, name: str, layer: int | None) -> Tensor:
         """A weight that this part cannot be without."""
         found = self.weight(f"{name}.weight", layer)
         assert found is not None, name
+        return found
+
+    def bare(self, full: str, layer: int) -> Tensor:
+        """A weight with its whole name."""
+        found = self.weight(full, layer)
+        assert found is not None, full
         return found
 
     def linear(self, name: str, x: Tensor, layer: int | None) -> Tensor:
@@ -219,7 +234,8 @@ class Parts(Graph):
 
     def finish(self, x: Tensor, scaled: bool = False) -> "Parts":
         """The last norm, and a number for each word."""
-        x = self.norm(x, "output_norm", None)
+        last = "output_norm" if "output_norm.weight" in self.plan.weights else "token_embd_norm"
+        x = self.norm(x, last, None)
         x.is_output = True
         matrix = self.weight("output.weight") or self._at("token_embd.weight", self.plan.devices[-1])
         x = self.mul_mat(matrix, x)

@@ -8,15 +8,12 @@ ggml_backend_sched_split_graph). `allocate` then gives every result a place when
 place back after its last use (ggml-alloc.c: ggml_gallocr_alloc_graph_impl).
 """
 
-from .ggml import IN_PLACE, UNDECIDED, VIEWS, Graph, Tensor
+from .ggml import IN_PLACE, LENT_FROM, UNDECIDED, VIEWS, Graph, Tensor
 from .space import Space
 from .weights import CARD_ALIGNMENT, HOST_ALIGNMENT, aligned, row_filling
 
 # of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
 COPIES = 4
-#: Rows from which a card is lent work whose weights lie in main memory (ggml-cuda:
-#: GGML_OP_OFFLOAD_MIN_BATCH).
-LENT_FROM = 32
 
 
 def bytes_on_card(tensor: Tensor) -> int:
@@ -76,7 +73,8 @@ class Scheduler:
     def split(self, graph: Graph) -> tuple[list, list]:
         """(nodes, leafs), each with its device, in the order in which places are given."""
         for tensor in (*graph.leafs, *graph.nodes):
-            tensor.where = self._by_sources(tensor)
+            if tensor.where == UNDECIDED:
+                tensor.where = self._by_sources(tensor)
         self._spread([node for node in graph.nodes if node.op not in VIEWS])
         for node in graph.nodes:
             if node.where < 0 and node.base is not None:

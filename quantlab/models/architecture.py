@@ -22,7 +22,11 @@ class Architecture:
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
     GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts.  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
+    experts; n_moe_layer_step: each so-manieth layer has experts; n_ff_shexp: width of what all tokens share, where
+    it is not n_expert_shared experts.  qkv_bias, qk_norm: biases and norms of queries and keys that only some of an
+    architecture have; query_scale: queries are scaled by their position; no_rope:
+    nothing is.  pattern, ssm_d_conv, ssm_d_inner, ssm_d_state, ssm_dt_rank, ssm_n_group: layers with a state
+    (mixers.py).  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
     experts (their weights add up to 1; a bias; only among the best groups).  kv_lora_rank, q_lora_rank,
     rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention; full_kv: a file of the make before April
     2025, where every head keeps its keys and values (one matrix, attn_kv_b, instead of attn_k_b and
@@ -58,6 +62,18 @@ class Architecture:
     rope_freqs: bool = False
     longrope: bool = False
     n_ctx_train: int = 0
+    n_ff_shexp: int = 0
+    n_moe_layer_step: int = 0
+    pattern: str = ""
+    ssm_d_conv: int = 0
+    ssm_d_inner: int = 0
+    ssm_d_state: int = 0
+    ssm_dt_rank: int = 0
+    ssm_n_group: int = 0
+    no_rope: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    query_scale: bool = False
     expert_norm: bool = False
     router_bias: bool = False
     n_expert_groups: int = 0
@@ -75,6 +91,8 @@ class Architecture:
             if "int" in str(one.type) and value is not None:
                 most = MOST_LAYERS if one.name == "n_layer" else LARGEST
                 whole(one.name, value, int(one.name in _NEVER_ZERO), most)
+        if not isinstance(self.pattern, str) or set(self.pattern) - set("arARF"):
+            raise ValueError(f"pattern={self.pattern!r} has other letters than a, r, A, R and F")
         if self.n_head % self.n_head_kv:
             raise ValueError(
                 f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
@@ -119,6 +137,26 @@ class Architecture:
     def value_dim(self) -> int:
         """Columns of one head's values; those of its keys are head_dim."""
         return self.v_head_dim if self.arch == "deepseek2" else self.head_dim
+
+    def _letter(self, layer: int) -> str:
+        return self.pattern[layer % len(self.pattern)] if self.pattern else "a"
+
+    def has_state(self, layer: int) -> bool:
+        """True when `layer` keeps a state of fixed size instead of a cache (llama.cpp: is_recr)."""
+        return self._letter(layer) in "rR"
+
+    def has_cache(self, layer: int) -> bool:
+        """True when `layer` keeps keys and values."""
+        return self._letter(layer) in "aA"
+
+    def has_ffn(self, layer: int) -> bool:
+        """False for a layer that is attention or a state alone."""
+        return self._letter(layer) in "arF"
+
+    def has_experts(self, layer: int) -> bool:
+        """True when `layer` has a router and experts instead of one feed-forward part."""
+        step = self.n_moe_layer_step
+        return bool(self.n_expert) and layer >= self.n_layer_dense and not (step and (layer + 1) % step)
 
     def is_sliding(self, layer: int) -> bool:
         """True when `layer` sees only the last `sliding_window` tokens (llama.cpp: set_swa_pattern)."""

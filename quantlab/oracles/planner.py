@@ -24,8 +24,9 @@ from gguf import GGMLQuantizationType, GGUFWriter
 from ..memory.settings import Settings
 from ..memory.weights import aligned
 from ..models.architecture import Architecture
-from ..models.families import SWA_PATTERN
+from ..models.families import NO_GATE, SWA_PATTERN
 from ..models.metadata import KEYS
+from ..models.mixers import DELTA_NET, SHORT_CONVOLUTION
 from ..models.recipes import recipe
 from ..models.resolve import shape_of
 from ..models.types import tensor_nbytes
@@ -130,7 +131,9 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
     """
     writer = GGUFWriter(path, architecture.arch)
     for key, value in keys_of(architecture).items():
-        if isinstance(value, bool):
+        if isinstance(value, list):
+            writer.add_array(key, value)
+        elif isinstance(value, bool):
             writer.add_bool(key, value)
         elif isinstance(value, float):
             writer.add_float32(key, value)
@@ -152,9 +155,9 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
     return Path(path)
 
 
-def keys_of(a: Architecture) -> dict[str, int | float]:
+def keys_of(a: Architecture) -> dict[str, int | float | list[int]]:
     """GGUF's keys of an architecture, the numbers that no size depends on set to something ordinary."""
-    found = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
+    found: dict[str, int | float | list[int]] = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
     found |= {"attention.value_length": a.value_dim, "attention.layer_norm_rms_epsilon": 1e-5,
               "rope.freq_base": 1e4}
     found.setdefault("context_length", 4096)
@@ -163,6 +166,26 @@ def keys_of(a: Architecture) -> dict[str, int | float]:
         found |= {"expert_weights_scale": 1.0, "expert_gating_func": 2 if a.router_bias else 1,
                   "expert_weights_norm": a.expert_norm}
         found.setdefault("leading_dense_block_count", 0)
+    if a.arch.startswith("granite"):
+        found |= {"logit_scale": 8.0, "residual_scale": 0.22, "embedding_scale": 12.0}
+    if a.arch == "glm4moe":
+        found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": 1.0, "expert_gating_func": 2}
+    if a.arch in SHORT_CONVOLUTION:
+        found["shortconv.l_cache"] = found.pop("ssm.conv_kernel")
+        found |= {"expert_gating_func": 2} if a.n_expert else {}
+    if a.arch in DELTA_NET:
+        found |= {"full_attention_interval": len(a.pattern)}
+        found |= {"rope.dimension_sections": [11, 11, 10, 0]} if a.arch != "qwen3next" else {}
+    if a.arch in NO_GATE:
+        found |= {"attention.layer_norm_epsilon": 1e-5}
+        found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": 2.5} if a.n_expert else {}
+        found["feed_forward_length"] = [a.n_ff * a.has_ffn(layer) for layer in range(a.n_layer)]
+    if a.no_rope:
+        found["rope.scaling.finetuned"] = False
+    if a.pattern and a.arch not in DELTA_NET:
+        found["attention.head_count_kv"] = [a.n_head_kv * a.has_cache(layer) for layer in range(a.n_layer)]
+    if a.query_scale:
+        found |= {"attention.temperature_scale": 0.1, "rope.scaling.original_context_length": 16384}
     # as its converter writes it since April 2025: one key and value head, the true widths apart
     if a.is_latent:
         found |= {"attention.head_count_kv": 1, "attention.key_length": a.kv_lora_rank + a.rope_dim,
