@@ -265,6 +265,9 @@ class Graph:
     def repeat(self, a: Tensor, *ne: int) -> Tensor:
         return Tensor("REPEAT", four(*ne), (a,), a.qtype)
 
+    def pad(self, a: Tensor, *ne: int) -> Tensor:
+        return Tensor("PAD", four(*ne), (a,), a.qtype)
+
     def sum_rows(self, a: Tensor) -> Tensor:
         return Tensor("SUM_ROWS", (1, *a.ne[1:]), (a,))
 

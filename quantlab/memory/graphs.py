@@ -5,6 +5,7 @@ src/models/*.cpp).
 """
 
 from .decoder import Decoder
+from .gemma import Gemma3n, Gemma4
 from .ggml import Tensor
 from .parts import AMONG_CHOSEN, SIGMOID, Layers
 from .states import HYBRIDS
@@ -112,6 +113,8 @@ GRAPHS: dict[str, type[Decoder]] = {
     "deepseek2": DeepSeek2,
     "llama4": Llama4,
     "glm4moe": Glm4Moe,
+    "gemma3n": Gemma3n,
+    "gemma4": Gemma4,
     **HYBRIDS,
 }
 

@@ -9,7 +9,7 @@ from functools import cache
 
 from ..models.types import block_of, tensor_nbytes
 from .ggml import Shape, Tensor
-from .kv_cache import cells, has_flash
+from .kv_cache import cells, has_flash, kinds_of_rows
 from .parts import Layers, Parts
 from .settings import CACHE_TYPES, QUANTIZED
 
@@ -25,7 +25,7 @@ class Heads(Parts):
         self.flash = s.flash_attention and plan.flash and (has_flash(a) or alone)
         self.flashed: list[tuple[Tensor, int]] = []
         self.types = CACHE_TYPES[s.type_k], CACHE_TYPES[s.type_v]
-        self.cells = cells(a, s)
+        self.cells, self.widths = cells(a, s), kinds_of_rows(a, s)
         self.windowed = bool(a.sliding_window)
         self._inputs: dict[tuple[str, int], Tensor] = {}
         self._caches: dict[tuple[str, int], Tensor] = {}
@@ -46,23 +46,26 @@ class Heads(Parts):
         """The matrix that rotates keys ("k") or values ("v") of a quantized cache, so that no column stands
         out.
         """
-        rows = self.rotated[name == "v"]
+        rows = self.rotated(layer)[name == "v"]
         return self._once(name, kind, (rows, rows)) if rows else None
 
-    @property
-    def rotated(self) -> tuple[int, int]:
+    def rotated(self, layer: int) -> tuple[int, int]:
+        """Rows of the matrices for keys and values; 0 where nothing is rotated."""
         a, s = self.shape, self.settings
         if a.is_latent:
             return 0, 0
-        rows_k = (a.head_dim & -a.head_dim) if s.type_k in QUANTIZED and not a.head_dim % 64 else 0
+        _, dim = a.heads_of(layer)
+        rows_k = (dim & -dim) if s.type_k in QUANTIZED and not dim % 64 else 0
         return rows_k, 64 if s.type_v in QUANTIZED and not a.value_dim % 64 else 0
 
     # ---- the cache
 
-    def cache(self, name: str, layer: int, width: int) -> Tensor:
-        """Keys ("k") or values ("v") of a layer, `width` numbers a token."""
+    def cache(self, name: str, layer: int) -> Tensor:
+        """Keys ("k") or values ("v") of a layer."""
         if (name, layer) not in self._caches:
-            ne = width, self.cells[self.kind(layer)], self.settings.n_streams
+            kind = self.kind(layer)
+            width, _ = self.widths[kind][name == "v"]
+            ne = width, self.cells[kind], self.settings.n_streams
             self._caches[name, layer] = self.stored(ne, self.types[name == "v"], self.plan.devices[layer])
         return self._caches[name, layer]
 
@@ -72,13 +75,15 @@ class Heads(Parts):
     def _keep(self, name: str, x: Tensor, layer: int) -> Tensor:
         """Into the cache; values go in transposed without flash attention."""
         kind, width = self.kind(layer), x.ne[0] * x.ne[1]
-        cache = self.cache(name, layer, width)
+        cache = self.cache(name, layer)
         turned = name == "v" and not self.settings.flash_attention
-        n_ids = self.n_tokens * (self.shape.n_head_kv * self.shape.value_dim if turned else 1)
+        n_ids = self.n_tokens * (cache.ne[0] if turned else 1)
         ids = self._once(f"{name} ids", kind, (n_ids,), "I64")
         if turned:
             flat = x.nb[2] == steps_of(width, x.qtype)
             x = self.reshape(x, width, x.ne[2]) if flat else self.cont(x, width, x.ne[2])
+            if width < cache.ne[0]:
+                x = self.pad(x, cache.ne[0], x.ne[1])
             to, x = self.reshape(cache, 1, cache.n_elements), self.reshape(x, 1, x.n_elements)
         else:
             x = self.view(x, (width, x.ne[2]), (x.nb[2],))
@@ -87,7 +92,7 @@ class Heads(Parts):
 
     def _kept(self, name: str, layer: int, head_dim: int, heads: int) -> Tensor:
         """The cache as attention reads it."""
-        cache = self._caches[name, layer]
+        cache = self.cache(name, layer)
         n, streams, qtype = cache.ne[1], cache.ne[2], cache.qtype
         if name == "v" and not self.settings.flash_attention:
             nb = (
@@ -130,11 +135,9 @@ class Heads(Parts):
         """From queries, keys and values to the output projection."""
         return self.linear("attn_output", self.seen(q, k, v, layer), layer)
 
-    def seen(
-        self, q: Tensor, k: Tensor | None, v: Tensor | None, layer: int, reads: int | None = None
-    ) -> Tensor:
-        """What attention makes of queries, keys and values.  reads: the layer whose cache is read, where it is
-        another one's, and no keys and values are given.
+    def seen(self, q: Tensor, k: Tensor | None, v: Tensor | None, layer: int) -> Tensor:
+        """What attention makes of queries, keys and values; without the last two it reads an earlier layer's
+        cache.
         """
         kind = self.kind(layer)
         rotate_k, rotate_v = (self.rotation(name, kind, layer) for name in "kv")
@@ -147,9 +150,10 @@ class Heads(Parts):
         for name, x in (("k", k), ("v", v)):
             if x is not None:
                 self.expand(self._keep(name, x, layer))
-        a, owner = self.shape, layer if reads is None else reads
-        keys = self._kept("k", owner, a.head_dim, a.n_head_kv)
-        values = self._kept("v", owner, a.value_dim, a.n_head_kv)
+        heads, dim = self.shape.heads_of(layer)
+        owner = self.shape.cache_of(layer)
+        keys = self._kept("k", owner, dim, heads)
+        values = self._kept("v", owner, self.shape.value_dim if dim == self.shape.head_dim else dim, heads)
         out = self.look(q, keys, values, kind, layer)
         return out if rotate_v is None else self._rotate(out, rotate_v)
 

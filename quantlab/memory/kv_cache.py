@@ -34,13 +34,12 @@ def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> in
     """Bytes of the KV cache in the layers from `first_layer` on: with all of them on a card, all of it lies
     there.
     """
-    kinds = zip(layers_by_sight(a, first_layer), cells(a, settings), strict=True)
-    rows = _rows(a, settings.type_k, settings.type_v)
+    kinds = zip(layers_by_sight(a, first_layer), cells(a, settings), kinds_of_rows(a, settings), strict=True)
     states = sum(a.has_state(layer) for layer in range(first_layer, a.n_layer))
     kept = sum(card_nbytes((n * settings.n_parallel,), "F32") for n in state_numbers(a)) if states else 0
     return states * kept + sum(
         layers * card_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
-        for layers, n in kinds for width, kv_type in rows)
+        for layers, n, rows in kinds for width, kv_type in rows)
 
 
 def cells(a: Architecture, settings: Settings) -> tuple[int, int]:
@@ -76,11 +75,19 @@ def layers_by_sight(a: Architecture, first_layer: int = 0) -> tuple[int, int]:
     return len(layers) - local, local
 
 
-def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
-    """(numbers, type) of each row that one token leaves in one layer."""
+def kinds_of_rows(a: Architecture, settings: Settings) -> list[list[tuple[int, str]]]:
+    """(numbers, type) of each row that one token leaves in a layer that keeps the whole context, and in one that
+    keeps a window.
+    """
     if a.is_latent:                                     # MLA: one short vector stands for keys and values
-        return [(a.kv_lora_rank + a.rope_dim, type_k)]
-    return [(a.n_head_kv * a.head_dim, type_k), (a.n_head_kv * a.value_dim, type_v)]
+        return [[(a.kv_lora_rank + a.rope_dim, settings.type_k)]] * 2
+    widths = [(a.n_head_kv * a.head_dim, a.n_head_kv * a.value_dim)] * 2
+    if a.head_dim_swa:
+        widths[1] = ((a.n_head_kv_swa or a.n_head_kv) * a.head_dim_swa,) * 2
+    if not settings.flash_attention:                    # kept transposed, and filled up to the widest
+        widest = max(value for _, value in widths)
+        widths = [(key, widest) for key, _ in widths]
+    return [[(key, settings.type_k), (value, settings.type_v)] for key, value in widths]
 
 
 def has_flash(a: Architecture) -> bool:

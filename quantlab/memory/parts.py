@@ -153,7 +153,8 @@ class Parts(Graph):
         return self.linear(f"ffn_down{suffix}", x, layer)
 
     def experts(
-        self, x: Tensor, layer: int, gating: str = SOFT_MAX, normed: bool = True, weighted_first: bool = False
+        self, x: Tensor, layer: int, gating: str = SOFT_MAX, normed: bool = True,
+        weighted_first: bool = False, logits: Tensor | None = None,
     ) -> Tensor:
         """A router chooses some experts for each token; their results are added up (build_moe_ffn).
 
@@ -162,7 +163,7 @@ class Parts(Graph):
         """
         a, n = self.shape, x.ne[1]
         used = a.n_expert_used
-        logits = self.linear("ffn_gate_inp", x, layer)
+        logits = self.linear("ffn_gate_inp", x, layer) if logits is None else logits
         chances = (
             logits
             if gating == AMONG_CHOSEN
@@ -206,12 +207,14 @@ class Parts(Graph):
         return self.reshape(self.set_rows(self.like("FILL", groups), kept, chosen), a.n_expert, n)
 
     def _work(self, x: Tensor, chosen: Tensor, layer: int) -> Tensor:
+        if self.has("ffn_gate_up_exps", layer):         # one matrix, of whose result both are parts
+            both = self._matrices("ffn_gate_up_exps", x, chosen, layer)
+            gate, up = (self.view(both, (both.ne[0] // 2, *both.ne[1:3]), both.nb[1:3]) for _ in range(2))
+            return self._matrices("ffn_down_exps", self.glu(gate, up), chosen, layer)
         up = self._matrices("ffn_up_exps", x, chosen, layer)
         if self.has("ffn_gate_exps", layer):
             gate = self._matrices("ffn_gate_exps", x, chosen, layer)
             x = self.glu(gate, up)
-        elif self.has("ffn_gate_up_exps", layer):
-            raise NotImplementedError("gate and up in one")
         else:
             x = self.unary(up)
         return self._matrices("ffn_down_exps", x, chosen, layer)

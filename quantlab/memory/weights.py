@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.families import TensorShape
+from ..models.per_layer import FIRST_LAYERS, HOST_ONLY
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
@@ -27,6 +28,8 @@ HOST_ALIGNMENT = 32     # ggml.h: TENSOR_ALIGNMENT
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 # every layer reads them: each device has its own
 SHARED = ("rope_freqs", "rope_factors_long", "rope_factors_short")
+#: Role -> what it is placed with; "output" for the other tensors outside the layers.
+GROUPS = {"token_embd": "words", **dict.fromkeys(SHARED, "shared"), **dict.fromkeys(HOST_ONLY, "host only")}
 #: Name, shape and type of each tensor.
 Types = tuple[tuple[str, tuple[int, ...], str], ...]
 
@@ -47,6 +50,7 @@ class Weights(NamedTuple):
 
     output: output table and last norm; shared: what every layer reads; blocks: one TensorBytes a layer;
     layers: for each of them (name without "blk.N.", bytes on a card) of every tensor.  types: of all tensors.
+    host_only: what never lies on a card; first_shared: the first layer that reads what is shared.
     """
 
     words: TensorBytes
@@ -56,11 +60,13 @@ class Weights(NamedTuple):
     blocks: tuple[TensorBytes, ...]
     layers: tuple[tuple[tuple[str, int], ...], ...]
     types: Types
+    host_only: TensorBytes = TensorBytes(0, 0)
+    first_shared: int = 0
 
     @property
     def nbytes(self) -> int:
         """All tensors, as a file has them."""
-        return sum(part.host for part in (self.words, self.output, self.shared, *self.blocks))
+        return sum(part.host for part in (self.words, self.output, self.shared, self.host_only, *self.blocks))
 
     def n_blocks_on_card(self, n_gpu_layers: int | None) -> int:
         """Blocks on the card: the output layer is counted first."""
@@ -71,10 +77,11 @@ class Weights(NamedTuple):
         n = self.n_blocks_on_card(n_gpu_layers)
         below, above = self.blocks[: len(self.blocks) - n], self.blocks[len(self.blocks) - n :]
         card, host = sum(part.card for part in above), self.words.host + sum(part.host for part in below)
+        host += self.host_only.host
         if n_gpu_layers == 0:
             return TensorBytes(0, host + self.output.host + self.shared.host)
         card += self.output.card + (self.words.card if self.tied else 0)
-        return TensorBytes(card + (self.shared.card if n else 0), host + (self.shared.host if below else 0))
+        return TensorBytes(card + (self.shared.card if n else 0), host + (self.shared.host if len(below) > self.first_shared else 0))
 
 
 def weights_of(model, ftype: str | None = None) -> Weights:
@@ -93,27 +100,33 @@ def weights_of(model, ftype: str | None = None) -> Weights:
 
 @lru_cache(maxsize=4096)
 def _weights_of_shape(shape: Architecture, ftype: str) -> Weights:
-    return _weights(typed_tensors(shape, ftype))
+    return _weights(typed_tensors(shape, ftype), _first_shared(shape))
 
 
-def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
-    groups = {"words": TensorBytes(0, 0), "output": TensorBytes(0, 0), "shared": TensorBytes(0, 0)}
+def _first_shared(a: Architecture) -> int:
+    """The first layer that reads the frequencies of RoPE: in Gemma 4 only those that see all do."""
+    return next(i for i in range(a.n_layer) if a.arch != "gemma4" or not a.is_sliding(i))
+
+
+def _weights(tensors: Iterable[tuple[TensorShape, str]], first_shared: int = 0) -> Weights:
+    groups = dict.fromkeys(("words", "output", "shared", "host only"), TensorBytes(0, 0))
     blocks: dict[int, TensorBytes] = {}
     layers: dict[int, list[tuple[str, int]]] = {}
     has_output, types = False, []
     for tensor, qtype in tensors:
         types.append((tensor.name, tuple(tensor.shape), qtype))
         part = _part(tuple(tensor.shape), qtype)
-        if tensor.layer is not None:
-            blocks[tensor.layer] = blocks.get(tensor.layer, TensorBytes(0, 0)) + part
-            layers.setdefault(tensor.layer, []).append((tensor.name.split(".", 2)[2], part.card))
+        layer = 0 if tensor.role in FIRST_LAYERS else tensor.layer
+        if layer is not None:
+            blocks[layer] = blocks.get(layer, TensorBytes(0, 0)) + part
+            layers.setdefault(layer, []).append((tensor.name.split(".", 2)[-1], part.card))
             continue
         has_output |= tensor.name == "output.weight"
-        group = "words" if tensor.role == "token_embd" else "shared" if tensor.role in SHARED else "output"
-        groups[group] += part
+        groups[GROUPS.get(tensor.role, "output")] += part
     return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
                    tuple(blocks[layer] for layer in sorted(blocks)),
-                   tuple(tuple(layers[layer]) for layer in sorted(layers)), tuple(types))
+                   tuple(tuple(layers[layer]) for layer in sorted(layers)), tuple(types),
+                   groups["host only"], first_shared)
 
 
 @lru_cache(maxsize=4096)

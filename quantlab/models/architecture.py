@@ -26,7 +26,9 @@ class Architecture:
     it is not n_expert_shared experts.  qkv_bias, qk_norm: biases and norms of queries and keys that only some of an
     architecture have; query_scale: queries are scaled by their position; no_rope:
     nothing is.  pattern, ssm_d_conv, ssm_d_inner, ssm_d_state, ssm_dt_rank, ssm_n_group: layers with a state
-    (mixers.py).  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
+    (mixers.py).  head_dim_swa, n_head_kv_swa: of layers that see a window, where they differ; n_embd_per_layer:
+    width of each layer's own word vectors; n_layer_kv_shared: last layers that read earlier ones' caches, and
+    n_ff_shared their width; value_is_key: layers that see all have one matrix for keys and values.  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
     experts (their weights add up to 1; a bias; only among the best groups).  kv_lora_rank, q_lora_rank,
     rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention; full_kv: a file of the make before April
     2025, where every head keeps its keys and values (one matrix, attn_kv_b, instead of attn_k_b and
@@ -71,6 +73,12 @@ class Architecture:
     ssm_dt_rank: int = 0
     ssm_n_group: int = 0
     no_rope: bool = False
+    head_dim_swa: int = 0
+    n_head_kv_swa: int = 0
+    n_embd_per_layer: int = 0
+    n_layer_kv_shared: int = 0
+    n_ff_shared: int = 0
+    value_is_key: bool = False
     qkv_bias: bool = False
     qk_norm: bool = False
     query_scale: bool = False
@@ -146,8 +154,24 @@ class Architecture:
         return self._letter(layer) in "rR"
 
     def has_cache(self, layer: int) -> bool:
-        """True when `layer` keeps keys and values."""
+        """True when `layer` keeps keys and values of its own."""
+        return self.has_attention(layer) and layer < self.n_layer - self.n_layer_kv_shared
+
+    def has_attention(self, layer: int) -> bool:
+        """True when `layer` looks at earlier tokens."""
         return self._letter(layer) in "aA"
+
+    def cache_of(self, layer: int) -> int:
+        """The layer whose cache `layer` reads: the last of its kind that keeps one, where it keeps none."""
+        if self.has_cache(layer):
+            return layer
+        return self.n_layer - self.n_layer_kv_shared - (2 if self.is_sliding(layer) else 1)
+
+    def heads_of(self, layer: int) -> tuple[int, int]:
+        """(heads with keys and values, columns of each) of `layer`: those that see a window may have others."""
+        if self.is_sliding(layer):
+            return self.n_head_kv_swa or self.n_head_kv, self.head_dim_swa or self.head_dim
+        return self.n_head_kv, self.head_dim
 
     def has_ffn(self, layer: int) -> bool:
         """False for a layer that is attention or a state alone."""

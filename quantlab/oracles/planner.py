@@ -184,6 +184,13 @@ def keys_of(a: Architecture) -> dict[str, int | float | list[int]]:
         found["rope.scaling.finetuned"] = False
     if a.pattern and a.arch not in DELTA_NET:
         found["attention.head_count_kv"] = [a.n_head_kv * a.has_cache(layer) for layer in range(a.n_layer)]
+    if a.arch == "gemma4":
+        found |= {"embedding_length_per_layer_input": a.n_embd_per_layer, "final_logit_softcapping": 30.0,
+                  "attention.value_length_swa": a.head_dim_swa,
+                  "attention.sliding_window_pattern": [a.is_sliding(i) for i in range(a.n_layer)],
+                  "feed_forward_length": [a.n_ff if a.has_cache(i) or not a.n_ff_shared else a.n_ff_shared
+                                          for i in range(a.n_layer)],
+                  "attention.head_count_kv": [a.heads_of(i)[0] for i in range(a.n_layer)]}
     if a.query_scale:
         found |= {"attention.temperature_scale": 0.1, "rope.scaling.original_context_length": 16384}
     # as its converter writes it since April 2025: one key and value head, the true widths apart
