@@ -62,7 +62,7 @@ def _sizes(
 ) -> tuple[int, ...]:
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
     plan = Layers(a, settings, *_weights_and_layers(a, types, devices, n_cards), devices, n_cards)
-    if settings.flash_attention and len(set(devices[:-1])) > 1 and n_cards in devices:
+    if settings.flash_attention and n_cards in devices[:-1]:
         plan = replace(plan, flash=_flash_stays(plan))
     return tuple(Scheduler(n_cards, COPIES if n_cards > 1 else 1).sizes(graph_of(plan)))
 
@@ -81,11 +81,12 @@ def _flash_stays(plan: Layers) -> bool:
 def _weights_and_layers(
     a: Architecture, types: Types, devices: tuple[int, ...], host: int
 ) -> tuple[dict, tuple[int, ...]]:
-    """Tensor name -> shape and type; and the layers to walk through."""
-    return (
-        {name: (shape, qtype) for name, shape, qtype in types},
-        layers_to_walk(_kinds(a, types, devices, host)),
-    )
+    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds of
+    layers lies in two places.
+    """
+    several = host in devices and (a.pattern or a.n_embd_per_layer)
+    layers = tuple(range(a.n_layer)) if several else layers_to_walk(_kinds(a, types, devices, host))
+    return {name: (shape, qtype) for name, shape, qtype in types}, layers
 
 
 def _kinds(a: Architecture, types: Types, devices: tuple[int, ...], host: int) -> list[Hashable]:

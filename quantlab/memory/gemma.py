@@ -10,34 +10,22 @@ from .ggml import Tensor
 class PerLayer(Decoder):
     """What both have in common."""
 
-    scaled_words = True
+    own: Tensor | None = None       # the layers' word vectors
 
-    def build(self) -> "PerLayer":
-        x = self.embeddings(scaled=True)
-        self.own = self.own_words(x) if self.shape.n_embd_per_layer else None
-        x = self.widened(x)
-        for layer in self.plan.layers:
-            x = self.layer(x, layer)
-        self.finish(self.narrowed(x))
-        return self
-
-    def widened(self, x: Tensor) -> Tensor:
-        return x
-
-    def narrowed(self, x: Tensor) -> Tensor:
-        return x
-
-    def own_words(self, x: Tensor) -> Tensor:
-        """The word vectors of each layer: looked up, and worked out from the words' usual ones; layer by layer."""
-        width, n_layer, n = self.shape.n_embd_per_layer, self.shape.n_layer, self.n_tokens
+    def looked_up(self) -> Tensor:
+        """The word vectors of all layers, as they stand in the table."""
         table = self._at("per_layer_token_embd.weight", self.plan.host)
-        found = self.get_rows(table, self.input((n,), "I32"))
-        found = self.scale(self.reshape(found, width, n_layer, n))
+        found = self.get_rows(table, self.input((self.n_tokens,), "I32"))
         self.expand(found)
+        return found
+
+    def shaped(self, x: Tensor) -> Tensor:
+        return self.reshape(x, self.shape.n_embd_per_layer, self.shape.n_layer, self.n_tokens)
+
+    def mixed(self, x: Tensor, found: Tensor) -> Tensor:
         first = self.plan.devices[0]
         worked = self.scale(self.mul_mat(self._at("per_layer_model_proj.weight", first), x))
-        worked = self.rms_norm(self.reshape(worked, width, n_layer, n))
-        worked = self.mul(worked, self._at("per_layer_proj_norm.weight", first))
+        worked = self.mul(self.rms_norm(self.shaped(worked)), self._at("per_layer_proj_norm.weight", first))
         return self.cont(self.permute(self.scale(self.add(worked, found)), 0, 2, 1, 3))
 
     def slice(self, x: Tensor) -> Tensor:
@@ -55,6 +43,16 @@ class PerLayer(Decoder):
 
 
 class Gemma4(PerLayer):
+    def build(self) -> "Gemma4":
+        found = self.looked_up() if self.shape.n_embd_per_layer else None
+        x = self.embeddings(scaled=True)
+        if found is not None:
+            self.own = self.mixed(x, self.shaped(self.scale(found)))
+        for layer in self.plan.layers:
+            x = self.layer(x, layer)
+        self.finish(x)
+        return self
+
     def layer(self, x: Tensor, layer: int) -> Tensor:
         cur = self.attention(self.norm(x, "attn_norm", layer), layer)
         cur, x = self.cut(cur, x, layer)
@@ -94,6 +92,18 @@ class Gemma4(PerLayer):
 
 
 class Gemma3n(PerLayer):
+    def build(self) -> "Gemma3n":
+        x = self.embeddings(scaled=True)
+        found = self.shaped(self.looked_up())
+        found = self.scale(found)
+        self.expand(found)
+        self.own = self.mixed(x, found)
+        x = self.widened(x)
+        for layer in self.plan.layers:
+            x = self.layer(x, layer)
+        self.finish(self.narrowed(x))
+        return self
+
     def magnitude(self, x: Tensor) -> Tensor:
         return self.like("SQRT", self.sum_rows(self.like("SQR", x)))
 

@@ -14,12 +14,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
-from ..models.families import TensorShape
+from ..models.families import FAMILIES, TensorShape
+from ..models.metadata import architecture_name
 from ..models.per_layer import FIRST_LAYERS, HOST_ONLY
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
+from ..models.source import Model
 from ..models.types import block_of, tensor_nbytes
-from ..models.wiring import llama_cpp_name
+from ..models.wiring import is_unused, llama_cpp_name
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda
@@ -93,9 +95,15 @@ def weights_of(model, ftype: str | None = None) -> Weights:
     shape = shape_of(model)
     if isinstance(shape, Architecture):
         return _weights_of_shape(shape, (ftype or shape.usual_type).upper())
-    spelled = shape.metadata.get("general.architecture")
-    return _weights((tensor._replace(name=llama_cpp_name(tensor.name, spelled)), qtype)
-                    for tensor, qtype in typed_tensors(shape, ftype))
+    spelled, a = shape.metadata.get("general.architecture"), known_architecture(shape)
+    tensors = ((tensor._replace(name=llama_cpp_name(tensor.name, spelled)), qtype)
+               for tensor, qtype in typed_tensors(shape, ftype) if a is None or not is_unused(tensor.name, a))
+    return _weights(tensors, 0 if a is None else _first_shared(a))
+
+
+def known_architecture(model: Model) -> Architecture | None:
+    """None for a file of an architecture that is not known here."""
+    return model.architecture if architecture_name(model.metadata) in FAMILIES else None
 
 
 @lru_cache(maxsize=4096)

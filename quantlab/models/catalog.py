@@ -37,9 +37,10 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 def _architecture(row: dict[str, str]) -> Architecture:
     kinds = {field.name: bool if field.type is bool else int for field in fields(Architecture)}
+    row = row | dict(pair.split("=", 1) for pair in (row["more"] or "").split())
     numbers: dict[str, Any] = {name: kinds[name](int(text)) for name, text in row.items()
-                               if name in kinds and name not in ("arch", "only_type")}
-    return Architecture(arch=row["arch"], only_type=row["only_type"], **numbers)
+                               if name in kinds and name not in ("arch", "only_type", "pattern")}
+    return Architecture(arch=row["arch"], only_type=row["only_type"], pattern=row.get("pattern", ""), **numbers)
 
 
 _ROWS = rows_of("models.csv")

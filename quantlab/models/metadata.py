@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .architecture import MOST_LAYERS, Architecture
 from .families import FAMILIES, SWA_PATTERN
 from .gguf_cursor import GGUFArray, shown
+from .metadata_layers import of_layers
 
 #: Architecture's field -> GGUF's key, behind "<arch>.".
 KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "attention.head_count",
@@ -50,6 +51,10 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
                 f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
     found = {field: number for field, number in numbers.items() if number is not None}
     found |= _defaults(found, shapes)
+    # heads that guess further words are no layers (llama.cpp: n_layer_nextn)
+    ahead = _number(metadata.get(f"{spelled}.nextn_predict_layers"), "nextn_predict_layers") or 0
+    found["n_layer"] -= ahead if 0 < ahead < found["n_layer"] else 0
+    more = of_layers(metadata, spelled, arch, found, shapes)
     if arch == "deepseek2":
         found |= _latent(metadata, spelled, found)
     else:                                   # a key that nobody reads there
@@ -63,7 +68,7 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         expert_norm=metadata.get(f"{spelled}.expert_weights_norm") is True,
         full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
         tied_embeddings="output.weight" not in shapes,
-        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
+        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **(found | more))
 
 
 def architecture_name(metadata: Mapping[str, object]) -> str | None:

@@ -28,7 +28,7 @@ from .metadata import architecture_name, architecture_of
 from .no_model import NoModel, why_none
 from .store import StoreError, find_model, pulled_models
 from .types import bits_per_weight, ftype_name, tensor_nbytes
-from .wiring import demand_wiring, in_encoder, llama_cpp_name
+from .wiring import demand_wiring, in_encoder, is_unused, llama_cpp_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +114,8 @@ class Model:
         usual = {tensor.name for tensor in self.architecture.tensors()}
         spelled = self.metadata.get("general.architecture")
         return next((name for name, (_, shape) in self.types.items()
-                     if prod(shape) and llama_cpp_name(name, spelled) not in usual), "")
+                     if prod(shape) and llama_cpp_name(name, spelled) not in usual
+                     and not is_unused(name, self.architecture)), "")
 
     @property
     def sees(self) -> bool:
