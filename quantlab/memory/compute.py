@@ -68,8 +68,8 @@ def _sizes(
 
 
 def _flash_stays(plan: Layers) -> bool:
-    """Whether flash attention would be computed where each layer's cache lies, with one token of each conversation;
-    llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
+    """Whether flash attention would be computed where each layer's cache lies, with one token of each
+    conversation; llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
     """
     one = replace(plan.settings, n_ubatch=1, n_outputs=1)
     graph = graph_of(replace(plan, settings=one, probe=True))
@@ -81,8 +81,8 @@ def _flash_stays(plan: Layers) -> bool:
 def _weights_and_layers(
     a: Architecture, types: Types, devices: tuple[int, ...], host: int
 ) -> tuple[dict, tuple[int, ...]]:
-    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds of
-    layers lies in two places.
+    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds
+    of layers lies in two places.
     """
     several = host in devices and (a.pattern or a.n_embd_per_layer)
     layers = tuple(range(a.n_layer)) if several else layers_to_walk(_kinds(a, types, devices, host))

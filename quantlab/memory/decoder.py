@@ -4,7 +4,6 @@ from .ggml import Tensor
 from .heads import Heads
 from .parts import SOFT_MAX
 
-
 #: Architectures whose word vectors are scaled where they lie.
 SCALED_WORDS = {"granite", "granitemoe", "granitehybrid"}
 

@@ -1,5 +1,5 @@
-"""The graphs of Gemma 3n and Gemma 4 (gemma3n.cpp, gemma4.cpp): a vector for each word and layer, caches that are
-read by later layers, and in Gemma 3n four streams side by side (altup).
+"""The graphs of Gemma 3n and Gemma 4 (gemma3n.cpp, gemma4.cpp): a vector for each word and layer, caches that
+are read by later layers, and in Gemma 3n four streams side by side (altup).
 """
 
 from ..models.per_layer import N_ALTUP, N_LAYER_SPARSE
@@ -10,7 +10,7 @@ from .ggml import Tensor
 class PerLayer(Decoder):
     """What both have in common."""
 
-    own: Tensor | None = None       # the layers' word vectors
+    own: Tensor | None = None  # the layers' word vectors
 
     def looked_up(self) -> Tensor:
         """The word vectors of all layers, as they stand in the table."""

@@ -128,11 +128,11 @@ def four(*ne: int) -> Shape:
 
 
 class Graph:
-    """Operations, and the order in which they are worked off (`nodes`); `leafs` come from outside."""
+    """Operations, and the order in which they are worked off (`nodes`); `leaves` come from outside."""
 
     def __init__(self):
         self.nodes: list[Tensor] = []
-        self.leafs: list[Tensor] = []
+        self.leaves: list[Tensor] = []
 
     def expand(self, *tensors: Tensor) -> None:
         """Put what makes the tensors at the end of the order, where it is not in it yet."""
@@ -145,7 +145,7 @@ class Graph:
         for src in tensor.src:
             if not src.seen:
                 self._visit(src)
-        (self.leafs if tensor.op == "NONE" else self.nodes).append(tensor)
+        (self.leaves if tensor.op == "NONE" else self.nodes).append(tensor)
 
     # ---- from outside
 

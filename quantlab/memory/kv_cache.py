@@ -76,8 +76,8 @@ def layers_by_sight(a: Architecture, first_layer: int = 0) -> tuple[int, int]:
 
 
 def kinds_of_rows(a: Architecture, settings: Settings) -> list[list[tuple[int, str]]]:
-    """(numbers, type) of each row that one token leaves in a layer that keeps the whole context, and in one that
-    keeps a window.
+    """(numbers, type) of each row that one token leaves in a layer that keeps the whole context, and in one
+    that keeps a window.
     """
     if a.is_latent:                                     # MLA: one short vector stands for keys and values
         return [[(a.kv_lora_rank + a.rope_dim, settings.type_k)]] * 2

@@ -153,8 +153,13 @@ class Parts(Graph):
         return self.linear(f"ffn_down{suffix}", x, layer)
 
     def experts(
-        self, x: Tensor, layer: int, gating: str = SOFT_MAX, normed: bool = True,
-        weighted_first: bool = False, logits: Tensor | None = None,
+        self,
+        x: Tensor,
+        layer: int,
+        gating: str = SOFT_MAX,
+        normed: bool = True,
+        weighted_first: bool = False,
+        logits: Tensor | None = None,
     ) -> Tensor:
         """A router chooses some experts for each token; their results are added up (build_moe_ffn).
 
@@ -207,7 +212,7 @@ class Parts(Graph):
         return self.reshape(self.set_rows(self.like("FILL", groups), kept, chosen), a.n_expert, n)
 
     def _work(self, x: Tensor, chosen: Tensor, layer: int) -> Tensor:
-        if self.has("ffn_gate_up_exps", layer):         # one matrix, of whose result both are parts
+        if self.has("ffn_gate_up_exps", layer):  # one matrix, of whose result both are parts
             both = self._matrices("ffn_gate_up_exps", x, chosen, layer)
             gate, up = (self.view(both, (both.ne[0] // 2, *both.ne[1:3]), both.nb[1:3]) for _ in range(2))
             return self._matrices("ffn_down_exps", self.glu(gate, up), chosen, layer)

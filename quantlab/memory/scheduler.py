@@ -62,8 +62,8 @@ class Scheduler:
 
     def sizes(self, graph: Graph) -> list[int]:
         """Bytes of the buffer of each device."""
-        order, leafs = self.split(graph)
-        return self.allocate(order, leafs)
+        order, leaves = self.split(graph)
+        return self.allocate(order, leaves)
 
     def _computes(self, device: int, tensor: Tensor) -> bool:
         return device == self.host or card_computes(tensor)
@@ -71,8 +71,8 @@ class Scheduler:
     # ---- which device computes what
 
     def split(self, graph: Graph) -> tuple[list, list]:
-        """(nodes, leafs), each with its device, in the order in which places are given."""
-        for tensor in (*graph.leafs, *graph.nodes):
+        """(nodes, leaves), each with its device, in the order in which places are given."""
+        for tensor in (*graph.leaves, *graph.nodes):
             if tensor.where == UNDECIDED:
                 tensor.where = self._by_sources(tensor)
         self._spread([node for node in graph.nodes if node.op not in VIEWS])
@@ -140,27 +140,27 @@ class Scheduler:
                 order += [((src,), None, src.where), ((), copies[src, device], device)]
             order += [(node.src, node, node.where) for node in nodes]
         lent = [(copies[src, device], device) for device, inputs, _ in parts for src in inputs]
-        return order, self._leafs(graph, [*several.items(), *lent])
+        return order, self._leaves(graph, [*several.items(), *lent])
 
     def _copy_of(self, src: Tensor) -> Tensor:
         copy = Tensor("NONE", src.ne, qtype=src.qtype, nb=src.nb)
         copy.is_input = copy.is_output = self.copies > 1
         return copy
 
-    def _leafs(self, graph: Graph, kept: list[tuple[Tensor, int]]) -> list[tuple[Tensor, int]]:
+    def _leaves(self, graph: Graph, kept: list[tuple[Tensor, int]]) -> list[tuple[Tensor, int]]:
         """What has its place before anything is computed.  kept: what there are several copies of."""
-        leafs = []
+        leaves = []
         if self.copies > 1:
             for src, device in kept:
                 src.is_output = True  # never given back
-                leafs += [(src, device)] + [(self._copy_of(src), device) for _ in range(self.copies - 1)]
-        return leafs + [(leaf, leaf.where) for leaf in graph.leafs]
+                leaves += [(src, device)] + [(self._copy_of(src), device) for _ in range(self.copies - 1)]
+        return leaves + [(leaf, leaf.where) for leaf in graph.leaves]
 
     # ---- where each result lies
 
-    def allocate(self, order: list, leafs: list) -> list[int]:
+    def allocate(self, order: list, leaves: list) -> list[int]:
         """Bytes of each device's buffer.  order: (what is read, node, device)."""
-        return Allocation(self.host).run(order, leafs)
+        return Allocation(self.host).run(order, leaves)
 
 
 class Allocation:
@@ -170,9 +170,9 @@ class Allocation:
         self.spaces = [Space(CARD_ALIGNMENT) for _ in range(n_cards)] + [Space(HOST_ALIGNMENT)]
         self.host = n_cards
 
-    def run(self, order: list, leafs: list) -> list[int]:
+    def run(self, order: list, leaves: list) -> list[int]:
         """Bytes that each buffer must have."""
-        for leaf, device in leafs:
+        for leaf, device in leaves:
             if leaf.place is None:
                 self._take(leaf, device)
         for read, node, device in order:

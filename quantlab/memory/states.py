@@ -46,8 +46,8 @@ class Hybrid(Decoder):
         return self._caches[name, layer]
 
     def gathered(self, stored: Tensor, work: Callable[[Tensor, Tensor], Tensor] | None = None) -> Tensor:
-        """The states of the step's conversations, or what `work` makes of all and their numbers; the others are
-        moved on.
+        """The states of the step's conversations, or what `work` makes of all and their numbers; the others
+        are moved on.
         """
         n, rows = stored.ne[:2]
         every, mine, others = self.copied
@@ -60,16 +60,19 @@ class Hybrid(Decoder):
         self.expand(self.copy(extra, self.view(stored, (n, rows - self.n_seqs), (stored.nb[1],))))
         return out
 
-    def convolved(self, x: Tensor, stored: Tensor, kernel: Tensor) -> Tensor:
-        """The tokens behind the last ones of before, which are kept anew; then the convolution over them.
-        x: (channels, tokens of each, conversations).
+    def before(self, stored: Tensor) -> Tensor:
+        """The last inputs of the convolution: (tokens, channels, conversations)."""
+        d_conv, channels = self.shape.ssm_d_conv, conv_channels(self.shape)
+        return self.reshape(self.gathered(stored), d_conv - 1, channels, self.n_seqs)
+
+    def window(self, before: Tensor, x: Tensor, stored: Tensor) -> Tensor:
+        """The tokens x behind those of before; the last of them are kept.  x: (channels, tokens,
+        conversations).
         """
-        d_conv, channels, n = self.shape.ssm_d_conv, conv_channels(self.shape), self.n_seqs
-        before = self.reshape(self.gathered(stored), d_conv - 1, channels, n)
-        both = self.concat(before, self.transpose(x), 0)
-        last = self.view(both, (d_conv - 1, channels, n), both.nb[1:3])
+        both, n = self.concat(before, self.transpose(x), 0), self.n_seqs
+        last = self.view(both, (before.ne[0], before.ne[1], n), both.nb[1:3])
         self.expand(self.copy(last, self.view(stored, (stored.ne[0], n), (stored.nb[1],))))
-        return self.ssm_conv(both, kernel)
+        return both
 
 
 class Mamba2(Hybrid):
@@ -80,16 +83,13 @@ class Mamba2(Hybrid):
         inner, heads, d_state, group = a.ssm_d_inner, a.ssm_dt_rank, a.ssm_d_state, a.ssm_n_group
         dim = inner // heads
         stored = self.state("r", layer), self.state("s", layer)
-        d_conv, channels = a.ssm_d_conv, conv_channels(a)
-        before = self.reshape(self.gathered(stored[0]), d_conv - 1, channels, n)
+        channels, before = conv_channels(a), self.before(stored[0])
         every = self.linear("ssm_in", x, layer)
         every = self.reshape(every, every.ne[0], each, n)
         z = self.view(every, (dim, heads, each, n), (4 * dim, *every.nb[1:3]))
         mixed = self.view(every, (channels, each, n), every.nb[1:3])
         dt = self.view(every, (heads, each, n), every.nb[1:3])
-        both = self.concat(before, self.transpose(mixed), 0)
-        last = self.view(both, (d_conv - 1, channels, n), both.nb[1:3])
-        self.expand(self.copy(last, self.view(stored[0], (stored[0].ne[0], n), (stored[0].nb[1],))))
+        both = self.window(before, mixed, stored[0])
         mixed = self.ssm_conv(both, self.matrix("ssm_conv1d", layer))
         bias = self.weight("ssm_conv1d.bias", layer)
         mixed = self.unary(mixed if bias is None else self.add(mixed, bias))
@@ -182,11 +182,14 @@ class DeltaNet(Hybrid):
         forget = self.reshape(self.mul(forget, self.bare("ssm_a", layer)), 1, heads, each, n)
         stored = self.state("s", layer)
         kernel = self.matrix("ssm_conv1d", layer)
-        both = self.window(mixed, self.state("r", layer))
+        kept = self.state("r", layer)
+        both = self.window(self.before(kept), mixed, kept)
         state = self.reshape(self.gathered(stored), dim, dim, heads, n)
         mixed = self.unary(self.ssm_conv(both, kernel))
-        q, k, v = (self.view(mixed, (width, count, each, n), (4 * width, *mixed.nb[1:3]))
-                   for width, count in ((d_state, a.ssm_n_group), (d_state, a.ssm_n_group), (dim, heads)))
+        q, k, v = (
+            self.view(mixed, (width, count, each, n), (4 * width, *mixed.nb[1:3]))
+            for width, count in ((d_state, a.ssm_n_group), (d_state, a.ssm_n_group), (dim, heads))
+        )
         q, k = (self.spread(self.scale(self.rms_norm(part))) for part in (q, k))
         out = self.delta_net(q, k, v, forget, beta, state)
         y = self.view(out, (dim, heads, each, n), (4 * dim, 4 * dim * heads, 4 * dim * heads * each))
@@ -195,15 +198,6 @@ class DeltaNet(Hybrid):
         y = self.mul(self.norm(y, "ssm_norm", layer), self.unary(self.reshape(z, dim, heads, each, n)))
         y = self.linear("ssm_out", self.reshape(y, dim * heads, each, n), layer)
         return self.reshape(y, a.n_embd, each * n)
-
-    def window(self, mixed: Tensor, stored: Tensor) -> Tensor:
-        """The tokens behind the last ones of before, which are kept anew."""
-        d_conv, channels, n = self.shape.ssm_d_conv, conv_channels(self.shape), self.n_seqs
-        before = self.reshape(self.gathered(stored), d_conv - 1, channels, n)
-        both = self.concat(before, self.transpose(mixed), 0)
-        last = self.view(both, (d_conv - 1, channels, n), both.nb[1:3])
-        self.expand(self.copy(last, self.view(stored, (stored.ne[0], n), (stored.nb[1],))))
-        return both
 
     def spread(self, x: Tensor) -> Tensor:
         """Queries and keys for each head of values."""
@@ -247,7 +241,9 @@ class Lfm2(Hybrid):
         x = self.reshape(x, a.n_embd, each, n)
         every = self.linear("shortconv.in_proj", x, layer)
         b, c, x = (self.view(every, (a.n_embd, each, n), every.nb[1:3]) for _ in range(3))
-        x = self.convolved(self.mul(b, x), self.state("r", layer), self.matrix("shortconv.conv", layer))
+        x, kept = self.mul(b, x), self.state("r", layer)
+        both = self.window(self.before(kept), x, kept)
+        x = self.ssm_conv(both, self.matrix("shortconv.conv", layer))
         y = self.linear("shortconv.out_proj", self.mul(c, x), layer)
         return self.reshape(y, y.ne[0], each * n)
 
@@ -259,5 +255,14 @@ class Lfm2(Hybrid):
 
 
 #: arch -> its graph
-HYBRIDS = {"granitehybrid": Mamba2, "nemotron_h": Nemotron, "nemotron_h_moe": Nemotron, "lfm2": Lfm2,
-           "lfm2moe": Lfm2} | dict.fromkeys(DELTA_NET, DeltaNet) | {"qwen3next": Qwen3Next}
+HYBRIDS = (
+    {
+        "granitehybrid": Mamba2,
+        "nemotron_h": Nemotron,
+        "nemotron_h_moe": Nemotron,
+        "lfm2": Lfm2,
+        "lfm2moe": Lfm2,
+    }
+    | dict.fromkeys(DELTA_NET, DeltaNet)
+    | {"qwen3next": Qwen3Next}
+)

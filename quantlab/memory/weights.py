@@ -83,7 +83,8 @@ class Weights(NamedTuple):
         if n_gpu_layers == 0:
             return TensorBytes(0, host + self.output.host + self.shared.host)
         card += self.output.card + (self.words.card if self.tied else 0)
-        return TensorBytes(card + (self.shared.card if n else 0), host + (self.shared.host if len(below) > self.first_shared else 0))
+        host += self.shared.host if len(below) > self.first_shared else 0
+        return TensorBytes(card + (self.shared.card if n else 0), host)
 
 
 def weights_of(model, ftype: str | None = None) -> Weights:

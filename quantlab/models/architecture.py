@@ -22,13 +22,14 @@ class Architecture:
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
     GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts; n_moe_layer_step: each so-manieth layer has experts; n_ff_shexp: width of what all tokens share, where
-    it is not n_expert_shared experts.  qkv_bias, qk_norm: biases and norms of queries and keys that only some of an
-    architecture have; query_scale: queries are scaled by their position; no_rope:
-    nothing is.  pattern, ssm_d_conv, ssm_d_inner, ssm_d_state, ssm_dt_rank, ssm_n_group: layers with a state
-    (mixers.py).  head_dim_swa, n_head_kv_swa: of layers that see a window, where they differ; n_embd_per_layer:
-    width of each layer's own word vectors; n_layer_kv_shared: last layers that read earlier ones' caches, and
-    n_ff_shared their width; value_is_key: layers that see all have one matrix for keys and values.  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
+    experts; n_moe_layer_step: each so-manieth layer has experts; n_ff_shexp: width of what all tokens share,
+    where it is not n_expert_shared experts.  qkv_bias, qk_norm: biases and norms of queries and keys that
+    only some of an architecture have; query_scale: queries are scaled by their position; no_rope: nothing
+    is.  pattern, ssm_d_conv, ssm_d_inner, ssm_d_state, ssm_dt_rank, ssm_n_group: layers with a state
+    (mixers.py).  head_dim_swa, n_head_kv_swa: of layers that see a window, where they differ;
+    n_embd_per_layer: width of each layer's own word vectors; n_layer_kv_shared: last layers that read earlier
+    ones' caches, and n_ff_shared their width; value_is_key: layers that see all have one matrix for keys and
+    values.  expert_norm, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
     experts (their weights add up to 1; a bias; only among the best groups).  kv_lora_rank, q_lora_rank,
     rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention; full_kv: a file of the make before April
     2025, where every head keeps its keys and values (one matrix, attn_kv_b, instead of attn_k_b and
@@ -168,7 +169,8 @@ class Architecture:
         return self.n_layer - self.n_layer_kv_shared - (2 if self.is_sliding(layer) else 1)
 
     def heads_of(self, layer: int) -> tuple[int, int]:
-        """(heads with keys and values, columns of each) of `layer`: those that see a window may have others."""
+        """(heads with keys and values, columns of each) of `layer`: those that see a window may have others.
+        """
         if self.is_sliding(layer):
             return self.n_head_kv_swa or self.n_head_kv, self.head_dim_swa or self.head_dim
         return self.n_head_kv, self.head_dim

@@ -40,7 +40,8 @@ def _architecture(row: dict[str, str]) -> Architecture:
     row = row | dict(pair.split("=", 1) for pair in (row["more"] or "").split())
     numbers: dict[str, Any] = {name: kinds[name](int(text)) for name, text in row.items()
                                if name in kinds and name not in ("arch", "only_type", "pattern")}
-    return Architecture(arch=row["arch"], only_type=row["only_type"], pattern=row.get("pattern", ""), **numbers)
+    return Architecture(arch=row["arch"], only_type=row["only_type"], pattern=row.get("pattern", ""),
+                        **numbers)
 
 
 _ROWS = rows_of("models.csv")

@@ -15,7 +15,8 @@ from .mixers import DELTA_NET, GATED_ATTENTION, MAMBA2, SHORT_CONVOLUTION, state
 from .per_layer import PER_LAYER
 
 FAMILIES = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2", "glm4",
-            "glm4moe", "granite", "granitemoe", "llama4", "mistral3", *PER_LAYER, *MAMBA2, *DELTA_NET, *SHORT_CONVOLUTION}
+            "glm4moe", "granite", "granitemoe", "llama4", "mistral3", *PER_LAYER, *MAMBA2, *DELTA_NET,
+            *SHORT_CONVOLUTION}
 #: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local
 #: layers.
 SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "llama4": 4, "gemma3n": 5}

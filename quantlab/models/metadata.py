@@ -15,9 +15,11 @@ KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "atten
         "n_ff": "feed_forward_length", "n_vocab": "vocab_size", "n_expert": "expert_count",
         "n_expert_used": "expert_used_count", "n_ff_exp": "expert_feed_forward_length",
         "n_expert_shared": "expert_shared_count", "head_dim_swa": "attention.key_length_swa",
-        "n_embd_per_layer": "embedding_length_per_layer_input", "n_layer_kv_shared": "attention.shared_kv_layers",
+        "n_embd_per_layer": "embedding_length_per_layer_input",
+        "n_layer_kv_shared": "attention.shared_kv_layers",
         "ssm_d_conv": "ssm.conv_kernel", "ssm_d_inner": "ssm.inner_size",
-        "ssm_d_state": "ssm.state_size", "ssm_dt_rank": "ssm.time_step_rank", "ssm_n_group": "ssm.group_count",
+        "ssm_d_state": "ssm.state_size", "ssm_dt_rank": "ssm.time_step_rank",
+        "ssm_n_group": "ssm.group_count",
         "n_ff_shexp": "expert_shared_feed_forward_length", "n_moe_layer_step": "interleave_moe_layer_step",
         "n_expert_groups": "expert_group_count",
         "n_group_used": "expert_group_used_count", "n_layer_dense": "leading_dense_block_count",
@@ -68,7 +70,8 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         expert_norm=metadata.get(f"{spelled}.expert_weights_norm") is True,
         full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
         tied_embeddings="output.weight" not in shapes,
-        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **(found | more))
+        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes,
+        **(found | more))
 
 
 def architecture_name(metadata: Mapping[str, object]) -> str | None:

@@ -12,15 +12,22 @@ from .per_layer import PER_LAYER
 WITH_BIASES, WITH_NORMS = ("glm4", "glm4moe"), ("glm4moe",)
 #: Llama 4 sees pieces of so many tokens; Gemma 3n's layers from this one on read earlier caches (llama.cpp).
 LLAMA4_PIECE, GEMMA3N_CACHED = 8192, 20
-FULL_ATTENTION_INTERVAL = 4             # Qwen's, where the file does not say it
+FULL_ATTENTION_INTERVAL = 4  # Qwen's, where the file does not say it
 
 
-def of_layers(metadata: Mapping[str, object], spelled: str, arch: str, found: Mapping[str, int],
-              shapes: Mapping[str, tuple[int, ...]]) -> dict:
-    """Architecture's fields that follow from lists of one number a layer, from tensors, or from the architecture.
+def of_layers(
+    metadata: Mapping[str, object],
+    spelled: str,
+    arch: str,
+    found: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict:
+    """Architecture's fields that follow from lists of one number a layer, from tensors, or from the
+    architecture.
 
     spelled: as the file spells the architecture.  found: the fields that are known by now.
     """
+
     def said(key: str):
         return metadata.get(f"{spelled}.{key}")
 
@@ -55,14 +62,16 @@ def _pattern(arch: str, said, n_layer: int) -> str:
     if arch in DELTA_NET:
         every = said("full_attention_interval") or FULL_ATTENTION_INTERVAL
         return "r" * (every - 1) + "a" if isinstance(every, int) else ""
-    heads, widths = (numbers_of(said(key))[:n_layer]
-                     for key in ("attention.head_count_kv", "feed_forward_length"))
+    heads, widths = (
+        numbers_of(said(key))[:n_layer] for key in ("attention.head_count_kv", "feed_forward_length")
+    )
     if len(heads) != n_layer or all(heads):
         return ""
     if arch in ("nemotron_h", "nemotron_h_moe"):
         widths = widths if len(widths) == n_layer else [0] * n_layer
-        return "".join("F" if width else "A" if count else "R"
-                       for count, width in zip(heads, widths, strict=True))
+        return "".join(
+            "F" if width else "A" if count else "R" for count, width in zip(heads, widths, strict=True)
+        )
     return "".join("a" if count else "r" for count in heads)
 
 
@@ -70,8 +79,10 @@ def _two_widths(arch: str, said, found: Mapping[str, int], shapes: Mapping[str, 
     """Gemma 3n and 4: which layers see a window, and what differs in them."""
     n_layer = found["n_layer"]
     if arch == "gemma3n":
-        return {"n_layer_kv_shared": max(n_layer - GEMMA3N_CACHED, 0),
-                "n_embd_per_layer": shapes.get("per_layer_proj_norm.weight", (0,))[0]}
+        return {
+            "n_layer_kv_shared": max(n_layer - GEMMA3N_CACHED, 0),
+            "n_embd_per_layer": shapes.get("per_layer_proj_norm.weight", (0,))[0],
+        }
     more: dict = {}
     sliding = numbers_of(said("attention.sliding_window_pattern"))
     if 0 in sliding:

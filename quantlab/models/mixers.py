@@ -1,5 +1,5 @@
-"""The tensors of layers that keep a state of fixed size instead of a cache: Mamba 2, the gated delta net, short
-convolutions; and which layers of a model they are.
+"""The tensors of layers that keep a state of fixed size instead of a cache: Mamba 2, the gated delta net,
+short convolutions; and which layers of a model they are.
 
 A model's `pattern` has a letter for each layer, and begins anew where it ends: "a" attention, "r" a state,
 each followed by feed-forward or experts. Where a layer has one of the three only (Nemotron), the letters are
@@ -63,7 +63,7 @@ def conv_channels(a) -> int:
 
 
 def state_numbers(a) -> tuple[int, int]:
-    """32-bit numbers that a layer with a state keeps of each conversation: the last inputs of its convolution, and
-    the state (llama_hparams::n_embd_r, n_embd_s).
+    """32-bit numbers that a layer with a state keeps of each conversation: the last inputs of its
+    convolution, and the state (llama_hparams::n_embd_r, n_embd_s).
     """
     return (a.ssm_d_conv - 1) * conv_channels(a), a.ssm_d_state * a.ssm_d_inner

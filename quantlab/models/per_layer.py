@@ -1,5 +1,6 @@
-"""The tensors of Gemma 3n and Gemma 4, which give each layer a vector of its own for every word, let their last
-layers read the caches of earlier ones, and have heads of two widths (llama.cpp: gemma3n.cpp, gemma4.cpp).
+"""The tensors of Gemma 3n and Gemma 4, which give each layer a vector of its own for every word, let their
+last layers read the caches of earlier ones, and have heads of two widths (llama.cpp: gemma3n.cpp,
+gemma4.cpp).
 """
 
 #: Gemma 3n keeps so many streams side by side (n_altup), in layers of so low a rank (laurel_rank).

@@ -218,7 +218,8 @@ class Program(NamedTuple):
 
 PROGRAMS = {program.name: program for program in (
     Program("llama.cpp", USUAL, RULES, FALLBACKS, True,
-            ("_norm.weight", "ffn_gate_inp.weight", ".position_embd", ".patch_embd", ".patch_merger")),
+            ("_norm.weight", "ffn_gate_inp.weight", ".position_embd", ".patch_embd", ".patch_merger", "altup",
+             "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight")),
     Program("ollama", OLLAMA_USUAL, OLLAMA_RULES, OLLAMA_FALLBACKS, False,
             ("_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "mm."), ("v.",)),
 )}

@@ -84,7 +84,8 @@ def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False,
         if tensor.name not in places:
             found.append(Choice(tensor, types[tensor.name], note=LEFT))
             continue
-        kind = "output" if tied and tensor.name == "token_embd.weight" else _kind(tensor)
+        kind = _kind(tensor)
+        kind = "output" if tied and kind == "token_embd" else kind
         if kind not in of_kind:
             of_kind[kind] = [rule for rule in rules if rule.roles == "*" or kind in rule.roles.split()]
         rule = next((rule for rule in of_kind[kind] if _fits(rule, places[tensor.name])), None)
@@ -130,6 +131,8 @@ def _is_left(by: str, tensor: TensorShape) -> bool:
 
 @lru_cache(2**16)
 def _kind(tensor: TensorShape) -> str:
+    if tensor.role == "per_layer_token_embd":           # word vectors, too
+        return "token_embd"
     return next((kind.removesuffix(".weight") for kind in KINDS if kind in tensor.name), tensor.role)
 
 

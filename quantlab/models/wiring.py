@@ -25,7 +25,8 @@ ENCODERS = {"gemma3": ("v.", "mm.")}
 _SPLIT_EXPERT = re.compile(r"blk\.\d+\.ffn_(?:gate|up|down)\.\d+\.weight")
 _FUSED = ".attn_qkv.weight"
 #: Tensors outside the layers that only some architectures may have -> which.
-ONLY = {"rope_freqs.weight": "llama llama4 granite granitemoe granitehybrid mistral3 gemma4", "rope_factors_long.weight": "llama phi3",
+ONLY = {"rope_freqs.weight": "llama llama4 granite granitemoe granitehybrid mistral3 gemma4",
+        "rope_factors_long.weight": "llama phi3",
         "rope_factors_short.weight": "llama phi3",
         "output.weight": " ".join(FAMILIES - {"gemma2"})}
 #: Architectures whose layers are of several shapes, as their tensors show.
@@ -46,8 +47,8 @@ def in_encoder(name: str, arch: str) -> bool:
 
 
 def is_unused(name: str, a: Architecture) -> bool:
-    """Whether the tensor is of a layer behind the last: a head that guesses the words after the next one, which
-    llama.cpp leaves in the file unless it is asked for.
+    """Whether the tensor is of a layer behind the last: a head that guesses the words after the next one,
+    which llama.cpp leaves in the file unless it is asked for.
     """
     _, layer = role_and_layer(name)
     return layer is not None and layer >= a.n_layer

@@ -34,6 +34,7 @@ from ..models.types import tensor_nbytes
 ALIGNMENT = 32              # of a tensor in a file
 PLENTY = (2**42,)           # bytes of a card on which everything fits
 SECONDS = 120
+Keys = dict[str, int | float | list[int]]
 ROOT = Path(__file__).resolve().parents[2]      # from here the child finds the same quantlab
 
 
@@ -155,9 +156,9 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
     return Path(path)
 
 
-def keys_of(a: Architecture) -> dict[str, int | float | list[int]]:
+def keys_of(a: Architecture) -> Keys:
     """GGUF's keys of an architecture, the numbers that no size depends on set to something ordinary."""
-    found: dict[str, int | float | list[int]] = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
+    found: Keys = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
     found |= {"attention.value_length": a.value_dim, "attention.layer_norm_rms_epsilon": 1e-5,
               "rope.freq_base": 1e4}
     found.setdefault("context_length", 4096)
@@ -170,8 +171,28 @@ def keys_of(a: Architecture) -> dict[str, int | float | list[int]]:
         found |= {"logit_scale": 8.0, "residual_scale": 0.22, "embedding_scale": 12.0}
     if a.arch == "glm4moe":
         found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": 1.0, "expert_gating_func": 2}
+    found |= _keys_of_layers(a)
+    # as its converter writes it since April 2025: one key and value head, the true widths apart
+    if a.is_latent:
+        found |= {"attention.head_count_kv": 1, "attention.key_length": a.kv_lora_rank + a.rope_dim,
+                  "attention.value_length": a.kv_lora_rank, "attention.key_length_mla": a.head_dim,
+                  "attention.value_length_mla": a.v_head_dim}
+    if a.n_expert:
+        found["expert_feed_forward_length"] = a.n_ff_exp or a.n_ff
+    if a.arch == "gemma2":
+        found |= {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}
+    if a.swa_pattern is not None and a.arch in SWA_PATTERN:
+        found["attention.sliding_window_pattern"] = a.swa_pattern
+    return {f"{a.arch}.{key}": value for key, value in found.items()}
+
+
+def _keys_of_layers(a: Architecture) -> Keys:
+    """What says which layers are of which kind (models/metadata_layers.py reads it), and what newer families
+    want besides.
+    """
+    found: Keys = {}
     if a.arch in SHORT_CONVOLUTION:
-        found["shortconv.l_cache"] = found.pop("ssm.conv_kernel")
+        found["shortconv.l_cache"] = a.ssm_d_conv
         found |= {"expert_gating_func": 2} if a.n_expert else {}
     if a.arch in DELTA_NET:
         found |= {"full_attention_interval": len(a.pattern)}
@@ -193,15 +214,4 @@ def keys_of(a: Architecture) -> dict[str, int | float | list[int]]:
                   "attention.head_count_kv": [a.heads_of(i)[0] for i in range(a.n_layer)]}
     if a.query_scale:
         found |= {"attention.temperature_scale": 0.1, "rope.scaling.original_context_length": 16384}
-    # as its converter writes it since April 2025: one key and value head, the true widths apart
-    if a.is_latent:
-        found |= {"attention.head_count_kv": 1, "attention.key_length": a.kv_lora_rank + a.rope_dim,
-                  "attention.value_length": a.kv_lora_rank, "attention.key_length_mla": a.head_dim,
-                  "attention.value_length_mla": a.v_head_dim}
-    if a.n_expert:
-        found["expert_feed_forward_length"] = a.n_ff_exp or a.n_ff
-    if a.arch == "gemma2":
-        found |= {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}
-    if a.swa_pattern is not None and a.arch in SWA_PATTERN:
-        found["attention.sliding_window_pattern"] = a.swa_pattern
-    return {f"{a.arch}.{key}": value for key, value in found.items()}
+    return found

@@ -25,7 +25,8 @@ MEMBERS = {
     "kimi-k2": replace(V3, **ONE_GROUP, n_head=64, n_head_kv=64, n_expert=384, n_layer_dense=1,
                        n_vocab=163840),
     "glm-4.7-flash": replace(V3, **ONE_GROUP, n_embd=2048, n_head=20, n_head_kv=20, head_dim=256,
-                             q_lora_rank=768, v_head_dim=256, qk_nope_dim=192, n_expert=64, n_expert_used=4, n_ff_exp=1536,
+                             q_lora_rank=768, v_head_dim=256, qk_nope_dim=192, n_expert=64,
+                             n_expert_used=4, n_ff_exp=1536,
                              n_ff=10240, n_vocab=154880, n_layer_dense=1),
 }
 

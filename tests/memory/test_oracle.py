@@ -18,6 +18,7 @@ from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
+from quantlab.models.families import FAMILIES
 from quantlab.oracles import planner as oracle
 from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
@@ -189,8 +190,12 @@ def test_what_other_architectures_keep_is_what_a_count_by_hand_says(tmp_path, ar
     with ql.open_model(tmp_path / "model.gguf") as model:
         for one, found in zip(settings, oracle.measure_all(model, None, settings), strict=True):
             assert found[:2] == (tensors, hybrid_files.kept_bytes(arch, one.n_ctx, one.n_parallel)), one
-        with pytest.raises(ValueError, match=r"asks llama\.cpp itself"):
-            ql.estimate_memory(model)
+            if arch in FAMILIES:
+                ours = ql.estimate_memory(model, **one.as_dict())
+                assert (ours.weights, ours.kv_cache, ours.compute) == found[:3], one
+        if arch not in FAMILIES:
+            with pytest.raises(ValueError, match=r"asks llama\.cpp itself"):
+                ql.estimate_memory(model)
 
 
 def test_a_pulled_model_is_measured_by_its_name(tmp_path, monkeypatch):
