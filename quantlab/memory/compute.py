@@ -29,16 +29,19 @@ def compute_bytes(a: Architecture, settings: Settings) -> int:
     return _sizes(a, settings, _any_types(a), (0,) * (a.n_layer + 1), 1)[0]
 
 
-def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -> tuple[int, int]:
+def split_compute_bytes(
+    a: Architecture, weights: Weights, settings: Settings, kept: frozenset[str] = frozenset()
+) -> tuple[int, int]:
     """Bytes of the compute buffers on a card that holds only the last layers, as `settings.n_gpu_layers`
     says, and in main memory.
 
     Layers in main memory are computed on the card when many tokens come at once (scheduler.py): then the
-    types of their weights matter, as these are copied there.
+    types of their weights matter, as these are copied there.  kept: tensors that lie in main memory though
+    their layer does not.
     """
     on_card = weights.n_blocks_on_card(settings.n_gpu_layers)
     devices = (1,) * (a.n_layer - on_card) + (0,) * on_card + (int(settings.n_gpu_layers == 0),)
-    card, host = _sizes(a, settings, weights.types, devices, 1)
+    card, host = _sizes(a, settings, weights.types, devices, 1, kept)
     return card, host
 
 
@@ -57,12 +60,12 @@ def _any_types(a: Architecture) -> Types:
 
 
 @lru_cache(maxsize=4096)
-def _sizes(
-    a: Architecture, settings: Settings, types: Types, devices: tuple[int, ...], n_cards: int
-) -> tuple[int, ...]:
+def _sizes(a: Architecture, settings: Settings, types: Types, devices: tuple[int, ...], n_cards: int,
+           kept: frozenset[str] = frozenset()) -> tuple[int, ...]:
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
-    plan = Layers(a, settings, *_weights_and_layers(a, types, devices, n_cards), devices, n_cards)
-    if settings.flash_attention and n_cards in devices[:-1]:
+    weights, layers = _weights_and_layers(a, types, devices, n_cards, kept)
+    plan = Layers(a, settings, weights, layers, devices, n_cards, kept)
+    if settings.flash_attention and (n_cards in devices[:-1] or kept):
         plan = replace(plan, flash=_flash_stays(plan))
     return tuple(Scheduler(n_cards, COPIES if n_cards > 1 else 1).sizes(graph_of(plan)))
 
@@ -78,25 +81,27 @@ def _flash_stays(plan: Layers) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _weights_and_layers(
-    a: Architecture, types: Types, devices: tuple[int, ...], host: int
-) -> tuple[dict, tuple[int, ...]]:
-    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds
-    of layers lies in two places.
+def _weights_and_layers(a: Architecture, types: Types, devices: tuple[int, ...], host: int,
+                        kept: frozenset[str]) -> tuple[dict, tuple[int, ...]]:
+    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds of
+    layers lies in two places.
     """
-    several = host in devices and (a.pattern or a.n_embd_per_layer)
-    layers = tuple(range(a.n_layer)) if several else layers_to_walk(_kinds(a, types, devices, host))
+    several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer)
+    kinds = _kinds(a, types, devices, host, kept)
+    layers = tuple(range(a.n_layer)) if several else layers_to_walk(kinds)
     return {name: (shape, qtype) for name, shape, qtype in types}, layers
 
 
-def _kinds(a: Architecture, types: Types, devices: tuple[int, ...], host: int) -> list[Hashable]:
+def _kinds(a: Architecture, types: Types, devices: tuple[int, ...], host: int,
+           kept: frozenset[str] = frozenset()) -> list[Hashable]:
     """What each layer is like: layers that are alike need the same."""
     tensors: list[list] = [[] for _ in range(a.n_layer)]
     for name, shape, qtype in types:
         if name.startswith("blk."):
             _, number, part = name.split(".", 2)
             layer = int(number)
-            tensors[layer].append((part, shape, qtype if devices[layer] == host else ""))
+            lent = devices[layer] == host or name in kept
+            tensors[layer].append((part, shape, qtype if lent else ""))
     ends = {0, a.n_layer - 1}
     return [(a.is_sliding(i), devices[i], i in ends, tuple(mine)) for i, mine in enumerate(tensors)]
 

@@ -18,7 +18,8 @@ from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
 from .compute import compute_bytes, split_compute_bytes
-from .kv_cache import cache_bytes, check_cache_types, has_flash
+from .kv_cache import cache_bytes, check_cache_types, has_flash, host_cache_bytes
+from .overrides import in_main_memory, placed_with
 from .settings import Settings
 from .weights import Weights, weights_of
 
@@ -83,7 +84,8 @@ class MemoryEstimate(Tabled):
 def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_ubatch: int = 512,
                     n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16",
                     type_v: str = "f16", n_outputs: int = 1, n_gpu_layers: int | None = None,
-                    unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
+                    unified: bool = False, n_cpu_moe: int = 0, override_tensor: str = "",
+                    projector: Model | None = None) -> MemoryEstimate:
     """The bytes that llama.cpp allocates.
 
     model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
@@ -95,11 +97,13 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
     (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
     type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next
     word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells
-    (--kv-unified).  Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
+    (--kv-unified).  n_cpu_moe: first layers whose experts stay in main memory (--n-cpu-moe; as many as
+    there are layers: --cpu-moe); override_tensor: "PATTERN=CPU" (--override-tensor).  Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
     """
     settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel,
                         flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,
-                        n_gpu_layers=n_gpu_layers, unified=unified)
+                        n_gpu_layers=n_gpu_layers, unified=unified, n_cpu_moe=n_cpu_moe,
+                        override_tensor=override_tensor)
     model = shape_of(model)
     found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own_ftype(model))
     found = of_this_file(found, model)
@@ -153,16 +157,17 @@ def planned_shape(model: Architecture | Model) -> Architecture:
 def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str) -> MemoryEstimate:
     """The estimate from parts already known; `recommend` calls it many times."""
     check_cache_types(shape, settings)
-    placed = weights.placed(settings.n_gpu_layers)
+    kept = in_main_memory(shape, weights, settings)
+    placed = placed_with(weights, settings, kept)
     first = shape.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     kv = cache_bytes(shape, settings, first)
-    if settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer:
+    if not kept and (settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer):
         compute = compute_bytes(shape, replace(settings, n_gpu_layers=None))
     else:
-        compute, _ = split_compute_bytes(shape, weights, settings)
+        compute, _ = split_compute_bytes(shape, weights, settings, kept)
     notes = _deepseek_notes(shape, settings) if shape.arch == "deepseek2" else []
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
-                          placed.host + cache_bytes(shape, settings) - kv, True, tuple(notes))
+                          placed.host + host_cache_bytes(shape, settings, first), True, tuple(notes))
 
 
 def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from functools import cache
 from ..models.architecture import Architecture
 from ..models.mixers import state_numbers
 from ..models.resolve import shape_of
-from ..models.types import block_of
+from ..models.types import block_of, tensor_nbytes
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
 from .weights import card_nbytes
 
@@ -28,6 +28,17 @@ def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16
     Raises ValueError for a context or a type that cannot be.
     """
     return cache_bytes(shape_of(model).wired, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v))
+
+
+def host_cache_bytes(a: Architecture, settings: Settings, stop: int) -> int:
+    """Bytes of the KV cache in main memory, of the layers before `stop`: there nothing is filled up."""
+    kinds = zip(layers_by_sight(a, 0), layers_by_sight(a, stop), cells(a, settings), kinds_of_rows(a, settings),
+                strict=True)
+    states = sum(a.has_state(layer) for layer in range(stop))
+    kept = sum(4 * n * settings.n_parallel for n in state_numbers(a)) if states else 0
+    return states * kept + sum(
+        (every - later) * tensor_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
+        for every, later, n, rows in kinds for width, kv_type in rows)
 
 
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:

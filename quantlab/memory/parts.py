@@ -183,6 +183,8 @@ class Parts(Graph):
             weights = self.reshape(weights, used, n)
             total = self.like("CLAMP", self.sum_rows(weights))
             weights = self.reshape(self.like("DIV", weights, total), 1, used, n)
+        if a.expert_scaled:
+            weights = self.scale(weights)
         self.expand(weights)
         x = self.reshape(x, x.ne[0], 1, n)
         if weighted_first:

@@ -124,7 +124,7 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]], first_shared: int = 0) 
     has_output, types = False, []
     for tensor, qtype in tensors:
         types.append((tensor.name, tuple(tensor.shape), qtype))
-        part = _part(tuple(tensor.shape), qtype)
+        part = part_of(tuple(tensor.shape), qtype)
         layer = 0 if tensor.role in FIRST_LAYERS else tensor.layer
         if layer is not None:
             blocks[layer] = blocks.get(layer, TensorBytes(0, 0)) + part
@@ -139,7 +139,7 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]], first_shared: int = 0) 
 
 
 @lru_cache(maxsize=4096)
-def _part(shape: tuple[int, ...], qtype: str) -> TensorBytes:
+def part_of(shape: tuple[int, ...], qtype: str) -> TensorBytes:
     """One tensor; a model has hundreds of them and a handful of shapes."""
     return TensorBytes(card_nbytes(shape, qtype), aligned(tensor_nbytes(shape, qtype), HOST_ALIGNMENT))
 

@@ -68,6 +68,7 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
     return Architecture(
         arch=arch, only_type="", router_bias=any(name.endswith("exp_probs_b.bias") for name in shapes),
         expert_norm=metadata.get(f"{spelled}.expert_weights_norm") is True,
+        expert_scaled=metadata.get(f"{spelled}.expert_weights_scale", 0) not in (0, 1),
         full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes,

@@ -23,6 +23,7 @@ TYPE_NUMBERS = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, 
                 "bf16": 30}
 ALL_LAYERS = 2**16
 ffi.cdef("""
+typedef struct { const char *pattern; void *kind; } tensor_override;
 typedef struct { void *devices; void *overrides; int32_t n_gpu_layers; int split_mode; int load_mode;
   int lazy_mode; int32_t main_gpu;
   const float *tensor_split; void *progress; void *progress_data; void *kv_overrides;
@@ -69,11 +70,18 @@ class Library:
         self._check_defaults()
         self._gpus = VirtualGPUs(self._lib, vram) if vram else None
 
-    def load(self, path: str, n_gpu_layers: int | None):
-        """The model of a file, none of its weights read.  Raises Refused with llama.cpp's words."""
+    def load(self, path: str, n_gpu_layers: int | None, kept: tuple[str, ...] = ()):
+        """The model of a file, none of its weights read.  kept: patterns of tensors that stay in main memory.
+        Raises Refused with llama.cpp's words.
+        """
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = ALL_LAYERS if n_gpu_layers is None else n_gpu_layers
         params.no_alloc, params.load_mode = True, 0
+        words = [ffi.new("char[]", pattern.encode()) for pattern in kept]
+        main_memory = self._lib.ggml_backend_cpu_buffer_type()
+        ends = [*((pattern, main_memory) for pattern in words), (ffi.NULL, ffi.NULL)]
+        overrides = ffi.new("tensor_override[]", ends)
+        params.overrides = ffi.cast("void *", overrides) if kept else ffi.NULL
         self._said.clear()
         model = self._lib.llama_model_load_from_file(path.encode(), params)
         if model == ffi.NULL:
@@ -162,7 +170,7 @@ def answer(question: dict) -> dict:
     """
     try:
         library = Library(question["vram"])
-        model = library.load(question["path"], question["n_gpu_layers"])
+        model = library.load(question["path"], question["n_gpu_layers"], tuple(question["kept"]))
     except (LayoutError, Refused) as error:
         return {"refused": str(error)}
     measured: list[dict] = []

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
+from ..memory.overrides import patterns_of
 from ..memory.settings import Settings
 from ..memory.weights import aligned
 from ..models.architecture import Architecture
@@ -75,9 +76,11 @@ def measure_all(model, ftype: str | None, settings: list[Settings], *,
     found: dict[int, Planned] = {}
     with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
         path = _path_of(model, ftype, Path(folder))
-        for n_gpu_layers in dict.fromkeys(one.n_gpu_layers for one in settings):
-            mine = [i for i, one in enumerate(settings) if one.n_gpu_layers == n_gpu_layers]
-            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": n_gpu_layers,
+        places = [(one.n_gpu_layers, patterns_of(one)) for one in settings]
+        for place in dict.fromkeys(places):
+            mine = [i for i, one in enumerate(places) if one == place]
+            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": place[0],
+                        "kept": place[1],
                         "settings": [settings[i].as_dict() for i in mine]}
             found |= dict(zip(mine, map(_measured, _ask(question)), strict=True))
     return [found[i] for i in range(len(settings))]
@@ -164,13 +167,15 @@ def keys_of(a: Architecture) -> Keys:
     found.setdefault("context_length", 4096)
     found.setdefault("rope.dimension_count", a.head_dim)
     if a.arch == "deepseek2":
-        found |= {"expert_weights_scale": 1.0, "expert_gating_func": 2 if a.router_bias else 1,
+        found |= {"expert_weights_scale": 2.5 if a.expert_scaled else 1.0,
+                  "expert_gating_func": 2 if a.router_bias else 1,
                   "expert_weights_norm": a.expert_norm}
         found.setdefault("leading_dense_block_count", 0)
     if a.arch.startswith("granite"):
         found |= {"logit_scale": 8.0, "residual_scale": 0.22, "embedding_scale": 12.0}
     if a.arch == "glm4moe":
-        found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": 1.0, "expert_gating_func": 2}
+        found |= {"expert_weights_norm": a.expert_norm, "expert_gating_func": 2,
+                  "expert_weights_scale": 2.5 if a.expert_scaled else 1.0}
     found |= _keys_of_layers(a)
     # as its converter writes it since April 2025: one key and value head, the true widths apart
     if a.is_latent:
@@ -199,7 +204,8 @@ def _keys_of_layers(a: Architecture) -> Keys:
         found |= {"rope.dimension_sections": [11, 11, 10, 0]} if a.arch != "qwen3next" else {}
     if a.arch in NO_GATE:
         found |= {"attention.layer_norm_epsilon": 1e-5}
-        found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": 2.5} if a.n_expert else {}
+        scale = 2.5 if a.expert_scaled else 1.0
+        found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": scale} if a.n_expert else {}
         found["feed_forward_length"] = [a.n_ff * a.has_ffn(layer) for layer in range(a.n_layer)]
     if a.no_rope:
         found["rope.scaling.finetuned"] = False
