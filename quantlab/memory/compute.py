@@ -60,8 +60,14 @@ def _any_types(a: Architecture) -> Types:
 
 
 @lru_cache(maxsize=4096)
-def _sizes(a: Architecture, settings: Settings, types: Types, devices: tuple[int, ...], n_cards: int,
-           kept: frozenset[str] = frozenset()) -> tuple[int, ...]:
+def _sizes(
+    a: Architecture,
+    settings: Settings,
+    types: Types,
+    devices: tuple[int, ...],
+    n_cards: int,
+    kept: frozenset[str] = frozenset(),
+) -> tuple[int, ...]:
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
     weights, layers = _weights_and_layers(a, types, devices, n_cards, kept)
     plan = Layers(a, settings, weights, layers, devices, n_cards, kept)
@@ -81,10 +87,11 @@ def _flash_stays(plan: Layers) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _weights_and_layers(a: Architecture, types: Types, devices: tuple[int, ...], host: int,
-                        kept: frozenset[str]) -> tuple[dict, tuple[int, ...]]:
-    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds of
-    layers lies in two places.
+def _weights_and_layers(
+    a: Architecture, types: Types, devices: tuple[int, ...], host: int, kept: frozenset[str]
+) -> tuple[dict, tuple[int, ...]]:
+    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds
+    of layers lies in two places.
     """
     several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer)
     kinds = _kinds(a, types, devices, host, kept)
@@ -92,8 +99,9 @@ def _weights_and_layers(a: Architecture, types: Types, devices: tuple[int, ...],
     return {name: (shape, qtype) for name, shape, qtype in types}, layers
 
 
-def _kinds(a: Architecture, types: Types, devices: tuple[int, ...], host: int,
-           kept: frozenset[str] = frozenset()) -> list[Hashable]:
+def _kinds(
+    a: Architecture, types: Types, devices: tuple[int, ...], host: int, kept: frozenset[str] = frozenset()
+) -> list[Hashable]:
     """What each layer is like: layers that are alike need the same."""
     tensors: list[list] = [[] for _ in range(a.n_layer)]
     for name, shape, qtype in types:

@@ -91,14 +91,15 @@ def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_uba
     model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
     own tensors are then counted.  ftype: a file's own; else Q4_K_M, or the only one that is published.
     projector: the open file of a model that also sees; its weights lie on the card (its buffers are not
-    counted). A pulled model's own projector is counted without asking.
-    In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
-    OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size, num_batch).  n_parallel: conversations at a time
-    (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
-    type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next
-    word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells
-    (--kv-unified).  n_cpu_moe: first layers whose experts stay in main memory (--n-cpu-moe; as many as
-    there are layers: --cpu-moe); override_tensor: "PATTERN=CPU" (--override-tensor).  Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
+    counted). A pulled model's own projector is counted without asking. In tokens: n_ctx (all conversations
+    together; llama-server --ctx-size, Ollama num_ctx times OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size,
+    num_batch).  n_parallel: conversations at a time (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention
+    (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k, type_v: of the cache (--cache-type-k, -v;
+    OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next word is computed.  n_gpu_layers: None for
+    all (--n-gpu-layers, num_gpu).  unified: one pool of cells (--kv-unified).  n_cpu_moe: first layers whose
+    experts stay in main memory (--n-cpu-moe; as many as there are layers: --cpu-moe); override_tensor:
+    "PATTERN=CPU" (--override-tensor).  Raises ValueError naming what cannot be; an unknown architecture goes
+    to the oracle.
     """
     settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel,
                         flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,

@@ -32,8 +32,8 @@ def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16
 
 def host_cache_bytes(a: Architecture, settings: Settings, stop: int) -> int:
     """Bytes of the KV cache in main memory, of the layers before `stop`: there nothing is filled up."""
-    kinds = zip(layers_by_sight(a, 0), layers_by_sight(a, stop), cells(a, settings), kinds_of_rows(a, settings),
-                strict=True)
+    kinds = zip(layers_by_sight(a, 0), layers_by_sight(a, stop), cells(a, settings),
+                kinds_of_rows(a, settings), strict=True)
     states = sum(a.has_state(layer) for layer in range(stop))
     kept = sum(4 * n * settings.n_parallel for n in state_numbers(a)) if states else 0
     return states * kept + sum(

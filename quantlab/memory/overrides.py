@@ -24,12 +24,16 @@ def patterns_of(settings: Settings) -> tuple[str, ...]:
     for one in filter(None, settings.override_tensor.split(",")):
         pattern, _, where = one.rpartition("=")
         if not pattern or where != "CPU":
-            raise ValueError(f"override_tensor={one!r} is not understood: write PATTERN=CPU, such as "
-                             r"'\.ffn_.*_exps\.=CPU'; other places than CPU are not counted here")
+            raise ValueError(
+                f"override_tensor={one!r} is not understood: write PATTERN=CPU, such as "
+                r"'\.ffn_.*_exps\.=CPU'; other places than CPU are not counted here"
+            )
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"override_tensor has the pattern {pattern!r}, which cannot be read: {error}") from None
+            raise ValueError(
+                f"override_tensor has the pattern {pattern!r}, which cannot be read: {error}"
+            ) from None
         found.append(pattern)
     return tuple(found)
 
@@ -41,8 +45,10 @@ def in_main_memory(shape: Architecture, weights: Weights, settings: Settings) ->
     if not settings.n_cpu_moe and not settings.override_tensor:
         return frozenset()
     if settings.n_cpu_moe and not shape.n_expert:
-        raise ValueError(f"n_cpu_moe={settings.n_cpu_moe} asks for experts in main memory, and this "
-                         f"{shape.arch} has none: use n_gpu_layers to keep whole layers there")
+        raise ValueError(
+            f"n_cpu_moe={settings.n_cpu_moe} asks for experts in main memory, and this "
+            f"{shape.arch} has none: use n_gpu_layers to keep whole layers there"
+        )
     if settings.n_cpu_moe > shape.n_layer:
         raise ValueError(f"n_cpu_moe={settings.n_cpu_moe} is more than the {shape.n_layer} layers there are")
     found: frozenset[str] = frozenset()
@@ -71,6 +77,6 @@ def placed_with(weights: Weights, settings: Settings, kept: frozenset[str]) -> T
         part = part_of(shape, qtype)
         if layer is not None or role not in GROUPS:
             card, host = card - part.card, host + part.host
-        elif role == "token_embd" and weights.tied:         # one for both uses
+        elif role == "token_embd" and weights.tied:  # one for both uses
             card -= part.card
     return TensorBytes(card, host)

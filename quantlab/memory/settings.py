@@ -40,12 +40,11 @@ class Settings:
 
     n_ctx: tokens of all conversations together.  n_ubatch: tokens computed at a time.  n_parallel:
     conversations at a time.  flash_attention: attention in small pieces, without the table of all
-    scores.  type_k, type_v: names of CACHE_TYPES.
-    n_outputs: tokens of a step whose next word is computed (1 for an answer; n_ubatch to score a whole text).
-    n_gpu_layers: None for all, else blocks from the end, the output layer counted as one.
-    unified: one pool of cells for all conversations.  n_cpu_moe: first layers whose experts stay in main
-    memory; override_tensor: "PATTERN=CPU", several with commas between.  Raises ValueError naming the number and what would be
-    right.
+    scores.  type_k, type_v: names of CACHE_TYPES. n_outputs: tokens of a step whose next word is computed (1
+    for an answer; n_ubatch to score a whole text). n_gpu_layers: None for all, else blocks from the end, the
+    output layer counted as one. unified: one pool of cells for all conversations.  n_cpu_moe: first layers
+    whose experts stay in main memory; override_tensor: "PATTERN=CPU", several with commas between.  Raises
+    ValueError naming the number and what would be right.
     """
 
     n_ctx: int = 4096

@@ -29,15 +29,15 @@ class Architecture:
     (mixers.py).  head_dim_swa, n_head_kv_swa: of layers that see a window, where they differ;
     n_embd_per_layer: width of each layer's own word vectors; n_layer_kv_shared: last layers that read earlier
     ones' caches, and n_ff_shared their width; value_is_key: layers that see all have one matrix for keys and
-    values.  expert_norm, expert_scaled, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its kin choose
-    experts (their weights add up to 1; times a number; a bias; only among the best groups).  kv_lora_rank, q_lora_rank,
-    rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention; full_kv: a file of the make before April
-    2025, where every head keeps its keys and values (one matrix, attn_kv_b, instead of attn_k_b and
-    attn_v_b). sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
-    architecture's own).  rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context
-    Phi.  n_ctx_train: in tokens.  only_type: the mix of the only file there is, where its maker published one
-    only (no part of the shape).  Raises ValueError for an unknown `arch` and for numbers that no model can
-    have.
+    values.  expert_norm, expert_scaled, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its
+    kin choose experts (their weights add up to 1; times a number; a bias; only among the best
+    groups).  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention;
+    full_kv: a file of the make before April 2025, where every head keeps its keys and values (one matrix,
+    attn_kv_b, instead of attn_k_b and attn_v_b). sliding_window: tokens a local layer sees; swa_pattern p:
+    each p-th layer sees all (None: the architecture's own).  rope_freqs, longrope: the small frequency
+    tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in tokens.  only_type: the mix of the only
+    file there is, where its maker published one only (no part of the shape).  Raises ValueError for an
+    unknown `arch` and for numbers that no model can have.
     """
 
     arch: str
