@@ -151,7 +151,7 @@ def _flash(walk: Walk, kind: int, q, q_width: int, kv_width: int) -> Span:
     16-bit itself.
 
     A 32-bit cache is copied by an operation of its own; for all other types CUDA wants the room behind the
-    result.
+    result, unless it reads them as they are.
     """
     space, count = walk.space, kv_width * walk.cells[kind] * walk.settings.n_streams
     types = walk.settings.type_k, walk.settings.type_v
@@ -164,13 +164,22 @@ def _flash(walk: Walk, kind: int, q, q_width: int, kv_width: int) -> Span:
                 space.give(cache[i])
     cache = [place for i, place in enumerate(cache) if i > 1 or types[i] != "f32"]
     nbytes = q_width * walk.row_bytes
-    for kv_type in types:
+    for kv_type in () if _read_as_it_is(walk) else types:
         if kv_type not in ("f16", "f32"):
             nbytes = aligned(nbytes, ALIGNMENT) + 2 * count
     out = space.take(nbytes)
     space.give(q, *casts, *cache)
     walk.done(kind, "mask")
     return out
+
+
+def _read_as_it_is(walk: Walk) -> bool:
+    """Whether CUDA needs no copy of a quantized cache: for one or two tokens of a conversation at a time, keys
+    and values of one type, and heads of these sizes (fattn.cu, since Ada: ggml_cuda_get_best_fattn_kernel).
+    """
+    type_k, type_v = walk.settings.type_k, walk.settings.type_v
+    few = walk.n_tokens // walk.settings.n_streams <= 2
+    return few and type_k == type_v and type_k in ("q8_0", "q4_0") and walk.shape.head_dim in (64, 128, 256)
 
 
 def cached(walk: Walk, kind: int) -> list[Span]:

@@ -239,19 +239,13 @@ def _dense(walk: Walk, norm, n_ff: int, suffix: str = "") -> Span:
 
 
 def experts(walk: Walk) -> Span:
-    """A router picks some experts for each token; their results are kept side by side until they are added
-    up.
+    """A router picks some experts for each token; their results are kept side by side, weighted, until they
+    are added up. CUDA weights and adds in one step, for which it keeps what goes in.
     """
     a, space, width = walk.shape, walk.space, walk.width
     used, n_ff = a.n_expert_used, a.n_ff_exp or a.n_ff
     norm = normed(walk)
-    chances = width(a.n_expert, "ffn_gate_inp.weight")
-    walk.use("ffn_gate_inp.bias")
-    order = width(a.n_expert)
-    weights = width(used)
-    space.give(chances)
-    if a.arch != "gpt-oss":
-        space.give(width(1))                    # their sum
+    order, weights = _router(walk)
     gate = _matrices(walk, "gate", used * n_ff)
     up = _matrices(walk, "up", used * n_ff)
     if not a.n_expert_shared:
@@ -259,13 +253,44 @@ def experts(walk: Walk) -> Span:
     product = width(used * n_ff)
     space.give(gate, up)
     down = _matrices(walk, "down", used * a.n_embd)
-    space.give(product, order, weights)
+    space.give(product, order)
+    weighted = width(used * a.n_embd)
     out = width(a.n_embd)
-    space.give(down)
+    space.give(weighted, down, weights)
     if a.n_expert_shared:
         shared = _dense(walk, norm, n_ff * a.n_expert_shared, "_shexp")
         space.give(shared)
     return out
+
+
+def _router(walk: Walk) -> tuple[Span, Span]:
+    """The experts by their chances, and the weights of those that are used. Where CUDA does all of it in one
+    step, every result on the way has a place of its own (ggml_backend_cuda_graph_optimize).
+    """
+    a, space, width = walk.shape, walk.space, walk.width
+    chances = [width(a.n_expert, "ffn_gate_inp.weight")]
+    walk.use("ffn_gate_inp.bias")
+    at_once = a.arch != "gpt-oss" and routed_at_once(a.n_expert)
+    if at_once:
+        chances.append(width(a.n_expert))       # else in the place of the scores
+    order, weights = width(a.n_expert), width(a.n_expert_used)
+    if not at_once:
+        space.give(*chances)
+        if a.arch != "gpt-oss":
+            space.give(width(1))                # their sum
+    elif a.arch == "deepseek2":                 # its weights need not add up to 1
+        space.give(*chances)
+    else:
+        chances += [width(1), width(1), weights]        # their sum, at least so much, what is divided by it
+        weights = width(a.n_expert_used)
+        space.give(*chances)
+    return order, weights
+
+
+def routed_at_once(n_expert: int) -> bool:
+    """Whether CUDA has a router in one step for so many experts (topk-moe.cu: ggml_cuda_should_use_topk_moe).
+    """
+    return (n_expert <= 512 and n_expert & (n_expert - 1) == 0) or n_expert in (288, 576)
 
 
 def _matrices(walk: Walk, part: str, columns: int) -> Span:

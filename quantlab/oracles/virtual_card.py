@@ -13,6 +13,8 @@ from mmap import mmap
 
 import cffi
 
+from .fusion import kept
+
 LAYOUT = """
 typedef struct { const char *(*get_name)(void *); void *(*alloc_buffer)(void *, size_t);
   void *(*alloc_buffer_n)(void *, void **, int);
@@ -44,12 +46,18 @@ void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *);
 void *ggml_backend_cpu_reg(void); void *ggml_backend_reg_dev_get(void *, size_t);
 size_t ggml_nbytes(void *); bool ggml_is_quantized(int); size_t ggml_row_size(int, int64_t);
   const char *ggml_op_name(int);
+typedef struct { int size, n_nodes, n_leafs; void **nodes; } graph;
+typedef struct { void (*keep)(void *, void *, void *); void *user_data; } optimizer;
 size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t);
   void *ggml_backend_buffer_get_type(void *);
 """
 OBJECT_HEADER = 32              # ggml.c: GGML_OBJECT_SIZE
 BACKEND_API_VERSION = 3         # ggml-backend-impl.h: GGML_BACKEND_API_VERSION
 GPU_TYPE, F16 = 1, 1            # ggml-backend.h: GGML_BACKEND_DEVICE_TYPE_GPU; ggml.h: GGML_TYPE_F16
+#: ggml.h, by number: the types that CUDA's flash attention knows (fattn.cu: ggml_cuda_fattn_kv_type_supported:
+#: f32, f16, q4_0, q4_1, q5_0, q5_1, q8_0, bf16), and of these the ones that its usual build reads as they are,
+#: for keys and values of one type (GGML_CUDA_FA_QUANTS: f16, q4_0, q8_0, bf16).
+FLASH_TYPES, READ_AS_THEY_ARE = {0, 1, 2, 3, 6, 7, 8, 30}, {1, 2, 8, 30}
 ROW_PADDING = 512               # ggml-cuda: MATRIX_ROW_PADDING
 ALIGNMENT = 128                 # ggml-cuda: ggml_backend_cuda_buffer_type_get_alignment
 # ggml-backend-impl.h: ggml_backend_buffer, whose type stands behind its functions
@@ -113,14 +121,13 @@ class VirtualGPUs:
     def alloc_size(self, tensor) -> int:
         """Bytes a tensor takes on a card (ggml_backend_cuda_buffer_type_get_alloc_size).
 
-        Rows of quantized weights are filled up to 512; flash attention keeps 16-bit copies of a quantized
-        cache behind its result.
+        Rows of quantized weights are filled up to 512; flash attention keeps 16-bit copies of a cache of
+        another type behind its result.
         """
         tensor = ffi.cast("tensor *", tensor)
         nbytes = self.library.ggml_nbytes(tensor)
-        if tensor.op == self.op["FLASH_ATTN_EXT"] and ffi.cast("tensor *", tensor.src[0]).ne[1] > 2:
-            for copied in self._copied(ffi.cast("tensor *", tensor.src[1]),
-                                       ffi.cast("tensor *", tensor.src[2])):
+        if tensor.op == self.op["FLASH_ATTN_EXT"]:
+            for copied in self._copied(*(ffi.cast("tensor *", tensor.src[i]) for i in range(3))):
                 count = copied.ne[0] * copied.ne[1] * copied.ne[2] * copied.ne[3]
                 nbytes = -(-nbytes // ALIGNMENT) * ALIGNMENT + 2 * count
         if self.library.ggml_is_quantized(tensor.type) and tensor.ne[0] % ROW_PADDING:
@@ -128,23 +135,33 @@ class VirtualGPUs:
         return nbytes
 
     def computes(self, tensor) -> bool:
-        """Everything but flash attention of keys longer than values in heads of their own: DeepSeek in files
-        made before April 2025 (fattn.cu: ggml_cuda_get_best_fattn_kernel).
+        """Everything but flash attention of some heads and types (ggml_cuda_get_best_fattn_kernel). DeepSeek in
+        files made before April 2025 has such heads: keys longer than values, each head with its own.
         """
         tensor = ffi.cast("tensor *", tensor)
         if tensor.op != self.op["FLASH_ATTN_EXT"]:
             return True
         q, k, v = (ffi.cast("tensor *", tensor.src[i]) for i in range(3))
-        return k.ne[0] == v.ne[0] or q.ne[2] > k.ne[2]
+        shared = q.ne[2] // k.ne[2]                     # heads that look at one key
+        heads = {(192, 128): shared % 8 == 0, (320, 256): shared % 32 == 0, (512, 512): shared > 1,
+                 (576, 512): shared > 1} | {(n, n): True for n in (40, 64, 72, 80, 96, 112, 128, 256)}
+        return heads.get((k.ne[0], v.ne[0]), False) and {k.type, v.type} <= FLASH_TYPES
 
-    @staticmethod
-    def _copied(k, v) -> list:
-        """Which of K and V are converted; V that is a part of K (DeepSeek's latent cache) is not converted
-        twice.
+    def _copied(self, q, k, v) -> list:
+        """Which of K and V are converted. Of a few tokens' attention they are read as they are; V that is a
+        part of K (DeepSeek's latent cache) is not converted twice.
         """
-        shared = v.view_src != ffi.NULL and (v.view_src == ffi.cast("void *", k)
-                                             or (v.view_src == k.view_src and v.view_offs == k.view_offs))
-        return [part for part, again in ((k, False), (v, shared)) if part.type != F16 and not again]
+        head, shared, n_tokens = q.ne[0], q.ne[2] // k.ne[2], q.ne[1]
+        if self.library.ggml_is_quantized(k.type) or self.library.ggml_is_quantized(v.type):
+            few = n_tokens <= 2                         # on cards since Ada; before, one
+        else:
+            few = n_tokens == 1 and (shared == 1 or (q.ne[3] == 1 and not (
+                shared > 4 and (head >= 256 or k.ne[1] >= 8192))))
+        if few and head in (64, 128, 256) and k.type == v.type and k.type in READ_AS_THEY_ARE:
+            return []
+        part = v.view_src != ffi.NULL and (v.view_src == ffi.cast("void *", k)
+                                           or (v.view_src == k.view_src and v.view_offs == k.view_offs))
+        return [one for one, again in ((k, False), (v, part)) if one.type != F16 and not again]
 
     def is_lent(self, tensor) -> bool:
         """Whether a card computes with weights that lie in main memory: for many rows at a time (offload_op).
@@ -220,7 +237,14 @@ class VirtualGPUs:
         backend.get_name = self._call("const char *(void *)", lambda _: name)
         backend.free = backend.synchronize = self._call("void(void *)", lambda _: None)
         backend.graph_compute = self._call("int(void *, void *)", lambda *_: 0)
+        backend.graph_optimize = self._call("void(void *, void *, void *)", self._keep_for_fusion)
         return ffi.cast("void *", backend)
+
+    def _keep_for_fusion(self, _backend, graph, place) -> None:
+        graph, place = ffi.cast("graph *", graph), ffi.cast("optimizer *", place)
+        nodes = [ffi.cast("tensor *", graph.nodes[i]) for i in range(graph.n_nodes)]
+        for tensor, until in kept(nodes, self.op):
+            place.keep(place.user_data, tensor, graph.nodes[until])     # or the first of what comes after them
 
     def _fill_host(self) -> None:
         self.host[0] = ffi.cast("buffer_type *", self.library.ggml_backend_cpu_buffer_type())[0]
