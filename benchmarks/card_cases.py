@@ -31,7 +31,8 @@ EDGES = ({"n_ubatch": 1}, {"n_ubatch": 2, "type_k": "q8_0", "type_v": "q8_0"},
          {"n_ubatch": 31, "type_k": "q4_0", "type_v": "q4_0"},
          {"n_ubatch": 2, "type_k": "q5_1", "type_v": "q5_1"},
          {"type_k": "q5_0", "type_v": "q4_1", "n_ctx": 8192},
-         {"type_k": "bf16", "type_v": "bf16"}, {"n_ctx": 512, "n_parallel": 4, "n_ubatch": 2, "type_k": "f32"})
+         {"type_k": "bf16", "type_v": "bf16"},
+         {"n_ctx": 512, "n_parallel": 4, "n_ubatch": 2, "type_k": "f32"})
 LIVED = {"smollm2:135m": "Q4_K_M", "qwen3:0.6b": "Q8_0", "llama3.2:1b": "Q4_K_M", "gemma3:1b": "Q8_0",
          "qwen2.5:1.5b": "F16", "gemma2:2b": "Q4_K_M", "phi4-mini:3.8b": "Q4_K_M", "gemma3:4b": "Q4_K_M",
          "qwen3:4b": "Q4_K_M", "phi3-mini": "Q4_K_M", "odd-80": "Q8_0", "llama3.1:8b": "Q4_K_M",
@@ -108,7 +109,8 @@ def questions() -> list[dict]:
         add("life", name, ftype, lived_settings(name))
     few = [Settings(), Settings(flash_attention=False), Settings(n_ctx=16384)]
     for env in ({"GGML_CUDA_DISABLE_GRAPHS": "1"}, {"CUDA_MODULE_LOADING": "EAGER"}, NO_FUSION):
-        for name, ftype in (("llama3.2:1b", "Q4_K_M"), ("llama3.2:1b", "F16"), ("deepseek-v2:16b-mla", "Q4_K_M")):
+        for name, ftype in (("llama3.2:1b", "Q4_K_M"), ("llama3.2:1b", "F16"),
+                            ("deepseek-v2:16b-mla", "Q4_K_M")):
             if not (name.startswith("deepseek") and env != NO_FUSION):
                 add("life", name, ftype, few, **env)
     add("life", "llama3.2:1b", "F16", few)

@@ -89,16 +89,32 @@ def planner_agrees(found: list[dict]) -> Counter:
         name, ftype, n_cards = key
         mine = [case for case, its in zip(found, keys, strict=True) if its == key]
         vram = [CARD] * n_cards if n_cards > 1 else [2**42]
-        for case, told in zip(mine, measure_all(ALL[name], ftype, [Settings(**case["settings"]) for case in mine],
-                                                vram=vram), strict=True):
+        settings = [Settings(**case["settings"]) for case in mine]
+        for case, told in zip(mine, measure_all(ALL[name], ftype, settings, vram=vram), strict=True):
             said["equal" if cards_of(told.buffers) == case["cards"] else "other"] += 1
     return said
+
+
+def _beside(found: list[dict]) -> dict[str, list[float]]:
+    """MiB that a process has on the card besides its buffers and the driver's reserve, least and most, while
+    512 tokens or fewer are computed at a time.
+    """
+    groups: dict[str, list[float]] = {}
+    for case in found:
+        if "beside" not in case or case["settings"].get("n_ubatch", 512) > 512:
+            continue
+        how = ("all kernels loaded at the start" if "CUDA_MODULE_LOADING" in case.get("env", {}) else
+               "mixtures of experts" if ALL[case["model"]].n_expert else
+               "16-bit weights" if case["ftype"] == "F16" else
+               "flash attention" if case["settings"].get("flash_attention", True) else "no flash attention")
+        groups.setdefault(how, []).append(round(case["beside"][1] / 2**20, 1))
+    return {how: [min(sizes), max(sizes)] for how, sizes in groups.items()}
 
 
 def main(questions: str, answers: str, name: str = "real_card") -> None:
     told = {one["id"]: one for one in map(json.loads, Path(answers).read_text().splitlines())}
     asked = [one for one in json.loads(Path(questions).read_text()) if one["id"] in told]
-    first = told[asked[0]["id"]]
+    first = next(told[one["id"]] for one in asked if one["alloc"])        # alone on the card
     found = cases(asked, told)
     plain = [case for case in found if case.get("env") != NO_FUSION and "refused" not in case]
     head = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "card": first["card"],
@@ -107,8 +123,9 @@ def main(questions: str, answers: str, name: str = "real_card") -> None:
             "cuda_context_bytes": first["steps"]["driver"] - first["steps"]["nobody"],
             "llama_cpp": f"build 11549, from the source package of xllamacpp {PINNED}",
             "n_cases": len(plain), "estimate": Counter(map(verdict, plain)), "planner": planner_agrees(plain),
-            "lived": sum("beside" in case for case in plain), "changed_by_use": sum("changed" in case
-                                                                                    for case in plain)}
+            "lived": sum("beside" in case for case in plain),
+            "changed_by_use": sum("changed" in case for case in plain),
+            "beside_the_buffers_mib": _beside(plain)}
     lines = ",\n".join("  " + json.dumps(case) for case in plain)
     text = json.dumps(head, indent=1)[:-2] + ',\n "cases": [\n' + lines + "\n ]\n}\n"
     (RESULTS / f"{name}.json").write_text(text)

@@ -2,17 +2,16 @@
 
     python -m benchmarks.real_card LIBRARY QUESTIONS ANSWERS [SECONDS]
 
-It runs where the card is, and needs only `cffi` there. LIBRARY: libllama.so, built with CUDA from the sources
-of the pinned version (the source package of xllamacpp has them).  QUESTIONS: a JSON list, as
-`benchmarks.card_cases` writes it, with the headers of hollow files beside it.  ANSWERS: one JSON line for each
-question, written at once, so that a run that is cut short leaves what it has.  SECONDS: no question is begun
-after so many.
+It runs where the card is, and needs only `cffi` there. LIBRARY: libllama.so, built as BUILD says from the
+sources of the pinned version, which the source package of xllamacpp has.  QUESTIONS: a JSON list, as
+`benchmarks.card_cases` writes it, with the headers of hollow files beside it.  ANSWERS: one JSON line for
+each question, written at once, so that a run that is cut short leaves what it has.  SECONDS: no question is
+begun after so many.
 
-A question is one model in a process of its own, as a crash or a setting of the environment reaches no other; it
-is loaded once for each number of layers.
-Without "alloc" nothing is allocated: the card's own rules are asked for a plan, several models at a time. With
-it, weights and contexts are made, a prompt and a few tokens computed, and the card is asked after each step
-what is in use.
+A question is one model in a process of its own, as a crash or a setting of the environment reaches no other;
+it is loaded once for each number of layers. Without "alloc" nothing is allocated: the card's own rules are
+asked for a plan, several models at a time. With it, weights (all of them 0) and contexts are made, a prompt
+and a few tokens computed, and the card is asked after each step what is in use.
 """
 
 import ctypes
@@ -29,6 +28,10 @@ from threading import Lock
 from quantlab.oracles.llama_library import Library, Refused
 from quantlab.oracles.virtual_card import ffi
 
+#: How the library is built, in llama.cpp's folder; on 16 cores it takes four minutes.
+BUILD = ("cmake -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_ARCHITECTURES=90-real "
+         "-DGGML_CUDA=ON -DGGML_CUDA_NCCL=OFF -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAMA_BUILD_COMMON=OFF "
+         "-DBUILD_SHARED_LIBS=ON && cmake --build build --target llama")
 AT_A_TIME = 12              # plans, which use the processor only
 SECONDS_EACH = 120
 TOKENS = 6                  # after the prompt: CUDA graphs are captured when a step has repeated

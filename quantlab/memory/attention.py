@@ -174,8 +174,8 @@ def _flash(walk: Walk, kind: int, q, q_width: int, kv_width: int) -> Span:
 
 
 def _read_as_it_is(walk: Walk) -> bool:
-    """Whether CUDA needs no copy of a quantized cache: for one or two tokens of a conversation at a time, keys
-    and values of one type, and heads of these sizes (fattn.cu, since Ada: ggml_cuda_get_best_fattn_kernel).
+    """Whether CUDA needs no copy of a quantized cache: for one or two tokens of a conversation at a time,
+    keys and values of one type, and these sizes of heads (ggml_cuda_get_best_fattn_kernel, since Ada).
     """
     type_k, type_v = walk.settings.type_k, walk.settings.type_v
     few = walk.n_tokens // walk.settings.n_streams <= 2

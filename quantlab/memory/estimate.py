@@ -4,8 +4,8 @@ running anything.
     estimate_memory("llama3.1:8b", "Q4_K_M", n_ctx=32768).total / 2**30      # 8.4 GiB on the card
 
 Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte where every layer lies
-there, as an H200 confirmed (`benchmarks/results/cuda_h200.json`). What the driver takes for itself is not llama.cpp's and cannot be planned: it stands apart, as an
-assumption.  Lesson: 06_will_it_fit.
+there, as an H200 confirmed (`benchmarks/results/cuda_h200.json`). What the driver takes for itself is not
+llama.cpp's and cannot be planned: it stands apart, as an assumption.  Lesson: 06_will_it_fit.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -35,8 +35,8 @@ class Assumption(NamedTuple):
 
 
 OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
-                      "what CUDA takes of each card besides: users report 0.3 to 0.75 GiB; an H200 with driver 580 "
-                      "took 0.58 to 0.61 while computing with flash attention, up to 0.73 where cuBLAS has a part")
+                      "what CUDA takes of each card besides: users report 0.3 to 0.75 GiB; an H200 with "
+                      "driver 580 took 0.58 to 0.61 with flash attention, and up to 0.73 with cuBLAS")
 
 
 FEW_HAVE = "few models have a tensor as {}: with layers in main memory the compute buffer is near, not exact"

@@ -4,8 +4,9 @@
 
 The router (softmax, sort, pick, scale) is one step, and so are weighting and adding up the experts' results.
 What goes into such a step has to outlive it, so the buffer grows: Qwen3 30B needs 20 MiB more than the graph
-alone says, without flash attention (ggml-cuda.cu: ggml_backend_cuda_graph_optimize; ggml_cuda_topk_moe_fusion;
-ggml_cuda_match_moe_weighted_reduction). Held against an H200 in `benchmarks/results/cuda_h200.json`.
+alone says, without flash attention (ggml-cuda.cu: ggml_backend_cuda_graph_optimize,
+ggml_cuda_topk_moe_fusion, ggml_cuda_match_moe_weighted_reduction). It was held against an H200
+(`benchmarks/results/cuda_h200.json`).
 
 A third step is not followed, as no shape of the catalog has it: a shared expert exactly as wide as one of the
 others (DeepSeek V3).
@@ -49,14 +50,14 @@ def added_up(nodes: list, names: list[str], i: int) -> int:
     if not 2 <= n_used <= MOST_ADDED or end > len(nodes):
         return i + 1
     following = names[i + 1:end]
-    views = [node for node in nodes[i + 1:end] if node.op == nodes[i + 1].op]
-    right = following.count("VIEW") == n_used and following.count("ADD") == n_used - 1 and names[i + 1] == "VIEW"
-    return end if right and all(view.view_src == nodes[i] for view in views) else i + 1
+    views = [node for node, name in zip(nodes[i + 1:end], following, strict=True) if name == "VIEW"]
+    whole = len(views) == n_used and following.count("ADD") == n_used - 1
+    return end if whole and all(view.view_src == nodes[i] for view in views) else i + 1
 
 
 def routed(nodes: list, names: list[str], i: int) -> int:
-    """The end of a router that begins with the chances at node i; i + 1 where none does, or where CUDA has none
-    for so many experts (topk-moe.cu: ggml_cuda_should_use_topk_moe).
+    """The end of a router that begins with the chances at node i; i + 1 where none does, or where CUDA has
+    none for so many experts (topk-moe.cu: ggml_cuda_should_use_topk_moe).
     """
     biased = names[i + 2:i + 3] == ["ADD"]
     begins = (names[i], "RESHAPE", *(("ADD",) if biased else ()), *PICK)

@@ -56,8 +56,8 @@ class Refused(RuntimeError):
 
 
 class Library:
-    """The pinned llama.cpp with virtual cards of `vram` bytes each; or, at `path`, a build of the same version
-    with the cards it finds.  Raises LayoutError for any other version.
+    """The pinned llama.cpp with virtual cards of `vram` bytes each; or, at `path`, a build of the same
+    version with the cards it finds.  Raises LayoutError for any other version.
     """
 
     def __init__(self, vram: list[int], path: Path | None = None):

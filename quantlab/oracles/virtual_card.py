@@ -54,9 +54,9 @@ size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *
 OBJECT_HEADER = 32              # ggml.c: GGML_OBJECT_SIZE
 BACKEND_API_VERSION = 3         # ggml-backend-impl.h: GGML_BACKEND_API_VERSION
 GPU_TYPE, F16 = 1, 1            # ggml-backend.h: GGML_BACKEND_DEVICE_TYPE_GPU; ggml.h: GGML_TYPE_F16
-#: ggml.h, by number: the types that CUDA's flash attention knows (fattn.cu: ggml_cuda_fattn_kv_type_supported:
-#: f32, f16, q4_0, q4_1, q5_0, q5_1, q8_0, bf16), and of these the ones that its usual build reads as they are,
-#: for keys and values of one type (GGML_CUDA_FA_QUANTS: f16, q4_0, q8_0, bf16).
+#: ggml.h, by number: the types of CUDA's flash attention (ggml_cuda_fattn_kv_type_supported: f32, f16,
+#: q4_0, q4_1, q5_0, q5_1, q8_0, bf16), and those of them that its usual build reads as they are, for keys and
+#: values of one type (GGML_CUDA_FA_QUANTS: f16, q4_0, q8_0, bf16).
 FLASH_TYPES, READ_AS_THEY_ARE = {0, 1, 2, 3, 6, 7, 8, 30}, {1, 2, 8, 30}
 ROW_PADDING = 512               # ggml-cuda: MATRIX_ROW_PADDING
 ALIGNMENT = 128                 # ggml-cuda: ggml_backend_cuda_buffer_type_get_alignment
@@ -135,8 +135,8 @@ class VirtualGPUs:
         return nbytes
 
     def computes(self, tensor) -> bool:
-        """Everything but flash attention of some heads and types (ggml_cuda_get_best_fattn_kernel). DeepSeek in
-        files made before April 2025 has such heads: keys longer than values, each head with its own.
+        """Everything but flash attention of some heads and types (ggml_cuda_get_best_fattn_kernel). DeepSeek
+        in files made before April 2025 has such heads: keys longer than values, each head with its own.
         """
         tensor = ffi.cast("tensor *", tensor)
         if tensor.op != self.op["FLASH_ATTN_EXT"]:
@@ -244,7 +244,7 @@ class VirtualGPUs:
         graph, place = ffi.cast("graph *", graph), ffi.cast("optimizer *", place)
         nodes = [ffi.cast("tensor *", graph.nodes[i]) for i in range(graph.n_nodes)]
         for tensor, until in kept(nodes, self.op):
-            place.keep(place.user_data, tensor, graph.nodes[until])     # or the first of what comes after them
+            place.keep(place.user_data, tensor, graph.nodes[until])     # or the first that comes after them
 
     def _fill_host(self) -> None:
         self.host[0] = ffi.cast("buffer_type *", self.library.ggml_backend_cpu_buffer_type())[0]

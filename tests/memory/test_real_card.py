@@ -1,4 +1,4 @@
-"""The estimate and the planner against a real card: 1,900 cases that an NVIDIA H200 answered, byte for byte."""
+"""The estimate and the planner against a real card: 1,900 cases that an H200 answered, byte for byte."""
 
 import json
 import random
@@ -51,7 +51,7 @@ class Node:
 
 
 def test_only_a_whole_router_and_a_whole_sum_are_one_step():
-    op = {name: name for name in ("SOFT_MAX", "RESHAPE", "ARGSORT", "VIEW", "GET_ROWS", "MUL", "ADD", "SCALE")}
+    op = {name: name for name in ("MUL", "VIEW", "ADD")}
     scores = Node("MUL_MAT", 64, 7)
     router = [Node("SOFT_MAX", 64, 7, src=(scores,)), *(Node(name, 64, 7) for name in
               ("RESHAPE", "ARGSORT", "VIEW", "GET_ROWS"))]
