@@ -46,7 +46,7 @@ void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *);
 void *ggml_backend_cpu_reg(void); void *ggml_backend_reg_dev_get(void *, size_t);
 size_t ggml_nbytes(void *); bool ggml_is_quantized(int); size_t ggml_row_size(int, int64_t);
   const char *ggml_op_name(int);
-typedef struct { int size, n_nodes, n_leafs; void **nodes; } graph;
+typedef struct { int size, n_nodes, n_others; void **nodes; } graph;
 typedef struct { void (*keep)(void *, void *, void *); void *user_data; } optimizer;
 size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t);
   void *ggml_backend_buffer_get_type(void *);
