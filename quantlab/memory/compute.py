@@ -37,8 +37,8 @@ def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -
     Layers in main memory are computed on the card when at least LENT_FROM tokens come at once (walk.py). With
     fewer they stay where they are: then, and where a card without layers gives out that many rows, this is an
     upper bound. So it is where gpt-oss leaves only its first layer in main memory (without flash attention a
-    row is added for it), and for DeepSeek's older files with none on the card (one more set of experts' results
-    is added).
+    row is added for it), and for DeepSeek's older files with none on the card (room for one more set of
+    experts' results is added).
     """
     first = a.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     if not first:
@@ -49,7 +49,8 @@ def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -
     # attention stays where the cache is
     if settings.flash_attention and not has_flash(a) and first == a.n_layer:
         spare = 4 * step(settings)[0] * a.n_embd * (a.n_expert_used + 2)
-        return spare + _highest_mark(a, settings, lent, _split_walk(a, lent), settings.n_gpu_layers != 0), False
+        walked = _split_walk(a, lent)
+        return spare + _highest_mark(a, settings, lent, walked, settings.n_gpu_layers != 0), False
     if a.arch == "gpt-oss" and first == 1:
         row = 0 if settings.flash_attention else 4 * step(settings)[0] * a.n_embd
         return row + _highest_mark(a, settings, lent, _split_walk(a, lent), True), False
