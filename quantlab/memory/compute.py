@@ -9,24 +9,44 @@ step (graphs.py), shares it among the devices, and gives each result a place unt
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from ..models.architecture import Architecture
+from ..models.types import block_of
 from .graphs import graph_of
 from .parts import Layers
 from .scheduler import COPIES, Scheduler
 from .settings import Settings
 from .weights import Types, Weights
 
+#: The tensors that CUDA works off together where they are alike (fusion.py).
+TOGETHER = tuple(f"ffn_{part}_{kind}.weight" for part in ("gate", "up") for kind in ("exps", "shexp"))
 MOST_PERIOD = 8  # layers after which the kinds of layers begin anew, in any model
 
 
 @lru_cache(maxsize=4096)
-def compute_bytes(a: Architecture, settings: Settings) -> int:
+def compute_bytes(a: Architecture, settings: Settings, alike: frozenset[int] = frozenset()) -> int:
     """Bytes of the compute buffer on a card that holds every layer.  Settings that do not matter here are
-    ignored.
+    ignored.  alike: the layers whose shared expert CUDA computes together with the others (`shared_alike`).
     """
-    return _sizes(a, settings, _any_types(a), (0,) * (a.n_layer + 1), 1)[0]
+    return _sizes(a, settings, _any_types(a, alike), (0,) * (a.n_layer + 1), 1)[0]
+
+
+def shared_alike(a: Architecture, weights: Weights) -> frozenset[int]:
+    """The layers whose shared expert is of the others' size and quantized type."""
+    if not a.n_expert_shared and not a.n_ff_shexp:
+        return frozenset()
+    return _shared_alike(weights.types)
+
+
+@lru_cache(maxsize=1024)
+def _shared_alike(types: Types) -> frozenset[int]:
+    by_layer: dict[int, list] = {}
+    for name, shape, qtype in types:
+        if name.endswith(TOGETHER):
+            by_layer.setdefault(int(name.split(".")[1]), []).append((shape[:2], qtype))
+    return frozenset(layer for layer, found in by_layer.items()
+                     if len(found) == len(TOGETHER) and len(set(found)) == 1 and block_of(found[0][1])[0] > 1)
 
 
 def split_compute_bytes(
@@ -45,18 +65,22 @@ def split_compute_bytes(
     return card, host
 
 
-def cards_compute_bytes(a: Architecture, settings: Settings, shares: Sequence[range]) -> list[int]:
+def cards_compute_bytes(
+    a: Architecture, settings: Settings, shares: Sequence[range], alike: frozenset[int] = frozenset()
+) -> list[int]:
     """Bytes of the compute buffer on each of several cards that hold all layers; number n_layer is the output
-    layer.
+    layer.  alike: as in `compute_bytes`.
     """
     devices = tuple(card for card, share in enumerate(shares) for _ in share)
-    return list(_sizes(a, settings, _any_types(a), devices, len(shares))[:-1])
+    return list(_sizes(a, settings, _any_types(a, alike), devices, len(shares))[:-1])
 
 
-@cache
-def _any_types(a: Architecture) -> Types:
-    """Tensors on cards stay where they are: any type will do."""
-    return tuple((tensor.name, tensor.shape, "F16") for tensor in a.tensors())
+@lru_cache(maxsize=1024)
+def _any_types(a: Architecture, alike: frozenset[int] = frozenset()) -> Types:
+    """Tensors on cards stay where they are: any type will do, so long as those are alike that have to be."""
+    return tuple((tensor.name, tensor.shape,
+                  "Q8_0" if tensor.layer in alike and tensor.name.endswith(TOGETHER) else "F16")
+                 for tensor in a.tensors())
 
 
 @lru_cache(maxsize=4096)
@@ -108,7 +132,7 @@ def _kinds(
         if name.startswith("blk."):
             _, number, part = name.split(".", 2)
             layer = int(number)
-            lent = devices[layer] == host or name in kept
+            lent = devices[layer] == host or name in kept or name.endswith(TOGETHER)
             tensors[layer].append((part, shape, qtype if lent else ""))
     ends = {0, a.n_layer - 1}
     return [(a.is_sliding(i), devices[i], i in ends, tuple(mine)) for i, mine in enumerate(tensors)]

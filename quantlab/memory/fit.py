@@ -26,7 +26,7 @@ from ..models.recipe_rules import USUAL
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
-from .compute import cards_compute_bytes, compute_bytes
+from .compute import cards_compute_bytes, compute_bytes, shared_alike
 from .estimate import (
     OVERHEAD,
     MemoryEstimate,
@@ -240,7 +240,8 @@ def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
     compute buffer.
     """
     settings, found, parts = replace(settings, n_gpu_layers=None), [], shares(shape.n_layer, cards)
-    for share, compute in zip(parts, cards_compute_bytes(shape, settings, parts), strict=True):
+    buffers = cards_compute_bytes(shape, settings, parts, shared_alike(shape, weights))
+    for share, compute in zip(parts, buffers, strict=True):
         blocks = [layer for layer in share if layer < shape.n_layer]
         total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
         if shape.n_layer in share:

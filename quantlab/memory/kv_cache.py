@@ -12,6 +12,7 @@ from ..models.architecture import Architecture
 from ..models.mixers import state_numbers
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
+from .cuda import has_flash_heads
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
 from .weights import card_nbytes
 
@@ -101,8 +102,13 @@ def kinds_of_rows(a: Architecture, settings: Settings) -> list[list[tuple[int, s
     return [[(key, settings.type_k), (value, settings.type_v)] for key, value in widths]
 
 
+@cache
 def has_flash(a: Architecture) -> bool:
     """False where CUDA has no flash attention for the heads, so that llama.cpp leaves it off, even if asked:
-    keys longer than values, unless several heads share them (fattn.cu: ggml_cuda_get_best_fattn_kernel).
+    keys longer than values, unless several heads share them, and some rare widths.
     """
-    return a.is_latent or a.head_dim == a.value_dim
+    if a.is_latent:
+        return has_flash_heads(a.kv_lora_rank + a.rope_dim, a.kv_lora_rank, a.n_head)
+    heads = {a.heads_of(layer) for layer in range(a.n_layer) if a.has_cache(layer)}
+    return all(has_flash_heads(dim, a.value_dim if dim == a.head_dim else dim, a.n_head // n_head_kv)
+               for n_head_kv, dim in heads)

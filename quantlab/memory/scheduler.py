@@ -8,48 +8,14 @@ ggml_backend_sched_split_graph). `allocate` then gives every result a place when
 place back after its last use (ggml-alloc.c: ggml_gallocr_alloc_graph_impl).
 """
 
-from .ggml import IN_PLACE, LENT_FROM, UNDECIDED, VIEWS, Graph, Tensor
+from .cuda import bytes_on_card, card_computes, is_lent
+from .fusion import fused
+from .ggml import IN_PLACE, UNDECIDED, VIEWS, Graph, Tensor
 from .space import Space
-from .weights import CARD_ALIGNMENT, HOST_ALIGNMENT, aligned, row_filling
+from .weights import CARD_ALIGNMENT, HOST_ALIGNMENT
 
 # of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
 COPIES = 4
-
-
-def bytes_on_card(tensor: Tensor) -> int:
-    """Bytes of a result on a CUDA card (ggml_backend_cuda_buffer_type_get_alloc_size): flash attention keeps
-    16-bit copies of a cache of another type behind its result.
-    """
-    nbytes = tensor.nbytes
-    if tensor.op == "FLASH_ATTN_EXT" and tensor.src[0].ne[1] > 2:
-        _, k, v = tensor.src[:3]
-        shared = v.base is not None and v.base in (k, k.base)  # values that are a part of the keys
-        for part in (k,) if shared else (k, v):
-            if part.qtype != "F16":
-                nbytes = aligned(nbytes, CARD_ALIGNMENT) + 2 * part.n_elements
-    return nbytes + row_filling(tensor.ne[0], tensor.qtype)
-
-
-def card_computes(tensor: Tensor) -> bool:
-    """Everything but flash attention of keys longer than values in heads of their own: DeepSeek in files made
-    before April 2025 (fattn.cu: ggml_cuda_get_best_fattn_kernel).
-    """
-    if tensor.op != "FLASH_ATTN_EXT":
-        return True
-    q, k, v = tensor.src[:3]
-    return k.ne[0] == v.ne[0] or q.ne[2] > k.ne[2]
-
-
-def is_lent(tensor: Tensor) -> bool:
-    """Whether a card computes with weights that lie in main memory: for many rows at a time (ggml-cuda:
-    ggml_backend_cuda_device_offload_op).
-    """
-    ne = tensor.ne
-    if tensor.op == "GET_ROWS":
-        return False
-    if tensor.op == "MUL_MAT":
-        return ne[1] >= LENT_FROM
-    return (ne[2] if tensor.op in ("MUL_MAT_ID", "ROPE") else ne[1] * ne[2] * ne[3]) >= LENT_FROM
 
 
 class Scheduler:
@@ -134,13 +100,31 @@ class Scheduler:
                 if elsewhere:
                     node.src = tuple([copies.get((src, device), src) for src in node.src])
             parts[-1][2].append(node)
-        order = []
+        order: list[tuple] = []
+        kept = self._fuse(parts)
         for device, inputs, nodes in parts:
             for src in inputs:
                 order += [((src,), None, src.where), ((), copies[src, device], device)]
-            order += [(node.src, node, node.where) for node in nodes]
+            for node in nodes:
+                order.append((node.src, node, node.where))
+                if node in kept:
+                    order.append((tuple(kept[node]), None, device))
         lent = [(copies[src, device], device) for device, inputs, _ in parts for src in inputs]
         return order, self._leaves(graph, [*several.items(), *lent])
+
+    def _fuse(self, parts: list[tuple[int, list, list]]) -> dict[Tensor, dict[Tensor, None]]:
+        """Puts the nodes of each part in the order of its card.  Returns what is kept until a node has been
+        computed.
+        """
+        kept: dict[Tensor, dict[Tensor, None]] = {}
+        for i, (device, _, nodes) in enumerate(parts):
+            if device != self.host:
+                nodes[:], found = fused(nodes)
+                later = parts[i + 1][2][:1] if i + 1 < len(parts) else []
+                for tensor, until in found:
+                    if until < len(nodes) + len(later):
+                        kept.setdefault((nodes[until:until + 1] or later)[0], {})[tensor] = None
+        return kept
 
     def _copy_of(self, src: Tensor) -> Tensor:
         copy = Tensor("NONE", src.ne, qtype=src.qtype, nb=src.nb)

@@ -77,6 +77,9 @@ class Settings:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is no type of the KV cache; there are "
                     f"{', '.join(CACHE_TYPES)}")
+        if self.flash_attention and "iq4_nl" in (self.type_k, self.type_v):
+            raise ValueError("no CUDA card has flash attention for a cache of type 'iq4_nl': llama.cpp would "
+                             "compute attention on the processor; use q4_0")
         if not self.flash_attention and self.type_v in QUANTIZED:
             raise ValueError(
                 f"type_v={self.type_v!r} needs flash attention: llama.cpp refuses a quantized V cache "

@@ -57,12 +57,12 @@ class Refused(RuntimeError):
 
 
 class Library:
-    """The pinned llama.cpp with virtual cards of `vram` bytes each.  Raises LayoutError for any other
-    version.
+    """The pinned llama.cpp with virtual cards of `vram` bytes each; or, at `path`, a build of the same
+    version with the cards it finds.  Raises LayoutError for any other version.
     """
 
-    def __init__(self, vram: list[int]):
-        self._lib = open_library(str(_library_path()))
+    def __init__(self, vram: list[int], path: Path | None = None):
+        self._lib = open_library(str(path or _library_path()))
         self._said: list[str] = []
         self._listen = ffi.callback("void(int, const char *, void *)", self._hear)
         self._lib.llama_log_set(self._listen, ffi.NULL)
@@ -70,13 +70,13 @@ class Library:
         self._check_defaults()
         self._gpus = VirtualGPUs(self._lib, vram) if vram else None
 
-    def load(self, path: str, n_gpu_layers: int | None, kept: tuple[str, ...] = ()):
-        """The model of a file, none of its weights read.  kept: patterns of tensors that stay in main memory.
-        Raises Refused with llama.cpp's words.
+    def load(self, path: str, n_gpu_layers: int | None, kept: tuple[str, ...] = (), no_alloc: bool = True):
+        """The model of a file, none of its weights read unless memory is allocated for them.  kept: patterns
+        of tensors that stay in main memory.  Raises Refused with llama.cpp's words.
         """
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = ALL_LAYERS if n_gpu_layers is None else n_gpu_layers
-        params.no_alloc, params.load_mode = True, 0
+        params.no_alloc, params.load_mode = no_alloc, 0
         words = [ffi.new("char[]", pattern.encode()) for pattern in kept]
         main_memory = self._lib.ggml_backend_cpu_buffer_type()
         ends = [*((pattern, main_memory) for pattern in words), (ffi.NULL, ffi.NULL)]
@@ -95,6 +95,13 @@ class Library:
         """Buffer type ("CUDA0", "CUDA_Host", ...) -> bytes of weights, KV cache and compute buffer.  Raises
         Refused.
         """
+        context = self.make_context(model, settings)
+        found = self.breakdown(context)
+        self._lib.llama_free(context)
+        return found
+
+    def make_context(self, model, settings: dict):
+        """A context of the model, to be freed with llama_free.  Raises Refused."""
         params = self._lib.llama_context_default_params()
         params.n_ctx, params.n_ubatch, params.n_seq_max = settings["n_ctx"], settings["n_ubatch"], settings[
             "n_parallel"]
@@ -111,13 +118,11 @@ class Library:
         context = self._lib.llama_init_from_model(model, params)
         if context == ffi.NULL:
             raise Refused(self._last_words())
-        found = self._breakdown(context)
-        self._lib.llama_free(context)
-        return found
+        return context
 
-    def _breakdown(self, context) -> dict[str, dict[str, int]]:
-        """Walks the std::map that llama_get_memory_breakdown fills in: a tree of nodes, left and right child
-        at bytes 16 and 24.
+    def breakdown(self, context) -> dict[str, dict[str, int]]:
+        """Bytes by buffer type, as `measure` gives them. Walks the std::map that llama_get_memory_breakdown
+        fills in: a tree of nodes, left and right child at bytes 16 and 24.
         """
         tree, found = ffi.new("uint64_t[6]"), {}
         self._lib._Z26llama_get_memory_breakdownPK13llama_context(tree, context)

@@ -74,7 +74,9 @@ def test_both_makes_of_deepseek_are_exact_wherever_the_layers_lie(name, flash_at
     wide = {} if shape.is_latent else {"type_k": "q8_0"}
     settings = [Settings(n_ctx=n_ctx, n_gpu_layers=n, flash_attention=flash_attention, **how)
                 for n in (None, 0, 1, 2, shape.n_layer // 2, shape.n_layer)
-                for n_ctx, how in ((4096, {}), (32768, {"n_outputs": 512}), (8192, {"n_parallel": 2, **wide}),
+                for n_ctx, how in ((4096, {"n_ubatch": 256}), (32768, {"n_outputs": 512}),
+                                   (16384, {"n_parallel": 2, "n_outputs": 512}),
+                                   (8192, {"n_parallel": 2, **wide}),
                                    (8192, {"type_k": "f32", "type_v": "f32", "n_ubatch": 100}))]
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
         ours = ql.estimate_memory(shape, **one.as_dict())
@@ -84,7 +86,7 @@ def test_both_makes_of_deepseek_are_exact_wherever_the_layers_lie(name, flash_at
 def test_flash_attention_on_the_virtual_card_is_what_cuda_has():
     shape = MODELS["deepseek-v2:16b"]
     on, off = (oracle.measure(shape, n_ctx=4096, flash_attention=flash) for flash in (True, False))
-    assert on.compute > off.compute and on.kv_cache == off.kv_cache      # asked for, not to be had
+    assert on.compute != off.compute and on.kv_cache == off.kv_cache     # asked for, not to be had
     with pytest.raises(ValueError, match=r"type_v='q8_0' needs flash attention.*192.*128"):
         ql.estimate_memory(shape, type_v="q8_0")
     with pytest.raises(oracle.OracleError, match=r"different K .* and V"):
