@@ -98,6 +98,8 @@ class Library:
         context = self.make_context(model, settings)
         found = self.breakdown(context)
         self._lib.llama_free(context)
+        if self._gpus and self._gpus.faults:
+            raise self._gpus.faults[0]
         return found
 
     def make_context(self, model, settings: dict):

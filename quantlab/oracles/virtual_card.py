@@ -57,6 +57,7 @@ size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *
 OBJECT_HEADER = 32              # ggml.c: GGML_OBJECT_SIZE
 BACKEND_API_VERSION = 3         # ggml-backend-impl.h: GGML_BACKEND_API_VERSION
 GPU_TYPE = 1                    # ggml-backend.h: GGML_BACKEND_DEVICE_TYPE_GPU
+N_OPS = 101                     # ggml.h: GGML_OP_COUNT
 ALIGNMENT = 128                 # ggml-cuda: ggml_backend_cuda_buffer_type_get_alignment
 # ggml-backend-impl.h: ggml_backend_buffer, whose type stands behind its functions
 BUFFER_WORDS = 14
@@ -103,7 +104,8 @@ class VirtualGPUs:
     def __init__(self, library, memory: list[int]):
         self.library, self.memory = library, memory
         self.kept: list[object] = []            # what C points to
-        self.names_of_ops = [ffi.string(library.ggml_op_name(number)).decode() for number in range(90)]
+        self.faults: list[BaseException] = []   # raised in an answer to C, which cannot pass them on
+        self.names_of_ops = [ffi.string(library.ggml_op_name(number)).decode() for number in range(N_OPS)]
         self.devices, self.types = ffi.new("device[]", len(memory)), ffi.new("buffer_type[]", len(memory))
         self.names = [ffi.new("char[]", f"CUDA{i}".encode()) for i in range(len(memory))]
         self.host, self.registry = ffi.new("buffer_type *"), ffi.new("registry *")
@@ -115,12 +117,13 @@ class VirtualGPUs:
         self._fill_registry()
         library.ggml_backend_register(self.registry)
 
-    def seen(self, pointer, depth: int = 1) -> Tensor:
-        """A tensor of the library as `memory.ggml` has it, with its sources down to a depth."""
-        return self._seen(ffi.cast("tensor *", pointer), depth, {})
+    def seen(self, pointer) -> Tensor:
+        """A tensor of the library as `memory.ggml` has it; with its sources where they matter."""
+        tensor = ffi.cast("tensor *", pointer)
+        return self._seen(tensor, int(self.names_of_ops[tensor.op] == "FLASH_ATTN_EXT"), {})
 
     def _seen(self, tensor, depth: int, known: dict[int, Tensor]) -> Tensor:
-        """known: address -> tensors that were seen before."""
+        """depth: of the sources.  known: address -> tensors that were seen before."""
         address = int(ffi.cast("uintptr_t", tensor))
         if address not in known:
             def of(pointers, depth: int):
@@ -150,7 +153,7 @@ class VirtualGPUs:
             place.keep(place.user_data, addresses[tensor], graph.nodes[until])     # or the first behind them
 
     def _call(self, kind: str, function):
-        self.kept.append(ffi.callback(kind, function))
+        self.kept.append(ffi.callback(kind, function, onerror=lambda _, error, __: self.faults.append(error)))
         return self.kept[-1]
 
     def _index(self, device) -> int:
