@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks api bench bench-truth bench-memory fuzz tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks api record bench bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,6 +34,9 @@ notebooks: .venv/.ready-dev  ## execute the lessons again under the reference pr
 
 api: .venv/.ready-dev  ## write docs/api.md again from the docstrings
 	@$(PYTHON_IN) tools/api.py
+
+record: .venv/.ready-dev  ## record again what lessons show where no Ollama answers (a quiet machine, a quarter of an hour)
+	@$(ONE_THREAD) $(PYTHON_IN) -m tools.record $(ARGS)
 
 bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
 	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
