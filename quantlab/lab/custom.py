@@ -23,7 +23,7 @@ from .names import missing_words, with_tag
 from .preflight import free_words
 from .server import LabError, Server, heed
 from .tags import registry_bytes
-from .versions import KEYS, refusal
+from .versions import KEYS, why_refused
 
 TINY_NAME = "quantlab-tiny"
 TINY_FTYPES = ("F16", "Q8_0", "Q4_K_M", "Q2_K")
@@ -88,7 +88,7 @@ def _refuse(wanted: Modelfile, server: Server) -> None:
     """ModelfileError for what the server's version does not take, with what to do instead."""
     named = [key for key in wanted.parameters if key in KEYS] + (["adapter"] if wanted.adapters else [])
     for key in named:
-        if why := refusal(key, server.version()):
+        if why := why_refused(key, server.version()):
             raise ModelfileError(why)
 
 

@@ -5,8 +5,8 @@ A command a line, its name in any case; a value ends with its line, unless it st
 triple ones. Ollama answers a mistake with a line number; here the sentence also names the word and the one
 that was probably meant.
 
-Ollama 0.34.2: parser/parser.go, api/types.go (Options, FormatParams). What only some versions take is
-known here, and refused where the version is (custom.py, by quantlab/data/ollama.csv).  Lessons: 06_will_it_fit,
+Ollama 0.34.2: parser/parser.go, api/types.go (Options, FormatParams). What only some versions take is known
+here, and refused where the version is (custom.py, by quantlab/data/ollama.csv).  Lessons: 06_will_it_fit,
 09_custom_models.
 """
 

@@ -18,7 +18,7 @@ from .names import missing_words
 from .plan import Plan
 from .server import LabError, Server
 from .tags import probe_one
-from .versions import KEYS, SAME, differences, refusal, standing
+from .versions import KEYS, SAME, differences, standing, why_refused
 
 HERE, REMOTE, NOWHERE = "installed", "in the registry", "does not exist"
 UNREACHABLE = "not installed; the registry does not answer"
@@ -100,7 +100,7 @@ def preflight(plan: Plan, server: Server, *, registry: str | None = None) -> Pre
         row["memory"] = row["bytes"] and row["bytes"] + cache
     found.stops += [f"{row['model']}: {row['note']}" for row in found.rows if row["state"] != HERE]
     found.stops += [why for option in plan.options if option in KEYS
-                    and (why := refusal(option, found.version))]
+                    and (why := why_refused(option, found.version))]
     found.notes += [*_of_the_version(found.version), *_differences(plan, shown),
                     *(f"{name} is the same file as {first}: they can only differ by chance" for name, first
                       in same_files({row["model"]: row["digest"] for row in found.rows}).items()),

@@ -27,7 +27,7 @@ from .journal import Journal
 from .measure import count
 from .plan import Plan, RunProgress, eta
 from .server import LabError, Server
-from .versions import refusal
+from .versions import why_refused
 
 PLACES = 16             # token places replayed for each prompt, spread evenly over the reference's answer
 AGAIN = "again"         # the reference's second reading
@@ -77,7 +77,7 @@ def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES,
     version cannot do it.  Other failures raise LabError.
     """
     try:
-        if why := refusal("logprobs", server.version()):
+        if why := why_refused("logprobs", server.version()):
             return why
         scripts = _scripts(plan, server, journal, cancel, on_progress)
         there = {record["key"] for record in journal.records if record["kind"] == "replay"}

@@ -75,7 +75,7 @@ def standing(version: str) -> str:
     return SAME if at == checked else NEWER if at > checked else OLDER if at >= oldest else ANCIENT
 
 
-def refusal(key: str, version: str) -> str:
+def why_refused(key: str, version: str) -> str:
     """Why `version` does not take what `key` names, and what to do instead; "" where it takes it."""
     found = statement(key, version)
     if not found or not found.refused:
@@ -118,7 +118,7 @@ HEADINGS = {
     SAME: "True of your Ollama {}.",
     NEWER: f"Your Ollama {{}} is newer than {CHECKED}, the last one that was checked here. It is taken to do "
            "the same.",
-    OLDER: f"True of your Ollama {{}}, which is older than {CHECKED}, the one that this workbook speaks of.",
+    OLDER: f"True of your Ollama {{}}, older than {CHECKED}, of which this workbook speaks.",
     ANCIENT: f"Your Ollama {{}} is older than {OLDEST}, the oldest whose source was read here. It is taken to "
              "do the same as that one; a newer Ollama is better.",
     UNKNOWN: f"Your Ollama calls itself {{!r}}, which is no release. It is taken to do what {CHECKED} does."}

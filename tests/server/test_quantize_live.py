@@ -57,6 +57,7 @@ def test_a_random_llama_of_whole_super_blocks_is_byte_for_byte_what_ollama_wrote
     assert digest(ours) == BY_OLLAMA[ftype] and {qtype for qtype, _ in ours.values()} == types
 
 
+@pytest.mark.statement("create_quantize")
 def test_the_server_quantizes_no_gguf_file_any_more(live):
     modelfile = live.home / "Modelfile"
     modelfile.write_text(f"FROM {FILES['F16']}\n")
@@ -65,6 +66,7 @@ def test_the_server_quantizes_no_gguf_file_any_more(live):
 
 
 @pytest.mark.parametrize(("ftype", "shown"), [("IQ4_XS", "IQ4_XS"), ("Q3_K_M", "Q3_K_M")])
+@pytest.mark.statement("any_type")
 def test_ollama_runs_our_files_and_names_the_types_it_knows(live, tmp_path, ftype, shown):
     path = ql.quantize_model(FILES["F16"], tmp_path / "ours.gguf", ftype)
     model = create_custom_model("ours", f"FROM {path}\nPARAMETER num_thread 1")
