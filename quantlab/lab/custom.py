@@ -80,7 +80,12 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
     fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters,
                "messages": wanted.messages, "license": wanted.licenses,
                "adapters": _uploads(wanted.adapters, server, tell)}
-    server.create(name, tell, **{key: value for key, value in fields.items() if value})
+    try:
+        server.create(name, tell, **{key: value for key, value in fields.items() if value})
+    except LabError as error:
+        if "size overflows" in str(error) and (why := why_refused("ternary", server.version())):
+            raise LabError(f"{error}. {why}", error.kind) from error
+        raise
     return CustomModel(name, server)
 
 

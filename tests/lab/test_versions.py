@@ -107,7 +107,8 @@ def test_an_older_server_gets_its_own_sentences_and_todays_beside_them():
     ("typical_p", ["0.17.4", "0.34.0"], ["0.34.1", "0.34.2", "1.0.0", "main"]),
     ("create_quantize", ["0.17.4", "0.34.0"], ["0.34.1", "0.34.2"]),
     ("draft_num_predict", ["0.30.0", "0.34.2", "0.0.0"], ["0.12.5", "0.24.0"]),
-    ("logprobs", ["0.12.11", "0.34.2", "0.0.0"], ["0.12.10", "0.12.5"]), ("engine", ["0.12.5", "0.34.2"], [])])
+    ("logprobs", ["0.12.11", "0.34.2", "0.0.0"], ["0.12.10", "0.12.5"]),
+    ("ternary", ["0.17.4", "0.34.0"], ["0.34.1", "0.34.2"]), ("engine", ["0.12.5", "0.34.2"], [])])
 def test_what_a_version_refuses(key, takes, refuses):
     assert [why_refused(key, version) for version in takes] == [""] * len(takes)
     assert all(version in why_refused(key, version) for version in refuses)

@@ -66,7 +66,6 @@ def test_the_server_quantizes_no_gguf_file_any_more(live):
 
 
 @pytest.mark.parametrize(("ftype", "shown"), [("IQ4_XS", "IQ4_XS"), ("Q3_K_M", "Q3_K_M")])
-@pytest.mark.statement("any_type")
 def test_ollama_runs_our_files_and_names_the_types_it_knows(live, tmp_path, ftype, shown):
     path = ql.quantize_model(FILES["F16"], tmp_path / "ours.gguf", ftype)
     model = create_custom_model("ours", f"FROM {path}\nPARAMETER num_thread 1")
