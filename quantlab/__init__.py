@@ -38,6 +38,7 @@ _ROOMS = {
     "lab.open": "my_models",
     "lab.records": "RecordedComparison recorded seed_scores",
     "lab.tags": "available_table get_available_quantizations",
+    "lab.versions": "about_ollama",
     "exhibits.bits": "explore_bits plot_bit_bars plot_lineup",
     "exhibits.block": "explore_block",
     "exhibits.budget": "explore_bit_budget",

@@ -7,6 +7,8 @@ from .parallel import (
            pytest_xdist_auto_num_workers,
            pytest_xdist_make_scheduler,
 )
+from .statements import pytest_runtest_setup, pytest_terminal_summary
 
 __all__ = ["live", "nobody", "ollama", "pytest_collection_modifyitems", "pytest_configure",
-           "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler", "smollm"]
+           "pytest_runtest_setup", "pytest_terminal_summary", "pytest_xdist_auto_num_workers",
+           "pytest_xdist_make_scheduler", "smollm"]

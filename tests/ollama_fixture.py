@@ -123,16 +123,19 @@ def _environment(home: Path, url: str) -> dict[str, str]:
             "OLLAMA_MODELS": str(home / "store"), "OLLAMA_KEEP_ALIVE": "10m"}
 
 
-def start(binary: str, home: Path, store: Path, url: str | None = None) -> Running:
-    """A second server over an existing store, up and answering; end it with `stop`."""
-    server = _start(binary, home, url, store)
+def start(binary: str, home: Path, store: Path, url: str | None = None, **settings: str) -> Running:
+    """A second server over an existing store, up and answering; end it with `stop`.  settings: of its
+    environment.
+    """
+    server = _start(binary, home, url, store, **settings)
     _wait(server)
     return server
 
 
-def _start(binary: str, home: Path, url: str | None = None, store: Path | None = None) -> Running:
+def _start(binary: str, home: Path, url: str | None = None, store: Path | None = None,
+           **settings: str) -> Running:
     url = url or f"http://127.0.0.1:{_free_port()}"
-    environment = _environment(home, url) | ({"OLLAMA_MODELS": str(store)} if store else {})
+    environment = _environment(home, url) | ({"OLLAMA_MODELS": str(store)} if store else {}) | settings
     with (home / "serve.log").open("w") as log:
         process = subprocess.Popen([binary, "serve"], env=environment, stdout=log, stderr=subprocess.STDOUT,
                                    start_new_session=True)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
-from ..lab.settings_script import PLACES, as_script
+from ..lab.settings_script import PLACES, as_script, check_cache
 from ..memory.advice import CONTEXTS, SLIDER, Situation, uses, ways
 from ..memory.cards import GPUS
 from ..memory.estimate import MemoryEstimate
@@ -73,10 +73,9 @@ def _subtitle(now: Situation, name: str, params: float) -> str:
     slots = f"{now.n_parallel} × " if now.n_parallel > 1 else ""
     whose = (f"{params:g} B, shaped like {nearest_step(params).like}" if name == BY_SIZE
              else f"{name}, {params:.2f} B")
-    ignored = f": {now.type_kv} needs flash attention" if now.cache_type != now.type_kv else ""
     only = " (the only one published)" if now.shape.only_type else ""
     return (f"{whose}, as {now.ftype}{only}, {slots}{now.num_ctx:,} tokens{beyond}, "
-            f"KV cache {now.cache_type}{ignored}")
+            f"KV cache {now.type_kv}")
 
 
 def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]:
@@ -121,20 +120,24 @@ def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...]) -> Tab
 
 def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
               card: str, vram: float, shapes: Shapes = MODELS) -> Situation:
-    """What the handles say."""
+    """What the handles say.  ValueError for what no server would load."""
+    check_cache(type_kv, flash)
     shown = typical_shape(params) if model == BY_SIZE else shapes[model]
     return Situation(shown, shown.architecture.only_type or ftype, n_ctx, type_kv, n_parallel, flash,
                      card_bytes(card, vram))
 
 
 def script(model: str, ftype: str, where: str = "bash", **values) -> str:
-    """The commands for a terminal that give Ollama what the picture shows; `where` is one of PLACES."""
+    """The commands for a terminal that give Ollama what the picture shows; `where` is one of PLACES.
+    ValueError for settings with which llama.cpp loads no model.
+    """
     now = situation(model, ftype=ftype, **values)
+    now.fit()
     base = "my-model" if model == BY_SIZE else model
     usual = "put your model's name here" if model == BY_SIZE else (
         f"this name is usually a {now.ftype}" if now.ftype == now.shape.usual_type
         else f"choose the tag that is a {now.ftype} (lesson 03)")
-    return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual, where)
+    return as_script(base, now.num_ctx, now.type_kv, now.flash, now.n_parallel, usual, where)
 
 
 def _draw(shapes: Shapes, **values) -> Picture:

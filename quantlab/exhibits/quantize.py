@@ -104,7 +104,7 @@ class QuantizeLab(ModelLab):
         self.place(source=source)
         advice = "" if source else (" It needs a model with 16 bits: `ollama pull "
                                     "smollm2:135m-instruct-fp16` (0.27 GB).")
-        self.tell(f"Ollama answers at {self.server.address}. Below is a recorded run.{advice}")
+        self.tell(f"{self.answers} Below is a recorded run.{advice}")
 
     def moved(self, change) -> None:
         """Without a server the menu shows one recorded run after the other."""

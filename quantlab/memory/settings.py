@@ -23,7 +23,8 @@ PADDING = 256               # llama.cpp rounds a number of cells up to this
 LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
 MOST_SEQUENCES = 256        # llama.cpp: LLAMA_MAX_SEQ
 LARGEST_BATCH = 2**16
-#: Types the cache may have: llama.cpp's name -> ggml type. Ollama offers f16, q8_0 and q4_0.
+#: Types the cache may have: llama.cpp's name -> ggml type. Since 0.30 Ollama takes all of them, for keys and
+#: values alike.
 CACHE_TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q5_1": "Q5_1", "q5_0": "Q5_0",
                "q4_1": "Q4_1", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
 QUANTIZED = {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
@@ -74,8 +75,8 @@ class Settings:
                     f"{', '.join(CACHE_TYPES)}")
         if not self.flash_attention and self.type_v in QUANTIZED:
             raise ValueError(
-                f"type_v={self.type_v!r} needs flash attention: llama.cpp refuses a quantized V cache "
-                "without it")
+                f"type_v={self.type_v!r} needs flash attention: llama.cpp loads no model with values in few "
+                "bits without it; use f16, or leave flash attention on (keys alone may be in few bits)")
 
     @property
     def n_ctx_seq(self) -> int:

@@ -72,9 +72,11 @@ def test_a_model_of_one_type_is_shown_in_it():
     assert [row[0] for row in rows.picture.table[1:]] == ["MXFP4_MOE"] and "MXFP4_MOE only" in rows.finding
 
 
-def test_deepseek_without_flash_attention_falls_back_to_f16():
+def test_deepseek_has_no_flash_attention_so_a_cache_of_few_bits_is_refused():
     explorer = explore_memory("deepseek-v2:16b", 24, type_kv="q8_0")
-    assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
+    assert "keys of 192 and values of 128 numbers: use f16" in " ".join(explorer.finding.split())
+    explorer.buttons["As Ollama settings"].value = True
+    assert "use f16" in explorer.opened.value and "ollama serve" not in explorer.opened.value
 
 
 def test_the_title_is_the_aria_label_and_changes_with_the_card():
@@ -122,12 +124,15 @@ def test_what_the_free_memory_buys_can_be_bought():
     assert longest(replace(now, card=200 * GIB)) == 131072
 
 
-def test_a_quantized_cache_without_flash_attention_is_what_ollama_makes_of_it():
-    explorer = explore_memory("llama3.1:8b", 8, type_kv="q8_0", flash_attention=False)
-    assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
-    plain = ql.estimate_memory("llama3.1:8b", n_ctx=8192, flash_attention=False)
-    assert f"{plain.kv_cache:,}" in [row[1] for row in explorer.picture.table]
-    assert "OLLAMA_KV_CACHE_TYPE=f16" in script(**explorer.values())
+@pytest.mark.parametrize("type_kv", KV_TYPES[1:])
+def test_a_cache_of_few_bits_without_flash_attention_loads_no_model_and_is_refused(type_kv):
+    explorer = explore_memory("llama3.1:8b", 8, type_kv=type_kv, flash_attention=False)
+    assert "no model loads" in explorer.finding and f"flash attention with {type_kv}" in explorer.finding
+    with pytest.raises(ValueError, match="nothing falls back to f16"):
+        script(**explorer.values())
+    explorer.set(flash=True)
+    assert f"KV cache {type_kv}" in explorer.picture.svg
+    assert f"OLLAMA_KV_CACHE_TYPE={type_kv}" in script(**explorer.values())
 
 
 def test_names_and_sizes_follow_each_other():
