@@ -119,8 +119,8 @@ HEADINGS = {
     NEWER: f"Your Ollama {{}} is newer than {CHECKED}, the last one that was checked here. It is taken to do "
            "the same.",
     OLDER: f"True of your Ollama {{}}, older than {CHECKED}, of which this workbook speaks.",
-    ANCIENT: f"Your Ollama {{}} is older than {OLDEST}, the oldest whose source was read here. It is taken to "
-             "do the same as that one; a newer Ollama is better.",
+    ANCIENT: f"Your Ollama {{}} is older than {OLDEST}, the oldest whose source was read here. It is taken "
+             "to do the same as that one; a newer Ollama is better.",
     UNKNOWN: f"Your Ollama calls itself {{!r}}, which is no release. It is taken to do what {CHECKED} does."}
 
 
