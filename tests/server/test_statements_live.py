@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from quantlab.lab.custom import create_custom_model
+from quantlab.lab.measure import REPEATED
 from quantlab.lab.modelfile import ModelfileError
 from quantlab.lab.server import LabError, Server
 from quantlab.lab.versions import CHECKED
@@ -164,6 +165,14 @@ def test_a_prompt_that_is_too_long_is_cut_to_half_or_refused(smollm):
     status, answer = post(smollm, "/api/generate", model=MODEL, prompt=prompt, truncate=False,
                           options={**GREEDY, "num_ctx": 1024, "num_predict": 1})
     assert status == 400 and "exceeds the available context" in json.dumps(answer)
+
+
+@pytest.mark.statement("loop")
+def test_an_answer_of_one_piece_again_and_again_ends_with_an_error_that_the_lab_knows(smollm):
+    status, answer = post(smollm, "/api/generate", model=MODEL, prompt="1" + "0" * 80, raw=True,
+                          options={**GREEDY, "num_predict": 140})
+    assert status == 500 and REPEATED.search(answer["error"])
+    assert ask(smollm, "1" + "0" * 80, num_predict=90)["done"], "90 of them are not too many"
 
 
 @pytest.mark.statement("prompt_count")
