@@ -10,6 +10,7 @@ from itertools import islice
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
 from ..lab.settings_script import PLACES, as_script, check_cache
+from ..lab.versions import says
 from ..memory.advice import CONTEXTS, SLIDER, Situation, uses, ways
 from ..memory.cards import GPUS
 from ..memory.estimate import MemoryEstimate
@@ -39,6 +40,7 @@ from .cards import (
 
 MOST_SLOTS = 8
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
+NOTE = "Context is for each conversation, as Ollama's num_ctx. The compute buffer is for 512 tokens."
 USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True)
 
 
@@ -200,7 +202,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                  links={"model": by_model, "card": by_card},
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
                                                      partial(_settings, shapes))},
-                 note=said + "Context is for each conversation, as Ollama's num_ctx.")
+                 note=f"{said}{NOTE} {says('batch')}")
 
 
 def _settings(shapes: Shapes, values: Mapping) -> str:

@@ -1,5 +1,6 @@
-"""`recipe`: which tensor gets which type when a model is quantized, as `llama-quantize` and as Ollama decide
-it; and, from that, the list of all tensors with their bytes (`tensor_list`), from the headers alone.
+"""`recipe`: which tensor gets which type when a model is quantized, as `llama-quantize` decides it, and as
+Ollama did before 0.30; and, from that, the list of all tensors with their bytes (`tensor_list`), from the
+headers alone.
 
     recipe("Q4_K_M", "llama3.1:8b")["blk.0.attn_v.weight"]     # "Q6_K"
 
@@ -43,12 +44,12 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
     """Tensor name -> the name of its type, in the order of the model's tensors.
 
     ftype: "Q4_K_M", as `llama-quantize` names it, in any case.  model: a catalog or pulled name, a path, an
-    Architecture, or an open model.  by: "llama.cpp", or "ollama" for `ollama create --quantize`. imatrix:
-    whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.  pure: every
-    matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the name of a type
-    ("Q3_K") will then do as well. Where a row is no whole number of blocks, on which llama-quantize would
-    break off, the usual type takes over. Tensors that are never quantized keep the type they have in a file,
-    and are F32 where only a shape is known.
+    Architecture, or an open model.  by: "llama.cpp", or "ollama" for `ollama create --quantize` before 0.30.
+    imatrix: whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.  pure:
+    every matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the name of a
+    type ("Q3_K") will then do as well. Where a row is no whole number of blocks, on which llama-quantize
+    would break off, the usual type takes over. Tensors that are never quantized keep the type they have in a
+    file, and are F32 where only a shape is known.
     Raises ValueError for an ftype, a program or a model that is not known, and for rows that llama-quantize
     refuses.
     """
