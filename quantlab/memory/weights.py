@@ -147,5 +147,5 @@ def weight_bytes(model, ftype: str | None = None) -> int:
     elif isinstance(model, Iterable) and not isinstance(model, str):
         pairs = model
     else:
-        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(model, ftype))
+        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(shape_of(model), ftype))
     return sum(tensor_nbytes(tuple(shape), qtype) for shape, qtype in pairs)

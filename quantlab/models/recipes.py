@@ -19,7 +19,7 @@ from .families import TensorShape, role_and_layer
 from .recipe_rules import ALWAYS, IMATRIX, NO_IMATRIX, Rule
 from .recipe_walk import LEFT, Choice, choices, program_named, rules_of, usual_type
 from .resolve import shape_of
-from .source import tensor_row, tensor_table
+from .source import Model, tensor_row, tensor_table
 
 
 class RecipeLine(NamedTuple):
@@ -56,8 +56,10 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
 
 
 def typed_tensors(model, ftype: str | None = None) -> Sequence[tuple[TensorShape, str]]:
-    """Every tensor of a model and its type at an ftype; without one as a file has it, a shape's usual one."""
-    shape = shape_of(model)
+    """Every tensor of a model and its type at an ftype; without one as a file has it, a shape's usual one. An open
+    file is taken whatever it holds.
+    """
+    shape = model if isinstance(model, Model) else shape_of(model)
     if isinstance(shape, Architecture):
         return _typed(shape, ftype or shape.usual_type)
     return shape.typed() if ftype is None else [choice[:2] for choice in choices(ftype, shape)]
@@ -74,9 +76,10 @@ def tensor_list(model, ftype: str | None = None):
 
     model: as in `recipe`.  ftype: as llama.cpp writes it, "Q4_K_M"; Ollama's "q4_K_M" is the same; None for a
     file as it is, Q4_K_M where only a shape is known.  shape is in ggml's order (row length first), nbytes in
-    bytes.  Raises ValueError for another model or ftype.
+    bytes.  Raises ValueError for another model or ftype; of a file that is no model that writes,
+    `open_model(...).tensors` has the table.
     """
-    return tensor_table(typed_tensors(model, ftype))
+    return tensor_table(typed_tensors(shape_of(model), ftype))
 
 
 def tensor_rows(model, ftype: str | None = None) -> list[tuple]:
