@@ -1,5 +1,5 @@
-"""Which models this machine has, and what the server says of one whose file cannot be read (`open_model` asks): the
-store belongs to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
+"""Which models this machine has, and what the server says of one whose file cannot be read: the store belongs
+to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
 """
 
 from html import escape

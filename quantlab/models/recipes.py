@@ -56,8 +56,8 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
 
 
 def typed_tensors(model, ftype: str | None = None) -> Sequence[tuple[TensorShape, str]]:
-    """Every tensor of a model and its type at an ftype; without one as a file has it, a shape's usual one. An open
-    file is taken whatever it holds.
+    """Every tensor of a model and its type at an ftype; without one as a file has it, a shape's usual one. An
+    open file is taken whatever it holds.
     """
     shape = model if isinstance(model, Model) else shape_of(model)
     if isinstance(shape, Architecture):

@@ -76,5 +76,5 @@ def test_the_cache_follows_its_layers():
 
 
 def test_an_open_model_counts_its_own_tensors():
-    with quantlab.open_model("sample") as model:
+    with quantlab.open_model("tiny") as model:
         assert weights_of(model).nbytes == model.nbytes

@@ -126,15 +126,17 @@ def test_the_memory_rooms_bring_no_numpy_and_no_client():
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("first", ["from quantlab.models.source import open_model",
-                                   "from quantlab.models.resolve import shape_of as open_model",
-                                   "import quantlab.formats.table; from quantlab.models.source import open_model",
-                                   "from quantlab.memory.weights import weight_bytes as open_model",
-                                   "import quantlab.lab.open; from quantlab.models.source import open_model",
-                                   "from quantlab import open_model"])
+@pytest.mark.parametrize("first", [
+    "from quantlab.models.source import open_model",
+    "from quantlab.models.resolve import shape_of as open_model",
+    "import quantlab.formats.table; from quantlab.models.source import open_model",
+    "from quantlab.memory.weights import weight_bytes as open_model",
+    "import quantlab.lab.open; from quantlab.models.source import open_model",
+    "from quantlab import open_model"])
 def test_a_server_is_asked_whichever_room_was_imported_first(first, tmp_path):
     code = f"{first}\ntry: open_model('far:8b')\nexcept ValueError as error: print(error)"
     # nobody listens at the discard port
-    known = os.environ | {"QUANTLAB_PROFILE": "live", "OLLAMA_MODELS": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=known)
+    known = {"QUANTLAB_PROFILE": "live", "OLLAMA_MODELS": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env=os.environ | known)
     assert "127.0.0.1:9" in done.stdout
