@@ -21,7 +21,7 @@ from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.fit import recommend
 from quantlab.memory.settings import Settings
-from quantlab.models.catalog import DATA
+from quantlab.models.catalog import DATA, MODELS
 from quantlab.models.resolve import shape_of
 from quantlab.oracles.llama_library import PINNED
 from quantlab.oracles.planner import Planned, measure_all
@@ -49,7 +49,7 @@ def measured_rows(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for model, ftype in dict.fromkeys((row["model"], row["ftype"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["ftype"]) == (model, ftype)]
-        for row, answer in zip(mine, measure_all(model, ftype, [settings_of(row) for row in mine]),
+        for row, answer in zip(mine, measure_all(MODELS[model].unnamed, ftype, [settings_of(row) for row in mine]),
                                strict=True):
             found.append(row | dict(zip(COLUMNS, map(str, numbers(answer)), strict=True)))
     return found

@@ -18,6 +18,7 @@ from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
+from ..models.library import pulled_type
 from ..stage.base import Stage
 from ..stage.handles import Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
@@ -83,7 +84,7 @@ def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]
     """Where each owner's bytes come from: weights, KV cache, compute buffer, driver."""
     shape, weights = now.shape, weights_of(now.model, now.ftype)
     tokens = now.num_ctx * now.n_parallel
-    bits = f"{8 * weights.nbytes / shape.n_params:.2f} bits a parameter"
+    bits = f"{8 * weights.nbytes / weights.n_weights:.2f} bits a parameter"
     kept = "" if weights.tied else f"; {gib(found.host)} of word vectors stay in main memory"
     scores = "" if now.flash else ", with a table of all scores"
     low, high = found.overhead.low / GIB, found.overhead.high / GIB
@@ -131,8 +132,9 @@ def script(model: str, ftype: str, where: str = "bash", **values) -> str:
     """The commands for a terminal that give Ollama what the picture shows; `where` is one of PLACES."""
     now = situation(model, ftype=ftype, **values)
     base = "my-model" if model == BY_SIZE else model
+    usual_type = pulled_type(model) if model in MODELS else now.shape.usual_type
     usual = "put your model's name here" if model == BY_SIZE else (
-        f"this name is usually a {now.ftype}" if now.ftype == now.shape.usual_type
+        f"this name is usually a {now.ftype}" if now.ftype == usual_type
         else f"choose the tag that is a {now.ftype} (lesson 03)")
     return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual, where)
 

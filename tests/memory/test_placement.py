@@ -35,7 +35,7 @@ def cases() -> list[dict]:
 def test_weights_and_cache_are_exact_in_all_608_cases():
     wrong = []
     for row in cases():
-        card, host = weights_of(MODELS[row["model"]], row["ftype"]).placed()
+        card, host = weights_of(MODELS[row["model"]].unnamed, row["ftype"]).placed()
         ours = card, host, cache_bytes(MODELS[row["model"]], row["settings"])
         truth = row["weights_gpu_bytes"], row["weights_host_bytes"], row["kv_gpu_bytes"]
         if ours != truth:
