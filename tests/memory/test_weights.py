@@ -39,7 +39,8 @@ def test_q4_k_m_is_what_llama_quantize_wrote(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_more_bits_are_more_bytes(name):
-    sizes = [weight_bytes(MODELS[name].unnamed, ftype) for ftype in ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")]
+    plain, ftypes = MODELS[name].unnamed, ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
+    sizes = [weight_bytes(plain, ftype) for ftype in ftypes]
     assert sizes == sorted(sizes)
     assert sizes[-1] == pytest.approx(2 * MODELS[name].n_params, rel=1e-2)
 
