@@ -10,17 +10,18 @@ from itertools import islice
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
 from ..lab.settings_script import PLACES, as_script
-from ..memory.advice import CONTEXTS, SLIDER, Situation, uses, ways
+from ..memory.advice import CONTEXTS, SLIDER, Situation, types_of, uses, ways
 from ..memory.cards import GPUS
-from ..memory.estimate import MemoryEstimate
+from ..memory.estimate import MemoryEstimate, own_ftype
 from ..memory.kv_cache import KV_TYPES, layers_by_sight
 from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..models.library import pulled_type
+from ..models.source import Model
 from ..stage.base import Stage
-from ..stage.handles import Panel, menu, slider, stops, tick_box
+from ..stage.handles import Handle, Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
 from ..words import GIB, gib, one_of
 from .cards import (
@@ -124,7 +125,8 @@ def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n
               card: str, vram: float, shapes: Shapes = MODELS) -> Situation:
     """What the handles say."""
     shown = typical_shape(params) if model == BY_SIZE else shapes[model]
-    return Situation(shown, shown.architecture.only_type or ftype, n_ctx, type_kv, n_parallel, flash,
+    own = own_ftype(shown)              # where the slider stands at a type that this model does not have
+    return Situation(shown, ftype if ftype in types_of(shown) else own, n_ctx, type_kv, n_parallel, flash,
                      card_bytes(card, vram))
 
 
@@ -160,12 +162,13 @@ def _draw(shapes: Shapes, **values) -> Picture:
 
 @recalled
 def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
-                   params_b: float | None = None, ftype: str = "Q4_K_M", n_ctx: int = 8192,
+                   params_b: float | None = None, ftype: str | None = None, n_ctx: int = 8192,
                    type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True) -> Stage:
     """Whose bytes are whose on a card; where it is too much, ways to make it fit are computed.
 
     model: a name of MODELS, a pulled model, the path of a GGUF file, an open model or a shape; None for a
     typical shape of params_b billion parameters (7 unless said).  vram_gb: None takes this machine's card.
+    ftype: to begin with; None takes a file's own, and Q4_K_M where only a shape is known.
     n_ctx: tokens of each conversation.  What is beyond a slider is clamped, and said so; unknown names are
     answered with the nearest.  Raises ValueError for those and for NaN.  Lessons: 06_will_it_fit,
     13_kv_cache_and_context.
@@ -183,7 +186,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     models, by_model = model_handles(shown, size, shapes)
     cards, by_card = card_handles(vram)
     handles = [stops("n_ctx", "context, tokens", tokens, [(f"{n:,}", n) for n in CONTEXTS]),
-               stops("ftype", "quantization", one_of("ftype", ftype, SLIDER), SLIDER), *models, *cards,
+               _types(ftype, shapes.get(shown)), *models, *cards,
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES),
                slider("n_parallel", "conversations", slots, 1, MOST_SLOTS),
                tick_box("flash", "flash attention", bool(flash_attention))]
@@ -200,6 +203,15 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
                                                      partial(_settings, shapes))},
                  note=said + "Context is for each conversation, as Ollama's num_ctx.")
+
+
+def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:
+    """The handle of types: it begins at the one that was asked for, else at a file's own.  shape: None where
+    only a size is known.
+    """
+    types = types_of(shape) if isinstance(shape, Model) else SLIDER
+    own = shape.ftype if isinstance(shape, Model) else "Q4_K_M"
+    return stops("ftype", "quantization", own if ftype is None else one_of("ftype", ftype, types), types)
 
 
 def _settings(shapes: Shapes, values: Mapping) -> str:

@@ -8,12 +8,12 @@ Which llama.cpp option and which Ollama setting each one mirrors says `estimate_
 llama_context's constructor.  Ollama 0.34.2 chooses the context by the memory of all cards (server/routes.go:
 Serve) and never more than the model was trained for, and by the context how many tokens are computed at a
 time (server/sched.go: automaticGenerationBatch). llama-server takes all the model was trained for and four
-conversations in one pool (llama.cpp, tools/server/server.cpp); where that does not fit it shrinks the context,
-which is not in these numbers.
+conversations in one pool (llama.cpp, tools/server/server.cpp); where that does not fit it shrinks the
+context, which is not in these numbers.
 
-LM Studio 0.4 is closed, so its figures are those of its documentation (github:lmstudio-ai/docs, commit c6854fb
-of April 2026): four conversations (0_app/5_advanced/parallel-requests.md), and a loaded model of 4,096 tokens,
-512 at a time, with flash attention and the cache on the card (1_developer/2_rest/list.md).
+LM Studio 0.4 is closed, so its figures are those of its documentation (github:lmstudio-ai/docs, commit
+c6854fb of April 2026): four conversations (0_app/5_advanced/parallel-requests.md), and a loaded model of
+4,096 tokens, 512 at a time, with flash attention and the cache on the card (1_developer/2_rest/list.md).
 """
 
 from dataclasses import asdict, dataclass

@@ -60,13 +60,14 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
 def typed_tensors(model, ftype: str | None = None) -> Sequence[tuple[TensorShape, str]]:
     """Every tensor of a model and its type at an ftype; without one as a file has it, a shape's usual one. A
     row of MODELS has the tensors of the Ollama library's file, where that has the ftype and others than
-    llama-quantize would write; an open file is taken whatever it holds.
+    llama-quantize would write; a file at its own ftype is as it is, and an open one is taken whatever it
+    holds.
     """
     shape = model if isinstance(model, Model) else shape_of(model)
     if isinstance(shape, Architecture):
         ftype = ftype or shape.usual_type
         return _typed(shape, ftype, library_mix(shape, ftype))
-    return shape.typed() if ftype is None else [choice[:2] for choice in choices(ftype, shape)]
+    return shape.typed() if ftype in (None, shape.ftype) else [pair[:2] for pair in choices(ftype, shape)]
 
 
 @lru_cache(64)
