@@ -12,10 +12,9 @@ from ..models.library import UNTIED, library_file, library_mix
 from .weights import weight_bytes
 
 TOLD = 0.01                 # of the file's bytes
-MIXED = "counted as the Ollama library's file, with {}: {:.2f} GB more than llama-quantize writes"
-ENCODER = ("the Ollama library's file also holds a picture encoder of {:.2f} GB, which is not counted, and "
-           "neither are its buffers")
-HEADER = "{:.1f} % of the Ollama library's file are its header (the vocabulary), which no card holds"
+MIXED = "Ollama's file, with {}: {:.2f} GB more than llama-quantize writes"
+ENCODER = "Ollama's file also holds a picture encoder of {:.2f} GB: neither that nor its buffers are counted"
+HEADER = "{:.1f} % of Ollama's file are its header (the vocabulary), which no card holds"
 
 
 def pulled_notes(shape: Architecture, ftype: str) -> list[str]:

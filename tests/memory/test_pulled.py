@@ -77,7 +77,7 @@ def test_a_mix_is_the_rows_and_no_other_shapes(name):
         assert ql.weight_bytes(plain, ftype) < ql.weight_bytes(name, ftype) == weights_of(shape, ftype).nbytes
         assert weights_of(plain, ftype).nbytes == ql.weight_bytes(plain, ftype)
         assert weights_of(shape, ftype).nbytes == ql.tensor_list(name, ftype).nbytes.sum()
-        assert [note for note in pulled_notes(shape, ftype) if "counted as the Ollama library's" in note]
+        assert [note for note in pulled_notes(shape, ftype) if "Ollama's file, with" in note]
         assert pulled_notes(plain, ftype) == []
     assert not library_mix(MODELS[name], "Q6_K")
     assert ql.weight_bytes(name, "Q6_K") == ql.weight_bytes(MODELS[name].unnamed, "Q6_K")
