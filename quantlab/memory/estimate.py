@@ -19,6 +19,7 @@ from ..models.source import Model, open_model
 from ..words import GIB, Tabled
 from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types, has_flash
+from .pulled import has_encoder, pulled_notes
 from .settings import Settings
 from .weights import Weights, weights_of
 
@@ -161,7 +162,7 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
         compute, exact = compute_bytes(shape, replace(settings, n_gpu_layers=None)), True
     else:
         compute, exact = split_compute_bytes(shape, weights, settings)
-    notes = []
+    notes = pulled_notes(shape, ftype)
     if shape.arch == "deepseek2":
         notes += _deepseek_notes(shape, settings)
     if not exact:
@@ -169,7 +170,8 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
             "how llama.cpp works through the layers in main memory is not followed to the byte here: the "
             "compute buffer is an upper bound")
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
-                          placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
+                          placed.host + cache_bytes(shape, settings) - kv,
+                          exact and not has_encoder(shape), tuple(notes))
 
 
 def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:

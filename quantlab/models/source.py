@@ -5,17 +5,18 @@ of the two that come with quantlab ("sample" and the "tiny" Llama).
         model.tensors, model.tensor("blk.0.attn_q.weight")
 
 Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still
-tell the tensor table. This room never talks to one itself: it asks through `ask_server`.
+tell the tensor table. This room never talks to one itself: it asks through `profile.ask_server`.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from html import escape
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import profile
 from ..profile import is_reference
 from ..words import nearest
 from .architecture import Architecture
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: Gives a server's answer to /api/show with `verbose`; set by `quantlab.lab.open`, as only the lab talks to
-#: servers.
-ask_server: Callable[[str], Mapping[str, object]] | None = None
 BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
 COLUMNS = ("name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw")
 A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a pulled model, the path of a '
@@ -81,12 +79,9 @@ class Model:
             raise ValueError(f"the weights of {self.name} are not at hand: {self.why}")
         return self.file
 
-    def demand_model(self, *, that_writes: bool = True) -> None:
-        """Raises NoModel, in a sentence, for a LoRA, a projector, a vocabulary and the like; that_writes: and
-        for an embedding model.
-        """
-        known = self.types or self.file
-        if known and (why := why_none(self.metadata, self.types, that_writes)):
+    def demand_model(self) -> None:
+        """Raises NoModel, in a sentence, for a LoRA, a projector, an embedding model and the like."""
+        if (self.types or self.file) and (why := why_none(self.metadata, self.types)):
             raise NoModel(f"{self.name} is {why}")
 
     @cached_property
@@ -213,10 +208,10 @@ def open_model(source) -> Model:
 
 def _from_server(name: str, why: str) -> Model:
     """The model as a server tells it; why: what the stores said."""
-    if ask_server is None or is_reference():
+    if profile.ask_server is None or is_reference():
         raise _refusal(name, why)
     try:
-        return from_show(ask_server(name), name, why)
+        return from_show(profile.ask_server(name), name, why)
     except ValueError as error:
         raise _refusal(name, f"{why}. {str(error).rstrip('.')}") from None
 

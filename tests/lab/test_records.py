@@ -7,7 +7,6 @@ import pytest
 
 from quantlab.lab.checks import has
 from quantlab.lab.compare import compare_quantizations
-from quantlab.lab.names import snapshot
 from quantlab.lab.records import (
     RecordedComparison,
     is_right,
@@ -16,6 +15,7 @@ from quantlab.lab.records import (
     seed_scores,
 )
 from quantlab.lab.versions import CHECKED
+from quantlab.models.library import snapshot
 from tests.lab.stand_in import TAGS, stand_in
 
 PAIR = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
