@@ -90,13 +90,15 @@ def test_what_lesson_07_tells_is_in_the_record():
             assert run["wall_tokens_per_second"] < run["tokens_per_second"] / 2
     speeds = {name: median(run["tokens_per_second"] for run in recorded("clock")["runs"]
                            if run["quantization"] == name and run["turn"] != "cold") for name in PAIR}
-    assert 1 < speeds[PAIR[0]] / speeds[PAIR[1]] < 145 / 105, "faster, but not by as much as its bytes promise"
+    faster = speeds[PAIR[0]] / speeds[PAIR[1]]
+    assert 1 < faster < 145 / 105, "not by as much as its bytes promise"
     rows = {row["quantization"]: row for row in RecordedComparison("smollm2").rows()
             if "Mona" in row["prompt"] and not row["round"]}
     assert all("Leonardo" in rows[name]["text"] for name in ("Q4_K_M", "Q8_0"))
     assert rows["Q4_K_M"]["tokens_per_second"] > rows["Q8_0"]["tokens_per_second"]
     table = RecordedComparison("smollm2", check=has()).summary()
-    assert [round(12 * rate) for rate in table["pass_rate"]] == [10, 10, 8, 8] and table["paired_p"].min() >= 0.5
+    assert [round(12 * rate) for rate in table["pass_rate"]] == [10, 10, 8, 8]
+    assert table["paired_p"].min() >= 0.5
     assert list(RecordedComparison("smollm2").summary()["answer"])[1:] == [
         "good enough",
         "cannot tell",
