@@ -54,7 +54,8 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         found["swa_pattern"] = pattern
     return Architecture(
         arch=arch, only_type="", called="",
-        full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes), tied_embeddings="output.weight" not in shapes,
+        full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
+        tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
 
 
