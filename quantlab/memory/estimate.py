@@ -19,7 +19,7 @@ from ..models.source import Model, open_model
 from ..words import GIB, Tabled
 from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types, has_flash
-from .pulled import has_encoder, pulled_notes
+from .pulled import pulled_notes
 from .settings import Settings
 from .weights import Weights, weights_of
 
@@ -170,8 +170,7 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
             "how llama.cpp works through the layers in main memory is not followed to the byte here: the "
             "compute buffer is an upper bound")
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
-                          placed.host + cache_bytes(shape, settings) - kv,
-                          exact and not has_encoder(shape), tuple(notes))
+                          placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
 
 
 def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:

@@ -23,11 +23,6 @@ def pulled_notes(shape: Architecture, ftype: str) -> list[str]:
     return list(_notes(shape.called, ftype)) if known else []
 
 
-def has_encoder(shape: Architecture) -> bool:
-    """Whether the library's file of this row of MODELS holds a picture encoder, too."""
-    return MODELS.get(shape.called) == shape and bool(PUBLISHED[shape.called].encoder_mb)
-
-
 @cache
 def _notes(name: str, ftype: str) -> tuple[str, ...]:
     shape, pulled, encoder = MODELS[name], library_file(name), PUBLISHED[name].encoder_mb * 10**6

@@ -53,7 +53,8 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
     if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:
         found["swa_pattern"] = pattern
     return Architecture(
-        arch=arch, only_type="", full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
+        arch=arch, only_type="", called="",
+        full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
 
