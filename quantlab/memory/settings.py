@@ -14,7 +14,7 @@ does not fit it shrinks the context, which is not in these numbers.
 
 from dataclasses import asdict, dataclass
 
-from ..models.metadata import architecture_name
+from ..models.ollama_blobs import architecture_name
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, whole

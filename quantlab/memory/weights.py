@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.families import TensorShape
+from ..models.ollama_blobs import llama_cpp_name
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
-from ..models.wiring import llama_cpp_name
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda

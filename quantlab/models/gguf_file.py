@@ -76,6 +76,15 @@ class GGUFFile:
             raise ValueError(f"{self.path.name} is closed: open it again to read weights")
         return self._map[max(start, 0) : max(stop, 0)]
 
+    def value_type(self, key: str) -> int | None:
+        """GGUF's number of the type that the value of `key` has in the file; None for a key it has not.
+        """
+        if key not in self.pairs:
+            return None
+        at = self.pairs[key][0]
+        at += 8 + int.from_bytes(self.bytes_at(at, at + 8), "little")
+        return int.from_bytes(self.bytes_at(at, at + 4), "little")
+
     @property
     def goes_on(self) -> bool:
         """Whether another GGUF file follows in this one, behind its own last tensor: two were joined."""

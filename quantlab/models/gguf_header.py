@@ -36,6 +36,7 @@ SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, t
 # bytes: name length, n_dims, type, offset; a name may be empty, and a single number has no dimensions
 SMALLEST_TENSOR_INFO = 8 + 4 + 4 + 8
 MOST_DIMENSIONS, MOST_WEIGHTS = 4, 2**60
+LONGEST_NAME = 63                               # bytes (GGML_MAX_NAME holds a NUL, too)
 DEFAULT_ALIGNMENT = 32
 #: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however
 #: long the file.
@@ -170,7 +171,10 @@ def _check_alignment(alignment: Any, value_type: int, size: int) -> None:
 
 
 def _tensor_info(cursor: Cursor, early_ollama: bool) -> tuple[str, tuple[int, ...], int, int]:
+    start = cursor.at
     name = cursor.string("the name of a tensor")
+    if (length := cursor.at - start - 8) > LONGEST_NAME:
+        raise ValueError(f"tensor {shown(name)} has a name of {length} bytes; {LONGEST_NAME} are the most")
     n_dims = cursor.number("I", f"dimensions of {shown(name)}")
     if n_dims > MOST_DIMENSIONS:
         raise ValueError(f"tensor {shown(name)} has {n_dims} dimensions; 0 to {MOST_DIMENSIONS} are possible")
@@ -208,6 +212,13 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
         if before.offset + before.nbytes > after.offset:
             raise ValueError(
                 f"tensors {shown(before.name)} and {shown(after.name)} overlap at byte {after.offset}")
+    expected = data_at
+    for tensor in tensors.values():
+        if tensor.offset != expected:
+            raise ValueError(
+                f"tensor {shown(tensor.name)} starts at {tensor.offset - data_at}, but the one listed before "
+                f"it ends at {expected - data_at}: ggml reads tensors that follow each other only")
+        expected += tensor.nbytes + padding(tensor.nbytes, alignment)
     return tensors
 
 

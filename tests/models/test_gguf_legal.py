@@ -37,6 +37,7 @@ LEGAL = {
                                INFOS, DATA),
     "architecture of no UTF-8": build([pair("general.architecture", 8, string(BAD))], INFOS, DATA),
     "tensor name of no UTF-8": build(PAIRS, [info(b"t\xf0\x9f"), INFOS[1]], DATA),
+    "longest tensor name": build(PAIRS, [info(b"\xff" * 63), INFOS[1]], DATA),
     "tensor without a name": build(PAIRS, [info(""), INFOS[1]], DATA),
     "NULs": build([*PAIRS, pair("a\0b", 8, string("c\0d"))], INFOS, DATA),
     "truth of 2": build([*PAIRS, pair("yes", 7, b"\2")], INFOS, DATA),
