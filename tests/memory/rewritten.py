@@ -39,22 +39,27 @@ json.dump(found, sys.stdout)
 """
 
 
-def rewritten(source, target, changes: dict, names=None, drop=()) -> Path:
+def rewritten(source, target, changes: dict, names=str, add=(), spelled=None) -> Path:
     """The hollow file `source` with other keys.
 
     changes: key -> None to leave it out, or (value type, value); a list is (9, (type of its elements,
-    values)).  names: a function from a tensor's name to another.  drop: tensors to leave out.
+    values)).  names: a function from a tensor's name to another.  add: more tensors, (name, shape, type).
+    spelled: another name of its architecture.
     """
     with GGUFFile(source) as file:
         pairs = {key: file.bytes_at(*place) for key, place in file.pairs.items()}
+        if spelled:
+            arch = file.metadata["general.architecture"]
+            pairs = {(other := key.replace(f"{arch}.", f"{spelled}.", 1)): string(other) + raw[8 + len(key):]
+                     for key, raw in pairs.items()}
+            changes = {"general.architecture": (8, spelled), **changes}
         for key, change in changes.items():
             pairs.pop(key, None)
             if change is not None:
                 pairs[key] = pair(key, change[0], _payload(*change))
-        tensors = [((names or str)(info.name), info.shape, info.qtype) for info in file.infos.values()
-                   if info.name not in drop]
+        tensors = [(names(info.name), info.shape, info.qtype) for info in file.infos.values()] + list(add)
         Path(target).write_bytes(header_bytes(pairs.values(), tensors, 32))
-        os.truncate(target, os.path.getsize(target) + file.size)
+        os.truncate(target, os.path.getsize(target) + file.size + 2**16 * len(add))
     return Path(target)
 
 
