@@ -35,7 +35,7 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
     Files of Ollama's own converters are read as llama.cpp is shown them (ollama_blobs.py).
     Raises ValueError naming the missing key, or the architecture that is not known here.
     """
-    arch = spelled = architecture_name(metadata)
+    arch = architecture_name(metadata)
     metadata = llama_cpp_metadata(metadata, shapes)
     if arch is None:
         raise ValueError("unknown architecture: the metadata does not say general.architecture")
@@ -43,22 +43,22 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         raise ValueError(
             f"unknown architecture {shown(arch)}: its numbers would be a guess; known are "
             f"{', '.join(sorted(FAMILIES))}")
-    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}")
+    numbers = {field: _number(metadata.get(f"{arch}.{key}"), f"{arch}.{key}")
                for field, key in KEYS.items() if arch in READ_BY.get(key, arch).split()}
     for field in NEEDED:
         if numbers[field] is None:
             raise ValueError(
-                f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
+                f"the metadata of this {shown(arch)} model does not say {arch}.{KEYS[field]}")
     found = {field: number for field, number in numbers.items() if number is not None}
     found |= _defaults(arch, found, shapes)
     if arch == "deepseek2":
-        found |= _latent(metadata, spelled, found)
-    key = f"{spelled}.attention.sliding_window_pattern"
+        found |= _latent(metadata, arch, found)
+    key = f"{arch}.attention.sliding_window_pattern"
     if key in metadata and arch in SWA_PATTERN:
         pattern = _pattern(metadata[key], key, found["n_layer"])
         found |= {"swa_pattern": pattern} if pattern != SWA_PATTERN[arch] else {}
     return Architecture(
-        arch=arch, only_type="", full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
+        arch=arch, only_type="", full_kv=arch == "deepseek2" and _keeps_all(metadata, arch, shapes),
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
 
