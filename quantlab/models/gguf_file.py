@@ -48,8 +48,8 @@ def _missing(place: Path, letter: str) -> str:
 class GGUFFile:
     """An open GGUF file. Use it in a `with` block, or call `close()`.
 
-    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`: see
-    Header.
+    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`,
+    `value_types`: see Header.
     `paths`: the file's path, or those of all parts (gguf_split.py).
     Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF
     file.
@@ -68,22 +68,13 @@ class GGUFFile:
         self.size = len(self._map)
         self.version, self.alignment = header.version, header.alignment
         self.metadata, self.infos = header.metadata, header.tensors
-        self.parts, self.pairs = header.parts, header.pairs
+        self.parts, self.pairs, self.value_types = header.parts, header.pairs, header.value_types
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the file's bytes from `start` up to `stop`; shorter at the end of the file."""
         if self._map.closed:
             raise ValueError(f"{self.path.name} is closed: open it again to read weights")
         return self._map[max(start, 0) : max(stop, 0)]
-
-    def value_type(self, key: str) -> int | None:
-        """GGUF's number of the type that the value of `key` has in the file; None for a key it has not.
-        """
-        if key not in self.pairs:
-            return None
-        at = self.pairs[key][0]
-        at += 8 + int.from_bytes(self.bytes_at(at, at + 8), "little")
-        return int.from_bytes(self.bytes_at(at, at + 4), "little")
 
     @property
     def goes_on(self) -> bool:

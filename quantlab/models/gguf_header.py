@@ -74,7 +74,7 @@ class Header:
     TensorInfo.
 
     parts: the file's four stretches, (name, first byte, byte after the last), in order.  pairs: key of the
-    metadata -> its first byte and the byte after its value.
+    metadata -> its first byte and the byte after its value.  value_types: key -> GGUF's number of its type.
     """
 
     version: int
@@ -83,6 +83,7 @@ class Header:
     tensors: dict[str, TensorInfo]
     parts: tuple[tuple[str, int, int], ...]
     pairs: dict[str, tuple[int, int]]
+    value_types: dict[str, int]
 
 
 def read_header(data) -> Header:
@@ -95,7 +96,7 @@ def read_header(data) -> Header:
     n_tensors = _count(cursor, "tensor count", SMALLEST_TENSOR_INFO, MOST_TENSORS)
     n_values = _count(cursor, "metadata count", SMALLEST_KEY_VALUE, MOST_VALUES)
     metadata_at = cursor.at
-    metadata, pairs = _metadata(cursor, n_values)
+    metadata, pairs, value_types = _metadata(cursor, n_values)
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     infos_at = cursor.at
     cursor.bound("tensor count", n_tensors, SMALLEST_TENSOR_INFO)
@@ -105,7 +106,7 @@ def read_header(data) -> Header:
     tensors = _placed(raw, data_at, alignment, cursor.size)
     parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at),
              ("tensor list", infos_at, data_at), ("weights", data_at, cursor.size))
-    return Header(version, alignment, metadata, tensors, parts, pairs)
+    return Header(version, alignment, metadata, tensors, parts, pairs, value_types)
 
 
 def _magic_and_version(cursor: Cursor) -> int:
@@ -134,9 +135,10 @@ def _count(cursor: Cursor, what: str, smallest: int, most: int) -> int:
     return count
 
 
-def _metadata(cursor: Cursor, count: int) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
+def _metadata(cursor: Cursor, count: int) -> tuple[dict, dict, dict]:
+    """Key -> value, -> its place, -> the number of its type."""
     metadata: dict[str, Any] = {}
-    pairs = {}
+    pairs, value_types = {}, {}
     for i in range(count):
         start = cursor.at
         key = cursor.string(f"key {i} of the metadata")
@@ -148,8 +150,8 @@ def _metadata(cursor: Cursor, count: int) -> tuple[dict[str, Any], dict[str, tup
         metadata[key] = _value(cursor, key, value_type)
         if key == "general.alignment":
             _check_alignment(metadata[key], value_type, cursor.size)
-        pairs[key] = start, cursor.at
-    return metadata, pairs
+        pairs[key], value_types[key] = (start, cursor.at), value_type
+    return metadata, pairs, value_types
 
 
 def _value(cursor: Cursor, key: str, value_type: int) -> Any:

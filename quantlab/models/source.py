@@ -114,7 +114,7 @@ class Model:
         """GGUF's number of a value's type in the file.  key: in llama.cpp's spelling."""
         spelled, arch = self.metadata.get("general.architecture"), self.architecture.arch
         own = key.replace(f"{arch}.", f"{spelled}.", 1) if key.startswith(f"{arch}.") else key
-        return self.gguf.value_type(own)
+        return self.gguf.value_types.get(own)
 
     @cached_property
     def unusual(self) -> str:

@@ -7,7 +7,7 @@ import pytest
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.settings import Settings
 from quantlab.models.source import open_model
-from tests.memory.ollama_blobs import BLOBS, ENCODER, pair
+from tests.memory.ollama_blobs import BLOBS, ENCODER, gpt_oss_names, pair
 from tests.memory.rewritten import plans, rewritten
 
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
@@ -47,7 +47,6 @@ def test_what_is_missing_from_a_blob_is_not_made_up(tmp_path):
     wrong = rewritten(blob, tmp_path / "wrong.gguf", {"gptoss.context_length": (10, 2048)})
     with pytest.raises(ValueError, match=r"gpt-oss\.context_length of .* UINT64; llama\.cpp reads UINT32"):
         estimate_memory(wrong)
-    other = rewritten(plain, tmp_path / "other.gguf", {}, names=lambda name: name.replace("attn_output",
-                                                                                         "attn_out"))
+    other = rewritten(plain, tmp_path / "other.gguf", {}, names=gpt_oss_names)
     with pytest.raises(ValueError, match=r"has no tensor blk\.0\.attn_output"):
         estimate_memory(other)

@@ -81,6 +81,21 @@ def test_what_ggml_opens_is_opened_by_every_way_in(legal, tmp_path, monkeypatch)
         assert model.file is not None
 
 
+def test_it_is_opened_where_hugging_face_keeps_it(legal, tmp_path):
+    """Its cache has links with the files' names, to blobs without."""
+    blob = tmp_path / "models--a--b" / "blobs" / ("a" * 64)
+    link = tmp_path / "models--a--b" / "snapshots" / "c" / "m.gguf"
+    for folder in (blob.parent, link.parent):
+        folder.mkdir(parents=True)
+    legal.rename(blob)
+    try:
+        link.symlink_to(blob)
+    except OSError:
+        pytest.skip("this system makes no links for you")
+    with open_model(link) as linked, open_model(blob) as direct:
+        assert linked.types == direct.types and list(linked.metadata) == list(direct.metadata)
+
+
 def test_a_server_may_tell_of_marks_and_single_numbers():
     model = from_show({"model_info": {"general.architecture": "llama"}, "tensors": [
         {"name": "mark", "type": "F32", "shape": [0]}, {"name": "one", "type": "F32", "shape": []}]})
