@@ -18,7 +18,7 @@ c6854fb of April 2026): four conversations (0_app/5_advanced/parallel-requests.m
 
 from dataclasses import asdict, dataclass
 
-from ..models.metadata import architecture_name
+from ..models.ollama_blobs import architecture_name
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, nearest, whole

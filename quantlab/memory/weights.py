@@ -15,11 +15,14 @@ from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.families import TensorShape
+<<<<<<< HEAD
 from ..models.library import library_mix
+=======
+from ..models.ollama_blobs import llama_cpp_name
+>>>>>>> files
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
-from ..models.wiring import llama_cpp_name
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda

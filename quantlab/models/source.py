@@ -25,11 +25,13 @@ from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
-from .metadata import architecture_name, architecture_of
+from .loadable import demand_metadata
+from .metadata import architecture_of
 from .no_model import NoModel, why_none
+from .ollama_blobs import architecture_name, in_encoder, llama_cpp_metadata, llama_cpp_name
 from .store import StoreError, find_model, pulled_models
 from .types import bits_per_weight, ftype_name, tensor_nbytes
-from .wiring import demand_wiring, in_encoder, llama_cpp_name
+from .wiring import demand_wiring
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +101,15 @@ class Model:
         """
         shapes = {name: shape for name, (_, shape) in self.types.items()}
         demand_wiring(self.name, self.metadata, self.architecture, shapes)
+        demand_metadata(self.name, llama_cpp_metadata(self.metadata, shapes), self.architecture,
+                        self._value_type if self.file else None)
         return self.architecture
+
+    def _value_type(self, key: str) -> int | None:
+        """GGUF's number of a value's type in the file.  key: in llama.cpp's spelling."""
+        spelled, arch = self.metadata.get("general.architecture"), self.architecture.arch
+        own = key.replace(f"{arch}.", f"{spelled}.", 1) if key.startswith(f"{arch}.") else key
+        return self.gguf.value_types.get(own)
 
     @cached_property
     def unusual(self) -> str:

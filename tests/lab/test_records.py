@@ -88,14 +88,18 @@ def test_what_lesson_07_tells_is_in_the_record():
     for run in recorded("clock")["runs"]:
         if run["turn"] == "cold":
             assert run["wall_tokens_per_second"] < run["tokens_per_second"] / 2
-    speeds = {name: median(run["tokens_per_second"] for run in recorded("clock")["runs"]
-                           if run["quantization"] == name and run["turn"] != "cold") for name in PAIR}
-    faster = speeds[PAIR[0]] / speeds[PAIR[1]]
-    assert 1 < faster < 145 / 105, "not by as much as its bytes promise"
-    rows = {row["quantization"]: row for row in RecordedComparison("smollm2").rows()
-            if "Mona" in row["prompt"] and not row["round"]}
-    assert all("Leonardo" in rows[name]["text"] for name in ("Q4_K_M", "Q8_0"))
-    assert rows["Q4_K_M"]["tokens_per_second"] > rows["Q8_0"]["tokens_per_second"]
+    clock = {(run["quantization"], run["turn"]): run for run in recorded("clock")["runs"]}
+    cold, warm = clock[PAIR[0], "cold"], clock[PAIR[1], "warm 1"]
+    assert cold["tokens_per_second"] == pytest.approx(warm["tokens_per_second"], rel=0.15)
+    assert warm["wall_tokens_per_second"] > 2 * cold["wall_tokens_per_second"]
+    rows = RecordedComparison("smollm2").rows()
+    first = {row["quantization"]: row for row in rows if "Mona" in row["prompt"] and not row["round"]}
+    assert all("Leonardo" in first[name]["text"] for name in ("Q4_K_M", "Q8_0"))
+    faster = first["Q4_K_M"]["tokens_per_second"] / first["Q8_0"]["tokens_per_second"]
+    assert 1.1 < faster < 145 / 105, "somewhat faster, though not by as much as its bytes promise"
+    speeds = {name: median(row["tokens_per_second"] for row in rows if row["quantization"] == name)
+              for name in first}
+    assert speeds["Q2_K"] > speeds["Q4_K_M"] > speeds["Q8_0"] > speeds["F16"]
     table = RecordedComparison("smollm2", check=has()).summary()
     assert [round(12 * rate) for rate in table["pass_rate"]] == [10, 10, 8, 8]
     assert table["paired_p"].min() >= 0.5
