@@ -9,11 +9,6 @@ from .parallel import (
 )
 from .statements import pytest_runtest_setup, pytest_terminal_summary
 
-<<<<<<< HEAD
-__all__ = ["live", "nobody", "ollama", "pytest_collection_modifyitems", "pytest_configure",
-           "pytest_runtest_setup", "pytest_terminal_summary", "pytest_xdist_auto_num_workers",
-           "pytest_xdist_make_scheduler", "smollm"]
-=======
 __all__ = ["gemma", "gemma_tags", "live", "nobody", "ollama", "pytest_collection_modifyitems",
-           "pytest_configure", "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler", "smollm"]
->>>>>>> files
+           "pytest_configure", "pytest_runtest_setup", "pytest_terminal_summary",
+           "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler", "smollm"]

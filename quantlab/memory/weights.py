@@ -15,11 +15,8 @@ from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.families import TensorShape
-<<<<<<< HEAD
 from ..models.library import library_mix
-=======
 from ..models.ollama_blobs import llama_cpp_name
->>>>>>> files
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes

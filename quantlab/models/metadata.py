@@ -58,12 +58,8 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         pattern = _pattern(metadata[key], key, found["n_layer"])
         found |= {"swa_pattern": pattern} if pattern != SWA_PATTERN[arch] else {}
     return Architecture(
-<<<<<<< HEAD
         arch=arch, only_type="", called="",
-        full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
-=======
-        arch=arch, only_type="", full_kv=arch == "deepseek2" and _keeps_all(metadata, arch, shapes),
->>>>>>> files
+        full_kv=arch == "deepseek2" and _keeps_all(metadata, arch, shapes),
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
 
