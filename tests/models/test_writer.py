@@ -22,7 +22,7 @@ from tests.models.written import SMALL, write
 LLAMA = replace(SMALL["llama"], n_layer=4, n_embd=256, n_head=4, n_head_kv=2, head_dim=64, n_ff=512,
                 rope_dim=64)
 MOE = replace(SMALL["qwen3moe"], n_embd=256, n_head=4, head_dim=64, n_ff_exp=256)
-needs_ggml = pytest.mark.skipif(ggml_oracle.SPEC is None, reason=ggml_oracle.REASON)
+needs_ggml = pytest.mark.skipif(ggml_oracle.GGML is None, reason=ggml_oracle.REASON)
 
 
 @pytest.fixture(scope="session")
