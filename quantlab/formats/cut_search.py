@@ -56,7 +56,8 @@ def encode_iq1_s(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
     w = importance(xt, imatrix, mean_square(x, 2))
     cut = best_cut(xt, w, ONE_SHIFT, tiny=1e-12)
     d, sc = sub_scales(cut.scale.reshape(n, 8), 7)
-    down = (cut.shift[0] < 0).reshape(n, 8) & (d > 0)[:, None]
+    used = cut.scale.reshape(n, 8).any(axis=1, keepdims=True)
+    down = (cut.shift[0].reshape(n, 8) < 0) & used
     return IQ1_S.pack(d=to_float16(d * np.float32(1.125)), sc=sc, delta=down.view(np.uint8),
                       grid=cut.point.T.reshape(n, 32).astype(np.uint16))
 
@@ -72,9 +73,9 @@ def encode_iq1_m(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray
     q = shifted(cut.point, cut.shift) * (2 * sc.reshape(-1) + 1).astype(np.float32)
     sum_qx, sum_q2 = (sum_in_order(whole_blocks(v, n)) for v in (w * q * xt, w * q * q))
     d = np.where(sum_q2 > 0, sum_qx / sum_q2, d) * np.float32(1.1125)
-    used = cut.scale.reshape(n, 16).any(axis=1)
-    down = (cut.shift < 0).T.reshape(n, 32) & used[:, None]
-    return IQ1_M.pack(d=to_float16(np.where(used, d, np.float32(0))).view(np.uint16), sc=sc,
+    used = cut.scale.reshape(n, 16).any(axis=1, keepdims=True)
+    down = (cut.shift.T.reshape(n, 32) < 0) & used
+    return IQ1_M.pack(d=to_float16(np.where(used[:, 0], d, np.float32(0))).view(np.uint16), sc=sc,
                       delta=down.view(np.uint8), grid=cut.point.T.reshape(n, 32).astype(np.uint16))
 
 
@@ -86,7 +87,8 @@ def best_cut(x: np.ndarray, w: np.ndarray, shifts: np.ndarray, tiny: float) -> C
     order = np.argsort(x, axis=0, kind="stable")
     low, high = cuts(len(x))
     sums_of = sums_of_one_shift if shifts is ONE_SHIFT else sums_of_two_shifts
-    sum_qx, sum_q2 = sums_of(*(np.take_along_axis(v, order, axis=0) for v in (x, w)), order)
+    in_order, their_w = (np.take_along_axis(v, order, axis=0) for v in (x, w))
+    sum_qx, sum_q2 = sums_of(in_order, their_w, order)
     best = best_candidate(sum_qx, sum_q2)
     empty = (np.maximum.reduce(np.abs(x), axis=0) < np.float32(tiny)) | (best < 0)
     group = np.arange(x.shape[1])
