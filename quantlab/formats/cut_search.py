@@ -73,9 +73,9 @@ def encode_iq1_m(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray
     q = shifted(cut.point, cut.shift) * (2 * sc.reshape(-1) + 1).astype(np.float32)
     sum_qx, sum_q2 = (sum_in_order(whole_blocks(v, n)) for v in (w * q * xt, w * q * q))
     d = np.where(sum_q2 > 0, sum_qx / sum_q2, d) * np.float32(1.1125)
-    used = cut.scale.reshape(n, 16).any(axis=1, keepdims=True)
-    down = (cut.shift.T.reshape(n, 32) < 0) & used
-    return IQ1_M.pack(d=to_float16(np.where(used[:, 0], d, np.float32(0))).view(np.uint16), sc=sc,
+    used = np.logical_or.reduce(cut.scale.reshape(n, 16), axis=1)
+    down = (cut.shift.T.reshape(n, 32) < 0) & used[:, None]
+    return IQ1_M.pack(d=to_float16(np.where(used, d, np.float32(0))).view(np.uint16), sc=sc,
                       delta=down.view(np.uint8), grid=cut.point.T.reshape(n, 32).astype(np.uint16))
 
 
