@@ -10,8 +10,6 @@ import numpy as np
 from ..formats.table import FORMATS
 from .gguf_header import TensorInfo, pair
 from .imatrix_file import Imatrix
-from .recipe_rules import PROGRAMS
-from .recipe_walk import rules_of
 from .recipes import recipe
 from .source import Model
 from .types import block_of, ftype_number, tensor_nbytes
@@ -50,18 +48,6 @@ class Job:
     @property
     def nbytes(self) -> int:
         return tensor_nbytes(self.info.shape, self.qtype)
-
-
-def written_ftypes() -> list[str]:
-    """The ftypes that can be written of every model: all types in their rules have an encoder here.
-
-    IQ3_* and most of IQ2_* have types that can only be read; a model whose rows all fall back may do without
-    them.
-    """
-    program = PROGRAMS["llama.cpp"]
-    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))}
-             for ftype, usual in program.usual.items()}
-    return [ftype for ftype, needed in types.items() if all(FORMATS[qtype].encoder for qtype in needed)]
 
 
 def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requantize: bool,
