@@ -11,7 +11,7 @@ from ..formats.table import FORMATS
 from .gguf_header import TensorInfo, pair
 from .imatrix_file import Imatrix
 from .recipe_rules import PROGRAMS
-from .recipe_walk import rules_of
+from .recipe_walk import by_layer, rules_of
 from .recipes import recipe
 from .source import Model
 from .types import block_of, ftype_number, tensor_nbytes
@@ -66,12 +66,14 @@ def written_ftypes() -> list[str]:
 
 def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requantize: bool,
          pure: bool = False) -> list[Job]:
-    """One Job for each tensor, in the order of the file. Raises ValueError when one of them cannot be done.
+    """One Job for each tensor, in the order of the new file: llama-quantize sorts them by layer and name,
+    Ollama keeps the source's order. Raises ValueError when one of them cannot be done.
     """
     types = recipe(ftype, model, by=by, imatrix=imatrix is not None, pure=pure)
     infos = model.gguf.infos
     _check_source(model, types, allow_requantize)
-    return [_job(infos[name], qtype, ftype.upper(), imatrix) for name, qtype in types.items()]
+    names = list(types) if by == "ollama" else sorted(types, key=by_layer)
+    return [_job(infos[name], types[name], ftype.upper(), imatrix) for name in names]
 
 
 def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[Job]) -> Iterator[bytes]:

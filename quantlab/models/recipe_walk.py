@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..words import nearest
 from .architecture import Architecture
-from .families import TensorShape
+from .families import TensorShape, role_and_layer
 from .recipe_rules import CONDITIONS, PROGRAMS, TWO_BITS, VALUES, Place, Program, Rule, is_70b
 from .resolve import shape_of
 from .source import Model
@@ -101,7 +101,7 @@ def _places(program: Program, ftype: str, a: Architecture, tensors: list[TensorS
     numbered = not ollama and a.n_expert > 1 and ftype not in TWO_BITS.split()
     seen: Counter = Counter()
     places = {}
-    for tensor in tensors if ollama else sorted(tensors, key=_by_layer):
+    for tensor in tensors if ollama else sorted(tensors, key=lambda tensor: by_layer(tensor.name)):
         if _is_left(program.name, tensor):
             continue
         kind = _kind(tensor)
@@ -116,8 +116,12 @@ def _places(program: Program, ftype: str, a: Architecture, tensors: list[TensorS
     return places
 
 
-def _by_layer(tensor: TensorShape) -> tuple[int, str]:
-    return (-1 if tensor.layer is None else tensor.layer), tensor.name
+def by_layer(name: str) -> tuple[int, bytes]:
+    """Sorts names of tensors as llama.cpp does (weight_name_comparer): what is in no layer first, then layer
+    by layer, by the bytes of the name.
+    """
+    layer = role_and_layer(name)[1]
+    return (-1 if layer is None else layer), name.encode()
 
 
 @lru_cache(2**16)

@@ -106,7 +106,7 @@ def test_metadata_is_the_source_s_but_for_what_llama_quantize_sets(sources, tmp_
     assert after == before | {"general.quantization_version": (number, 2), "general.file_type": (number, 15)}
     assert list(after) == [*(key for key in before if key != "general.file_type"),
                            "general.quantization_version", "general.file_type"]
-    assert list(tensors(src)) == list(tensors(tmp_path / "out.gguf"))
+    assert set(tensors(src)) == set(tensors(tmp_path / "out.gguf"))
 
 
 def test_what_does_not_change_is_copied_byte_for_byte(sources, tmp_path):

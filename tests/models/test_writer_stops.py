@@ -346,7 +346,7 @@ def test_progress_says_how_far_and_how_long(folder, sources):
     assert [step.done for step in steps] == sorted(step.done
                                                    for step in steps) and steps[-1].done == steps[
                                                        -1].total == LLAMA.n_params
-    assert steps[0].tensor == "token_embd.weight" and str(steps[-1]).endswith(
+    assert steps[0].tensor == "output.weight" and str(steps[-1]).endswith(
         "s") and "million weights" in str(steps[-1])
 
 
