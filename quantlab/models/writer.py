@@ -4,10 +4,10 @@
 
 Every byte is the one that llama.cpp's own `llama_model_quantize` writes: the tensors are sorted by layer and
 name as there. (One file is not: where a source's `general.alignment` is not 32, llama.cpp v0.5.0 writes a
-file that nobody can open.) A few rows are read, encoded and written at a time, so memory does not grow with the model; with an `executor`
-they are encoded elsewhere (a process pool, a cluster) and still written in order. Which tensor gets which
-type is the recipe's business (recipes.py), what the blocks look like the formats', and how a file becomes
-whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
+file that nobody can open.) A few rows are read, encoded and written at a time, so memory does not grow with
+the model; with an `executor` they are encoded elsewhere (a process pool, a cluster) and still written in
+order. Which tensor gets which type is the recipe's business (recipes.py), what the blocks look like the
+formats', and how a file becomes whole that of whole_file.py.  llama.cpp: llama-quant.cpp.  Lesson: 09.
 """
 
 from collections import Counter
