@@ -6,9 +6,8 @@ from types import ModuleType
 
 import numpy as np
 
-from . import codebook, floats, kquants, legacy, microscaling, nonlinear, ternary
+from . import codebook, floats, grid_search, kquants, legacy, microscaling, nonlinear, ternary
 from .cfloat import mean_square
-from .grid_search import encode_iq2_xs
 from .layout import Layout
 
 
@@ -130,6 +129,12 @@ def _of(module: ModuleType, name: str, imatrix: str = "ignored", **more) -> Form
     return Format(getattr(module, name), getattr(module, f"decode_{name.lower()}"), encoder, imatrix, **more)
 
 
+def _on_grid(name: str, imatrix: str) -> Format:
+    """A codebook format with signs: read by `codebook`, written by `grid_search`."""
+    encoder = getattr(grid_search, f"encode_{name.lower()}")
+    return _of(codebook, name, imatrix, nonfinite=False, chunk=1 << 17, encoder=encoder)
+
+
 # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
 SEARCHED = 640 * 256
 
@@ -143,9 +148,9 @@ FORMATS: dict[str, Format] = {form.name: form for form in (
     _of(kquants, "Q4_K", "used", chunk=SEARCHED), _of(kquants, "Q5_K", "used", chunk=SEARCHED),
     _of(kquants, "Q6_K", "used", chunk=SEARCHED),
     _of(nonlinear, "IQ4_NL", "used", chunk=1 << 17), _of(nonlinear, "IQ4_XS", "used", chunk=1 << 17),
-    _of(codebook, "IQ1_S"), _of(codebook, "IQ1_M"), _of(codebook, "IQ2_XXS"),
-    _of(codebook, "IQ2_XS", "needed", nonfinite=False, chunk=1 << 17, encoder=encode_iq2_xs),
-    _of(codebook, "IQ2_S"), _of(codebook, "IQ3_XXS"), _of(codebook, "IQ3_S"),
+    _of(codebook, "IQ1_S"), _of(codebook, "IQ1_M"),
+    _on_grid("IQ2_XXS", "needed"), _on_grid("IQ2_XS", "needed"), _on_grid("IQ2_S", "used"),
+    _on_grid("IQ3_XXS", "used"), _on_grid("IQ3_S", "used"),
     _of(ternary, "TQ1_0", chunk=1 << 17), _of(ternary, "TQ2_0", chunk=1 << 17),
     _of(microscaling, "MXFP4", chunk=1 << 17), _of(microscaling, "NVFP4", chunk=1 << 17),
 )}
