@@ -23,6 +23,7 @@ from .catalog import DATA, MODELS, catalog_name
 from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
+from .gguf_header import LONGEST_NAME
 from .gguf_split import open_gguf
 from .metadata import architecture_name, architecture_of
 from .no_model import NoModel, why_none
@@ -161,7 +162,14 @@ class Model:
         n_files = 1 if self.file is None else len(self.file.paths)
         files = [("files", f"{n_files}")] if n_files > 1 else []
         return [("architecture", self._architecture_in_words()), ("ftype", self.ftype), *files,
-                ("tensors", f"{len(self.types)}"), ("weights", _in_words(self.n_weights)), *self._size()]
+                ("tensors", f"{len(self.types)}"), ("weights", _in_words(self.n_weights)), *self._size(),
+                *self._unreadable()]
+
+    def _unreadable(self) -> list[tuple[str, str]]:
+        """A row about a tensor's name that is too long for llama.cpp; none for all usual files."""
+        long = next((name for name in self.types if len(name.encode()) > LONGEST_NAME), None)
+        return [] if long is None else [("not for llama.cpp", f"{shown(long)} has {len(long.encode())} bytes, "
+                                         f"and names of more than {LONGEST_NAME} are not read")]
 
     def _architecture_in_words(self) -> str:
         name = architecture_name(self.metadata)
