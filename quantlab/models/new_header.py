@@ -3,7 +3,8 @@ llama-quantize sets, in its order.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from .gguf_cursor import GGUFArray, shown
 from .gguf_header import pair
@@ -21,7 +22,8 @@ IMATRIX = tuple(f"quantize.imatrix.{key}" for key in ("file", "dataset", "entrie
 FIXED = ("general.architecture", "general.alignment", *SPLIT)
 GUESSED = 1024                  # llama.h: LLAMA_FTYPE_GUESSED
 LONGEST = 127                   # bytes of a key or of a text that llama-quantize takes
-KINDS = {"int": int, "float": float, "bool": {"true": True, "false": False}.__getitem__, "str": str}
+KINDS: dict[str, Callable[[str], Any]] = {
+    "int": int, "float": float, "bool": {"true": True, "false": False}.__getitem__, "str": str}
 
 
 def as_override(given: Mapping | Iterable[str] | None) -> dict[str, int | float | bool | str]:

@@ -52,7 +52,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan(Tabled):
+class FilePlan(Tabled):
     """A file that is to be written: its mix, a Job for each tensor in the order of the new file, the pairs of
     its header (key -> bytes), and notes, sentences about what is unusual.  Shown as a table: what
     `quantize_model(..., dry_run=True)` gives.
@@ -97,7 +97,7 @@ def written_ftypes() -> list[str]:
 
 def plan(model: Model, ftype: str | None, imatrix: Imatrix | None = None, by: str = "llama.cpp",
          allow_requantize: bool = False, pure: bool = False, *, wishes: Wishes = NONE,
-         override: Mapping[str, object] | None = None, keep_split: bool = False) -> Plan:
+         override: Mapping[str, object] | None = None, keep_split: bool = False) -> FilePlan:
     """What is to be done, tensor by tensor. llama-quantize sorts them by layer and name, or, where the parts
     of a split file are kept, by their place; Ollama keeps the source's order.
 
@@ -118,7 +118,7 @@ def plan(model: Model, ftype: str | None, imatrix: Imatrix | None = None, by: st
     elif by != "ollama":
         jobs = sorted(jobs, key=lambda job: by_layer(job.name))
     again = any(not job.kept and _is_quantized(job.info.qtype) for job in jobs)
-    return Plan(name, jobs, new_metadata(model, name, imatrix, again, wishes, override or {}), notes)
+    return FilePlan(name, jobs, new_metadata(model, name, imatrix, again, wishes, override or {}), notes)
 
 
 def _mix(ftype: str | None, by: str, pure: bool, wishes: Wishes) -> str:

@@ -168,8 +168,9 @@ class Model:
     def _unreadable(self) -> list[tuple[str, str]]:
         """A row about a tensor's name that is too long for llama.cpp; none for all usual files."""
         long = next((name for name in self.types if len(name.encode()) > LONGEST_NAME), None)
-        return [] if long is None else [("not for llama.cpp", f"{shown(long)} has {len(long.encode())} bytes, "
-                                         f"and names of more than {LONGEST_NAME} are not read")]
+        words = f"names of more than {LONGEST_NAME} bytes are not read"
+        return [] if long is None else [("not for llama.cpp",
+                                         f"{shown(long)} has {len(long.encode())} bytes, and {words}")]
 
     def _architecture_in_words(self) -> str:
         name = architecture_name(self.metadata)

@@ -130,16 +130,20 @@ def read_types(path) -> dict[str, str]:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text: {EXAMPLE} is needed") from None
+    if not words:
+        raise ValueError(f"{Path(path).name} is empty: lines such as attn_v=Q6_K are needed")
+    return types_in(words, Path(path).name)
+
+
+def types_in(words: Iterable[str], where: str) -> dict[str, str]:
+    """{pattern: type} from texts such as "attn_v=Q6_K"; where: they come from, for the errors."""
     found: dict[str, str] = {}
     for word in words:
         pattern, equals, qtype = word.partition("=")
         if not (pattern and equals and qtype):
-            raise ValueError(f"{Path(path).name}: {shown(word)} is no PATTERN=TYPE, such as attn_v=Q6_K")
-        found.setdefault(pattern, qtype)            # of two lines for one pattern the first decides
-        if found[pattern].upper() != qtype.upper():
-            raise ValueError(f"{Path(path).name} wants both {found[pattern]} and {qtype} for {pattern}")
-    if not found:
-        raise ValueError(f"{Path(path).name} is empty: lines such as attn_v=Q6_K are needed")
+            raise ValueError(f"{where}: {shown(word)} is no PATTERN=TYPE, such as attn_v=Q6_K")
+        if found.setdefault(pattern, qtype).upper() != qtype.upper():
+            raise ValueError(f"{where} wants both {found[pattern]} and {qtype} for {pattern}")
     return found
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from .gguf_header import DEFAULT_ALIGNMENT, TensorInfo, header_bytes, padding
 from .gguf_split import part_paths
 from .imatrix_file import as_imatrix
 from .new_header import as_override, split_pairs
-from .plan import Job, Plan, plan
+from .plan import FilePlan, Job, plan
 from .progress import Progress, watched
 from .resolve import open_weights
 from .source import Model
@@ -39,11 +39,21 @@ SLAB = 1 << 20          # weights encoded at a time
 IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
 
 
+@overload
+def quantize_model(src, dst, ftype: str | None, imatrix=..., executor: Executor | None = ..., *,
+                   dry_run: Literal[False] = ..., **how) -> Path: ...
+
+
+@overload
+def quantize_model(src, dst, ftype: str | None, imatrix=..., executor: Executor | None = ..., *,
+                   dry_run: Literal[True], **how) -> FilePlan: ...
+
+
 def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor | None = None, *,
                    by: str = "llama.cpp", progress: Callable[[Progress], object] | str | None = "show",
                    cancel=None, allow_requantize: bool = False, pure: bool = False,
                    replace: bool = False, keep_split: bool = False, override_kv=None, dry_run: bool = False,
-                   **wishes) -> Path | Plan:
+                   **wishes) -> Path | FilePlan:
     """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`,
     quantized; returns its path.
 
@@ -58,8 +68,8 @@ def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor
     `quantlab.requantized_from`.  replace: also overwrite a file that could not be made again from `src`;
     without it only an earlier quantized file of the same model is.  keep_split: a source in parts becomes as
     many parts, and the first one's path is returned.  override_kv: {key: value} of the metadata, or texts
-    `KEY=TYPE:VALUE`.  dry_run: a Plan, which shows itself as a table, and nothing is written.  wishes: types,
-    output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them.
+    `KEY=TYPE:VALUE`.  dry_run: a FilePlan, which shows itself as a table, and nothing is written.  wishes:
+    types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them.
 
     `dst` appears when it is whole and on the disk. After an error, a stop or Ctrl-C nothing is left. What a
     killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. What is unusual is
@@ -77,7 +87,7 @@ def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor
         return _write(model, planned, dst, keep_split, replace, executor, (progress, cancel))
 
 
-def _write(model: Model, planned: Plan, dst: Path, keep_split: bool, replace: bool,
+def _write(model: Model, planned: FilePlan, dst: Path, keep_split: bool, replace: bool,
            executor: Executor | None, watch: tuple) -> Path:
     """Write what is planned: one file, or the parts of one, of which the first appears last."""
     heads = _heads(model, planned)
@@ -104,7 +114,7 @@ def _write(model: Model, planned: Plan, dst: Path, keep_split: bool, replace: bo
     return paths[0]
 
 
-def _heads(model: Model, planned: Plan) -> list[bytes]:
+def _heads(model: Model, planned: FilePlan) -> list[bytes]:
     """The header of the file, or of each of its parts: the first has all the metadata."""
     count = 1 + max((job.part for job in planned.jobs), default=0)
     heads = []

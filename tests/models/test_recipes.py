@@ -291,7 +291,7 @@ def test_rows_that_fit_nothing_are_f16_or_refused():
     assert recipe("Q4_K_M", odd)["blk.0.ffn_down.weight"] == "F16"
     assert recipe("Q8_0", odd, by="ollama")["blk.0.ffn_down.weight"] == "F16"
     assert recipe("Q4_0", odd)["blk.0.ffn_down.weight"] == "F16"
-    with pytest.raises(ValueError, match=r"blk\.0\.ffn_down\.weight have 1000 weights, no whole number of NVFP4"):
+    with pytest.raises(ValueError, match=r"blk\.0\.ffn_down\.weight have 1000 weights, no whole .* of NVFP4"):
         recipe("Q4_K_M", odd, types={"ffn_down": "NVFP4"})
 
 
@@ -310,8 +310,8 @@ def test_pure_gives_every_matrix_the_one_type_the_embeddings_too():
                          (dict(ftype="Q4_K", by="ollama"), "ollama makes no pure mixes")):
         with pytest.raises(ValueError, match=words):
             recipe(**{"model": LLAMA_8B, **wrong}, pure=True)
-    with pytest.raises(ValueError, match="Q4_K"):
-        recipe("Q4_K", LLAMA_8B)                                # the name of a type, but not of a mix
+    with pytest.raises(ValueError, match="no ftype 'IQ4'"):
+        recipe("IQ4", LLAMA_8B)
 
 
 @pytest.mark.parametrize("ask", [recipe, explain_recipe])
@@ -340,6 +340,26 @@ def test_names_are_those_of_the_tensor_lists_and_ollamas():
         == ql.recipe("Q4_K_M", LLAMA_8B)
         == recipe("Q4_K_M", "llama-3.1-8b")
     )
+
+
+@pytest.mark.parametrize(("name", "mix"), [("Q3_K", "Q3_K_M"), ("q4_K", "Q4_K_M"), ("Q5_k", "Q5_K_M")])
+def test_other_names_that_llama_quantize_takes(name, mix):
+    assert recipe(name, LLAMA_7B) == recipe(mix, LLAMA_7B)
+    assert set(recipe(name, LLAMA_7B, pure=True).values()) == {name.upper(), "F32"}
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("Q4_0_4_4", "December 2024 .*: take Q4_0, which is put into that order when"),
+    ("q4_0_8_8", "take Q4_0"), ("IQ4_NL_4_4", "take IQ4_NL"), ("Q4_2", "May 2023"), ("Q4_3", "April 2023"),
+    ("NVFP4", "a type and no mix"),
+])
+def test_what_became_of_a_mix_is_told(name, words):
+    with pytest.raises(ValueError, match=f"^{name.upper()} .*{words}"):
+        recipe(name, LLAMA_7B)
+
+
+def test_the_36_names_that_llama_quantize_lists():
+    assert len([*USUAL, "COPY"]) == 36 and set(OFFERED) < set(USUAL)
 
 
 def test_rules_name_only_what_exists():

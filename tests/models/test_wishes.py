@@ -1,5 +1,5 @@
-"""Wishes beside a mix: the whole files are those of llama.cpp with the same wishes, and what cannot be is said
-in words.
+"""Wishes beside a mix: the whole files are those of llama.cpp with the same wishes, and what cannot be is
+said in words.
 """
 
 import re
@@ -19,11 +19,13 @@ LLAMA, MOE = "llama of 11 layers", "experts"
 #: name -> (the mix, types, other wishes as quantize_model takes them, and as the library does).
 SETS = {
     "one kind": ("Q4_K_M", {"ffn_up": "Q8_0"}, {}, {}),
-    "what is named is not counted": ("Q4_K_M", {r"blk\.[0-4]\.attn_v": "Q3_K", r"blk\.1\.ffn_down": "Q5_0"}, {}, {}),
+    "what is named is not counted": ("Q4_K_M", {r"blk\.[0-4]\.attn_v": "Q3_K", r"blk\.1\.ffn_down": "Q5_0"},
+                                     {}, {}),
     "from the special to the general": ("Q3_K_L", {r"blk\.0\.": "Q8_0", "ffn_(up|gate)": "IQ4_XS"}, {}, {}),
-    "output and embeddings": ("IQ4_XS", {"attn_q": "Q6_K"}, {"output_type": "Q8_0", "embedding_type": "Q3_K"},
-                              {"output": "Q8_0", "embedding": "Q3_K"}),
-    "the output as it is": ("Q5_K_S", {"attn_k": "F16"}, {"leave_output": True}, {"quantize_output_tensor": False}),
+    "output and embeddings": ("IQ4_XS", {"attn_q": "Q6_K"}, {"output_type": "Q8_0", "embedding_type": "Q5_1"},
+                              {"output": "Q8_0", "embedding": "Q5_1"}),
+    "the output as it is": ("Q5_K_S", {"attn_k": "F16"}, {"leave_output": True},
+                            {"quantize_output_tensor": False}),
     "fewer layers": ("Q4_K_M", {r"blk\.0\.": "Q5_K"}, {"prune_layers": [0, 2]}, {"prune": [0, 2]}),
 }
 
@@ -67,10 +69,12 @@ def test_a_dynamic_mix_is_made_again_from_the_16_bit_file(source_of, tmp_path):
 def test_keys_are_set_anew_in_llama_cpp_s_order(source_of, tmp_path):
     given = {"general.name": "Ünser", "tokenizer.ggml.add_bos_token": False, "llama.rope.freq_base": 5e5,
              "llama.context_length": 4096, "general.file_type": 99}
-    new = same(source_of("llama"), tmp_path, "Q8_0", {"kv": list(map(list, given.items()))}, override_kv=given)
+    new = same(source_of("llama"), tmp_path, "Q8_0", {"kv": list(map(list, given.items()))},
+               override_kv=given)
     texts = ["general.name=str:Ünser", "tokenizer.ggml.add_bos_token=bool:false",
              "llama.rope.freq_base=float:500000", "llama.context_length=int:4096", "general.file_type=int:99"]
-    again = ql.quantize_model(source_of("llama"), tmp_path / "again.gguf", "Q8_0", override_kv=texts, progress=None)
+    again = ql.quantize_model(source_of("llama"), tmp_path / "again.gguf", "Q8_0", override_kv=texts,
+                              progress=None)
     assert again.read_bytes() == new.read_bytes()
 
 
@@ -86,8 +90,9 @@ def test_a_key_that_changes_the_mix_changes_it(source_of, tmp_path):
 @needs_llama_quantize
 @pytest.mark.parametrize("source", ["F16", "Q8_0"])
 def test_copy_changes_no_tensor(source_of, tmp_path, source):
-    same(source_of(LLAMA, source, "shuffled"), tmp_path, "F32", {"only_copy": True}, "COPY")
-    same(source_of(LLAMA, source), tmp_path, "F32", {"only_copy": True, "prune": [3]}, "COPY", prune_layers=3)
+    same(source_of(LLAMA, source, "shuffled"), tmp_path, "COPY", {"ftype": "F32", "only_copy": True})
+    same(source_of(LLAMA, source), tmp_path, "COPY",
+         {"ftype": "F32", "only_copy": True, "prune": [3]}, prune_layers=3)
 
 
 @needs_llama_quantize
@@ -104,9 +109,11 @@ def test_the_parts_of_a_source_are_kept(tmp_path):
 
 
 def test_a_dry_run_is_a_table_and_writes_nothing(source_of, tmp_path):
-    planned = ql.quantize_model(source_of(LLAMA), None, "Q4_K_M", types={"attn_q": "Q8_0"}, dry_run=True)
+    how = dict(ftype="Q4_K_M", types={"attn_q": "Q8_0"})
+    planned = ql.quantize_model(source_of(LLAMA), None, dry_run=True, **how)
     assert "blk.10.attn_q.weight" in repr(planned) and planned.types["blk.10.attn_q.weight"] == "Q8_0"
-    new = ql.quantize_model(source_of(LLAMA), tmp_path / "x.gguf", "Q4_K_M", types={"attn_q": "Q8_0"}, progress=None)
+    assert not list(tmp_path.iterdir())
+    new = ql.quantize_model(source_of(LLAMA), tmp_path / "x.gguf", progress=None, **how)
     with open_model(new) as model:
         assert {name: qtype for name, (qtype, _) in model.types.items()} == planned.types
         assert (model.nbytes, model.bpw) == (planned.nbytes, planned.bpw)
@@ -139,17 +146,18 @@ def test_a_layer_is_numbered_anew_and_gives_its_number_away(source_of):
 
 @pytest.mark.parametrize(("wishes", "words"), [
     ({"types": {"attn_w": "Q8_0"}}, r"'attn_w' is found in none of the \d+ tensors; a name is .*weight"),
-    ({"types": {"attn_norm": "Q8_0"}}, r"only in tensors that are never quantized, blk\.0\.attn_norm\.weight"),
+    ({"types": {"attn_norm": "Q8_0"}}, r"in tensors that are never quantized, blk\.0\.attn_norm\.weight"),
     ({"types": {"attn": "Q8_0", r"blk\.1\.attn_q": "Q6_K"}},
      r"'attn' wants Q8_0 and .* wants Q6_K for blk\.1\.attn_q\.weight; .*put it first"),
-    ({"types": {"attn_q": "Q9"}}, "types: attn_q: no type 'Q9' here; the nearest"),
+    ({"types": {"attn_q": "Q9"}}, "types: attn_q: no type 'Q9' here; there are"),
     ({"types": {"attn_q": None}}, "types: attn_q: no type None"),
     ({"types": {"attn_[": "Q8_0"}}, r"'attn_\[' is no regular expression: unterminated"),
     ({"types": {3: "Q8_0"}}, "types: 3 is no pattern"), ({"types": {"": "Q8_0"}}, "'' is no pattern"),
     ({"types": 5}, "types=5 cannot be"), ({"types": "nosuch.txt"}, "nosuch.txt"),
-    ({"types": {"attn_q": "NVFP4", "token_embd": "Q8_0"}, "ftype": "F16"}, "a file of F16 has no other types"),
-    ({"output_type": "Q9"}, "output_type: no type 'Q9'"), ({"embedding_type": "Q4_K_M"}, "embedding_type: no type"),
-    ({"leave_output": True, "output_type": "Q8_0"}, "leave_output keeps output.weight as it is, and output_type"),
+    ({"types": {"attn_q": "NVFP4", "token_embd": "Q8_0"}, "ftype": "F16"}, "a file of F16 has no other"),
+    ({"output_type": "Q9"}, "output_type: no type 'Q9'"),
+    ({"embedding_type": "Q4_K_M"}, "embedding_type: no type"),
+    ({"leave_output": True, "output_type": "Q8_0"}, "leave_output keeps output.weight as it is"),
     ({"prune_layers": [11]}, "there is no layer 11; the layers are 0 to 10"),
     ({"prune_layers": range(11)}, "all 11 layers would be left out"),
     ({"prune_layers": [-1]}, "-1 is no layer"), ({"prune_layers": "1,2"}, "'1' is no layer"),
@@ -170,7 +178,7 @@ def test_wishes_that_no_row_fits(source_of):
     found = ql.recipe("Q4_0", source_of("llama"), types={"ffn_down": "Q4_K", "ffn_up": "IQ4_XS"})
     assert found["blk.0.ffn_down.weight"] == "Q5_0" and found["blk.1.ffn_up.weight"] == "IQ4_NL"
     for wish in ("output_type", "embedding_type"):
-        with pytest.raises(ValueError, match="weight cannot be Q4_K: its rows of 64 weights are no whole number"):
+        with pytest.raises(ValueError, match="weight cannot be Q4_K: its rows of 64 weights are no"):
             ql.recipe("Q4_0", source_of("llama"), **{wish: "Q4_K"})
 
 
@@ -185,7 +193,7 @@ def test_two_patterns_that_disagree_here_and_there_are_a_note(source_of, tmp_pat
 
 @pytest.mark.parametrize(("other", "words"), [
     ("llama", r"is of another model: .* has the shape .* there, and .* here"),
-    ("qwen3", "has no tensor"), (MOE, "has no tensor|another model"),
+    ("deepseek2", r"is of another model: token_embd"), (MOE, "has no tensor rope_freqs"),
 ])
 def test_a_file_of_another_model_is_no_pattern(source_of, other, words):
     with pytest.raises(ValueError, match=words):
@@ -208,8 +216,8 @@ def test_lines_that_say_no_type(tmp_path, source_of, lines, words):
 
 @pytest.mark.parametrize(("given", "words"), [
     ({"a": [1]}, "a cannot be"), ({"a": -1}, "a cannot be -1"), ({"a": 2**32}, "whole numbers from 0 to"),
-    ({"a": "x" * 128}, "has 128 bytes; llama-quantize takes 127"), ({"k" * 128: 1}, "no key of 1 to 127 bytes"),
-    ({3: 1}, "3 is no key"), ({"a": float("nan")}, "a cannot be nan"), (["a=1"], "'a=1' is no KEY=TYPE:VALUE"),
+    ({"a": "x" * 128}, "has 128 bytes; llama-quantize takes 127"), ({"k" * 128: 1}, "no key of 1 to 127"),
+    ({3: 1}, "3 is no key"), ({"a": float("nan")}, "a cannot be nan"), (["a=1"], "'a=1' is no KEY=TYPE"),
     (["a=int:x"], "is no KEY=TYPE:VALUE"), (["a=bool:yes"], "is no KEY"), ("a", "'a' is no KEY"),
     ({"general.alignment": 64}, "general.alignment cannot be changed"),
 ])
@@ -234,7 +242,7 @@ def test_importances_of_nothing_are_a_note(source_of, tmp_path):
     assert "of its columns in blk.1.attn_q.weight are all 0" in planned.notes[0]
     assert "of 3 of its 4 matrices in blk.2.ffn_up_exps.weight" in planned.notes[1]
     imatrix["blk.2.ffn_up_exps.weight"] = imatrix["blk.2.ffn_up_exps.weight"][:1]
-    with pytest.raises(ValueError, match="1 × 256 numbers for blk.2.ffn_up_exps.weight.*needs 4 × 256: .*expert"):
+    with pytest.raises(ValueError, match=r"1 × 256 numbers for blk\.2\.ffn_up_exps.*experts apart"):
         ql.quantize_model(source_of(MOE), None, "Q4_K_M", imatrix, dry_run=True)
 
 

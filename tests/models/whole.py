@@ -37,7 +37,7 @@ def asked(imatrix) -> dict:
 
 def same(source, tmp_path, ftype, options=None, **how):
     """Both write the file; its bytes are equal."""
-    theirs = whole_file(source, tmp_path / "theirs.gguf", ftype=ftype, **options or {})
+    theirs = whole_file(source, tmp_path / "theirs.gguf", **{"ftype": ftype, **(options or {})})
     ours = ql.quantize_model(source, tmp_path / "ours.gguf", ftype, progress=None, replace=True, **how)
     assert ours.read_bytes() == theirs.read_bytes()
     return ours
