@@ -62,6 +62,7 @@ COMMANDS: dict[Callable, list[tuple]] = {
         ("--override-kv", {"action": "append", "metavar": "KEY=TYPE:VALUE"},
          "another value in the metadata (int, float, bool or str); may be repeated"),
         ("--pure", bool, "every matrix in the one type"),
+        ("--reference", str, "the ggml whose bytes are written: 0.20.2, or 0.26.0 for that of today"),
         ("--keep-split", bool, "a source in parts becomes as many parts"),
         ("--dry-run", bool, "show each tensor's type and bytes, and write nothing"),
         ("--allow-requantize", bool, "take a source that is quantized already, and mark the new file"),

@@ -189,11 +189,10 @@ def good_enough(facts: QualityFacts) -> str:
 def wanted(pure: bool) -> list[str]:
     """What Measure here measures, those first that people use most."""
     if pure:
-        names = [name for name, form in FORMATS.items() if form.encoder and form.imatrix != "needed"]
+        names = [name for name, form in FORMATS.items() if form.imatrix != "needed"]
     else:
         llama_cpp = PROGRAMS["llama.cpp"]
-        names = [name for name in llama_cpp.offered if (usual := llama_cpp.usual[name])
-                 and FORMATS[usual].encoder and FORMATS[usual].imatrix != "needed"]
+        names = [name for name in llama_cpp.offered if FORMATS[llama_cpp.usual[name]].imatrix != "needed"]
     first = [name for name in ("Q4_K_M", "Q4_K", "Q8_0", "Q2_K", "Q6_K", "Q3_K_M", "Q3_K") if name in names]
     return [*first, *(name for name in names if name not in first and name not in LEFT_OUT)]
 

@@ -36,8 +36,9 @@ class Grid:
 
     A number of a point is called by its *level*: in IQ2_XS 0, 1, 2 stand for 1, 3, 5 times the scale. The
     levels of a point's eight (or four) numbers are a *place*, and the key of a place is the number that has
-    them as its digits. IQ2_XS has 3^8 = 6,561 places and 512 points; the other places are *holes*. `where[key]`
-    is the index of the point at a place; in a hole it is  -1 - l  and l the number of a list of neighbours.
+    them as its digits. IQ2_XS has 3^8 = 6,561 places and 512 points; the other places are *holes*.
+    `where[key]` is the index of the point at a place; in a hole it is  -1 - l  and l the number of a list of
+    neighbours.
     """
 
     def __init__(self, levels: np.ndarray, values: np.ndarray, wanted: int):
@@ -73,7 +74,8 @@ class Grid:
         if len(at):
             kind = np.where(clear[at], SEARCH_SHORT, SEARCH_ALL)
             lists = -1 - index[at]
-            index[at] = self._search(self.starts[kind, lists], self.counts[kind, lists], at, x, w, scale, shift)
+            starts, counts = self.starts[kind, lists], self.counts[kind, lists]
+            index[at] = self._search(starts, counts, at, x, w, scale, shift)
         return index, hole
 
     def _search(self, starts: np.ndarray, counts: np.ndarray, at: np.ndarray, x: np.ndarray, w: np.ndarray,
@@ -138,8 +140,8 @@ def _near(holes: np.ndarray, levels: np.ndarray, wanted: int):
 
 
 def _fence(levels: np.ndarray) -> np.ndarray:
-    """(n, per) levels -> (n,) uint32, in which each level has as many bits set as it is high: 0 = 000, 1 = 001,
-    2 = 011, 3 = 111. As many bits differ between two levels as there are steps from one to the other.
+    """(n, per) levels -> (n,) uint32, in which each level has as many bits set as it is high: 0 = 000, 1 =
+    001, 2 = 011, 3 = 111. As many bits differ between two levels as there are steps from one to the other.
     """
     width = 32 // levels.shape[1]
     places = np.uint32(1) << np.arange(0, 32, width, dtype=np.uint32)

@@ -1,9 +1,9 @@
-"""The search on a grid: the encoders of the five codebook types with signs, byte for byte as ggml writes them.
+"""The search on a grid: encoders of the five codebook types with signs, byte for byte as ggml writes them.
 
     weight = sign * scale * point      a point has eight numbers, each 1, 3 or 5 (IQ3: four, each 1, 3, .. 15)
 
-1. The signs are taken away. Where seven bits have to do for eight of them, each eight must have an even number
-   of minus signs: where it is odd, the sign that matters least is turned over (`even_signs`).
+1. The signs are taken away. Where seven bits have to do for eight of them, each eight must have an even
+   number of minus signs: where it is odd, the sign that matters least is turned over (`even_signs`).
 2. `best_fit` tries 19 scales around  largest weight / 5: it rounds by each of them, takes the nearest grid
    points, and for these points the scale of the least squared error. The best of the 19 stays.
 3. With its scale the points which missed the grid are looked for once more.
@@ -123,10 +123,10 @@ def encode_iq3_xxs(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarr
 def encode_iq3_s(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
     """512 points of four numbers, 19 scales, and all eight signs are stored.
 
-    ggml has an error here, and its bytes are written: after a group of 32 zeros it forgets to step forward, so
-    that the points and signs of all later groups of the block move down by one group, and decode to other
-    weights (149 % error instead of 17 %). Only the points' ninth bits stay in place. Another type for a tensor
-    that has such groups avoids it: IQ3_XXS, IQ4_XS, Q3_K.
+    ggml has an error here, and its bytes are written: after a group of 32 zeros it forgets to step forward,
+    so that the points and signs of all later groups of the block move down by one group, and decode to other
+    weights (149 % error instead of 17 %). Only the points' ninth bits stay in place. Another type for a
+    tensor that has such groups avoids it: IQ3_XXS, IQ4_XS, Q3_K.
     """
     return encode("IQ3_S", x, imatrix)
 
@@ -139,7 +139,8 @@ def encode(name: str, x: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
     w = error_weights(search, xt, mean_square(x, search.spread), imatrix)
     size, signs = even_signs(xt, w) if search.even else signs_apart(xt)
     fit = best_fit(search, size, w)
-    turned = np.where(fit.scale < 0, ~signs, signs) & search.layout.top("signs")   # in 7 bits the eighth follows
+    # in seven bits the eighth follows
+    turned = np.where(fit.scale < 0, ~signs, signs) & search.layout.top("signs")
     scale = np.where(fit.empty, np.float32(0), np.abs(fit.scale)).reshape(n, -1)
     d, sc = sub_scales(scale)
     stored = ~fit.empty
@@ -151,8 +152,9 @@ def encode(name: str, x: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
     return search.layout.pack(d=to_float16(d * np.float32(search.fudge)), sc=sc, grid=grid, signs=signs)
 
 
-def error_weights(search: Search, xt: np.ndarray, squares: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
-    """(group, groups): how much an error counts.  squares: (n,), `spread` times the mean square of a block."""
+def error_weights(search: Search, xt: np.ndarray, squares: np.ndarray,
+                  imatrix: np.ndarray | None) -> np.ndarray:
+    """(group, groups): how much an error counts.  squares: (n,), `spread` times a block's mean square."""
     if imatrix is not None:
         return importance(xt, imatrix, squares)
     if search.layout is IQ2_S:
@@ -163,8 +165,8 @@ def error_weights(search: Search, xt: np.ndarray, squares: np.ndarray, imatrix: 
 # ---- signs
 
 def signs_apart(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(group, groups) weights -> their sizes, and the minus signs of each eight as the bits of a byte (eights,
-    groups).
+    """(group, groups) weights -> their sizes, and the minus signs of each eight as the bits of a byte
+    (eights, groups).
     """
     negative = ~(x >= 0)
     return np.where(negative, -x, x), np.packbits(negative.reshape(-1, 8, x.shape[1]), axis=1,
@@ -172,8 +174,8 @@ def signs_apart(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def even_signs(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same with an even number of minus signs in each eight: where it is odd, the weight with the smallest
-    w * x^2 changes sides, and its size becomes negative.
+    """The same with an even number of minus signs in each eight: where it is odd, the weight with the
+    smallest w * x^2 changes sides, and its size becomes negative.
     """
     size, signs = signs_apart(x)
     k, group = np.nonzero(np.bitwise_count(signs) & 1)
@@ -191,7 +193,8 @@ def even_signs(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # ---- scales and points
 
 def best_fit(search: Search, size: np.ndarray, w: np.ndarray, trace: list | None = None) -> GridFit:
-    """(group, groups) sizes and their weights in the error -> the best fit of each group (of an empty one: any).
+    """(group, groups) sizes and their weights in the error -> the best fit of each group (of an empty one:
+    any).
 
     trace: receives (inverse scale, least-squares scale, None, error) of each of the tries: the error
     landscape.
@@ -224,8 +227,8 @@ def best_fit(search: Search, size: np.ndarray, w: np.ndarray, trace: list | None
 
 
 def first_scale(search: Search, size: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(groups,) the scale before any try, and the size that the largest number of a point should reach with the
-    middle one of the tried scales; not above 0 in empty groups.
+    """(groups,) the scale before any try, and the size that the largest number of a point should reach with
+    the middle one of the tried scales; not above 0 in empty groups.
     """
     largest = np.maximum.reduce(size, axis=0)
     largest[largest < np.float32(search.tiny)] = 0
@@ -289,7 +292,7 @@ def moved_down(grid: np.ndarray, signs: np.ndarray, empty: np.ndarray) -> tuple[
     """What ggml writes for IQ3_S: groups of a block that come after empty ones move down, but for the ninth
     bits of their points.  grid: (n, 64).  signs: (n, 32).  empty: (n, 8).
     """
-    order = np.argsort(empty, axis=1, kind="stable")[:, :, None]               # the empty ones, all zeros, last
+    order = np.argsort(empty, axis=1, kind="stable")[:, :, None]            # the empty ones, all zeros, last
     low = np.take_along_axis(grid.reshape(-1, 8, 8) & 255, order, axis=1).reshape(grid.shape)
     return low | grid & 256, np.take_along_axis(signs.reshape(-1, 8, 4), order, axis=1).reshape(signs.shape)
 

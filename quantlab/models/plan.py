@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..formats.reference import REFERENCES
 from ..formats.table import FORMATS
-from ..words import Tabled, size
+from ..words import Tabled, one_of, size
 from .families import EMBEDDINGS, OUTPUT
 from .gguf_header import LONGEST_NAME, TensorInfo
 from .imatrix_file import Imatrix
 from .new_header import new_metadata
-from .recipe_rules import COPY, PROGRAMS
-from .recipe_walk import NONE, by_layer, choices, ftype_named, program_named, pure_type, rules_of
+from .recipe_rules import COPY
+from .recipe_walk import NONE, by_layer, choices, ftype_named, program_named, pure_type
 from .source import Model
 from .types import bits_per_weight, block_of, tensor_nbytes
 from .wishes import Wishes
@@ -54,7 +55,7 @@ class Job:
 @dataclass(frozen=True)
 class FilePlan(Tabled):
     """A file that is to be written: its mix, a Job for each tensor in the order of the new file, the pairs of
-    its header (key -> bytes), and notes, sentences about what is unusual.  Shown as a table: what
+    its header (key -> bytes), notes, sentences about what is unusual, and the ggml whose bytes it has.  Shown as a table: what
     `quantize_model(..., dry_run=True)` gives.
     """
 
@@ -62,6 +63,7 @@ class FilePlan(Tabled):
     jobs: list[Job]
     pairs: Mapping[str, bytes]
     notes: list[str] = field(default_factory=list)
+    reference: str = REFERENCES[0]
 
     @property
     def nbytes(self) -> int:
@@ -87,17 +89,10 @@ class FilePlan(Tabled):
                 *(("note", note, "", "", "") for note in self.notes)]
 
 
-def written_ftypes() -> list[str]:
-    """The ftypes that can be written of every model: all types in their rules have an encoder here."""
-    program = PROGRAMS["llama.cpp"]
-    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))}
-             for ftype, usual in program.usual.items() if usual in FORMATS}
-    return [ftype for ftype, needed in types.items() if all(FORMATS[qtype].encoder for qtype in needed)]
-
-
 def plan(model: Model, ftype: str | None, imatrix: Imatrix | None = None, by: str = "llama.cpp",
          allow_requantize: bool = False, pure: bool = False, *, wishes: Wishes = NONE,
-         override: Mapping[str, object] | None = None, keep_split: bool = False) -> FilePlan:
+         override: Mapping[str, object] | None = None, keep_split: bool = False,
+         reference: str = REFERENCES[0]) -> FilePlan:
     """What is to be done, tensor by tensor. llama-quantize sorts them by layer and name, or, where the parts
     of a split file are kept, by their place; Ollama keeps the source's order.
 
@@ -118,7 +113,8 @@ def plan(model: Model, ftype: str | None, imatrix: Imatrix | None = None, by: st
     elif by != "ollama":
         jobs = sorted(jobs, key=lambda job: by_layer(job.name))
     again = any(not job.kept and _is_quantized(job.info.qtype) for job in jobs)
-    return FilePlan(name, jobs, new_metadata(model, name, imatrix, again, wishes, override or {}), notes)
+    return FilePlan(name, jobs, new_metadata(model, name, imatrix, again, wishes, override or {}), notes,
+                    one_of("ggml reference", reference, REFERENCES))
 
 
 def _mix(ftype: str | None, by: str, pure: bool, wishes: Wishes) -> str:

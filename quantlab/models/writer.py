@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..formats.reference import REFERENCES
 from ..formats.table import FORMATS
 from ..formats.tensor import begin, dequantize, in_order, quantize
 from .gguf_file import GGUFFile
@@ -39,21 +40,11 @@ SLAB = 1 << 20          # weights encoded at a time
 IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
 
 
-@overload
-def quantize_model(src, dst, ftype: str | None, imatrix=..., executor: Executor | None = ..., *,
-                   dry_run: Literal[False] = ..., **how) -> Path: ...
-
-
-@overload
-def quantize_model(src, dst, ftype: str | None, imatrix=..., executor: Executor | None = ..., *,
-                   dry_run: Literal[True], **how) -> FilePlan: ...
-
-
 def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor | None = None, *,
                    by: str = "llama.cpp", progress: Callable[[Progress], object] | str | None = "show",
                    cancel=None, allow_requantize: bool = False, pure: bool = False,
                    replace: bool = False, keep_split: bool = False, override_kv=None, dry_run: bool = False,
-                   **wishes) -> Path | FilePlan:
+                   reference: str = REFERENCES[0], **wishes) -> Path | Any:
     """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`,
     quantized; returns its path.
 
@@ -68,8 +59,8 @@ def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor
     `quantlab.requantized_from`.  replace: also overwrite a file that could not be made again from `src`;
     without it only an earlier quantized file of the same model is.  keep_split: a source in parts becomes as
     many parts, and the first one's path is returned.  override_kv: {key: value} of the metadata, or texts
-    `KEY=TYPE:VALUE`.  dry_run: a FilePlan, which shows itself as a table, and nothing is written.  wishes:
-    types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them.
+    `KEY=TYPE:VALUE`.  dry_run: a FilePlan, which shows itself as a table, and nothing is written.
+    reference: "0.26.0" for the bytes that a newer ggml writes in rare blocks.  wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them.
 
     `dst` appears when it is whole and on the disk. After an error, a stop or Ctrl-C nothing is left. What a
     killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. What is unusual is
@@ -79,7 +70,7 @@ def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor
     _check_executor(executor)
     with open_weights(src) as model:
         planned = plan(model, ftype, imatrix, by, allow_requantize, pure, wishes=wishes_of(**wishes),
-                       override=as_override(override_kv), keep_split=keep_split)
+                       override=as_override(override_kv), keep_split=keep_split, reference=reference)
         if dry_run:
             return planned
         for note in planned.notes:
@@ -106,7 +97,7 @@ def _write(model: Model, planned: FilePlan, dst: Path, keep_split: bool, replace
         writers = [files.enter_context(whole_file(path)) for path in paths]
         for write, head in zip(writers, heads, strict=True):
             write(head)
-        for slab, data in _encoded(model.gguf, planned.jobs, executor):
+        for slab, data in _encoded(model.gguf, planned, executor):
             writers[slab.job.part](data)
             if slab.stop == slab.job.info.nbytes:           # the tensor ends here
                 writers[slab.job.part](bytes(_padding(model, slab.job)))
@@ -178,7 +169,8 @@ class Slab(NamedTuple):
         return self.start * self.n_weights // ((self.stop - self.start) * self.job.info.shape[0])
 
 
-def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | None, first: int) -> bytes:
+def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | None, first: int,
+                reference: str) -> bytes:
     """Rows of a tensor as they are stored, from its row `first` on -> the same rows as `qtype` stores them.
     Runs on the executor.
     """
@@ -186,7 +178,7 @@ def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | 
     try:
         x = (np.frombuffer(raw, FORMATS[info.qtype].dtype["x"]).reshape(-1, n) if info.qtype in ("F16", "F32")
              else dequantize(raw, info.qtype, (len(raw) // type_size * block_size // n, n)))
-        blocks = quantize(x, qtype, imatrix).blocks
+        blocks = quantize(x, qtype, imatrix, reference=reference).blocks
     except ValueError as error:
         raise ValueError(f"tensor {info.name}: {_not_finite(x, info, first) or error}") from None
     for name in blocks.dtype.names or ():
@@ -223,19 +215,21 @@ def _slabs(job: Job) -> Iterator[Slab]:
             yield Slab(job, first * row_bytes, (first + count) * row_bytes, matrix, count * n)
 
 
-def _encoded(file: GGUFFile, jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Slab, bytes]]:
+def _encoded(file: GGUFFile, planned: FilePlan,
+             executor: Executor | None) -> Iterator[tuple[Slab, bytes]]:
     """(slab, its new bytes) for all tensors in order, encoded here or on the executor, a bounded number at a
     time.
     """
-    begun = ((slab, _begun(file, slab, executor)) for job in jobs for slab in _slabs(job))
+    begun = ((slab, _begun(file, slab, executor, planned.reference))
+             for job in planned.jobs for slab in _slabs(job))
     return in_order(begun, IN_FLIGHT // SLAB if executor else 1)
 
 
-def _begun(file: GGUFFile, slab: Slab, executor: Executor | None):
+def _begun(file: GGUFFile, slab: Slab, executor: Executor | None, reference: str):
     """The slab's bytes: where they stay as they are at once, else by `encode_rows`."""
     job, info = slab.job, slab.job.info
     raw = file.piece(info.name, slab.start, slab.stop)
     if job.kept:
         return raw
     weights = None if job.imatrix is None else job.imatrix[slab.matrix]
-    return begin(executor, encode_rows, raw, info, job.qtype, weights, slab.first_row)
+    return begin(executor, encode_rows, raw, info, job.qtype, weights, slab.first_row, reference)

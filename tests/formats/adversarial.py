@@ -50,6 +50,22 @@ def _first_of_group(seed: int) -> np.ndarray:
     return x
 
 
+def _minus_zero_in_sight(seed: int) -> np.ndarray:
+    """-0 wherever the importances with holes are not zero; elsewhere any weight below zero, in every other
+    row above it, too.
+    """
+    x = -np.abs(_bell(seed))
+    x[1::2] = np.abs(x[1::2]) * _chosen(seed + 1, -1, 1)[1::2]
+    return np.where(IMATRICES["holes"] > 0, np.float32(-0.0), x)
+
+
+def _sparser(seed: int) -> np.ndarray:
+    """One to four weights in a group of 32, the others +0."""
+    rng = np.random.default_rng(seed)
+    share = rng.choice(np.array([1, 2, 4]) / 32, (ROWS, 1))
+    return np.where(rng.random((ROWS, N)) < share, _bell(seed), np.float32(0))
+
+
 def _denormals(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(0, 1 << 23, (ROWS, N)).astype(np.uint32).view(np.float32)
@@ -74,6 +90,7 @@ FINITE = {
     "every size, alone": lambda: np.clip(_sized(15, (ROWS, N)), -LARGEST, LARGEST),
     "every size, per row": lambda: np.clip(_sized(17, (ROWS, 1)), -LARGEST, LARGEST),
     "every size, per 16": lambda: np.clip(_sized(19, (ROWS, 16)), -LARGEST, LARGEST),
+    "-0 where the importances look": lambda: _minus_zero_in_sight(29), "sparser": lambda: _sparser(30),
     "denormals": lambda: _denormals(21), "largest": lambda: _chosen(22, LARGEST, -LARGEST),
     **{f"times 1e{power}": lambda power=power: np.clip(_times(23 + power % 7, power), -LARGEST, LARGEST)
        for power in (-44, -40, -38, -36, -30, -20, -15, -8, -5, 4, 5, 6, 10, 18, 19, 20, 30, 37, 38)},

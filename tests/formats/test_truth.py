@@ -20,7 +20,7 @@ from tests.formats.adversarial import FINITE, IMATRICES, NONFINITE
 from tests.formats.hard_weights import FAMILIES, TOO_LARGE, N
 
 DIGESTS = Path(__file__).with_name("digests.json")
-WRITTEN = [name for name, form in FORMATS.items() if form.encoder and form.block_size > 1]
+WRITTEN = [name for name, form in FORMATS.items() if form.block_size > 1]
 #: (type, with imatrix) for all that ggml can be asked.
 PAIRS = [(name, weighted) for name in WRITTEN for weighted in (False, True)
          if FORMATS[name].imatrix != ("ignored" if weighted else "needed")]
@@ -53,11 +53,6 @@ def aborts(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> bool:
 def importance(n: int) -> np.ndarray:
     """Whole numbers, so the same on every machine."""
     return (np.random.default_rng(50).integers(0, 1 << 12, n).astype(np.float32) / (1 << 10)) ** 2
-
-
-def test_the_types_that_people_use_can_be_written():
-    assert set(WRITTEN) >= {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
-                            "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "IQ2_XS"}
 
 
 def test_the_hard_weights_are_a_million():
