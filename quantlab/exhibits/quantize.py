@@ -12,8 +12,8 @@ from ..canvas.svg import page, rect, text
 from ..lab.custom import create_custom_model
 from ..lab.names import own_name
 from ..lab.records import provenance, recorded
-from ..models.recipe_rules import PROGRAMS
 from ..models.progress import Cancelled
+from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
 from ..models.types import FTYPES
 from ..models.writer import quantize_model

@@ -55,8 +55,8 @@ class Job:
 @dataclass(frozen=True)
 class FilePlan(Tabled):
     """A file that is to be written: its mix, a Job for each tensor in the order of the new file, the pairs of
-    its header (key -> bytes), notes, sentences about what is unusual, and the ggml whose bytes it has.  Shown as a table: what
-    `quantize_model(..., dry_run=True)` gives.
+    its header (key -> bytes), notes, sentences about what is unusual, and the ggml whose bytes it has.  Shown
+    as a table: what `quantize_model(..., dry_run=True)` gives.
     """
 
     ftype: str

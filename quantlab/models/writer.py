@@ -60,7 +60,8 @@ def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor
     without it only an earlier quantized file of the same model is.  keep_split: a source in parts becomes as
     many parts, and the first one's path is returned.  override_kv: {key: value} of the metadata, or texts
     `KEY=TYPE:VALUE`.  dry_run: a FilePlan, which shows itself as a table, and nothing is written.
-    reference: "0.26.0" for the bytes that a newer ggml writes in rare blocks.  wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them.
+    reference: "0.26.0" for the bytes that a newer ggml writes in rare blocks.  wishes: types, output_type,
+    embedding_type, leave_output and prune_layers, as `recipe` takes them.
 
     `dst` appears when it is whole and on the disk. After an error, a stop or Ctrl-C nothing is left. What a
     killed run leaves has a name that ends in `.part`; the next run for `dst` removes it. What is unusual is

@@ -6,8 +6,9 @@ import gguf
 import pytest
 
 import quantlab as ql
+from quantlab.models.recipe_rules import USUAL
 from quantlab.models.source import open_model
-from tests.models.quantize_oracle import needs_llama_quantize, whole_file
+from tests.models.quantize_oracle import needs_llama_quantize, whole_file, whole_files
 from tests.models.whole import ORDERS, asked, importances, same
 from tests.models.written import SMALL, write
 
@@ -23,6 +24,31 @@ def test_a_mix_of_every_kind(source_of, tmp_path, name, ftype):
 @pytest.mark.parametrize("name", SMALL)
 def test_every_family_also_where_rows_fit_no_super_block(source_of, tmp_path, name):
     same(source_of(name), tmp_path, "Q4_K_S")
+
+
+@needs_llama_quantize
+def test_all_35_mixes_with_importances_and_without(source_of, tmp_path):
+    """Both write the same bytes, or both say that importances are needed."""
+    source = source_of("qwen2")
+    for imatrix in (importances(source), None):
+        theirs = [tmp_path / f"{ftype}.gguf" for ftype in USUAL]
+        words = whole_files(*((source, path, {"ftype": ftype, **(asked(imatrix) if imatrix else {})})
+                              for ftype, path in zip(USUAL, theirs, strict=True)))
+        for ftype, path, refused in zip(USUAL, theirs, words, strict=True):
+            if refused:
+                with pytest.raises(ValueError, match="needs an imatrix|nothing takes over for Q1_0"):
+                    ql.quantize_model(source, tmp_path / "ours.gguf", ftype, replace=True)
+                continue
+            ours = ql.quantize_model(source, tmp_path / "ours.gguf", ftype, imatrix, progress=None,
+                                     replace=True, reference="0.26.0")
+            assert ours.read_bytes() == path.read_bytes(), ftype
+
+
+@needs_llama_quantize
+@pytest.mark.parametrize("ftype", ["IQ2_M", "IQ3_XS"])
+def test_mixes_that_need_importances_in_whole_blocks(source_of, tmp_path, ftype):
+    imatrix = importances(source_of("one layer"))
+    same(source_of("one layer"), tmp_path, ftype, asked(imatrix), imatrix=imatrix)
 
 
 @needs_llama_quantize

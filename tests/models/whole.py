@@ -15,7 +15,8 @@ from tests.models.written import SMALL
 LLAMA = replace(SMALL["llama"], n_layer=11, n_embd=256, n_head=4, n_head_kv=1, head_dim=64, n_ff=256,
                 rope_dim=64)
 MOE = replace(SMALL["qwen3moe"], n_layer=3, n_embd=256, n_head=4, head_dim=64, n_ff_exp=256)
-SOURCES = {**SMALL, "llama of 11 layers": LLAMA, "experts": MOE}
+ONE = replace(LLAMA, n_layer=1)
+SOURCES = {**SMALL, "one layer": ONE, "llama of 11 layers": LLAMA, "experts": MOE}
 ORDERS = {"the converter's order": None, "reversed": lambda tensors: tensors[::-1],
           "by name": lambda tensors: sorted(tensors, key=lambda tensor: tensor.name),
           "shuffled": lambda tensors: random.Random(5).sample(tensors, len(tensors))}
