@@ -36,7 +36,7 @@ def test_all_35_mixes_with_importances_and_without(source_of, tmp_path):
                               for ftype, path in zip(USUAL, theirs, strict=True)))
         for ftype, path, refused in zip(USUAL, theirs, words, strict=True):
             if refused:
-                with pytest.raises(ValueError, match="needs an imatrix|nothing takes over for Q1_0"):
+                with pytest.raises(ValueError, match=r"needs an imatrix|nothing takes over for Q1_0"):
                     ql.quantize_model(source, tmp_path / "ours.gguf", ftype, replace=True)
                 continue
             ours = ql.quantize_model(source, tmp_path / "ours.gguf", ftype, imatrix, progress=None,

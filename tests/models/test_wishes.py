@@ -30,15 +30,21 @@ SETS = {
 }
 
 
+def wished(name: str, wish: str) -> tuple[str, dict, dict]:
+    """The mix, our arguments and the library's options, for a model and one of SETS."""
+    ftype, types, ours, theirs = SETS[wish]
+    if name == "deepseek2":             # it has other matrices of attention
+        types = {re.sub("attn_[qkv]$", "attn_q_b", pattern): qtype for pattern, qtype in types.items()}
+    return ftype, {"types": types, **ours}, {"types": list(types.items()), **theirs}
+
+
 @needs_llama_quantize
 @pytest.mark.parametrize("wish", SETS)
 @pytest.mark.parametrize("name", [LLAMA, MOE, "deepseek2"])
 @pytest.mark.filterwarnings("ignore:types")
 def test_whole_files_with_wishes(source_of, tmp_path, name, wish):
-    ftype, types, ours, theirs = SETS[wish]
-    if name == "deepseek2":             # it has other matrices of attention
-        types = {re.sub("attn_[qkv]$", "attn_q_b", pattern): qtype for pattern, qtype in types.items()}
-    same(source_of(name), tmp_path, ftype, {"types": list(types.items()), **theirs}, types=types, **ours)
+    ftype, ours, theirs = wished(name, wish)
+    same(source_of(name), tmp_path, ftype, theirs, **ours)
 
 
 @needs_llama_quantize
