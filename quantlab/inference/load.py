@@ -16,7 +16,7 @@ from ..models.architecture import Architecture
 from ..models.gguf_cursor import shown
 from ..models.gguf_file import GGUFFile
 from ..models.imatrix_file import as_imatrix
-from ..models.metadata import architecture_name
+from ..models.ollama_blobs import architecture_name
 from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model

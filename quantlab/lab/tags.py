@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from ..models.library import listed_tags, snapshot
 from ..models.store import HOST, MODEL_LAYER, ModelName, name_key, parse_name
 from ..models.tag import HUGGING_FACE, quant_of
 from ..profile import is_reference
-from .names import QUANTS, listed_tags, size_of, snapshot, split_name
+from .names import QUANTS, size_of, split_name
 from .server import LabError, Server
 from .wire import client
 

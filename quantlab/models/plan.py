@@ -10,7 +10,7 @@ from ..formats.reference import REFERENCES
 from ..formats.table import FORMATS
 from ..words import Tabled, one_of, size
 from .families import EMBEDDINGS, OUTPUT
-from .gguf_header import LONGEST_NAME, TensorInfo
+from .gguf_header import TensorInfo
 from .imatrix_file import Imatrix
 from .new_header import new_metadata
 from .recipe_rules import COPY
@@ -167,9 +167,6 @@ def _check_name(name: str) -> None:
     if "\\x" in name:
         raise ValueError(f"a tensor is called {name} (bytes that are no UTF-8, escaped), a name that "
                          "cannot be written again")
-    if (length := len(name.encode())) > LONGEST_NAME:
-        raise ValueError(f"the tensor {name} has a name of {length} bytes; ggml reads no file with a name of "
-                         f"more than {LONGEST_NAME}")
 
 
 def _zeros(name: str, weights: np.ndarray) -> list[str]:

@@ -4,7 +4,6 @@ said in words.
 
 import re
 
-import gguf
 import numpy as np
 import pytest
 
@@ -250,20 +249,3 @@ def test_importances_of_nothing_are_a_note(source_of, tmp_path):
     imatrix["blk.2.ffn_up_exps.weight"] = imatrix["blk.2.ffn_up_exps.weight"][:1]
     with pytest.raises(ValueError, match=r"1 × 256 numbers for blk\.2\.ffn_up_exps.*experts apart"):
         ql.quantize_model(source_of(MOE), None, "Q4_K_M", imatrix, dry_run=True)
-
-
-def test_a_name_that_ggml_cannot_read_is_not_written(tmp_path):
-    writer = gguf.GGUFWriter(tmp_path / "in.gguf", "llama")
-    for method, number in (("block_count", 1), ("embedding_length", 32), ("head_count", 1),
-                           ("feed_forward_length", 32)):
-        getattr(writer, f"add_{method}")(number)
-    for name in ("token_embd.weight", f"blk.0.{'x' * 51}.weight", f"blk.0.{'y' * 50}.weight"):
-        writer.tensors[0][name] = gguf.gguf_writer.TensorInfo((5, 32), gguf.GGMLQuantizationType.F16, 320,
-                                                              np.ones((5, 32), np.float16))
-    for step in ("header_to_file", "kv_data_to_file", "tensors_to_file"):
-        getattr(writer, f"write_{step}")()
-    writer.close()
-    with pytest.raises(ValueError, match=r"blk\.0\.x{51}\.weight has a name of 64 bytes; ggml reads no file"):
-        ql.quantize_model(tmp_path / "in.gguf", tmp_path / "x.gguf", "Q8_0")
-    with open_model(tmp_path / "in.gguf") as model:
-        assert "64 bytes" in repr(model)
