@@ -50,7 +50,7 @@ bench-memory: .venv/.ready-dev  ## measure again what llama.cpp allocates; stops
 fuzz: .venv/.ready-dev  ## open 100,000 spoiled GGUF headers: each is refused in words or opened rightly (four minutes)
 	@$(PYTHON_IN) benchmarks/run.py fuzz
 
-tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models (asks for root)
+tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models, llama_model_quantize (asks for root)
 	@tools/system.sh
 
 ollama:  ## find an Ollama server, or build one, kept outside the checkout (no system packages)

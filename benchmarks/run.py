@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
-BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "truth", "memory", "fuzz")
+BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "whole_files", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 

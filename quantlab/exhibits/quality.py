@@ -189,7 +189,11 @@ def good_enough(facts: QualityFacts) -> str:
 
 def wanted(pure: bool) -> list[str]:
     """What Measure here measures, those first that people use most."""
-    names = list(FORMATS if pure else PROGRAMS["llama.cpp"].usual)
+    if pure:
+        names = [name for name, form in FORMATS.items() if form.imatrix != "needed"]
+    else:
+        llama_cpp = PROGRAMS["llama.cpp"]
+        names = [name for name in llama_cpp.offered if FORMATS[llama_cpp.usual[name]].imatrix != "needed"]
     names = [name for name in names if name not in LEFT_OUT and not name.startswith(CODEBOOKS)]
     first = [name for name in ("Q4_K_M", "Q4_K", "Q8_0", "Q2_K", "Q6_K", "Q3_K_M", "Q3_K") if name in names]
     return [*first, *(name for name in names if name not in first)]

@@ -13,7 +13,7 @@ from ..lab.custom import create_custom_model
 from ..lab.names import own_name
 from ..lab.records import provenance, recorded
 from ..models.progress import Cancelled
-from ..models.recipe_rules import USUAL
+from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
 from ..models.types import FTYPES
 from ..models.writer import quantize_model
@@ -72,7 +72,7 @@ def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", imatrix: 
     options: Ollama's, for the answers (num_thread, ...).  Without a server a recorded run is shown.
     Raises ValueError for an ftype that there is not.
     """
-    ftype = one_of("ftype", ftype, USUAL)
+    ftype = one_of("ftype", ftype, PROGRAMS["llama.cpp"].offered)
     return QuantizeLab(str(source or ""), ftype, str(imatrix or ""), options)
 
 
@@ -84,7 +84,7 @@ class QuantizeLab(ModelLab):
                      for run in recorded("own_file")["runs"]}
         controls = [handles.text_line("source", "From", source, width=450,
                                  hint="a GGUF file, or a pulled model with 16 bits"),
-                    handles.menu("ftype", "ftype", ftype, list(USUAL), width=280),
+                    handles.menu("ftype", "ftype", ftype, PROGRAMS["llama.cpp"].offered, width=280),
                     handles.text_line("imatrix", "imatrix", imatrix, width=450,
                                  hint="a GGUF file; most mixes need none")]
         make = [Button("make", "Quantize and create", "Write the file, then let Ollama make a model of it",

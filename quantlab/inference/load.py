@@ -6,6 +6,7 @@ A quantized tensor is encoded and decoded here by the same code that writes file
 model computes with the very weights that such a file holds.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,14 @@ from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model
 from ..models.wiring import demand_tensors
+from ..models.wishes import Wishes, wishes_of
 from .llama import LanguageModel
 from .tokenizer import Tokenizer
 
 SCALINGS = ("none", "linear")          # of RoPE; Llama 3.1's own lies in the tensor rope_freqs
 
 
-def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False) -> LanguageModel:
+def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False, **wishes) -> LanguageModel:
     """Load a language model of the llama architecture, all weights as float32.
 
     model: "tiny" (comes with quantlab), the path of a GGUF file, the name of a pulled Ollama model, or an
@@ -37,31 +39,38 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     any
     type: "Q3_K".
     imatrix: the path of llama.cpp's file, or {tensor name: one number a column}.
+    wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them; ftype
+    None then means the mix of the file in `types`.
     A quantized file can be quantized again: that shows why nobody should.
     Raises ValueError, in words, for another architecture, a missing tensor, a wrong shape, and for types that
     do not fit.
     """
+    wished = wishes_of(**wishes)
     with open_weights(model) as source:
         settings = _settings(source)
-        jobs = _jobs(source, ftype, imatrix, pure)
+        jobs = _jobs(source, ftype, imatrix, pure, wished)
         tokenizer = Tokenizer.from_metadata(source.metadata)
         if tokenizer.n_vocab > source.architecture.n_vocab:
             raise ValueError(f"{source.name} has {tokenizer.n_vocab} tokens, but word vectors for "
                              f"{source.architecture.n_vocab} only")
         file = source.gguf
-        weights = {name: _weights(file, name, jobs.get(name)) for name in file.infos}
-        return LanguageModel(source.name, source.architecture, tokenizer, weights, **settings)
+        weights = {new: _weights(file, name, jobs.get(new))
+                   for name, new in wished.renamed(file.infos).items()}
+        shape = replace(source.architecture, n_layer=source.architecture.n_layer - len(wished.pruned))
+        return LanguageModel(source.name, shape, tokenizer, weights, **settings)
 
 
-def _jobs(model: Model, ftype: str | None, imatrix, pure: bool) -> dict[str, Job]:
-    """Tensor name -> what is to be done with it; nothing without an ftype."""
-    if ftype is None:
-        if pure or imatrix is not None:
-            raise ValueError(f"{'pure' if pure else 'an imatrix'} says how to quantize, but no ftype is "
-                             "given; name one, such as 'Q4_K_M'")
+def _jobs(model: Model, ftype: str | None, imatrix, pure: bool, wished: Wishes) -> dict[str, Job]:
+    """Name of a tensor -> what is to be done with it; nothing without an ftype."""
+    if ftype is None and wished.like is None:
+        if pure or imatrix is not None or wished:
+            what = "pure" if pure else "an imatrix" if imatrix is not None else "a wish"
+            raise ValueError(f"{what} says how to quantize, but no ftype is given; name one, such as "
+                             "'Q4_K_M'")
         return {}
-    return {job.info.name: job for job in plan(model, ftype, as_imatrix(imatrix), "llama.cpp",
-                                               allow_requantize=True, pure=pure)}
+    planned = plan(model, ftype, as_imatrix(imatrix), "llama.cpp", allow_requantize=True, pure=pure,
+                   wishes=wished)
+    return {job.name: job for job in planned.jobs}
 
 
 def _weights(file: GGUFFile, name: str, job: Job | None) -> np.ndarray:

@@ -68,7 +68,7 @@ class MixBench:
     def __init__(self, model, text: str, *, chunks: int | None = None):
         with open_weights(model) as source:
             self.own, self.name, self.lm = source.types, source.name, load_lm(source)
-            self.mixes = {ftype: _recipe(ftype, source) for ftype in PROGRAMS["llama.cpp"].usual}
+            self.mixes = {ftype: _recipe(ftype, source) for ftype in PROGRAMS["llama.cpp"].offered}
         # the matrices: what any mix quantizes
         quantized = {name for types in self.mixes.values() for name, qtype in types.items()
                      if FORMATS[qtype].block_size > 1}

@@ -11,6 +11,8 @@ from math import prod
 from typing import NamedTuple
 
 FAMILIES = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2"}
+#: The word vectors (some models have another table for all layers), and what the last step multiplies with.
+EMBEDDINGS, OUTPUT = ("token_embd.weight", "per_layer_token_embd.weight"), "output.weight"
 #: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local
 #: layers.
 SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2}
