@@ -106,7 +106,7 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
     cut = chunks_of(lm, text, n_ctx, chunks)
     sums: dict[str, np.ndarray] = {}
 
-    def add(name: str, x: np.ndarray) -> None:
+    def add(name: str, x: np.ndarray, expert: int) -> None:
         if name.startswith("blk."):
             sums[name] = sums.get(name, 0) + np.einsum("tj,tj->j", x, x, dtype=np.float64)
 

@@ -32,7 +32,7 @@ def test_it_is_the_mean_square_of_what_llama_cpp_multiplies_with(lm, text, imatr
         for chunk in chunks_of(lm, text, 64, 2):
             oracle.logits(chunk.tolist())
     assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {128}
-    assert len(imatrix.values) == 7 * lm.architecture.n_layer
+    assert len(imatrix.values) == 7 * lm.graph.n_layer
     for name, sums in oracle.sums.items():
         np.testing.assert_allclose(imatrix.values[name][0], sums / oracle.counts[name], rtol=2e-3, atol=1e-9,
                                    err_msg=name)
