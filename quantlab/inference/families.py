@@ -6,7 +6,7 @@ these choices and never for the name of an architecture.  Source: llama.cpp's sr
 2026); each row is compared with it on random weights.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 QKV = ("attn_q", "attn_k", "attn_v", "attn_qkv")
@@ -82,8 +82,7 @@ class Family:
     unread: tuple[str, ...] = ()
 
 
-_GRANITE = Family(rope_tensors="freqs", rope_switch=True, experts="may", shared_experts=True,
-                  biases=OF_LLAMA,
+_GRANITE = Family(rope_tensors="freqs", experts="may", shared_experts=True, biases=OF_LLAMA,
                   scales={"logit_scale": None, "residual_scale": 0.0, "embedding_scale": 0.0,
                           "attention.scale": 0.0})
 
@@ -106,7 +105,7 @@ FAMILIES = {
     "olmo2": Family(halves=True, norms=AFTER, qk_norm="all", pattern=4, local_rope="unscaled", biases=(),
                     output="own"),
     "smollm3": Family(no_rope_every=4),
-    "granite": _GRANITE,
+    "granite": replace(_GRANITE, rope_switch=True),
     "granitemoe": _GRANITE,
     "gpt-oss": Family(halves=True, norms=Norms(before_ffn="post_attention_norm"), gate="clamped", window=None,
                       pattern=2, experts="must", sinks=True, all_biased=True, output="own"),

@@ -77,4 +77,8 @@ def _weights(file: GGUFFile, name: str, job: Job | None) -> np.ndarray:
     file.let_go(info.offset, info.offset + info.nbytes)
     if job is None or job.kept:
         return x
-    return quantize(x, job.qtype, None if job.imatrix is None else job.imatrix[0]).dequantize()
+    matrices = x if x.ndim == 3 else x[None]            # of experts: each has importances of its own
+    importances = [None] * len(matrices) if job.imatrix is None else job.imatrix
+    made = [quantize(matrix, job.qtype, importance).dequantize()
+            for matrix, importance in zip(matrices, importances, strict=True)]
+    return np.stack(made) if x.ndim == 3 else made[0]

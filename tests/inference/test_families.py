@@ -1,5 +1,10 @@
 """Every row of the table of families against llama.cpp: random weights, the same tokens, the same logits."""
 
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -70,3 +75,54 @@ def test_each_family_equals_llama_cpp(tmp_path, arch, more):
     assert gap.max() <= (NEAR_GELU if tabled else NEAR) and (not tabled or np.median(gap) <= MEDIAN)
     lost = theirs.max(1) - np.take_along_axis(theirs, ours.argmax(1)[:, None], 1)[:, 0]
     assert lost.max() <= 2 * gap.max(), "another token is the likeliest, and it is no tie"
+
+
+@cache
+def keys_of_llama_cpp() -> tuple[str, ...]:
+    """All keys behind "<arch>." that llama.cpp knows, out of its library's own strings."""
+    (file,) = (path for path in map(Path, find_spec("xllamacpp").submodule_search_locations)
+               for path in path.glob("xllamacpp*.so"))
+    found = sorted(set(re.findall(rb"\0%s\.([a-z_0-9.]+)(?=\0)", file.read_bytes())))
+    assert len(found) > 100
+    return tuple(key.decode() for key in found)
+
+
+@pytest.mark.parametrize("arch", FAMILIES)
+def test_a_key_that_llama_cpp_knows_is_read_or_refused(tmp_path, arch):
+    """Each of them with a value that nobody expects: the file is refused, or runs as in llama.cpp, where
+    that loads it.
+    """
+    run = []
+    for key in keys_of_llama_cpp():
+        for value in (True, False, 2, 24, 0.5):
+            try:
+                file = write(tmp_path / "m.gguf", arch, **{"block_count": 3, key: value})
+                ours = ql.load_lm(file, reference="llama.cpp").logits(TOKENS[:16])
+            except ValueError:
+                continue
+            try:
+                with LlamaCpp(file, 64) as oracle:
+                    theirs = oracle.logits(TOKENS[:16])
+            except AssertionError:          # a number where llama.cpp wants one of another kind
+                continue
+            run.append(key)
+            assert np.abs(ours - theirs).max() <= NEAR_GELU, (key, value)
+    assert {"rope.freq_base", "rope.scale_linear", "rope.scaling.attn_factor"} <= set(run)
+
+
+@pytest.mark.parametrize(("arch", "more", "words"), [
+    ("gemma3", {"rope.dimension_count_swa": 8}, "dimension_count_swa of .* is 8; it must be from 16 to 16"),
+    ("phi3", {"rope.dimension_count": 13}, "turn 13 of the 16 .* an even number"),
+    ("granite", {"logit_scale": None}, r"does not say granite\.logit_scale"),
+    ("gpt-oss", {"attention.sliding_window": None}, r"does not say gpt-oss\.attention\.sliding_window"),
+    ("qwen3moe", {"expert_count": None}, r"no qwen3moe\.expert_count, and this family has experts only"),
+    ("qwen3", {"expert_count": 4}, r"says qwen3\.expert_count = 4, which is not known"),
+    ("qwen3", {"attention.sliding_window": 64}, r"says qwen3\.attention\.sliding_window = 64"),
+    ("gemma3", {"attn_logit_softcapping": 30.0}, r"says gemma3\.attn_logit_softcapping = 30\.0"),
+    ("llama", {"attention.scale": 0.2}, r"says llama\.attention\.scale = 0\.2"),
+    ("mistral3", {"rope.scaling.yarn_beta_slow": -1.0}, "is -1.0; it must be above 0"),
+    ("olmo2", {"attention.clamp_kqv": 8.0}, r"says olmo2\.attention\.clamp_kqv"),
+])
+def test_what_a_family_does_not_have_is_refused_in_words(tmp_path, arch, more, words):
+    with pytest.raises(ValueError, match=words):
+        ql.load_lm(write(tmp_path / "m.gguf", arch, **more))
