@@ -104,7 +104,7 @@ def test_what_cannot_be_loaded_is_refused_in_words(call, words):
     ({"metadata": {"llama.rope.freq_base": -1.0}}, "rope.freq_base of t.gguf is -1.0; it must be above 0"),
     ({"metadata": {"llama.rope.freq_base": float("nan")}}, "rope.freq_base of t.gguf is nan; a number"),
     ({"metadata": {"llama.context_length": None}}, "does not say llama.context_length"),
-    ({"metadata": {"tokenizer.ggml.pre": "tekken"}}, "pre-tokenizer 'tekken'"),
+    ({"metadata": {"tokenizer.ggml.pre": "bloom"}}, "pre-tokenizer 'bloom'"),
     ({"metadata": {"tokenizer.ggml.model": "bert"}}, "of the kind 'bert'"),
     ({"metadata": {"tokenizer.ggml.tokens": ["a", "b"]}}, "2 tokens, but tokenizer.ggml.token_type has 1024"),
 ])
