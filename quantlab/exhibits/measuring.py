@@ -9,7 +9,7 @@ from ..canvas.style import Picture
 from ..canvas.svg import notice
 from ..inference.compare import recorded_table, when_and_where
 from ..inference.in_types import ModelInTypes, model_in_types
-from ..models.metadata import architecture_name
+from ..models.ollama_blobs import architecture_name
 from ..models.source import open_model
 from ..models.store import pulled_models
 from ..profile import is_reference

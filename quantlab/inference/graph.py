@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..models.architecture import MOST_LAYERS
 from ..models.gguf_cursor import shown
-from ..models.metadata import architecture_name
+from ..models.ollama_blobs import architecture_name
 from .families import FAMILIES, Family
 from .keys import Keys
 from .rope import Rope, Stretching, rope

@@ -13,10 +13,10 @@ import numpy as np
 from ..formats.tensor import quantize
 from ..models.gguf_file import GGUFFile
 from ..models.imatrix_file import as_imatrix
+from ..models.ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name
 from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model
-from ..models.wiring import in_encoder, llama_cpp_name
 from .gates import REFERENCES
 from .graph import read_graph
 from .llama import LanguageModel
@@ -48,10 +48,11 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
         names = {name: llama_cpp_name(name, spelled) for name, (_, shape) in source.types.items()
                  if prod(shape) and not in_encoder(name, str(spelled))}
         shapes = {known: source.types[name][1] for name, known in names.items()}
-        graph = read_graph(source.name, source.metadata, shapes)
+        metadata = llama_cpp_metadata(source.metadata, {name: shape for name, (_, shape) in source.types.items()})
+        graph = read_graph(source.name, metadata, shapes)
         demand_graph(source.name, graph, shapes)
         jobs = _jobs(source, ftype, imatrix, pure)
-        tokenizer = Tokenizer.from_metadata(source.metadata)
+        tokenizer = Tokenizer.from_metadata(metadata)
         if tokenizer.n_vocab > graph.n_vocab:
             raise ValueError(f"{source.name} has {tokenizer.n_vocab} tokens, but word vectors for "
                              f"{graph.n_vocab} only")

@@ -3,12 +3,10 @@ meant.
 """
 
 import difflib
-import json
 import re
 from collections.abc import Collection
-from functools import cache
-from importlib.resources import files
 
+from ..models.library import listed_tags, snapshot
 from ..models.store import has_tag, name_key, parse_name
 
 QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S",
@@ -67,21 +65,6 @@ def size_of(tag: str) -> str:
     """The size that a tag begins with ("3b-instruct-q4_K_M" -> "3b"), or ""."""
     found = _SIZE_AT_START.match(tag)
     return found.group(1).lower() if found else ""
-
-
-@cache
-def snapshot() -> dict:
-    """Tags of some library models at a date, with sources: data/tags.json."""
-    return json.loads(files("quantlab").joinpath("data/tags.json").read_text(encoding="utf-8"))
-
-
-def listed_tags(model: str) -> dict:
-    """What the snapshot has of a library model, under any spelling: "model" (its own spelling), "tags" and
-    "bytes" by tag; {} where it has nothing.
-    """
-    own = name_key(model).removesuffix(":latest")
-    entry = snapshot()["models"].get(own)
-    return {"model": own, **entry} if entry else {}
 
 
 def meant_names(name: str, installed: Collection[str] = ()) -> list[str]:

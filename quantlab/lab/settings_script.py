@@ -7,7 +7,7 @@ installed; the others start one, so a running server has to be stopped first: it
 from collections.abc import Callable
 
 from .names import own_name
-from .versions import statement
+from .versions import says
 
 READY = "until ollama list > /dev/null 2>&1; do sleep 1; done\n"
 
@@ -34,8 +34,9 @@ def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_pa
 
 def check_cache(kv_type: str, flash_attention: bool) -> None:
     """ValueError for a KV cache of few bits without flash attention, with what Ollama does then."""
-    if kv_type != "f16" and not flash_attention and (found := statement("kv_without_flash")):
-        raise ValueError(f"{found.says} Take flash attention with {kv_type}, or f16 without it.")
+    if kv_type != "f16" and not flash_attention:
+        raise ValueError(f"{says('kv_without_flash')} Take flash attention with {kv_type}, or f16 without "
+                         "it.")
 
 
 def _bash(environment: dict[str, str], modelfile: str, create: str) -> str:

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from ..models.library import listed_tags, snapshot
 from ..models.store import HOST, MODEL_LAYER, ModelName, name_key, parse_name
 from ..profile import is_reference
-from .names import QUANTS, listed_tags, quant_of, size_of, snapshot, split_name
+from .names import QUANTS, quant_of, size_of, split_name
 from .server import LabError, Server
 from .wire import client
 

@@ -65,6 +65,13 @@ def statement(key: str, version: str = CHECKED) -> Statement | None:
     return next((one for one in STATEMENTS if one.key == key and one.holds(version)), None)
 
 
+def says(key: str) -> str:
+    """The sentence about `key` that is true of CHECKED."""
+    found = statement(key)
+    assert found, "each key has a row without an end"
+    return found.says
+
+
 def standing(version: str) -> str:
     """How `version` stands to the one that was checked: NEWER, OLDER, ANCIENT (older than OLDEST), SAME or
     UNKNOWN.
@@ -119,8 +126,8 @@ HEADINGS = {
     NEWER: f"Your Ollama {{}} is newer than {CHECKED}, the last one that was checked here. It is taken to do "
            "the same.",
     OLDER: f"True of your Ollama {{}}, older than {CHECKED}, of which this workbook speaks.",
-    ANCIENT: f"Your Ollama {{}} is older than {OLDEST}, the oldest whose source was read here. It is taken to "
-             "do the same as that one; a newer Ollama is better.",
+    ANCIENT: f"Your Ollama {{}} is older than {OLDEST}, the oldest whose source was read here. It is taken "
+             "to do the same as that one; a newer Ollama is better.",
     UNKNOWN: f"Your Ollama calls itself {{!r}}, which is no release. It is taken to do what {CHECKED} does."}
 
 
@@ -142,7 +149,7 @@ def said_of(version: str, *keys: str) -> About:
     """The same for a version that is known already; "" for none."""
     wanted = [one_of("statement about Ollama", key, KEYS) for key in keys or KEYS]
     found = tuple(one for key in wanted if (one := statement(key, version)))
-    now = {key: one.says for key in wanted if (one := statement(key))}
+    now = {key: says(key) for key in wanted}
     return About(version, found, {one.key: now[one.key] for one in found if one.says != now[one.key]})
 
 

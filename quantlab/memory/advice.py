@@ -24,7 +24,7 @@ from .estimate import MemoryEstimate
 from .fit import CardFit, fits, last_that_fits
 from .kv_cache import KV_TYPES
 from .settings import Settings
-from .weights import FTYPES
+from .weights import FTYPES, weight_bytes
 
 #: The types of a slider, smallest file first.
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
@@ -51,9 +51,15 @@ def candidates(model, card: int, n_ctx: int) -> tuple[CardFit, ...]:
 
 
 def types_of(model: Architecture | Model, types: Sequence[str] = SLIDER) -> Sequence[str]:
-    """The types there are to choose from: `types`, or the only one that is published."""
-    only = model.architecture.only_type
-    return [only] if only else types
+    """The types there are to choose from, smallest file first: `types`, or the only one that is published;
+    and of a file its own, whatever it is called.
+    """
+    if isinstance(model, Architecture):
+        return [model.only_type] if model.only_type else types
+    if model.ftype in types:
+        return types
+    smaller = [ftype for ftype in types if weight_bytes(model, ftype) < model.nbytes]
+    return [*smaller, model.ftype, *types[len(smaller):]]
 
 
 def choose(options: Sequence[CardFit], wish: str) -> CardFit | None:

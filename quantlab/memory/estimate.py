@@ -19,6 +19,7 @@ from ..models.source import Model, open_model
 from ..words import GIB, Tabled
 from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types, has_flash
+from .pulled import pulled_notes
 from .settings import Settings
 from .weights import Weights, weights_of
 
@@ -161,7 +162,7 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
         compute, exact = compute_bytes(shape, replace(settings, n_gpu_layers=None)), True
     else:
         compute, exact = split_compute_bytes(shape, weights, settings)
-    notes = []
+    notes = pulled_notes(shape, ftype)
     if shape.arch == "deepseek2":
         notes += _deepseek_notes(shape, settings)
     if not exact:

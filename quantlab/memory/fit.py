@@ -78,7 +78,7 @@ class CardFit:
     @property
     def bpw(self) -> float:
         """Bits per weight of the whole file."""
-        return 8 * self.weights.nbytes / self.shape.n_params
+        return 8 * self.weights.nbytes / self.weights.n_weights
 
     def _needed(self, n_ctx: int) -> int:
         return planned(self.shape, self.weights, replace(self.estimate.settings, n_ctx=n_ctx), "").needed
@@ -201,8 +201,8 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
         layers = shape.n_layer + 1 if room >= 0 else min(
             layers_that_fit(shape, weights, asked, _budget(cards, shape, asked)), shape.n_layer)
     estimate = whole if room >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
-    return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, room, longest, layers,
-                  quality)
+    bpw = 8 * weights.nbytes / weights.n_weights
+    return Option(ftype, weights.nbytes, bpw, estimate, room, longest, layers, quality)
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.families import TensorShape
+from ..models.library import library_mix
+from ..models.ollama_blobs import llama_cpp_name
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
-from ..models.wiring import llama_cpp_name
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda
@@ -43,10 +44,12 @@ class Weights(NamedTuple):
     """A model's tensors by the place they take together.  words: the table of word vectors; tied: it is the
     output, too.
 
-    output: output table and last norm; shared: what every layer reads; blocks: one TensorBytes a layer;
-    layers: for each of them (name without "blk.N.", bytes on a card) of every tensor.
+    n_weights: numbers in all tensors.  output: output table and last norm; shared: what every layer reads;
+    blocks: one TensorBytes a layer; layers: for each of them (name without "blk.N.", bytes on a card) of
+    every tensor.
     """
 
+    n_weights: int
     words: TensorBytes
     tied: bool
     output: TensorBytes
@@ -82,14 +85,16 @@ def weights_of(model, ftype: str | None = None) -> Weights:
     """
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return _weights_of_shape(shape, (ftype or shape.usual_type).upper())
+        ftype = (ftype or shape.usual_type).upper()
+        return _weights_of_shape(shape, ftype, library_mix(shape, ftype))
     spelled = shape.metadata.get("general.architecture")
     return _weights((tensor._replace(name=llama_cpp_name(tensor.name, spelled)), qtype)
                     for tensor, qtype in typed_tensors(shape, ftype))
 
 
 @lru_cache(maxsize=4096)
-def _weights_of_shape(shape: Architecture, ftype: str) -> Weights:
+def _weights_of_shape(shape: Architecture, ftype: str, _mix: str) -> Weights:
+    """Equal shapes may have unequal files: the mix is part of the key."""
     return _weights(typed_tensors(shape, ftype))
 
 
@@ -97,9 +102,10 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
     groups = {"words": TensorBytes(0, 0), "output": TensorBytes(0, 0), "shared": TensorBytes(0, 0)}
     blocks: dict[int, TensorBytes] = {}
     layers: dict[int, list[tuple[str, int]]] = {}
-    has_output = False
+    has_output, n_weights = False, 0
     for tensor, qtype in tensors:
         part = _part(tuple(tensor.shape), qtype)
+        n_weights += tensor.n_weights
         if tensor.layer is not None:
             blocks[tensor.layer] = blocks.get(tensor.layer, TensorBytes(0, 0)) + part
             layers.setdefault(tensor.layer, []).append((tensor.name.split(".", 2)[2], part.card))
@@ -107,7 +113,7 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]]) -> Weights:
         has_output |= tensor.name == "output.weight"
         group = "words" if tensor.role == "token_embd" else "shared" if tensor.role in SHARED else "output"
         groups[group] += part
-    return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
+    return Weights(n_weights, groups["words"], not has_output, groups["output"], groups["shared"],
                    tuple(blocks[layer] for layer in sorted(blocks)),
                    tuple(tuple(layers[layer]) for layer in sorted(layers)))
 
@@ -147,5 +153,5 @@ def weight_bytes(model, ftype: str | None = None) -> int:
     elif isinstance(model, Iterable) and not isinstance(model, str):
         pairs = model
     else:
-        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(model, ftype))
+        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(shape_of(model), ftype))
     return sum(tensor_nbytes(tuple(shape), qtype) for shape, qtype in pairs)

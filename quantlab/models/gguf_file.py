@@ -48,8 +48,8 @@ def _missing(place: Path, letter: str) -> str:
 class GGUFFile:
     """An open GGUF file. Use it in a `with` block, or call `close()`.
 
-    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`: see
-    Header.
+    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`,
+    `value_types`: see Header.
     `paths`: the file's path, or those of all parts (gguf_split.py).
     Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF
     file.
@@ -68,7 +68,7 @@ class GGUFFile:
         self.size = len(self._map)
         self.version, self.alignment = header.version, header.alignment
         self.metadata, self.infos = header.metadata, header.tensors
-        self.parts, self.pairs = header.parts, header.pairs
+        self.parts, self.pairs, self.value_types = header.parts, header.pairs, header.value_types
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the file's bytes from `start` up to `stop`; shorter at the end of the file."""

@@ -35,7 +35,7 @@ class SplitFile(GGUFFile):
         self.path, self.paths, self.size = first.path, tuple(file.path for file in files), self._starts[-1]
         self.version, self.alignment, self.metadata = first.version, first.alignment, first.metadata
         self.parts, self.pairs = (*first.parts[:-1], (*first.parts[-1][:2], self.size)), first.pairs
-        self.infos = {}
+        self.value_types, self.infos = first.value_types, {}
         for start, file in zip(self._starts, files, strict=False):
             for name, info in file.infos.items():
                 if name in self.infos:

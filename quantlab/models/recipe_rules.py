@@ -3,8 +3,8 @@
 A mix like Q4_K_M has a usual type (Q4_K) and a few matrices that deserve better. For each matrix the first
 rule that fits decides; if none does, the matrix gets the usual type. The order is therefore part of the
 rules. recipe_walk.py walks them.  Sources: llama.cpp's src/llama-quant.cpp (b11434) and Ollama's
-server/quantization.go (0.17.4). The whys are theirs where their comments give one, else common knowledge;
-tests compare the choices with both programs' own.
+server/quantization.go (0.17.4; since 0.30 it leaves that to llama-quantize). The whys are theirs where their
+comments give one, else common knowledge; tests compare the choices with both programs' own.
 """
 
 from collections.abc import Callable

@@ -40,8 +40,8 @@ def quantize_model(src, dst, ftype: str, imatrix=None, executor: Executor | None
     quantized; returns its path.
 
     ftype: "Q4_K_M", as llama-quantize names it.  by: "ollama" for the mix that `ollama create --quantize`
-    makes.  imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.  executor: any
-    `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
+    made before 0.30.  imatrix: the path of llama.cpp's GGUF file, or {tensor name: one number a column}.
+    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
     `client.get_executor()`.  progress: called with a Progress after each piece; the work stops when it
     returns False, or when cancel (such as a threading.Event) is set, and raises Cancelled.  None: nothing is
     shown.  pure: every matrix in the one type, as `llama-quantize --pure`; ftype may then be the name of a

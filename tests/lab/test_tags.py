@@ -6,9 +6,10 @@ import httpx
 import pandas as pd
 import pytest
 
-from quantlab.lab.names import full_name, meant_names, missing_words, quant_of, size_of, snapshot
+from quantlab.lab.names import full_name, meant_names, missing_words, quant_of, size_of
 from quantlab.lab.server import Server
 from quantlab.lab.tags import available_table, get_available_quantizations, probe_one, registry_bytes
+from quantlab.models.library import snapshot
 from tests.lab.stand_in import manifest, registry_of, stand_in
 
 

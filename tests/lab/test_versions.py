@@ -115,8 +115,8 @@ def test_what_a_version_refuses(key, takes, refuses):
 
 
 def test_an_unknown_key_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match=r"no statement about Ollama 'long_promt' here.*long_prompt"):
-        ql.about_ollama("long_promt")
+    with pytest.raises(ValueError, match=r"no statement about Ollama 'longest_prompt' here.*long_prompt"):
+        ql.about_ollama("longest_prompt")
 
 
 def test_without_a_server_and_in_the_reference_profile_todays_is_said(nobody, monkeypatch):

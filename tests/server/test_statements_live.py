@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from quantlab.lab.custom import create_custom_model
+from quantlab.lab.measure import REPEATED
 from quantlab.lab.modelfile import ModelfileError
 from quantlab.lab.server import LabError, Server
 from quantlab.lab.versions import CHECKED
@@ -44,11 +45,13 @@ def ask(server: Running, prompt: str = "Hi", model: str = MODEL, **options) -> d
     return answer
 
 
-def loaded(server: Running) -> dict:
-    """What /api/ps says of the one model in memory."""
+def context(server: Running, **options) -> int:
+    """What /api/ps says of the model's context; which may list the file under another name."""
+    ask(server, **options)
+    digest = Server(server.url).installed([MODEL])[MODEL]["digest"]
     with urllib.request.urlopen(f"{server.url}/api/ps", timeout=10) as reply:
-        model, = json.load(reply)["models"]
-    return model
+        model, = (model for model in json.load(reply)["models"] if model["digest"] == digest)
+    return model["context_length"]
 
 
 def runner(server: Running) -> list[str]:
@@ -95,9 +98,10 @@ def test_a_gguf_file_runs_in_llama_server(smollm):
 def test_one_build_of_several_is_taken_for_this_processor(smollm):
     ask(smollm)
     builds = {path.name for path in (Path(smollm.binary).resolve().parent / "lib").rglob("libggml-cpu-*.so")}
-    child, = (process for process in psutil.Process(smollm.process.pid).children(recursive=True)
-              if "llama-server" in process.name())
-    taken = {Path(file.path).name for file in child.memory_maps() if "libggml-cpu-" in file.path}
+    running = [process for process in psutil.Process(smollm.process.pid).children(recursive=True)
+               if "llama-server" in process.name()]
+    taken = {Path(file.path).name for process in running for file in process.memory_maps()
+             if "libggml-cpu-" in file.path}
     assert len(builds) > 5 and len(taken) == 1 and taken < builds
 
 
@@ -106,14 +110,12 @@ def test_the_context_of_somebody_who_says_nothing(smollm):
     line = r'vram-based default context" total_vram="([\d.]+) (\w+)" default_num_ctx=(\d+)'
     vram, unit, tokens = re.findall(line, smollm.log)[-1]
     assert int(tokens) == ollama_context(float(vram) if unit == "GiB" else 0)
-    ask(smollm)
-    assert loaded(smollm)["context_length"] == min(int(tokens), 8192)
+    assert context(smollm) == min(int(tokens), 8192)
 
 
 @pytest.mark.statement("trained_context")
 def test_no_more_context_than_the_model_was_trained_for(smollm):
-    ask(smollm, num_ctx=20000)
-    assert loaded(smollm)["context_length"] == 8192
+    assert context(smollm, num_ctx=20000) == 8192
 
 
 @pytest.mark.statement("batch")
@@ -164,6 +166,14 @@ def test_a_prompt_that_is_too_long_is_cut_to_half_or_refused(smollm):
     status, answer = post(smollm, "/api/generate", model=MODEL, prompt=prompt, truncate=False,
                           options={**GREEDY, "num_ctx": 1024, "num_predict": 1})
     assert status == 400 and "exceeds the available context" in json.dumps(answer)
+
+
+@pytest.mark.statement("loop")
+def test_an_answer_of_one_piece_again_and_again_ends_with_an_error_that_the_lab_knows(smollm):
+    status, answer = post(smollm, "/api/generate", model=MODEL, prompt="1" + "0" * 80, raw=True,
+                          options={**GREEDY, "num_predict": 140})
+    assert status == 500 and REPEATED.search(answer["error"])
+    assert ask(smollm, "1" + "0" * 80, num_predict=90)["done"], "90 of them are not too many"
 
 
 @pytest.mark.statement("prompt_count")
