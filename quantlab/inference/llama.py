@@ -21,6 +21,7 @@ from .rope import Rope, Turns
 from .tokenizer import Tokenizer, Tokens
 
 CHUNK = 256        # tokens that pass through the layers at a time, so that a long text needs little memory
+LOGITS = 1 << 24   # computed at a time, beside those that are returned
 
 
 @dataclass
@@ -96,8 +97,9 @@ class LanguageModel:
         logits = np.empty((1 if last else len(tokens), self.n_vocab), np.float32)
         for start in range(0, len(tokens), CHUNK):
             x = self._through_layers(tokens[start:start + CHUNK], cache)
-            if not last:
-                logits[start:start + CHUNK] = self._output(x)
+            step = max(LOGITS // self.n_vocab, 1)
+            for row in range(0, 0 if last else len(x), step):
+                logits[start + row:start + min(row + step, len(x))] = self._output(x[row:row + step])
         return self._output(x[-1:]) if last else logits
 
     def _through_layers(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:

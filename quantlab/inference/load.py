@@ -45,10 +45,10 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
         raise ValueError(f"reference={reference!r}: it is one of {', '.join(REFERENCES)}")
     with open_weights(model) as source:
         spelled = source.metadata.get("general.architecture")
-        names = {name: llama_cpp_name(name, spelled) for name, (_, shape) in source.types.items()
-                 if prod(shape) and not in_encoder(name, str(spelled))}
-        shapes = {known: source.types[name][1] for name, known in names.items()}
-        metadata = llama_cpp_metadata(source.metadata, {name: shape for name, (_, shape) in source.types.items()})
+        stored = {name: shape for name, (_, shape) in source.types.items() if prod(shape)}
+        names = {name: llama_cpp_name(name, spelled) for name in stored if not in_encoder(name, str(spelled))}
+        shapes = {known: stored[name] for name, known in names.items()}
+        metadata = llama_cpp_metadata(source.metadata, stored)
         graph = read_graph(source.name, metadata, shapes)
         demand_graph(source.name, graph, shapes)
         jobs = _jobs(source, ftype, imatrix, pure)
