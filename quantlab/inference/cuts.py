@@ -1,5 +1,5 @@
-"""Where a byte-level vocabulary cuts a text before anything is merged, by the rule's name in the file; nothing
-is merged across a cut.
+"""Where a byte-level vocabulary cuts a text before anything is merged, by the rule's name in the file;
+nothing is merged across a cut.
 
     CUTS[ALIASES.get("llama3", "llama3")]
 

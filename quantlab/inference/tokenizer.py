@@ -51,8 +51,8 @@ class Tokenizer:
     or "llama" (SentencePiece).  pre: the name of the rule that cuts a text, a key of CUTS or ALIASES.
     merges: "a b" in order of preference (gpt2).  scores: one a token (llama).  bos, eos: the numbers of the
     tokens that begin and end a text, or None.  add_bos: whether the model was trained with BOS in front.
-    ends: other tokens at which a model stops, by the name of their key ("eot").  strips: whether spaces after a
-    special token belong to it.
+    ends: other tokens at which a model stops, by the name of their key ("eot").  strips: whether spaces after
+    a special token belong to it.
     chat_template: Jinja text, or None.
     Raises ValueError, in words, for a kind of vocabulary that is not known here, and for one that contradicts
     itself.
