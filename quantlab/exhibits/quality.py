@@ -259,8 +259,8 @@ def explore_quality(model: str = "tiny") -> "QualityLab":
     """How good is each type for its size? A point per type; choose the measure, walk through the types, or
     measure another model.
 
-    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of the llama
-    architecture; the menu lists those that Ollama's store has. Raises ValueError for a model that cannot be
+    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of a family
+    that runs here; the menu lists those that Ollama's store has. Raises ValueError for a model that cannot be
     opened.
     """
     with open_model(model):
