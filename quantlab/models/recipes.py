@@ -57,8 +57,8 @@ def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, p
     ftype: "Q4_K_M", as `llama-quantize` names it, in any case; "COPY" for the types of the file.  model: a
     catalog or pulled name, a path, an Architecture, or an open model.  by: "llama.cpp", or "ollama" for
     `ollama create --quantize` before 0.30. imatrix: whether there is an importance matrix; llama.cpp then
-    chooses other types in a few mixes.  pure: every matrix gets the ftype's usual type, without any rule, as with
-    `llama-quantize --pure`; the name of a type ("Q3_K") will then do as well.
+    chooses other types in a few mixes.  pure: every matrix gets the ftype's usual type, without any rule, as
+    with `llama-quantize --pure`; the name of a type ("Q3_K") will then do as well.
     types: the types of chosen matrices, which stand above the rules: {pattern: type}, a file of lines
     `PATTERN=TYPE` as `--tensor-type-file` takes, or a GGUF file (a path, a pulled name, an open model) whose
     types are wanted.  A pattern is a regular expression found anywhere in a name; the first that is found
