@@ -94,7 +94,7 @@ class BitBudget(Stage):
 
     def hold(self) -> None:
         """Measure your best and the mix to beat on the next part of the text."""
-        self._press("Does it hold?", lambda: f"On {self.game.hold(self.budget)}")
+        self._press("Does it hold?", lambda: self.game.hold(self.budget))
 
     def run(self) -> None:
         """Write what the sliders say as a file, and let Ollama run it; in a thread, but for a dry run."""

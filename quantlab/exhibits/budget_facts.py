@@ -175,7 +175,7 @@ class Game:
             roles = ", ".join(role for role in self.roles if best.values[role] == value)
             words.append(f"{f'as in {budget}' if value == MIX else value}: {roles}")
         return [*lines, ("Your best", f"{best}. {'; '.join(words)}"),
-                *([last] if last[1] else [])]
+                *([(last[0], _begun(last[1]))] if last[1] else [])]
 
     def subtitle(self) -> str:
         recorded, unseen = "every mark measured here", ""
@@ -191,6 +191,11 @@ class Game:
                   "measuring…" if mark.kld is None else number(mark.kld, 3))
                  for mark in self.marks(budget, values)]
         return (("role or mix", "type", "bytes", "KLD"), *rows)
+
+
+def _begun(words: str) -> str:
+    """What the last press came to, as a line begins."""
+    return f"On {words}" if words.startswith("the next") else words[:1].upper() + words[1:]
 
 
 def key(types: Mapping[str, str]) -> tuple:
