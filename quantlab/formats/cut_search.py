@@ -124,9 +124,9 @@ def sums_of_one_shift(x: np.ndarray, w: np.ndarray, order: np.ndarray) -> np.nda
     sums = np.empty((2, len(low), 2, x.shape[1]), np.float32)
     for kind, q in enumerate((UP, DOWN)):
         for power, (v, out) in enumerate(zip(running, sums[:, :, kind], strict=True), 1):
-            out[...] = times(v[low] - v[0], q[0], power)
-            out += times(v[high] - v[low], q[1], power)
-            out += times(v[-1] - v[high], q[2], power)
+            out[...] = multiplied(v[low] - v[0], q[0], power)
+            out += multiplied(v[high] - v[low], q[1], power)
+            out += multiplied(v[-1] - v[high], q[2], power)
     return sums.reshape(2, -1, x.shape[1])
 
 
@@ -149,7 +149,7 @@ def sums_of_two_shifts(x: np.ndarray, w: np.ndarray, order: np.ndarray) -> np.nd
     return np.stack(four, axis=2).reshape(2, -1, x.shape[1])
 
 
-def times(v: np.ndarray, number: np.float32, power: int) -> np.ndarray:
+def multiplied(v: np.ndarray, number: np.float32, power: int) -> np.ndarray:
     """In place, one multiplication after the other, as in C."""
     for _ in range(power):
         v *= number
