@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks api bench bench-truth bench-memory fuzz tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks api record bench bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -35,6 +35,9 @@ notebooks: .venv/.ready-dev  ## execute the lessons again under the reference pr
 api: .venv/.ready-dev  ## write docs/api.md again from the docstrings
 	@$(PYTHON_IN) tools/api.py
 
+record: .venv/.ready-dev  ## record again what lessons show where no Ollama answers (a quiet machine, a quarter of an hour)
+	@$(ONE_THREAD) $(PYTHON_IN) -m tools.record $(ARGS)
+
 bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
 	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
 
@@ -47,7 +50,7 @@ bench-memory: .venv/.ready-dev  ## measure again what llama.cpp allocates; stops
 fuzz: .venv/.ready-dev  ## open 100,000 spoiled GGUF headers: each is refused in words or opened rightly (four minutes)
 	@$(PYTHON_IN) benchmarks/run.py fuzz
 
-tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models (asks for root)
+tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models, llama_model_quantize (asks for root)
 	@tools/system.sh
 
 ollama:  ## find an Ollama server, or build one, kept outside the checkout (no system packages)

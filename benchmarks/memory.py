@@ -21,7 +21,7 @@ from quantlab.memory.compute import compute_bytes
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.fit import recommend
 from quantlab.memory.settings import Settings
-from quantlab.models.catalog import DATA
+from quantlab.models.catalog import DATA, MODELS
 from quantlab.models.resolve import shape_of
 from quantlab.oracles.llama_library import PINNED
 from quantlab.oracles.planner import Planned, measure_all
@@ -49,7 +49,8 @@ def measured_rows(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for model, ftype in dict.fromkeys((row["model"], row["ftype"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["ftype"]) == (model, ftype)]
-        for row, answer in zip(mine, measure_all(model, ftype, [settings_of(row) for row in mine]),
+        shape = MODELS[model].unnamed               # as llama-quantize writes it
+        for row, answer in zip(mine, measure_all(shape, ftype, [settings_of(row) for row in mine]),
                                strict=True):
             found.append(row | dict(zip(COLUMNS, map(str, numbers(answer)), strict=True)))
     return found
@@ -97,7 +98,7 @@ def committed_rows() -> list[dict[str, str]]:
 def _errors(rows: list[dict[str, str]]) -> dict:
     off = []
     for row in rows:
-        made = estimate_memory(row["model"], row["ftype"], **settings_of(row).as_dict())
+        made = estimate_memory(MODELS[row["model"]].unnamed, row["ftype"], **settings_of(row).as_dict())
         off.append([ours - int(row[column])
                     for ours, column in zip((made.weights, made.kv_cache, made.compute), COLUMNS,
                                             strict=False)])

@@ -7,6 +7,8 @@
 
 from importlib import import_module
 
+from . import profile
+
 __version__ = "0.1.0"
 
 #: Where each public name lives. One line a room; `import quantlab` itself loads none of them.
@@ -38,6 +40,7 @@ _ROOMS = {
     "lab.open": "my_models",
     "lab.records": "RecordedComparison recorded seed_scores",
     "lab.tags": "available_table get_available_quantizations",
+    "lab.versions": "about_ollama",
     "exhibits.bits": "explore_bits plot_bit_bars plot_lineup",
     "exhibits.block": "explore_block",
     "exhibits.budget": "explore_bit_budget",
@@ -83,8 +86,6 @@ def __getattr__(name: str):
     """
     if name not in _HOME:
         raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
-    if not _HOME[name].startswith(("basics.", "formats.")):
-        import_module(".lab.open", __name__)    # where a pulled file cannot be read, the server is asked
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value
@@ -92,3 +93,10 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+def _ask_server(name: str) -> dict:
+    return import_module(".lab.open", __name__).shown_by_server(name)
+
+
+profile.ask_server = _ask_server        # whichever room was imported first, a server is asked in the same way

@@ -7,9 +7,13 @@ strictly. Without the variable a lesson shows what is really there, and says whi
 
 import math
 import os
+from collections.abc import Callable, Mapping
 
 VARIABLE = "QUANTLAB_PROFILE"
 REFERENCE = "reference"
+#: Gives a server's answer to /api/show with `verbose`, about a pulled model whose file cannot be read. Only
+#: the lab talks to servers, and the rooms below may not know it: `quantlab/__init__.py` sets this.
+ask_server: Callable[[str], Mapping[str, object]] | None = None
 
 
 def is_reference() -> bool:

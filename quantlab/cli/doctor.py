@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..lab.server import LabError, Server
+from ..lab.versions import SAME, differences, standing
 from ..memory.machine import my_machine
 from ..models.store import pulled_models, store_roots
 from ..profile import is_reference
@@ -54,7 +55,7 @@ def doctor() -> Findings:
                    "run the cell yourself to see your own machine")
         server = ("Ollama", "none (reference profile)", "recorded runs are shown in lessons 07 and 09")
         return Findings((profile, *_machine(), server))
-    return Findings((("quantlab", __version__, ""), *_software(), *_machine(), _server(), *_stores()))
+    return Findings((("quantlab", __version__, ""), *_software(), *_machine(), *_server(), *_stores()))
 
 
 def _software() -> list[tuple[str, str, str]]:
@@ -80,13 +81,17 @@ def _machine() -> list[tuple[str, str, str]]:
              "" if cards else "models run on the processor; lesson 06 lets you choose a card")]
 
 
-def _server() -> tuple[str, str, str]:
+def _server() -> list[tuple[str, str, str]]:
+    """Where the server is, and, for another version than the checked one, what it does otherwise."""
     server = Server()
     try:
-        found = f"version {server.version()} at {server.address}, {len(server.models())} models"
-        return "Ollama", found, server.odd
+        told = server.version()
+        found = f"version {told} at {server.address}, {len(server.models())} models"
     except LabError as error:
-        return "Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers"
+        return [("Ollama", str(error), "lessons 07 and 09 show recorded runs until a server answers")]
+    said = differences(told)
+    advice = " ".join(filter(None, (server.odd, said.heading if standing(told) != SAME else "")))
+    return [("Ollama", found, advice), *((f"  {one.key}", one.says, "") for one in said.statements)]
 
 
 def _stores() -> list[tuple[str, str, str]]:

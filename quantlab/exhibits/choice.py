@@ -13,13 +13,14 @@ from ..memory.advice import CHOICES, WISHES, candidates, choose, instead, reason
 from ..memory.cards import GPUS
 from ..memory.estimate import OVERHEAD
 from ..memory.fit import CardFit
+from ..memory.pulled import pulled_notes
 from ..memory.speed import expected_speed
 from ..models.architecture import Architecture
 from ..models.source import Model
 from ..stage.base import Stage
 from ..stage.handles import menu, stops
 from ..stage.share import recalled
-from ..words import GIB, gib
+from ..words import GIB, clipped, gib
 from .cards import Shapes, billions, card_bytes, card_handles, card_label, first_card, with_own
 
 LEFT, RIGHT = 16, WIDTH - 16
@@ -76,7 +77,8 @@ def _notes(chosen: CardFit | None, options: tuple[CardFit, ...], measured: tuple
     found = chosen.estimate
     counted = (f"{gib(found.weights)} of weights ({chosen.bpw:.2f} bits each), {gib(found.kv_cache)} of KV "
                f"cache, {gib(found.compute)} of compute buffer")
-    return [("Counted", counted), driver, ("Speed", _speed(chosen, model, card)),
+    pulled = [("Pulled", clipped(note, 104)) for note in pulled_notes(chosen.shape, found.ftype)]
+    return [("Counted", counted), *pulled, driver, ("Speed", _speed(chosen, model, card)),
             ("Measured", _measured(found.ftype, [option.estimate.ftype for option in options], *measured)),
             ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
 

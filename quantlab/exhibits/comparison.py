@@ -224,7 +224,7 @@ class ComparisonLab(OllamaLab):
         if self.live:
             ready = f"{len(names)} models. Choose (Ctrl or Shift), press Check first, then Run."
             self.tell(f"{self.why} Or press Add the tiny models." if self.why
-                      else f"Ollama answers at {self.server.address}: {ready}")
+                      else f"{self.answers} {ready}")
         else:
             self.tell(f"{self.why} You see a recorded comparison. Where Ollama runs, your own prompts and "
                       "models stand here.")

@@ -87,7 +87,7 @@ class CustomModelLab(ModelLab):
             return
         self.take_base()
         self.show(draw_custom_model({"name": name, "show": ""}))
-        ready = f"Ollama answers at {self.server.address}. Change what you like, then press Create."
+        ready = f"{self.answers} Change what you like, then press Create."
         self.tell(self.why or ready)
 
     def moved(self, change) -> None:

@@ -15,6 +15,7 @@ from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
 from ..memory.kv_cache import KV_TYPES, check_cache_types, kv_cache_bytes, layers_by_sight
+from ..memory.pulled import pulled_notes
 from ..memory.rule import (
     GB_PER_BILLION,
     TOO_LARGE,
@@ -31,7 +32,7 @@ from ..models.source import Model
 from ..stage.base import Stage, show
 from ..stage.handles import menu
 from ..stage.share import recalled
-from ..words import GIB, one_of
+from ..words import GIB, clipped, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -142,16 +143,21 @@ def _draw(shapes: Shapes, vram: float, params: float, card: str, model: str, typ
     name = f"{params:g} B, assumed {typical_words(params)}" if model == BY_SIZE else f"{model}, {size:.2f} B"
     beyond = [words for words, n_ctx in CONTEXTS.items() if shape.n_ctx_train and n_ctx > shape.n_ctx_train]
     trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
+    notes = pulled_notes(shape, shape.usual_type)
     table = (("type", *CONTEXTS), *((ftype, *(cell.tip.split(": ", 1)[1] for cell in cells))
-                                    for ftype, cells in rows))
+                                    for ftype, cells in rows),
+             *(("note", note, *[""] * (len(CONTEXTS) - 1)) for note in notes))
     called = f"{params:g} B" if model == BY_SIZE else model
     return draw_heat(rows, mark, finding=_finding(dict(rows), said, mark, called, where),
-                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", table=table)
+                     subtitle=f"{name}, on {where}; KV cache {type_kv}{trained}", table=table,
+                     notes=notes)
 
 
 def draw_heat(rows: Sequence[tuple[str, Sequence[Cell]]], marked: str, *, finding: str, subtitle: str,
-              table: Table = ()) -> Picture:
-    """Types by contexts.  rows: (type, a cell for each of CONTEXTS).  marked: the type that the rule says."""
+              table: Table = (), notes: Sequence[str] = ()) -> Picture:
+    """Types by contexts.  rows: (type, a cell for each of CONTEXTS).  marked: the type that the rule says.
+    notes: sentences below.
+    """
     step = (RIGHT - LEFT) / len(CONTEXTS)
     body = [hatching(), quiet(16, TOP - 10, "context", size=12),
             *(text(LEFT + (i + 0.5) * step, TOP - 10, words, size=12, anchor="middle", bold=True)
@@ -168,7 +174,8 @@ def draw_heat(rows: Sequence[tuple[str, Sequence[Cell]]], marked: str, *, findin
     for kind, words in LEGEND:
         body += [*_cell(Cell(kind, "", ""), x, y + 9, 26, 18), quiet(x + 32, y + 22, words, size=12)]
         x += 50 + 7.2 * len(words)
-    return page(y + 38, body, finding=finding, subtitle=subtitle, table=table)
+    body += [quiet(16, y + 46 + 17 * i, clipped(note, 118), size=12) for i, note in enumerate(notes)]
+    return page(y + 38 + 17 * len(notes), body, finding=finding, subtitle=subtitle, table=table)
 
 
 def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> list[str]:

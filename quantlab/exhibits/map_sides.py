@@ -84,13 +84,14 @@ class Mixes:
     """All mixes of one model.  sides: key -> Side.  ftypes: the keys of the file as it is (AS_IS) and of
     llama.cpp's ftypes, from the smallest to the largest.  ollamas: those of Ollama's own mixes.
 
-    shape: what the rules are asked about; a mix that they refuse for its rows or its architecture is left
-    out.  file: the model as its file has it.
+    first: the key to begin with.  shape: what the rules are asked about; a mix that they refuse for its rows
+    or its architecture is left out.  file: the model as its file has it.
     """
 
     def __init__(self, name: str, shape: Architecture | Model, file: Side | None = None):
         self.name, self.file = name, file
-        llama_cpp, ollama = ([side for ftype in PROGRAMS[by].usual if (side := _side(shape, ftype, by))]
+        self.first = shape.usual_type if isinstance(shape, Architecture) else AS_IS
+        llama_cpp, ollama = ([side for ftype in PROGRAMS[by].offered if (side := _side(shape, ftype, by))]
                              for by in ("llama.cpp", "ollama"))
         self.sides: dict[str, Side] = {AS_IS: file} if file else {}
         self.sides |= {side.name: side for side in sorted(llama_cpp, key=lambda side: side.nbytes)}

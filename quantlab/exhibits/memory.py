@@ -9,17 +9,20 @@ from itertools import islice
 
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
-from ..lab.settings_script import PLACES, as_script
-from ..memory.advice import CONTEXTS, SLIDER, Situation, uses, ways
+from ..lab.settings_script import PLACES, as_script, check_cache
+from ..lab.versions import says
+from ..memory.advice import CONTEXTS, SLIDER, Situation, types_of, uses, ways
 from ..memory.cards import GPUS
-from ..memory.estimate import MemoryEstimate
+from ..memory.estimate import MemoryEstimate, own_ftype
 from ..memory.kv_cache import KV_TYPES, layers_by_sight
 from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
+from ..models.library import pulled_type
+from ..models.source import Model
 from ..stage.base import Stage
-from ..stage.handles import Panel, menu, slider, stops, tick_box
+from ..stage.handles import Handle, Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
 from ..words import GIB, gib, one_of
 from .cards import (
@@ -39,6 +42,7 @@ from .cards import (
 
 MOST_SLOTS = 8
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
+NOTE = "Context is for each conversation, as Ollama's num_ctx. The compute buffer is for 512 tokens."
 USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True)
 
 
@@ -73,17 +77,16 @@ def _subtitle(now: Situation, name: str, params: float) -> str:
     slots = f"{now.n_parallel} × " if now.n_parallel > 1 else ""
     whose = (f"{params:g} B, shaped like {nearest_step(params).like}" if name == BY_SIZE
              else f"{name}, {params:.2f} B")
-    ignored = f": {now.type_kv} needs flash attention" if now.cache_type != now.type_kv else ""
     only = " (the only one published)" if now.shape.only_type else ""
     return (f"{whose}, as {now.ftype}{only}, {slots}{now.num_ctx:,} tokens{beyond}, "
-            f"KV cache {now.cache_type}{ignored}")
+            f"KV cache {now.type_kv}")
 
 
 def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]:
     """Where each owner's bytes come from: weights, KV cache, compute buffer, driver."""
     shape, weights = now.shape, weights_of(now.model, now.ftype)
     tokens = now.num_ctx * now.n_parallel
-    bits = f"{8 * weights.nbytes / shape.n_params:.2f} bits a parameter"
+    bits = f"{8 * weights.nbytes / weights.n_weights:.2f} bits a parameter"
     kept = "" if weights.tied else f"; {gib(found.host)} of word vectors stay in main memory"
     scores = "" if now.flash else ", with a table of all scores"
     low, high = found.overhead.low / GIB, found.overhead.high / GIB
@@ -121,20 +124,26 @@ def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...]) -> Tab
 
 def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
               card: str, vram: float, shapes: Shapes = MODELS) -> Situation:
-    """What the handles say."""
+    """What the handles say.  ValueError for what no server would load."""
+    check_cache(type_kv, flash)
     shown = typical_shape(params) if model == BY_SIZE else shapes[model]
-    return Situation(shown, shown.architecture.only_type or ftype, n_ctx, type_kv, n_parallel, flash,
+    own = own_ftype(shown)              # where the slider stands at a type that this model does not have
+    return Situation(shown, ftype if ftype in types_of(shown) else own, n_ctx, type_kv, n_parallel, flash,
                      card_bytes(card, vram))
 
 
 def script(model: str, ftype: str, where: str = "bash", **values) -> str:
-    """The commands for a terminal that give Ollama what the picture shows; `where` is one of PLACES."""
+    """The commands for a terminal that give Ollama what the picture shows; `where` is one of PLACES.
+    ValueError for settings with which llama.cpp loads no model.
+    """
     now = situation(model, ftype=ftype, **values)
+    now.fit()
     base = "my-model" if model == BY_SIZE else model
+    usual_type = pulled_type(model) if model in MODELS else now.shape.usual_type
     usual = "put your model's name here" if model == BY_SIZE else (
-        f"this name is usually a {now.ftype}" if now.ftype == now.shape.usual_type
+        f"this name is usually a {now.ftype}" if now.ftype == usual_type
         else f"choose the tag that is a {now.ftype} (lesson 03)")
-    return as_script(base, now.num_ctx, now.cache_type, now.flash, now.n_parallel, usual, where)
+    return as_script(base, now.num_ctx, now.type_kv, now.flash, now.n_parallel, usual, where)
 
 
 def _draw(shapes: Shapes, **values) -> Picture:
@@ -158,12 +167,13 @@ def _draw(shapes: Shapes, **values) -> Picture:
 
 @recalled
 def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
-                   params_b: float | None = None, ftype: str = "Q4_K_M", n_ctx: int = 8192,
+                   params_b: float | None = None, ftype: str | None = None, n_ctx: int = 8192,
                    type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True) -> Stage:
     """Whose bytes are whose on a card; where it is too much, ways to make it fit are computed.
 
     model: a name of MODELS, a pulled model, the path of a GGUF file, an open model or a shape; None for a
     typical shape of params_b billion parameters (7 unless said).  vram_gb: None takes this machine's card.
+    ftype: to begin with; None takes a file's own, and Q4_K_M where only a shape is known.
     n_ctx: tokens of each conversation.  What is beyond a slider is clamped, and said so; unknown names are
     answered with the nearest.  Raises ValueError for those and for NaN.  Lessons: 06_will_it_fit,
     13_kv_cache_and_context.
@@ -181,7 +191,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     models, by_model = model_handles(shown, size, shapes)
     cards, by_card = card_handles(vram)
     handles = [stops("n_ctx", "context, tokens", tokens, [(f"{n:,}", n) for n in CONTEXTS]),
-               stops("ftype", "quantization", one_of("ftype", ftype, SLIDER), SLIDER), *models, *cards,
+               _types(ftype, shapes.get(shown)), *models, *cards,
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES),
                slider("n_parallel", "conversations", slots, 1, MOST_SLOTS),
                tick_box("flash", "flash attention", bool(flash_attention))]
@@ -197,7 +207,16 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                  links={"model": by_model, "card": by_card},
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
                                                      partial(_settings, shapes))},
-                 note=said + "Context is for each conversation, as Ollama's num_ctx.")
+                 note=f"{said}{NOTE} {says('batch')}")
+
+
+def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:
+    """The handle of types: it begins at the one that was asked for, else at a file's own.  shape: None where
+    only a size is known.
+    """
+    types = types_of(shape) if isinstance(shape, Model) else SLIDER
+    own = shape.ftype if isinstance(shape, Model) else "Q4_K_M"
+    return stops("ftype", "quantization", own if ftype is None else one_of("ftype", ftype, types), types)
 
 
 def _settings(shapes: Shapes, values: Mapping) -> str:

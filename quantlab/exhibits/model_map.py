@@ -330,7 +330,7 @@ def explore_model_map(source=None, beside=None, *, ftype: str | None = None) -> 
         if one and one.file and not one.file.tensors:
             title = f"{_short(one.name, FILE_LETTERS)} has no tensors to draw"
             return refusal(title, "Its header lists none", INSTEAD)
-    first = AS_IS if mixes.file else "Q4_K_M"
+    first = mixes.first
     if ftype is not None:
         first = one_of("ftype", ftype, mixes.ftypes)
     return ModelMap(mixes, first, other, OTHER if other else mixes.key(beside) or NOTHING)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..canvas.style import Picture
 from ..lab.custom import CustomModel
 from ..lab.server import LabError, Server
+from ..lab.versions import SAME, said_of, standing
 from ..models.store import name_key
 from ..profile import is_reference
 from ..stage.base import Stage
@@ -22,12 +23,12 @@ class OllamaLab(Stage):
 
     options: Ollama's, for every answer (num_thread, ...).  live: whether the server answers.
     installed: its models, as `Server.models` has them, the forms of one model from large to small.
-    why: what is missing, in words.
+    why: what is missing, in words.  answers: where the server is, and what there is to know of its version.
     """
 
     def __init__(self, controls: Sequence[Handle], options: Mapping, **stage):
         self.server, self.options = Server(), options
-        self.live, self.why = False, "The reference profile asks no server."
+        self.live, self.why, self.answers = False, "The reference profile asks no server.", ""
         self.installed: list[dict] = []
         super().__init__(controls, form_first=True, label_width=120, **stage)
 
@@ -36,11 +37,13 @@ class OllamaLab(Stage):
         if is_reference():
             return
         try:
-            found = self.server.models()
+            found, version = self.server.models(), self.server.version()
         except LabError as error:
             self.live, self.installed, self.why = False, [], str(error)
             return
         self.live, self.why = True, "" if found else NONE_YET
+        other = "" if standing(version) == SAME else f" {said_of(version).heading}"
+        self.answers = f"Ollama answers at {self.server.address}.{other}"
         self.installed = sorted(found, key=lambda m: (m["name"].rpartition(":")[0], -m["size"], m["name"]))
 
     def of_installed(self, wanted: Sequence[str]) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ..canvas.answers import LEADING, MARGIN, MOST_LINES, notice_strip
 from ..canvas.style import BITS_TONES, BLUE, GREY, INK, MEANING, SOFT, WIDTH, Picture, ink_on
 from ..canvas.svg import circle, line, page, quiet, rect, text
-from ..lab.names import quant_of
-from ..lab.records import recorded, seed_scores
+from ..lab.records import provenance, recorded, seed_scores
+from ..models.tag import quant_of
 from ..profile import stable
 from ..stage.base import Stage, show
 from ..stage.share import recalled
@@ -124,12 +124,6 @@ def show_comparison(prompt: str, rows: Sequence[dict]) -> Stage:
 LEFT, RIGHT = 150, 560
 
 
-def _recorded_on(name: str) -> str:
-    run = recorded(name)
-    return (f"Recorded on {run['date']}, Ollama {run['ollama']}, SmolLM2-135M, one thread of a busy machine "
-            "without a GPU.")
-
-
 def _winner(right: Mapping[str, int]) -> str:
     """Whose right answers are more: "q4_K_M wins", or "a tie"."""
     (first, a), (second, b) = right.items()
@@ -213,7 +207,7 @@ def plot_seeds() -> Stage:
     """Eight questions, two quantizations, five seeds: who wins each time."""
     scores = {seed: {quant_of(name): count for name, count in right.items()}
               for seed, right in seed_scores().items()}
-    return show(draw_seeds(scores, len(recorded("seeds")["rules"]), _recorded_on("seeds")))
+    return show(draw_seeds(scores, len(recorded("seeds")["rules"]), provenance("seeds")))
 
 
 @recalled
@@ -221,4 +215,4 @@ def plot_clock() -> Stage:
     """The same answer timed by a stopwatch and by the server, cold and warm."""
     runs = [{**run, "quantization": quant_of(run["quantization"]), "time": stable(run["time"])}
             for run in recorded("clock")["runs"] if run["turn"] in ("cold", "warm 1")]
-    return show(draw_clock(runs, _recorded_on("clock")))
+    return show(draw_clock(runs, provenance("clock")))

@@ -9,17 +9,18 @@ from functools import partial
 from ..canvas.plane import Axis
 from ..canvas.style import BLUE, INK, MEANING, VERMILION, Picture
 from ..canvas.svg import circle, line, page, quiet, rect, swatches, text
-from ..lab.names import quant_of, split_name
-from ..lab.records import recorded
+from ..lab.names import split_name
+from ..lab.records import provenance, recorded
 from ..lab.server import LabError, Server
 from ..lab.speed import measure_speed
 from ..memory.advice import types_of
 from ..memory.cards import GPUS
 from ..memory.fit import fits
-from ..memory.machine import read_bandwidth
+from ..memory.machine import my_machine, read_bandwidth
 from ..memory.settings import Settings
 from ..memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
 from ..models.source import open_model
+from ..models.tag import quant_of
 from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops
@@ -79,36 +80,39 @@ def _measured_finding(rows: list[SpeedRow]) -> str:
             f"{100 * shares[worst]:.0f} %")
 
 
-def _recorded() -> tuple[list[dict], float, str]:
+def _recorded() -> tuple[list[dict], str]:
+    """Rows of the recorded run, each with the bandwidth that as many threads read with; and when it was."""
     run = recorded("speed")
-    rows = [row | {"label": f"{row['engine'].split()[0]}, "
-                            f"{quant_of(row['model']).removeprefix('135m-instruct-')}"}
-            for row in run["runs"]]
-    where = f"Recorded on {run['date']} on {run['machine'].partition(',')[0]}"
-    return rows, max(run["read_bandwidth"]), f"{where}; one thread. Dots: one answer each."
+    rows = [row | {"label": f"{quant_of(row['model'])}, {_threads(row['threads'])}",
+                   "bandwidth": max(run["read_bandwidth"][str(row["threads"])])} for row in run["runs"]]
+    return rows, f"{provenance('speed')} Dots: one answer each."
 
 
-def _measured(models: list[str] | None) -> tuple[list[dict], float, str]:
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
+
+
+def _measured(models: list[str] | None) -> tuple[list[dict], str]:
     """Measured now; the recorded run where there is no server or no model that can be opened."""
     try:
         server = Server()
         small = sorted((entry for entry in server.models() if entry["size"] < LARGEST),
                        key=lambda entry: entry["size"])
         names = models or [entry["name"] for entry in small][:MOST]
-        bandwidth = read_bandwidth()
+        cores = my_machine().cores      # as many threads as Ollama takes
+        bandwidth = read_bandwidth(cores)
         rows = [row for row in measure_speed(names, server=server) if "error" not in row] if names else []
     except LabError as error:
-        runs, bandwidth, note = _recorded()
-        return runs, bandwidth, f"{note.partition(';')[0]}: {error}"
+        runs, note = _recorded()
+        return runs, f"{error} {note}"
     if not rows:
         return _recorded()
     for row in rows:
         with open_model(row["model"]) as opened:
             row["bytes_per_token"] = sum(bytes_per_token(opened, None, Settings(n_ctx=512, n_gpu_layers=0)))
-        row["label"] = split_name(row["model"])[1][-14:]
+        row |= {"label": split_name(row["model"])[1][-14:], "threads": cores, "bandwidth": bandwidth}
         row["tokens_per_second"] = [stable(speed) for speed in row["tokens_per_second"]]
-    said = f"Measured now, {len(rows)} models, three rounds each, by the server's own counters."
-    return rows, bandwidth, said
+    return rows, f"Measured now, {len(rows)} models, three rounds each, by the server's own counters."
 
 
 def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Picture:
@@ -207,13 +211,13 @@ def plot_measured_speed(models: list[str] | None = None) -> Stage:
     models: names the server has; None takes the smallest up to three.  For a machine without a card: what
     lies on a card is faster.
     """
-    runs, bandwidth, note = _recorded() if is_reference() else _measured(models)
-    rows = []
+    runs, note = _recorded() if is_reference() else _measured(models)
+    rows, read = [], {}
     for run in runs:
-        limit = bandwidth / run["bytes_per_token"]
+        limit, read[run["threads"]] = run["bandwidth"] / run["bytes_per_token"], run["bandwidth"]
         rows.append(SpeedRow(run["label"], EFFICIENCY[0] * limit, EFFICIENCY[1] * limit, limit,
                              f"{100 * max(run['tokens_per_second']) / limit:.0f} % of the limit",
                              measured=run["tokens_per_second"]))
+    memory = ", ".join(f"{speed / 1e9:.0f} GB/s ({_threads(threads)})" for threads, speed in read.items())
     return show(draw_speeds(rows, finding=_measured_finding(rows), note=note,
-                            subtitle="tokens a second on a processor; its memory was read at "
-                                     f"{bandwidth / 1e9:.0f} GB/s just before"))
+                            subtitle=f"tokens a second on a processor; its memory was read at {memory}"))

@@ -23,6 +23,7 @@ from .names import missing_words, with_tag
 from .preflight import free_words
 from .server import LabError, Server, heed
 from .tags import registry_bytes
+from .versions import KEYS, why_refused
 
 TINY_NAME = "quantlab-tiny"
 TINY_FTYPES = ("F16", "Q8_0", "Q4_K_M", "Q2_K")
@@ -57,6 +58,7 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
 
     FROM is an installed model or the path of a GGUF file, which is uploaded.  quantize: an ftype such as
     "Q4_K_M"; the file of FROM, of 16 or 32 bits, is quantized here (`quantize_model`) and then uploaded.
+    What the server's version refuses (ADAPTER, typical_p) is said before anything is sent.
     If the base is not installed, `confirm` is asked with the size, the free disk and the question; without
     it, or if it says no, nothing is downloaded; setting `cancel` ends a download.  Raises ModelfileError or
     LabError, both ValueErrors.
@@ -73,12 +75,26 @@ def create_custom_model(name: str, modelfile: str, *, quantize: str | None = Non
             progress(step)
         last = step
 
+    _refuse(wanted, server)
     fields = _base_fields(wanted, server, tell, confirm, cancel, quantize)
     fields |= {"system": wanted.system, "template": wanted.template, "parameters": wanted.parameters,
                "messages": wanted.messages, "license": wanted.licenses,
                "adapters": _uploads(wanted.adapters, server, tell)}
-    server.create(name, tell, **{key: value for key, value in fields.items() if value})
+    try:
+        server.create(name, tell, **{key: value for key, value in fields.items() if value})
+    except LabError as error:
+        if "size overflows" in str(error) and (why := why_refused("ternary", server.version())):
+            raise LabError(f"{error}. {why}", error.kind) from error
+        raise
     return CustomModel(name, server)
+
+
+def _refuse(wanted: Modelfile, server: Server) -> None:
+    """ModelfileError for what the server's version does not take, with what to do instead."""
+    named = [key for key in wanted.parameters if key in KEYS] + (["adapter"] if wanted.adapters else [])
+    for key in named:
+        if why := why_refused(key, server.version()):
+            raise ModelfileError(why)
 
 
 def pull_question(name: str, server: Server) -> str:

@@ -12,6 +12,8 @@ EMPTY, THOUGHT = "empty answer", "empty after thinking"
 SPLIT, NOT_ALONE, NO_END = "CPU split", "other models in memory", "ended without a last message"
 # in the refusal of a prompt that does not fit, with truncate: false (Ollama 0.17; since 0.30 llama-server)
 TOO_LONG = re.compile("exceeds the (available )?context")
+# how an answer of one piece again and again ends since Ollama 0.34.1 (quantlab/data/ollama.csv: loop)
+REPEATED = re.compile("token repeat limit")
 # a prompt rate is shown when at most this part of the prompt can have come from the cache
 MOST_SHARED = 0.1
 LOOP_LETTERS, LOOP_TIMES, LONGEST_UNIT = 60, 4, 200
@@ -24,7 +26,8 @@ def row_of(record: dict) -> dict:
     """
     row = {key: record[key] for key in ("key", "round", "model", "prompt", "at", "since_start")}
     if "error" in record:
-        cut = [TRUNCATED] if TOO_LONG.search(record["error"]) else []
+        said = {TRUNCATED: TOO_LONG, LOOP: REPEATED}
+        cut = [flag for flag, words in said.items() if words.search(record["error"])]
         return {**row, "text": "", "error": record["error"], "error_kind": record.get("error_kind", ""),
                 "flags": cut}
     return {**row, "error": "", "error_kind": "",

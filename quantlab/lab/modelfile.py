@@ -5,7 +5,8 @@ A command a line, its name in any case; a value ends with its line, unless it st
 triple ones. Ollama answers a mistake with a line number; here the sentence also names the word and the one
 that was probably meant.
 
-Ollama 0.17.4: parser/parser.go, envconfig/config.go, api/types.go (Options).  Lessons: 06_will_it_fit,
+Ollama 0.34.2: parser/parser.go, api/types.go (Options, FormatParams). What only some versions take is known
+here, and refused where the version is (custom.py, by quantlab/data/ollama.csv).  Lessons: 06_will_it_fit,
 09_custom_models.
 """
 
@@ -16,17 +17,23 @@ from typing import Any
 from ..words import nearest
 
 COMMANDS = ("FROM", "SYSTEM", "PARAMETER", "TEMPLATE", "MESSAGE", "LICENSE", "ADAPTER")
-NOT_HERE = ("RENDERER", "PARSER", "REQUIRES")       # real commands, for Ollama's own releases
+NOT_HERE = ("RENDERER", "PARSER", "REQUIRES", "DRAFT")       # real commands that are not sent from here
 MESSAGE_ROLES = ("system", "user", "assistant")
 INTEGER, NUMBER, TRUTH, TEXTS = "a whole number", "a number", "true or false", "a text"
 #: Ollama's options and what they take (api/types.go, Options and Runner).
 PARAMETERS = {
     **dict.fromkeys(("num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx", "num_batch",
-                     "num_gpu", "main_gpu", "num_thread"), INTEGER),
+                     "num_gpu", "main_gpu", "num_thread", "draft_num_predict"), INTEGER),
     **dict.fromkeys(("top_p", "min_p", "typical_p", "temperature", "repeat_penalty", "presence_penalty",
                      "frequency_penalty"), NUMBER),
     "use_mmap": TRUTH, "stop": TEXTS}
-_TRUTHS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+#: Parameters of old Modelfiles, which Ollama drops with a warning (parser.go, deprecatedParameters).
+GONE = ("penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock", "mirostat",
+        "mirostat_tau", "mirostat_eta")
+#: As Go's strconv.ParseBool reads them.
+_TRUTHS = {**dict.fromkeys(("1", "t", "T", "true", "True", "TRUE"), True),
+           **dict.fromkeys(("0", "f", "F", "false", "False", "FALSE"), False)}
+LARGEST_NUMBER, LARGEST_INTEGER = 3.4028235e38, 2**63 - 1      # float32 and int64, which Ollama reads
 
 
 class ModelfileError(ValueError):
@@ -130,6 +137,9 @@ def _unquoted(line: int, command: str, value: str) -> str:
 def _add_parameter(found: Modelfile, line: int, value: str) -> None:
     name, raw = _first_word(value)
     name = name.lower()
+    if name in GONE:
+        raise ModelfileError(f"line {line}: {name} does nothing any more, Ollama drops it with a warning; "
+                             "remove the line")
     if name not in PARAMETERS:
         meant = nearest(name, PARAMETERS, 1) or f"; there are {', '.join(sorted(PARAMETERS))}"
         raise ModelfileError(f"line {line}: {name!r} is no parameter{meant}")
@@ -137,18 +147,23 @@ def _add_parameter(found: Modelfile, line: int, value: str) -> None:
     if name == "stop":
         found.parameters.setdefault("stop", []).append(raw)
     elif name in found.parameters:
-        raise ModelfileError(f"line {line}: {name} was set before, and Ollama would keep only the first; "
+        raise ModelfileError(f"line {line}: {name} was set before, and Ollama would keep only the last; "
                              "remove one")
     else:
         found.parameters[name] = _parameter_value(line, name, raw)
 
 
 def _parameter_value(line: int, name: str, raw: str) -> object:
-    kind = PARAMETERS[name]
+    kind, largest = PARAMETERS[name], {INTEGER: LARGEST_INTEGER, NUMBER: LARGEST_NUMBER}
     try:
-        return int(raw) if kind == INTEGER else float(raw) if kind == NUMBER else _TRUTHS[raw.lower()]
+        if kind == TRUTH:
+            return _TRUTHS[raw]
+        value = int(raw) if kind == INTEGER else float(raw)
     except (ValueError, KeyError):
         raise ModelfileError(f"line {line}: {name} takes {kind}, not {raw!r}") from None
+    if "_" in raw or not abs(value) <= largest[kind]:           # Python's 1_000; nan, inf, and what overflows
+        raise ModelfileError(f"line {line}: {name} takes {kind}, not {raw!r}")
+    return value
 
 
 def _message(line: int, value: str) -> dict[str, str]:

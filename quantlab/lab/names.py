@@ -3,17 +3,15 @@ meant.
 """
 
 import difflib
-import json
 import re
 from collections.abc import Collection
-from functools import cache
-from importlib.resources import files
 
+from ..models.library import listed_tags, snapshot
 from ..models.store import has_tag, name_key, parse_name
+from ..models.tag import quant_of
 
 QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S",
           "q5_K_M", "q6_K", "q8_0", "fp16")
-_QUANT_AT_END = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
 _SIZE_AT_START = re.compile(r"^(\d+(?:\.\d+)?(?:x\d+)?[bm])(?:-|$)", re.IGNORECASE)
 
 
@@ -57,31 +55,10 @@ def own_name(source: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:64] or "model"
 
 
-def quant_of(tag: str) -> str:
-    """The quantization that a tag names ("3b-instruct-q4_K_M" -> "q4_K_M"), or ""."""
-    found = _QUANT_AT_END.search(tag)
-    return found.group(1) if found else ""
-
-
 def size_of(tag: str) -> str:
     """The size that a tag begins with ("3b-instruct-q4_K_M" -> "3b"), or ""."""
     found = _SIZE_AT_START.match(tag)
     return found.group(1).lower() if found else ""
-
-
-@cache
-def snapshot() -> dict:
-    """Tags of some library models at a date, with sources: data/tags.json."""
-    return json.loads(files("quantlab").joinpath("data/tags.json").read_text(encoding="utf-8"))
-
-
-def listed_tags(model: str) -> dict:
-    """What the snapshot has of a library model, under any spelling: "model" (its own spelling), "tags" and
-    "bytes" by tag; {} where it has nothing.
-    """
-    own = name_key(model).removesuffix(":latest")
-    entry = snapshot()["models"].get(own)
-    return {"model": own, **entry} if entry else {}
 
 
 def meant_names(name: str, installed: Collection[str] = ()) -> list[str]:

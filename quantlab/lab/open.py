@@ -1,10 +1,9 @@
-"""Which models this machine has, and how `open_model` asks the server about one whose file cannot be read:
-the store belongs to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
+"""Which models this machine has, and what the server says of one whose file cannot be read: the store belongs
+to another user on Linux services, and lies elsewhere with Docker, WSL or a remote server.
 """
 
 from html import escape
 
-from ..models import source
 from ..models.store import pulled_models
 from ..profile import is_reference
 from ..words import size, text_table
@@ -48,13 +47,12 @@ def my_models() -> MyModels:
     return MyModels(sizes, f"{len(stored)} readable in Ollama's store; {note}")
 
 
-def _shown_by_server(name: str) -> dict:
+def shown_by_server(name: str) -> dict:
+    """The server's answer to /api/show, its table of tensors included.  Raises LabError, a ValueError."""
     from .server import Server  # ollama and httpx take a third of a second to import
 
     return Server(timeout=30).show(name, verbose=True)
 
-
-source.ask_server = _shown_by_server       # the rooms below may ask, and need not know the lab
 
 
 def _on_the_server() -> tuple[dict[str, int], str]:

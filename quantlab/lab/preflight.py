@@ -18,6 +18,7 @@ from .names import missing_words
 from .plan import Plan
 from .server import LabError, Server
 from .tags import probe_one
+from .versions import KEYS, SAME, differences, standing, why_refused
 
 HERE, REMOTE, NOWHERE = "installed", "in the registry", "does not exist"
 UNREACHABLE = "not installed; the registry does not answer"
@@ -25,6 +26,8 @@ UNREACHABLE = "not installed; the registry does not answer"
 OF_THE_FILE = ("parameters", "template", "system")
 # lines of `parameters` that change speed alone
 HARMLESS = ("num_thread", "num_gpu", "main_gpu", "use_mmap", "num_batch")
+# statements about Ollama that a comparison is told of, where an older server does otherwise
+MATTER = ("logprobs", "repeat_penalty", "long_prompt", "loop", "ps_size")
 
 
 @dataclass
@@ -96,7 +99,9 @@ def preflight(plan: Plan, server: Server, *, registry: str | None = None) -> Pre
         cache = plain_cache_bytes(shown.get(row["model"], {}), plan.options["num_ctx"])
         row["memory"] = row["bytes"] and row["bytes"] + cache
     found.stops += [f"{row['model']}: {row['note']}" for row in found.rows if row["state"] != HERE]
-    found.notes += [*_differences(plan, shown),
+    found.stops += [why for option in plan.options if option in KEYS
+                    and (why := why_refused(option, found.version))]
+    found.notes += [*_of_the_version(found.version), *_differences(plan, shown),
                     *(f"{name} is the same file as {first}: they can only differ by chance" for name, first
                       in same_files({row["model"]: row["digest"] for row in found.rows}).items()),
                     *_contexts(plan, shown), *_room(plan, found, server)]
@@ -139,6 +144,14 @@ def _looked_up(name: str, installed: dict[str, dict], names: list[str], registry
     if count:
         note = f"not installed; `ollama pull {name}` brings {size(count)}"
     return {"model": name, "state": state, "bytes": count, "quantization": "", "digest": "", "note": note}
+
+
+def _of_the_version(version: str) -> Iterator[str]:
+    """How the server stands to the version that was checked, and what it does otherwise in a comparison."""
+    if standing(version) != SAME:
+        said = differences(version)
+        yield said.heading
+        yield from (one.says for one in said.statements if one.key in MATTER)
 
 
 def _differences(plan: Plan, shown: dict[str, dict]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Runs recorded earlier on a real server, for lessons where none answers, and for outputs that must repeat.
 
-Made by tools/record_runs.py. Each file says when, on which machine and with which versions; whoever shows a
-recorded run shows that with it. Single runs are JSON files; comparisons are results files, read as if they
-were the learner's own.
+Made by tools/record.py (`make record`). Each file says when, on which machine and with which versions;
+whoever shows a recorded run shows that with it. Single runs are JSON files; comparisons are results files,
+read as if they were the learner's own.
 """
 
 import gzip
@@ -19,8 +19,8 @@ RECORDED_COMPARISONS = ("tiny", "smollm2")
 
 @cache
 def recorded(name: str) -> dict:
-    """The recorded file `name` ("seeds", "clock", "custom", "own_file"): about, date, machine, versions, and
-    its runs.
+    """The recorded file `name` ("seeds", "clock", "speed", ...): about, date, machine, versions, load,
+    and its runs.
 
     ValueError names the files there are.
     """
@@ -33,8 +33,12 @@ def recorded(name: str) -> dict:
 
 def provenance(name: str) -> str:
     """One sentence: when and on what a file was recorded."""
-    run = recorded(name)
-    return f"Recorded on {run['date']} with Ollama {run['ollama']} on {run['machine']}."
+    return _words(recorded(name))
+
+
+def _words(head: dict) -> str:
+    return (f"Recorded on {head['date']} with Ollama {head['ollama']} (variant {head['variant']}) on "
+            f"{head['machine']}.")
 
 
 def seed_scores() -> dict[int, dict[str, int]]:
@@ -74,9 +78,7 @@ class RecordedComparison(Comparison):
     @property
     def provenance(self) -> str:
         """One sentence: when and on what it was recorded."""
-        session = next(record for record in self._recorded if record["kind"] == "session")
-        return (f"Recorded on {session['at'][:10]} with Ollama {session['ollama']} on a shared machine "
-                f"without a GPU ({session['machine']}).")
+        return _words(next(record for record in self._recorded if record["kind"] == "recorded"))
 
     def _journal(self):
         raise LabError("This comparison was recorded elsewhere: to ask your own server, make a "

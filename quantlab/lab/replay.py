@@ -27,6 +27,7 @@ from .journal import Journal
 from .measure import count
 from .plan import Plan, RunProgress, eta
 from .server import LabError, Server
+from .versions import why_refused
 
 PLACES = 16             # token places replayed for each prompt, spread evenly over the reference's answer
 AGAIN = "again"         # the reference's second reading
@@ -72,10 +73,12 @@ class DivergenceBound:
 def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES,
            cancel: threading.Event | None = None,
            on_progress: Callable[[RunProgress], None] | None = None) -> str:
-    """Ask whatever the journal lacks; returns "" or why it ended early, as `Run.go` does.  Other failures
-    raise LabError.
+    """Ask whatever the journal lacks; returns "" or why it ended early, as `Run.go` does, or why the server's
+    version cannot do it.  Other failures raise LabError.
     """
     try:
+        if why := why_refused("logprobs", server.version()):
+            return why
         scripts = _scripts(plan, server, journal, cancel, on_progress)
         there = {record["key"] for record in journal.records if record["kind"] == "replay"}
         every = {number: chosen(script["tokens"], places) for number, script in scripts.items()}

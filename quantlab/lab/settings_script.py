@@ -7,6 +7,7 @@ installed; the others start one, so a running server has to be stopped first: it
 from collections.abc import Callable
 
 from .names import own_name
+from .versions import says
 
 READY = "until ollama list > /dev/null 2>&1; do sleep 1; done\n"
 
@@ -20,14 +21,22 @@ def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_pa
               where: str = "bash") -> str:
     """The commands that make the model `fitted_name(base)` and give the server its settings.
 
-    kv_type: "f16", "q8_0" or "q4_0"; Ollama ignores the last two without flash attention.  note: a comment in
-    the Modelfile.  where: one of PLACES.
+    kv_type: "f16", "q8_0" or "q4_0".  note: a comment in the Modelfile.  where: one of PLACES.  ValueError
+    for settings with which no model would load.
     """
+    check_cache(kv_type, flash_attention)
     environment = {"OLLAMA_FLASH_ATTENTION": str(int(flash_attention)), "OLLAMA_KV_CACHE_TYPE": kv_type,
                    "OLLAMA_NUM_PARALLEL": str(n_parallel)}
     comment = f"# {' '.join(note.split())}\n" if note else ""
     modelfile = f"{comment}FROM {base}\nPARAMETER num_ctx {num_ctx}\n"
     return PLACES[where](environment, modelfile, f"ollama create {fitted_name(base)} -f Modelfile\n")
+
+
+def check_cache(kv_type: str, flash_attention: bool) -> None:
+    """ValueError for a KV cache of few bits without flash attention, with what Ollama does then."""
+    if kv_type != "f16" and not flash_attention:
+        raise ValueError(f"{says('kv_without_flash')} Take flash attention with {kv_type}, or f16 without "
+                         "it.")
 
 
 def _bash(environment: dict[str, str], modelfile: str, create: str) -> str:

@@ -175,13 +175,15 @@ def _lever(name: str, way: dict) -> Feedback | str:
 def check_tokens_per_second(answer: object) -> Feedback:
     """Lesson 07: the speed of the cold q8_0 run, from the server's counters."""
     run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold" and "q8_0" in r["quantization"])
-    expected, count = run["tokens_per_second"], run["eval_count"]
+    counters = run["counters"]
+    count, seconds = counters["eval_count"], counters["eval_duration"] / 1e9
+    expected, prompt = count / seconds, counters["prompt_eval_count"]
     hints = {run["wall_tokens_per_second"]:
                  "That is the stopwatch: loading and reading the prompt are in it.",
              expected / 1e9: "Durations are in nanoseconds.",
              1 / expected: "Those are seconds per token: turn it over.",
-             (count + 16) / count * expected: "The prompt's tokens were read, not written.",
-             count / (run["time"] - run["load_seconds"]):
+             (count + prompt) / seconds: "The prompt's tokens were read, not written.",
+             count / (run["time"] - counters["load_duration"] / 1e9):
                  "The loading is out, but reading the prompt is still in."}
     return check_number(answer, expected, hints, rel_tol=5e-3, unit="tokens/s",
                         praise="Tokens written over the time it took to write them; nothing else belongs in "

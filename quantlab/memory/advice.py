@@ -22,9 +22,9 @@ from ..words import GIB, gib, one_of
 from .cards import GPUS, Card
 from .estimate import MemoryEstimate
 from .fit import CardFit, fits, last_that_fits
-from .kv_cache import KV_TYPES, has_flash
+from .kv_cache import KV_TYPES
 from .settings import Settings
-from .weights import FTYPES
+from .weights import FTYPES, weight_bytes
 
 #: The types of a slider, smallest file first.
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
@@ -51,9 +51,15 @@ def candidates(model, card: int, n_ctx: int) -> tuple[CardFit, ...]:
 
 
 def types_of(model: Architecture | Model, types: Sequence[str] = SLIDER) -> Sequence[str]:
-    """The types there are to choose from: `types`, or the only one that is published."""
-    only = model.architecture.only_type
-    return [only] if only else types
+    """The types there are to choose from, smallest file first: `types`, or the only one that is published;
+    and of a file its own, whatever it is called.
+    """
+    if isinstance(model, Architecture):
+        return [model.only_type] if model.only_type else types
+    if model.ftype in types:
+        return types
+    smaller = [ftype for ftype in types if weight_bytes(model, ftype) < model.nbytes]
+    return [*smaller, model.ftype, *types[len(smaller):]]
 
 
 def choose(options: Sequence[CardFit], wish: str) -> CardFit | None:
@@ -129,15 +135,10 @@ class Situation:
         at = types.index(self.ftype)
         return types[:at][::-1], types[at + 1:]
 
-    @property
-    def cache_type(self) -> str:
-        """Ollama falls back to f16 when a quantized cache is asked for without flash attention."""
-        return self.type_kv if self.flash and has_flash(self.shape) else "f16"
-
     def fit(self) -> CardFit:
         """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
         settings = Settings(n_ctx=self.num_ctx * self.n_parallel, n_parallel=self.n_parallel,
-                            flash_attention=self.flash, type_k=self.cache_type, type_v=self.cache_type)
+                            flash_attention=self.flash, type_k=self.type_kv, type_v=self.type_kv)
         return fits(self.model, self.card, self.ftype, settings)
 
     def estimate(self) -> MemoryEstimate:
@@ -159,7 +160,7 @@ def ways(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """
     changes: list[dict[str, Any]] = [] if now.flash else [dict(flash=True)]
     if now.flash:
-        changes += [dict(type_kv=smaller) for smaller in KV_TYPES[KV_TYPES.index(now.cache_type) + 1:]]
+        changes += [dict(type_kv=smaller) for smaller in KV_TYPES[KV_TYPES.index(now.type_kv) + 1:]]
     changes += [dict(n_parallel=n) for n in range(now.n_parallel - 1, 0, -1)]
     changes += [dict(num_ctx=tokens)] if (tokens := longest(now)) else []
     changes += [dict(ftype=smaller) for smaller in now.types[0]]

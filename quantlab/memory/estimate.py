@@ -20,6 +20,7 @@ from ..words import GIB, Tabled
 from .compute import compute_bytes, shared_alike, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types, has_flash, host_cache_bytes
 from .overrides import in_main_memory, placed_with
+from .pulled import pulled_notes
 from .settings import Settings
 from .weights import Weights, weights_of
 
@@ -167,7 +168,9 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
         compute = compute_bytes(shape, replace(settings, n_gpu_layers=None), shared_alike(shape, weights))
     else:
         compute, _ = split_compute_bytes(shape, weights, settings, kept)
-    notes = _deepseek_notes(shape, settings) if shape.arch == "deepseek2" else []
+    notes = pulled_notes(shape, ftype)
+    if shape.arch == "deepseek2":
+        notes += _deepseek_notes(shape, settings)
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
                           placed.host + host_cache_bytes(shape, settings, first), True, tuple(notes))
 

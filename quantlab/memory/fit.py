@@ -22,7 +22,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from ..models.architecture import Architecture
-from ..models.recipe_rules import USUAL
+from ..models.recipe_rules import PROGRAMS
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
@@ -78,7 +78,7 @@ class CardFit:
     @property
     def bpw(self) -> float:
         """Bits per weight of the whole file."""
-        return 8 * self.weights.nbytes / self.shape.n_params
+        return 8 * self.weights.nbytes / self.weights.n_weights
 
     def _needed(self, n_ctx: int) -> int:
         return planned(self.shape, self.weights, replace(self.estimate.settings, n_ctx=n_ctx), "").needed
@@ -173,7 +173,7 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
     with projector_of(model, projector) as beside:
         cards[0] -= 0 if beside is None else beside.nbytes
     options = []
-    for ftype in ftypes if ftypes is not None else (shape.only_type,) if shape.only_type else USUAL:
+    for ftype in ftypes if ftypes is not None else _offered(shape):
         try:
             weights = weights_of(model, ftype)
         except ValueError as error:
@@ -183,6 +183,11 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
         option = _option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype))
         options.append(replace(option, estimate=of_this_file(option.estimate, model)))
     return Options(sorted(options, key=lambda o: rank(o.ftype, o.bpw, o.fits, o.n_gpu_layers)))
+
+
+def _offered(shape: Architecture) -> Sequence[str]:
+    """The type in which a model is published, else all mixes that are proposed to people."""
+    return (shape.only_type,) if shape.only_type else PROGRAMS["llama.cpp"].offered
 
 
 def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, cards: list[int],
@@ -200,8 +205,8 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
         layers = shape.n_layer + 1 if room >= 0 else min(
             layers_that_fit(shape, weights, asked, _budget(cards, shape, asked)), shape.n_layer)
     estimate = whole if room >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
-    return Option(ftype, weights.nbytes, 8 * weights.nbytes / shape.n_params, estimate, room, longest, layers,
-                  quality)
+    bpw = 8 * weights.nbytes / weights.n_weights
+    return Option(ftype, weights.nbytes, bpw, estimate, room, longest, layers, quality)
 
 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:

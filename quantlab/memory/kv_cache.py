@@ -16,8 +16,8 @@ from .cuda import has_flash_heads
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
 from .weights import card_nbytes
 
-#: Types the cache may have in Ollama (OLLAMA_KV_CACHE_TYPE), largest first.  llama.cpp has a few more
-#: (settings.py).
+#: Types of the cache that Ollama's own manual offers (OLLAMA_KV_CACHE_TYPE), largest first.  There are a few
+#: more (settings.py).
 KV_TYPES = ("f16", "q8_0", "q4_0")
 
 

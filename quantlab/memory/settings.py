@@ -1,5 +1,5 @@
 """How a model is run: the settings that cost memory (`Settings`), checked, with what llama.cpp makes of them;
-and what Ollama and llama-server take when nobody tells them anything (`memory_profile`).
+and what Ollama, llama-server and LM Studio take when nobody tells them anything (`memory_profile`).
 
     Settings(n_ctx=8192, n_parallel=2).n_ctx_seq        # 4096: each of two conversations gets half
     memory_profile("ollama", "qwen3:8b", vram_gib=24).n_ctx                # 32,768
@@ -7,23 +7,28 @@ and what Ollama and llama-server take when nobody tells them anything (`memory_p
 Which llama.cpp option and which Ollama setting each one mirrors says `estimate_memory`.  llama.cpp:
 llama_context's constructor.  Ollama 0.34.2 chooses the context by the memory of all cards (server/routes.go:
 Serve) and never more than the model was trained for, and by the context how many tokens are computed at a
-time (server/sched.go: automaticGenerationBatch). llama-server takes all
-the model was trained for and four conversations in one pool (llama.cpp, tools/server/server.cpp); where that
-does not fit it shrinks the context, which is not in these numbers.
+time (server/sched.go: automaticGenerationBatch). llama-server takes all the model was trained for and four
+conversations in one pool (llama.cpp, tools/server/server.cpp); where that does not fit it shrinks the
+context, which is not in these numbers.
+
+LM Studio 0.4 is closed, so its figures are those of its documentation (github:lmstudio-ai/docs, commit
+c6854fb of April 2026): four conversations (0_app/5_advanced/parallel-requests.md), and a loaded model of
+4,096 tokens, 512 at a time, with flash attention and the cache on the card (1_developer/2_rest/list.md).
 """
 
 from dataclasses import asdict, dataclass
 
-from ..models.metadata import architecture_name
+from ..models.ollama_blobs import architecture_name
 from ..models.resolve import shape_of
 from ..models.source import Model
-from ..words import GIB, whole
+from ..words import GIB, nearest, whole
 
 PADDING = 256               # llama.cpp rounds a number of cells up to this
 LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
 MOST_SEQUENCES = 256        # llama.cpp: LLAMA_MAX_SEQ
 LARGEST_BATCH = 2**16
-#: Types the cache may have: llama.cpp's name -> ggml type. Ollama offers f16, q8_0 and q4_0.
+#: Types the cache may have: llama.cpp's name -> ggml type. Since 0.30 Ollama takes all of them, for keys and
+#: values alike.
 CACHE_TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q5_1": "Q5_1", "q5_0": "Q5_0",
                "q4_1": "Q4_1", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
 QUANTIZED = {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
@@ -82,8 +87,8 @@ class Settings:
                              "compute attention on the processor; use q4_0")
         if not self.flash_attention and self.type_v in QUANTIZED:
             raise ValueError(
-                f"type_v={self.type_v!r} needs flash attention: llama.cpp refuses a quantized V cache "
-                "without it")
+                f"type_v={self.type_v!r} needs flash attention: llama.cpp loads no model with values in few "
+                "bits without it; use f16, or leave flash attention on (keys alone may be in few bits)")
 
     @property
     def n_ctx_seq(self) -> int:
@@ -123,29 +128,32 @@ BATCH = 512                 # llama.cpp: common_params, n_ubatch; and Ollama's s
 #: time, the percentage of the memory that may be predicted to be full then, and the bytes set aside for them.
 BATCHES = ((32768, 2048, 60, 2 * GIB), (4096, 1024, 75, 768 * 2**20))
 MOST_FULL = 80              # percent, predicted and set aside together
-# llama-server: conversations at a time where --parallel is not given, in one pool of cells
+# llama-server, LM Studio 0.4: conversations at a time where nobody says, in one pool of cells
 SERVER_SLOTS = 4
+LM_STUDIO_CONTEXT = 4096    # tokens of that pool, or what the model was trained for
 #: Architectures that Ollama 0.34.2 runs with one conversation at a time, whatever OLLAMA_NUM_PARALLEL says
 #: (server/sched.go: load).
 ONE_AT_A_TIME = {"mllama", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen3next", "lfm2", "lfm2moe",
                  "nemotron_h", "nemotron_h_moe", "nemotron_h_omni"}
-PROGRAMS = ("ollama", "llama-server", "llama.cpp")
+PROGRAMS = ("ollama", "llama-server", "llama.cpp", "lm-studio")
 
 
 def memory_profile(program: str, model=None, *, vram_gib: float = 0.0,
                    n_ctx: int | None = None, n_parallel: int | None = None) -> Settings:
     """The settings that `program` would start `model` with.
 
-    program: "ollama" (0.34.2), "llama-server", or "llama.cpp" for its other programs (October 2026).  model:
-    as in `estimate_memory`; its trained context limits Ollama's, and is llama.cpp's default.  vram_gib: GiB
-    of all cards together, 0 for none.  n_ctx: tokens, if they
-    are set: Ollama's num_ctx (of one conversation) or --ctx-size (of all).  n_parallel: OLLAMA_NUM_PARALLEL
-    or --parallel. Flash attention is on, as all three choose where a card can do it; the cache is f16, one
-    row of output for each conversation.
+    program: "ollama" (0.34.2), "llama-server", "llama.cpp" for its other programs (October 2026), or
+    "lm-studio" (0.4, as its documentation of April 2026 says; that its conversations share one pool is
+    assumed, as in llama-server).  model: as in `estimate_memory`; its trained context limits Ollama's and LM
+    Studio's, and is llama.cpp's default.  vram_gib: GiB of all cards together, 0 for none.  n_ctx: tokens, if
+    they are set: Ollama's num_ctx (of one conversation), --ctx-size or LM Studio's Context Length (of all).
+    n_parallel: OLLAMA_NUM_PARALLEL, --parallel or Max Concurrent Predictions. Flash attention is on, as all
+    choose where a card can do it; the cache is f16, one row of output for each conversation.
     Raises ValueError for an unknown program and numbers that cannot be.
     """
     if program not in PROGRAMS:
-        raise ValueError(f"no profile {program!r}; there are {', '.join(PROGRAMS)}")
+        raise ValueError(f"no profile {program!r}: what it takes unasked is not known here; there are "
+                         f"{', '.join(PROGRAMS)}{nearest(program, PROGRAMS)}")
     if not is_amount(vram_gib, 0, 1e6):
         raise ValueError(
             f"vram_gib={vram_gib!r} is no amount of memory: give GiB of all cards together, 0 for none")
@@ -154,6 +162,9 @@ def memory_profile(program: str, model=None, *, vram_gib: float = 0.0,
     arch, trained = _facts(model)
     if program == "ollama":
         return _ollama(arch, trained, vram_gib, n_ctx, n_parallel or 1)
+    if program == "lm-studio":
+        n_ctx = min(n_ctx or LM_STUDIO_CONTEXT, trained or LARGEST_CONTEXT)
+        return Settings(n_ctx=n_ctx, n_parallel=n_parallel or SERVER_SLOTS, n_ubatch=BATCH, unified=True)
     if not (n_ctx or trained):
         raise ValueError(
             f"{program} takes the context that the model was trained for: give the model, or n_ctx in tokens")

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from ..models.architecture import Architecture
 from ..models.families import FAMILIES, TensorShape
-from ..models.metadata import architecture_name
+from ..models.library import library_mix
+from ..models.ollama_blobs import architecture_name, llama_cpp_name
 from ..models.per_layer import FIRST_LAYERS, HOST_ONLY
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..models.types import block_of, tensor_nbytes
-from ..models.wiring import is_unused, llama_cpp_name
+from ..models.wiring import is_unused
 
 ROW_PADDING = 512       # ggml-cuda: MATRIX_ROW_PADDING
 CARD_ALIGNMENT = 128    # ggml-cuda
@@ -50,11 +51,13 @@ class Weights(NamedTuple):
     """A model's tensors by the place they take together.  words: the table of word vectors; tied: it is the
     output, too.
 
-    output: output table and last norm; shared: what every layer reads; blocks: one TensorBytes a layer;
-    layers: for each of them (name without "blk.N.", bytes on a card) of every tensor.  types: of all tensors.
-    host_only: what never lies on a card; first_shared: the first layer that reads what is shared.
+    n_weights: numbers in all tensors.  output: output table and last norm; shared: what every layer reads;
+    blocks: one TensorBytes a layer; layers: for each of them (name without "blk.N.", bytes on a card) of
+    every tensor.  types: of all tensors.  host_only: what never lies on a card; first_shared: the first layer
+    that reads what is shared.
     """
 
+    n_weights: int
     words: TensorBytes
     tied: bool
     output: TensorBytes
@@ -95,7 +98,8 @@ def weights_of(model, ftype: str | None = None) -> Weights:
     """
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return _weights_of_shape(shape, (ftype or shape.usual_type).upper())
+        ftype = (ftype or shape.usual_type).upper()
+        return _weights_of_shape(shape, ftype, library_mix(shape, ftype))
     spelled, a = shape.metadata.get("general.architecture"), known_architecture(shape)
     tensors = ((tensor._replace(name=llama_cpp_name(tensor.name, spelled)), qtype)
                for tensor, qtype in typed_tensors(shape, ftype) if a is None or not is_unused(tensor.name, a))
@@ -108,7 +112,8 @@ def known_architecture(model: Model) -> Architecture | None:
 
 
 @lru_cache(maxsize=4096)
-def _weights_of_shape(shape: Architecture, ftype: str) -> Weights:
+def _weights_of_shape(shape: Architecture, ftype: str, _mix: str) -> Weights:
+    """Equal shapes may have unequal files: the mix is part of the key."""
     return _weights(typed_tensors(shape, ftype), _first_shared(shape))
 
 
@@ -121,10 +126,11 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]], first_shared: int = 0) 
     groups = dict.fromkeys(("words", "output", "shared", "host only"), TensorBytes(0, 0))
     blocks: dict[int, TensorBytes] = {}
     layers: dict[int, list[tuple[str, int]]] = {}
-    has_output, types = False, []
+    has_output, n_weights, types = False, 0, []
     for tensor, qtype in tensors:
         types.append((tensor.name, tuple(tensor.shape), qtype))
         part = part_of(tuple(tensor.shape), qtype)
+        n_weights += tensor.n_weights
         layer = 0 if tensor.role in FIRST_LAYERS else tensor.layer
         if layer is not None:
             blocks[layer] = blocks.get(layer, TensorBytes(0, 0)) + part
@@ -132,7 +138,7 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]], first_shared: int = 0) 
             continue
         has_output |= tensor.name == "output.weight"
         groups[GROUPS.get(tensor.role, "output")] += part
-    return Weights(groups["words"], not has_output, groups["output"], groups["shared"],
+    return Weights(n_weights, groups["words"], not has_output, groups["output"], groups["shared"],
                    tuple(blocks[layer] for layer in sorted(blocks)),
                    tuple(tuple(layers[layer]) for layer in sorted(layers)), tuple(types),
                    groups["host only"], first_shared)
@@ -173,5 +179,5 @@ def weight_bytes(model, ftype: str | None = None) -> int:
     elif isinstance(model, Iterable) and not isinstance(model, str):
         pairs = model
     else:
-        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(model, ftype))
+        pairs = ((tensor.shape, qtype) for tensor, qtype in typed_tensors(shape_of(model), ftype))
     return sum(tensor_nbytes(tuple(shape), qtype) for shape, qtype in pairs)

@@ -5,7 +5,7 @@ every byte.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 
 from ..words import whole
@@ -36,8 +36,8 @@ class Architecture:
     attn_kv_b, instead of attn_k_b and attn_v_b). sliding_window: tokens a local layer sees; swa_pattern p:
     each p-th layer sees all (None: the architecture's own).  rope_freqs, longrope: the small frequency
     tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in tokens.  only_type: the mix of the only
-    file there is, where its maker published one only (no part of the shape).  Raises ValueError for an
-    unknown `arch` and for numbers that no model can have.
+    file there is, where its maker published one only; called: its name in MODELS (neither is part of the
+    shape).  Raises ValueError for an unknown `arch` and for numbers that no model can have.
     """
 
     arch: str
@@ -89,6 +89,7 @@ class Architecture:
     n_expert_groups: int = 0
     n_group_used: int = 0
     only_type: str = field(default="", compare=False)
+    called: str = field(default="", compare=False)
 
     def __post_init__(self):
         if not isinstance(self.arch, str) or self.arch not in FAMILIES:
@@ -127,6 +128,11 @@ class Architecture:
         return self
 
     wired = architecture        # and where a file's tensors are compared with it
+
+    @property
+    def unnamed(self) -> "Architecture":
+        """The shape alone, whose files are those that llama-quantize writes, whatever a library has."""
+        return replace(self, called="")
 
     @property
     def n_params(self) -> int:

@@ -20,12 +20,16 @@ class Origin:
 
     n_params: the count of the shape's large tensors; published: the maker's count, exact or rounded
     ("7.62B"); q4_k_m_bytes: sum of the tensors that llama-quantize wrote for Q4_K_M, None where it was not
-    run; source: where the shape and the count were read.
+    run; library_mix: at which types the Ollama library's file has other tensors, and which (library.py);
+    encoder_mb: MB of the picture encoder in that file, which the shape does not have; source: where the
+    shape and the count were read.
     """
 
     n_params: int
     published: str
     q4_k_m_bytes: int | None
+    library_mix: str
+    encoder_mb: int
     source: str
 
 
@@ -36,12 +40,12 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 
 def _architecture(row: dict[str, str]) -> Architecture:
-    kinds = {field.name: bool if field.type is bool else int for field in fields(Architecture)}
+    kinds = {field.name: field.type if field.type in (bool, str) else int for field in fields(Architecture)}
     row = row | dict(pair.split("=", 1) for pair in (row["more"] or "").split())
     numbers: dict[str, Any] = {name: kinds[name](int(text)) for name, text in row.items()
-                               if name in kinds and name not in ("arch", "only_type", "pattern")}
-    return Architecture(arch=row["arch"], only_type=row["only_type"], pattern=row.get("pattern", ""),
-                        **numbers)
+                               if name in kinds and kinds[name] is not str}
+    return Architecture(arch=row["arch"], only_type=row["only_type"], called=row["name"],
+                        pattern=row.get("pattern", ""), **numbers)
 
 
 _ROWS = rows_of("models.csv")
@@ -50,7 +54,7 @@ MODELS: dict[str, Architecture] = {row["name"]: _architecture(row) for row in _R
 #: Ollama's name -> what else is known of the model.
 PUBLISHED: dict[str, Origin] = {
     row["name"]: Origin(int(row["n_params"]), row["published"], int(row["q4_k_m_bytes"] or 0) or None,
-                        row["source"])
+                        row["library_mix"], int(row["encoder_mb"] or 0), row["source"])
     for row in _ROWS}
 #: Other names of three of them, as their files are often called.
 SHORT_NAMES = {"llama-2-7b": "llama2:7b", "llama-3.1-8b": "llama3.1:8b", "smollm2-135m": "smollm2:135m"}

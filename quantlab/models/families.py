@@ -17,6 +17,8 @@ from .per_layer import PER_LAYER
 FAMILIES = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2", "glm4",
             "glm4moe", "granite", "granitemoe", "llama4", "mistral3", *PER_LAYER, *MAMBA2, *DELTA_NET,
             *SHORT_CONVOLUTION}
+#: The word vectors (some models have another table for all layers), and what the last step multiplies with.
+EMBEDDINGS, OUTPUT = ("token_embd.weight", "per_layer_token_embd.weight"), "output.weight"
 #: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local
 #: layers.
 SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "llama4": 4, "gemma3n": 5}

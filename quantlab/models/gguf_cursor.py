@@ -162,6 +162,10 @@ class GGUFArray:
         numbers = np.frombuffer(raw, np.dtype(code).newbyteorder("<"))
         return numbers.astype(bool) if self._type == BOOL else numbers
 
+    def first(self, count: int) -> "GGUFArray":
+        """The array of its first `count` elements."""
+        return GGUFArray(self._data, self._key, self._type, min(count, self._count), self._start)
+
     def __len__(self) -> int:
         return self._count
 

@@ -48,8 +48,8 @@ def _missing(place: Path, letter: str) -> str:
 class GGUFFile:
     """An open GGUF file. Use it in a `with` block, or call `close()`.
 
-    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`: see
-    Header.
+    path: str or Path.  `metadata`: key -> value.  `infos`: tensor name -> TensorInfo.  `parts`, `pairs`,
+    `value_types`: see Header.
     `paths`: the file's path, or those of all parts (gguf_split.py).
     Raises ValueError, with the file's name and what was found in it, for anything that is not a readable GGUF
     file.
@@ -68,7 +68,7 @@ class GGUFFile:
         self.size = len(self._map)
         self.version, self.alignment = header.version, header.alignment
         self.metadata, self.infos = header.metadata, header.tensors
-        self.parts, self.pairs = header.parts, header.pairs
+        self.parts, self.pairs, self.value_types = header.parts, header.pairs, header.value_types
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the file's bytes from `start` up to `stop`; shorter at the end of the file."""
@@ -87,6 +87,10 @@ class GGUFFile:
         """The stored bytes of one tensor."""
         info = self._info(name)
         return self.bytes_at(info.offset, info.offset + info.nbytes)
+
+    def part_of(self, info: TensorInfo) -> int:
+        """Which of `paths` a tensor lies in, counted from 0."""
+        return 0
 
     def piece(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` up to `stop` of one stored tensor; a pass over a whole file in pieces takes no more

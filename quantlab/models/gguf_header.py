@@ -21,12 +21,15 @@ from typing import Any
 from .gguf_cursor import Cursor, GGUFArray, shown
 from .types import (
     ARRAY,
+    BOOL,
+    FLOAT32,
     OLLAMA_MXFP4,
     OLLAMA_MXFP4_ARCHITECTURES,
     REMOVED_TENSOR_TYPES,
     STRING,
     TENSOR_TYPES,
     UINT32,
+    VALUE_TYPES,
     tensor_nbytes,
 )
 
@@ -36,6 +39,7 @@ SMALLEST_KEY_VALUE = 8 + 1 + 4 + 1              # bytes: key length, a letter, t
 # bytes: name length, n_dims, type, offset; a name may be empty, and a single number has no dimensions
 SMALLEST_TENSOR_INFO = 8 + 4 + 4 + 8
 MOST_DIMENSIONS, MOST_WEIGHTS = 4, 2**60
+LONGEST_NAME = 63                               # bytes (GGML_MAX_NAME holds a NUL, too)
 DEFAULT_ALIGNMENT = 32
 #: The largest models have 2,000 tensors and 60 pairs. With these limits no header takes over 64 MB, however
 #: long the file.
@@ -73,7 +77,7 @@ class Header:
     TensorInfo.
 
     parts: the file's four stretches, (name, first byte, byte after the last), in order.  pairs: key of the
-    metadata -> its first byte and the byte after its value.
+    metadata -> its first byte and the byte after its value.  value_types: key -> GGUF's number of its type.
     """
 
     version: int
@@ -82,6 +86,7 @@ class Header:
     tensors: dict[str, TensorInfo]
     parts: tuple[tuple[str, int, int], ...]
     pairs: dict[str, tuple[int, int]]
+    value_types: dict[str, int]
 
 
 def read_header(data) -> Header:
@@ -94,7 +99,7 @@ def read_header(data) -> Header:
     n_tensors = _count(cursor, "tensor count", SMALLEST_TENSOR_INFO, MOST_TENSORS)
     n_values = _count(cursor, "metadata count", SMALLEST_KEY_VALUE, MOST_VALUES)
     metadata_at = cursor.at
-    metadata, pairs = _metadata(cursor, n_values)
+    metadata, pairs, value_types = _metadata(cursor, n_values)
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     infos_at = cursor.at
     cursor.bound("tensor count", n_tensors, SMALLEST_TENSOR_INFO)
@@ -104,7 +109,7 @@ def read_header(data) -> Header:
     tensors = _placed(raw, data_at, alignment, cursor.size)
     parts = (("header", 0, metadata_at), ("metadata", metadata_at, infos_at),
              ("tensor list", infos_at, data_at), ("weights", data_at, cursor.size))
-    return Header(version, alignment, metadata, tensors, parts, pairs)
+    return Header(version, alignment, metadata, tensors, parts, pairs, value_types)
 
 
 def _magic_and_version(cursor: Cursor) -> int:
@@ -133,9 +138,10 @@ def _count(cursor: Cursor, what: str, smallest: int, most: int) -> int:
     return count
 
 
-def _metadata(cursor: Cursor, count: int) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
+def _metadata(cursor: Cursor, count: int) -> tuple[dict, dict, dict]:
+    """Key -> value, -> its place, -> the number of its type."""
     metadata: dict[str, Any] = {}
-    pairs = {}
+    pairs, value_types = {}, {}
     for i in range(count):
         start = cursor.at
         key = cursor.string(f"key {i} of the metadata")
@@ -147,8 +153,8 @@ def _metadata(cursor: Cursor, count: int) -> tuple[dict[str, Any], dict[str, tup
         metadata[key] = _value(cursor, key, value_type)
         if key == "general.alignment":
             _check_alignment(metadata[key], value_type, cursor.size)
-        pairs[key] = start, cursor.at
-    return metadata, pairs
+        pairs[key], value_types[key] = (start, cursor.at), value_type
+    return metadata, pairs, value_types
 
 
 def _value(cursor: Cursor, key: str, value_type: int) -> Any:
@@ -170,7 +176,10 @@ def _check_alignment(alignment: Any, value_type: int, size: int) -> None:
 
 
 def _tensor_info(cursor: Cursor, early_ollama: bool) -> tuple[str, tuple[int, ...], int, int]:
+    start = cursor.at
     name = cursor.string("the name of a tensor")
+    if (length := cursor.at - start - 8) > LONGEST_NAME:
+        raise ValueError(f"tensor {shown(name)} has a name of {length} bytes; {LONGEST_NAME} are the most")
     n_dims = cursor.number("I", f"dimensions of {shown(name)}")
     if n_dims > MOST_DIMENSIONS:
         raise ValueError(f"tensor {shown(name)} has {n_dims} dimensions; 0 to {MOST_DIMENSIONS} are possible")
@@ -208,19 +217,28 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
         if before.offset + before.nbytes > after.offset:
             raise ValueError(
                 f"tensors {shown(before.name)} and {shown(after.name)} overlap at byte {after.offset}")
+    expected = data_at
+    for tensor in tensors.values():
+        if tensor.offset != expected:
+            raise ValueError(
+                f"tensor {shown(tensor.name)} starts at {tensor.offset - data_at}, but the one listed before "
+                f"it ends at {expected - data_at}: ggml reads tensors that follow each other only")
+        expected += tensor.nbytes + padding(tensor.nbytes, alignment)
     return tensors
 
 
 # ---- a new header
 
-def pair(key: str, value: int | str | list[str]) -> bytes:
-    """A key with a number (UINT32, as llama-quantize writes all of its own), a string, or a list of strings.
+def pair(key: str, value, kind: int | None = None) -> bytes:
+    """A key with a number (a whole one as UINT32, as llama-quantize writes all of its own, unless `kind` says
+    another type; else as FLOAT32), a truth, a string, or a list of strings.
     """
     if isinstance(value, list):
         return _string(key) + struct.pack("<IIQ", ARRAY, STRING, len(value)) + b"".join(map(_string, value))
     if isinstance(value, str):
         return _string(key) + struct.pack("<I", STRING) + _string(value)
-    return _string(key) + struct.pack("<II", UINT32, value)
+    kind = kind or (BOOL if isinstance(value, bool) else FLOAT32 if isinstance(value, float) else UINT32)
+    return _string(key) + struct.pack("<I" + VALUE_TYPES[kind][1], kind, value)
 
 
 def header_bytes(pairs: Iterable[bytes], tensors: Iterable[tuple[str, tuple[int, ...], str]],

@@ -8,6 +8,8 @@ from .architecture import MOST_LAYERS, Architecture
 from .families import FAMILIES, SWA_PATTERN
 from .gguf_cursor import GGUFArray, shown
 from .metadata_layers import of_layers
+from .mixers import DELTA_NET, MAMBA2
+from .ollama_blobs import architecture_name, llama_cpp_metadata
 
 #: Architecture's field -> GGUF's key, behind "<arch>.".
 KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "attention.head_count",
@@ -26,59 +28,73 @@ KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "atten
         "kv_lora_rank": "attention.kv_lora_rank", "q_lora_rank": "attention.q_lora_rank",
         "rope_dim": "rope.dimension_count", "sliding_window": "attention.sliding_window",
         "n_ctx_train": "context_length"}
-LATENT = ("kv_lora_rank", "q_lora_rank")       # of deepseek2 only
+#: Keys that the loader reads for these architectures only.
+READ_BY = {
+    "attention.sliding_window": "gemma2 gemma3 gemma3n gemma4 phi3 gpt-oss",
+    "attention.key_length_swa": "gemma4", "attention.shared_kv_layers": "gemma4",
+    "embedding_length_per_layer_input": "gemma3n gemma4",
+    "attention.kv_lora_rank": "deepseek2", "attention.q_lora_rank": "deepseek2",
+    "expert_shared_count": "deepseek2 glm4moe nemotron_h_moe",
+    "leading_dense_block_count": "deepseek2 glm4moe lfm2moe",
+    "expert_feed_forward_length": "qwen3moe gpt-oss deepseek2 llama4 glm4moe gemma4 nemotron_h_moe qwen3next "
+                                  "qwen35moe lfm2moe",
+    "expert_shared_feed_forward_length": "granite granitemoe granitehybrid nemotron_h_moe qwen3next "
+                                         "qwen35moe",
+    "interleave_moe_layer_step": "llama4",
+} | dict.fromkeys(("ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank",
+                   "ssm.group_count"), " ".join(MAMBA2 | DELTA_NET))
 NEEDED = ("n_layer", "n_embd", "n_head")
-#: Ollama's own converter writes some architectures without the hyphen.
-OTHER_SPELLINGS = {"gptoss": "gpt-oss"}
+#: What llama.cpp takes for the window where the file does not say one.
+USUAL_WINDOW = {"gemma2": 4096}
 
 
 def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
     """The architecture that `metadata` (a file's or /api/show's) describes.  shapes: tensor name -> shape,
     ggml's order.
 
+    Files of Ollama's own converters are read as llama.cpp is shown them (ollama_blobs.py).
     Raises ValueError naming the missing key, or the architecture that is not known here.
     """
-    spelled, arch = str(metadata.get("general.architecture")), architecture_name(metadata)
+    arch = architecture_name(metadata)
+    metadata = llama_cpp_metadata(metadata, shapes)
     if arch is None:
         raise ValueError("unknown architecture: the metadata does not say general.architecture")
     if arch not in FAMILIES:
         raise ValueError(
             f"unknown architecture {shown(arch)}: its numbers would be a guess; known are "
             f"{', '.join(sorted(FAMILIES))}")
-    numbers = {field: _number(metadata.get(f"{spelled}.{key}"), f"{spelled}.{key}")
-               for field, key in KEYS.items()}
+    numbers = {field: _number(metadata.get(f"{arch}.{key}"), f"{arch}.{key}")
+               for field, key in KEYS.items() if arch in READ_BY.get(key, arch).split()}
     for field in NEEDED:
         if numbers[field] is None:
             raise ValueError(
-                f"the metadata of this {shown(spelled)} model does not say {spelled}.{KEYS[field]}")
+                f"the metadata of this {shown(arch)} model does not say {arch}.{KEYS[field]}")
     found = {field: number for field, number in numbers.items() if number is not None}
-    found |= _defaults(found, shapes)
+    found |= _defaults(arch, found, shapes)
     # heads that guess further words are no layers (llama.cpp: n_layer_nextn)
-    ahead = _number(metadata.get(f"{spelled}.nextn_predict_layers"), "nextn_predict_layers") or 0
+    ahead = _number(metadata.get(f"{arch}.nextn_predict_layers"), "nextn_predict_layers") or 0
     found["n_layer"] -= ahead if 0 < ahead < found["n_layer"] else 0
-    more = of_layers(metadata, spelled, arch, found, shapes)
+    more = of_layers(metadata, arch, found, shapes)
     if arch == "deepseek2":
-        found |= _latent(metadata, spelled, found)
-    else:                                   # a key that nobody reads there
-        found = {field: number for field, number in found.items() if field not in LATENT}
-    pattern = metadata.get(f"{spelled}.attention.sliding_window_pattern")
-    # a list is ignored, as in llama.cpp
-    if type(pattern) is int and arch in SWA_PATTERN and pattern != SWA_PATTERN[arch]:
-        found["swa_pattern"] = pattern
+        found |= _latent(metadata, arch, found)
+    key = f"{arch}.attention.sliding_window_pattern"
+    if key in metadata and arch in SWA_PATTERN:
+        pattern = _pattern(metadata[key], key, found["n_layer"])
+        found |= {"swa_pattern": pattern} if pattern != SWA_PATTERN[arch] else {}
     return Architecture(
-        arch=arch, only_type="", router_bias=any(name.endswith("exp_probs_b.bias") for name in shapes),
-        expert_norm=metadata.get(f"{spelled}.expert_weights_norm") is True,
-        expert_scaled=metadata.get(f"{spelled}.expert_weights_scale", 0) not in (0, 1),
-        full_kv=arch == "deepseek2" and _keeps_all(metadata, spelled, shapes),
+        arch=arch, only_type="", called="",
+        router_bias=any(name.endswith("exp_probs_b.bias") for name in shapes),
+        expert_norm=metadata.get(f"{arch}.expert_weights_norm") is True,
+        expert_scaled=metadata.get(f"{arch}.expert_weights_scale", 0) not in (0, 1),
+        full_kv=arch == "deepseek2" and _keeps_all(metadata, arch, shapes),
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes,
         **(found | more))
 
 
-def architecture_name(metadata: Mapping[str, object]) -> str | None:
-    """The `general.architecture` of the metadata, in llama.cpp's spelling; None when it is not said."""
-    spelled = metadata.get("general.architecture")
-    return OTHER_SPELLINGS.get(spelled, spelled) if isinstance(spelled, str) else None
+def is_lite(n_layer: int, n_vocab: int) -> bool:
+    """Whether llama.cpp takes a deepseek2 for a lite one, whose queries are not compressed."""
+    return n_layer in (26, 27) or (n_layer == 48 and n_vocab == 128256)
 
 
 def _number(value: object, key: str) -> int | None:
@@ -98,10 +114,25 @@ def _number(value: object, key: str) -> int | None:
     return value
 
 
-def _defaults(found: dict[str, int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+def _pattern(value: object, key: str, n_layer: int) -> int:
+    """Architecture's swa_pattern: the number itself, or the one that gives the list of which layers see a
+    window only.
+    """
+    if not isinstance(value, GGUFArray | list):
+        return _number(value, key) or 0
+    listed = [bool(one) for one in value]
+    for pattern in range(n_layer + 1):
+        if listed == [pattern == 0 or i % pattern < pattern - 1 for i in range(n_layer)]:
+            return pattern
+    raise ValueError(f"{key} is no pattern that comes again, and is not counted here")
+
+
+def _defaults(arch: str, found: dict[str, int], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """What llama.cpp assumes when a key is absent; the vocabulary is as large as its table of vectors."""
     missing = {"n_head_kv": found["n_head"], "head_dim": found["n_embd"] // max(found["n_head"], 1),
-               "n_ff": 0, "n_vocab": 0}
+               "n_ff": 0, "n_vocab": 0, "sliding_window": USUAL_WINDOW.get(arch, 0)}
+    if arch == "qwen3moe":
+        missing["n_ff_exp"] = found.get("n_ff", 0) // max(found.get("n_expert_used", 1), 1)
     embeddings = shapes.get("token_embd.weight", ())
     # whatever the file claims, these are there
     rows = {"n_vocab": embeddings[1]} if len(embeddings) == 2 else {}

@@ -17,7 +17,6 @@ FULL_ATTENTION_INTERVAL = 4  # Qwen's, where the file does not say it
 
 def of_layers(
     metadata: Mapping[str, object],
-    spelled: str,
     arch: str,
     found: Mapping[str, int],
     shapes: Mapping[str, tuple[int, ...]],
@@ -25,11 +24,11 @@ def of_layers(
     """Architecture's fields that follow from lists of one number a layer, from tensors, or from the
     architecture.
 
-    spelled: as the file spells the architecture.  found: the fields that are known by now.
+    found: the fields that are known by now.
     """
 
     def said(key: str):
-        return metadata.get(f"{spelled}.{key}")
+        return metadata.get(f"{arch}.{key}")
 
     more: dict = {}
     if arch in WITH_BIASES:

@@ -48,17 +48,15 @@ BY_START = {"model.diffusion_model.": DRAWS, "first_stage_model.": DRAWS, "cond_
             "diffusion_model.": DRAWS, "v.": PROJECTOR, "mm.": PROJECTOR, "a.": PROJECTOR}
 
 
-def why_none(metadata: Mapping[str, object], names: Collection[str], that_writes: bool = True) -> str:
+def why_none(metadata: Mapping[str, object], names: Collection[str]) -> str:
     """What the file is and what to do, behind "NAME is"; "" for what may be a language model.
 
-    metadata: a file's or /api/show's.  names: of its tensors.  that_writes: an embedding model is none.
+    metadata: a file's or /api/show's.  names: of its tensors.
     """
     arch = metadata.get("general.architecture")
     words = _told(metadata, arch) or _named(names)
     if not names and not words:
         words = VOCABULARY if "tokenizer.ggml.tokens" in metadata else EMPTY
-    if words == EMBEDS and not that_writes:
-        return ""
     base = metadata.get("general.base_model.0.name")
     return words.format(arch=shown(arch) if isinstance(arch, str) else "by its tensors' names",
                         base=f" ({shown(base)})" if isinstance(base, str) else "")

@@ -46,9 +46,9 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
 
 
 def _checked(found: Model, close: bool = True) -> Model:
-    """The model, if it is one; llama.cpp also plans embedding models."""
+    """The model, if it is one that writes."""
     try:
-        found.demand_model(that_writes=False)
+        found.demand_model()
     except NoModel:
         if close:
             found.close()

@@ -5,17 +5,18 @@ of the two that come with quantlab ("sample" and the "tiny" Llama).
         model.tensors, model.tensor("blk.0.attn_q.weight")
 
 Where the store's files cannot be read (a Linux service, Docker, WSL, another computer) a server may still
-tell the tensor table. This room never talks to one itself: it asks through `ask_server`.
+tell the tensor table. This room never talks to one itself: it asks through `profile.ask_server`.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from html import escape
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import profile
 from ..profile import is_reference
 from ..words import nearest
 from .architecture import Architecture
@@ -24,19 +25,18 @@ from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
-from .metadata import architecture_name, architecture_of
+from .loadable import demand_metadata
+from .metadata import architecture_of
 from .no_model import NoModel, why_none
+from .ollama_blobs import architecture_name, in_encoder, llama_cpp_metadata, llama_cpp_name
 from .store import StoreError, find_model, pulled_models
 from .types import bits_per_weight, ftype_name, tensor_nbytes
-from .wiring import demand_wiring, in_encoder, is_unused, llama_cpp_name
+from .wiring import demand_wiring, is_unused
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: Gives a server's answer to /api/show with `verbose`; set by `quantlab.lab.open`, as only the lab talks to
-#: servers.
-ask_server: Callable[[str], Mapping[str, object]] | None = None
 BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
 COLUMNS = ("name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw")
 A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a pulled model, the path of a '
@@ -81,12 +81,9 @@ class Model:
             raise ValueError(f"the weights of {self.name} are not at hand: {self.why}")
         return self.file
 
-    def demand_model(self, *, that_writes: bool = True) -> None:
-        """Raises NoModel, in a sentence, for a LoRA, a projector, a vocabulary and the like; that_writes: and
-        for an embedding model.
-        """
-        known = self.types or self.file
-        if known and (why := why_none(self.metadata, self.types, that_writes)):
+    def demand_model(self) -> None:
+        """Raises NoModel, in a sentence, for a LoRA, a projector, an embedding model and the like."""
+        if (self.types or self.file) and (why := why_none(self.metadata, self.types)):
             raise NoModel(f"{self.name} is {why}")
 
     @cached_property
@@ -104,7 +101,15 @@ class Model:
         """
         shapes = {name: shape for name, (_, shape) in self.types.items()}
         demand_wiring(self.name, self.metadata, self.architecture, shapes)
+        demand_metadata(self.name, llama_cpp_metadata(self.metadata, shapes), self.architecture,
+                        self._value_type if self.file else None)
         return self.architecture
+
+    def _value_type(self, key: str) -> int | None:
+        """GGUF's number of a value's type in the file.  key: in llama.cpp's spelling."""
+        spelled, arch = self.metadata.get("general.architecture"), self.architecture.arch
+        own = key.replace(f"{arch}.", f"{spelled}.", 1) if key.startswith(f"{arch}.") else key
+        return self.gguf.value_types.get(own)
 
     @cached_property
     def unusual(self) -> str:
@@ -212,10 +217,10 @@ def open_model(source) -> Model:
 
 def _from_server(name: str, why: str) -> Model:
     """The model as a server tells it; why: what the stores said."""
-    if ask_server is None or is_reference():
+    if profile.ask_server is None or is_reference():
         raise _refusal(name, why)
     try:
-        return from_show(ask_server(name), name, why)
+        return from_show(profile.ask_server(name), name, why)
     except ValueError as error:
         raise _refusal(name, f"{why}. {str(error).rstrip('.')}") from None
 

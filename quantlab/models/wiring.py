@@ -2,7 +2,7 @@
 the file's own numbers. llama.cpp refuses a file that has not, so no figure of it would be true.
 
 Sources: llama.cpp's src/models/*.cpp (load_arch_tensors), llama-model-loader.cpp (check_tensor_dims,
-done_getting_tensors), Ollama's llama/compat, which translates files of its own library as they are loaded.
+done_getting_tensors).
 """
 
 import re
@@ -14,14 +14,10 @@ from .families import FAMILIES, role_and_layer
 from .gguf_cursor import GGUFArray, shown
 from .metadata import KEYS
 from .mixers import MAMBA2, SHORT_CONVOLUTION
+from .ollama_blobs import in_encoder, llama_cpp_name
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-#: As files of Ollama's library spell general.architecture -> parts of its names, and llama.cpp's for them.
-OLLAMA_NAMES = {"gptoss": {".attn_out.": ".attn_output.", ".attn_sinks": ".attn_sinks.weight",
-                           ".ffn_norm.": ".post_attention_norm."}}
-#: Architecture -> beginnings of the tensors of a picture encoder in the same file, which is loaded apart.
-ENCODERS = {"gemma3": ("v.", "mm.")}
 _SPLIT_EXPERT = re.compile(r"blk\.\d+\.ffn_(?:gate|up|down)\.\d+\.weight")
 _FUSED = ".attn_qkv.weight"
 #: Tensors outside the layers that only some architectures may have -> which.
@@ -31,19 +27,6 @@ ONLY = {"rope_freqs.weight": "llama llama4 granite granitemoe granitehybrid mist
         "output.weight": " ".join(FAMILIES - {"gemma2"})}
 #: Architectures whose layers are of several shapes, as their tensors show.
 SEVERAL_SHAPES = MAMBA2 | SHORT_CONVOLUTION | {"gemma4"}
-
-
-def llama_cpp_name(name: str, spelled: object) -> str:
-    """A tensor's name as llama.cpp knows it.  spelled: the file's general.architecture."""
-    for part, other in OLLAMA_NAMES.get(spelled, {}).items() if isinstance(spelled, str) else ():
-        if part in name and other not in name:
-            name = name.replace(part, other, 1)
-    return name
-
-
-def in_encoder(name: str, arch: str) -> bool:
-    """Whether the tensor belongs to a picture encoder that lies in the same file."""
-    return name.startswith(ENCODERS.get(arch, ("\0",)))
 
 
 def is_unused(name: str, a: Architecture) -> bool:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from ..models.architecture import Architecture
 from ..models.families import NO_GATE, SWA_PATTERN
 from ..models.metadata import KEYS
 from ..models.mixers import DELTA_NET, SHORT_CONVOLUTION
-from ..models.recipes import recipe
+from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import tensor_nbytes
 
@@ -89,7 +90,9 @@ def measure_all(model, ftype: str | None, settings: list[Settings], *,
 def _path_of(model, ftype: str | None, folder: Path) -> Path:
     shape = shape_of(model)
     if isinstance(shape, Architecture):
-        return write_hollow(folder / "hollow.gguf", shape, recipe(ftype or shape.usual_type, shape))
+        types = {tensor.name: qtype for tensor, qtype in typed_tensors(shape, ftype)}
+        shape = replace(shape, tied_embeddings="output.weight" not in types)
+        return write_hollow(folder / "hollow.gguf", shape, types)
     if shape.file is None:
         raise OracleError(f"the header of {shape.name} is not at hand: {shape.why}")
     if ftype not in (None, shape.ftype):

@@ -215,10 +215,17 @@ class Stage(Touchable):
         except ValueError as error:
             return notice(str(error), STUCK)
 
+    def _panel(self, words: str, values: Mapping) -> str:
+        """A panel's HTML; a ValueError becomes a sentence, as it does in the picture's place."""
+        try:
+            return self.panels[words].html(values)
+        except ValueError as error:
+            return f"<p>{prose(str(error))}</p>"
+
     def _write_panels(self) -> None:
         """What the pressed buttons open: the exhibit's own panels, and the table."""
         values, open_now = self.values(), [words for words in self.panels if self.buttons[words].value]
-        self.opened.value = "".join(self.panels[words].html(values) for words in open_now if words != TABLE)
+        self.opened.value = "".join(self._panel(words, values) for words in open_now if words != TABLE)
         self.words.value = self.panels[TABLE].html(values) if TABLE in open_now else ""
 
     # ---- buttons

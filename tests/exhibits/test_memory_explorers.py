@@ -32,6 +32,7 @@ from quantlab.memory.machine import Gpu, Machine
 from quantlab.memory.rule import typical_shape
 from quantlab.models.catalog import MODELS
 from quantlab.models.source import BUNDLED, open_model
+from quantlab.models.writer import quantize_model
 
 GIB = 2**30
 HERE = Situation(MODELS["llama3.1:8b"], "Q4_K_M", 32768, "f16", 1, True, 8 * GIB)
@@ -63,7 +64,7 @@ def test_the_bytes_are_those_of_estimate_memory():
 
 
 def test_a_model_of_one_type_is_shown_in_it():
-    explorer = explore_memory("gpt-oss:20b", 12)
+    explorer = explore_memory("gpt-oss:20b", 16)
     assert explorer.finding.startswith("It fits") or "driver decides" in explorer.finding
     wanted = ql.estimate_memory("gpt-oss:20b", "MXFP4_MOE", n_ctx=8192)
     assert dict(row[:2] for row in explorer.picture.table)["together"] == f"{wanted.needed:,}"
@@ -72,9 +73,11 @@ def test_a_model_of_one_type_is_shown_in_it():
     assert [row[0] for row in rows.picture.table[1:]] == ["MXFP4_MOE"] and "MXFP4_MOE only" in rows.finding
 
 
-def test_deepseek_without_flash_attention_falls_back_to_f16():
+def test_deepseek_has_no_flash_attention_so_a_cache_of_few_bits_is_refused():
     explorer = explore_memory("deepseek-v2:16b", 24, type_kv="q8_0")
-    assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
+    assert "keys of 192 and values of 128 numbers: use f16" in " ".join(explorer.finding.split())
+    explorer.buttons["As Ollama settings"].value = True
+    assert "use f16" in explorer.opened.value and "ollama serve" not in explorer.opened.value
 
 
 def test_the_title_is_the_aria_label_and_changes_with_the_card():
@@ -122,12 +125,15 @@ def test_what_the_free_memory_buys_can_be_bought():
     assert longest(replace(now, card=200 * GIB)) == 131072
 
 
-def test_a_quantized_cache_without_flash_attention_is_what_ollama_makes_of_it():
-    explorer = explore_memory("llama3.1:8b", 8, type_kv="q8_0", flash_attention=False)
-    assert "KV cache f16: q8_0 needs flash attention" in explorer.picture.svg
-    plain = ql.estimate_memory("llama3.1:8b", n_ctx=8192, flash_attention=False)
-    assert f"{plain.kv_cache:,}" in [row[1] for row in explorer.picture.table]
-    assert "OLLAMA_KV_CACHE_TYPE=f16" in script(**explorer.values())
+@pytest.mark.parametrize("type_kv", KV_TYPES[1:])
+def test_a_cache_of_few_bits_without_flash_attention_loads_no_model_and_is_refused(type_kv):
+    explorer = explore_memory("llama3.1:8b", 8, type_kv=type_kv, flash_attention=False)
+    assert "no model loads" in explorer.finding and f"flash attention with {type_kv}" in explorer.finding
+    with pytest.raises(ValueError, match="nothing falls back to f16"):
+        script(**explorer.values())
+    explorer.set(flash=True)
+    assert f"KV cache {type_kv}" in explorer.picture.svg
+    assert f"OLLAMA_KV_CACHE_TYPE={type_kv}" in script(**explorer.values())
 
 
 def test_names_and_sizes_follow_each_other():
@@ -294,6 +300,31 @@ def test_a_model_is_a_model_a_name_a_path_a_shape_or_an_open_one(explore, tmp_pa
             assert "Nothing can be drawn" not in explorer.picture.svg, explorer.finding
     sentences = {str(refused(explore, model)) for model in ("llama9:1b", "LLAMA9:1b")}
     assert all("the nearest are" in words for words in sentences)
+
+
+@pytest.mark.parametrize("ftype", ["Q8_0", "IQ4_XS", "Q4_1", "Q5_K_S", "F16", "unknown"])
+def test_a_file_is_shown_at_its_own_type_first(ftype, tmp_path):
+    """Its own tensors are counted there, whatever rules made them; other models have no such type."""
+    path = tmp_path / "mine.gguf"
+    with open_model("tiny") as tiny:
+        quantize_model(tiny, path, "IQ4_XS" if ftype == "unknown" else ftype)
+    with open_model(path) as mine:
+        if ftype == "unknown":
+            mine.metadata = {key: value for key, value in mine.metadata.items() if "file_type" not in key}
+        explorer = explore_memory(mine, 8)
+        assert explorer.values()["ftype"] == ftype == mine.ftype
+        weights = dict(row[:2] for row in explorer.picture.table)["weights"]
+        assert weights == f"{ql.estimate_memory(mine).weights:,}"
+        assert ql.weight_bytes(mine, ftype) == mine.nbytes
+        types = explorer.controls["ftype"].options
+        sizes = [ql.weight_bytes(mine, one[1] if isinstance(one, tuple) else one) for one in types]
+        assert sizes == sorted(sizes), "smallest file first"
+        for explore in (ql.explore_fit(24, model=mine), ql.explore_choice(mine)):
+            assert ftype in [row[0] for row in explore.picture.table]
+        explorer.set(model="llama3.1:8b")
+        assert "Nothing can be drawn" not in explorer.picture.svg
+        assert ("as Q4_K_M" in explorer.picture.svg) == (ftype not in SLIDER)
+    assert explore_memory(None, 8).values()["ftype"] == explore_memory().values()["ftype"] == "Q4_K_M"
 
 
 def refused(explore, model) -> ValueError:

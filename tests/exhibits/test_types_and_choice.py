@@ -59,7 +59,7 @@ def test_every_stop_of_the_choice_suggests_what_the_rule_says(wish):
 
 
 def test_a_model_of_one_type_is_suggested_in_it():
-    explorer = explore_choice("gpt-oss:20b", 12)
+    explorer = explore_choice("gpt-oss:20b", 16)
     assert "try MXFP4_MOE, the only type" in explorer.finding and len(explorer.picture.table) == 2
     explorer.set(vram=6)
     assert "nothing fits" in explorer.finding

@@ -67,7 +67,10 @@ def test_loops_of_any_unit(unit):
     assert is_loop("It began well, " + unit * 40)
 
 
-def test_a_prompt_that_the_server_refuses_for_its_length_is_flagged():
+@pytest.mark.parametrize("said, flags", [
+    ("the input length exceeds the context length", [measure.TRUNCATED]),
+    ("prediction aborted, token repeat limit reached", [measure.LOOP]), ("the runner died", [])])
+def test_an_answer_that_the_server_refuses_for_its_length_or_its_loop_is_flagged(said, flags):
     record = {"key": "k", "round": 0, "model": 0, "prompt": 0, "at": "", "since_start": 0.0,
-              "error_kind": "refused", "error": "Ollama says: the input length exceeds the context length"}
-    assert row_of(record)["flags"] == [measure.TRUNCATED] and row_of(record)["text"] == ""
+              "error_kind": "refused", "error": f"Ollama says: {said}"}
+    assert row_of(record)["flags"] == flags and row_of(record)["text"] == ""

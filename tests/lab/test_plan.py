@@ -53,7 +53,7 @@ def test_options_are_explicit_and_the_key_knows_every_one():
     ({"models": "m"}, r"write \['m'\]"), ({"models": []}, "no model"),
     ({"models": ["m", "m:latest"]}, "named twice"), ({"reference": "x:y"}, "no model for the reference"),
     ({"rounds": 0}, "rounds=0"), ({"rounds": True}, "rounds=True"), ({"rounds": 101}, "rounds=101"),
-    ({"options": {"temprature": 1}}, "no Ollama option 'temprature' here; the nearest is temperature"),
+    ({"options": {"temprature": 1}}, "no Ollama option 'temprature' here; the nearest are temperature"),
     ({"options": {"seed": None}}, "seed=None: a whole number"), ({"options": {"stop": 1}}, "stop=1: a text"),
     ({"options": {"num_predict": -1}}, "needs an end"),
     ({"options": {"temperature": float("nan")}}, "a number"),

@@ -1,4 +1,4 @@
-"""What `ollama ps` said of models in main memory, taken apart to the byte."""
+"""What `ollama ps` said of models in main memory, taken apart."""
 
 import pytest
 
@@ -6,21 +6,19 @@ from quantlab.lab.records import recorded
 from quantlab.lab.speed import measure_speed
 
 ROWS = recorded("resident")["runs"]
+SCORES = 4 * 49152          # bytes: the next token's scores, which leave the graph in a buffer of their own
+ROUNDED = 4 * 2**20 // 200  # llama-server says its buffers in MiB with two digits, and `ps` adds up four
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row["model"].startswith("smollm2")],
-                         ids=lambda row: f"{row['model']}-{row['n_ctx']}")
-def test_for_llama_cpp_ps_is_tensors_and_cache_and_nothing_else(row):
-    assert row["ps"] == row["tensors"] + row["kv_cache"]
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['model']}-{row['n_ctx']}")
+def test_ps_is_tensors_cache_and_the_compute_buffer_that_is_estimated(row):
+    rest = row["ps"] - row["tensors"] - row["kv_cache"] - row["compute_on_a_card"]
+    assert rest == pytest.approx(SCORES, abs=ROUNDED)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "qwen3" in row["model"]],
-                         ids=lambda row: str(row["n_ctx"]))
-def test_ollamas_own_engine_counts_word_vectors_twice_and_its_compute_buffer(row):
-    rest = row["ps"] - row["tensors"] - row["kv_cache"] - row["word_vectors"]
-    assert rest > 0 and abs(rest - row["compute_on_a_card"]) < 2**21 / 2 + 2**17
-    if row["n_ctx"] >= 4096:
-        assert abs(rest - row["compute_on_a_card"]) < 15_000
+def test_twice_the_batch_is_seen_in_the_buffer():
+    compute = {row["n_ctx"]: row["compute_on_a_card"] for row in ROWS}
+    assert compute[8192] > 2 * compute[4096] > 2 * compute[512]
 
 
 @pytest.mark.parametrize(("models", "rounds", "words"),

@@ -23,6 +23,12 @@ def test_each_has_the_settings_the_model_and_a_server_to_wait_for(where):
     assert (read.base, read.parameters) == ("llama3.1:8b", {"num_ctx": 16384})
 
 
+@pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
+def test_settings_with_which_no_model_loads_are_refused(kv_type):
+    with pytest.raises(ValueError, match=f"no model loads.*{kv_type}"):
+        as_script("llama3.1:8b", 16384, kv_type, False, 1)
+
+
 @pytest.mark.skipif(shutil.which("sh") is None, reason="no sh (Windows)")
 @pytest.mark.parametrize("where", [name for name in PLACES if name != "PowerShell"])
 def test_a_shell_can_read_it(where):

@@ -11,13 +11,15 @@ GOOD = "FROM m\nSYSTEM Answer in one word.\nPARAMETER temperature 0\nPARAMETER s
 def test_tokens_per_second():
     run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold"
                and r["quantization"].endswith("q8_0"))
-    right, count = run["tokens_per_second"], run["eval_count"]
+    counters = run["counters"]
+    count, right = counters["eval_count"], run["tokens_per_second"]
+    assert right == pytest.approx(count / counters["eval_duration"] * 1e9, abs=1e-3)
     voices = [check_tokens_per_second(a).voice
               for a in (..., right, run["wall_tokens_per_second"], right / 1e9, 1 / right,
-                        count / (run["time"] - run["load_seconds"]), right * 1.3, "fast")]
+                        count / (run["time"] - counters["load_duration"] / 1e9), right * 1.3, "fast")]
     assert voices == ["not started", "correct", "almost", "almost", "almost", "almost", "not yet",
                       "wrong kind"]
-    assert check_tokens_per_second((count + 16) / count * right).voice == "almost"
+    assert check_tokens_per_second((count + counters["prompt_eval_count"]) / count * right).voice == "almost"
 
 
 @pytest.mark.parametrize(("answer", "voice", "word"),

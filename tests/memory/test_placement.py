@@ -35,7 +35,7 @@ def cases() -> list[dict]:
 def test_weights_and_cache_are_exact_in_all_608_cases():
     wrong = []
     for row in cases():
-        card, host = weights_of(MODELS[row["model"]], row["ftype"]).placed()
+        card, host = weights_of(MODELS[row["model"]].unnamed, row["ftype"]).placed()
         ours = card, host, cache_bytes(MODELS[row["model"]], row["settings"])
         truth = row["weights_gpu_bytes"], row["weights_host_bytes"], row["kv_gpu_bytes"]
         if ours != truth:
@@ -76,5 +76,5 @@ def test_the_cache_follows_its_layers():
 
 
 def test_an_open_model_counts_its_own_tensors():
-    with quantlab.open_model("sample") as model:
+    with quantlab.open_model("tiny") as model:
         assert weights_of(model).nbytes == model.nbytes

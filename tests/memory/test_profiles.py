@@ -80,13 +80,25 @@ def test_these_are_llama_cpps_own_defaults():
     assert b"using n_parallel = 4 and kv_unified = true" in library
 
 
+def test_lm_studio_takes_what_its_documentation_shows():
+    """github:lmstudio-ai/docs, April 2026: 1_developer/2_rest/list.md, parallel-requests.md."""
+    settings = memory_profile("lm-studio", "qwen3:8b", vram_gib=24)
+    assert (settings.n_ctx, settings.n_ubatch, settings.n_parallel, settings.unified) == (4096, 512, 4, True)
+    assert settings.flash_attention and settings.n_gpu_layers is None and settings.type_k == "f16"
+    assert memory_profile("lm-studio").n_ctx == 4096
+    asked = memory_profile("lm-studio", "smollm2:135m", n_ctx=100_000, n_parallel=1)
+    assert (asked.n_ctx, asked.n_parallel) == (8192, 1), "never more than it was trained for"
+
+
 def test_a_profile_goes_into_the_estimate():
     asked = memory_profile("ollama", "qwen3:8b", vram_gib=24)
     assert ql.estimate_memory("qwen3:8b", **asked.as_dict()).kv_cache == 32768 * 36 * 2 * 1024 * 2
 
 
 @pytest.mark.parametrize(("arguments", "words"),
-                         [({"program": "vllm"}, "no profile 'vllm'; there are ollama"),
+                         [({"program": "vllm"}, "no profile 'vllm': .*known here; .* ollama, .*lm-studio"),
+                          ({"program": "LM Studio"}, "the nearest is lm-studio"),
+                          ({"program": "koboldcpp"}, "not known here"),
                           ({"program": "ollama", "vram_gib": float("nan")}, "vram_gib=nan"),
                           ({"program": "ollama", "vram_gib": -1}, "vram_gib=-1"),
                           ({"program": "ollama", "n_ctx": 0}, "n_ctx=0"),

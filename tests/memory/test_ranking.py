@@ -57,10 +57,12 @@ def test_what_measuring_cannot_tell_apart_goes_by_bits():
 
 
 def test_gpt_oss_is_what_its_makers_published():
-    assert ONE_TYPE == ["gpt-oss:20b", "gpt-oss:120b"]
-    (option,) = recommend("gpt-oss:20b", 12, n_ctx=8192)
+    assert [name for name in ONE_TYPE if "qat" not in name] == ["gpt-oss:20b", "gpt-oss:120b"]
+    (option,) = recommend("gpt-oss:20b", 16, n_ctx=8192)
     assert option.ftype == "MXFP4_MOE" and option.fits
-    assert round(option.estimate.needed / GIB, 2) == 11.49
+    assert round(option.estimate.needed / GIB, 2) == 12.56, "with BF16 beside the experts, as in the library"
+    plain = MODELS["gpt-oss:20b"].unnamed                   # with Q8_0 beside them, as llama-quantize has it
+    assert round(recommend(plain, 12, n_ctx=8192)[0].estimate.needed / GIB, 2) == 11.49
     assert not recommend("gpt-oss:20b", 12, n_ctx=8192, ftypes=["Q4_K_M"])[0].fits, "asked for, it is shown"
     with (DATA / "models.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -78,8 +80,8 @@ def test_a_model_of_one_type_starts_from_it_everywhere(name):
     options = candidates(name, card, 8192)
     assert [option.estimate.ftype for option in options] == [only]
     assert all(choose(options, wish) is options[0] for wish in ("balance", "quality", "memory", "speed"))
-    assert choose(candidates(name, 4 * GIB, 8192), "balance") is None
-    assert "would fit as" in instead(name, 11 * GIB, 131072)
+    assert choose(candidates(name, GIB // 2, 8192), "balance") is None
+    assert "would fit" in instead(name, 2 * GIB, 2048)
     for size in (card, 8 * GIB):
         now = Situation(MODELS[name], only, 8192, "f16", 1, True, size)
         assert not [change for _, _, change in (*ways(now), *uses(now)) if "ftype" in change]

@@ -79,7 +79,7 @@ def seeds(folder: Path, real: bool = True) -> list[Seed]:
     write(folder / "split.gguf", SMALL["llama"], split_max_tensors=12)
     (folder / "values.gguf").write_bytes(GOOD)
     paths = [BUNDLED["sample"], *sorted(folder.glob("*.gguf")),
-             *(sorted(TEST_MODELS.glob("*.gguf")) if real else [])]
+             *(sorted(TEST_MODELS.glob("SmolLM2*.gguf")) if real else [])]
     return [_seed(path) for path in paths]
 
 

@@ -27,6 +27,13 @@ def test_the_good_file_is_good():
 
 
 HOSTILE = {
+    "a gap": (build(PAIRS, [INFOS[0], info("t", (4,), 0, 96)], b"\0" * 128),
+              "starts at 96, but the one listed before it ends at 64"),
+    "a gap before the first": (build(PAIRS, [info("t", offset=32)], b"\0" * 128),
+                           "starts at 32, but the one listed before it ends at 0"),
+    "in another order": (build(PAIRS, [info("b", offset=64), info("a")], b"\0" * 128), "starts at 64"),
+    "a long name": (build(PAIRS, [info("n" * 64), INFOS[1]]), "a name of 64 bytes; 63 are the most"),
+    "a long name of no UTF-8": (build(PAIRS, [info(b"\xff" * 64), INFOS[1]]), "a name of 64 bytes"),
     "empty": (b"", "file ends at byte 0"),
     "wrong magic": (build(magic=b"GGML"), "GGML"),
     "zip archive": (b"PK\x03\x04" + b"\0" * 40, "ZIP"),

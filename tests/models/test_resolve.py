@@ -1,12 +1,13 @@
 """A model is a model: one way in for whatever it is given as, and one refusal."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 import quantlab as ql
-from quantlab.models import source
+from quantlab import profile
 from quantlab.models.catalog import MODELS
 from quantlab.models.resolve import open_weights, shape_of
 from quantlab.models.source import BUNDLED, Model, open_model
@@ -59,7 +60,7 @@ def test_every_function_refuses_in_one_sentence(taker):
 
 def test_the_nearest_names_are_pulled_ones_too(store, monkeypatch):
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
-    monkeypatch.setattr(source, "ask_server", None)
+    monkeypatch.setattr(profile, "ask_server", None)
     with pytest.raises(ValueError, match=r"the nearest are mine:1b,"):
         shape_of("minne:1b")
 
@@ -110,17 +111,32 @@ def test_a_broken_file_is_not_hidden_behind_the_catalog(tmp_path, monkeypatch):
 def test_where_no_store_can_be_read_the_server_tells_the_shape(tmp_path, monkeypatch):
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
-    monkeypatch.setattr(source, "ask_server", lambda name: ANSWER)
+    monkeypatch.setattr(profile, "ask_server", lambda name: ANSWER)
     assert ql.weight_bytes("far:8b") == 32 * 144 + 1024
     with pytest.raises(ValueError, match=r"weights of far:8b are not at hand: (no Ollama|.*among)"), \
             open_weights("far:8b"):
         pass
 
 
-def test_the_front_door_brings_the_server_and_the_memory_rooms_no_numpy():
+def test_the_memory_rooms_bring_no_numpy_and_no_client():
     code = ("import sys, quantlab as ql; ql.kv_cache_bytes, ql.estimate_memory, ql.recommend; "
             "ql.expected_speed, ql.recipe, ql.MODELS, ql.GPUS; from quantlab.memory import machine, rule; "
-            "from quantlab.models import source; print(source.ask_server is not None, "
-            "*({'numpy', 'pandas', 'httpx', 'ollama'} & set(sys.modules)))")
+            "print({'numpy', 'pandas', 'httpx', 'ollama'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("first", [
+    "from quantlab.models.source import open_model",
+    "from quantlab.models.resolve import shape_of as open_model",
+    "import quantlab.formats.table; from quantlab.models.source import open_model",
+    "from quantlab.memory.weights import weight_bytes as open_model",
+    "import quantlab.lab.open; from quantlab.models.source import open_model",
+    "from quantlab import open_model"])
+def test_a_server_is_asked_whichever_room_was_imported_first(first, tmp_path):
+    code = f"{first}\ntry: open_model('far:8b')\nexcept ValueError as error: print(error)"
+    # nobody listens at the discard port
+    known = {"QUANTLAB_PROFILE": "live", "OLLAMA_MODELS": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env=os.environ | known)
+    assert "127.0.0.1:9" in done.stdout

@@ -6,8 +6,8 @@ import gguf
 import numpy as np
 import pytest
 
+from quantlab import profile
 from quantlab.memory.kv_cache import kv_cache_bytes
-from quantlab.models import source
 from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
 from quantlab.models.source import BUNDLED, from_show, open_model
@@ -46,9 +46,9 @@ def test_a_path_opens_as_str_and_as_path(tmp_path):
 
 @pytest.fixture
 def ask(monkeypatch):
-    """Say what the server answers, as `quantlab.lab.open` does for the real one."""
+    """Say what the server answers, as `quantlab` does for the real one."""
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
-    return lambda answer: monkeypatch.setattr(source, "ask_server", answer)
+    return lambda answer: monkeypatch.setattr(profile, "ask_server", answer)
 
 
 def test_a_pulled_name_opens_from_the_store(tmp_path, monkeypatch, ask):

@@ -27,6 +27,7 @@ def test_the_lesson_s_modelfile_makes_what_ollama_show_prints(live):
     assert model.ask("What are you?", options={"num_predict": 8, "num_thread": 1}).strip()
 
 
+@pytest.mark.statement("shared_file")
 def test_a_gguf_file_is_quantized_and_uploaded(live):
     model = create_custom_model("from-file",
                                 f"FROM {FILES['F16']}\nPARAMETER stop <one>\nPARAMETER stop <two>",
@@ -72,7 +73,8 @@ def test_bad_names_files_and_types_are_refused_before_the_server_is_asked(nobody
     (tmp_path / "no.gguf").write_bytes(b"PK\3\4")
     for text, words in (("FROM ./nothing.gguf", "no such file"), (f"FROM {tmp_path}", "folder"),
                         (f"FROM {tmp_path}/no.gguf", "not a GGUF"),
-                        ("FROM m\nADAPTER ./gone.gguf", "No Ollama")):
+                        ("FROM m\nADAPTER ./gone.gguf", "No Ollama"),
+                        ("FROM m\nPARAMETER typical_p 1", "No Ollama")):
         with pytest.raises((ModelfileError, LabError), match=words):
             create_custom_model("x", text)
     with pytest.raises(ValueError, match=r"no quantize 'q9_0' here; .*Q4_K_S"):

@@ -30,6 +30,7 @@ def tiny(ollama, monkeypatch):
     remove_tiny_models(server=server)
 
 
+@pytest.mark.statement("names")
 def test_show_answers_for_every_spelling_and_the_file_is_one(tiny):
     file = find_model(LISTED).blob
     listed = next(model for model in tiny.models() if model["name"] == LISTED)

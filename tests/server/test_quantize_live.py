@@ -57,6 +57,7 @@ def test_a_random_llama_of_whole_super_blocks_is_byte_for_byte_what_ollama_wrote
     assert digest(ours) == BY_OLLAMA[ftype] and {qtype for qtype, _ in ours.values()} == types
 
 
+@pytest.mark.statement("create_quantize")
 def test_the_server_quantizes_no_gguf_file_any_more(live):
     modelfile = live.home / "Modelfile"
     modelfile.write_text(f"FROM {FILES['F16']}\n")

@@ -18,6 +18,7 @@ BASE = "smollm:135m-instruct-q8_0"
 
 
 @pytest.mark.server
+@pytest.mark.statement("parallel", "server_settings")
 def test_the_script_starts_a_server_whose_model_has_the_settings(smollm, tmp_path):
     """As a learner pastes it: the same store, a port of its own."""
     url = f"http://127.0.0.1:{_free_port()}"

@@ -20,6 +20,7 @@ def test_speeds_are_measured_in_rounds_and_a_missing_model_is_a_row(live):
     assert "never" in missing["error"]
 
 
+@pytest.mark.statement("ps_size")
 def test_ps_is_tensors_cache_and_buffers(live, monkeypatch):
     """Since 0.30; until then the buffers for computing and for the output were not in it."""
     monkeypatch.setenv("OLLAMA_MODELS", str(live.store))
