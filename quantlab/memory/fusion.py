@@ -85,7 +85,7 @@ def _routers_and_sums(nodes: list[Tensor]) -> Kept:
     while i < len(nodes):
         end = i + 1
         if nodes[i].op == "MUL":
-            end, parts = added_up(nodes, i)
+            end, parts = weighted_sum(nodes, i)
             yield from ((part, end - 1) for part in parts)
         elif nodes[i].op in ("SOFT_MAX", "UNARY"):
             end = routed(nodes, i)
@@ -94,7 +94,7 @@ def _routers_and_sums(nodes: list[Tensor]) -> Kept:
         i = end
 
 
-def added_up(nodes: list[Tensor], i: int) -> tuple[int, list[Tensor]]:
+def weighted_sum(nodes: list[Tensor], i: int) -> tuple[int, list[Tensor]]:
     """The end of weighting and adding up that begins at node i, and what goes in; (i + 1, []) where nothing
     of the kind does: a product with one number for each expert and token, or two such products, then one view
     for each expert and one addition less.

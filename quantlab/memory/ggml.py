@@ -1,7 +1,7 @@
 """A small ggml: tensors that have a shape and a place, but no numbers, and the graph of operations that makes
 one out of others. Enough of it to know in which order llama.cpp works, and how many bytes each result takes.
 
-    graph = Graph()
+    graph = CGraph()
     x = graph.input((2048, 512))
     y = graph.mul_mat(graph.stored((2048, 8192), "Q4_K", place=0, weight=True), x)
     graph.expand(y)
@@ -127,7 +127,7 @@ def four(*ne: int) -> Shape:
     return ne + (1,) * (4 - len(ne))
 
 
-class Graph:
+class CGraph:
     """Operations, and the order in which they are worked off (`nodes`); `leaves` come from outside."""
 
     def __init__(self):

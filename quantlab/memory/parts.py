@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..models.architecture import Architecture
-from .ggml import LENT_FROM, Graph, Shape, Tensor
+from .ggml import LENT_FROM, CGraph, Shape, Tensor
 from .settings import Settings
 
 #: How a router's numbers become chances: before the choice of experts, or among those chosen.
@@ -41,7 +41,7 @@ class Layers:
     probe: bool = False
 
 
-class Parts(Graph):
+class Parts(CGraph):
     """A graph, and how its parts are put together."""
 
     positions_each = 1  # numbers for each token; four where pictures have places of their own

@@ -10,7 +10,7 @@ place back after its last use (ggml-alloc.c: ggml_gallocr_alloc_graph_impl).
 
 from .cuda import bytes_on_card, card_computes, is_lent
 from .fusion import fused
-from .ggml import IN_PLACE, UNDECIDED, VIEWS, Graph, Tensor
+from .ggml import IN_PLACE, UNDECIDED, VIEWS, CGraph, Tensor
 from .space import Space
 from .weights import CARD_ALIGNMENT, HOST_ALIGNMENT
 
@@ -26,7 +26,7 @@ class Scheduler:
     def __init__(self, n_cards: int = 1, copies: int = 1):
         self.host, self.copies = n_cards, copies
 
-    def sizes(self, graph: Graph) -> list[int]:
+    def sizes(self, graph: CGraph) -> list[int]:
         """Bytes of the buffer of each device."""
         order, leaves = self.split(graph)
         return self.allocate(order, leaves)
@@ -36,7 +36,7 @@ class Scheduler:
 
     # ---- which device computes what
 
-    def split(self, graph: Graph) -> tuple[list, list]:
+    def split(self, graph: CGraph) -> tuple[list, list]:
         """(nodes, leaves), each with its device, in the order in which places are given."""
         for tensor in (*graph.leaves, *graph.nodes):
             if tensor.where == UNDECIDED:
@@ -76,7 +76,7 @@ class Scheduler:
                     elif device is not None and self._computes(device, node):
                         node.where = device
 
-    def _cut(self, graph: Graph) -> tuple[list, list]:
+    def _cut(self, graph: CGraph) -> tuple[list, list]:
         """The order with the copies that each part of it begins with; nodes then read these."""
         copies: dict[tuple[Tensor, int], Tensor] = {}
         device = next((node.where for node in graph.nodes if node.op not in VIEWS), self.host)
@@ -131,7 +131,7 @@ class Scheduler:
         copy.is_input = copy.is_output = self.copies > 1
         return copy
 
-    def _leaves(self, graph: Graph, kept: list[tuple[Tensor, int]]) -> list[tuple[Tensor, int]]:
+    def _leaves(self, graph: CGraph, kept: list[tuple[Tensor, int]]) -> list[tuple[Tensor, int]]:
         """What has its place before anything is computed.  kept: what there are several copies of."""
         leaves = []
         if self.copies > 1:

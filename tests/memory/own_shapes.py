@@ -8,6 +8,9 @@ from dataclasses import replace
 from quantlab.memory.settings import Settings
 from quantlab.models.architecture import Architecture
 
+#: Architectures of the measured table; those that came later are in test_graphs.py.
+MEASURED = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2"}
+
 SHAPES = {
     "llama3.2-1b": Architecture(arch="llama", n_layer=16, n_embd=2048, n_head=32, n_head_kv=8, head_dim=64,
                                 n_ff=8192, n_vocab=128256,

@@ -14,12 +14,11 @@ from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import MODELS
 from quantlab.models.recipes import recipe
-from tests.memory.own_shapes import SHAPES, some_settings
+from tests.memory.own_shapes import MEASURED, SHAPES, some_settings
 
 oracle = pytest.importorskip("quantlab.oracles.planner")
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
 
-MEASURED = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt-oss", "deepseek2"}
 NEW = {name: shape for name, shape in (MODELS | SHAPES).items() if shape.arch not in MEASURED}
 
 #: The one setting of those drawn here that is not met, and by how many bytes.

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.card_results import RESULTS, planner_agrees, verdict
 from quantlab.memory.estimate import OVERHEAD
 from quantlab.memory.fusion import fused
-from quantlab.memory.ggml import Graph
+from quantlab.memory.ggml import CGraph
 from quantlab.models.catalog import MODELS
 
 RECORD = json.loads((RESULTS / "cuda_h200.json").read_text())
@@ -46,8 +46,8 @@ def test_what_lives_beside_the_buffers_is_in_the_assumed_range():
     assert max(flash) < 0.61 * 2**30                                    # without cuBLAS, which needs more
 
 
-def router(n_expert: int, by_logits: bool = False) -> Graph:
-    graph = Graph()
+def router(n_expert: int, by_logits: bool = False) -> CGraph:
+    graph = CGraph()
     logits = graph.mul_mat(graph.stored((512, n_expert), "F32", 0, weight=True), graph.input((512, 7)))
     chances = graph.soft_max(logits)
     chosen = graph.top_k(logits if by_logits else chances, 2)
@@ -71,7 +71,7 @@ def test_only_a_whole_router_is_one_step(n_expert, by_logits, one_step):
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize(("used", "one_step"), [(1, False), (2, True), (15, True), (16, False)])
 def test_only_a_whole_sum_is_one_step(used, one_step, scaled):
-    graph = Graph()
+    graph = CGraph()
     results, *factors = (graph.input((width, used, 7)) for width in ((2048, 1, 1) if scaled else (2048, 1)))
     product = results
     for factor in factors:
@@ -91,7 +91,7 @@ def test_only_a_whole_sum_is_one_step(used, one_step, scaled):
 @pytest.mark.parametrize(("qtype", "n_ff", "place", "one_step"), [
     ("Q4_K", 768, 0, True), ("F16", 768, 0, False), ("Q4_K", 1536, 0, False), ("Q4_K", 768, None, False)])
 def test_a_shared_expert_of_the_same_kind_goes_with_the_others(qtype, n_ff, place, one_step):
-    graph = Graph()
+    graph = CGraph()
     x, chosen = graph.rms_norm(graph.input((512, 7))), graph.input((2, 7), "I32")
     given = graph.reshape(x, 512, 1, 7)
     experts = [graph.stored((512, 768, 8), qtype, place, weight=True) for _ in range(2)]
