@@ -65,7 +65,7 @@ def layer_pairs() -> list[dict]:
 
 
 def other_architectures() -> list[dict]:
-    """Small files of architectures with states and borrowed caches: what llama.cpp plans for them, and whether
+    """Small files of architectures with states and borrowed caches: what llama.cpp plans, and whether
     weights and what is kept of the text (cache and states) are the bytes that a count by hand gives.
     """
     found = []

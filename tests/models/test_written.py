@@ -28,7 +28,7 @@ def written(tmp_path_factory):
 
 
 def test_every_known_family_is_written_here_or_held_against_the_planner():
-    held = {shape.arch for shape in (MODELS | SHAPES).values()} - set(SMALL)      # tests/memory/test_graphs.py
+    held = {shape.arch for shape in (MODELS | SHAPES).values()} - set(SMALL)  # tests/memory/test_graphs.py
     assert held.isdisjoint(MEASURED) and set(SMALL) | held == FAMILIES
 
 
