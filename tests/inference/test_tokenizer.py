@@ -35,8 +35,8 @@ TEXTS = [
 def noise(seed):
     """Characters of many kinds, as nobody writes them."""
     rng = random.Random(seed)
-    kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d", "'s'll're",
-             "<|endoftext|>", "مرحبا٣", "ǅǆʰªₐ", "\x00\x07\x1b\x7f\u2028\u00ad", "▁<>/s",
+    kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d",
+             "'s'll're", "<|endoftext|>", "مرحبا٣", "ǅǆʰªₐ", "\x00\x07\x1b\x7f\u2028\u00ad", "▁<>/s",
              ["  ", "\n\n\n", " ▁", "<s>", "</s>", "<0x41>", "<|im_end|>", "<end_of_turn>\n", "the ", "HTTP"]]
     return "".join(rng.choice(rng.choice(kinds)) for _ in range(rng.choice((3, 30, 400))))
 
