@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..inference.mixes import MixBench
 from ..lab.custom import create_custom_model
@@ -36,7 +37,7 @@ def write_and_run(bench: MixBench, types: Mapping[str, str], budget: str, step: 
     stem = f"{own_name(bench.path.name)}-{budget}-mine"
     path, wanted = Path(f"{stem}.gguf").absolute(), named_types(bench, types)
     if is_reference():
-        planned = quantize_model(bench.path, None, budget, types=wanted, dry_run=True)
+        planned: Any = quantize_model(bench.path, None, budget, types=wanted, dry_run=True)
         return (f"{path.name} would have {size(planned.nbytes)}, {planned.bpw:.2f} bits a weight; the "
                 "reference profile writes no file")
     step(f"Writing {path.name}")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import quantlab as ql
+from quantlab.models import writer
 from quantlab.models.source import open_model
 from quantlab.models.wishes import read_types
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file
-from tests.models.whole import asked, importances, same
+from tests.models.whole import SOURCES, asked, importances, same
 from tests.models.written import SMALL, write
 
 LLAMA, MOE = "llama of 11 layers", "experts"
@@ -249,3 +250,21 @@ def test_importances_of_nothing_are_a_note(source_of, tmp_path):
     imatrix["blk.2.ffn_up_exps.weight"] = imatrix["blk.2.ffn_up_exps.weight"][:1]
     with pytest.raises(ValueError, match=r"1 × 256 numbers for blk\.2\.ffn_up_exps.*experts apart"):
         ql.quantize_model(source_of(MOE), None, "Q4_K_M", imatrix, dry_run=True)
+
+
+def test_the_place_of_a_number_that_is_none_is_the_tensor_s_own(tmp_path, monkeypatch):
+    """Whatever the pieces that are worked on: the row and the column of the matrix, and which expert's it is.
+    """
+    monkeypatch.setattr(writer, "SLAB", 3 * 256)           # pieces of three rows
+    spoiled = {"blk.1.attn_q.weight": (5, 7), "blk.0.ffn_up_exps.weight": (2, 100, 31)}
+    for name, place in spoiled.items():
+        def damage(tensor, x, name=name, place=place):
+            if tensor == name:
+                x[place] = np.nan
+
+        write(tmp_path / "in.gguf", SOURCES[MOE], "F16", change=damage)
+        words = f"row {place[-2]}, column {place[-1]} .counted from 0. is nan; weights must be finite"
+        which = f"matrix {place[0]}, {words}" if len(place) > 2 else words
+        with pytest.raises(ValueError, match=f"^tensor {re.escape(name)}: {which}"):
+            ql.quantize_model(tmp_path / "in.gguf", tmp_path / "x.gguf", "Q4_0", progress=None)
+        assert [path.name for path in tmp_path.iterdir()] == ["in.gguf"]
