@@ -55,6 +55,19 @@ def test_word_vectors_that_are_the_output_too(source_of, tmp_path, wish):
 
 
 @needs_llama_quantize
+@pytest.mark.parametrize(("ftype", "pure"), [("Q4_0", True), ("BF16", False)])
+def test_an_output_type_that_llama_quantize_ignores_is_refused(source_of, tmp_path, ftype, pure):
+    """Without output.weight it reads `--output-tensor-type` only where it asks its rules."""
+    source, path = source_of("qwen2"), tmp_path / "theirs.gguf"
+    plain = whole_file(source, path, ftype=ftype, pure=pure).read_bytes()
+    assert whole_file(source, path, ftype=ftype, pure=pure, output="Q5_1").read_bytes() == plain
+    with pytest.raises(ValueError, match=rf"there is no output\.weight, .* {ftype} here whatever"):
+        ql.recipe(ftype, source, pure=pure, output_type="Q5_1")
+    both = dict(output_type="Q5_1", embedding_type="Q5_0")          # for any model, as packagers write it
+    same(source, tmp_path, ftype, {"pure": pure, "output": "Q5_1", "embedding": "Q5_0"}, pure=pure, **both)
+
+
+@needs_llama_quantize
 def test_a_dynamic_mix_is_made_again_from_the_16_bit_file(source_of, tmp_path):
     """A packager's file: every matrix has a type of its own, and importances went into it. "As in that file"
     gives its very bytes.
@@ -64,7 +77,7 @@ def test_a_dynamic_mix_is_made_again_from_the_16_bit_file(source_of, tmp_path):
              for name in imatrix if name not in ("output.weight", "token_embd.weight")]
     theirs = whole_file(source, tmp_path / "UD-Q3_K_XL.gguf", ftype="Q3_K_M", types=types, output="Q6_K",
                         embedding="Q5_K", **asked(imatrix))
-    ours = ql.quantize_model(source, tmp_path / "ours.gguf", None, imatrix, types=theirs, progress=None)
+    ours = ql.quantize_model(source, tmp_path / "ours.gguf", imatrix=imatrix, types=theirs, progress=None)
     assert ours.read_bytes() == theirs.read_bytes()
     with open_model(theirs) as found:
         assert ql.recipe("Q3_K_M", source, imatrix=True, types=found) == {
