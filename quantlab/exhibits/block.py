@@ -44,11 +44,11 @@ class Blocks:
     def __init__(self, x: np.ndarray | QuantizedTensor | None, qtype: str):
         self.edited: dict[tuple[str, int], bytes] = {}
         self.stored, self.weights = cache(self._stored), np.empty(0, np.float32)
+        self.given: dict[str, bytes] = {}
         if isinstance(x, QuantizedTensor):
             self.first, self.lengths = x.format.name, {x.format.name: len(x.blocks)}
             self.given = {self.first: x.tobytes()}
             return
-        self.given: dict[str, bytes] = {}
         self.weights = given_weights(x).ravel()
         self.first, self.lengths = get_format(qtype).name, dict(self._offered())
         if self.first not in self.lengths:

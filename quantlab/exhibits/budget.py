@@ -160,8 +160,8 @@ def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | 
     """A game: can you beat llama.cpp's mix with the same bytes? Give each role a type; the size and the KL
     divergence answer.
 
-    model: "tiny", a GGUF path or a pulled F16 model of the llama architecture.  budget: the mix whose size is
-    the limit.
+    model: "tiny", a GGUF path or a pulled F16 model of a family that runs here.  budget: the mix whose size
+    is the limit.
     text: what to predict; without it Shakespeare's scenes that the tiny model never saw, 1,016 predicted
     tokens of them.
     Raises ValueError, in words, for a model that cannot be run and for a budget that it cannot have.

@@ -8,6 +8,7 @@ from datetime import date
 from ..canvas.style import Picture
 from ..canvas.svg import notice
 from ..inference.compare import recorded_table, when_and_where
+from ..inference.families import FAMILIES
 from ..inference.in_types import ModelInTypes, model_in_types
 from ..models.ollama_blobs import architecture_name
 from ..models.source import open_model
@@ -81,14 +82,14 @@ class MeasuredLab(Stage):
 
 
 def runnable_models() -> list[str]:
-    """The pulled models that can be measured: of the llama architecture, with 16 or 32 bits. None under the
+    """The pulled models that can be measured: of a family that runs here, with 16 or 32 bits. None under the
     reference profile.
     """
     found = []
     for stored in [] if is_reference() else pulled_models():
         try:
             with open_model(stored.name) as opened:
-                if architecture_name(opened.metadata) == "llama" and opened.ftype in PLAIN:
+                if architecture_name(opened.metadata) in FAMILIES and opened.ftype in PLAIN:
                     found.append(stored.name)
         except ValueError:              # not readable, or no GGUF: nothing to measure
             continue

@@ -25,8 +25,9 @@ from ..words import bits, number, percent, size, told
 from .measuring import PLAIN, MeasuredLab, not_measured, nothing_measured, plain_rows
 
 USUAL = "Q4_K_M"
-#: Not quantized; for experts only; not made without an importance matrix.
-LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S")
+#: Not quantized; for experts only; not made without an importance matrix; for models trained for them.
+LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S", "Q1_0", "Q2_0")
+CODEBOOKS = ("IQ1", "IQ2", "IQ3")       # of use with an importance matrix only
 #: For models whose weights are −1, 0 and 1; other models lose everything in them. They stand in the table
 #: only: as points they would press all other points together.
 TERNARY = ("TQ1_0", "TQ2_0")
@@ -193,8 +194,9 @@ def wanted(pure: bool) -> list[str]:
     else:
         llama_cpp = PROGRAMS["llama.cpp"]
         names = [name for name in llama_cpp.offered if FORMATS[llama_cpp.usual[name]].imatrix != "needed"]
+    names = [name for name in names if name not in LEFT_OUT and not name.startswith(CODEBOOKS)]
     first = [name for name in ("Q4_K_M", "Q4_K", "Q8_0", "Q2_K", "Q6_K", "Q3_K_M", "Q3_K") if name in names]
-    return [*first, *(name for name in names if name not in first and name not in LEFT_OUT)]
+    return [*first, *(name for name in names if name not in first)]
 
 
 def _family(name: str, pure: bool) -> str:
@@ -257,8 +259,8 @@ def explore_quality(model: str = "tiny") -> "QualityLab":
     """How good is each type for its size? A point per type; choose the measure, walk through the types, or
     measure another model.
 
-    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of the llama
-    architecture; the menu lists those that Ollama's store has. Raises ValueError for a model that cannot be
+    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of a family
+    that runs here; the menu lists those that Ollama's store has. Raises ValueError for a model that cannot be
     opened.
     """
     with open_model(model):

@@ -70,7 +70,7 @@ def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", imatrix: 
     source: a GGUF path or a pulled model with 16 or 32 bits.  imatrix: the path of llama.cpp's GGUF file,
     which the smallest mixes need.
     options: Ollama's, for the answers (num_thread, ...).  Without a server a recorded run is shown.
-    Raises ValueError for an ftype that is not written here.
+    Raises ValueError for an ftype that there is not.
     """
     ftype = one_of("ftype", ftype, PROGRAMS["llama.cpp"].offered)
     return QuantizeLab(str(source or ""), ftype, str(imatrix or ""), options)

@@ -281,9 +281,9 @@ def explore_sensitivity(model: str = "tiny", qtype: str = "Q2_K", mix: str = "Q3
     """Which tensors need their bits? Each tile says how far the predictions move when that tensor alone is
     stored in `qtype`.
 
-    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of the llama
-    architecture.  mix: the ftype of llama.cpp whose raised tensors are marked.  Raises ValueError for a type,
-    a mix or a model that is not known.
+    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of a family
+    that runs here.  mix: the ftype of llama.cpp whose raised tensors are marked.  Raises ValueError for a
+    type, a mix or a model that is not known.
     """
     return SensitivityLab(model, one_of("qtype", qtype, QTYPES), one_of("mix", mix, MARKED_MIXES))
 

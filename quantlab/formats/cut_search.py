@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cfloat import c_rules, columns, importance, mean_square, nearest_int, sum_in_order, to_float16
-from .codebook import IQ1_M, IQ1_S
+from .cfloat import c_rules, columns, importance, mean_square, sum_in_order, to_float16
+from .codebook import IQ1_M, IQ1_S, sub_scales
 from .grid import Grid, codebook
 
 NUMBERS = np.array([-1, 0, 1], np.float32)
@@ -55,8 +55,9 @@ def encode_iq1_s(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
     n, xt = len(x), columns(x, 32)
     w = importance(xt, imatrix, mean_square(x, 2))
     cut = best_cut(xt, w, ONE_SHIFT, tiny=1e-12)
-    d, sc = sub_scales(cut.scale.reshape(n, 8))
-    down = (cut.shift[0] < 0).reshape(n, 8) & (d > 0)[:, None]
+    d, sc = sub_scales(cut.scale.reshape(n, 8), 7)
+    used = cut.scale.reshape(n, 8).any(axis=1, keepdims=True)
+    down = (cut.shift[0].reshape(n, 8) < 0) & used
     return IQ1_S.pack(d=to_float16(d * np.float32(1.125)), sc=sc, delta=down.view(np.uint8),
                       grid=cut.point.T.reshape(n, 32).astype(np.uint16))
 
@@ -68,12 +69,12 @@ def encode_iq1_m(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray
     n, xt = len(x), columns(x, 16)
     w = xt * xt if imatrix is None else importance(xt, imatrix, mean_square(x, 2))
     cut = best_cut(xt, w, TWO_SHIFTS, tiny=1e-7)
-    d, sc = sub_scales(cut.scale.reshape(n, 16))
-    q = numbers(cut.point, cut.shift) * (2 * sc.reshape(-1) + 1).astype(np.float32)
+    d, sc = sub_scales(cut.scale.reshape(n, 16), 7)
+    q = shifted(cut.point, cut.shift) * (2 * sc.reshape(-1) + 1).astype(np.float32)
     sum_qx, sum_q2 = (sum_in_order(whole_blocks(v, n)) for v in (w * q * xt, w * q * q))
     d = np.where(sum_q2 > 0, sum_qx / sum_q2, d) * np.float32(1.1125)
-    used = cut.scale.reshape(n, 16).any(axis=1)
-    down = (cut.shift < 0).T.reshape(n, 32) & used[:, None]
+    used = np.logical_or.reduce(cut.scale.reshape(n, 16), axis=1)
+    down = (cut.shift.T.reshape(n, 32) < 0) & used[:, None]
     return IQ1_M.pack(d=to_float16(np.where(used, d, np.float32(0))).view(np.uint16), sc=sc,
                       delta=down.view(np.uint8), grid=cut.point.T.reshape(n, 32).astype(np.uint16))
 
@@ -86,7 +87,8 @@ def best_cut(x: np.ndarray, w: np.ndarray, shifts: np.ndarray, tiny: float) -> C
     order = np.argsort(x, axis=0, kind="stable")
     low, high = cuts(len(x))
     sums_of = sums_of_one_shift if shifts is ONE_SHIFT else sums_of_two_shifts
-    sum_qx, sum_q2 = sums_of(*(np.take_along_axis(v, order, axis=0) for v in (x, w)), order)
+    in_order, their_w = (np.take_along_axis(v, order, axis=0) for v in (x, w))
+    sum_qx, sum_q2 = sums_of(in_order, their_w, order)
     best = best_candidate(sum_qx, sum_q2)
     empty = (np.maximum.reduce(np.abs(x), axis=0) < np.float32(tiny)) | (best < 0)
     group = np.arange(x.shape[1])
@@ -122,9 +124,9 @@ def sums_of_one_shift(x: np.ndarray, w: np.ndarray, order: np.ndarray) -> np.nda
     sums = np.empty((2, len(low), 2, x.shape[1]), np.float32)
     for kind, q in enumerate((UP, DOWN)):
         for power, (v, out) in enumerate(zip(running, sums[:, :, kind], strict=True), 1):
-            out[...] = times(v[low] - v[0], q[0], power)
-            out += times(v[high] - v[low], q[1], power)
-            out += times(v[-1] - v[high], q[2], power)
+            out[...] = multiplied(v[low] - v[0], q[0], power)
+            out += multiplied(v[high] - v[low], q[1], power)
+            out += multiplied(v[-1] - v[high], q[2], power)
     return sums.reshape(2, -1, x.shape[1])
 
 
@@ -147,7 +149,7 @@ def sums_of_two_shifts(x: np.ndarray, w: np.ndarray, order: np.ndarray) -> np.nd
     return np.stack(four, axis=2).reshape(2, -1, x.shape[1])
 
 
-def times(v: np.ndarray, number: np.float32, power: int) -> np.ndarray:
+def multiplied(v: np.ndarray, number: np.float32, power: int) -> np.ndarray:
     """In place, one multiplication after the other, as in C."""
     for _ in range(power):
         v *= number
@@ -201,23 +203,16 @@ def on_the_grid(x: np.ndarray, w: np.ndarray, levels: np.ndarray, scale: np.ndar
     point, searched = grid.nearest(grid.key(l8.astype(np.float32)), np.zeros(by_eight[1], bool), x8, w8,
                                    np.tile(scale, len(shift)), shift.ravel())
     point = point.reshape(shift.shape)
-    wq = w * (q := numbers(point, shift))
+    wq = w * (q := shifted(point, shift))
     sum_qx, sum_q2 = sum_in_order(wq * x), sum_in_order(wq * q)
     fitted = searched.reshape(shift.shape).any(axis=0) & (sum_qx > 0) & (sum_q2 > 0)
     return np.where(fitted, sum_qx / sum_q2, scale), point
 
 
-def numbers(point: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def shifted(point: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """(eights, groups) points and shifts -> (group, groups) the numbers to be scaled."""
     points = ternary_grid().columns
     return np.concatenate([points.take(p, axis=1) + s for p, s in zip(point, shift, strict=True)])
-
-
-def sub_scales(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, groups) scales -> `d` (n,), `sc` from 0 to 7: the largest scale becomes  d * (2 * 7 + 1)."""
-    d = scale.max(axis=1) / np.float32(15)
-    sc = nearest_int(np.float32(0.5) * ((np.float32(1) / d)[:, None] * scale - np.float32(1)))
-    return d, np.where(scale.any(axis=1, keepdims=True), np.clip(sc, 0, 7), 0).astype(np.uint8)
 
 
 def whole_blocks(v: np.ndarray, n: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .cfloat import SMALL, c_rules, columns, importance, mean_square, nearest_int, sum_in_order, to_float16
-from .codebook import IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS
+from .codebook import IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS, sub_scales
 from .grid import Grid, codebook
 from .layout import Layout
 from .search import positive
@@ -35,7 +35,7 @@ CLEAR = np.float32(0.4999)
 
 
 @dataclass(frozen=True)
-class Search:
+class GridSearch:
     """How ggml searches one type.
 
     tries: how many scales to either side of the first, `step` apart (in units of the smallest number of a
@@ -79,11 +79,11 @@ class Search:
 
 #: name -> its search.
 SEARCHES = {search.layout.name: search for search in (
-    Search(IQ2_XXS, tries=6, step=0.1, tiny=1e-15, wanted=2, again="always", spread=1),
-    Search(IQ2_XS, tries=9, step=0.1, tiny=1e-15, wanted=2, spread=1),
-    Search(IQ2_S, tries=9, step=0.1, tiny=1e-8, wanted=1, fudge=0.9875),
-    Search(IQ3_XXS, tries=15, step=0.2, tiny=1e-8, wanted=2, fudge=1.0125),
-    Search(IQ3_S, tries=9, step=0.2, tiny=1e-45, wanted=3, again="all", fudge=1.033),
+    GridSearch(IQ2_XXS, tries=6, step=0.1, tiny=1e-15, wanted=2, again="always", spread=1),
+    GridSearch(IQ2_XS, tries=9, step=0.1, tiny=1e-15, wanted=2, spread=1),
+    GridSearch(IQ2_S, tries=9, step=0.1, tiny=1e-8, wanted=1, fudge=0.9875),
+    GridSearch(IQ3_XXS, tries=15, step=0.2, tiny=1e-8, wanted=2, fudge=1.0125),
+    GridSearch(IQ3_S, tries=9, step=0.2, tiny=1e-45, wanted=3, again="all", fudge=1.033),
 )}
 
 
@@ -142,7 +142,7 @@ def encode(name: str, x: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
     # in seven bits the eighth follows
     turned = np.where(fit.scale < 0, ~signs, signs) & search.layout.top("signs")
     scale = np.where(fit.empty, np.float32(0), np.abs(fit.scale)).reshape(n, -1)
-    d, sc = sub_scales(scale)
+    d, sc = sub_scales(scale, 15)
     stored = ~fit.empty
     if search.even:
         stored &= scale.any(axis=1).repeat(scale.shape[1])
@@ -152,7 +152,7 @@ def encode(name: str, x: np.ndarray, imatrix: np.ndarray | None) -> np.ndarray:
     return search.layout.pack(d=to_float16(d * np.float32(search.fudge)), sc=sc, grid=grid, signs=signs)
 
 
-def error_weights(search: Search, xt: np.ndarray, squares: np.ndarray,
+def error_weights(search: GridSearch, xt: np.ndarray, squares: np.ndarray,
                   imatrix: np.ndarray | None) -> np.ndarray:
     """(group, groups): how much an error counts.  squares: (n,), `spread` times a block's mean square."""
     if imatrix is not None:
@@ -192,7 +192,7 @@ def even_signs(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 # ---- scales and points
 
-def best_fit(search: Search, size: np.ndarray, w: np.ndarray, trace: list | None = None) -> GridFit:
+def best_fit(search: GridSearch, size: np.ndarray, w: np.ndarray, trace: list | None = None) -> GridFit:
     """(group, groups) sizes and their weights in the error -> the best fit of each group (of an empty one:
     any).
 
@@ -226,7 +226,7 @@ def best_fit(search: Search, size: np.ndarray, w: np.ndarray, trace: list | None
     return kept
 
 
-def first_scale(search: Search, size: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def first_scale(search: GridSearch, size: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(groups,) the scale before any try, and the size that the largest number of a point should reach with
     the middle one of the tried scales; not above 0 in empty groups.
     """
@@ -238,7 +238,7 @@ def first_scale(search: Search, size: np.ndarray, w: np.ndarray) -> tuple[np.nda
     return scale, np.where(largest == 0, largest, scale * np.float32(3))
 
 
-def _again(search: Search, kept: GridFit) -> np.ndarray:
+def _again(search: GridSearch, kept: GridFit) -> np.ndarray:
     """(points, groups): which points are looked for once more."""
     again = kept.searched if search.again == "missed" else np.ones_like(kept.searched)
     if search.again == "all":
@@ -280,13 +280,6 @@ def products(grid: Grid, point: np.ndarray, w: np.ndarray, wx: np.ndarray) -> tu
 
 
 # ---- into the block
-
-def sub_scales(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, groups) scales -> `d` (n,), `sc` from 0 to 15: the largest scale becomes  d * (2 * 15 + 1)."""
-    d = scale.max(axis=1) / np.float32(31)
-    sc = nearest_int(HALF * ((ONE / d)[:, None] * scale - ONE))
-    return d, np.where(scale.any(axis=1, keepdims=True), np.clip(sc, 0, 15), 0).astype(np.uint8)
-
 
 def moved_down(grid: np.ndarray, signs: np.ndarray, empty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What ggml writes for IQ3_S: groups of a block that come after empty ones move down, but for the ninth

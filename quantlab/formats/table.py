@@ -86,14 +86,15 @@ class Format:
         return self.encode_blocks(x.reshape(-1, self.block_size), weights, squares)
 
     def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None,
-                      squares: np.ndarray | None = None, **options: bool) -> np.ndarray:
+                      squares: np.ndarray | None = None, *,
+                      options: dict[str, bool] | None = None) -> np.ndarray:
         """(n, block_size) weights, their importances and the mean squares of their rows -> n blocks; nothing
         is checked.  options: those of `reference`.
         """
         if not len(x):
             return np.empty(0, self.dtype)
         with np.errstate(all="ignore"):         # huge and tiny weights overflow float16 and 1 / d, as in C
-            return self.encoder(*(v for v in (x, imatrix, squares) if v is not None), **options)
+            return self.encoder(*(v for v in (x, imatrix, squares) if v is not None), **(options or {}))
 
     def decode(self, blocks: np.ndarray) -> np.ndarray:
         """n blocks of `dtype`, or (n, type_size) uint8 -> (n, block_size) float32."""
@@ -141,7 +142,7 @@ def _of(module: ModuleType, name: str, imatrix: str = "ignored", *, writer: Modu
 
 
 #: The codebook formats: ggml aborts the process on NaN and infinity.
-_cut = partial(_of, codebook, writer=cut_search, nonfinite=False, chunk=1 << 15)
+_cut = partial(_of, codebook, writer=cut_search, nonfinite=False, chunk=1 << 14)
 _on_grid = partial(_of, codebook, writer=grid_search, nonfinite=False, chunk=1 << 17)
 # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
 SEARCHED = 640 * 256

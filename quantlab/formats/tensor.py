@@ -86,7 +86,7 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *,
     allow_nonfinite = allow_nonfinite and form.nonfinite
     blocks = np.empty(x.size // form.block_size, form.dtype)
     work = _tasks(x, form, None if imatrix is None else np.asarray(imatrix, np.float32), allow_nonfinite)
-    for piece, encoded in _spread(executor, partial(_encode_piece, **more), work, form):
+    for piece, encoded in _spread(executor, partial(_encode_piece, more), work, form):
         blocks[piece].view(np.uint8)[:] = encoded.view(np.uint8)         # as bytes: no field-by-field copy
     return QuantizedTensor(form, x.shape, blocks)
 
@@ -141,8 +141,8 @@ def _tasks(x: np.ndarray, form: Format, imatrix: np.ndarray | None,
         yield piece, (form.name, np.ascontiguousarray(part), *rest)
 
 
-def _encode_piece(qtype: str, *arrays: np.ndarray, **more: bool) -> np.ndarray:
-    return FORMATS[qtype].encode_blocks(*arrays, **more)
+def _encode_piece(more: dict[str, bool], qtype: str, *arrays: np.ndarray) -> np.ndarray:
+    return FORMATS[qtype].encode_blocks(*arrays, options=more)
 
 
 def _decode_piece(qtype: str, blocks: np.ndarray) -> np.ndarray:

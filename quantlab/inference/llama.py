@@ -1,11 +1,12 @@
-"""A Llama in NumPy: from tokens to the scores (logits) of every possible next token, to be read from top to
-bottom.
+"""A language model in NumPy: from tokens to the scores (logits) of every possible next token, to be read from
+top to bottom.
 
     model = load_lm("tiny")
     cache = model.new_cache(64)
     model.forward(model.tokenizer.encode("To be, or not"), cache, last=True).argmax()
 
-All numbers are float32, whatever the file stores.  Sources: llama.cpp's src/models/llama.cpp (the graph of
+It is a Llama; where other families do otherwise, the choice is asked for by its name (families.py). All
+numbers are float32, whatever the file stores.  Sources: llama.cpp's src/models/*.cpp (the graphs of
 operations) and ggml_rope_ext; the logits agree with llama.cpp's (tested).  Lessons: 07, 08.
 """
 
@@ -14,10 +15,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..models.architecture import Architecture
+from .gates import REFERENCES
+from .graph import Graph
+from .rope import Rope, Turns
 from .tokenizer import Tokenizer, Tokens
 
 CHUNK = 256        # tokens that pass through the layers at a time, so that a long text needs little memory
+LOGITS = 1 << 24   # computed at a time, beside those that are returned
 
 
 @dataclass
@@ -42,40 +46,37 @@ class Cache:
 class LanguageModel:
     """A model that can be run.
 
-    weights: tensor name -> float32, a matrix as (rows, row length).  eps: what RMSNorm adds.  rope_base:
-    theta of RoPE; rope_scale: positions are divided by it.  attention_scale: what the scores of attention are
-    multiplied with.
-    watch: called as watch(tensor name, x) with the inputs (tokens, row length) of each matrix; for
-    `collect_imatrix`.
+    graph: its family's choices, and its numbers.  weights: tensor name -> float32, a matrix as (rows, row
+    length), the matrices of experts stacked.
+    reference: "exact", or "llama.cpp", which rounds GELU as llama.cpp's processor code does (gates.py).
+    watch: called as watch(tensor name, x, expert) with the inputs (tokens, row length) of each matrix; for
+    `collect_imatrix`. A matrix that is no expert's has the number 0.
     """
 
     name: str
-    architecture: Architecture
+    graph: Graph
     tokenizer: Tokenizer
     weights: Mapping[str, np.ndarray] = field(repr=False)
-    eps: float = 1e-5
-    rope_base: float = 10000.0
-    rope_scale: float = 1.0
-    attention_scale: float = 0.125
-    watch: Callable[[str, np.ndarray], object] | None = field(default=None, repr=False)
+    reference: str = "exact"
+    watch: Callable[[str, np.ndarray, int], object] | None = field(default=None, repr=False)
 
     @property
     def n_vocab(self) -> int:
-        return self.architecture.n_vocab
+        return self.graph.n_vocab
 
     @property
     def n_ctx_train(self) -> int:
-        return self.architecture.n_ctx_train
+        return self.graph.n_ctx_train
 
     def new_cache(self, n_ctx: int | None = None) -> Cache:
         """An empty cache for n_ctx tokens; None: as many as the model was trained with, the most it takes."""
-        a, n_ctx = self.architecture, self.n_ctx_train if n_ctx is None else n_ctx
+        g, n_ctx = self.graph, self.n_ctx_train if n_ctx is None else n_ctx
         if not isinstance(n_ctx, int | np.integer) or n_ctx < 1:
             raise ValueError(f"n_ctx={n_ctx!r}: a context holds at least one token")
         if n_ctx > self.n_ctx_train:
             raise ValueError(f"a context of {n_ctx} tokens is longer than the {self.n_ctx_train} that "
                              f"{self.name} was trained with")
-        shape = (a.n_layer, a.n_head_kv, n_ctx, a.head_dim)
+        shape = (g.n_layer, g.n_head_kv, n_ctx, g.head_dim)
         return Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def logits(self, tokens: Tokens) -> np.ndarray:
@@ -96,79 +97,145 @@ class LanguageModel:
         logits = np.empty((1 if last else len(tokens), self.n_vocab), np.float32)
         for start in range(0, len(tokens), CHUNK):
             x = self._through_layers(tokens[start:start + CHUNK], cache)
-            if not last:
-                logits[start:start + CHUNK] = self._output(x)
+            step = max(LOGITS // self.n_vocab, 1)
+            for row in range(0, 0 if last else len(x), step):
+                logits[start + row:start + min(row + step, len(x))] = self._output(x[row:row + step])
         return self._output(x[-1:]) if last else logits
 
     def _through_layers(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:
         """Tokens -> (T, n_embd): what the last layer leaves."""
-        x = self.weights["token_embd.weight"][tokens]                     # each token's own vector
+        g, norms = self.graph, self.graph.family.norms
+        x = times(self.weights["token_embd.weight"][tokens], g.embedding_scale)     # each token's own vector
         positions = np.arange(cache.n, cache.n + len(tokens))
-        turns = self._turns(positions)
-        for layer in range(self.architecture.n_layer):
-            x = x + self._attention(self._norm(x, f"blk.{layer}.attn_norm"), layer, cache, positions, turns)
-            x = x + self._feed_forward(self._norm(x, f"blk.{layer}.ffn_norm"), f"blk.{layer}.")
+        turns = self._turns(positions, cache.n_ctx)
+        for layer in range(g.n_layer):
+            block = f"blk.{layer}."
+            h = self._norm(x, block, norms.before_attention)
+            h = self._attention(h, layer, cache, positions, turns)
+            x = x + times(self._norm(h, block, norms.after_attention), g.residual_scale)
+            h = self._norm(x, block, norms.before_ffn)
+            h = self._mixture(h, block) if g.n_expert else self._feed_forward(h, block)
+            x = x + times(self._norm(h, block, norms.after_ffn), g.residual_scale)
         cache.n += len(tokens)
         return x
 
-    def _attention(self, x: np.ndarray, layer: int, cache: Cache, positions: np.ndarray, turns) -> np.ndarray:
+    def _attention(self, x: np.ndarray, layer: int, cache: Cache, positions: np.ndarray,
+                   turns: Mapping[Rope, Turns]) -> np.ndarray:
         """Each token collects the values of those before it, weighted by how well its query fits their keys.
 
         n_head / n_head_kv query heads share a head of keys and values (grouped-query attention).
         """
-        a, block, n_tokens = self.architecture, f"blk.{layer}.", len(x)
-        group, seen = a.n_head // a.n_head_kv, cache.n + n_tokens
-        q = rotate(self._times(x, block + "attn_q").reshape(n_tokens, a.n_head, a.head_dim), turns)
-        k = rotate(self._times(x, block + "attn_k").reshape(n_tokens, a.n_head_kv, a.head_dim), turns)
-        v = self._times(x, block + "attn_v").reshape(n_tokens, a.n_head_kv, a.head_dim)
+        g, block, n_tokens = self.graph, f"blk.{layer}.", len(x)
+        group, seen = g.n_head // g.n_head_kv, cache.n + n_tokens
+        q, k, v = self._queries_keys_values(x, block)
+        if rope := g.rope_at(layer):
+            q, k = rope.rotate(q, turns[rope]), rope.rotate(k, turns[rope])
+        if g.temperature_scale:
+            q = q * self._temperatures(positions)
         cache.keys[layer, :, cache.n:seen] = k.swapaxes(0, 1)
         cache.values[layer, :, cache.n:seen] = v.swapaxes(0, 1)
+        first = max(cache.n + 1 - g.window, 0) if g.is_local(layer) else 0
         # (n_head_kv, seen, head_dim)
-        keys, values = cache.keys[layer, :, :seen], cache.values[layer, :, :seen]
+        keys, values = cache.keys[layer, :, first:seen], cache.values[layer, :, first:seen]
 
-        q = q.reshape(n_tokens, a.n_head_kv, group, a.head_dim).transpose(1, 2, 0, 3)
-        scores = q.reshape(a.n_head_kv, group * n_tokens, a.head_dim) @ keys.swapaxes(1, 2)
-        scores = scores.reshape(a.n_head_kv, group, n_tokens, seen) * np.float32(self.attention_scale)
+        q = q.reshape(n_tokens, g.n_head_kv, group, g.head_dim).transpose(1, 2, 0, 3)
+        scores = q.reshape(g.n_head_kv, group * n_tokens, g.head_dim) @ keys.swapaxes(1, 2)
+        scores = scores.reshape(g.n_head_kv, group, n_tokens, -1) * np.float32(g.attention_scale)
+        scores = capped(scores, g.attention_cap)
         if n_tokens > 1:
-            scores[..., np.arange(seen) > positions[:, None]] = -np.inf   # nobody sees the future
-        mixed = softmax(scores).reshape(a.n_head_kv, group * n_tokens, seen) @ values
-        mixed = mixed.reshape(a.n_head_kv, group, n_tokens, a.head_dim).transpose(2, 0, 1, 3)
-        return self._times(mixed.reshape(n_tokens, a.n_head * a.head_dim), block + "attn_output")
+            back = positions[:, None] - np.arange(first, seen)
+            scores[..., back < 0] = -np.inf                               # nobody sees the future
+            if g.is_local(layer):
+                scores[..., back >= g.window] = -np.inf
+        sinks = self.weights[block + "attn_sinks.weight"] if g.family.sinks else None
+        shares = softmax(scores, None if sinks is None else sinks.reshape(g.n_head_kv, group, 1, 1))
+        mixed = shares.reshape(g.n_head_kv, group * n_tokens, -1) @ values
+        mixed = mixed.reshape(g.n_head_kv, group, n_tokens, g.head_dim).transpose(2, 0, 1, 3)
+        return self._times(mixed.reshape(n_tokens, g.n_head * g.head_dim), block + "attn_output")
 
-    def _feed_forward(self, x: np.ndarray, block: str) -> np.ndarray:
-        """SwiGLU: the gate decides how much of each of the n_ff signals passes."""
-        return self._times(silu(self._times(x, block + "ffn_gate")) * self._times(x, block + "ffn_up"),
-                           block + "ffn_down")
+    def _queries_keys_values(self, x: np.ndarray, block: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(T, n_embd) -> (T, heads, head_dim) each, from three matrices or one."""
+        g, n_tokens = self.graph, len(x)
+        if f"{block}attn_qkv.weight" in self.weights:
+            ends = [g.n_head * g.head_dim, (g.n_head + g.n_head_kv) * g.head_dim]
+            q, k, v = np.split(self._times(x, block + "attn_qkv"), ends, axis=-1)
+        else:
+            q, k, v = (self._times(x, f"{block}attn_{letter}") for letter in "qkv")
+        if g.family.qk_norm == "all":
+            q, k = self._norm(q, block, "attn_q_norm"), self._norm(k, block, "attn_k_norm")
+        q = q.reshape(n_tokens, g.n_head, g.head_dim)
+        k, v = (part.reshape(n_tokens, g.n_head_kv, g.head_dim) for part in (k, v))
+        if g.family.qk_norm == "head":
+            q, k = self._norm(q, block, "attn_q_norm"), self._norm(k, block, "attn_k_norm")
+        return q, k, v
+
+    def _feed_forward(self, x: np.ndarray, block: str, kind: str = "", expert: int = 0) -> np.ndarray:
+        """The gate decides how much of each of the n_ff signals passes.  kind: "_exps" for one of the
+        experts, "_shexp" for those that work on every token.
+        """
+        up = self._times(x, f"{block}ffn_up{kind}", expert)
+        if self.graph.family.fused_gate:
+            gate, up = np.split(up, 2, axis=-1)
+        else:
+            gate = self._times(x, f"{block}ffn_gate{kind}", expert)
+        passed = REFERENCES[self.reference][self.graph.family.gate](gate, up)
+        return self._times(passed, f"{block}ffn_down{kind}", expert)
+
+    def _mixture(self, x: np.ndarray, block: str) -> np.ndarray:
+        """A router gives each token to the n_expert_used experts that it scores best, and mixes what they
+        say by the softmax of these scores.
+        """
+        scores = self._times(x, block + "ffn_gate_inp")                   # (T, n_expert)
+        chosen = np.argsort(-scores, axis=-1, kind="stable")[:, :self.graph.n_expert_used]
+        shares = softmax(np.take_along_axis(scores, chosen, axis=-1))
+        y = self._feed_forward(x, block, "_shexp") if self.graph.n_ff_shared else np.zeros_like(x)
+        for expert in np.unique(chosen):
+            tokens, rank = np.nonzero(chosen == expert)
+            y[tokens] += shares[tokens, rank, None] * self._feed_forward(x[tokens], block, "_exps", expert)
+        return y
 
     def _output(self, x: np.ndarray) -> np.ndarray:
         """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings, from each token's own vector."""
-        matrix = "token_embd" if self.architecture.tied_embeddings else "output"
-        return self._times(self._norm(x, "output_norm"), matrix)
+        g = self.graph
+        matrix = "token_embd" if g.tied_embeddings else "output"
+        logits = self._times(self._norm(x, "", "output_norm"), matrix)
+        return capped(times(logits, 1 / g.logit_scale), g.final_cap)
 
-    def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
-        """RMSNorm: every vector to length 1 (root mean square), then each column by its own weight."""
+    def _norm(self, x: np.ndarray, block: str, name: str) -> np.ndarray:
+        """RMSNorm: every vector to length 1 (root mean square), then each column by its own weight. Without a
+        name x stays as it is.
+        """
+        if not name:
+            return x
         mean_square = np.square(x).mean(axis=-1, keepdims=True)
-        return x / np.sqrt(mean_square + np.float32(self.eps)) * self.weights[name + ".weight"]
+        return x / np.sqrt(mean_square + np.float32(self.graph.eps)) * self.weights[f"{block}{name}.weight"]
 
-    def _times(self, x: np.ndarray, name: str) -> np.ndarray:
+    def _times(self, x: np.ndarray, name: str, expert: int = 0) -> np.ndarray:
         """(T, row length) times a matrix of the file -> (T, rows), and the bias where the file has one."""
         if self.watch is not None:
-            self.watch(name + ".weight", x)
-        y = x @ self.weights[name + ".weight"].T
-        return y + self.weights[name + ".bias"] if name + ".bias" in self.weights else y
+            self.watch(name + ".weight", x, expert)
+        matrix, bias = self.weights[name + ".weight"], self.weights.get(name + ".bias")
+        if matrix.ndim == 3:
+            matrix, bias = matrix[expert], None if bias is None else bias[expert]
+        y = x @ matrix.T
+        return y if bias is None else y + bias
 
-    def _turns(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cosine and sine (T, 1, pairs) of the angles by which RoPE turns each pair at each position.
+    def _turns(self, positions: np.ndarray, n_ctx: int) -> dict[Rope, Turns]:
+        """How RoPE turns at each position, for the layers that see all and for the local ones.
 
-        Pair i turns by position * base^(-2i / head_dim); Llama 3.1 slows some pairs down by the file's
-        `rope_freqs`.
+        Llama 3.1 slows some pairs down by the file's `rope_freqs`; Phi has numbers for short contexts and
+        others for long ones.
         """
-        head_dim = self.architecture.head_dim
-        speeds = self.rope_base ** (-np.arange(0, head_dim, 2) / head_dim) / self.rope_scale
-        if "rope_freqs.weight" in self.weights:
-            speeds = speeds / self.weights["rope_freqs.weight"]
-        angles = positions[:, None, None] * speeds
-        return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+        g, slower = self.graph, "rope_freqs"
+        if g.longrope:
+            slower = "rope_factors_long" if n_ctx > g.n_ctx_original else "rope_factors_short"
+        ropes = {rope for rope in (g.global_rope, g.local_rope) if rope}
+        return {rope: rope.turns(positions, self.weights.get(f"{slower}.weight", 1.0)) for rope in ropes}
+
+    def _temperatures(self, positions: np.ndarray) -> np.ndarray:
+        """(T, 1, 1): how much sharper attention gets, far from the beginning."""
+        far = np.log(np.floor(positions / self.graph.n_ctx_original) + 1)
+        return (1 + self.graph.temperature_scale * far).astype(np.float32)[:, None, None]
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> "LanguageModel":
         """The same model with some tensors replaced; all others are shared.  ValueError for an unknown name
@@ -220,26 +287,25 @@ class LanguageModel:
         return array
 
 
-def rotate(x: np.ndarray, turns: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """RoPE: turn each pair of neighbours (2i, 2i + 1) of every head, as a point in a plane.
+def times(x: np.ndarray, scale: float) -> np.ndarray:
+    """x times a number."""
+    return x if scale == 1 else x * np.float32(scale)
 
-    x: (T, heads, head_dim).  GGUF's llama files have the rows of Q and K in this order already
-    (LLAMA_ROPE_TYPE_NORM).
+
+def capped(x: np.ndarray, cap: float) -> np.ndarray:
+    """x, softly kept between -cap and cap; 0: as it is."""
+    return np.tanh(x / np.float32(cap)) * np.float32(cap) if cap else x
+
+
+def softmax(scores: np.ndarray, sinks: np.ndarray | None = None) -> np.ndarray:
+    """Scores -> shares that add up to 1, along the last axis; done in place.  sinks: one more score, whose
+    share nobody gets.
     """
-    cos, sin = turns
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return np.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1).reshape(x.shape)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Scores -> shares that add up to 1, along the last axis; done in place."""
-    scores -= scores.max(axis=-1, keepdims=True)
+    most = scores.max(axis=-1, keepdims=True)
+    if sinks is not None:
+        most = np.maximum(most, sinks)
+    scores -= most
     np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
+    total = scores.sum(axis=-1, keepdims=True)
+    scores /= total if sinks is None else total + np.exp(sinks - most)
     return scores
-
-
-def silu(x: np.ndarray) -> np.ndarray:
-    """x times the logistic function of x."""
-    with np.errstate(over="ignore"):          # exp(-x) may be infinite: then the result is 0, as it should be
-        return x / (1 + np.exp(-x))

@@ -1,4 +1,4 @@
-"""A GGUF file of a Llama becomes a model that can be run: in its own types, or quantized on the way.
+"""A GGUF file becomes a model that can be run: in its own types, or quantized on the way.
 
     load_lm("tiny"), load_lm("tiny", "Q4_K_M"), load_lm("tiny", "Q3_K", pure=True)
 
@@ -6,58 +6,72 @@ A quantized tensor is encoded and decoded here by the same code that writes file
 model computes with the very weights that such a file holds.
 """
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
 from ..formats.tensor import quantize
-from ..models.architecture import Architecture
-from ..models.gguf_cursor import shown
 from ..models.gguf_file import GGUFFile
 from ..models.imatrix_file import as_imatrix
-from ..models.ollama_blobs import architecture_name
+from ..models.ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name
 from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model
-from ..models.wiring import demand_tensors
 from ..models.wishes import Wishes, wishes_of
+from .gates import REFERENCES
+from .graph import read_graph
 from .llama import LanguageModel
+from .tensors import demand_graph
 from .tokenizer import Tokenizer
 
-SCALINGS = ("none", "linear")          # of RoPE; Llama 3.1's own lies in the tensor rope_freqs
 
-
-def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False, **wishes) -> LanguageModel:
-    """Load a language model of the llama architecture, all weights as float32.
+def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False, reference: str = "exact",
+            **wishes) -> LanguageModel:
+    """Load a language model of one of the families in `quantlab.inference.families`, all weights as float32.
 
     model: "tiny" (comes with quantlab), the path of a GGUF file, the name of a pulled Ollama model, or an
     open Model.
     ftype: None keeps the file's own types; "Q4_K_M" gives each tensor the type of that mix (`recipe`),
     rounding it accordingly.
     pure: every matrix, the embeddings too, in the one type (as `llama-quantize --pure`); ftype may then be
-    any
-    type: "Q3_K".
+    any type: "Q3_K".
     imatrix: the path of llama.cpp's file, or {tensor name: one number a column}.
     wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them; ftype
     None then means the mix of the file in `types`.
+    reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16, as
+    llama.cpp's processor code does: for comparisons with it.
     A quantized file can be quantized again: that shows why nobody should.
-    Raises ValueError, in words, for another architecture, a missing tensor, a wrong shape, and for types that
-    do not fit.
+    Raises ValueError, in words, for an architecture that cannot be run here, for a key or a tensor that its
+    graph does not have, a missing one, a wrong shape, and for types that do not fit.
     """
+    if reference not in REFERENCES:
+        raise ValueError(f"reference={reference!r}: it is one of {', '.join(REFERENCES)}")
     wished = wishes_of(**wishes)
     with open_weights(model) as source:
-        settings = _settings(source)
+        spelled = source.metadata.get("general.architecture")
+        stored = {name: shape for name, (_, shape) in source.types.items()
+                  if prod(shape) and not in_encoder(name, str(spelled))}
+        renamed = wished.renamed(stored)        # without the layers that are left out
+        known = {new: llama_cpp_name(new, spelled) for new in renamed.values()}
+        shapes = {known[new]: stored[name] for name, new in renamed.items()}
+        metadata = _shortened(llama_cpp_metadata(source.metadata, stored), len(wished.pruned))
+        graph = read_graph(source.name, metadata, shapes)
+        demand_graph(source.name, graph, shapes)
         jobs = _jobs(source, ftype, imatrix, pure, wished)
-        tokenizer = Tokenizer.from_metadata(source.metadata)
-        if tokenizer.n_vocab > source.architecture.n_vocab:
+        tokenizer = Tokenizer.from_metadata(metadata)
+        if tokenizer.n_vocab > graph.n_vocab:
             raise ValueError(f"{source.name} has {tokenizer.n_vocab} tokens, but word vectors for "
-                             f"{source.architecture.n_vocab} only")
-        file = source.gguf
-        weights = {new: _weights(file, name, jobs.get(new))
-                   for name, new in wished.renamed(file.infos).items()}
-        shape = replace(source.architecture, n_layer=source.architecture.n_layer - len(wished.pruned))
-        return LanguageModel(source.name, shape, tokenizer, weights, **settings)
+                             f"{graph.n_vocab} only")
+        weights = {known[new]: _weights(source.gguf, name, jobs.get(new)) for name, new in renamed.items()}
+        return LanguageModel(source.name, graph, tokenizer, weights, reference)
+
+
+def _shortened(metadata: Mapping[str, object], layers: int) -> Mapping[str, object]:
+    """The metadata of a model from which so many layers were taken."""
+    key = f"{metadata['general.architecture']}.block_count"
+    count = metadata[key]
+    return {**metadata, key: count - layers} if layers and isinstance(count, int) else metadata
 
 
 def _jobs(model: Model, ftype: str | None, imatrix, pure: bool, wished: Wishes) -> dict[str, Job]:
@@ -80,58 +94,8 @@ def _weights(file: GGUFFile, name: str, job: Job | None) -> np.ndarray:
     file.let_go(info.offset, info.offset + info.nbytes)
     if job is None or job.kept:
         return x
-    return quantize(x, job.qtype, None if job.imatrix is None else job.imatrix[0]).dequantize()
-
-
-def _settings(model: Model) -> dict[str, Any]:
-    """The numbers of LanguageModel that are no shapes. ValueError for a file that the forward pass cannot
-    run.
-    """
-    if (arch := architecture_name(model.metadata)) != "llama":
-        raise ValueError(
-            f"{model.name} is a model of the architecture {shown(arch)}; only llama can be run here")
-    a = model.architecture
-    if a.n_expert:
-        raise ValueError(
-            f"{model.name} has {a.n_expert} experts in each layer; only dense models can be run here")
-    _check_tensors(model, a)
-
-    def number(key: str, default: float) -> float:
-        value = model.metadata.get(f"llama.{key}", default)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
-            raise ValueError(f"llama.{key} of {model.name} is {shown(value)}; a number is needed")
-        return float(value)
-
-    scaling = model.metadata.get("llama.rope.scaling.type", "none")
-    if scaling not in SCALINGS:
-        raise ValueError(f"{model.name} stretches its positions by {shown(scaling)} "
-                         f"(llama.rope.scaling.type); known are {', '.join(SCALINGS)}")
-    found = {"eps": number("attention.layer_norm_rms_epsilon", 1e-5),
-             "rope_base": number("rope.freq_base", 10000.0),
-             "rope_scale": number("rope.scaling.factor", 1.0) if scaling == "linear" else 1.0,
-             "attention_scale": number("attention.scale", 0.0) or a.head_dim ** -0.5}
-    for name, value in found.items():
-        if value < 0 or (value == 0 and name != "eps"):
-            raise ValueError(f"{name} of {model.name} is {value:g}; it must be above 0")
-    return found
-
-
-def _check_tensors(model: Model, a: Architecture) -> None:
-    """Every tensor of a Llama of this shape is there, in the right shape, and none that would have a say is
-    left out.
-    """
-    infos = model.gguf.infos
-    wanted = {tensor.name: tensor.shape for tensor in a.tensors()}
-    demand_tensors(model.name, a, {name: info.shape for name, info in infos.items()})
-    biases = {name.removesuffix("weight") + "bias": shape[1:] for name, shape in wanted.items()
-              if name.startswith("blk.") and shape[1:]}
-    for name, info in infos.items():
-        if name not in wanted and info.shape != biases.get(name):
-            raise ValueError(f"{model.name} has a tensor {name} of shape {info.shape} that no llama has: it "
-                             "would be ignored")
-    if a.rope_dim not in (0, a.head_dim) or a.head_dim % 2:
-        raise ValueError(f"RoPE is to turn {a.rope_dim or a.head_dim} of the {a.head_dim} columns of a head; "
-                         "a llama turns all, in pairs")
-    if not a.n_ctx_train:
-        raise ValueError(
-            f"{model.name} does not say with how many tokens it was trained (llama.context_length)")
+    matrices = x if x.ndim == 3 else x[None]            # of experts: each has importances of its own
+    importances = [None] * len(matrices) if job.imatrix is None else job.imatrix
+    made = [quantize(matrix, job.qtype, importance).dequantize()
+            for matrix, importance in zip(matrices, importances, strict=True)]
+    return np.stack(made) if x.ndim == 3 else made[0]

@@ -17,12 +17,13 @@ leaves out what is less likely than e^−16; here they are exact, which moves th
 decimal.  Lesson: 07.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from .chunks import Text, checked_model, chunks_of
+from .llama import LOGITS
 
 # bytes of the reference's logits that are kept; beyond, they are computed again for each model
 LOGITS_KEPT = 1 << 28
@@ -126,9 +127,11 @@ def perplexity(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None =
     """
     parts = []
     for chunk in chunks_of(lm, text, n_ctx, chunks):
-        logits, right = scored_logits(lm, chunk), right_tokens(chunk)
-        parts += [-np.take_along_axis(log_softmax(logits[rows]), right[rows, None], 1)[:, 0]
-                  for rows in _rows(logits)]
+        right = right_tokens(chunk)
+        for logits in _scored(lm, chunk):
+            parts += [-np.take_along_axis(log_softmax(logits[rows]), right[rows, None], 1)[:, 0]
+                      for rows in _rows(logits)]
+            right = right[len(logits):]
     return Perplexity(np.concatenate(parts))
 
 
@@ -187,13 +190,21 @@ def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
     """(n_ctx − 1 − n_ctx // 2, n_vocab) float32: what follows each token of the second half of the chunk but
     the last.
     """
+    pieces = list(_scored(lm, chunk))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _scored(lm, chunk: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows of `scored_logits` in pieces of at most 64 MiB."""
     first, cache = len(chunk) // 2, lm.new_cache(len(chunk))
     lm.forward(chunk[:first], cache, last=True)
-    logits = lm.forward(chunk[first:-1], cache)
-    if not np.isfinite(logits).all():
-        raise ValueError(f"{lm.name} gives predictions that are no numbers: its weights, or their "
-                         "quantization, are broken")
-    return logits
+    step = max(LOGITS // lm.n_vocab, 1)
+    for start in range(first, len(chunk) - 1, step):
+        logits = lm.forward(chunk[start:min(start + step, len(chunk) - 1)], cache)
+        if not np.isfinite(logits).all():
+            raise ValueError(f"{lm.name} gives predictions that are no numbers: its weights, or their "
+                             "quantization, are broken")
+        yield logits
 
 
 def right_tokens(chunk: np.ndarray) -> np.ndarray:

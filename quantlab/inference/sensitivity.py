@@ -94,7 +94,7 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
                     dataset: str = "", progress: Callable[[Progress], object] | str | None = "show",
                     cancel=None) -> Imatrix:
     """Read the text in chunks and return an Imatrix: `.values` is {tensor name: (1, columns) float32, the
-    mean of the squared inputs}.
+    mean of the squared inputs}; experts have a row each, 1 where no token came.
 
     Goes into `quantize_model`, `load_lm`, `compare_quality`, and into a file for llama-quantize by
     `write_imatrix`.
@@ -104,11 +104,16 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
     ValueError in words for a text too short, and where an input is no finite number.
     """
     cut = chunks_of(lm, text, n_ctx, chunks)
-    sums: dict[str, np.ndarray] = {}
+    sums: dict[str, np.ndarray] = {}            # (experts, columns); one row where there are no experts
+    counts: dict[str, np.ndarray] = {}          # (experts,)
 
-    def add(name: str, x: np.ndarray) -> None:
+    def add(name: str, x: np.ndarray, expert: int) -> None:
         if name.startswith("blk."):
-            sums[name] = sums.get(name, 0) + np.einsum("tj,tj->j", x, x, dtype=np.float64)
+            matrix = lm.weights[name]
+            experts = len(matrix) if matrix.ndim == 3 else 1
+            sums.setdefault(name, np.zeros((experts, x.shape[1])))[expert] += np.einsum(
+                "tj,tj->j", x, x, dtype=np.float64)
+            counts.setdefault(name, np.zeros(experts, np.float32))[expert] += len(x)
 
     watching, tick = replace(lm, watch=add), watched({"": cut.size}, "tokens", progress, cancel)
     for number, chunk in enumerate(cut, 1):
@@ -116,9 +121,10 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
         tick("", len(chunk), f"chunk {number} of {len(cut)}")
     for name, total in sums.items():
         if not np.isfinite(total).all():
-            raise ValueError(
-                f"column {int(np.flatnonzero(~np.isfinite(total))[0])} of {name} gets inputs that are no "
-                "finite numbers")
-    values = {name: (total / cut.size).astype(np.float32)[None] for name, total in sums.items()}
+            raise ValueError(f"column {int(np.argwhere(~np.isfinite(total))[0, -1])} of {name} gets inputs "
+                             "that are no finite numbers")
+    values = {name: np.divide(total, counts[name][:, None], out=np.ones_like(total),
+                              where=counts[name][:, None] > 0).astype(np.float32)
+              for name, total in sums.items()}
     return Imatrix(values, datasets=(dataset,) if dataset else (), chunks=len(cut), chunk_size=cut.shape[1],
-                   counts={name: np.full(1, cut.size, np.float32) for name in values})
+                   counts=counts)

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 
 from ..models.gguf_cursor import GGUFArray, shown
+from .cuts import ALIASES, CUTS, WHOLE_WORDS
+from .specials import CONTROL, PARTS, UNKNOWN, USER_DEFINED, ends_of, kinds_of
 
 Tokens = Sequence[int] | np.ndarray        # numbers of tokens, in the order of the text
 
@@ -35,24 +37,11 @@ _OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
 BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(256 + i): byte for i, byte in enumerate(_OTHERS)}
 SPACE = "▁"
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-           r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-#: `tokenizer.ggml.pre` -> the patterns that cut a text, one after the other. Nothing is merged across a cut.
-CUTS = {"gpt-2": (_GPT2,), "smollm": (r"\p{N}", _GPT2), "llama-bpe": (_LLAMA3,),
-        "qwen2": (_LLAMA3.replace("{1,3}", ""),)}
-#: Other names for the same rules, as llama.cpp has them.
-ALIASES = {"llama3": "llama-bpe", "llama-v3": "llama-bpe", "falcon3": "llama-bpe", "starcoder": "smollm",
-           "refact": "smollm", "command-r": "smollm", "deepseek-r1-qwen": "qwen2"}
-#: Under these rules a whole word of the vocabulary is taken before any merging, and a text begins with BOS.
-WHOLE_WORDS = {"llama-bpe"}
-UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4            # token types (llama.h: enum llama_token_type)
 VOCABULARIES = {"gpt2": "byte-level BPE", "llama": "SentencePiece"}
-#: Control tokens by which a model ends its turn or begins something else, whatever the file calls eos
-#: (llama-vocab.cpp: special_eog_ids).
-ENDS = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "</s>",
-        "<|eom_id|>", "<EOT>", "<end_of_utterance>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>",
-        "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>", "<|file_sep|>"}
+#: Keys `tokenizer.ggml.<key>_token_id` of tokens that end something.
+END_KEYS = ("eot", "eom", *PARTS)
+#: In a model of such a name, spaces after a special token belong to it; but not after these.
+PHI3, KEEP_SPACES = ("phi-3", "phi3"), ("<unk>", "<s>", "<|endoftext|>")
 
 
 class Tokenizer:
@@ -62,6 +51,8 @@ class Tokenizer:
     or "llama" (SentencePiece).  pre: the name of the rule that cuts a text, a key of CUTS or ALIASES.
     merges: "a b" in order of preference (gpt2).  scores: one a token (llama).  bos, eos: the numbers of the
     tokens that begin and end a text, or None.  add_bos: whether the model was trained with BOS in front.
+    ends: other tokens at which a model stops, by the name of their key ("eot").  strips: whether spaces after
+    a special token belong to it.
     chat_template: Jinja text, or None.
     Raises ValueError, in words, for a kind of vocabulary that is not known here, and for one that contradicts
     itself.
@@ -70,7 +61,8 @@ class Tokenizer:
     def __init__(self, tokens: Sequence[str], *, model: str = "gpt2", pre: str = "gpt-2",
                  merges: Sequence[str] = (), scores: Sequence[float] = (), types: Sequence[int] = (),
                  bos: int | None = None, eos: int | None = None, add_bos: bool = False,
-                 add_space_prefix: bool = True, chat_template: str | None = None):
+                 add_space_prefix: bool = True, ends: Mapping[str, int] | None = None, strips: bool = False,
+                 chat_template: str | None = None):
         if model not in VOCABULARIES:
             known = ", ".join(f"{name} ({words})" for name, words in VOCABULARIES.items())
             raise ValueError(
@@ -82,8 +74,9 @@ class Tokenizer:
         self.tokens, self.types = list(tokens), [int(number) for number in types] or [1] * len(tokens)
         self.model, self.merges, self.scores = model, list(merges), [float(score) for score in scores]
         self.bos, self.eos, self.add_bos, self.add_space_prefix = bos, eos, add_bos, add_space_prefix
-        self.chat_template = chat_template
+        self.named_ends, self.strips, self.chat_template = dict(ends or {}), strips, chat_template
         _check(self)
+        self.types = kinds_of(self.tokens, self.types)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "Tokenizer":
@@ -98,16 +91,19 @@ class Tokenizer:
             found = get(key) or ()
             return list(found.decode() if isinstance(found, GGUFArray) else found)
 
-        model, pre, tokens = get("model"), get("pre"), elements("tokens")
+        model, pre, tokens = get("model"), get("pre", "default"), elements("tokens")
         if not tokens:
             raise ValueError("the file has no vocabulary (tokenizer.ggml.tokens), so no text can be encoded")
         sentence_pieces, template = model == "llama", metadata.get("tokenizer.chat_template")
+        ends = {key: number for key in END_KEYS if (number := get(f"{key}_token_id")) is not None}
+        name = str(metadata.get("general.name")).lower()
         return cls(tokens, model=model, pre=pre, merges=elements("merges"), scores=elements("scores"),
                    types=elements("token_type"), bos=get("bos_token_id", 1 if sentence_pieces else None),
                    eos=get("eos_token_id", 2 if sentence_pieces else None),
                    add_bos=bool(get("add_bos_token",
                                     sentence_pieces or ALIASES.get(pre, pre) in WHOLE_WORDS)),
-                   add_space_prefix=bool(get("add_space_prefix", True)),
+                   add_space_prefix=bool(get("add_space_prefix", True)), ends=ends,
+                   strips=any(part in name for part in PHI3),
                    chat_template=template if isinstance(template, str) else None)
 
     @property
@@ -118,8 +114,7 @@ class Tokenizer:
     @cached_property
     def ends(self) -> frozenset[int]:
         """The tokens at which a model stops: eos, and the ends of a turn that the vocabulary has."""
-        return frozenset(number for number, token in enumerate(self.tokens)
-                         if number == self.eos or (token in ENDS and self.types[number] == CONTROL))
+        return ends_of(self.tokens, {"eos": self.eos, **self.named_ends})
 
     def encode(self, text: str, special: bool = True) -> list[int]:
         """The tokens of a text, without BOS.  special: whether "<|im_end|>" in it is that one token, or just
@@ -132,7 +127,8 @@ class Tokenizer:
         except UnicodeEncodeError as error:
             raise ValueError(f"the text has half a character at {error.start} ({text[error.start]!r}), which "
                              "no byte stands for") from None
-        return (self._parsing if special else self._plain).encode(text, add_special_tokens=False).ids
+        self._library.encode_special_tokens = not special
+        return self._library.encode(text, add_special_tokens=False).ids
 
     def piece(self, token: int) -> bytes:
         """The bytes of one token, not always whole characters (llama_token_to_piece); special tokens as they
@@ -160,15 +156,11 @@ class Tokenizer:
         return render(self.chat_template, messages, add_generation_prompt, names)
 
     @cached_property
-    def _parsing(self):
-        return _built(self, parse_special=True)
-
-    @cached_property
-    def _plain(self):
-        return _built(self, parse_special=False)
+    def _library(self):
+        return _built(self)
 
 
-def _built(own: Tokenizer, parse_special: bool):
+def _built(own: Tokenizer):
     """The library's tokenizer with this vocabulary."""
     from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
     from tokenizers import Tokenizer as Library
@@ -187,9 +179,12 @@ def _built(own: Tokenizer, parse_special: bool):
                                    byte_fallback=True))
         spaces = [normalizers.Prepend(SPACE)] if own.add_space_prefix else []
         built.normalizer = normalizers.Sequence([*spaces, normalizers.Replace(" ", SPACE)])
-    whole = {USER_DEFINED, CONTROL, UNKNOWN} if parse_special else {USER_DEFINED}
-    built.add_tokens([AddedToken(token, normalized=False) for token, kind in kinds.items()
-                      if kind in whole and token])
+    def added(token: str) -> AddedToken:
+        return AddedToken(token, normalized=False, rstrip=own.strips and token not in KEEP_SPACES)
+
+    special = [added(token) for token, kind in kinds.items() if token and kind in (CONTROL, UNKNOWN)]
+    built.add_special_tokens(special)           # text, when special tokens are not asked for
+    built.add_tokens([added(token) for token, kind in kinds.items() if token and kind == USER_DEFINED])
     return built
 
 
@@ -201,17 +196,14 @@ def _pair(merge: str) -> tuple[str, str]:
 
 def _merges_by_score(own: Tokenizer, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
     """SentencePiece joins the two neighbours whose union has the best score; here all such pairs, the best
-    first.
+    first. As in llama.cpp, any token can be made by joining, whatever its type.
 
     Of two pairs with the same union and score SentencePiece takes the one further left in the text, the
-    library
-    the one that stands first here: a rare difference.
+    library the one that stands first here: a rare difference.
     """
-    normal = sorted((number for number, kind in enumerate(own.types) if kind == 1),
-                    key=lambda number: -own.scores[number])
-    pairs = ((word[:cut], word[cut:]) for word in (own.tokens[number] for number in normal)
-             for cut in range(1, len(word)))
-    return [(left, right) for left, right in pairs if left in vocabulary and right in vocabulary]
+    best_first = (own.tokens[number] for number in sorted(range(own.n_vocab), key=lambda n: -own.scores[n]))
+    return [(word[:cut], word[cut:]) for word in best_first for cut in range(1, len(word))
+            if word[:cut] in vocabulary and word[cut:] in vocabulary]
 
 
 def _check(own: Tokenizer) -> None:
@@ -221,7 +213,7 @@ def _check(own: Tokenizer) -> None:
         if length != n and (name == "token_type" or own.model == "llama"):
             raise ValueError(
                 f"the vocabulary has {n} tokens, but tokenizer.ggml.{name} has {length} elements")
-    for name, number in (("bos", own.bos), ("eos", own.eos)):
+    for name, number in (("bos", own.bos), ("eos", own.eos), *own.named_ends.items()):
         if number is not None and (type(number) is not int or not 0 <= number < n):
             raise ValueError(
                 f"tokenizer.ggml.{name}_token_id is {shown(number)}, outside the vocabulary of {n}")

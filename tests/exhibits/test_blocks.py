@@ -18,13 +18,14 @@ from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import QuantizedTensor, quantize
 from quantlab.stage.touchable import png
 from quantlab.words import told
+from tests.formats import by_gguf
 
 FONTS = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def decoded(raw: bytes, qtype: str) -> np.ndarray:
     with np.errstate(all="ignore"):
-        return gguf.dequantize(np.frombuffer(raw, np.uint8)[None], gguf.GGMLQuantizationType[qtype]).ravel()
+        return by_gguf.dequantize(np.frombuffer(raw, np.uint8)[None], qtype).ravel()
 
 
 @cache

@@ -7,6 +7,8 @@ bits only: what becomes of other payloads is nobody's promise.
 
 import numpy as np
 
+from quantlab.formats.table import FORMATS
+
 ROWS, N = 64, 256
 LARGEST = np.float32(3.4028235e38)
 
@@ -112,3 +114,12 @@ def _imatrices() -> dict[str, np.ndarray | None]:
 
 
 IMATRICES = _imatrices()
+
+
+def aborts(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> bool:
+    """Whether ggml may abort: in the codebook types, where an error  w (scale q - x)^2  is no float32."""
+    if FORMATS[qtype].nonfinite:
+        return False
+    most = float(np.abs(x).max())
+    weight = most if imatrix is None else float(imatrix.max())
+    return not most**3 * max(weight, 1) < 1e34

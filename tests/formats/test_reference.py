@@ -8,8 +8,7 @@ from quantlab.formats.reference import DIFFERENCES, REFERENCES
 from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import quantize
 from tests.formats import ggml_oracle as ggml
-from tests.formats.adversarial import FINITE, IMATRICES, NONFINITE
-from tests.formats.test_truth import aborts
+from tests.formats.adversarial import FINITE, IMATRICES, NONFINITE, aborts
 
 needs_both = pytest.mark.skipif(None in ggml.LIBRARIES.values(), reason=ggml.REASON)
 QUANTIZED = [name for name, form in FORMATS.items() if form.block_size > 1]

@@ -16,7 +16,7 @@ from quantlab.basics.sample import sample_weights
 from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import quantize
 from tests.formats import ggml_oracle as ggml
-from tests.formats.adversarial import FINITE, IMATRICES, NONFINITE
+from tests.formats.adversarial import FINITE, IMATRICES, NONFINITE, aborts
 from tests.formats.hard_weights import FAMILIES, TOO_LARGE, N
 
 DIGESTS = Path(__file__).with_name("digests.json")
@@ -38,16 +38,6 @@ def families(qtype: str) -> dict:
     """The hard weights; for the codebook types those on which ggml does not abort."""
     return {name: make for name, make in FAMILIES.items()
             if FORMATS[qtype].nonfinite or name not in TOO_LARGE}
-
-
-def aborts(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> bool:
-    """Whether ggml may abort: in the codebook types, where an error  w (scale q - x)^2  is no float32."""
-    if FORMATS[qtype].nonfinite:
-        return False
-    most = float(np.nanmax(np.abs(x)))
-    with np.errstate(all="ignore"):
-        weight = most if imatrix is None else float(imatrix.max())
-        return not (most**3 * max(weight, 1) < 1e34 and np.isfinite(x).all())
 
 
 def importance(n: int) -> np.ndarray:

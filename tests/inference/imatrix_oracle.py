@@ -24,7 +24,8 @@ class Tensor(ctypes.Structure):
 
 
 class Watched(LlamaCpp):
-    """Collects the squares of the inputs of each matrix of the layers: `sums[name]` float64, `counts[name]`.
+    """Collects the squares of the inputs of each matrix of the layers: `sums[name]` (experts, columns)
+    float64, `counts[name]` (experts,); one row for a matrix without experts.
     """
 
     def __init__(self, path, n_ctx: int):
@@ -51,10 +52,24 @@ class Watched(LlamaCpp):
         wanted = name.startswith("blk.") and name.endswith(".weight") and matrix.ne[1] > 1
         if ask or not wanted:
             return wanted
-        n, rows = x.ne[0], x.ne[1]
+        n, rows, stacked = x.ne[0], x.ne[1], x.ne[2]
         assert x.type == F32 and 0 < n == matrix.ne[0] < 1 << 20 and x.nb[0] == 4 and x.nb[1] == 4 * n, name
+        assert x.nb[2] == 4 * n * rows and 0 < rows * stacked < 1 << 20, name
         values = np.ctypeslib.as_array(ctypes.cast(x.data, ctypes.POINTER(ctypes.c_float)),
-                                       (rows, n)).astype(np.float64)
-        self.sums[name] = self.sums.get(name, 0) + (values**2).sum(0)
-        self.counts[name] = self.counts.get(name, 0) + rows
+                                       (stacked, rows, n)).astype(np.float64) ** 2
+        experts = int(matrix.ne[2])
+        sums, counts = np.zeros((experts, n)), np.zeros(experts, int)
+        for token, used in enumerate(self._experts(tensor) if tensor.src[2] else [None] * stacked):
+            for rank, expert in enumerate([0] * rows if used is None else used):
+                sums[expert] += values[token, rank % rows]
+                counts[expert] += 1
+        self.sums[name] = self.sums.get(name, 0) + sums
+        self.counts[name] = self.counts.get(name, 0) + counts
         return True
+
+    def _experts(self, tensor: Tensor) -> list[list[int]]:
+        """Which experts get each token (GGML_OP_MUL_MAT_ID)."""
+        ids = Tensor.from_address(tensor.src[2])
+        assert ids.ne[0] <= 64 and ids.nb[0] == 4
+        return [list((ctypes.c_int32 * ids.ne[0]).from_address(ids.data + token * ids.nb[1]))
+                for token in range(ids.ne[1])]

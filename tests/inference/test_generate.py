@@ -52,7 +52,7 @@ def test_a_seed_repeats_and_another_differs():
 
 def rigged(after):
     """A model that knows only what follows what: {token: next token}, all else leads to token 0."""
-    n_vocab, n_embd = tiny().n_vocab, tiny().architecture.n_embd
+    n_vocab, n_embd = tiny().n_vocab, tiny().graph.n_embd
     used = sorted({*after, *after.values()})
     embeddings = np.zeros((n_vocab, n_embd), np.float32)
     embeddings[used, np.arange(len(used))] = 1

@@ -8,6 +8,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.inference.chunks import chunks_of
+from quantlab.inference.families import FAMILIES
 from quantlab.inference.load import load_lm
 from quantlab.inference.sensitivity import collect_imatrix
 from quantlab.models.imatrix_file import Imatrix, read_imatrix, write_imatrix
@@ -15,6 +16,7 @@ from quantlab.models.progress import Cancelled
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 from tests.inference.imatrix_oracle import Watched
+from tests.inference.random_models import N_VOCAB, write
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +33,30 @@ def test_it_is_the_mean_square_of_what_llama_cpp_multiplies_with(lm, text, imatr
     with Watched(copied(BUNDLED["tiny"], tmp_path / "f32.gguf", f32=True), 256) as oracle:
         for chunk in chunks_of(lm, text, 64, 2):
             oracle.logits(chunk.tolist())
-    assert oracle.sums.keys() == imatrix.values.keys() and set(oracle.counts.values()) == {128}
-    assert len(imatrix.values) == 7 * lm.architecture.n_layer
+    assert oracle.sums.keys() == imatrix.values.keys() and all(n == [128] for n in oracle.counts.values())
+    assert len(imatrix.values) == 7 * lm.graph.n_layer
     for name, sums in oracle.sums.items():
-        np.testing.assert_allclose(imatrix.values[name][0], sums / oracle.counts[name], rtol=2e-3, atol=1e-9,
-                                   err_msg=name)
+        np.testing.assert_allclose(imatrix.values[name], sums / 128, rtol=2e-3, atol=1e-9, err_msg=name)
         assert imatrix.values[name].shape == (1, lm.weights[name].shape[1]) and imatrix.counts[name] == 128
+
+
+@pytest.mark.parametrize("arch", FAMILIES)
+def test_it_is_so_in_every_family_and_for_each_expert(arch, tmp_path):
+    file = write(tmp_path / "m.gguf", arch, block_count=3)
+    model = load_lm(file, reference="llama.cpp")
+    tokens = np.random.default_rng(5).integers(0, N_VOCAB, 64)
+    found = collect_imatrix(model, tokens, n_ctx=32, progress=None)
+    with Watched(file, 256) as oracle:
+        for chunk in tokens.reshape(2, 32):
+            oracle.logits(chunk.tolist())
+    assert found.values.keys() == oracle.sums.keys()
+    for name, sums in oracle.sums.items():
+        counts = oracle.counts[name]
+        np.testing.assert_array_equal(found.counts[name], counts, err_msg=name)
+        seen = counts > 0
+        np.testing.assert_allclose(found.values[name][seen], sums[seen] / counts[seen, None], rtol=2e-3,
+                                   atol=1e-9, err_msg=name)
+        assert (found.values[name][~seen] == 1).all()
 
 
 def test_matrices_with_the_same_input_get_the_same_numbers(imatrix):

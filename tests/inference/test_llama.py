@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import quantlab as ql
+from quantlab.inference.gates import silu
 from quantlab.inference.generate import generate_tokens, prompt_tokens
-from quantlab.inference.llama import silu, softmax
+from quantlab.inference.llama import softmax
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 from tests.inference.int8_activations import Rounding
@@ -132,7 +133,7 @@ def variants():
     rng = np.random.default_rng(1)
     weights = tiny().weights
     q, ff = weights["blk.0.attn_q.weight"].shape[0], weights["blk.0.ffn_gate.weight"].shape[0]
-    slower = np.linspace(1, 8, tiny().architecture.head_dim // 2, dtype=np.float32)
+    slower = np.linspace(1, 8, tiny().graph.head_dim // 2, dtype=np.float32)
     return {
         "rope_freqs, as Llama 3.1 has them": {"tensors": {"rope_freqs.weight": slower}},
         "an output matrix of its own":
@@ -188,7 +189,7 @@ def test_watch_sees_the_inputs_of_every_matrix():
     from dataclasses import replace
 
     seen = {}
-    model = replace(tiny(), watch=lambda name, x: seen.setdefault(name, x.shape))
+    model = replace(tiny(), watch=lambda name, x, expert: seen.setdefault(name, x.shape))
     model.logits(held_out(tiny(), 5))
     matrices = {name: (5, values.shape[1]) for name, values in tiny().weights.items() if values.ndim == 2}
     assert seen == matrices

@@ -156,7 +156,7 @@ def test_memory_does_not_grow_with_the_text(tiny, text, monkeypatch):
 
 
 def test_models_of_other_vocabularies_are_not_compared(tiny, text):
-    larger = replace(tiny, architecture=replace(tiny.architecture, n_vocab=49152))
+    larger = replace(tiny, graph=replace(tiny.graph, n_vocab=49152))
     with pytest.raises(ValueError, match=r"has 1,024 tokens and .* has 49,152"):
         divergence(tiny, larger, text, chunks=1)
     other = load_lm("tiny")

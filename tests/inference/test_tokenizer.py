@@ -7,9 +7,11 @@ import random
 
 import pytest
 
-from quantlab.inference.tokenizer import ALIASES, BYTES, CUTS, Tokenizer
+from quantlab.inference.cuts import ALIASES, CUTS
+from quantlab.inference.specials import ENDS, PARTS, SHOWN, WITHIN
+from quantlab.inference.tokenizer import BYTES, Tokenizer
 from quantlab.models.source import BUNDLED, open_model
-from tests.inference.files import vocabulary
+from tests.inference.files import copied, vocabulary
 from tests.inference.llama_oracle import LlamaCpp
 
 TEXTS = [
@@ -34,18 +36,19 @@ def noise(seed):
     """Characters of many kinds, as nobody writes them."""
     rng = random.Random(seed)
     kinds = ["abcXYZ", " \t\n\r", "0123456789", "'\".,;!?-_", "éßñçøΩЖ", "中日한あ", "👍🏽🇩🇪\u200d",
-             "'s'll're", "<|endoftext|>"]
-    return "".join(rng.choice(rng.choice(kinds)) for _ in range(400))
+             "'s'll're", "<|endoftext|>", "مرحبا٣", "ǅǆʰªₐ", "\x00\x07\x1b\x7f\u2028\u00ad", "▁<>/s",
+             ["  ", "\n\n\n", " ▁", "<s>", "</s>", "<0x41>", "<|im_end|>", "<end_of_turn>\n", "the ", "HTTP"]]
+    return "".join(rng.choice(rng.choice(kinds)) for _ in range(rng.choice((3, 30, 400))))
 
 
-MANY = TEXTS + [noise(seed) for seed in range(20)]
+MANY = TEXTS + [noise(seed) for seed in range(200 - len(TEXTS))]
 
 
-def same_as_llama_cpp(file, vocab_only=True):
+def same_as_llama_cpp(file, vocab_only=True, texts=MANY):
     """Every text, special tokens parsed or not; the pieces, the ends and the other facts."""
     with open_model(file) as model, LlamaCpp(file, 64, vocab_only) as oracle:
         own = Tokenizer.from_metadata(model.metadata)
-        for text in MANY:
+        for text in texts:
             for special in (True, False):
                 assert own.encode(text, special) == oracle.tokenize(text, special), (text, special)
         assert own.n_vocab == oracle.n_vocab and own.ends == oracle.ends()
@@ -74,7 +77,7 @@ def trained(specials=()):
 
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    texts = [text for text in MANY if "<|" not in text]
+    texts = [text.replace("<", "") for text in MANY]            # no word is one of the special tokens
     library.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=900, initial_alphabet=sorted(BYTES),
                                                            show_progress=False))
     model = json.loads(library.to_str())["model"]
@@ -87,7 +90,38 @@ def test_each_rule_of_cuts_is_that_of_llama_cpp(tmp_path, pre):
     tokens, merges, types = trained(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "Øsk", "日本"])
     file = vocabulary(tmp_path / "v.gguf", tokens, pre=pre, merges=merges, types=[*types, 3, 3, 3, 4, 4],
                       bos=len(types), eos=len(types) + 2)
-    same_as_llama_cpp(file)
+    same_as_llama_cpp(file, texts=MANY if pre in CUTS else MANY[:60])
+
+
+@pytest.mark.parametrize("names", [
+    sorted(ENDS), sorted(SHOWN), *([name] for names in (WITHIN, *PARTS.values()) for name in sorted(names)),
+    ["<|end|>", "<|return|>", "<|call|>", *SHOWN], ["<|end|>", "<|flush|>", "<|calls|>"],
+    ["<|end|>", "<|return|>"], ["</s>", "<|tool_response>"], ["</s>", "<eos>"],
+])
+@pytest.mark.parametrize("kind", [1, 3, 4])
+def test_special_tokens_are_known_by_their_names(tmp_path, names, kind):
+    """Whatever type the file gives them."""
+    tokens, merges, types = trained(names)
+    file = vocabulary(tmp_path / "v.gguf", tokens, merges=merges, types=[*types, *[kind] * len(names)])
+    same_as_llama_cpp(file, texts=[*names, *(f"a {name} \n{name}b" for name in names), *MANY[:10]])
+
+
+def test_ends_that_the_file_names_are_ends(tmp_path):
+    tokens, merges, types = trained(["<stop>", "<|fim_pad|>", "<pad>"])
+    file = vocabulary(tmp_path / "v.gguf", tokens, merges=merges, types=[*types, 3, 3, 3],
+                      add_eot_token_id=len(types))
+    assert len(same_as_llama_cpp(file, texts=MANY[:5]).ends) == 3           # eos too
+    file = copied(file, tmp_path / "w.gguf", metadata={"tokenizer.ggml.fim_pad_token_id": len(types) + 2})
+    same_as_llama_cpp(file, texts=MANY[:5])
+
+
+def test_phi3_takes_the_spaces_after_its_special_tokens(tmp_path):
+    tokens, merges, types = trained(["<|user|>", "<|endoftext|>", "<unk>", "<s>", "</s>", "<|end|>"])
+    file = vocabulary(tmp_path / "v.gguf", tokens, merges=merges, types=[*types, 3, 3, 2, 3, 3, 3],
+                      add_name="Phi-3 mini")
+    texts = [f"a {token} \n b{token}c  {token}" for token in tokens[len(types):]]
+    own = same_as_llama_cpp(file, texts=texts)
+    assert own.encode("<|user|> \n b") == own.encode("<|user|>b")
 
 
 @pytest.mark.parametrize("prefix", [True, False])
@@ -142,7 +176,7 @@ def test_a_template_gets_the_usual_names_and_stays_in_its_sandbox():
 
 
 @pytest.mark.parametrize(("other", "words"), [
-    ({"pre": "tekken"}, "the pre-tokenizer 'tekken' .* is not known here"),
+    ({"pre": "bloom"}, "the pre-tokenizer 'bloom' .* is not known here"),
     ({"pre": None}, "the pre-tokenizer None"),
     ({"model": "bert"}, "of the kind 'bert' .* known are gpt2"),
     ({"types": [1, 1]}, "4 tokens, but tokenizer.ggml.token_type has 2"),
