@@ -26,7 +26,7 @@ from ..models.recipe_rules import PROGRAMS
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
-from .compute import compute_bytes, share_compute_bytes
+from .compute import cards_compute_bytes, compute_bytes, shared_alike
 from .estimate import (
     OVERHEAD,
     MemoryEstimate,
@@ -165,9 +165,8 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
     their memory would hold.  settings: the other arguments of `estimate_memory`, such as
     `**memory_profile(...).as_dict()`.  projector: as there; its weights are taken off the first
-    card.  quality: ftype -> what is known of it, joined in.  With fewer than 32 tokens at a time the number
-    of layers is on the safe side (`oracles.measure_all` counts exactly). Types that llama-quantize refuses
-    for this shape are left out.  Raises ValueError for cards and settings that cannot be.
+    card.  quality: ftype -> what is known of it, joined in.  Types that llama-quantize refuses for this shape
+    are left out.  Raises ValueError for cards and settings that cannot be.
     """
     cards, model, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
     shape = planned_shape(model)
@@ -245,15 +244,16 @@ def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
     """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
     compute buffer.
     """
-    settings, found = replace(settings, n_gpu_layers=None), []
-    for share in shares(shape.n_layer, cards):
+    settings, found, parts = replace(settings, n_gpu_layers=None), [], shares(shape.n_layer, cards)
+    buffers = cards_compute_bytes(shape, settings, parts, shared_alike(shape, weights))
+    for share, compute in zip(parts, buffers, strict=True):
         blocks = [layer for layer in share if layer < shape.n_layer]
         total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
         if shape.n_layer in share:
             total += weights.output.card + (weights.words.card if weights.tied else 0)
         if blocks:
             total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
-        found.append(total + (share_compute_bytes(shape, settings, share.start, share.stop) if share else 0))
+        found.append(total + compute)
     return found
 
 
