@@ -175,8 +175,8 @@ def _zeros(name: str, weights: np.ndarray) -> list[str]:
     if not empty:
         return []
     which = f"of {empty} of its {len(weights)} matrices" if len(weights) > 1 else "of its columns"
-    return [f"the importances {which} in {name} are all 0: no error counts there, and ggml, whose bytes "
-            "these are, may write zeros for every weight"]
+    return [f"the importances {which} in {name} are all 0: no error counts there, and in most "
+            "types ggml, whose bytes these are, writes zeros for every weight"]
 
 
 def _check_source(model: Model, types: dict[str, str], allow_requantize: bool) -> None:

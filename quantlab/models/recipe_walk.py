@@ -129,6 +129,9 @@ def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False, pur
                          [tensor.name for tensor in free], usual)
     walk = _Walk(program, usual, [] if pure else rules_of(program, ftype), wishes,
                  all(tensor.name != OUTPUT for tensor, _ in typed))
+    if wishes.output_type and walk.tied and not (walk.ruled or wishes.embedding_type):
+        raise ValueError(f"output_type: there is no {OUTPUT}, and llama-quantize gives the word vectors that "
+                         f"serve as one the type {usual} here whatever it says; embedding_type changes it")
     places = _places(program, "" if pure else ftype_named(program, ftype), shape.architecture,
                      [tensor for tensor, _ in typed], usual, imatrix, left, wishes)
     return Choices([Choice(tensor, qtype, note=LEFT) if tensor.name in left

@@ -40,7 +40,7 @@ SLAB = 1 << 20          # weights encoded at a time
 IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of float16
 
 
-def quantize_model(src, dst, ftype: str | None, imatrix=None, executor: Executor | None = None, *,
+def quantize_model(src, dst, ftype: str | None = None, imatrix=None, executor: Executor | None = None, *,
                    by: str = "llama.cpp", progress: Callable[[Progress], object] | str | None = "show",
                    cancel=None, allow_requantize: bool = False, pure: bool = False,
                    replace: bool = False, keep_split: bool = False, override_kv=None, dry_run: bool = False,

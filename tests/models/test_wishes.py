@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import quantlab as ql
+from quantlab.models import writer
 from quantlab.models.source import open_model
 from quantlab.models.wishes import read_types
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file
-from tests.models.whole import asked, importances, same
+from tests.models.whole import SOURCES, asked, importances, same
 from tests.models.written import SMALL, write
 
 LLAMA, MOE = "llama of 11 layers", "experts"
@@ -54,6 +55,19 @@ def test_word_vectors_that_are_the_output_too(source_of, tmp_path, wish):
 
 
 @needs_llama_quantize
+@pytest.mark.parametrize(("ftype", "pure"), [("Q4_0", True), ("BF16", False)])
+def test_an_output_type_that_llama_quantize_ignores_is_refused(source_of, tmp_path, ftype, pure):
+    """Without output.weight it reads `--output-tensor-type` only where it asks its rules."""
+    source, path = source_of("qwen2"), tmp_path / "theirs.gguf"
+    plain = whole_file(source, path, ftype=ftype, pure=pure).read_bytes()
+    assert whole_file(source, path, ftype=ftype, pure=pure, output="Q5_1").read_bytes() == plain
+    with pytest.raises(ValueError, match=rf"there is no output\.weight, .* {ftype} here whatever"):
+        ql.recipe(ftype, source, pure=pure, output_type="Q5_1")
+    both = dict(output_type="Q5_1", embedding_type="Q5_0")          # for any model, as packagers write it
+    same(source, tmp_path, ftype, {"pure": pure, "output": "Q5_1", "embedding": "Q5_0"}, pure=pure, **both)
+
+
+@needs_llama_quantize
 def test_a_dynamic_mix_is_made_again_from_the_16_bit_file(source_of, tmp_path):
     """A packager's file: every matrix has a type of its own, and importances went into it. "As in that file"
     gives its very bytes.
@@ -63,7 +77,7 @@ def test_a_dynamic_mix_is_made_again_from_the_16_bit_file(source_of, tmp_path):
              for name in imatrix if name not in ("output.weight", "token_embd.weight")]
     theirs = whole_file(source, tmp_path / "UD-Q3_K_XL.gguf", ftype="Q3_K_M", types=types, output="Q6_K",
                         embedding="Q5_K", **asked(imatrix))
-    ours = ql.quantize_model(source, tmp_path / "ours.gguf", None, imatrix, types=theirs, progress=None)
+    ours = ql.quantize_model(source, tmp_path / "ours.gguf", imatrix=imatrix, types=theirs, progress=None)
     assert ours.read_bytes() == theirs.read_bytes()
     with open_model(theirs) as found:
         assert ql.recipe("Q3_K_M", source, imatrix=True, types=found) == {
@@ -249,3 +263,21 @@ def test_importances_of_nothing_are_a_note(source_of, tmp_path):
     imatrix["blk.2.ffn_up_exps.weight"] = imatrix["blk.2.ffn_up_exps.weight"][:1]
     with pytest.raises(ValueError, match=r"1 × 256 numbers for blk\.2\.ffn_up_exps.*experts apart"):
         ql.quantize_model(source_of(MOE), None, "Q4_K_M", imatrix, dry_run=True)
+
+
+def test_the_place_of_a_number_that_is_none_is_the_tensor_s_own(tmp_path, monkeypatch):
+    """Whatever the pieces that are worked on: the row and the column of the matrix, and which expert's it is.
+    """
+    monkeypatch.setattr(writer, "SLAB", 3 * 256)           # pieces of three rows
+    spoiled = {"blk.1.attn_q.weight": (5, 7), "blk.0.ffn_up_exps.weight": (2, 100, 31)}
+    for name, place in spoiled.items():
+        def damage(tensor, x, name=name, place=place):
+            if tensor == name:
+                x[place] = np.nan
+
+        write(tmp_path / "in.gguf", SOURCES[MOE], "F16", change=damage)
+        words = f"row {place[-2]}, column {place[-1]} .counted from 0. is nan; weights must be finite"
+        which = f"matrix {place[0]}, {words}" if len(place) > 2 else words
+        with pytest.raises(ValueError, match=f"^tensor {re.escape(name)}: {which}"):
+            ql.quantize_model(tmp_path / "in.gguf", tmp_path / "x.gguf", "Q4_0", progress=None)
+        assert [path.name for path in tmp_path.iterdir()] == ["in.gguf"]

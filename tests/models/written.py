@@ -39,11 +39,13 @@ SMALL = {
 }
 
 
-def write(path, a: Architecture, qtype: str = "Q8_0", *, order=None, alignment: int = 0, **options) -> None:
+def write(path, a: Architecture, qtype: str = "Q8_0", *, order=None, alignment: int = 0, change=None,
+          **options) -> None:
     """A whole GGUF file of architecture `a` with a vocabulary and random weights: `qtype` where llama.cpp
     quantizes.
 
     order: puts the list of tensors into another order.  alignment: in bytes, where it is not the usual one.
+    change: called with each tensor's name and its weights, which it may change.
     options: for gguf's writer, `split_max_tensors=7` for example.
     """
     writer = gguf.GGUFWriter(path, a.arch, **options)
@@ -72,6 +74,8 @@ def write(path, a: Architecture, qtype: str = "Q8_0", *, order=None, alignment: 
     rng = np.random.default_rng(17)
     for tensor in (order or list)(list(a.tensors())):
         x = rng.standard_normal(tensor.shape[::-1], dtype=np.float32)
+        if change:
+            change(tensor.name, x)
         if tensor.stays_f32:
             writer.add_tensor(tensor.name, x)
         else:

@@ -89,7 +89,8 @@ def test_the_mix_of_the_bit_budget_is_written_and_runs(tiny, monkeypatch, tmp_pa
     budget.wait()
     title, words = budget.verdict
     try:
-        assert title == "Your file" and "runs in Ollama as my-tiny-q3_k_m-mine: “To be, or not to be," in words
+        assert title == "Your file"
+        assert "runs in Ollama as my-tiny-q3_k_m-mine: “To be, or not to be," in words
         assert (tmp_path / "tiny-Q3_K_M-mine.gguf").is_file()
     finally:
         tiny.cli("rm", "my-tiny-q3_k_m-mine")
