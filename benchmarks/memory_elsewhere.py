@@ -65,8 +65,8 @@ def layer_pairs() -> list[dict]:
 
 
 def other_architectures() -> list[dict]:
-    """Small files of architectures with states and borrowed caches: what llama.cpp plans, and whether
-    weights and what is kept of the text (cache and states) are the bytes that a count by hand gives.
+    """Small files of architectures with states and borrowed caches: what llama.cpp plans for them, and
+    whether weights and what is kept of the text (cache and states) are the bytes that a count by hand gives.
     """
     found = []
     settings = [Settings(n_ctx=n_ctx, n_parallel=n) for n_ctx in (2048, 32768) for n in (1, 4)]
