@@ -153,7 +153,7 @@ class _Walk:
         if qtype := wishes.whole_type(tensor.name):
             return _as_wished(tensor, qtype)
         if found := wishes.pattern_of(tensor.name):
-            return _fitting(self.program, Choice(tensor, found[1], note=f"by {found[0].pattern!r}"))
+            return _fitting(self.program, Choice(tensor, found[1], note=f"by '{found[0].pattern}'"))
         embeddings = EMBEDDINGS if self.program.name == "llama.cpp" else EMBEDDINGS[:1]
         output = self.tied and tensor.name in embeddings
         if output and wishes.output_type and self.ruled:

@@ -217,15 +217,15 @@ def _check_pattern(one: tuple[re.Pattern, str], before: Sequence[tuple[re.Patter
     if not found:
         fixed = [name for name in shapes if pattern.search(name)]
         raise ValueError(
-            f"types: {pattern.pattern!r} is found only in tensors that are never quantized, {fixed[0]} first"
-            if fixed else f"types: {pattern.pattern!r} is found in none of the {len(shapes)} tensors; a name "
+            f"types: '{pattern.pattern}' is found only in tensors that are never quantized, {fixed[0]} first"
+            if fixed else f"types: '{pattern.pattern}' is found in none of the {len(shapes)} tensors; a name "
                           f"is {free[0] if free else next(iter(shapes), 'blk.0.attn_v.weight')}")
     taken = {name: earlier for name in found for earlier in before if earlier[0].search(name)}
     other = [name for name, earlier in taken.items() if earlier[1] != qtype]
     if not other:
         return
     winner = next(earlier for earlier in before if earlier[0].search(other[0]))
-    words = (f"types: {winner[0].pattern!r} wants {winner[1]} and {pattern.pattern!r} wants {qtype} for "
+    words = (f"types: '{winner[0].pattern}' wants {winner[1]} and '{pattern.pattern}' wants {qtype} for "
              f"{other[0]}{f' and {len(other) - 1} more' if len(other) > 1 else ''}")
     if len(taken) == len(found):
         raise ValueError(f"{words}; the first decides, so that the second changes nothing: put it first")

@@ -130,7 +130,11 @@ def test_the_parts_of_a_source_are_kept(tmp_path):
 def test_a_dry_run_is_a_table_and_writes_nothing(source_of, tmp_path):
     how = dict(ftype="Q4_K_M", types={"attn_q": "Q8_0"})
     planned = ql.quantize_model(source_of(LLAMA), None, dry_run=True, **how)
-    assert "blk.10.attn_q.weight" in repr(planned) and planned.types["blk.10.attn_q.weight"] == "Q8_0"
+    lines = [line.split() for line in repr(planned).splitlines()]
+    assert lines[0] == ["tensor", "shape", "from", "to", "bytes"] and lines[-1][:2] == ["103", "tensors"]
+    assert ["blk.10.attn_q.weight", "256", "×", "256", "F16", "Q8_0", "69.6", "KB"] in lines
+    assert "<td>blk.10.attn_q.weight</td>" in planned._repr_html_()
+    assert planned.types["blk.10.attn_q.weight"] == "Q8_0"
     assert not list(tmp_path.iterdir())
     new = ql.quantize_model(source_of(LLAMA), tmp_path / "x.gguf", progress=None, **how)
     with open_model(new) as model:
