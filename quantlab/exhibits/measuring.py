@@ -22,6 +22,7 @@ PLAIN = ("F32", "F16", "BF16")
 #: Presets of exhibits with a slider over types.
 FEWER_BITS = {"4 bits": {"qtype": "Q4_K"}, "3 bits": {"qtype": "Q3_K"}, "2 bits": {"qtype": "Q2_K"}}
 SMALL_MODEL = 2e7       # weights; a larger model is asked for less at a time
+MENU_MODEL = 2e9        # weights; a larger one takes more than 8 GB as float32, and stands in no menu
 
 
 class MeasuredLab(Stage):
@@ -41,6 +42,7 @@ class MeasuredLab(Stage):
                  draw: Callable[..., Picture], measure: Callable, **more):
         self.kind, self.measure = handles[0].name, measure
         self.tables: dict[tuple, tuple[Sequence[Mapping], str]] = {}
+        self._notes: dict[str, str] = {}
         if (found := recorded_table(name)) is not None:
             self.tables = {("tiny", kind): (found["rows"], when_and_where(found)) for kind in kinds}
         models = dict.fromkeys(["tiny", model, *runnable_models()])
@@ -54,7 +56,13 @@ class MeasuredLab(Stage):
     def found(self) -> tuple[Sequence[Mapping], str]:
         """The rows on show, and where they are from."""
         model, kind = self.controls["model"].value, self.controls[self.kind].value
-        return self.tables.get((model, kind), ([], f"Not measured yet. {patience(model)}"))
+        return self.tables.get((model, kind), ([], f"Not measured yet. {self.note(model)}"))
+
+    def note(self, model: str) -> str:
+        """What is to be known about this model before it is measured."""
+        if model not in self._notes:
+            self._notes[model] = what_to_expect(model)
+        return self._notes[model]
 
     def facts(self, *_, **values) -> dict:
         rows, where = self.found()
@@ -71,6 +79,7 @@ class MeasuredLab(Stage):
         table = self.measure(model, kind, cancel=self.cancel, progress=lambda step: self.tell(
             str(step), busy=True, share=step.done / max(step.total, 1)))
         rows, where = plain_rows(table), f"Measured here on {date.today()} with scenes of Shakespeare."
+        where += measured_against(model)
         if self.cancel.is_set():
             where += (f" Stopped: {len(rows)} of {len(table)} {self.thing}s are finished; Measure here goes "
                       "on.")
@@ -82,18 +91,42 @@ class MeasuredLab(Stage):
 
 
 def runnable_models() -> list[str]:
-    """The pulled models that can be measured: of a family that runs here, with 16 or 32 bits. None under the
-    reference profile.
+    """The pulled models that can be measured: of a family that runs here, in 16 or 32 bits; of a model that
+    is there in fewer bits only, the largest file. None under the reference profile.
     """
-    found = []
+    found: dict[tuple, list[tuple[bool, int, str]]] = {}
     for stored in [] if is_reference() else pulled_models():
         try:
             with open_model(stored.name) as opened:
-                if architecture_name(opened.metadata) in FAMILIES and opened.ftype in PLAIN:
-                    found.append(stored.name)
+                arch = architecture_name(opened.metadata)
+                if arch in FAMILIES and opened.n_weights <= MENU_MODEL:
+                    found.setdefault((arch, opened.n_weights), []).append(
+                        (opened.ftype in PLAIN, opened.nbytes, stored.name))
         except ValueError:              # not readable, or no GGUF: nothing to measure
             continue
-    return found
+    return [name for files in found.values() for plain, _, name in files
+            if plain or name == max(files)[2]]
+
+
+def what_to_expect(model: str) -> str:
+    """What measuring this model needs and what it tells, or why it cannot be measured."""
+    try:
+        with open_model(model) as opened:
+            opened.demand_model()
+            arch = architecture_name(opened.metadata)
+    except ValueError as error:
+        return str(error)
+    if arch not in FAMILIES:
+        return (f"A model of the architecture {arch} cannot be run here; explore_comparison measures any "
+                "model on Ollama, from outside.")
+    return patience(model) + measured_against(model)
+
+
+def measured_against(model: str) -> str:
+    """The words for a model whose own weights are quantized: its table does not know what they lost."""
+    with open_model(model) as opened:
+        ftype = opened.ftype
+    return "" if ftype in PLAIN else f" Measured against {ftype}: what {ftype} lost itself is not in it."
 
 
 def plain_rows(table) -> list[Mapping]:
