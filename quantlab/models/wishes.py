@@ -85,6 +85,18 @@ class Wishes(NamedTuple):
         return {name: _LAYER.sub(f"blk.{new[layer[name]]}.", name, count=1) if name in layer else name
                 for name in names if name not in layer or layer[name] in new}
 
+    def unmet(self, kept: Mapping[str, str]) -> list[str]:
+        """A note on tensors that are never quantized, and have another type in the file that is wanted.
+
+        kept: name of each such tensor -> its type, which it keeps.
+        """
+        other = [name for name, qtype in kept.items() if self.like and self.like.types[name][0] != qtype]
+        if not other or self.like is None:
+            return []
+        more = f", and so do {len(other) - 1} more" if len(other) > 1 else ""
+        return [f"{other[0]} is {self.like.types[other[0]][0]} in {self.like.name} and stays "
+                f"{kept[other[0]]}{more}: llama-quantize leaves it as it is"]
+
     def check(self, shapes: Mapping[str, tuple[int, ...]], free: Iterable[str], usual: str) -> list[str]:
         """Notes on patterns that want different types for one matrix.  ValueError for wishes that change
         nothing, or cannot be met by this model.
