@@ -18,7 +18,8 @@ from ..canvas.style import (
     ink_on,
 )
 from ..canvas.svg import page, rect, text
-from ..models.tag import TagPiece, in_the_cloud, read_tag
+from ..models.recipe_rules import GONE
+from ..models.tag import FORK, TagPiece, in_the_cloud, quant_of, read_tag
 from ..stage.base import Stage
 from ..stage.handles import text_line
 from ..stage.share import recalled
@@ -40,6 +41,10 @@ def _finding(tag: str, pieces: list[TagPiece]) -> str:
         return f"“{tag}” does not say its quantization: the maintainers chose it"
     if "family" not in said:
         return f"“{said['bits'].text}”: {said['bits'].meaning}"
+    if (name := quant_of(tag)).upper() in GONE and "mix" in said:
+        return f"{name} is a name of earlier days: the file cannot be loaded any more"
+    if any(FORK in piece.meaning for piece in pieces):
+        return f"{quant_of(tag)} is {FORK}"
     if "own" in said.get("mix", said["bits"]).meaning or "packager" in said:
         return f"{said['bits'].text}-bit codes in a mix of its packager, no mix of llama.cpp"
     mix = "and a mix: which tensors get more bits" if "mix" in said else "and no mix"

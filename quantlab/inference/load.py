@@ -69,8 +69,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
 
 def _shortened(metadata: Mapping[str, object], layers: int) -> Mapping[str, object]:
     """The metadata of a model from which so many layers were taken."""
-    key = f"{metadata['general.architecture']}.block_count"
-    count = metadata[key]
+    key = f"{metadata.get('general.architecture')}.block_count"
+    count = metadata.get(key)
     return {**metadata, key: count - layers} if layers and isinstance(count, int) else metadata
 
 

@@ -52,7 +52,7 @@ class Job:
         return tensor_nbytes(self.info.shape, self.qtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FilePlan(Tabled):
     """A file that is to be written: its mix, a Job for each tensor in the order of the new file, the pairs of
     its header (key -> bytes), notes, sentences about what is unusual, and the ggml whose bytes it has.  Shown

@@ -127,6 +127,7 @@ def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False, pur
     free = [tensor for tensor, _ in typed if tensor.name not in left]
     notes = wishes.check({tensor.name: tensor.shape for tensor, _ in typed},
                          [tensor.name for tensor in free], usual)
+    notes += wishes.unmet({tensor.name: qtype for tensor, qtype in typed if tensor.name in left})
     walk = _Walk(program, usual, [] if pure else rules_of(program, ftype), wishes,
                  all(tensor.name != OUTPUT for tensor, _ in typed))
     if wishes.output_type and walk.tied and not (walk.ruled or wishes.embedding_type):
@@ -153,7 +154,7 @@ class _Walk:
         if qtype := wishes.whole_type(tensor.name):
             return _as_wished(tensor, qtype)
         if found := wishes.pattern_of(tensor.name):
-            return _fitting(self.program, Choice(tensor, found[1], note=f"by {found[0].pattern!r}"))
+            return _fitting(self.program, Choice(tensor, found[1], note=f"by '{found[0].pattern}'"))
         embeddings = EMBEDDINGS if self.program.name == "llama.cpp" else EMBEDDINGS[:1]
         output = self.tied and tensor.name in embeddings
         if output and wishes.output_type and self.ruled:

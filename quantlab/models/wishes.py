@@ -85,6 +85,18 @@ class Wishes(NamedTuple):
         return {name: _LAYER.sub(f"blk.{new[layer[name]]}.", name, count=1) if name in layer else name
                 for name in names if name not in layer or layer[name] in new}
 
+    def unmet(self, kept: Mapping[str, str]) -> list[str]:
+        """A note on tensors that are never quantized, and have another type in the file that is wanted.
+
+        kept: name of each such tensor -> its type, which it keeps.
+        """
+        other = [name for name, qtype in kept.items() if self.like and self.like.types[name][0] != qtype]
+        if not other or self.like is None:
+            return []
+        more = f", and so do {len(other) - 1} more" if len(other) > 1 else ""
+        return [f"{other[0]} is {self.like.types[other[0]][0]} in {self.like.name} and stays "
+                f"{kept[other[0]]}{more}: llama-quantize leaves it as it is"]
+
     def check(self, shapes: Mapping[str, tuple[int, ...]], free: Iterable[str], usual: str) -> list[str]:
         """Notes on patterns that want different types for one matrix.  ValueError for wishes that change
         nothing, or cannot be met by this model.
@@ -217,15 +229,15 @@ def _check_pattern(one: tuple[re.Pattern, str], before: Sequence[tuple[re.Patter
     if not found:
         fixed = [name for name in shapes if pattern.search(name)]
         raise ValueError(
-            f"types: {pattern.pattern!r} is found only in tensors that are never quantized, {fixed[0]} first"
-            if fixed else f"types: {pattern.pattern!r} is found in none of the {len(shapes)} tensors; a name "
+            f"types: '{pattern.pattern}' is found only in tensors that are never quantized, {fixed[0]} first"
+            if fixed else f"types: '{pattern.pattern}' is found in none of the {len(shapes)} tensors; a name "
                           f"is {free[0] if free else next(iter(shapes), 'blk.0.attn_v.weight')}")
     taken = {name: earlier for name in found for earlier in before if earlier[0].search(name)}
     other = [name for name, earlier in taken.items() if earlier[1] != qtype]
     if not other:
         return
     winner = next(earlier for earlier in before if earlier[0].search(other[0]))
-    words = (f"types: {winner[0].pattern!r} wants {winner[1]} and {pattern.pattern!r} wants {qtype} for "
+    words = (f"types: '{winner[0].pattern}' wants {winner[1]} and '{pattern.pattern}' wants {qtype} for "
              f"{other[0]}{f' and {len(other) - 1} more' if len(other) > 1 else ''}")
     if len(taken) == len(found):
         raise ValueError(f"{words}; the first decides, so that the second changes nothing: put it first")

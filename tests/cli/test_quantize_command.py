@@ -49,7 +49,8 @@ def test_wishes_and_a_dry_run_on_the_command_line(tmp_path, capsys):
     command = ["quantize", str(tmp_path / "src.gguf"), str(tmp_path / "new.gguf"), "Q4_0", "--tensor-type",
                "attn_q=Q8_0", "--tensor-type-file", str(tmp_path / "types.txt"), "--embedding-type", "Q5_1",
                "--leave-output", "--prune-layers", "0", "--override-kv", "general.name=str:mine"]
-    assert main([*command, "--dry-run"]) == 0 and "blk.0.attn_q.weight" in capsys.readouterr().out
+    assert main([*command, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("tensor ")
     assert not (tmp_path / "new.gguf").exists()
     assert main(command) == 0
     with open_model(tmp_path / "new.gguf") as model:

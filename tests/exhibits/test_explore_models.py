@@ -109,6 +109,18 @@ def test_every_example_tag_draws_and_nonsense_is_a_sentence():
         png(explorer.picture)
 
 
+@pytest.mark.parametrize(("name", "finding"), [
+    ("hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "in a mix of its packager, no mix of llama.cpp"),
+    ("hf.co/bartowski/m-GGUF:Q4_K_L", "in a mix of its packager"), ("m:q3_K_L", "and a mix: which tensors"),
+    ("m:IQ4_NL_4_4", "IQ4_NL_4_4 is a name of earlier days"),
+    ("m:IQ4_KS", "IQ4_KS is a type of the program ik"),
+    ("gpt-oss:120b-cloud", "other people's computers"), ("m:MXFP4_MOE", "32 of them share a scale"),
+])
+def test_what_a_tag_comes_to_is_one_sentence(name, finding):
+    explorer = explore_tag(name)
+    assert finding in explorer.finding and png(explorer.picture)
+
+
 @pytest.mark.parametrize(("qtype", "bits"), [("Q4_K", 4), ("IQ2_XXS", 2), ("BF16", 16), ("F32", 32),
                                              ("MXFP4", 4), ("none", 0)])
 def test_the_digit_on_a_tile_is_the_types_own(qtype, bits):

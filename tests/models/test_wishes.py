@@ -9,7 +9,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.models import writer
-from quantlab.models.source import open_model
+from quantlab.models.source import Model, open_model
 from quantlab.models.wishes import read_types
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file
 from tests.models.whole import SOURCES, asked, importances, same
@@ -130,7 +130,11 @@ def test_the_parts_of_a_source_are_kept(tmp_path):
 def test_a_dry_run_is_a_table_and_writes_nothing(source_of, tmp_path):
     how = dict(ftype="Q4_K_M", types={"attn_q": "Q8_0"})
     planned = ql.quantize_model(source_of(LLAMA), None, dry_run=True, **how)
-    assert "blk.10.attn_q.weight" in repr(planned) and planned.types["blk.10.attn_q.weight"] == "Q8_0"
+    lines = [line.split() for line in repr(planned).splitlines()]
+    assert lines[0] == ["tensor", "shape", "from", "to", "bytes"] and lines[-1][:2] == ["103", "tensors"]
+    assert ["blk.10.attn_q.weight", "256", "×", "256", "F16", "Q8_0", "69.6", "KB"] in lines
+    assert "<td>blk.10.attn_q.weight</td>" in planned._repr_html_()
+    assert planned.types["blk.10.attn_q.weight"] == "Q8_0"
     assert not list(tmp_path.iterdir())
     new = ql.quantize_model(source_of(LLAMA), tmp_path / "x.gguf", progress=None, **how)
     with open_model(new) as model:
@@ -219,6 +223,17 @@ def test_a_file_of_another_model_is_no_pattern(source_of, other, words):
         ql.recipe("Q4_K_M", source_of(LLAMA), types=source_of(other))
     with pytest.raises(ValueError, match=r"has \d+ tensors that this model has not, blk\.9\."):
         ql.recipe("Q4_K_M", source_of(LLAMA), types=source_of(LLAMA), prune_layers=[0, 1])
+
+
+def test_what_is_never_quantized_keeps_its_own_type(source_of):
+    """The routers of three layers are F16 in the other file; llama-quantize cannot make them so."""
+    with open_model(source_of(MOE)) as model:
+        types = {name: ("F16" if "ffn_gate_inp" in name else qtype, shape)
+                 for name, (qtype, shape) in model.types.items()}
+        found = ql.recipe("Q4_K_M", model, types=Model("other.gguf", model.metadata, types))
+    assert found["blk.0.ffn_gate_inp.weight"] == "F32"
+    assert found.notes == ["blk.0.ffn_gate_inp.weight is F16 in other.gguf and stays F32, and so do 2 more: "
+                           "llama-quantize leaves it as it is"]
 
 
 @pytest.mark.parametrize(("lines", "words"), [

@@ -18,7 +18,9 @@ from quantlab.lab.modelfile import ModelfileError
 from quantlab.lab.server import LabError, Server
 from quantlab.lab.versions import CHECKED
 from quantlab.memory.settings import ollama_batch, ollama_context
+from quantlab.models.plan import NEED_IMATRIX
 from quantlab.models.recipe_rules import PROGRAMS
+from quantlab.models.recipes import recipe
 from quantlab.models.source import BUNDLED
 from quantlab.models.writer import quantize_model
 from tests.ollama_fixture import Running, start, stop
@@ -206,9 +208,11 @@ def test_the_api_quantizes_no_gguf_file_either(smollm):
 
 @pytest.mark.statement("any_type", "ternary", "type_names")
 def test_every_mix_that_we_write_is_named_and_runs_but_for_those_of_three_levels(ollama, tmp_path):
-    """Q2_K_S and IQ2_XS need an importance matrix and have their own test (test_own_file_live.py)."""
+    """Those that need an importance matrix have their own test (test_own_file_live.py)."""
     server, seen = Server(ollama.url), {}
-    for ftype in sorted(set(PROGRAMS["llama.cpp"].offered) - {"Q2_K_S", "IQ2_XS"}):
+    free = [ftype for ftype in PROGRAMS["llama.cpp"].offered
+            if ftype != "Q2_K_S" and not NEED_IMATRIX & set(recipe(ftype, "tiny").values())]
+    for ftype in free:
         path = quantize_model("tiny", tmp_path / f"{ftype}.gguf", ftype, progress=None)
         try:
             model = create_custom_model("named", f"FROM {path}", server=server)
