@@ -126,7 +126,7 @@ def test_phi3_takes_the_spaces_after_its_special_tokens(tmp_path):
 
 @pytest.mark.parametrize("prefix", [True, False])
 def test_sentencepiece_is_that_of_llama_cpp(tmp_path, prefix):
-    """Pieces of words with scores, every character of them alone too, and a token for each byte that no piece
+    """Pieces of words with scores, most characters of them alone too, and a token for each byte that no piece
     covers.
     """
     pieces = ("▁ e t a o b h l r s n d i u ▁t ▁to be ▁be th he ▁th ▁the at ▁that ll lo llo hello "
