@@ -22,18 +22,20 @@ test: .venv/.ready-dev  ## set everything up and run all tests (CI=true: install
 	@if [ "$(CI)" = true ]; then tools/system.sh; fi
 	@QUANTLAB_PROFILE=reference $(ONE_THREAD) $(PYTHON_IN) -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: .venv/.ready-dev  ## style, spelling, types, clean notebooks, docs/api.md
+lint: .venv/.ready-dev  ## style, spelling, types, clean notebooks, docs/api.md, docs/types.md
 	@$(PYTHON_IN) -m ruff check .
 	@.venv/bin/typos
 	@$(PYTHON_IN) -m mypy
 	@$(PYTHON_IN) tools/notebooks.py --check
 	@$(PYTHON_IN) tools/api.py --check
+	@$(PYTHON_IN) tools/type_tables.py --check
 
 notebooks: .venv/.ready-dev  ## execute the lessons again under the reference profile (ARGS="01 06" for some)
 	@$(PYTHON_IN) tools/notebooks.py $(ARGS)
 
-api: .venv/.ready-dev  ## write docs/api.md again from the docstrings
+api: .venv/.ready-dev  ## write docs/api.md again from the docstrings, and docs/types.md from the tables
 	@$(PYTHON_IN) tools/api.py
+	@$(PYTHON_IN) tools/type_tables.py
 
 record: .venv/.ready-dev  ## record again what lessons show where no Ollama answers (a quiet machine, a quarter of an hour)
 	@$(ONE_THREAD) $(PYTHON_IN) -m tools.record $(ARGS)
@@ -50,7 +52,7 @@ bench-memory: .venv/.ready-dev  ## measure again what llama.cpp allocates; stops
 fuzz: .venv/.ready-dev  ## open 100,000 spoiled GGUF headers: each is refused in words or opened rightly (four minutes)
 	@$(PYTHON_IN) benchmarks/run.py fuzz
 
-tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models (asks for root)
+tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models, llama_model_quantize (asks for root)
 	@tools/system.sh
 
 ollama:  ## find an Ollama server, or build one, kept outside the checkout (no system packages)

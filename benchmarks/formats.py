@@ -20,13 +20,15 @@ from libgguf import libgguf_numpy  # noqa: E402
 
 from quantlab.formats.table import FORMATS  # noqa: E402
 from quantlab.formats.tensor import quantize  # noqa: E402
+from tests.formats import by_gguf  # noqa: E402
 from tests.formats import ggml_oracle as ggml  # noqa: E402
 
-WRITTEN = tuple(name for name, form in FORMATS.items() if form.encoder and form.block_size > 1)
+WRITTEN = tuple(name for name, form in FORMATS.items() if form.block_size > 1)
 #: What issue B asks of each type: our speed as a share of C's, without and with an importance matrix.
 GOALS = {"Q4_0": 0.5, "Q4_1": 0.5, "Q5_0": 0.5, "Q5_1": 0.5, "Q8_0": 1, "Q2_K": 1, "Q3_K": (0.5, 0.9),
          "Q4_K": 1, "Q5_K": 1, "Q6_K": 1, "IQ4_NL": 4, "IQ4_XS": 4, "TQ1_0": 0.5, "TQ2_0": 0.5, "MXFP4": 1,
-         "NVFP4": 0.3, "IQ2_XS": 0.2}
+         "NVFP4": 0.3, "IQ2_XS": 0.2, "IQ2_XXS": 0.4, "IQ2_S": 0.4, "IQ3_XXS": 0.4, "IQ3_S": 0.4,
+         "IQ1_S": 0.4, "IQ1_M": 0.4, "Q1_0": 0.4, "Q2_0": 0.4}
 ROUNDS, PEER_SECONDS = 12, 2.0
 
 
@@ -45,7 +47,7 @@ def encoding(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> dict[str,
     """Million weights per second of both, and our speed as a share of C's."""
     if quantize(x, qtype, imatrix).tobytes() != ggml.quantize(x, qtype, imatrix).tobytes():
         raise AssertionError(f"{qtype}: bytes differ from ggml's, so their speed is not comparable")
-    rounds = 3 if qtype == "IQ2_XS" else ROUNDS
+    rounds = ROUNDS if FORMATS[qtype].nonfinite else 3
     ours, theirs = cpu_times(rounds, lambda: quantize(x, qtype, imatrix),
                              lambda: ggml.quantize(x, qtype, imatrix))
     goal = GOALS[qtype]
@@ -54,10 +56,9 @@ def encoding(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> dict[str,
 
 
 def decoding(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> dict[str, float]:
-    stored, number = quantize(x, qtype, imatrix), gguf.GGMLQuantizationType[qtype]
-    raw = ggml.quantize(x, qtype, imatrix)
+    stored, raw = quantize(x, qtype, imatrix), ggml.quantize(x, qtype, imatrix)
     ours, theirs, peer = cpu_times(ROUNDS, stored.dequantize, lambda: ggml.dequantize(raw, qtype, x.shape[1]),
-                                   lambda: gguf.dequantize(raw, number))
+                                   lambda: by_gguf.dequantize(raw, qtype))
     return {"ours": rate(x, ours), "c": rate(x, theirs), "ratio": round(theirs / ours, 2),
             "gguf_py": rate(x, peer)}
 
@@ -68,8 +69,8 @@ def peers(qtype: str, x: np.ndarray) -> dict[str, float | str]:
     """
     found, part = {}, x[:8]
     for name, package in (("gguf_py", gguf), ("libgguf_numpy", libgguf_numpy)):
-        number = package.GGMLQuantizationType[qtype]
         try:
+            number = package.GGMLQuantizationType[qtype]
             found[name] = slow_rate(lambda package=package, number=number: package.quantize(part, number),
                                     part)
         except (NotImplementedError, ValueError, KeyError) as error:
@@ -102,7 +103,7 @@ def main() -> dict:
     x, imatrix = rng.standard_normal((256, 4096), dtype=np.float32), rng.random(4096, dtype=np.float32) ** 2
     rows = {}
     for qtype in WRITTEN:
-        form, part = FORMATS[qtype], x[:32] if qtype == "IQ2_XS" else x
+        form, part = FORMATS[qtype], x if FORMATS[qtype].nonfinite else x[:32]
         rows[qtype] = row = {}
         if form.imatrix != "needed":
             row["encode"] = encoding(qtype, part, None)

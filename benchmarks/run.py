@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
-BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "truth", "memory", "fuzz")
+BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "whole_files", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 
@@ -62,17 +62,23 @@ def main(names: list[str]) -> int:
         print(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}",
               file=sys.stderr)
         return 2
-    RESULTS.mkdir(exist_ok=True)
     for name in names or USUAL:
-        print(f"{name} ...", flush=True)
-        before = conditions()
-        measured = import_module(f"benchmarks.{name}").main()
-        after = [round(load, 2) for load in psutil.getloadavg()]
-        file = RESULTS / f"{name}.json"
-        file.write_text(json.dumps({"benchmark": name, **before, "load_average_after": after,
-                                    "results": measured}, indent=1) + "\n")
-        print(json.dumps(measured, indent=1), f"-> {file.relative_to(ROOT)}", sep="\n", flush=True)
+        run(name)
     return 0
+
+
+def run(name: str, **asked) -> dict:
+    """What a benchmark measured, asked for that; it is written down, too."""
+    RESULTS.mkdir(exist_ok=True)
+    print(f"{name} ...", flush=True)
+    before = conditions()
+    measured = import_module(f"benchmarks.{name}").main(**asked)
+    after = [round(load, 2) for load in psutil.getloadavg()]
+    file = RESULTS / f"{name}.json"
+    file.write_text(json.dumps({"benchmark": name, **before, "load_average_after": after,
+                                "results": measured}, indent=1) + "\n")
+    print(json.dumps(measured, indent=1), f"-> {file.relative_to(ROOT)}", sep="\n", flush=True)
+    return measured
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, a compiler, cmake), an Ollama
-# server and the test models. The only script here that installs system packages; it says what before it does.
+# server, the test models, and llama.cpp's own quantizer. The only script here that installs system packages; it says what before it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,3 +20,4 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 tools/ollama.sh >/dev/null
 .venv/bin/python tools/test_models.py
+.venv/bin/python tools/llama_quantize.py

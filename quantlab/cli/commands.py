@@ -4,6 +4,7 @@ report, `quantize_model`, `doctor`. Each returns the text to print.
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -84,11 +85,24 @@ def report(file: str, page: str | None = None, **judged_by) -> Path:
     return Comparison.from_file(file, **judged_by).report(page or Path(file).with_suffix(".html"))
 
 
-def quantize(source: str, file: str, ftype: str, **how) -> Path:
+def quantize(source: str, file: str, ftype: str, patterns: Sequence[str] = (), lines: str | None = None,
+             types_of: str | None = None, **how) -> object:
     """Write the quantized file that llama-quantize would write; Ctrl-C leaves nothing behind."""
+    from ..models.wishes import read_types, types_in
     from ..models.writer import quantize_model
 
-    return quantize_model(source, file, ftype, **how)
+    types = types_in(patterns, "--tensor-type")
+    if lines is not None:
+        types |= {pattern: qtype for pattern, qtype in read_types(lines).items() if pattern not in types}
+    if types and types_of is not None:
+        raise ValueError("--types-of gives every matrix its type: leave --tensor-type and its file out")
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        made = quantize_model(source, file, ftype, types=types_of if types_of is not None else types or None,
+                              **how)
+    for note in notes:
+        print(f"quantlab: {note.message}", file=sys.stderr)
+    return made
 
 
 def _name_and_value(words: str) -> tuple[str, object]:

@@ -2,10 +2,8 @@
 bit and see which weights move.  Lessons: 02, 03, 05, 12.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
-from importlib.resources import files
 
 import numpy as np
 
@@ -46,11 +44,11 @@ class Blocks:
     def __init__(self, x: np.ndarray | QuantizedTensor | None, qtype: str):
         self.edited: dict[tuple[str, int], bytes] = {}
         self.stored, self.weights = cache(self._stored), np.empty(0, np.float32)
+        self.given: dict[str, bytes] = {}
         if isinstance(x, QuantizedTensor):
             self.first, self.lengths = x.format.name, {x.format.name: len(x.blocks)}
             self.given = {self.first: x.tobytes()}
             return
-        self.given = recorded_blocks() if x is None else {}
         self.weights = given_weights(x).ravel()
         self.first, self.lengths = get_format(qtype).name, dict(self._offered())
         if self.first not in self.lengths:
@@ -59,18 +57,13 @@ class Blocks:
     def _offered(self) -> Iterable[tuple[str, int]]:
         """(format, how many blocks) of all formats that these weights can be shown in."""
         for name, form in FORMATS.items():
-            if name in self.given:
-                yield name, len(self.given[name]) // form.type_size
-            elif form.encoder and self.weights.size % form.block_size == 0:
+            if self.weights.size % form.block_size == 0:
                 yield name, self.weights.size // form.block_size
 
     def _refusal(self) -> str:
         form, n = FORMATS[self.first], self.weights.size
-        if n % form.block_size:
-            return (f"a row of {n} weights is no whole number of {form.name} blocks of {form.block_size}; "
-                    f"it fits {', '.join(self.lengths)}")
-        return (f"{form.name} blocks can be read here, but not written: pass a QuantizedTensor, or leave the "
-                "weights out")
+        return (f"a row of {n} weights is no whole number of {form.name} blocks of {form.block_size}; "
+                f"it fits {', '.join(self.lengths)}")
 
     def _stored(self, qtype: str, block: int) -> bytes:
         """A block as ggml writes it."""
@@ -98,15 +91,6 @@ class Blocks:
         share = blocks.max(axis=1) / np.maximum(blocks.mean(axis=1, dtype=float), 1e-30)
         block = int(share.argmin() if even else share.argmax())
         return block, int(blocks[block].argmax())
-
-
-@cache
-def recorded_blocks() -> dict[str, bytes]:
-    """Format -> its first blocks of `ql.sample_weights()`, as ggml's own C wrote them: for types that are
-    only read here.
-    """
-    text = (files("quantlab") / "data" / "codebook_blocks.json").read_text()
-    return {name: bytes.fromhex(blocks) for name, blocks in json.loads(text).items()}
 
 
 # ---- picture

@@ -40,7 +40,7 @@ STRETCHED, SAME = "stretched", "same for all"
 
 def _fitting(size: int) -> list[str]:
     """Every block format that can be written and whose blocks fill `size` weights."""
-    return [name for name, form in FORMATS.items() if form.encoder and form.block_size > 1
+    return [name for name, form in FORMATS.items() if form.block_size > 1
             and size % form.block_size == 0]
 
 

@@ -91,7 +91,7 @@ class Mixes:
     def __init__(self, name: str, shape: Architecture | Model, file: Side | None = None):
         self.name, self.file = name, file
         self.first = shape.usual_type if isinstance(shape, Architecture) else AS_IS
-        llama_cpp, ollama = ([side for ftype in PROGRAMS[by].usual if (side := _side(shape, ftype, by))]
+        llama_cpp, ollama = ([side for ftype in PROGRAMS[by].offered if (side := _side(shape, ftype, by))]
                              for by in ("llama.cpp", "ollama"))
         self.sides: dict[str, Side] = {AS_IS: file} if file else {}
         self.sides |= {side.name: side for side in sorted(llama_cpp, key=lambda side: side.nbytes)}

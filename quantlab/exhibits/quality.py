@@ -25,8 +25,9 @@ from ..words import bits, number, percent, size, told
 from .measuring import PLAIN, MeasuredLab, not_measured, nothing_measured, plain_rows
 
 USUAL = "Q4_K_M"
-#: Not quantized; for experts only; not made without an importance matrix.
-LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S")
+#: Not quantized; for experts only; not made without an importance matrix; for models trained for them.
+LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S", "Q1_0", "Q2_0")
+CODEBOOKS = ("IQ1", "IQ2", "IQ3")       # of use with an importance matrix only
 #: For models whose weights are −1, 0 and 1; other models lose everything in them. They stand in the table
 #: only: as points they would press all other points together.
 TERNARY = ("TQ1_0", "TQ2_0")
@@ -189,12 +190,13 @@ def good_enough(facts: QualityFacts) -> str:
 def wanted(pure: bool) -> list[str]:
     """What Measure here measures, those first that people use most."""
     if pure:
-        names = [name for name, form in FORMATS.items() if form.encoder and form.imatrix != "needed"]
+        names = [name for name, form in FORMATS.items() if form.imatrix != "needed"]
     else:
-        names = [name for name, usual in PROGRAMS["llama.cpp"].usual.items()
-                 if FORMATS[usual].encoder and FORMATS[usual].imatrix != "needed"]
+        llama_cpp = PROGRAMS["llama.cpp"]
+        names = [name for name in llama_cpp.offered if FORMATS[llama_cpp.usual[name]].imatrix != "needed"]
+    names = [name for name in names if name not in LEFT_OUT and not name.startswith(CODEBOOKS)]
     first = [name for name in ("Q4_K_M", "Q4_K", "Q8_0", "Q2_K", "Q6_K", "Q3_K_M", "Q3_K") if name in names]
-    return [*first, *(name for name in names if name not in first and name not in LEFT_OUT)]
+    return [*first, *(name for name in names if name not in first)]
 
 
 def _family(name: str, pure: bool) -> str:

@@ -12,8 +12,8 @@ from ..canvas.svg import page, rect, text
 from ..lab.custom import create_custom_model
 from ..lab.names import own_name
 from ..lab.records import provenance, recorded
-from ..models.plan import written_ftypes
 from ..models.progress import Cancelled
+from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
 from ..models.types import FTYPES
 from ..models.writer import quantize_model
@@ -70,9 +70,9 @@ def explore_quantize(source: str | None = None, ftype: str = "IQ4_XS", imatrix: 
     source: a GGUF path or a pulled model with 16 or 32 bits.  imatrix: the path of llama.cpp's GGUF file,
     which the smallest mixes need.
     options: Ollama's, for the answers (num_thread, ...).  Without a server a recorded run is shown.
-    Raises ValueError for an ftype that is not written here.
+    Raises ValueError for an ftype that there is not.
     """
-    ftype = one_of("ftype", ftype, written_ftypes())
+    ftype = one_of("ftype", ftype, PROGRAMS["llama.cpp"].offered)
     return QuantizeLab(str(source or ""), ftype, str(imatrix or ""), options)
 
 
@@ -84,7 +84,7 @@ class QuantizeLab(ModelLab):
                      for run in recorded("own_file")["runs"]}
         controls = [handles.text_line("source", "From", source, width=450,
                                  hint="a GGUF file, or a pulled model with 16 bits"),
-                    handles.menu("ftype", "ftype", ftype, written_ftypes(), width=280),
+                    handles.menu("ftype", "ftype", ftype, PROGRAMS["llama.cpp"].offered, width=280),
                     handles.text_line("imatrix", "imatrix", imatrix, width=450,
                                  hint="a GGUF file; most mixes need none")]
         make = [Button("make", "Quantize and create", "Write the file, then let Ollama make a model of it",

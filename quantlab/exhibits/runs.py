@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ..canvas.answers import LEADING, MARGIN, MOST_LINES, notice_strip
 from ..canvas.style import BITS_TONES, BLUE, GREY, INK, MEANING, SOFT, WIDTH, Picture, ink_on
 from ..canvas.svg import circle, line, page, quiet, rect, text
-from ..lab.names import quant_of
 from ..lab.records import provenance, recorded, seed_scores
+from ..models.tag import quant_of
 from ..profile import stable
 from ..stage.base import Stage, show
 from ..stage.share import recalled

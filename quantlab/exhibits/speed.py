@@ -9,7 +9,7 @@ from functools import partial
 from ..canvas.plane import Axis
 from ..canvas.style import BLUE, INK, MEANING, VERMILION, Picture
 from ..canvas.svg import circle, line, page, quiet, rect, swatches, text
-from ..lab.names import quant_of, split_name
+from ..lab.names import split_name
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError, Server
 from ..lab.speed import measure_speed
@@ -20,6 +20,7 @@ from ..memory.machine import my_machine, read_bandwidth
 from ..memory.settings import Settings
 from ..memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
 from ..models.source import open_model
+from ..models.tag import quant_of
 from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops

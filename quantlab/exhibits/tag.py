@@ -1,11 +1,7 @@
 """Lesson 03: what the letters of a model tag mean: `llama3.1:8b-instruct-q4_K_M` taken apart.
 
-The letters are llama.cpp's ftypes as Ollama's library writes them; sizes and kinds are habits of its
-maintainers.
+The names are read in models/tag.py; here they are drawn.
 """
-
-import re
-from typing import NamedTuple
 
 from ..canvas.style import (
     BLUE,
@@ -22,104 +18,30 @@ from ..canvas.style import (
     ink_on,
 )
 from ..canvas.svg import page, rect, text
-from ..models.store import parse_name
+from ..models.tag import TagPiece, in_the_cloud, read_tag
 from ..stage.base import Stage
 from ..stage.handles import text_line
 from ..stage.share import recalled
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|(\d+)x(\d+(?:\.\d+)?)b", re.IGNORECASE)
-
-_QUANT = re.compile(r"(i?q|tq)(\d+)_(k|0|1|nl|xxs|xs|s|m)(?:_(s|m|l))?", re.IGNORECASE)
-
-KINDS = {"instruct": "trained to follow instructions", "it": "trained to follow instructions",
-         "chat": "trained to hold a conversation", "text": "the base model: it only continues a text",
-         "base": "the base model: it only continues a text", "latest": "what you get when you name no tag",
-         "qat": "trained with the rounding in mind",
-         "cloud": "runs on other people's computers: nothing to open here", "vision": "also reads pictures"}
-
-FLOATS = {"fp16": "16-bit floats: nothing quantized", "f16": "16-bit floats: nothing quantized",
-          "bf16": "16-bit brain floats: nothing quantized", "f32": "32-bit floats: nothing quantized",
-          "fp32": "32-bit floats: nothing quantized", "mxfp4": "4-bit floats; 32 of them share a scale"}
-
-FAMILIES = {"q": "quantized", "iq": "an i-quant: some look their weights up in a table",
-            "tq": "ternary: for models trained with −1, 0, 1"}
-
-SCHEMES = {"k": "K: super-blocks of 256 weights (lesson 05)", "0": "0: each block of 32 has one scale",
-           "1": "1: each block of 32 has a scale and a minimum", "nl": "levels that are not evenly spaced",
-           "xxs": "smallest of its kind", "xs": "very small", "s": "small", "m": "medium"}
-
-MIXES = {"s": "S: the small mix, few tensors get more bits",
-         "m": "M: the medium mix, more tensors get more bits",
-         "l": "L: the large mix (llama.cpp has one for Q3_K only)"}
-
-
-class TagPiece(NamedTuple):
-    """Some letters of a tag: their `kind` (maker, name, size, variant, family, bits, scheme, mix) and what
-    they mean.
-    """
-
-    text: str
-    kind: str
-    meaning: str
-
-
-COLOURS = {"maker": SOFT, "name": GREY, "size": BLUE, "variant": PURPLE, "family": VERMILION, "bits": GREEN,
-           "scheme": SKY, "mix": YELLOW}
+COLOURS = {"host": SOFT, "maker": SOFT, "packager": PURPLE, "name": GREY, "size": BLUE, "variant": PURPLE,
+           "family": VERMILION, "bits": GREEN, "scheme": SKY, "mix": YELLOW}
 
 HEIGHT, LARGEST, ADVANCE = 330, 30, 0.602      # a letter of the monospaced font is 0.602 em wide
 EXAMPLES = ("llama3.1:8b-instruct-q4_K_M", "llama3.2:3b-instruct-q8_0", "llama3.2",
-            "mixtral:8x7b-instruct-v0.1-q5_K_S", "gemma3:4b-it-qat")
-
-
-def read_tag(name: str) -> list[TagPiece]:
-    """The pieces of an Ollama model name, left to right, without the signs between them.
-
-    Raises ValueError for what cannot be a name.
-    """
-    parsed = parse_name(name)
-    pieces = []
-    if maker := parsed.path.rpartition("/")[0]:
-        pieces.append(TagPiece(maker, "maker", "who made it: not Ollama's own library"))
-    pieces.append(TagPiece(parsed.model, "name", "the model family"))
-    for part in parsed.tag.split("-"):
-        pieces += _read_part(part)
-    return pieces
-
-
-def names_a_quantization(pieces: list[TagPiece]) -> bool:
-    """Whether the tag says its own quantization; else it is the maintainers' choice."""
-    return any(piece.kind == "bits" for piece in pieces)
-
-
-def _read_part(part: str) -> list[TagPiece]:
-    lower = part.lower()
-    if lower in FLOATS:
-        return [TagPiece(part, "bits", FLOATS[lower])]
-    if quant := _QUANT.fullmatch(part):
-        return _read_quant(quant)
-    if size := _SIZE.fullmatch(part):
-        number, unit, experts, each = size.groups()
-        words = (f"{experts} experts, grown from a model of {each} billion weights" if experts else
-                 f"{number} {'billion' if unit.lower() == 'b' else 'million'} weights, about")
-        return [TagPiece(part, "size", words)]
-    return [TagPiece(part, "variant",
-                  KINDS.get(lower, "a variant; the model's page explains it"))] if part else []
-
-
-def _read_quant(quant: re.Match) -> list[TagPiece]:
-    family, bits, scheme, mix = quant.groups()
-    pieces = [TagPiece(family, "family", FAMILIES[family.lower()]),
-              TagPiece(bits, "bits", f"{bits} bits in the code of most weights, scales not counted"),
-              TagPiece(scheme, "scheme", SCHEMES[scheme.lower()])]
-    return [*pieces, TagPiece(mix, "mix", MIXES[mix.lower()])] if mix else pieces
+            "mixtral:8x7b-instruct-v0.1-q5_K_S", "gemma3:4b-it-qat",
+            "hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "gpt-oss:120b-cloud")
 
 
 def _finding(tag: str, pieces: list[TagPiece]) -> str:
     said = {piece.kind: piece for piece in pieces}
+    if in_the_cloud(pieces):
+        return f"“{tag}” runs on other people's computers: which types it has there is not said"
     if "bits" not in said:
         return f"“{tag}” does not say its quantization: the maintainers chose it"
     if "family" not in said:
         return f"“{said['bits'].text}”: {said['bits'].meaning}"
+    if "own" in said.get("mix", said["bits"]).meaning or "packager" in said:
+        return f"{said['bits'].text}-bit codes in a mix of its packager, no mix of llama.cpp"
     mix = "and a mix: which tensors get more bits" if "mix" in said else "and no mix"
     return f"{said['bits'].text}-bit codes, a way to pack them, {mix}"
 

@@ -27,7 +27,7 @@ FORMULAS = {
     "Q4_0": "d · (q − 8)", "Q5_0": "d · (q − 16)", "Q8_0": "d · q", "Q4_1": "d · q + m", "Q5_1": "d · q + m",
     "Q2_K": "d · sc · q − dmin · m", "Q4_K": "d · sc · q − dmin · m", "Q5_K": "d · sc · q − dmin · m",
     "Q3_K": "d · (sc − 32) · (q − 4)", "Q6_K": "d · sc · (q − 32)",
-    "TQ1_0": "d · (q − 1)", "TQ2_0": "d · (q − 1)",
+    "TQ1_0": "d · (q − 1)", "TQ2_0": "d · (q − 1)", "Q1_0": "d · (2 · q − 1)", "Q2_0": "d · (q − 1)",
     "IQ4_NL": "d · entry", "IQ4_XS": "d · (sc − 32) · entry", "MXFP4": "2^(e − 128) · entry",
     "NVFP4": "d · entry",
     "IQ2_XXS": "d · (sc + 0.5) / 4 · entry", "IQ2_XS": "d · (sc + 0.5) / 4 · entry",

@@ -54,6 +54,15 @@ def sum_in_order(v: np.ndarray) -> np.ndarray:
     return np.add.accumulate(v, axis=0)[-1] + np.float32(0)     # reduce would add a single column pairwise
 
 
+def sum_from_first(v: np.ndarray) -> np.ndarray:
+    """first + ... + last down axis 0: as `sum_in_order`, but -0 where all are -0."""
+    total = sum_in_order(v)
+    zero = np.flatnonzero(total == 0)
+    if len(zero):
+        total[zero] = np.add.accumulate(v[:, zero], axis=0)[-1]
+    return total
+
+
 def mean_square(x: np.ndarray, factor: int = 1) -> np.ndarray:
     """factor * (x_1^2 + x_2^2 + ...) / n for each row of (rows, n), added up in order: ggml's sigma2."""
     total = sum_in_order(np.ascontiguousarray((x * x).T))

@@ -7,13 +7,14 @@
 
 A block of 256 weights has one float16 `d`; groups of 16 or 32 weights share a small number `sc` of 3 or 4
 bits, which makes their scale  d * (2 * sc + 1) * unit.  What a codebook is, and where its numbers come from,
-stands in `grid.py`; how one is searched, in `grid_search.py`. All products here are exact in float32, so that
-their order does not matter.
+stands in `grid.py`; how one is searched, in `grid_search.py` and `cut_search.py`. All products here are exact
+in float32, so that their order does not matter.
 ggml: dequantize_row_iq2_xxs and its siblings in ggml-quants.c.  Lesson: 12.
 """
 
 import numpy as np
 
+from .cfloat import nearest_int
 from .grid import codebook
 from .layout import Bits, Layout
 
@@ -112,6 +113,15 @@ def scaled(q: np.ndarray, d: np.ndarray, sc: np.ndarray, unit: float) -> np.ndar
     x = q.astype(np.float32)
     x.reshape(*sc.shape, -1)[...] *= scale[:, :, None]
     return x
+
+
+def sub_scales(scale: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """The way there: (n, groups) scales -> `d` (n,), `sc` from 0 to `top`. The largest becomes
+    d * (2 * top + 1).
+    """
+    one, d = np.float32(1), scale.max(axis=1) / np.float32(2 * top + 1)
+    sc = nearest_int(np.float32(0.5) * ((one / d)[:, None] * scale - one))
+    return d, np.where(scale.any(axis=1, keepdims=True), np.clip(sc, 0, top), 0).astype(np.uint8)
 
 
 def _signs(byte: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from .cfloat import sum_in_order
 
 SEARCH_ALL, SEARCH_SHORT = 0, 1
+AT_ONCE = 512                # holes whose distances to all points are in memory at a time
 
 
 @cache
@@ -31,36 +32,41 @@ def codebook(name: str) -> np.ndarray:
 
 
 class Grid:
-    """A codebook of eights made ready to be searched.
+    """A codebook made ready to be searched.
 
-    Its numbers are called by *level*: 0, 1, 2 stand for 1, 3, 5 times the scale. Eight levels are a *place*,
-    and the key of a place is the number with these base-4 digits. There are 3^8 = 6,561 places and in IQ2_XS
-    512 points; the other places are *holes*. `where[key]` is the index of the point at a place; in a hole it
-    is  -1 - l  and l the number of a list of neighbours.
+    A number of a point is called by its *level*: in IQ2_XS 0, 1, 2 stand for 1, 3, 5 times the scale. The
+    levels of a point's eight (or four) numbers are a *place*, and the key of a place is the number that has
+    them as its digits. IQ2_XS has 3^8 = 6,561 places and 512 points; the other places are *holes*.
+    `where[key]` is the index of the point at a place; in a hole it is  -1 - l  and l the number of a list of
+    neighbours.
     """
 
-    def __init__(self, levels: np.ndarray):
-        """levels: (points, 8) with 0, 1 or 2."""
+    def __init__(self, levels: np.ndarray, values: np.ndarray, wanted: int):
+        """levels: (points, per) from 0 up.  values: the number that each level stands for.  wanted: how many
+        different distances the neighbours of a hole may have (ggml's nwant).
+        """
+        per, top = levels.shape[1], len(values)
         levels = levels.astype(np.int8)
-        places = np.indices((3,) * 8, np.int8).reshape(8, -1).T                       # (6561, 8)
-        self.columns = np.ascontiguousarray(2 * levels.T + 1, np.float32)             # (8, points): 1, 3 or 5
-        self.where = np.full(4**8, -1, np.int32)
+        places = np.indices((top,) * per, np.int8).reshape(per, -1).T                 # (places, per)
+        self.base = 1 << (top - 1).bit_length()
+        self.columns = np.ascontiguousarray(values.astype(np.float32)[levels.T])      # (per, points)
+        self.where = np.full(self.base**per, -1, np.int32)
         self.where[self.key(levels.T)] = np.arange(len(levels))
         holes = places[self.where[self.key(places.T)] < 0]
         self.where[self.key(holes.T)] = -1 - np.arange(len(holes))
-        self.neighbours, self.starts, self.counts = _lists(holes, levels)
+        self.neighbours, self.starts, self.counts = _lists(holes, levels, wanted)
 
-    @staticmethod
-    def key(levels: np.ndarray) -> np.ndarray:
-        """(8, ...) levels -> (...) keys: whole numbers below 2^16, exact in any order, even in float32."""
-        return np.tensordot(np.float32(4) ** np.arange(8), levels, 1).astype(np.intp)
+    def key(self, levels: np.ndarray) -> np.ndarray:
+        """(per, ...) levels -> (...) keys: whole numbers below 2^16, exact in any order, even in float32."""
+        return np.tensordot(np.float32(self.base) ** np.arange(len(levels)), levels, 1).astype(np.intp)
 
-    def nearest(self, key: np.ndarray, clear: np.ndarray, x: np.ndarray, w: np.ndarray, scale: np.ndarray):
+    def nearest(self, key: np.ndarray, clear: np.ndarray, x: np.ndarray, w: np.ndarray, scale: np.ndarray,
+                shift: np.ndarray | None = None):
         """The point at each place, or the neighbour with the smallest  sum of w * (scale * point - x)^2.
 
-        key: (n,).  x, w: (8, n).  scale: (n,).  clear: (n,) bool, whether each of the eight is certainly
-        nearer to its level than to any other; only then will the short list do.  Returns (indices (n,), which
-        of them had to be searched for (n,)).
+        key: (n,).  x, w: (per, n).  scale: (n,).  clear: (n,) bool, whether each number is certainly nearer
+        to its level than to any other; only then will the short list do.  shift: (n,), added to all numbers
+        of a point.  Returns (indices (n,), which of them had to be searched for (n,)).
         """
         index = self.where[key]
         hole = index < 0
@@ -68,11 +74,12 @@ class Grid:
         if len(at):
             kind = np.where(clear[at], SEARCH_SHORT, SEARCH_ALL)
             lists = -1 - index[at]
-            index[at] = self._search(self.starts[kind, lists], self.counts[kind, lists], at, x, w, scale)
+            starts, counts = self.starts[kind, lists], self.counts[kind, lists]
+            index[at] = self._search(starts, counts, at, x, w, scale, shift)
         return index, hole
 
     def _search(self, starts: np.ndarray, counts: np.ndarray, at: np.ndarray, x: np.ndarray, w: np.ndarray,
-                scale: np.ndarray):
+                scale: np.ndarray, shift: np.ndarray | None):
         """The best of each list for column `at` of x and w: neighbour j of all lists at once.
 
         The longest lists come first, so that the lists which still have a neighbour j are always the first n.
@@ -84,6 +91,8 @@ class Grid:
         for j, n in enumerate(np.searchsorted(-counts, -np.arange(counts[0]))):
             point = self.neighbours[starts[:n] + j]
             difference = self.columns.take(point, axis=1)
+            if shift is not None:
+                difference += shift[at[:n]]
             difference *= scale[:n]
             difference -= x[:, :n]
             error = w[:, :n] * difference
@@ -96,34 +105,47 @@ class Grid:
         return in_order
 
 
-def _lists(holes: np.ndarray, levels: np.ndarray):
-    """The neighbours of each hole: the points at the smallest distance and at the next to smallest (ggml's
-    `nwant` is 2).
+def _lists(holes: np.ndarray, levels: np.ndarray, wanted: int):
+    """The neighbours of each hole: the points at the smallest distance, at the next to smallest, and so on,
+    `wanted` distances in all.
 
     Returns (points, starts (2, holes), counts (2, holes)): list l of kind k has counts[k, l] points from
     starts[k, l] on.  Kind 0 is the whole list as in ggml, by distance, then by index. Kind 1 leaves out the
     points that can never win.
     """
-    distance = sum(np.square(np.subtract.outer(hole, point))                         # fits int8
-                   for hole, point in zip(holes.T, levels.T, strict=True))
-    near = distance.min(axis=1, keepdims=True)
-    next_near = np.where(distance > near, distance, np.int8(127)).min(axis=1, keepdims=True)
-    hole, point = np.nonzero(distance <= next_near)
-    order = np.lexsort((point, distance[hole, point], hole))
-    hole, point = hole[order], point[order]
+    found = [_near(holes[first : first + AT_ONCE], levels, wanted) for first in range(0, len(holes), AT_ONCE)]
+    hole = np.concatenate([part[0] + i * AT_ONCE for i, part in enumerate(found)])
+    point = np.concatenate([part[1] for part in found])
+    n_nearest = np.concatenate([part[2] for part in found])
     counts = np.bincount(hole)
     starts = np.cumsum(counts) - counts
-    kept = ~_beaten(_fence(holes)[hole] ^ _fence(levels)[point], hole, starts, (distance == near).sum(axis=1))
+    kept = ~_beaten(_fence(holes)[hole] ^ _fence(levels)[point], hole, starts, n_nearest)
     short = np.bincount(hole[kept])
     points = np.concatenate([point, point[kept]]).astype(np.int32)
     return points, np.array([starts, len(point) + np.cumsum(short) - short]), np.array([counts, short])
 
 
-def _fence(levels: np.ndarray) -> np.ndarray:
-    """(n, 8) levels -> (n,) uint16, two bits for each: 0 = 00, 1 = 01, 2 = 11. As many bits differ between
-    two levels as there are steps from one to the other.
+def _near(holes: np.ndarray, levels: np.ndarray, wanted: int):
+    """(hole, point) of all neighbours of some holes, by hole, then distance, then index, and how many of them
+    each hole has at its smallest distance.
     """
-    return np.array([0, 1, 3], np.uint16)[levels] @ np.uint16(4) ** np.arange(8, dtype=np.uint16)
+    distance = sum(np.square(np.subtract.outer(hole, point), dtype=np.int16)
+                   for hole, point in zip(holes.T, levels.T, strict=True))
+    near = farthest = distance.min(axis=1, keepdims=True)
+    for _ in range(wanted - 1):
+        farthest = np.where(distance > farthest, distance, np.int16(1 << 14)).min(axis=1, keepdims=True)
+    hole, point = np.nonzero(distance <= farthest)
+    order = np.lexsort((point, distance[hole, point], hole))
+    return hole[order], point[order], (distance == near).sum(axis=1)
+
+
+def _fence(levels: np.ndarray) -> np.ndarray:
+    """(n, per) levels -> (n,) uint32, in which each level has as many bits set as it is high: 0 = 000, 1 =
+    001, 2 = 011, 3 = 111. As many bits differ between two levels as there are steps from one to the other.
+    """
+    width = 32 // levels.shape[1]
+    places = np.uint32(1) << np.arange(0, 32, width, dtype=np.uint32)
+    return ((np.uint32(1) << levels.astype(np.uint32)) - np.uint32(1)) @ places
 
 
 def _beaten(way: np.ndarray, hole: np.ndarray, starts: np.ndarray, n_nearest: np.ndarray) -> np.ndarray:

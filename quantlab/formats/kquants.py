@@ -16,7 +16,8 @@ Encoding takes four steps: search each group's scale and minimum (search, search
 (plainly, or with an importance matrix by a search of their own), and then round the weights once more, as
 their scale is no longer what the search had found.
 
-`encode_*` takes (n, 256) float32 and returns n blocks; `decode_*` takes them back.
+`encode_*` takes (n, 256) float32 and returns n blocks; `clamped` as in search_affine. `decode_*` takes them
+back.
 ggml: quantize_row_q*_K_ref, quantize_row_q*_K_impl, dequantize_row_q*_K. Lessons: 05, 11.
 """
 
@@ -74,27 +75,27 @@ Q6_K = Layout("Q6_K", 256, [("ql", "u1", 128), ("qh", "u1", 64), ("scales", "i1"
               Bits("sc", "scales", 8, signed=True))
 
 
-def encode_q2_k(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
+def encode_q2_k(x: np.ndarray, imatrix: np.ndarray | None = None, *, clamped: bool = False) -> np.ndarray:
     """Two bits a weight: the search judges by |error| times |weight|."""
     xt = columns(x, 16)
     if imatrix is not None:
-        return _by_importance(Q2_K, xt, importance(xt, imatrix, mean_square(x)), capped=False)
+        return _by_importance(Q2_K, xt, importance(xt, imatrix, mean_square(x)), False, clamped)
     return _plain(Q2_K, xt, affine(xt, np.abs(xt), 3, -0.5, 0.1, 15, absolute=True), capped=False)
 
 
-def encode_q4_k(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
+def encode_q4_k(x: np.ndarray, imatrix: np.ndarray | None = None, *, clamped: bool = False) -> np.ndarray:
     """The most used of all: 4.5 bits a weight."""
     xt = columns(x, 32)
     if imatrix is not None:
-        return _by_importance(Q4_K, xt, importance(xt, imatrix, mean_square(x, 2)), capped=False)
+        return _by_importance(Q4_K, xt, importance(xt, imatrix, mean_square(x, 2)), False, clamped)
     return _plain(Q4_K, xt, affine(xt, _by_size(xt), 15, -1.0, 0.1, 20), capped=True)
 
 
-def encode_q5_k(x: np.ndarray, imatrix: np.ndarray | None = None) -> np.ndarray:
+def encode_q5_k(x: np.ndarray, imatrix: np.ndarray | None = None, *, clamped: bool = False) -> np.ndarray:
     """Q4_K with a fifth bit for every weight, in `qh`."""
     xt = columns(x, 32)
     if imatrix is not None:
-        return _by_importance(Q5_K, xt, importance(xt, imatrix, mean_square(x, 2)), capped=True)
+        return _by_importance(Q5_K, xt, importance(xt, imatrix, mean_square(x, 2)), True, clamped)
     return _plain(Q5_K, xt, affine(xt, _by_size(xt), 31, -0.5, 0.1, 15), capped=True)
 
 
@@ -177,9 +178,9 @@ def _plain(layout: Layout, xt: np.ndarray, fit: Affine, capped: bool) -> np.ndar
     return _finish(layout, xt, fit, d, dmin, sc, m, capped)
 
 
-def _by_importance(layout: Layout, xt: np.ndarray, w: np.ndarray, capped: bool) -> np.ndarray:
+def _by_importance(layout: Layout, xt: np.ndarray, w: np.ndarray, capped: bool, clamped: bool) -> np.ndarray:
     """All by search; a group's scale and minimum count with the sum of its importances."""
-    fit = affine(xt, w, layout.top("q"), *BY_IMPORTANCE)
+    fit = affine(xt, w, layout.top("q"), *BY_IMPORTANCE, clamped=clamped)
     both = np.concatenate([fit.scale, fit.minimum]).reshape(-1, layout.counts["sc"])
     total = sum_in_order(w).reshape(-1, layout.counts["sc"])
     scale, codes = positive(np.ascontiguousarray(both.T), np.concatenate([total, total]).T.copy(),

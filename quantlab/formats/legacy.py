@@ -10,7 +10,8 @@ searches in `search`, which weight the squared error of column j by  imatrix_j *
 x_j^2).
 
 `encode_*` takes (n, 32) float32 and returns n blocks; `weighed` is nothing, or the imatrix's number for each
-weight and the mean square of each block's row. `decode_*` takes the blocks back to (n, 32) float32.
+weight and the mean square of each block's row; `clamped` as in `search_affine`. `decode_*` takes the blocks
+back to (n, 32) float32.
 ggml: quantize_row_*_ref, quantize_row_*_impl and dequantize_row_*. Lessons: 03, 04, 11.
 """
 
@@ -54,9 +55,9 @@ def decode_q4_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q4_0.unpack(blocks), offset=8)
 
 
-def encode_q4_1(x: np.ndarray, *weighed: np.ndarray) -> np.ndarray:
+def encode_q4_1(x: np.ndarray, *weighed: np.ndarray, clamped: bool = False) -> np.ndarray:
     """Code 0 is the block's smallest weight, code 15 its largest."""
-    d, m, q = from_minimum(x, 15, *weighed)
+    d, m, q = from_minimum(x, 15, *weighed, clamped=clamped)
     return Q4_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -74,9 +75,9 @@ def decode_q5_0(blocks: np.ndarray) -> np.ndarray:
     return d_times_q(Q5_0.unpack(blocks), offset=16)
 
 
-def encode_q5_1(x: np.ndarray, *weighed: np.ndarray) -> np.ndarray:
+def encode_q5_1(x: np.ndarray, *weighed: np.ndarray, clamped: bool = False) -> np.ndarray:
     """Q4_1 with 32 levels instead of 16; the fifth bit of every code goes to `qh`."""
-    d, m, q = from_minimum(x, 31, *weighed)
+    d, m, q = from_minimum(x, 31, *weighed, clamped=clamped)
     return Q5_1.pack(d=to_float16(d), m=to_float16(m), q=q)
 
 
@@ -119,13 +120,14 @@ def around_zero(x: np.ndarray, half: int, *weighed: np.ndarray) -> tuple[np.ndar
     return d, cut(xt, odd_ones(one_over, high - low), top=2 * half - 1)
 
 
-def from_minimum(x: np.ndarray, top: int, *weighed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def from_minimum(x: np.ndarray, top: int, *weighed: np.ndarray,
+                 clamped: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """C's (uint8_t)((x - m) / d + 0.5) with m the minimum and d = the range / top, never more than `top`;
     with an imatrix all by search, and m never above zero.
     """
     if weighed:
         xt = columns(x, 32)
-        found = affine(xt, importance(xt, *weighed), top, *BY_IMPORTANCE)
+        found = affine(xt, importance(xt, *weighed), top, *BY_IMPORTANCE, clamped=clamped)
         return found.scale, -found.minimum, found.levels(xt).T
     xt = quads(x)
     low, high = ends(xt)

@@ -26,7 +26,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cfloat import SMALL, c_rules, keep_where, low_and_high, nearest_int, sum_in_order, to_levels
+from .cfloat import (
+    SMALL,
+    c_rules,
+    keep_where,
+    low_and_high,
+    nearest_int,
+    sum_from_first,
+    sum_in_order,
+    to_levels,
+)
 
 _f = np.float32
 #: ggml's candidates where there is an importance matrix: rmin, rdelta, nstep.
@@ -39,6 +48,7 @@ class Affine:
 
     scale: s.  minimum: -m, at least 0.  inverse, kept_min: the candidate whose rounding gave the codes.
     dead: all weights are the same and not positive.  low, high: the smallest and largest weight.
+    clamped: the codes were cut before they were rounded.
     """
 
     scale: np.ndarray
@@ -49,21 +59,27 @@ class Affine:
     low: np.ndarray
     high: np.ndarray
     nmax: int
+    clamped: np.ndarray
 
     def levels(self, x: np.ndarray) -> np.ndarray:
         """The codes the search kept for its weights x: (size, n) uint8 from 0 to nmax; dead groups are 0."""
-        q = np.clip(nearest_int((x - self.kept_min) * self.inverse), 0, self.nmax)
+        steps = (x - self.kept_min) * self.inverse
+        q = np.clip(nearest_int(steps), 0, self.nmax)
+        if self.clamped.any():
+            q = np.where(self.clamped, cut_first(steps, self.nmax), q)
         q[:, self.dead] = 0
         return q.astype(np.uint8)
 
 
 @c_rules()
 def affine(x: np.ndarray, w: np.ndarray, nmax: int, rmin: float, rdelta: float, nstep: int, *,
-           absolute: bool = False, trace: list | None = None) -> Affine:
+           absolute: bool = False, clamped: bool = False, trace: list | None = None) -> Affine:
     """Scale and minimum, codes 0 to nmax. The plain ones are tried first: code 0 is the smallest weight (or
     0), nmax the largest.
 
-    x, w: (size, n).  absolute: judge by |error|, not by its square.
+    x, w: (size, n).  absolute: judge by |error|, not by its square.  clamped: as ggml 0.26.0 (see
+    `reference`), which cuts numbers off before it rounds them. Where a better minimum has come close to the
+    largest weight they are huge, and nearest_int wraps around.
     """
     low, high = low_and_high(x)
     base = np.where(low > 0, _f(0), low)
@@ -73,20 +89,29 @@ def affine(x: np.ndarray, w: np.ndarray, nmax: int, rmin: float, rdelta: float, 
     error, scale, minimum, inverse, start = found
 
     start[...] = minimum[...] = base
-    lines.round(_f(nmax), start, inverse)
+    lines.round(_f(nmax), start, inverse, False)
     np.divide(_f(1), inverse, out=scale)
     error[...] = lines.error(scale, minimum)
     _note(trace, found)
     kept[...] = found
+    later = np.zeros(x.shape[1], bool)
     for step in range(nstep + 1):
         start[...] = kept[2]
-        lines.round(_f(rmin) + _f(rdelta) * _f(step) + _f(nmax), start, inverse)
-        determined = lines.fit(scale, minimum)
+        lines.round(_f(rmin) + _f(rdelta) * _f(step) + _f(nmax), start, inverse, clamped)
+        better = lines.fit(scale, minimum)
         error[...] = lines.error(scale, minimum)
         _note(trace, found)
-        keep_where(determined & (error < kept[0]), kept, found)
+        better &= error < kept[0]
+        keep_where(better, kept, found)
+        later |= better
     error, scale, minimum, inverse, start = kept
-    return Affine(np.where(dead, _f(0), scale), -minimum, inverse, start, dead, low, high, nmax)
+    return Affine(np.where(dead, _f(0), scale), -minimum, inverse, start, dead, low, high, nmax,
+                  later & clamped)
+
+
+def cut_first(steps: np.ndarray, nmax: int) -> np.ndarray:
+    """Cut off at 0 and nmax, then rounded; NaN becomes 0."""
+    return np.rint(np.minimum(np.fmax(steps, _f(0)), _f(nmax)))
 
 
 def _note(trace, found):
@@ -102,10 +127,10 @@ class _Lines:
         self.x, self.w, self.nmax, self.high, self.absolute = x, w, nmax, high, absolute
         self.span = high - base
         self.q, self.t, self.u = np.empty_like(x), np.empty_like(x), np.empty_like(x)
-        self.sw, self.sx = sum_in_order(w), sum_in_order(np.multiply(w, x, out=self.t))
+        self.sw, self.sx = sum_from_first(w), sum_from_first(np.multiply(w, x, out=self.t))
         self.finite = bool(np.isfinite(x.sum()))
 
-    def round(self, reach, minimum, inverse):
+    def round(self, reach, minimum, inverse, clamped):
         """The codes q for the candidate in which the weights between `minimum` and the largest take `reach`
         steps.
         """
@@ -114,7 +139,10 @@ class _Lines:
         small = self.finite and bool(np.minimum.reduce(steps, initial=1) > 0
                                      and np.maximum.reduce(steps, initial=0) < SMALL / 2)
         np.multiply(np.subtract(self.x, minimum, out=self.q), inverse, out=self.q)
-        to_levels(self.q, 0, self.nmax, small, top=reach)
+        if clamped and not small:
+            self.q[...] = cut_first(self.q, self.nmax)
+        else:
+            to_levels(self.q, 0, self.nmax, small, top=reach)
 
     def fit(self, scale, minimum):
         """The least-squares line through the points: into `scale` and `minimum`. Returns where there is one

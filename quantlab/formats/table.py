@@ -2,13 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
 import numpy as np
 
-from . import codebook, floats, kquants, legacy, microscaling, nonlinear, ternary
+from . import (
+    codebook,
+    cut_search,
+    floats,
+    grid_search,
+    kquants,
+    legacy,
+    lowbit,
+    microscaling,
+    nonlinear,
+    ternary,
+)
 from .cfloat import mean_square
-from .grid_search import encode_iq2_xs
 from .layout import Layout
 
 
@@ -25,7 +36,7 @@ class Format:
 
     layout: Layout
     decoder: Callable[..., np.ndarray]
-    encoder: Callable[..., np.ndarray] | None = None
+    encoder: Callable[..., np.ndarray]
     imatrix: str = "ignored"
     nonfinite: bool = True
     chunk: int = 1 << 16
@@ -59,7 +70,7 @@ class Format:
 
         x: (rows, n) with n a multiple of block_size.  imatrix: (n,), how much each column matters, at least
         0. Checks shapes only; `ql.quantize` checks the numbers, takes any shape and works in pieces.
-        ValueError for a type that can only be read, and without the imatrix that a type needs.
+        ValueError without the imatrix that a type needs.
         """
         x = np.ascontiguousarray(x, np.float32)
         if x.ndim != 2 or x.shape[1] % self.block_size or not x.shape[1]:
@@ -75,15 +86,15 @@ class Format:
         return self.encode_blocks(x.reshape(-1, self.block_size), weights, squares)
 
     def encode_blocks(self, x: np.ndarray, imatrix: np.ndarray | None = None,
-                      squares: np.ndarray | None = None) -> np.ndarray:
+                      squares: np.ndarray | None = None, *,
+                      options: dict[str, bool] | None = None) -> np.ndarray:
         """(n, block_size) weights, their importances and the mean squares of their rows -> n blocks; nothing
-        is checked.
+        is checked.  options: those of `reference`.
         """
         if not len(x):
             return np.empty(0, self.dtype)
-        assert self.encoder is not None
         with np.errstate(all="ignore"):         # huge and tiny weights overflow float16 and 1 / d, as in C
-            return self.encoder(*(v for v in (x, imatrix, squares) if v is not None))
+            return self.encoder(*(v for v in (x, imatrix, squares) if v is not None), **(options or {}))
 
     def decode(self, blocks: np.ndarray) -> np.ndarray:
         """n blocks of `dtype`, or (n, type_size) uint8 -> (n, block_size) float32."""
@@ -102,9 +113,6 @@ class Format:
         """ValueError unless this type can be written with (or without) that importance matrix for rows of `n`
         weights.
         """
-        if self.encoder is None:
-            can = ", ".join(name for name, f in FORMATS.items() if f.encoder)
-            raise ValueError(f"{self.name} blocks can be read here, but not written; {can} can be written")
         if imatrix is None:
             if self.imatrix == "needed":
                 raise ValueError(f"{self.name} is only written with an importance matrix, as in ggml: pass "
@@ -124,12 +132,18 @@ class Format:
         return self.name
 
 
-def _of(module: ModuleType, name: str, imatrix: str = "ignored", **more) -> Format:
-    """A format from its module: layout Q4_K, decode_q4_k and, where there is one, encode_q4_k."""
-    encoder = more.pop("encoder", getattr(module, f"encode_{name.lower()}", None))
+def _of(module: ModuleType, name: str, imatrix: str = "ignored", *, writer: ModuleType | None = None,
+        **more) -> Format:
+    """A format from its module, which has its layout Q4_K and decode_q4_k; encode_q4_k is there, too, or in
+    `writer`.
+    """
+    encoder = getattr(writer or module, f"encode_{name.lower()}")
     return Format(getattr(module, name), getattr(module, f"decode_{name.lower()}"), encoder, imatrix, **more)
 
 
+#: The codebook formats: ggml aborts the process on NaN and infinity.
+_cut = partial(_of, codebook, writer=cut_search, nonfinite=False, chunk=1 << 14)
+_on_grid = partial(_of, codebook, writer=grid_search, nonfinite=False, chunk=1 << 17)
 # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
 SEARCHED = 640 * 256
 
@@ -143,9 +157,10 @@ FORMATS: dict[str, Format] = {form.name: form for form in (
     _of(kquants, "Q4_K", "used", chunk=SEARCHED), _of(kquants, "Q5_K", "used", chunk=SEARCHED),
     _of(kquants, "Q6_K", "used", chunk=SEARCHED),
     _of(nonlinear, "IQ4_NL", "used", chunk=1 << 17), _of(nonlinear, "IQ4_XS", "used", chunk=1 << 17),
-    _of(codebook, "IQ1_S"), _of(codebook, "IQ1_M"), _of(codebook, "IQ2_XXS"),
-    _of(codebook, "IQ2_XS", "needed", nonfinite=False, chunk=1 << 17, encoder=encode_iq2_xs),
-    _of(codebook, "IQ2_S"), _of(codebook, "IQ3_XXS"), _of(codebook, "IQ3_S"),
+    _cut("IQ1_S", "needed"), _cut("IQ1_M", "used"),
+    _on_grid("IQ2_XXS", "needed"), _on_grid("IQ2_XS", "needed"), _on_grid("IQ2_S", "used"),
+    _on_grid("IQ3_XXS", "used"), _on_grid("IQ3_S", "used"),
+    _of(lowbit, "Q1_0", chunk=1 << 17), _of(lowbit, "Q2_0", chunk=1 << 17),
     _of(ternary, "TQ1_0", chunk=1 << 17), _of(ternary, "TQ2_0", chunk=1 << 17),
     _of(microscaling, "MXFP4", chunk=1 << 17), _of(microscaling, "NVFP4", chunk=1 << 17),
 )}

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..words import one_of
 from .cfloat import mean_square
+from .reference import REFERENCES, options
 from .table import FORMATS, Format
 
 IN_FLIGHT = 1 << 22  # weights that an executor may hold at a time: 16 MiB of float32
@@ -55,7 +57,8 @@ class QuantizedTensor:
 
 
 def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *,
-             executor: Executor | None = None, allow_nonfinite: bool = False) -> QuantizedTensor:
+             executor: Executor | None = None, allow_nonfinite: bool = False,
+             reference: str = REFERENCES[0]) -> QuantizedTensor:
     """Encode a float array as ggml's `qtype` blocks, each row (last axis) by itself: ggml_quantize_chunk.
 
     x: any shape whose last axis is a multiple of the block size; converted to float32 first.
@@ -64,6 +67,8 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *,
     executor: any `concurrent.futures.Executor`; the pieces are sent there.
     allow_nonfinite: write NaN and ±infinity as ggml does where it does (its IQ encoders with a codebook abort
     the process instead).
+    reference: the ggml whose bytes are written, "0.20.2" or "0.26.0" (`reference.DIFFERENCES`: rare blocks of
+    five types; IQ1_M is always written as in the newer one).
     Raises ValueError for a type or row length that does not fit, for weights that are not finite (unless
     allowed), and for an imatrix of the wrong length or with negative or non-finite numbers.
     """
@@ -75,12 +80,13 @@ def quantize(x: np.ndarray, qtype: str, imatrix: np.ndarray | None = None, *,
         raise ValueError("weights must be an array with at least one axis, got a single number")
     _check_row(x.shape[-1], form)
     form.check_imatrix(imatrix, x.shape[-1])
+    more = options(form.name, reference)
     if form.imatrix == "ignored":
         imatrix = None
     allow_nonfinite = allow_nonfinite and form.nonfinite
     blocks = np.empty(x.size // form.block_size, form.dtype)
     work = _tasks(x, form, None if imatrix is None else np.asarray(imatrix, np.float32), allow_nonfinite)
-    for piece, encoded in _spread(executor, _encode_piece, work, form):
+    for piece, encoded in _spread(executor, partial(_encode_piece, more), work, form):
         blocks[piece].view(np.uint8)[:] = encoded.view(np.uint8)         # as bytes: no field-by-field copy
     return QuantizedTensor(form, x.shape, blocks)
 
@@ -135,8 +141,8 @@ def _tasks(x: np.ndarray, form: Format, imatrix: np.ndarray | None,
         yield piece, (form.name, np.ascontiguousarray(part), *rest)
 
 
-def _encode_piece(qtype: str, *arrays: np.ndarray) -> np.ndarray:
-    return FORMATS[qtype].encode_blocks(*arrays)
+def _encode_piece(more: dict[str, bool], qtype: str, *arrays: np.ndarray) -> np.ndarray:
+    return FORMATS[qtype].encode_blocks(*arrays, options=more)
 
 
 def _decode_piece(qtype: str, blocks: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
 def _size(model: Model, ftype: str, pure: bool, imatrix: Imatrix | None) -> dict:
     """The start of a row: its name and size, or its name and why there is no such file."""
     try:
-        nbytes = sum(job.nbytes for job in plan(model, ftype, imatrix, "llama.cpp", True, pure=pure))
+        nbytes = plan(model, ftype, imatrix, "llama.cpp", True, pure=pure).nbytes
     except ValueError as error:
         return {"ftype": ftype, "error": str(error)}
     return {"ftype": ftype, "nbytes": nbytes, "bpw": 8 * nbytes / model.n_weights}

@@ -6,6 +6,7 @@ A quantized tensor is encoded and decoded here by the same code that writes file
 model computes with the very weights that such a file holds.
 """
 
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..models.ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name
 from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model
+from ..models.wishes import Wishes, wishes_of
 from .gates import REFERENCES
 from .graph import read_graph
 from .llama import LanguageModel
@@ -24,8 +26,8 @@ from .tensors import demand_graph
 from .tokenizer import Tokenizer
 
 
-def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False,
-            reference: str = "exact") -> LanguageModel:
+def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False, reference: str = "exact",
+            **wishes) -> LanguageModel:
     """Load a language model of one of the families in `quantlab.inference.families`, all weights as float32.
 
     model: "tiny" (comes with quantlab), the path of a GGUF file, the name of a pulled Ollama model, or an
@@ -35,6 +37,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     pure: every matrix, the embeddings too, in the one type (as `llama-quantize --pure`); ftype may then be
     any type: "Q3_K".
     imatrix: the path of llama.cpp's file, or {tensor name: one number a column}.
+    wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them; ftype
+    None then means the mix of the file in `types`.
     reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16, as
     llama.cpp's processor code does: for comparisons with it.
     A quantized file can be quantized again: that shows why nobody should.
@@ -43,32 +47,44 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     """
     if reference not in REFERENCES:
         raise ValueError(f"reference={reference!r}: it is one of {', '.join(REFERENCES)}")
+    wished = wishes_of(**wishes)
     with open_weights(model) as source:
         spelled = source.metadata.get("general.architecture")
-        stored = {name: shape for name, (_, shape) in source.types.items() if prod(shape)}
-        names = {name: llama_cpp_name(name, spelled) for name in stored if not in_encoder(name, str(spelled))}
-        shapes = {known: stored[name] for name, known in names.items()}
-        metadata = llama_cpp_metadata(source.metadata, stored)
+        stored = {name: shape for name, (_, shape) in source.types.items()
+                  if prod(shape) and not in_encoder(name, str(spelled))}
+        renamed = wished.renamed(stored)        # without the layers that are left out
+        known = {new: llama_cpp_name(new, spelled) for new in renamed.values()}
+        shapes = {known[new]: stored[name] for name, new in renamed.items()}
+        metadata = _shortened(llama_cpp_metadata(source.metadata, stored), len(wished.pruned))
         graph = read_graph(source.name, metadata, shapes)
         demand_graph(source.name, graph, shapes)
-        jobs = _jobs(source, ftype, imatrix, pure)
+        jobs = _jobs(source, ftype, imatrix, pure, wished)
         tokenizer = Tokenizer.from_metadata(metadata)
         if tokenizer.n_vocab > graph.n_vocab:
             raise ValueError(f"{source.name} has {tokenizer.n_vocab} tokens, but word vectors for "
                              f"{graph.n_vocab} only")
-        weights = {known: _weights(source.gguf, name, jobs.get(name)) for name, known in names.items()}
+        weights = {known[new]: _weights(source.gguf, name, jobs.get(new)) for name, new in renamed.items()}
         return LanguageModel(source.name, graph, tokenizer, weights, reference)
 
 
-def _jobs(model: Model, ftype: str | None, imatrix, pure: bool) -> dict[str, Job]:
-    """Tensor name -> what is to be done with it; nothing without an ftype."""
-    if ftype is None:
-        if pure or imatrix is not None:
-            raise ValueError(f"{'pure' if pure else 'an imatrix'} says how to quantize, but no ftype is "
-                             "given; name one, such as 'Q4_K_M'")
+def _shortened(metadata: Mapping[str, object], layers: int) -> Mapping[str, object]:
+    """The metadata of a model from which so many layers were taken."""
+    key = f"{metadata['general.architecture']}.block_count"
+    count = metadata[key]
+    return {**metadata, key: count - layers} if layers and isinstance(count, int) else metadata
+
+
+def _jobs(model: Model, ftype: str | None, imatrix, pure: bool, wished: Wishes) -> dict[str, Job]:
+    """Name of a tensor -> what is to be done with it; nothing without an ftype."""
+    if ftype is None and wished.like is None:
+        if pure or imatrix is not None or wished:
+            what = "pure" if pure else "an imatrix" if imatrix is not None else "a wish"
+            raise ValueError(f"{what} says how to quantize, but no ftype is given; name one, such as "
+                             "'Q4_K_M'")
         return {}
-    return {job.info.name: job for job in plan(model, ftype, as_imatrix(imatrix), "llama.cpp",
-                                               allow_requantize=True, pure=pure)}
+    planned = plan(model, ftype, as_imatrix(imatrix), "llama.cpp", allow_requantize=True, pure=pure,
+                   wishes=wished)
+    return {job.name: job for job in planned.jobs}
 
 
 def _weights(file: GGUFFile, name: str, job: Job | None) -> np.ndarray:

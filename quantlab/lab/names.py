@@ -8,10 +8,10 @@ from collections.abc import Collection
 
 from ..models.library import listed_tags, snapshot
 from ..models.store import has_tag, name_key, parse_name
+from ..models.tag import quant_of
 
 QUANTS = ("q2_K", "q3_K_S", "q3_K_M", "q3_K_L", "q4_0", "q4_1", "q4_K_S", "q4_K_M", "q5_0", "q5_1", "q5_K_S",
           "q5_K_M", "q6_K", "q8_0", "fp16")
-_QUANT_AT_END = re.compile(r"(?:^|-)(i?q\d[\w]*|fp16|f16|bf16|fp32|f32|tq\d_\d)$", re.IGNORECASE)
 _SIZE_AT_START = re.compile(r"^(\d+(?:\.\d+)?(?:x\d+)?[bm])(?:-|$)", re.IGNORECASE)
 
 
@@ -53,12 +53,6 @@ def own_name(source: str) -> str:
     """
     last = source.rpartition("/")[2].removesuffix(".gguf")
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:64] or "model"
-
-
-def quant_of(tag: str) -> str:
-    """The quantization that a tag names ("3b-instruct-q4_K_M" -> "q4_K_M"), or ""."""
-    found = _QUANT_AT_END.search(tag)
-    return found.group(1) if found else ""
 
 
 def size_of(tag: str) -> str:

@@ -13,8 +13,9 @@ import httpx
 
 from ..models.library import listed_tags, snapshot
 from ..models.store import HOST, MODEL_LAYER, ModelName, name_key, parse_name
+from ..models.tag import HUGGING_FACE, quant_of
 from ..profile import is_reference
-from .names import QUANTS, quant_of, size_of, split_name
+from .names import QUANTS, size_of, split_name
 from .server import LabError, Server
 from .wire import client
 
@@ -26,7 +27,6 @@ GUESSED_SIZES = ("0.5b", "0.6b", "1b", "1.5b", "1.7b", "2b", "3b", "4b", "7b", "
                  "14b", "27b", "30b", "32b", "70b", "72b")
 GUESSED_KINDS = ("", "instruct-", "chat-", "text-")
 # tags there are llama.cpp's names of types, of the files in a repository
-HUGGING_FACE = ("hf.co", "huggingface.co")
 GUESSED_TYPES = ("F16", "BF16", "IQ2_M", "IQ3_XS", "IQ3_M", "IQ4_XS", "IQ4_NL",
                  *(quant.upper() for quant in QUANTS if quant[0] == "q"))
 

@@ -2,276 +2,157 @@
 
     compute_bytes(MODELS["llama3.1:8b"], Settings(n_ctx=8192))      # 130037888
 
-It is found by walking through the layers as llama.cpp does when it plans a context
-(llama_context::graph_reserve): each result takes a place in a Space, and gives it back after its last use.
-Operations that write over their input (norms' scaling, RoPE, adding, softmax) need no place of their own and
-do not appear. Checked against what llama.cpp allocates; see the tests.
+llama.cpp plans it when it makes a context (llama_context::graph_reserve): it builds the graph of the largest
+step (graphs.py), shares it among the devices, and gives each result a place until its last use
+(scheduler.py). The same is done here. Checked against what llama.cpp allocates; see the tests.
 """
 
-from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 from ..models.architecture import Architecture
-from .attention import attention, latent_attention, restored_attention
-from .kv_cache import has_flash
+from ..models.types import block_of
+from .graphs import graph_of
+from .parts import Layers
+from .scheduler import COPIES, Scheduler
 from .settings import Settings
-from .walk import LENT_FROM, Span, Walk, step
-from .weights import Weights
+from .weights import Types, Weights
 
-# of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
-COPIES = 4
+#: The tensors that CUDA works off together where they are alike (fusion.py).
+TOGETHER = tuple(f"ffn_{part}_{kind}.weight" for part in ("gate", "up") for kind in ("exps", "shexp"))
+MOST_PERIOD = 8  # layers after which the kinds of layers begin anew, in any model
 
 
 @lru_cache(maxsize=4096)
-def compute_bytes(a: Architecture, settings: Settings) -> int:
+def compute_bytes(a: Architecture, settings: Settings, alike: frozenset[int] = frozenset()) -> int:
     """Bytes of the compute buffer on a card that holds every layer.  Settings that do not matter here are
-    ignored.
+    ignored.  alike: the layers whose shared expert CUDA computes together with the others (`shared_alike`).
     """
-    return _highest_mark(a, settings, (), layers_to_walk(a), True)
+    return _sizes(a, settings, _any_types(a, alike), (0,) * (a.n_layer + 1), 1)[0]
 
 
-def split_compute_bytes(a: Architecture, weights: Weights, settings: Settings) -> tuple[int, bool]:
-    """(bytes, exact) of the compute buffer on a card that holds only the last layers, as
-    `settings.n_gpu_layers` says.
+def shared_alike(a: Architecture, weights: Weights) -> frozenset[int]:
+    """The layers whose shared expert is of the others' size and quantized type."""
+    if not a.n_expert_shared and not a.n_ff_shexp:
+        return frozenset()
+    return _shared_alike(weights.types)
 
-    Layers in main memory are computed on the card when at least LENT_FROM tokens come at once (walk.py). With
-    fewer they stay where they are: then, and where a card without layers gives out that many rows, this is an
-    upper bound. So it is where gpt-oss leaves only its first layer in main memory (without flash attention a
-    row is added for it), and for DeepSeek's older files with none on the card. Of the shapes that were tried
-    one is not met to the byte: Qwen3 235B without flash attention is 9 KiB too low at 256 tokens a time, 18
-    at 512.
+
+@lru_cache(maxsize=1024)
+def _shared_alike(types: Types) -> frozenset[int]:
+    by_layer: dict[int, list] = {}
+    for name, shape, qtype in types:
+        if name.endswith(TOGETHER):
+            by_layer.setdefault(int(name.split(".")[1]), []).append((shape[:2], qtype))
+    return frozenset(layer for layer, found in by_layer.items()
+                     if len(found) == len(TOGETHER) and len(set(found)) == 1 and block_of(found[0][1])[0] > 1)
+
+
+def split_compute_bytes(
+    a: Architecture, weights: Weights, settings: Settings, kept: frozenset[str] = frozenset()
+) -> tuple[int, int]:
+    """Bytes of the compute buffers on a card that holds only the last layers, as `settings.n_gpu_layers`
+    says, and in main memory.
+
+    Layers in main memory are computed on the card when many tokens come at once (scheduler.py): then the
+    types of their weights matter, as these are copied there.  kept: tensors that lie in main memory though
+    their layer does not.
     """
-    first = a.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
-    if not first:
-        return compute_bytes(a, settings), True
-    if step(settings)[0] < LENT_FROM:
-        return compute_bytes(a, settings), False
-    lent = weights.layers[:first]
-    # attention stays where the cache is
-    if settings.flash_attention and not has_flash(a) and first == a.n_layer:
-        return _highest_mark(a, settings, lent, _split_walk(a, lent), settings.n_gpu_layers != 0), False
-    if a.arch == "gpt-oss" and first == 1:
-        row = 0 if settings.flash_attention else 4 * step(settings)[0] * a.n_embd
-        return row + _highest_mark(a, settings, lent, _split_walk(a, lent), True), False
-    if settings.n_gpu_layers == 0 and settings.n_rows >= LENT_FROM:        # the output layer is lent, too
-        output_weights = weights.output.card + (weights.words.card if weights.tied else 0)
-        return _highest_mark(a, settings, lent, _split_walk(a, lent), True, output_weights), False
-    return _highest_mark(a, settings, lent, _split_walk(a, lent), settings.n_gpu_layers != 0), True
+    on_card = weights.n_blocks_on_card(settings.n_gpu_layers)
+    devices = (1,) * (a.n_layer - on_card) + (0,) * on_card + (int(settings.n_gpu_layers == 0),)
+    card, host = _sizes(a, settings, weights.types, devices, 1, kept)
+    return card, host
 
 
-def _highest_mark(a: Architecture, settings: Settings, lent: tuple, walked: tuple[int, ...], output: bool,
-                  output_weights: int = 0) -> int:
-    """Bytes, of a walk through the layers `walked`, the first of which are lent.  output: the output layer
-    lies on the card.
+def cards_compute_bytes(
+    a: Architecture, settings: Settings, shares: Sequence[range], alike: frozenset[int] = frozenset()
+) -> list[int]:
+    """Bytes of the compute buffer on each of several cards that hold all layers; number n_layer is the output
+    layer.  alike: as in `compute_bytes`.
     """
-    first = len(lent)
-    layers = tuple((a.is_sliding(i), i < a.n_layer_dense, lent[i] if i < first else None, i == first - 1,
-                    i == a.n_layer - 1) for i in walked)
-    after = tuple(dict.fromkeys(a.is_sliding(i) for i in range(first, a.n_layer)))
-    return _peak(_Way(a, replace(settings, n_gpu_layers=None), layers, after, output, output_weights, lent,
-                      walked))
+    devices = tuple(card for card, share in enumerate(shares) for _ in share)
+    return list(_sizes(a, settings, _any_types(a, alike), devices, len(shares))[:-1])
 
 
-@dataclass(frozen=True)
-class _Way:
-    """What a walk meets, layer by layer, and the kinds of layers on the card.  Ways that meet the same are
-    equal, wherever their border lies (lent, walked): among a model's many layers there are few kinds, so few
-    ways are ever walked.
-    """
-
-    shape: Architecture
-    settings: Settings
-    layers: tuple
-    after: tuple
-    output: bool
-    output_weights: int
-    lent: tuple = field(compare=False)
-    walked: tuple[int, ...] = field(compare=False)
-
-
-@lru_cache(maxsize=16384)
-def _peak(way: _Way) -> int:
-    walk = Walk(way.shape, way.settings, tuple(map(dict, way.lent)), way.walked)
-    x = _inputs(walk)
-    for walk.layer in way.walked:
-        x = _layer(walk, x)
-    walk.space.take(way.output_weights)
-    if way.output:
-        walk.space.take(4 * way.shape.n_vocab * walk.n_rows)   # one number for each word of the vocabulary
-    return walk.space.peak
+@lru_cache(maxsize=1024)
+def _any_types(a: Architecture, alike: frozenset[int] = frozenset()) -> Types:
+    """Tensors on cards stay where they are: any type will do, so long as those are alike that have to be."""
+    return tuple((tensor.name, tensor.shape,
+                  "Q8_0" if tensor.layer in alike and tensor.name.endswith(TOGETHER) else "F16")
+                 for tensor in a.tensors())
 
 
 @lru_cache(maxsize=4096)
-def share_compute_bytes(a: Architecture, settings: Settings, start: int, stop: int) -> int:
-    """Bytes of the compute buffer on one of several cards: it holds the layers from `start` to before `stop`,
-    a.n_layer being the output.
+def _sizes(
+    a: Architecture,
+    settings: Settings,
+    types: Types,
+    devices: tuple[int, ...],
+    n_cards: int,
+    kept: frozenset[str] = frozenset(),
+) -> tuple[int, ...]:
+    """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
+    weights, layers = _weights_and_layers(a, types, devices, n_cards, kept)
+    plan = Layers(a, settings, weights, layers, devices, n_cards, kept)
+    if settings.flash_attention and (n_cards in devices[:-1] or kept):
+        plan = replace(plan, flash=_flash_stays(plan))
+    return tuple(Scheduler(n_cards, COPIES if n_cards > 1 else 1).sizes(graph_of(plan)))
 
-    Every layer is walked, as the inputs of this card end with its last layers.
+
+def _flash_stays(plan: Layers) -> bool:
+    """Whether flash attention would be computed where each layer's cache lies, with one token of each
+    conversation; llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
     """
-    layers = tuple(range(start, min(stop, a.n_layer)))
-    walk = Walk(a, settings, (), layers or (a.n_layer,), COPIES)
-    # the layer's input, and what the norm made of it on the card before
-    if start:
-        row = a.n_embd * (walk.row_bytes if layers else 4 * walk.n_rows)
-        first, _ = walk.outside(row), walk.outside(row)
-        if layers:
-            walk.enter(start, stop)
-    else:
-        first = _inputs(walk, stop)
-    x = first
-    for walk.layer in layers:
-        x = _layer(walk, x, keep=x is first)
-    if stop <= a.n_layer:
-        walk.width(a.n_embd)                            # the norm for the next card
-    else:
-        walk.space.take(4 * a.n_vocab * walk.n_rows)
-    return walk.space.peak
+    one = replace(plan.settings, n_ubatch=1, n_outputs=1)
+    graph = graph_of(replace(plan, settings=one, probe=True))
+    Scheduler(plan.host).split(graph)
+    return all(out.where == plan.devices[layer] for out, layer in graph.flashed)
 
 
-@cache
-def layers_to_walk(a: Architecture) -> tuple[int, ...]:
-    """The layers after which nothing new happens, and the end of the model from the last layer of each kind
-    on.
+@lru_cache(maxsize=1024)
+def _weights_and_layers(
+    a: Architecture, types: Types, devices: tuple[int, ...], host: int, kept: frozenset[str]
+) -> tuple[dict, tuple[int, ...]]:
+    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds
+    of layers lies in two places.
     """
-    kinds = [(a.is_sliding(layer), layer < a.n_layer_dense) for layer in range(a.n_layer)]
-    starts = [kinds.index(kind) for kind in dict.fromkeys(kinds)]
-    ends = [a.n_layer - 1 - kinds[::-1].index(kind) for kind in dict.fromkeys(kinds) if not kind[1]
-            or a.n_layer_dense == a.n_layer]
-    near = {layer for start in starts for layer in range(start, start + 3)} | set(range(min(ends), a.n_layer))
-    return tuple(sorted(layer for layer in near if layer < a.n_layer))
+    several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer)
+    kinds = _kinds(a, types, devices, host, kept)
+    layers = tuple(range(a.n_layer)) if several else layers_to_walk(kinds)
+    return {name: (shape, qtype) for name, shape, qtype in types}, layers
 
 
-@lru_cache(maxsize=4096)
-def _split_walk(a: Architecture, lent: tuple) -> tuple[int, ...]:
-    """The same where the first layers are lent: besides, three of each kind of them, and those on both sides
-    of the border.
+def _kinds(
+    a: Architecture, types: Types, devices: tuple[int, ...], host: int, kept: frozenset[str] = frozenset()
+) -> list[Hashable]:
+    """What each layer is like: layers that are alike need the same."""
+    tensors: list[list] = [[] for _ in range(a.n_layer)]
+    for name, shape, qtype in types:
+        if name.startswith("blk."):
+            _, number, part = name.split(".", 2)
+            layer = int(number)
+            lent = devices[layer] == host or name in kept or name.endswith(TOGETHER)
+            tensors[layer].append((part, shape, qtype if lent else ""))
+    ends = {0, a.n_layer - 1}
+    return [(a.is_sliding(i), devices[i], i in ends, tuple(mine)) for i, mine in enumerate(tensors)]
+
+
+def layers_to_walk(kinds: Sequence[Hashable]) -> tuple[int, ...]:
+    """The layers after which nothing new happens are left out: where the same few kinds come again and again,
+    they are walked through twice, and once more at their end.
     """
-    seen: dict = {}
-    for layer, mine in enumerate(lent):
-        seen.setdefault((a.is_sliding(layer), mine), []).append(layer)
-    near = {layer for layers in seen.values() for layer in layers[:3]} | set(layers_to_walk(a))
-    near |= set(range(len(lent) - 2, len(lent) + 3))
-    # three on the card of each kind, so that all that is new there has happened
-    for kind in (False, True):
-        near |= set([layer for layer in range(len(lent), a.n_layer) if a.is_sliding(layer) == kind][:3])
-    return tuple(sorted(layer for layer in near if 0 <= layer < a.n_layer))
-
-
-def _inputs(walk: Walk, stop: int | None = None) -> Span:
-    """Everything that comes from main memory, and stays while it is needed.  Returns the place of the word
-    vectors.
-    """
-    a, take = walk.shape, walk.outside
-    width = a.n_embd * walk.row_bytes
-    images, words, slots = take(width), take(width), take(2 * walk.row_bytes)
-    x = take(width)                                     # pictures between words are always planned for
-    if a.arch == "gemma3":
-        scale = take(walk.row_bytes)
-    if not walk.first_on_card:
-        walk.enter(0, stop)
-    walk.space.take(width)                              # words and pictures together
-    walk.give_input(images, words, slots)
-    if a.arch == "gemma3":
-        walk.give_input(scale)
-    return x
-
-
-def _layer(walk: Walk, x: Span, keep: bool = False) -> Span:
-    """One layer; x: the place of its input, which stays where it is to be kept.  Returns the place of its
-    output.
-    """
-    a, space = walk.shape, walk.space
-    attend = latent_attention if a.is_latent else restored_attention if a.full_kv else attention
-    y = attend(walk, walk.kind)
-    if walk.layer == walk.last_layer:                 # only the rows whose next word is asked for go on
-        walk.need("rows")
-        walk.row_bytes, wide = 4 * walk.n_rows, (y, x)
-        y = walk.space.take(a.n_embd * walk.row_bytes)
-        space.give(wide[0])
-        x = walk.space.take(a.n_embd * walk.row_bytes)
-        if not keep:
-            space.give(wide[1])
-        walk.give_input(walk.places.pop("rows"))
-        keep = False
-        if walk.layer < walk.first_on_card and walk.n_rows < LENT_FROM:         # too few for the card
-            walk.host_weights = ({},) * walk.first_on_card
-            space.give(x)
-            return y
-    walk.use("post_attention_norm.weight" if a.arch != "gpt-oss" else "")
-    if not keep:
-        space.give(x)                           # added to y, in y's place
-    part = experts if a.n_expert and walk.layer >= a.n_layer_dense else feed_forward
-    out = part(walk)
-    walk.use("post_ffw_norm.weight")
-    # the output is added in y's place; elsewhere y in the output's
-    if a.arch == "phi3":
-        y, out = out, y
-    space.give(y)
-    return out
-
-
-# ---- the feed-forward part of a layer (llama-graph.cpp: build_ffn, build_moe_ffn): from the norm of the
-# input to the place of the result; every other place has been given back
-
-def feed_forward(walk: Walk) -> Span:
-    """Gate and up side by side, their product, and down again."""
-    return _dense(walk, normed(walk), walk.shape.n_ff)
-
-
-def normed(walk: Walk) -> Span:
-    """The input, made even: scaled where the norm put it."""
-    norm = walk.width(walk.shape.n_embd)
-    walk.use("ffn_norm.weight", "post_attention_norm.weight" if walk.shape.arch == "gpt-oss" else "")
-    return norm
-
-
-def _dense(walk: Walk, norm, n_ff: int, suffix: str = "") -> Span:
-    space, width = walk.space, walk.width
-    gate, up, down = (f"ffn_{part}{suffix}.weight" for part in ("gate", "up", "down"))
-    # Phi's gate and up are one matrix
-    both = (width(2 * n_ff, up),) if walk.shape.arch == "phi3" else (width(n_ff, gate), width(n_ff, up))
-    space.give(norm)
-    product = width(n_ff)
-    space.give(*both)
-    out = width(walk.shape.n_embd, down)
-    space.give(product)
-    return out
-
-
-def experts(walk: Walk) -> Span:
-    """A router picks some experts for each token; their results are kept side by side until they are added
-    up.
-    """
-    a, space, width = walk.shape, walk.space, walk.width
-    used, n_ff = a.n_expert_used, a.n_ff_exp or a.n_ff
-    norm = normed(walk)
-    chances = width(a.n_expert, "ffn_gate_inp.weight")
-    walk.use("ffn_gate_inp.bias")
-    order = width(a.n_expert)
-    weights = width(used)
-    space.give(chances)
-    if a.arch != "gpt-oss":
-        space.give(width(1))                    # their sum
-    gate = _matrices(walk, "gate", used * n_ff)
-    up = _matrices(walk, "up", used * n_ff)
-    if not a.n_expert_shared:
-        space.give(norm)
-    product = width(used * n_ff)
-    space.give(gate, up)
-    down = _matrices(walk, "down", used * a.n_embd)
-    space.give(product, order, weights)
-    out = width(a.n_embd)
-    space.give(down)
-    if a.n_expert_shared:
-        shared = _dense(walk, norm, n_ff * a.n_expert_shared, "_shexp")
-        space.give(shared)
-    return out
-
-
-def _matrices(walk: Walk, part: str, columns: int) -> Span:
-    """All experts' matrices, of which some are used for each token; where they lie in main memory, all are
-    copied.
-    """
-    place = walk.width(columns, f"ffn_{part}_exps.weight")
-    walk.use(f"ffn_{part}_exps.bias")
-    return place
+    kept: list[int] = []
+    start, n = 0, len(kinds)
+    while start < n:
+        most, end, period = 0, start + 1, 1
+        for length in range(1, MOST_PERIOD + 1):
+            stop = start + length
+            while stop < n and kinds[stop] == kinds[stop - length]:
+                stop += 1
+            left_out = (stop - start - 3 * length) // length * length
+            if left_out > most:
+                most, end, period = left_out, stop, length
+        kept += [*range(start, start + 2 * period if most else end), *range(start + 2 * period + most, end)]
+        start = end
+    return tuple(kept)

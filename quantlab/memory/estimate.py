@@ -4,8 +4,8 @@ running anything.
     estimate_memory("llama3.1:8b", "Q4_K_M", n_ctx=32768).total / 2**30      # 8.4 GiB on the card
 
 Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte where every layer lies
-there. What the driver takes for itself is not llama.cpp's and cannot be planned: it stands apart, as an
-assumption.  Lesson: 06_will_it_fit.
+there, as an H200 confirmed (`benchmarks/results/cuda_h200.json`). What the driver takes for itself is not
+llama.cpp's and cannot be planned: it stands apart, as an assumption.  Lesson: 06_will_it_fit.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -17,8 +17,9 @@ from ..models.no_model import NoModel
 from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
-from .compute import compute_bytes, split_compute_bytes
-from .kv_cache import cache_bytes, check_cache_types, has_flash
+from .compute import compute_bytes, shared_alike, split_compute_bytes
+from .kv_cache import cache_bytes, check_cache_types, has_flash, host_cache_bytes
+from .overrides import in_main_memory, placed_with
 from .pulled import pulled_notes
 from .settings import Settings
 from .weights import Weights, weights_of
@@ -36,7 +37,8 @@ class Assumption(NamedTuple):
 
 
 OVERHEAD = Assumption(3 * 2**30 // 10, 2**29, 3 * 2**30 // 4,
-                      "a CUDA context takes 0.3 to 0.75 GiB of each card, as users report; not measured here")
+                      "what CUDA takes of each card besides: users report 0.3 to 0.75 GiB; an H200 with "
+                      "driver 580 took 0.58 to 0.61 with flash attention, and up to 0.73 with cuBLAS")
 
 
 FEW_HAVE = "few models have a tensor as {}: with layers in main memory the compute buffer is near, not exact"
@@ -47,9 +49,8 @@ SEES = "its picture encoder is counted with its weights only, not with the buffe
 class MemoryEstimate(Tabled):
     """Bytes on the card: weights, kv_cache, compute.  host: weights and cache in main memory.
 
-    engine: the program, version and layout that the figures stand for.  exact: False where a figure is an
-    upper bound (few tokens at a time, and some layers in main memory) or something is not counted (a
-    projector's buffers); notes, in sentences, say which.
+    engine: the program, version and layout that the figures stand for.  exact: False where something is not
+    counted (a projector's buffers); notes, in sentences, say what.
     """
 
     ftype: str
@@ -85,23 +86,27 @@ class MemoryEstimate(Tabled):
 def estimate_memory(model, ftype: str | None = None, *, n_ctx: int = 4096, n_ubatch: int = 512,
                     n_parallel: int = 1, flash_attention: bool = True, type_k: str = "f16",
                     type_v: str = "f16", n_outputs: int = 1, n_gpu_layers: int | None = None,
-                    unified: bool = False, projector: Model | None = None) -> MemoryEstimate:
+                    unified: bool = False, n_cpu_moe: int = 0, override_tensor: str = "",
+                    projector: Model | None = None) -> MemoryEstimate:
     """The bytes that llama.cpp allocates.
 
     model: a name of MODELS ("llama3.1:8b"), an Architecture; or a pulled name, a path or an open model, whose
     own tensors are then counted.  ftype: a file's own; else Q4_K_M, or the only one that is published.
     projector: the open file of a model that also sees; its weights lie on the card (its buffers are not
-    counted). A pulled model's own projector is counted without asking.
-    In tokens: n_ctx (all conversations together; llama-server --ctx-size, Ollama num_ctx times
-    OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size, num_batch).  n_parallel: conversations at a time
-    (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k,
-    type_v: of the cache (--cache-type-k, -v; OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next
-    word is computed.  n_gpu_layers: None for all (--n-gpu-layers, num_gpu).  unified: one pool of cells
-    (--kv-unified).  Raises ValueError naming what cannot be; an unknown architecture goes to the oracle.
+    counted). A pulled model's own projector is counted without asking. In tokens: n_ctx (all conversations
+    together; llama-server --ctx-size, Ollama num_ctx times OLLAMA_NUM_PARALLEL), n_ubatch (--ubatch-size,
+    num_batch).  n_parallel: conversations at a time (--parallel, OLLAMA_NUM_PARALLEL).  flash_attention
+    (--flash-attn, OLLAMA_FLASH_ATTENTION).  type_k, type_v: of the cache (--cache-type-k, -v;
+    OLLAMA_KV_CACHE_TYPE).  n_outputs: tokens of a step whose next word is computed.  n_gpu_layers: None for
+    all (--n-gpu-layers, num_gpu).  unified: one pool of cells (--kv-unified).  n_cpu_moe: first layers whose
+    experts stay in main memory (--n-cpu-moe; as many as there are layers: --cpu-moe); override_tensor:
+    "PATTERN=CPU" (--override-tensor).  Raises ValueError naming what cannot be; an unknown architecture goes
+    to the oracle.
     """
     settings = Settings(n_ctx=n_ctx, n_ubatch=n_ubatch, n_parallel=n_parallel,
                         flash_attention=flash_attention, type_k=type_k, type_v=type_v, n_outputs=n_outputs,
-                        n_gpu_layers=n_gpu_layers, unified=unified)
+                        n_gpu_layers=n_gpu_layers, unified=unified, n_cpu_moe=n_cpu_moe,
+                        override_tensor=override_tensor)
     model = shape_of(model)
     found = planned(planned_shape(model), weights_of(model, ftype), settings, ftype or own_ftype(model))
     found = of_this_file(found, model)
@@ -155,22 +160,19 @@ def planned_shape(model: Architecture | Model) -> Architecture:
 def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str) -> MemoryEstimate:
     """The estimate from parts already known; `recommend` calls it many times."""
     check_cache_types(shape, settings)
-    placed = weights.placed(settings.n_gpu_layers)
+    kept = in_main_memory(shape, weights, settings)
+    placed = placed_with(weights, settings, kept)
     first = shape.n_layer - weights.n_blocks_on_card(settings.n_gpu_layers)
     kv = cache_bytes(shape, settings, first)
-    if settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer:
-        compute, exact = compute_bytes(shape, replace(settings, n_gpu_layers=None)), True
+    if not kept and (settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer):
+        compute = compute_bytes(shape, replace(settings, n_gpu_layers=None), shared_alike(shape, weights))
     else:
-        compute, exact = split_compute_bytes(shape, weights, settings)
+        compute, _ = split_compute_bytes(shape, weights, settings, kept)
     notes = pulled_notes(shape, ftype)
     if shape.arch == "deepseek2":
         notes += _deepseek_notes(shape, settings)
-    if not exact:
-        notes.append(
-            "how llama.cpp works through the layers in main memory is not followed to the byte here: the "
-            "compute buffer is an upper bound")
     return MemoryEstimate(ftype, settings, placed.card, kv, compute,
-                          placed.host + cache_bytes(shape, settings) - kv, exact, tuple(notes))
+                          placed.host + host_cache_bytes(shape, settings, first), True, tuple(notes))
 
 
 def _deepseek_notes(a: Architecture, settings: Settings) -> list[str]:

@@ -22,11 +22,11 @@ from functools import cached_property
 from itertools import accumulate
 
 from ..models.architecture import Architecture
-from ..models.recipe_rules import USUAL
+from ..models.recipe_rules import PROGRAMS
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
-from .compute import compute_bytes, share_compute_bytes
+from .compute import cards_compute_bytes, compute_bytes, shared_alike
 from .estimate import (
     OVERHEAD,
     MemoryEstimate,
@@ -165,16 +165,15 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
     their memory would hold.  settings: the other arguments of `estimate_memory`, such as
     `**memory_profile(...).as_dict()`.  projector: as there; its weights are taken off the first
-    card.  quality: ftype -> what is known of it, joined in.  With fewer than 32 tokens at a time the number
-    of layers is on the safe side (`oracles.measure_all` counts exactly). Types that llama-quantize refuses
-    for this shape are left out.  Raises ValueError for cards and settings that cannot be.
+    card.  quality: ftype -> what is known of it, joined in.  Types that llama-quantize refuses for this shape
+    are left out.  Raises ValueError for cards and settings that cannot be.
     """
     cards, model, asked = _cards(vram_gib), shape_of(model), Settings(n_ctx=n_ctx, **settings)
     shape = planned_shape(model)
     with projector_of(model, projector) as beside:
         cards[0] -= 0 if beside is None else beside.nbytes
     options = []
-    for ftype in ftypes if ftypes is not None else (shape.only_type,) if shape.only_type else USUAL:
+    for ftype in ftypes if ftypes is not None else _offered(shape):
         try:
             weights = weights_of(model, ftype)
         except ValueError as error:
@@ -184,6 +183,11 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
         option = _option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype))
         options.append(replace(option, estimate=of_this_file(option.estimate, model)))
     return Options(sorted(options, key=lambda o: rank(o.ftype, o.bpw, o.fits, o.n_gpu_layers)))
+
+
+def _offered(shape: Architecture) -> Sequence[str]:
+    """The type in which a model is published, else all mixes that are proposed to people."""
+    return (shape.only_type,) if shape.only_type else PROGRAMS["llama.cpp"].offered
 
 
 def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, cards: list[int],
@@ -240,15 +244,16 @@ def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
     """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
     compute buffer.
     """
-    settings, found = replace(settings, n_gpu_layers=None), []
-    for share in shares(shape.n_layer, cards):
+    settings, found, parts = replace(settings, n_gpu_layers=None), [], shares(shape.n_layer, cards)
+    buffers = cards_compute_bytes(shape, settings, parts, shared_alike(shape, weights))
+    for share, compute in zip(parts, buffers, strict=True):
         blocks = [layer for layer in share if layer < shape.n_layer]
         total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
         if shape.n_layer in share:
             total += weights.output.card + (weights.words.card if weights.tied else 0)
         if blocks:
             total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
-        found.append(total + (share_compute_bytes(shape, settings, share.start, share.stop) if share else 0))
+        found.append(total + compute)
     return found
 
 

@@ -9,8 +9,10 @@ latent attention and its older files, which keep every head's keys and values.
 from functools import cache
 
 from ..models.architecture import Architecture
+from ..models.mixers import state_numbers
 from ..models.resolve import shape_of
-from ..models.types import block_of
+from ..models.types import block_of, tensor_nbytes
+from .cuda import has_flash_heads
 from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
 from .weights import card_nbytes
 
@@ -29,14 +31,27 @@ def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16
     return cache_bytes(shape_of(model).wired, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v))
 
 
+def host_cache_bytes(a: Architecture, settings: Settings, stop: int) -> int:
+    """Bytes of the KV cache in main memory, of the layers before `stop`: there nothing is filled up."""
+    kinds = zip(layers_by_sight(a, 0), layers_by_sight(a, stop), cells(a, settings),
+                kinds_of_rows(a, settings), strict=True)
+    states = sum(a.has_state(layer) for layer in range(stop))
+    kept = sum(4 * n * settings.n_parallel for n in state_numbers(a)) if states else 0
+    return states * kept + sum(
+        (every - later) * tensor_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
+        for every, later, n, rows in kinds for width, kv_type in rows)
+
+
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:
     """Bytes of the KV cache in the layers from `first_layer` on: with all of them on a card, all of it lies
     there.
     """
-    kinds = zip(layers_by_sight(a, first_layer), cells(a, settings), strict=True)
-    rows = _rows(a, settings.type_k, settings.type_v)
-    return sum(layers * card_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
-               for layers, n in kinds for width, kv_type in rows)
+    kinds = zip(layers_by_sight(a, first_layer), cells(a, settings), kinds_of_rows(a, settings), strict=True)
+    states = sum(a.has_state(layer) for layer in range(first_layer, a.n_layer))
+    kept = sum(card_nbytes((n * settings.n_parallel,), "F32") for n in state_numbers(a)) if states else 0
+    return states * kept + sum(
+        layers * card_nbytes((width, n * settings.n_streams), CACHE_TYPES[kv_type])
+        for layers, n, rows in kinds for width, kv_type in rows)
 
 
 def cells(a: Architecture, settings: Settings) -> tuple[int, int]:
@@ -67,19 +82,33 @@ def check_cache_types(a: Architecture, settings: Settings) -> None:
 @cache
 def layers_by_sight(a: Architecture, first_layer: int = 0) -> tuple[int, int]:
     """(layers that keep the whole context, layers that keep a sliding window), from `first_layer` on."""
-    local = sum(a.is_sliding(layer) for layer in range(first_layer, a.n_layer))
-    return a.n_layer - first_layer - local, local
+    layers = [layer for layer in range(first_layer, a.n_layer) if a.has_cache(layer)]
+    local = sum(a.is_sliding(layer) for layer in layers)
+    return len(layers) - local, local
 
 
-def _rows(a: Architecture, type_k: str, type_v: str) -> list[tuple[int, str]]:
-    """(numbers, type) of each row that one token leaves in one layer."""
+def kinds_of_rows(a: Architecture, settings: Settings) -> list[list[tuple[int, str]]]:
+    """(numbers, type) of each row that one token leaves in a layer that keeps the whole context, and in one
+    that keeps a window.
+    """
     if a.is_latent:                                     # MLA: one short vector stands for keys and values
-        return [(a.kv_lora_rank + a.rope_dim, type_k)]
-    return [(a.n_head_kv * a.head_dim, type_k), (a.n_head_kv * a.value_dim, type_v)]
+        return [[(a.kv_lora_rank + a.rope_dim, settings.type_k)]] * 2
+    widths = [(a.n_head_kv * a.head_dim, a.n_head_kv * a.value_dim)] * 2
+    if a.head_dim_swa:
+        widths[1] = ((a.n_head_kv_swa or a.n_head_kv) * a.head_dim_swa,) * 2
+    if not settings.flash_attention:                    # kept transposed, and filled up to the widest
+        widest = max(value for _, value in widths)
+        widths = [(key, widest) for key, _ in widths]
+    return [[(key, settings.type_k), (value, settings.type_v)] for key, value in widths]
 
 
+@cache
 def has_flash(a: Architecture) -> bool:
     """False where CUDA has no flash attention for the heads, so that llama.cpp leaves it off, even if asked:
-    keys longer than values, unless several heads share them (fattn.cu: ggml_cuda_get_best_fattn_kernel).
+    keys longer than values, unless several heads share them, and some rare widths.
     """
-    return a.is_latent or a.head_dim == a.value_dim
+    if a.is_latent:
+        return has_flash_heads(a.kv_lora_rank + a.rope_dim, a.kv_lora_rank, a.n_head)
+    heads = {a.heads_of(layer) for layer in range(a.n_layer) if a.has_cache(layer)}
+    return all(has_flash_heads(dim, a.value_dim if dim == a.head_dim else dim, a.n_head // n_head_kv)
+               for n_head_kv, dim in heads)

@@ -45,11 +45,11 @@ class Settings:
 
     n_ctx: tokens of all conversations together.  n_ubatch: tokens computed at a time.  n_parallel:
     conversations at a time.  flash_attention: attention in small pieces, without the table of all
-    scores.  type_k, type_v: names of CACHE_TYPES.
-    n_outputs: tokens of a step whose next word is computed (1 for an answer; n_ubatch to score a whole text).
-    n_gpu_layers: None for all, else blocks from the end, the output layer counted as one.
-    unified: one pool of cells for all conversations.  Raises ValueError naming the number and what would be
-    right.
+    scores.  type_k, type_v: names of CACHE_TYPES. n_outputs: tokens of a step whose next word is computed (1
+    for an answer; n_ubatch to score a whole text). n_gpu_layers: None for all, else blocks from the end, the
+    output layer counted as one. unified: one pool of cells for all conversations.  n_cpu_moe: first layers
+    whose experts stay in main memory; override_tensor: "PATTERN=CPU", several with commas between.  Raises
+    ValueError naming the number and what would be right.
     """
 
     n_ctx: int = 4096
@@ -61,6 +61,8 @@ class Settings:
     n_outputs: int = 1
     n_gpu_layers: int | None = None
     unified: bool = False
+    n_cpu_moe: int = 0
+    override_tensor: str = ""
 
     def __post_init__(self):
         whole("n_ctx", self.n_ctx, 1, LARGEST_CONTEXT, "tokens of context")
@@ -69,6 +71,9 @@ class Settings:
         whole("n_outputs", self.n_outputs, 1, LARGEST_BATCH, "tokens whose next word is computed")
         if self.n_gpu_layers is not None:
             whole("n_gpu_layers", self.n_gpu_layers, 0, 2**16, "layers on the graphics card")
+        whole("n_cpu_moe", self.n_cpu_moe, 0, 2**16, "layers whose experts stay in main memory")
+        if not isinstance(self.override_tensor, str):
+            raise ValueError(f"override_tensor={self.override_tensor!r} is no text such as 'PATTERN=CPU'")
         for name in ("flash_attention", "unified"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} is neither True nor False")
@@ -77,6 +82,9 @@ class Settings:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is no type of the KV cache; there are "
                     f"{', '.join(CACHE_TYPES)}")
+        if self.flash_attention and "iq4_nl" in (self.type_k, self.type_v):
+            raise ValueError("no CUDA card has flash attention for a cache of type 'iq4_nl': llama.cpp would "
+                             "compute attention on the processor; use q4_0")
         if not self.flash_attention and self.type_v in QUANTIZED:
             raise ValueError(
                 f"type_v={self.type_v!r} needs flash attention: llama.cpp loads no model with values in few "

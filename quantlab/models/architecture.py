@@ -22,14 +22,22 @@ class Architecture:
     arch: GGUF's `general.architecture` ("llama", "qwen3", ...).  n_embd: width of the residual stream.
     head_dim: columns of one attention head; n_head_kv: heads that keep keys and values (fewer than n_head:
     GQA).  n_ff: width of the feed-forward part; n_ff_exp: of one expert.  n_layer_dense: first layers without
-    experts.  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention;
+    experts; n_moe_layer_step: each so-manieth layer has experts; n_ff_shexp: width of what all tokens share,
+    where it is not n_expert_shared experts.  qkv_bias, qk_norm: biases and norms of queries and keys that
+    only some of an architecture have; query_scale: queries are scaled by their position; no_rope: nothing
+    is.  pattern, ssm_d_conv, ssm_d_inner, ssm_d_state, ssm_dt_rank, ssm_n_group: layers with a state
+    (mixers.py).  head_dim_swa, n_head_kv_swa: of layers that see a window, where they differ;
+    n_embd_per_layer: width of each layer's own word vectors; n_layer_kv_shared: last layers that read earlier
+    ones' caches, and n_ff_shared their width; value_is_key: layers that see all have one matrix for keys and
+    values.  expert_norm, expert_scaled, router_bias, n_expert_groups, n_group_used: how DeepSeek V3 and its
+    kin choose experts (their weights add up to 1; times a number; a bias; only among the best
+    groups).  kv_lora_rank, q_lora_rank, rope_dim, qk_nope_dim, v_head_dim: DeepSeek's latent attention;
     full_kv: a file of the make before April 2025, where every head keeps its keys and values (one matrix,
-    attn_kv_b, instead of attn_k_b and attn_v_b).
-    sliding_window: tokens a local layer sees; swa_pattern p: each p-th layer sees all (None: the
-    architecture's own).  rope_freqs, longrope: the small frequency tensors of Llama 3.1 and of long-context
-    Phi.  n_ctx_train: in tokens.  only_type: the mix of the only file there is, where its maker published
-    one only; called: its name in MODELS (neither is part of the shape).  Raises ValueError for an unknown
-    `arch` and for numbers that no model can have.
+    attn_kv_b, instead of attn_k_b and attn_v_b). sliding_window: tokens a local layer sees; swa_pattern p:
+    each p-th layer sees all (None: the architecture's own).  rope_freqs, longrope: the small frequency
+    tensors of Llama 3.1 and of long-context Phi.  n_ctx_train: in tokens.  only_type: the mix of the only
+    file there is, where its maker published one only; called: its name in MODELS (neither is part of the
+    shape).  Raises ValueError for an unknown `arch` and for numbers that no model can have.
     """
 
     arch: str
@@ -57,6 +65,29 @@ class Architecture:
     rope_freqs: bool = False
     longrope: bool = False
     n_ctx_train: int = 0
+    n_ff_shexp: int = 0
+    n_moe_layer_step: int = 0
+    pattern: str = ""
+    ssm_d_conv: int = 0
+    ssm_d_inner: int = 0
+    ssm_d_state: int = 0
+    ssm_dt_rank: int = 0
+    ssm_n_group: int = 0
+    no_rope: bool = False
+    head_dim_swa: int = 0
+    n_head_kv_swa: int = 0
+    n_embd_per_layer: int = 0
+    n_layer_kv_shared: int = 0
+    n_ff_shared: int = 0
+    value_is_key: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    query_scale: bool = False
+    expert_norm: bool = False
+    expert_scaled: bool = False
+    router_bias: bool = False
+    n_expert_groups: int = 0
+    n_group_used: int = 0
     only_type: str = field(default="", compare=False)
     called: str = field(default="", compare=False)
 
@@ -71,6 +102,8 @@ class Architecture:
             if "int" in str(one.type) and value is not None:
                 most = MOST_LAYERS if one.name == "n_layer" else LARGEST
                 whole(one.name, value, int(one.name in _NEVER_ZERO), most)
+        if not isinstance(self.pattern, str) or set(self.pattern) - set("arARF"):
+            raise ValueError(f"pattern={self.pattern!r} has other letters than a, r, A, R and F")
         if self.n_head % self.n_head_kv:
             raise ValueError(
                 f"n_head_kv={self.n_head_kv} does not divide n_head={self.n_head} into equal groups")
@@ -120,6 +153,43 @@ class Architecture:
     def value_dim(self) -> int:
         """Columns of one head's values; those of its keys are head_dim."""
         return self.v_head_dim if self.arch == "deepseek2" else self.head_dim
+
+    def _letter(self, layer: int) -> str:
+        return self.pattern[layer % len(self.pattern)] if self.pattern else "a"
+
+    def has_state(self, layer: int) -> bool:
+        """True when `layer` keeps a state of fixed size instead of a cache (llama.cpp: is_recr)."""
+        return self._letter(layer) in "rR"
+
+    def has_cache(self, layer: int) -> bool:
+        """True when `layer` keeps keys and values of its own."""
+        return self.has_attention(layer) and layer < self.n_layer - self.n_layer_kv_shared
+
+    def has_attention(self, layer: int) -> bool:
+        """True when `layer` looks at earlier tokens."""
+        return self._letter(layer) in "aA"
+
+    def cache_of(self, layer: int) -> int:
+        """The layer whose cache `layer` reads: the last of its kind that keeps one, where it keeps none."""
+        if self.has_cache(layer):
+            return layer
+        return self.n_layer - self.n_layer_kv_shared - (2 if self.is_sliding(layer) else 1)
+
+    def heads_of(self, layer: int) -> tuple[int, int]:
+        """(heads with keys and values, columns of each) of `layer`: those that see a window may have others.
+        """
+        if self.is_sliding(layer):
+            return self.n_head_kv_swa or self.n_head_kv, self.head_dim_swa or self.head_dim
+        return self.n_head_kv, self.head_dim
+
+    def has_ffn(self, layer: int) -> bool:
+        """False for a layer that is attention or a state alone."""
+        return self._letter(layer) in "arF"
+
+    def has_experts(self, layer: int) -> bool:
+        """True when `layer` has a router and experts instead of one feed-forward part."""
+        step = self.n_moe_layer_step
+        return bool(self.n_expert) and layer >= self.n_layer_dense and not (step and (layer + 1) % step)
 
     def is_sliding(self, layer: int) -> bool:
         """True when `layer` sees only the last `sliding_window` tokens (llama.cpp: set_swa_pattern)."""

@@ -41,9 +41,11 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 def _architecture(row: dict[str, str]) -> Architecture:
     kinds = {field.name: field.type if field.type in (bool, str) else int for field in fields(Architecture)}
+    row = row | dict(pair.split("=", 1) for pair in (row["more"] or "").split())
     numbers: dict[str, Any] = {name: kinds[name](int(text)) for name, text in row.items()
                                if name in kinds and kinds[name] is not str}
-    return Architecture(arch=row["arch"], only_type=row["only_type"], called=row["name"], **numbers)
+    return Architecture(arch=row["arch"], only_type=row["only_type"], called=row["name"],
+                        pattern=row.get("pattern", ""), **numbers)
 
 
 _ROWS = rows_of("models.csv")

@@ -88,6 +88,10 @@ class GGUFFile:
         info = self._info(name)
         return self.bytes_at(info.offset, info.offset + info.nbytes)
 
+    def part_of(self, info: TensorInfo) -> int:
+        """Which of `paths` a tensor lies in, counted from 0."""
+        return 0
+
     def piece(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` up to `stop` of one stored tensor; a pass over a whole file in pieces takes no more
         memory than a piece.

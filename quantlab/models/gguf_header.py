@@ -21,12 +21,15 @@ from typing import Any
 from .gguf_cursor import Cursor, GGUFArray, shown
 from .types import (
     ARRAY,
+    BOOL,
+    FLOAT32,
     OLLAMA_MXFP4,
     OLLAMA_MXFP4_ARCHITECTURES,
     REMOVED_TENSOR_TYPES,
     STRING,
     TENSOR_TYPES,
     UINT32,
+    VALUE_TYPES,
     tensor_nbytes,
 )
 
@@ -226,14 +229,16 @@ def _placed(raw: list, data_at: int, alignment: int, size: int) -> dict[str, Ten
 
 # ---- a new header
 
-def pair(key: str, value: int | str | list[str]) -> bytes:
-    """A key with a number (UINT32, as llama-quantize writes all of its own), a string, or a list of strings.
+def pair(key: str, value, kind: int | None = None) -> bytes:
+    """A key with a number (a whole one as UINT32, as llama-quantize writes all of its own, unless `kind` says
+    another type; else as FLOAT32), a truth, a string, or a list of strings.
     """
     if isinstance(value, list):
         return _string(key) + struct.pack("<IIQ", ARRAY, STRING, len(value)) + b"".join(map(_string, value))
     if isinstance(value, str):
         return _string(key) + struct.pack("<I", STRING) + _string(value)
-    return _string(key) + struct.pack("<II", UINT32, value)
+    kind = kind or (BOOL if isinstance(value, bool) else FLOAT32 if isinstance(value, float) else UINT32)
+    return _string(key) + struct.pack("<I" + VALUE_TYPES[kind][1], kind, value)
 
 
 def header_bytes(pairs: Iterable[bytes], tensors: Iterable[tuple[str, tuple[int, ...], str]],

@@ -7,6 +7,7 @@ Source: llama.cpp's llama-model-loader.cpp and tools/gguf-split.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
+from .gguf_header import TensorInfo
 
 NO, COUNT, TENSORS = "split.no", "split.count", "split.tensors.count"
 MOST_PARTS = 65535                                          # split.count is a 16-bit number
@@ -50,6 +52,10 @@ class SplitFile(GGUFFile):
     def bytes_at(self, start: int, stop: int) -> bytes:
         """A copy of the bytes from `start` up to `stop`, counted through all parts."""
         return b"".join(file.bytes_at(first, last) for file, first, last in self._among(start, stop))
+
+    def part_of(self, info: TensorInfo) -> int:
+        """Which of `paths` a tensor lies in, counted from 0."""
+        return bisect_right(self._starts, info.offset) - 1
 
     def let_go(self, start: int, stop: int) -> None:
         """Give the memory of these mapped bytes back, counted through all parts."""
@@ -123,6 +129,12 @@ def other_parts(first: GGUFFile) -> list[Path]:
             f"{'is' if len(missing) == 1 else 'are'} "
             f"missing beside it: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}")
     return paths
+
+
+def part_paths(path: Path, count: int) -> list[Path]:
+    """The paths of the parts of a new split file: "name.gguf" -> "name-00001-of-00003.gguf" and so on."""
+    stem = path.name.removesuffix(".gguf")
+    return [path.with_name(f"{stem}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1)]
 
 
 def _part(path: Path, named: re.Match, number: int, count: int) -> Path:

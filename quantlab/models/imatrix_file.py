@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .families import EMBEDDINGS
 from .gguf_cursor import shown
 from .gguf_file import GGUFFile
 from .gguf_header import header_bytes, padding, pair
@@ -53,11 +54,13 @@ class Imatrix:
         wanted = (shape[2] if len(shape) > 2 else 1, shape[0])
         if values is None or values.shape == wanted:
             return values
-        if name == "token_embd.weight":
+        if name in EMBEDDINGS:
             return None
+        why = ("it was measured without telling the experts apart" if values.shape == (1, shape[0])
+               else "it belongs to another model")
         raise ValueError(
             f"the imatrix has {values.shape[0]} × {values.shape[1]} numbers for {name}, whose shape {shape} "
-            f"needs {wanted[0]} × {wanted[1]}: it belongs to another model")
+            f"needs {wanted[0]} × {wanted[1]}: {why}")
 
     def metadata(self) -> dict[str, str | int]:
         """The keys that llama-quantize adds to a file made with an imatrix; absent where nothing is known."""

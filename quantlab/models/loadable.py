@@ -11,6 +11,7 @@ from .architecture import Architecture
 from .families import SWA_PATTERN
 from .gguf_cursor import GGUFArray, shown
 from .metadata import KEYS, READ_BY, is_lite
+from .mixers import DELTA_NET, MAMBA2
 from .types import ARRAY, BOOL, FLOAT32, STRING, UINT32, VALUE_TYPES
 
 TypeOf = Callable[[str], int | None]
@@ -39,8 +40,10 @@ GENERAL = {"general.name": STRING, "general.file_type": UINT32, "tokenizer.ggml.
 TYPE_NAMES = {number: row[0] for number, row in VALUE_TYPES.items()} | {STRING: "STRING", ARRAY: "ARRAY"}
 #: Architecture ("" for every one) -> keys that make another plan unless they are 0.
 UNCOUNTED = {"": ("nextn_predict_layers",), "deepseek2": ("attention.temperature_scale",)}
+#: Architectures whose heads that guess further words are counted (metadata.py).
+GUESS_AHEAD = {"glm4moe", *DELTA_NET}
 #: Architectures that may turn a part of each head only.
-TURN_IN_PART = {"gemma2", "gemma3", "phi3"}
+TURN_IN_PART = {"gemma2", "gemma3", "gemma4", "phi3", "glm4", "glm4moe", *DELTA_NET, *MAMBA2}
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 TOKENIZERS = ("none", "no_vocab", "llama", "bert", "gpt2", "hybriddna", "whitespace", "t5", "rwkv",
               "plamo2", "gemma4", "test")
@@ -64,7 +67,7 @@ def demand_metadata(model: str, metadata: Mapping[str, object], a: Architecture,
         if value not in wanted:
             raise ValueError(f"{a.arch}.{key} of {model} is {shown(value)}; by its tensors and its other "
                              f"numbers it must be {' or '.join(map(str, wanted))}")
-    for key in UNCOUNTED.get("", ()) + UNCOUNTED.get(a.arch, ()):
+    for key in (() if a.arch in GUESS_AHEAD else UNCOUNTED[""]) + UNCOUNTED.get(a.arch, ()):
         if value := metadata.get(f"{a.arch}.{key}", 0):
             raise ValueError(f"{a.arch}.{key} of {model} is {shown(value)}, and llama.cpp plans such a model "
                              "in another way than it is counted here")
@@ -109,7 +112,7 @@ def _demand_counts(model: str, metadata: Mapping[str, object], a: Architecture) 
         if count > most:
             raise ValueError(f"{model} has {count} {name}; llama.cpp loads {most} at most")
     slide = any(map(a.is_sliding, range(a.n_layer)))
-    if a.arch in SWA_PATTERN and not slide and (a.sliding_window or a.arch != "gemma3"):
+    if a.arch in SWA_PATTERN and not slide and (a.sliding_window or a.arch not in ("gemma3", "llama4")):
         raise ValueError(f"no layer of {model} has a sliding window, and llama.cpp runs no {a.arch} without "
                          "one")
     groups, used = (metadata.get(f"{a.arch}.expert_group_{part}count", 0) for part in ("", "used_"))

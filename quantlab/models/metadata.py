@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from .architecture import MOST_LAYERS, Architecture
 from .families import FAMILIES, SWA_PATTERN
 from .gguf_cursor import GGUFArray, shown
+from .metadata_layers import of_layers
+from .mixers import DELTA_NET, MAMBA2
 from .ollama_blobs import architecture_name, llama_cpp_metadata
 
 #: Architecture's field -> GGUF's key, behind "<arch>.".
@@ -14,15 +16,33 @@ KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "atten
         "n_head_kv": "attention.head_count_kv", "head_dim": "attention.key_length",
         "n_ff": "feed_forward_length", "n_vocab": "vocab_size", "n_expert": "expert_count",
         "n_expert_used": "expert_used_count", "n_ff_exp": "expert_feed_forward_length",
-        "n_expert_shared": "expert_shared_count", "n_layer_dense": "leading_dense_block_count",
+        "n_expert_shared": "expert_shared_count", "head_dim_swa": "attention.key_length_swa",
+        "n_embd_per_layer": "embedding_length_per_layer_input",
+        "n_layer_kv_shared": "attention.shared_kv_layers",
+        "ssm_d_conv": "ssm.conv_kernel", "ssm_d_inner": "ssm.inner_size",
+        "ssm_d_state": "ssm.state_size", "ssm_dt_rank": "ssm.time_step_rank",
+        "ssm_n_group": "ssm.group_count",
+        "n_ff_shexp": "expert_shared_feed_forward_length", "n_moe_layer_step": "interleave_moe_layer_step",
+        "n_expert_groups": "expert_group_count",
+        "n_group_used": "expert_group_used_count", "n_layer_dense": "leading_dense_block_count",
         "kv_lora_rank": "attention.kv_lora_rank", "q_lora_rank": "attention.q_lora_rank",
         "rope_dim": "rope.dimension_count", "sliding_window": "attention.sliding_window",
         "n_ctx_train": "context_length"}
 #: Keys that the loader reads for these architectures only.
-READ_BY = {"attention.sliding_window": "gemma2 gemma3 phi3 gpt-oss", "attention.kv_lora_rank": "deepseek2",
-           "attention.q_lora_rank": "deepseek2", "expert_shared_count": "deepseek2",
-           "leading_dense_block_count": "deepseek2",
-           "expert_feed_forward_length": "qwen3moe gpt-oss deepseek2"}
+READ_BY = {
+    "attention.sliding_window": "gemma2 gemma3 gemma3n gemma4 phi3 gpt-oss",
+    "attention.key_length_swa": "gemma4", "attention.shared_kv_layers": "gemma4",
+    "embedding_length_per_layer_input": "gemma3n gemma4",
+    "attention.kv_lora_rank": "deepseek2", "attention.q_lora_rank": "deepseek2",
+    "expert_shared_count": "deepseek2 glm4moe nemotron_h_moe",
+    "leading_dense_block_count": "deepseek2 glm4moe lfm2moe",
+    "expert_feed_forward_length": "qwen3moe gpt-oss deepseek2 llama4 glm4moe gemma4 nemotron_h_moe qwen3next "
+                                  "qwen35moe lfm2moe",
+    "expert_shared_feed_forward_length": "granite granitemoe granitehybrid nemotron_h_moe qwen3next "
+                                         "qwen35moe",
+    "interleave_moe_layer_step": "llama4",
+} | dict.fromkeys(("ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank",
+                   "ssm.group_count"), " ".join(MAMBA2 | DELTA_NET))
 NEEDED = ("n_layer", "n_embd", "n_head")
 #: What llama.cpp takes for the window where the file does not say one.
 USUAL_WINDOW = {"gemma2": 4096}
@@ -51,6 +71,10 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
                 f"the metadata of this {shown(arch)} model does not say {arch}.{KEYS[field]}")
     found = {field: number for field, number in numbers.items() if number is not None}
     found |= _defaults(arch, found, shapes)
+    # heads that guess further words are no layers (llama.cpp: n_layer_nextn)
+    ahead = _number(metadata.get(f"{arch}.nextn_predict_layers"), "nextn_predict_layers") or 0
+    found["n_layer"] -= ahead if 0 < ahead < found["n_layer"] else 0
+    more = of_layers(metadata, arch, found, shapes)
     if arch == "deepseek2":
         found |= _latent(metadata, arch, found)
     key = f"{arch}.attention.sliding_window_pattern"
@@ -59,9 +83,13 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         found |= {"swa_pattern": pattern} if pattern != SWA_PATTERN[arch] else {}
     return Architecture(
         arch=arch, only_type="", called="",
+        router_bias=any(name.endswith("exp_probs_b.bias") for name in shapes),
+        expert_norm=metadata.get(f"{arch}.expert_weights_norm") is True,
+        expert_scaled=metadata.get(f"{arch}.expert_weights_scale", 0) not in (0, 1),
         full_kv=arch == "deepseek2" and _keeps_all(metadata, arch, shapes),
         tied_embeddings="output.weight" not in shapes,
-        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes, **found)
+        rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes,
+        **(found | more))
 
 
 def is_lite(n_layer: int, n_vocab: int) -> bool:

@@ -1,41 +1,41 @@
-"""What is to be done with each tensor of a model, and what the new file says about itself: decided before a
-byte is written.
+"""What is to be done with each tensor of a model: decided before a byte is written.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..formats.reference import REFERENCES
 from ..formats.table import FORMATS
-from .gguf_header import TensorInfo, pair
+from ..words import Tabled, one_of, size
+from .families import EMBEDDINGS, OUTPUT
+from .gguf_header import TensorInfo
 from .imatrix_file import Imatrix
-from .recipe_rules import PROGRAMS
-from .recipe_walk import rules_of
-from .recipes import recipe
+from .new_header import new_metadata
+from .recipe_rules import COPY
+from .recipe_walk import NONE, by_layer, choices, ftype_named, program_named, pure_type
 from .source import Model
-from .types import block_of, ftype_number, tensor_nbytes
+from .types import bits_per_weight, block_of, tensor_nbytes
+from .wishes import Wishes
 
-QUANTIZATION_VERSION = 2        # ggml.h: GGML_QNT_VERSION
 #: llama-quantize refuses to write these without an importance matrix, and Q2_K in a Q2_K_S file
 #: (tensor_requires_imatrix).
 NEED_IMATRIX = {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"}
-NEED_NONE = {"token_embd.weight", "output.weight"}      # never measured
-REQUANTIZED = "quantlab.requantized_from"
-#: Keys that are true of the source only.
-REPLACED = {"general.quantization_version", "general.file_type", "split.no", "split.count",
-            "split.tensors.count", REQUANTIZED,
-            *(f"quantize.imatrix.{key}" for key in ("file", "dataset", "entries_count", "chunks_count"))}
+NEED_NONE = {*EMBEDDINGS, OUTPUT}       # never measured
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A tensor of the source (`info`), the type it gets, and its importances: (matrices, columns), or None.
+    """A tensor of the source (`info`), the type it gets, its importances, (matrices, columns) or None, its
+    name in the new file, and the part of a split file that it belongs to, from 0.
     """
 
     info: TensorInfo
     qtype: str
+    name: str
     imatrix: np.ndarray | None = None
+    part: int = 0
 
     @property
     def kept(self) -> bool:
@@ -52,50 +52,97 @@ class Job:
         return tensor_nbytes(self.info.shape, self.qtype)
 
 
-def written_ftypes() -> list[str]:
-    """The ftypes that can be written of every model: all types in their rules have an encoder here.
-
-    IQ3_* and most of IQ2_* have types that can only be read; a model whose rows all fall back may do without
-    them.
+@dataclass(frozen=True)
+class FilePlan(Tabled):
+    """A file that is to be written: its mix, a Job for each tensor in the order of the new file, the pairs of
+    its header (key -> bytes), notes, sentences about what is unusual, and the ggml whose bytes it has.  Shown
+    as a table: what `quantize_model(..., dry_run=True)` gives.
     """
-    program = PROGRAMS["llama.cpp"]
-    types = {ftype: {usual, *(rule.qtype for rule in rules_of(program, ftype))}
-             for ftype, usual in program.usual.items()}
-    return [ftype for ftype, needed in types.items() if all(FORMATS[qtype].encoder for qtype in needed)]
+
+    ftype: str
+    jobs: list[Job]
+    pairs: Mapping[str, bytes]
+    notes: list[str] = field(default_factory=list)
+    reference: str = REFERENCES[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors; the file is larger by its header."""
+        return sum(job.nbytes for job in self.jobs)
+
+    @property
+    def bpw(self) -> float:
+        """Bits per weight over all tensors."""
+        return bits_per_weight(self.nbytes, sum(job.info.n_weights for job in self.jobs))
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Tensor name -> type, as in the new file."""
+        return {job.name: job.qtype for job in self.jobs}
+
+    def rows(self) -> list[tuple]:
+        lines = [(job.name, " × ".join(map(str, job.info.shape)), job.info.qtype, job.qtype,
+                  size(job.nbytes)) for job in self.jobs]
+        total = (f"{len(self.jobs)} tensors", f"{self.bpw:.2f} bits a weight", "", self.ftype,
+                 size(self.nbytes))
+        return [("tensor", "shape", "from", "to", "bytes"), *lines, total,
+                *(("note", note, "", "", "") for note in self.notes)]
 
 
-def plan(model: Model, ftype: str, imatrix: Imatrix | None, by: str, allow_requantize: bool,
-         pure: bool = False) -> list[Job]:
-    """One Job for each tensor, in the order of the file. Raises ValueError when one of them cannot be done.
+def plan(model: Model, ftype: str | None, imatrix: Imatrix | None = None, by: str = "llama.cpp",
+         allow_requantize: bool = False, pure: bool = False, *, wishes: Wishes = NONE,
+         override: Mapping[str, object] | None = None, keep_split: bool = False,
+         reference: str = REFERENCES[0]) -> FilePlan:
+    """What is to be done, tensor by tensor. llama-quantize sorts them by layer and name, or, where the parts
+    of a split file are kept, by their place; Ollama keeps the source's order.
+
+    ftype: None takes that of the file whose types are wanted.  Raises ValueError when something cannot be
+    done.
     """
-    types = recipe(ftype, model, by=by, imatrix=imatrix is not None, pure=pure)
-    infos = model.gguf.infos
-    _check_source(model, types, allow_requantize)
-    return [_job(infos[name], qtype, ftype.upper(), imatrix) for name, qtype in types.items()]
+    if override:
+        model = Model(model.name, {**model.metadata, **override}, model.types, model.file)
+    name = _mix(ftype, by, pure, wishes)
+    found = choices(name, model, by, imatrix is not None, pure, wishes)
+    types, infos, notes = {one.tensor.name: one.qtype for one in found}, model.gguf.infos, list(found.notes)
+    new = wishes.renamed(infos)
+    if name != COPY:
+        _check_source(model, {old: types[called] for old, called in new.items()}, allow_requantize)
+    jobs = [_job(infos[old], types[called], called, name, imatrix, notes) for old, called in new.items()]
+    if keep_split:
+        jobs = _in_parts(model, jobs)
+    elif by != "ollama":
+        jobs = sorted(jobs, key=lambda job: by_layer(job.name))
+    again = any(not job.kept and _is_quantized(job.info.qtype) for job in jobs)
+    return FilePlan(name, jobs, new_metadata(model, name, imatrix, again, wishes, override or {}), notes,
+                    one_of("ggml reference", reference, REFERENCES))
 
 
-def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, jobs: list[Job]) -> Iterator[bytes]:
-    """The key-value pairs of the new file: those of the source as they stand, then the few that
-    llama-quantize sets, in its order.
-    """
-    yield from (model.gguf.bytes_at(*place) for key, place in model.gguf.pairs.items() if key not in REPLACED)
-    new: dict[str, int | str] = {"general.quantization_version": QUANTIZATION_VERSION,
-                                 "general.file_type": ftype_number(ftype)}
-    if imatrix is not None:
-        new |= imatrix.metadata()
-    before = model.metadata.get(REQUANTIZED)
-    if any(not job.kept and _is_quantized(job.info.qtype) for job in jobs):
-        new[REQUANTIZED] = f"{before}, {model.ftype}" if isinstance(before, str) else model.ftype
-    elif isinstance(before, str):
-        new[REQUANTIZED] = before
-    yield from (pair(key, value) for key, value in new.items())
+def _mix(ftype: str | None, by: str, pure: bool, wishes: Wishes) -> str:
+    """The name by which the new file is known: an ftype, COPY, or with `pure` the name of a type."""
+    if ftype is None:
+        if wishes.like is None:
+            raise ValueError("no ftype is given; name one, such as 'Q4_K_M'")
+        ftype = wishes.like.ftype
+    if str(ftype).upper() == COPY and by == "llama.cpp":
+        return COPY
+    program = program_named(by)
+    return pure_type(program, ftype) and str(ftype).upper() if pure else ftype_named(program, ftype)
 
 
-def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> Job:
-    job = Job(info, qtype)
-    if "\\x" in info.name:
-        raise ValueError(f"a tensor is called {info.name} (bytes that are no UTF-8, escaped), a name that "
-                         "cannot be written again")
+def _in_parts(model: Model, jobs: list[Job]) -> list[Job]:
+    """The jobs by their place in the parts of a split model. ValueError for a model in one file."""
+    if len(model.gguf.paths) == 1:
+        raise ValueError(f"keep_split: {model.name} is one file, and there is nothing to keep")
+    placed = [replace(job, part=model.gguf.part_of(job.info)) for job in jobs]
+    if empty := set(range(len(model.gguf.paths))) - {job.part for job in placed}:
+        raise ValueError(f"keep_split: nothing would be left of part {min(empty) + 1}")
+    return sorted(placed, key=lambda job: job.info.offset)
+
+
+def _job(info: TensorInfo, qtype: str, name: str, ftype: str, imatrix: Imatrix | None,
+         notes: list[str]) -> Job:
+    job = Job(info, qtype, name)
+    _check_name(name)
     if info.ollama_order:
         raise ValueError(f"{info.name} is stored in the order of Ollama's first gpt-oss files, which "
                          "llama.cpp cannot read")
@@ -103,7 +150,7 @@ def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> J
         return job
     weights = imatrix.of(info.name, info.shape) if imatrix else None
     needed = qtype in NEED_IMATRIX or (qtype == "Q2_K" and ftype == "Q2_K_S")
-    if weights is None and needed and info.name not in NEED_NONE:
+    if weights is None and needed and name not in NEED_NONE:
         raise ValueError(
             f"{ftype} needs an imatrix: {info.name} would be {qtype}, which is of no use without knowing "
             "which columns matter" + ("; the imatrix given has no numbers for it" if imatrix else ""))
@@ -111,7 +158,25 @@ def _job(info: TensorInfo, qtype: str, ftype: str, imatrix: Imatrix | None) -> J
         FORMATS[qtype].check_imatrix(None if weights is None else weights[0], info.shape[0])
     except ValueError as error:
         raise ValueError(f"{ftype} cannot be written, because of {info.name}: {error}") from None
-    return Job(info, qtype, weights)
+    if weights is not None and FORMATS[qtype].imatrix != "ignored":
+        notes += _zeros(info.name, weights)
+    return Job(info, qtype, name, weights)
+
+
+def _check_name(name: str) -> None:
+    if "\\x" in name:
+        raise ValueError(f"a tensor is called {name} (bytes that are no UTF-8, escaped), a name that "
+                         "cannot be written again")
+
+
+def _zeros(name: str, weights: np.ndarray) -> list[str]:
+    """A note on matrices of which no column matters: ggml lets an error cost nothing there."""
+    empty = int((~weights.any(axis=1)).sum())
+    if not empty:
+        return []
+    which = f"of {empty} of its {len(weights)} matrices" if len(weights) > 1 else "of its columns"
+    return [f"the importances {which} in {name} are all 0: no error counts there, and in most "
+            "types ggml, whose bytes these are, writes zeros for every weight"]
 
 
 def _check_source(model: Model, types: dict[str, str], allow_requantize: bool) -> None:

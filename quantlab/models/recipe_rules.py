@@ -82,20 +82,43 @@ def is_70b(model: Architecture) -> bool:
                                     or (model.arch == "llama" and model.n_head != model.n_head_kv))
 
 
-#: ftype -> its usual type, in the order in which llama.cpp's families are told.
+#: ftype -> its usual type, in the order in which llama.cpp's families are told. With COPY they are the 36
+#: names that llama-quantize lists.
 USUAL = {"Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1", "Q8_0": "Q8_0", "Q2_K": "Q2_K",
          "Q2_K_S": "Q2_K", "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K", "Q4_K_S": "Q4_K",
          "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "Q6_K": "Q6_K", "IQ4_NL": "IQ4_NL",
          "IQ4_XS": "IQ4_XS", "IQ3_XXS": "IQ3_XXS", "IQ3_XS": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_M": "IQ3_S",
-         "IQ2_XXS": "IQ2_XXS", "IQ2_XS": "IQ2_XS", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S", "TQ1_0": "TQ1_0",
-         "TQ2_0": "TQ2_0", "MXFP4_MOE": "Q8_0", "F16": "F16", "BF16": "BF16"}
+         "IQ2_XXS": "IQ2_XXS", "IQ2_XS": "IQ2_XS", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S", "IQ1_S": "IQ1_S",
+         "IQ1_M": "IQ1_M", "TQ1_0": "TQ1_0", "TQ2_0": "TQ2_0", "Q1_0": "Q1_0", "Q2_0": "Q2_0",
+         "MXFP4_MOE": "Q8_0", "F16": "F16", "BF16": "BF16", "F32": "F32"}
 OLLAMA_USUAL = {"Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q8_0": "Q8_0"}
-TWO_BITS = "IQ2_XXS IQ2_XS IQ2_S IQ2_M"
+#: Every tensor as it is in the file; only their order and the keys of the header may change.
+COPY = "COPY"
+#: With `--pure` this type stands for the mix, not the usual one.
+PURE = {"MXFP4_MOE": "MXFP4"}
+#: Mixes that are written for who asks, and proposed to nobody: F32 gains nothing, Q1_0 and Q2_0 are for
+#: models trained with so few values, and IQ1 breaks a small model.
+UNASKED = ("IQ1_S", "IQ1_M", "Q1_0", "Q2_0", "F32")
+#: Further names that llama-quantize takes.
+ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}
+_REPACKED = ("was removed from llama.cpp in December 2024 (its issue 10757): take {}, which is put into that "
+             "order when the file is loaded")
+#: Names that people still meet -> what happened to them.
+GONE = {**{name: _REPACKED.format("Q4_0") for name in ("Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8")},
+        **{name: _REPACKED.format("IQ4_NL") for name in ("IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8")},
+        "Q4_2": "was removed from llama.cpp in May 2023 (its pull request 1405): take Q4_0 or Q4_K_M",
+        "Q4_3": "was removed from llama.cpp in April 2023 (its pull request 1218): take Q5_0 or Q5_K_M",
+        "Q4_1_SOME_F16": "is not written any more: take Q4_1 or Q4_K_M",
+        "NVFP4": "is a type and no mix: llama-quantize gives it to chosen matrices only, as types= does "
+                 "here. Whole files of it come from a converter"}
+ONE_BIT = "IQ1_S IQ1_M"
+TWO_BITS = f"IQ2_XXS IQ2_XS IQ2_S IQ2_M {ONE_BIT}"
 
 #: A row that is no whole number of 256-weight blocks: the type in blocks of 32 that takes over.
-FALLBACKS = {"IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL", "IQ3_XXS": "IQ4_NL",
+FALLBACKS = {"IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL",
+             "IQ2_S": "IQ4_NL", "IQ3_XXS": "IQ4_NL",
              "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0",
-             "TQ2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
+             "TQ2_0": "Q4_0", "Q2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 OLLAMA_FALLBACKS = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 
 #: attn_v, also where it is fused with the queries and keys (Phi) or compressed with the keys (old DeepSeek
@@ -121,9 +144,9 @@ _OUTPUT = (
     Rule("output", ALWAYS, "Q8_0 MXFP4_MOE", "Q8_0", "the mix has better bits than Q6_K already"),
     Rule("output", ALWAYS, TWO_BITS + " IQ3_XXS", "Q5_K", _LAST),
     Rule("output", ALWAYS, "*", "Q6_K", _LAST),
-    Rule("token_embd", ALWAYS, "IQ2_XXS IQ2_XS", "Q2_K", _WORDS),
+    Rule("token_embd", ALWAYS, f"IQ2_XXS IQ2_XS {ONE_BIT}", "Q2_K", _WORDS),
     Rule("token_embd", ALWAYS, "IQ2_S IQ2_M IQ3_XXS", "IQ3_S", _WORDS),
-    Rule("token_embd", ALWAYS, "TQ1_0 TQ2_0", "Q4_K", _WORDS),
+    Rule("token_embd", ALWAYS, "TQ1_0 TQ2_0 Q2_0", "Q4_K", _WORDS),
     Rule("*", STACKED, "MXFP4_MOE", "MXFP4",
          "the experts hold most weights, and each token reads few of them"),
 )
@@ -131,7 +154,7 @@ _OUTPUT = (
 _ATTENTION = (
     Rule(VALUES, SHARED_OR_EXPERTS, TWO_BITS, "Q4_K", _CHEAP),
     Rule(VALUES, ALWAYS, "IQ2_S IQ2_M", "IQ3_S", _SUMS),
-    Rule(VALUES, ALWAYS, "IQ2_XXS IQ2_XS", "Q2_K", _SUMS),
+    Rule(VALUES, ALWAYS, f"IQ2_XXS IQ2_XS {ONE_BIT}", "Q2_K", _SUMS),
     Rule(VALUES, EIGHT_EXPERTS, "*", "Q8_0", _EXPERTS),
     Rule(VALUES, RAISED, "Q4_K_M Q5_K_M", "Q6_K", f"{_SUMS}; {_SPREAD}"),
     Rule(VALUES, IS_70B, "Q2_K Q3_K_S Q3_K_M Q4_K_S Q4_K_M IQ3_M", "Q5_K", _70B),
@@ -152,6 +175,7 @@ _ATTENTION = (
     Rule("attn_output", EIGHT_EXPERTS,
          TWO_BITS + " Q2_K Q3_K_S Q3_K_M Q4_K_S Q4_K_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_NL IQ4_XS",
          "Q5_K", _EXPERTS),
+    Rule("attn_output", OTHER_THAN_8, ONE_BIT, "IQ2_XXS", _ADDED),
     Rule("attn_output", OTHER_THAN_8, "IQ2_S IQ2_M IQ3_XXS", "IQ3_S", _ADDED),
     Rule("attn_output", OTHER_THAN_8, "Q2_K", "Q3_K", _ADDED),
     Rule("attn_output", OTHER_THAN_8, "Q3_K_M IQ3_M", "Q4_K", _ADDED),
@@ -173,7 +197,7 @@ _FEED_FORWARD = (
     Rule("ffn_down", (NO_IMATRIX, FIRST_8TH), "IQ4_NL IQ4_XS", "Q5_K",
          f"{_EARLY}, and nothing says which columns matter"),
     Rule("ffn_down", FIRST_8TH, "IQ2_S IQ2_M", "IQ3_S", _EARLY),
-    Rule("ffn_down", FIRST_8TH, "IQ2_XXS IQ2_XS", "Q2_K", _EARLY),
+    Rule("ffn_down", FIRST_8TH, f"IQ2_XXS IQ2_XS {ONE_BIT}", "Q2_K", _EARLY),
     Rule("ffn_down", (IMATRIX, FIRST_8TH), "Q4_0", "Q4_1",
          "the first of them can go wild in Q4_0 even with an importance matrix"),
     Rule("ffn_down", (IMATRIX, FIRST_8TH), "Q5_0", "Q5_1",
@@ -201,10 +225,22 @@ OLLAMA_RULES = (
 )
 
 
+#: Parts of the names of matrices that llama.cpp never quantizes (tensor_allows_quantization): norms, routers,
+#: small corrections, convolutions, positions, and what only encoders of pictures and sound have.
+LEFT_ALONE = """
+_norm.weight ffn_gate_inp.weight ffn_gate_tid2eid.weight altup laurel per_layer_model_proj ssm_conv1d
+shortconv.conv.weight indexer.k_proj.weight indexer.q_proj.weight time_mix_first.weight time_mix_w0.weight
+time_mix_w1.weight time_mix_w2.weight time_mix_v0.weight time_mix_v1.weight time_mix_v2.weight
+time_mix_a0.weight time_mix_a1.weight time_mix_a2.weight time_mix_g1.weight time_mix_g2.weight
+time_mix_decay_w1.weight time_mix_decay_w2.weight time_mix_lerp_fused.weight attn_rel_b.weight .position_embd
+sam.pos_embd sam.neck. sam.net_ .rel_pos .patch_embd .patch_merger a.rvq.codebook mm.a.code_embd
+"""
+
+
 class Program(NamedTuple):
     """A program that quantizes: ftype -> usual type, its rules, its fallbacks, and whether it refuses a row
-    without one; `left`: parts of the names of matrices that it leaves as they are, `left_starts`: how such
-    names start.
+    of blocks of more than 32 without one; `left`: parts of the names of matrices that it leaves as they are,
+    `left_starts`: how such names start.
     """
 
     name: str
@@ -215,10 +251,15 @@ class Program(NamedTuple):
     left: tuple[str, ...]
     left_starts: tuple[str, ...] = ()
 
+    @property
+    def offered(self) -> list[str]:
+        """The mixes that people are shown unasked."""
+        return [ftype for ftype in self.usual if ftype not in UNASKED]
+
 
 PROGRAMS = {program.name: program for program in (
     Program("llama.cpp", USUAL, RULES, FALLBACKS, True,
-            ("_norm.weight", "ffn_gate_inp.weight", ".position_embd", ".patch_embd", ".patch_merger")),
+            tuple(LEFT_ALONE.split()), ("position_embd.", "token_types.")),
     Program("ollama", OLLAMA_USUAL, OLLAMA_RULES, OLLAMA_FALLBACKS, False,
             ("_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "mm."), ("v.",)),
 )}

@@ -10,7 +10,7 @@ the types with what `llama-quantize` itself chose for files of true headers and 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from .recipe_rules import ALWAYS, IMATRIX, NO_IMATRIX, Rule
 from .recipe_walk import LEFT, Choice, choices, program_named, rules_of, usual_type
 from .resolve import shape_of
 from .source import Model, tensor_row, tensor_table
+from .wishes import wishes_of
 
 
 class RecipeLine(NamedTuple):
@@ -35,27 +36,44 @@ class RecipeLine(NamedTuple):
 
 
 class Recipe(Tabled, dict):
-    """Tensor name -> the name of its type; shown as a table, a row per role."""
+    """Tensor name -> the name of its type; shown as a table, a row per role.  notes: sentences about wishes
+    that contradict each other.
+    """
+
+    def __init__(self, types: Mapping[str, str], notes: Sequence[str] = ()):
+        super().__init__(types)
+        self.notes = list(notes)
 
     def rows(self) -> list[tuple]:
         counted = counted_types((role_and_layer(name)[0], qtype) for name, qtype in self.items())
-        return [("role", "types"), *counted.items()]
+        return [("role", "types"), *counted.items(), *(("note", note) for note in self.notes)]
 
 
-def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, pure: bool = False) -> Recipe:
+def recipe(ftype: str, model, *, by: str = "llama.cpp", imatrix: bool = False, pure: bool = False, types=None,
+           output_type: str | None = None, embedding_type: str | None = None, leave_output: bool = False,
+           prune_layers: Iterable[int] = ()) -> Recipe:
     """Tensor name -> the name of its type, in the order of the model's tensors.
 
-    ftype: "Q4_K_M", as `llama-quantize` names it, in any case.  model: a catalog or pulled name, a path, an
-    Architecture, or an open model.  by: "llama.cpp", or "ollama" for `ollama create --quantize` before 0.30.
-    imatrix: whether there is an importance matrix; llama.cpp then chooses other types in a few mixes.  pure:
-    every matrix gets the ftype's usual type, without any rule, as with `llama-quantize --pure`; the name of a
-    type ("Q3_K") will then do as well. Where a row is no whole number of blocks, on which llama-quantize
-    would break off, the usual type takes over. Tensors that are never quantized keep the type they have in a
-    file, and are F32 where only a shape is known.
-    Raises ValueError for an ftype, a program or a model that is not known, and for rows that llama-quantize
-    refuses.
+    ftype: "Q4_K_M", as `llama-quantize` names it, in any case; "COPY" for the types of the file.  model: a
+    catalog or pulled name, a path, an Architecture, or an open model.  by: "llama.cpp", or "ollama" for
+    `ollama create --quantize` before 0.30. imatrix: whether there is an importance matrix; llama.cpp then
+    chooses other types in a few mixes.  pure: every matrix gets the ftype's usual type, without any rule, as
+    with `llama-quantize --pure`; the name of a type ("Q3_K") will then do as well.
+    types: the types of chosen matrices, which stand above the rules: {pattern: type}, a file of lines
+    `PATTERN=TYPE` as `--tensor-type-file` takes, or a GGUF file (a path, a pulled name, an open model) whose
+    types are wanted.  A pattern is a regular expression found anywhere in a name; the first that is found
+    decides.  As in llama.cpp a matrix that it names is not counted by the rules for "every third layer".
+    output_type, embedding_type: of output.weight and of the word vectors.  leave_output: output.weight keeps
+    its type.  prune_layers: layers that are left out; the others are numbered anew.
+    Where a row is no whole number of blocks, on which llama-quantize would break off, the usual type takes
+    over. Tensors that are never quantized keep the type they have in a file, and are F32 where only a shape
+    is known.
+    Raises ValueError for an ftype, a program or a model that is not known, for rows that llama-quantize
+    refuses, and for wishes that change nothing or cannot be met.
     """
-    return Recipe({choice.tensor.name: choice.qtype for choice in choices(ftype, model, by, imatrix, pure)})
+    wishes = wishes_of(types, output_type, embedding_type, leave_output, prune_layers)
+    found = choices(ftype, model, by, imatrix, pure, wishes)
+    return Recipe({choice.tensor.name: choice.qtype for choice in found}, found.notes)
 
 
 def typed_tensors(model, ftype: str | None = None) -> Sequence[tuple[TensorShape, str]]:

@@ -31,7 +31,7 @@ from .no_model import NoModel, why_none
 from .ollama_blobs import architecture_name, in_encoder, llama_cpp_metadata, llama_cpp_name
 from .store import StoreError, find_model, pulled_models
 from .types import bits_per_weight, ftype_name, tensor_nbytes
-from .wiring import demand_wiring
+from .wiring import demand_wiring, is_unused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,14 +114,13 @@ class Model:
     @cached_property
     def unusual(self) -> str:
         """The first tensor that a model of this architecture need not have and the plan does not count, ""
-        for none.  DeepSeek's biased routers are counted.
+        for none.
         """
         usual = {tensor.name for tensor in self.architecture.tensors()}
-        planned = "exp_probs_b.bias" if self.architecture.arch == "deepseek2" else "\0"
         spelled = self.metadata.get("general.architecture")
         return next((name for name, (_, shape) in self.types.items()
                      if prod(shape) and llama_cpp_name(name, spelled) not in usual
-                     and not name.endswith(planned)), "")
+                     and not is_unused(name, self.architecture)), "")
 
     @property
     def sees(self) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from math import prod
 
 from .architecture import Architecture
+from .families import FAMILIES, role_and_layer
 from .gguf_cursor import GGUFArray, shown
 from .metadata import KEYS
+from .mixers import MAMBA2, SHORT_CONVOLUTION
 from .ollama_blobs import in_encoder, llama_cpp_name
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -19,9 +21,20 @@ Shapes = Mapping[str, tuple[int, ...]]
 _SPLIT_EXPERT = re.compile(r"blk\.\d+\.ffn_(?:gate|up|down)\.\d+\.weight")
 _FUSED = ".attn_qkv.weight"
 #: Tensors outside the layers that only some architectures may have -> which.
-ONLY = {"rope_freqs.weight": "llama", "rope_factors_long.weight": "llama phi3",
+ONLY = {"rope_freqs.weight": "llama llama4 granite granitemoe granitehybrid mistral3 gemma4",
+        "rope_factors_long.weight": "llama phi3",
         "rope_factors_short.weight": "llama phi3",
-        "output.weight": "llama qwen2 qwen3 qwen3moe gemma3 phi3 gpt-oss deepseek2"}
+        "output.weight": " ".join(FAMILIES - {"gemma2"})}
+#: Architectures whose layers are of several shapes, as their tensors show.
+SEVERAL_SHAPES = MAMBA2 | SHORT_CONVOLUTION | {"gemma4"}
+
+
+def is_unused(name: str, a: Architecture) -> bool:
+    """Whether the tensor is of a layer behind the last: a head that guesses the words after the next one,
+    which llama.cpp leaves in the file unless it is asked for.
+    """
+    _, layer = role_and_layer(name)
+    return layer is not None and layer >= a.n_layer
 
 
 def demand_tensors(model: str, a: Architecture, found: Shapes) -> None:
@@ -43,16 +56,17 @@ def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, s
     """
     spelled = metadata.get("general.architecture")
     found = {llama_cpp_name(name, spelled): shape for name, shape in shapes.items()
-             if prod(shape) and not in_encoder(name, a.arch)}
-    _demand_one_number(model, metadata, spelled)
+             if prod(shape) and not in_encoder(name, a.arch) and not is_unused(name, a)}
+    if a.arch not in SEVERAL_SHAPES:
+        _demand_one_number(model, metadata, spelled)
     if odd := next((name for name in found if _SPLIT_EXPERT.fullmatch(name)), None):
         raise ValueError(f"{model} keeps each expert in a tensor of its own ({odd}), as files of 2023 did; "
                          "llama.cpp does not load them any more: fetch a newer file of this model")
-    if a.arch != "phi3" and (fused := next((name for name in found if name.endswith(_FUSED)), None)):
+    wanted = {tensor.name: tensor.shape for tensor in a.tensors()}
+    if fused := next((name for name in found if name.endswith(_FUSED) and name not in wanted), None):
         raise ValueError(f"{model} has queries, keys and values in one matrix ({fused}), which is planned in "
                          f"another way than the {a.arch} that is counted here")
     demand_tensors(model, a, found)
-    wanted = {tensor.name: tensor.shape for tensor in a.tensors()}
     if a.arch == "gpt-oss" and a.tied_embeddings:
         raise ValueError(f"{model} has no tensor output.weight, without which a gpt-oss cannot run")
     for name, shape in found.items():
@@ -81,8 +95,6 @@ def _optional(name: str, a: Architecture, wanted: Shapes) -> tuple[int, ...]:
     if end == "bias" and matrix and len(matrix) == 2:
         takes = OPTIONAL_BIASES.get(a.arch, "attn_q attn_k attn_v")
         return matrix[1:] if role in takes.split() else ()
-    if end == "bias" and role == "exp_probs_b" and a.arch == "deepseek2":
-        return (a.n_expert,)
     if end in ("scale", "input_scale") and matrix:                      # NVFP4's
         return (a.n_expert,) if role.endswith("_exps") else (1,)
     return ()

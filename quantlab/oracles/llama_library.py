@@ -23,6 +23,7 @@ TYPE_NUMBERS = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, 
                 "bf16": 30}
 ALL_LAYERS = 2**16
 ffi.cdef("""
+typedef struct { const char *pattern; void *kind; } tensor_override;
 typedef struct { void *devices; void *overrides; int32_t n_gpu_layers; int split_mode; int load_mode;
   int lazy_mode; int32_t main_gpu;
   const float *tensor_split; void *progress; void *progress_data; void *kv_overrides;
@@ -56,12 +57,12 @@ class Refused(RuntimeError):
 
 
 class Library:
-    """The pinned llama.cpp with virtual cards of `vram` bytes each.  Raises LayoutError for any other
-    version.
+    """The pinned llama.cpp with virtual cards of `vram` bytes each; or, at `path`, a build of the same
+    version with the cards it finds.  Raises LayoutError for any other version.
     """
 
-    def __init__(self, vram: list[int]):
-        self._lib = open_library(str(_library_path()))
+    def __init__(self, vram: list[int], path: Path | None = None):
+        self._lib = open_library(str(path or _library_path()))
         self._said: list[str] = []
         self._listen = ffi.callback("void(int, const char *, void *)", self._hear)
         self._lib.llama_log_set(self._listen, ffi.NULL)
@@ -69,11 +70,18 @@ class Library:
         self._check_defaults()
         self._gpus = VirtualGPUs(self._lib, vram) if vram else None
 
-    def load(self, path: str, n_gpu_layers: int | None):
-        """The model of a file, none of its weights read.  Raises Refused with llama.cpp's words."""
+    def load(self, path: str, n_gpu_layers: int | None, kept: tuple[str, ...] = (), no_alloc: bool = True):
+        """The model of a file, none of its weights read unless memory is allocated for them.  kept: patterns
+        of tensors that stay in main memory.  Raises Refused with llama.cpp's words.
+        """
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = ALL_LAYERS if n_gpu_layers is None else n_gpu_layers
-        params.no_alloc, params.load_mode = True, 0
+        params.no_alloc, params.load_mode = no_alloc, 0
+        words = [ffi.new("char[]", pattern.encode()) for pattern in kept]
+        main_memory = self._lib.ggml_backend_cpu_buffer_type()
+        ends = [*((pattern, main_memory) for pattern in words), (ffi.NULL, ffi.NULL)]
+        overrides = ffi.new("tensor_override[]", ends)
+        params.overrides = ffi.cast("void *", overrides) if kept else ffi.NULL
         self._said.clear()
         model = self._lib.llama_model_load_from_file(path.encode(), params)
         if model == ffi.NULL:
@@ -87,6 +95,15 @@ class Library:
         """Buffer type ("CUDA0", "CUDA_Host", ...) -> bytes of weights, KV cache and compute buffer.  Raises
         Refused.
         """
+        context = self.make_context(model, settings)
+        found = self.breakdown(context)
+        self._lib.llama_free(context)
+        if self._gpus and self._gpus.faults:
+            raise self._gpus.faults[0]
+        return found
+
+    def make_context(self, model, settings: dict):
+        """A context of the model, to be freed with llama_free.  Raises Refused."""
         params = self._lib.llama_context_default_params()
         params.n_ctx, params.n_ubatch, params.n_seq_max = settings["n_ctx"], settings["n_ubatch"], settings[
             "n_parallel"]
@@ -103,13 +120,11 @@ class Library:
         context = self._lib.llama_init_from_model(model, params)
         if context == ffi.NULL:
             raise Refused(self._last_words())
-        found = self._breakdown(context)
-        self._lib.llama_free(context)
-        return found
+        return context
 
-    def _breakdown(self, context) -> dict[str, dict[str, int]]:
-        """Walks the std::map that llama_get_memory_breakdown fills in: a tree of nodes, left and right child
-        at bytes 16 and 24.
+    def breakdown(self, context) -> dict[str, dict[str, int]]:
+        """Bytes by buffer type, as `measure` gives them. Walks the std::map that llama_get_memory_breakdown
+        fills in: a tree of nodes, left and right child at bytes 16 and 24.
         """
         tree, found = ffi.new("uint64_t[6]"), {}
         self._lib._Z26llama_get_memory_breakdownPK13llama_context(tree, context)
@@ -162,7 +177,7 @@ def answer(question: dict) -> dict:
     """
     try:
         library = Library(question["vram"])
-        model = library.load(question["path"], question["n_gpu_layers"])
+        model = library.load(question["path"], question["n_gpu_layers"], tuple(question["kept"]))
     except (LayoutError, Refused) as error:
         return {"refused": str(error)}
     measured: list[dict] = []

@@ -22,11 +22,13 @@ from typing import NamedTuple
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
+from ..memory.overrides import patterns_of
 from ..memory.settings import Settings
 from ..memory.weights import aligned
 from ..models.architecture import Architecture
-from ..models.families import SWA_PATTERN
+from ..models.families import NO_GATE, SWA_PATTERN
 from ..models.metadata import KEYS
+from ..models.mixers import DELTA_NET, SHORT_CONVOLUTION
 from ..models.recipes import typed_tensors
 from ..models.resolve import shape_of
 from ..models.types import tensor_nbytes
@@ -34,6 +36,7 @@ from ..models.types import tensor_nbytes
 ALIGNMENT = 32              # of a tensor in a file
 PLENTY = (2**42,)           # bytes of a card on which everything fits
 SECONDS = 120
+Keys = dict[str, int | float | list[int]]
 ROOT = Path(__file__).resolve().parents[2]      # from here the child finds the same quantlab
 
 
@@ -74,9 +77,11 @@ def measure_all(model, ftype: str | None, settings: list[Settings], *,
     found: dict[int, Planned] = {}
     with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
         path = _path_of(model, ftype, Path(folder))
-        for n_gpu_layers in dict.fromkeys(one.n_gpu_layers for one in settings):
-            mine = [i for i, one in enumerate(settings) if one.n_gpu_layers == n_gpu_layers]
-            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": n_gpu_layers,
+        places = [(one.n_gpu_layers, patterns_of(one)) for one in settings]
+        for place in dict.fromkeys(places):
+            mine = [i for i, one in enumerate(places) if one == place]
+            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": place[0],
+                        "kept": place[1],
                         "settings": [settings[i].as_dict() for i in mine]}
             found |= dict(zip(mine, map(_measured, _ask(question)), strict=True))
     return [found[i] for i in range(len(settings))]
@@ -133,7 +138,11 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
     """
     writer = GGUFWriter(path, architecture.arch)
     for key, value in keys_of(architecture).items():
-        if isinstance(value, float):
+        if isinstance(value, list):
+            writer.add_array(key, value)
+        elif isinstance(value, bool):
+            writer.add_bool(key, value)
+        elif isinstance(value, float):
             writer.add_float32(key, value)
         else:
             writer.add_uint32(key, value)
@@ -153,16 +162,24 @@ def write_hollow(path, architecture: Architecture, types: Mapping[str, str]) -> 
     return Path(path)
 
 
-def keys_of(a: Architecture) -> dict[str, int | float]:
+def keys_of(a: Architecture) -> Keys:
     """GGUF's keys of an architecture, the numbers that no size depends on set to something ordinary."""
-    found = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
+    found: Keys = {key: getattr(a, field) for field, key in KEYS.items() if getattr(a, field)}
     found |= {"attention.value_length": a.value_dim, "attention.layer_norm_rms_epsilon": 1e-5,
               "rope.freq_base": 1e4}
     found.setdefault("context_length", 4096)
     found.setdefault("rope.dimension_count", a.head_dim)
     if a.arch == "deepseek2":
-        found |= {"expert_weights_scale": 1.0, "expert_gating_func": 1}
+        found |= {"expert_weights_scale": 2.5 if a.expert_scaled else 1.0,
+                  "expert_gating_func": 2 if a.router_bias else 1,
+                  "expert_weights_norm": a.expert_norm}
         found.setdefault("leading_dense_block_count", 0)
+    if a.arch.startswith("granite"):
+        found |= {"logit_scale": 8.0, "residual_scale": 0.22, "embedding_scale": 12.0}
+    if a.arch == "glm4moe":
+        found |= {"expert_weights_norm": a.expert_norm, "expert_gating_func": 2,
+                  "expert_weights_scale": 2.5 if a.expert_scaled else 1.0}
+    found |= _keys_of_layers(a)
     # as its converter writes it since April 2025: one key and value head, the true widths apart
     if a.is_latent:
         found |= {"attention.head_count_kv": 1, "attention.key_length": a.kv_lora_rank + a.rope_dim,
@@ -175,3 +192,35 @@ def keys_of(a: Architecture) -> dict[str, int | float]:
     if a.swa_pattern is not None and a.arch in SWA_PATTERN:
         found["attention.sliding_window_pattern"] = a.swa_pattern
     return {f"{a.arch}.{key}": value for key, value in found.items()}
+
+
+def _keys_of_layers(a: Architecture) -> Keys:
+    """What says which layers are of which kind (models/metadata_layers.py reads it), and what newer families
+    want besides.
+    """
+    found: Keys = {}
+    if a.arch in SHORT_CONVOLUTION:
+        found["shortconv.l_cache"] = a.ssm_d_conv
+        found |= {"expert_gating_func": 2} if a.n_expert else {}
+    if a.arch in DELTA_NET:
+        found |= {"full_attention_interval": len(a.pattern)}
+        found |= {"rope.dimension_sections": [11, 11, 10, 0]} if a.arch != "qwen3next" else {}
+    if a.arch in NO_GATE:
+        found |= {"attention.layer_norm_epsilon": 1e-5}
+        scale = 2.5 if a.expert_scaled else 1.0
+        found |= {"expert_weights_norm": a.expert_norm, "expert_weights_scale": scale} if a.n_expert else {}
+        found["feed_forward_length"] = [a.n_ff * a.has_ffn(layer) for layer in range(a.n_layer)]
+    if a.no_rope:
+        found["rope.scaling.finetuned"] = False
+    if a.pattern and a.arch not in DELTA_NET:
+        found["attention.head_count_kv"] = [a.n_head_kv * a.has_cache(layer) for layer in range(a.n_layer)]
+    if a.arch == "gemma4":
+        found |= {"embedding_length_per_layer_input": a.n_embd_per_layer, "final_logit_softcapping": 30.0,
+                  "attention.value_length_swa": a.head_dim_swa,
+                  "attention.sliding_window_pattern": [a.is_sliding(i) for i in range(a.n_layer)],
+                  "feed_forward_length": [a.n_ff if a.has_cache(i) or not a.n_ff_shared else a.n_ff_shared
+                                          for i in range(a.n_layer)],
+                  "attention.head_count_kv": [a.heads_of(i)[0] for i in range(a.n_layer)]}
+    if a.query_scale:
+        found |= {"attention.temperature_scale": 0.1, "rope.scaling.original_context_length": 16384}
+    return found

@@ -13,6 +13,11 @@ from mmap import mmap
 
 import cffi
 
+from ..memory.cuda import bytes_on_card, card_computes, is_lent
+from ..memory.fusion import fused
+from ..memory.ggml import Tensor
+from ..models.types import TENSOR_TYPES
+
 LAYOUT = """
 typedef struct { const char *(*get_name)(void *); void *(*alloc_buffer)(void *, size_t);
   void *(*alloc_buffer_n)(void *, void **, int);
@@ -42,20 +47,21 @@ typedef struct { int type; void *buffer; int64_t ne[4]; size_t nb[4]; int op; in
 void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *);
   void *ggml_backend_cpu_init(void);
 void *ggml_backend_cpu_reg(void); void *ggml_backend_reg_dev_get(void *, size_t);
-size_t ggml_nbytes(void *); bool ggml_is_quantized(int); size_t ggml_row_size(int, int64_t);
+size_t ggml_nbytes(void *);
   const char *ggml_op_name(int);
+typedef struct { int size, n_nodes, n_others; void **nodes; } graph;
+typedef struct { void (*keep)(void *, void *, void *); void *user_data; } optimizer;
 size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t);
   void *ggml_backend_buffer_get_type(void *);
 """
 OBJECT_HEADER = 32              # ggml.c: GGML_OBJECT_SIZE
 BACKEND_API_VERSION = 3         # ggml-backend-impl.h: GGML_BACKEND_API_VERSION
-GPU_TYPE, F16 = 1, 1            # ggml-backend.h: GGML_BACKEND_DEVICE_TYPE_GPU; ggml.h: GGML_TYPE_F16
-ROW_PADDING = 512               # ggml-cuda: MATRIX_ROW_PADDING
+GPU_TYPE = 1                    # ggml-backend.h: GGML_BACKEND_DEVICE_TYPE_GPU
+N_OPS = 101                     # ggml.h: GGML_OP_COUNT
 ALIGNMENT = 128                 # ggml-cuda: ggml_backend_cuda_buffer_type_get_alignment
 # ggml-backend-impl.h: ggml_backend_buffer, whose type stands behind its functions
 BUFFER_WORDS = 14
 # rows from which a card is lent work whose weights lie in main memory (GGML_OP_OFFLOAD_MIN_BATCH)
-OFFLOAD_FROM = 32
 
 ffi = cffi.FFI()
 ffi.cdef(LAYOUT)
@@ -98,7 +104,8 @@ class VirtualGPUs:
     def __init__(self, library, memory: list[int]):
         self.library, self.memory = library, memory
         self.kept: list[object] = []            # what C points to
-        self.op = {ffi.string(library.ggml_op_name(number)).decode(): number for number in range(90)}
+        self.faults: list[BaseException] = []   # raised in an answer to C, which cannot pass them on
+        self.names_of_ops = [ffi.string(library.ggml_op_name(number)).decode() for number in range(N_OPS)]
         self.devices, self.types = ffi.new("device[]", len(memory)), ffi.new("buffer_type[]", len(memory))
         self.names = [ffi.new("char[]", f"CUDA{i}".encode()) for i in range(len(memory))]
         self.host, self.registry = ffi.new("buffer_type *"), ffi.new("registry *")
@@ -110,57 +117,44 @@ class VirtualGPUs:
         self._fill_registry()
         library.ggml_backend_register(self.registry)
 
+    def seen(self, pointer) -> Tensor:
+        """A tensor of the library as `memory.ggml` has it; with its sources where they matter."""
+        tensor = ffi.cast("tensor *", pointer)
+        return self._seen(tensor, int(self.names_of_ops[tensor.op] == "FLASH_ATTN_EXT"), {})
+
+    def _seen(self, tensor, depth: int, known: dict[int, Tensor]) -> Tensor:
+        """depth: of the sources.  known: address -> tensors that were seen before."""
+        address = int(ffi.cast("uintptr_t", tensor))
+        if address not in known:
+            def of(pointers, depth: int):
+                found = (ffi.cast("tensor *", one) for one in pointers if one != ffi.NULL)
+                return tuple([self._seen(one, depth, known) for one in found])
+
+            base = of([tensor.view_src], 0) or (None,)
+            known[address] = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne),
+                                    of(tensor.src, depth - 1) if depth else (), TENSOR_TYPES[tensor.type],
+                                    base=base[0])
+            known[address].place = None if tensor.buffer == ffi.NULL else 0
+        return known[address]
+
     def alloc_size(self, tensor) -> int:
-        """Bytes a tensor takes on a card (ggml_backend_cuda_buffer_type_get_alloc_size).
+        return bytes_on_card(self.seen(tensor), self.library.ggml_nbytes(tensor))
 
-        Rows of quantized weights are filled up to 512; flash attention keeps 16-bit copies of a quantized
-        cache behind its result.
-        """
-        tensor = ffi.cast("tensor *", tensor)
-        nbytes = self.library.ggml_nbytes(tensor)
-        if tensor.op == self.op["FLASH_ATTN_EXT"] and ffi.cast("tensor *", tensor.src[0]).ne[1] > 2:
-            for copied in self._copied(ffi.cast("tensor *", tensor.src[1]),
-                                       ffi.cast("tensor *", tensor.src[2])):
-                count = copied.ne[0] * copied.ne[1] * copied.ne[2] * copied.ne[3]
-                nbytes = -(-nbytes // ALIGNMENT) * ALIGNMENT + 2 * count
-        if self.library.ggml_is_quantized(tensor.type) and tensor.ne[0] % ROW_PADDING:
-            nbytes += self.library.ggml_row_size(tensor.type, ROW_PADDING - tensor.ne[0] % ROW_PADDING)
-        return nbytes
-
-    def computes(self, tensor) -> bool:
-        """Everything but flash attention of keys longer than values in heads of their own: DeepSeek in files
-        made before April 2025 (fattn.cu: ggml_cuda_get_best_fattn_kernel).
-        """
-        tensor = ffi.cast("tensor *", tensor)
-        if tensor.op != self.op["FLASH_ATTN_EXT"]:
-            return True
-        q, k, v = (ffi.cast("tensor *", tensor.src[i]) for i in range(3))
-        return k.ne[0] == v.ne[0] or q.ne[2] > k.ne[2]
-
-    @staticmethod
-    def _copied(k, v) -> list:
-        """Which of K and V are converted; V that is a part of K (DeepSeek's latent cache) is not converted
-        twice.
-        """
-        shared = v.view_src != ffi.NULL and (v.view_src == ffi.cast("void *", k)
-                                             or (v.view_src == k.view_src and v.view_offs == k.view_offs))
-        return [part for part, again in ((k, False), (v, shared)) if part.type != F16 and not again]
-
-    def is_lent(self, tensor) -> bool:
-        """Whether a card computes with weights that lie in main memory: for many rows at a time (offload_op).
-        """
-        tensor = ffi.cast("tensor *", tensor)
-        op, ne = tensor.op, tensor.ne
-        if op == self.op["GET_ROWS"]:
-            return False
-        if op == self.op["MUL_MAT"]:
-            return ne[1] >= OFFLOAD_FROM
-        if op in (self.op["MUL_MAT_ID"], self.op["ROPE"], self.op["ROPE_BACK"]):
-            return ne[2] >= OFFLOAD_FROM
-        return ne[1] * ne[2] * ne[3] >= OFFLOAD_FROM
+    def _keep_for_fusion(self, _backend, graph, place) -> None:
+        """Puts a part of a graph in the order of a card, and says what is to be kept."""
+        graph, place = ffi.cast("graph *", graph), ffi.cast("optimizer *", place)
+        known: dict = {}
+        pointers = {self._seen(ffi.cast("tensor *", graph.nodes[i]), 2, known): graph.nodes[i]
+                    for i in range(graph.n_nodes)}
+        addresses = {tensor: ffi.cast("void *", address) for address, tensor in known.items()}
+        order, found = fused(list(pointers))
+        for i, tensor in enumerate(order):
+            graph.nodes[i] = pointers[tensor]
+        for tensor, until in found:
+            place.keep(place.user_data, addresses[tensor], graph.nodes[until])     # or the first behind them
 
     def _call(self, kind: str, function):
-        self.kept.append(ffi.callback(kind, function))
+        self.kept.append(ffi.callback(kind, function, onerror=lambda _, error, __: self.faults.append(error)))
         return self.kept[-1]
 
     def _index(self, device) -> int:
@@ -183,9 +177,9 @@ class VirtualGPUs:
         device.init_backend = call("void *(void *, const char *)", self._new_backend)
         device.get_buffer_type = call("void *(void *)", lambda _: own)
         device.get_host_buffer_type = call("void *(void *)", lambda _: ffi.cast("void *", self.host))
-        device.supports_op = call("bool(void *, void *)", lambda _, tensor: self.computes(tensor))
+        device.supports_op = call("bool(void *, void *)", lambda _, tensor: card_computes(self.seen(tensor)))
         device.supports_buft = call("bool(void *, void *)", lambda _, other: other == own)
-        device.offload_op = call("bool(void *, void *)", lambda _, tensor: self.is_lent(tensor))
+        device.offload_op = call("bool(void *, void *)", lambda _, tensor: is_lent(self.seen(tensor)))
 
     def _lend(self, own, nbytes: int):
         """A buffer in main memory under a card's name. The states of recurrent models are allocated even when
@@ -220,6 +214,7 @@ class VirtualGPUs:
         backend.get_name = self._call("const char *(void *)", lambda _: name)
         backend.free = backend.synchronize = self._call("void(void *)", lambda _: None)
         backend.graph_compute = self._call("int(void *, void *)", lambda *_: 0)
+        backend.graph_optimize = self._call("void(void *, void *, void *)", self._keep_for_fusion)
         return ffi.cast("void *", backend)
 
     def _fill_host(self) -> None:

@@ -7,8 +7,11 @@ import threading
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.budget import MIX, Try, explore_bit_budget
+from quantlab.exhibits.budget import explore_bit_budget
+from quantlab.exhibits.budget_facts import MIX, Try
+from quantlab.exhibits.budget_file import named_types, write_and_run
 from quantlab.inference.mixes import TYPES
+from quantlab.models.source import open_model
 from quantlab.stage.touchable import png
 from quantlab.words import size
 
@@ -78,7 +81,7 @@ def test_the_presets_and_the_best_so_far(game):
     assert game.game.find(game.game.types("Q3_K_M", {k: v for k, v in game.values().items()
                                                      if k != "budget"})) is best
     game.buttons["hold"].click()
-    assert "On the next 1,016 tokens" in game.picture.svg and "Q3_K_M" in game.verdict
+    assert "On the next 1,016 tokens" in game.picture.svg and "Q3_K_M" in game.verdict[1]
 
 
 def test_the_other_budgets_rename_the_button_and_move_the_limit(game):
@@ -125,3 +128,45 @@ def test_bad_arguments_are_words():
         ql.explore_bit_budget(text="To be")
     with pytest.raises(ValueError, match="no such file"):
         ql.explore_bit_budget("no such file.gguf")
+
+
+# ---- as a file
+
+def test_the_mix_becomes_a_file_with_these_very_types_and_bytes(game, tmp_path, monkeypatch):
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")             # nobody listens
+    monkeypatch.chdir(tmp_path)
+    bench, said = game.game.bench, []
+    types = game.game.types("Q3_K_M", {role: {"attn_v": "Q6_K", "ffn_down": "F16"}.get(role, MIX)
+                                       for role in game.game.roles})
+    words = write_and_run(bench, types, "Q3_K_M", said.append)
+    path = tmp_path / "tiny-Q3_K_M-mine.gguf"
+    assert said[0] == f"Writing {path.name}"
+    assert words.startswith(f"{path.name} (") and "not in Ollama" in words
+    with open_model(path) as model:
+        assert {name: model.types[name][0] for name in types} == {
+            name: "F16" if qtype == "F16" else qtype for name, qtype in types.items()}
+        assert model.nbytes == bench.nbytes(types) and model.ftype == "Q3_K_M"
+    lm = ql.load_lm(path)
+    assert bench.reference.divergence(lm).mean_kld == bench.measure(types).mean_kld
+    assert named_types(bench, types)[r"^blk\.0\.ffn_down\.weight$"] == "F16"
+
+
+def test_the_button_writes_nothing_under_the_reference_profile(game, tmp_path, monkeypatch):
+    fresh(game)
+    monkeypatch.chdir(tmp_path)
+    game.buttons["run"].click()
+    assert "reference profile writes no file" in game.verdict[1] and not list(tmp_path.iterdir())
+    assert "Your file" in game.picture.svg and game.thread is None
+
+
+def test_the_button_writes_in_a_thread_and_measuring_goes_on(game, tmp_path, monkeypatch):
+    fresh(game)
+    monkeypatch.setattr("quantlab.exhibits.budget.is_reference", lambda: False)
+    monkeypatch.setattr("quantlab.exhibits.budget.write_and_run", lambda *more: "done")
+    game.buttons["run"].click()
+    game.wait()
+    assert game.verdict == ("Your file", "done")
+    game.set(attn_q="Q5_K")
+    game.wait()
+    assert "measuring" not in game.finding

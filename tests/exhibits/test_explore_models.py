@@ -8,7 +8,7 @@ from quantlab.exhibits.file import explore_file, header_fields
 from quantlab.exhibits.tag import EXAMPLES, explore_tag
 from quantlab.exhibits.types import plot_bytes_by_role
 from quantlab.models.catalog import SHORT_NAMES
-from quantlab.models.recipe_rules import USUAL
+from quantlab.models.recipe_rules import PROGRAMS
 from quantlab.models.recipes import tensor_list
 from quantlab.models.source import open_model
 from quantlab.stage.touchable import png
@@ -35,7 +35,7 @@ def test_extra_bytes_add_up():
 @pytest.mark.parametrize("model", sorted(SHORT_NAMES))
 def test_bytes_by_role_draw_for_every_mix(model):
     plain = "Q5_0" if model == "smollm2-135m" else "Q4_K"
-    for ftype in USUAL:
+    for ftype in PROGRAMS["llama.cpp"].offered:
         sound(plot_bytes_by_role(model, ftype, plain))
 
 

@@ -7,6 +7,8 @@ bits only: what becomes of other payloads is nobody's promise.
 
 import numpy as np
 
+from quantlab.formats.table import FORMATS
+
 ROWS, N = 64, 256
 LARGEST = np.float32(3.4028235e38)
 
@@ -50,6 +52,22 @@ def _first_of_group(seed: int) -> np.ndarray:
     return x
 
 
+def _minus_zero_in_sight(seed: int) -> np.ndarray:
+    """-0 wherever the importances with holes are not zero; elsewhere any weight below zero, in every other
+    row above it, too.
+    """
+    x = -np.abs(_bell(seed))
+    x[1::2] = np.abs(x[1::2]) * _chosen(seed + 1, -1, 1)[1::2]
+    return np.where(IMATRICES["holes"] > 0, np.float32(-0.0), x)
+
+
+def _sparser(seed: int) -> np.ndarray:
+    """One to four weights in a group of 32, the others +0."""
+    rng = np.random.default_rng(seed)
+    share = rng.choice(np.array([1, 2, 4]) / 32, (ROWS, 1))
+    return np.where(rng.random((ROWS, N)) < share, _bell(seed), np.float32(0))
+
+
 def _denormals(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(0, 1 << 23, (ROWS, N)).astype(np.uint32).view(np.float32)
@@ -74,6 +92,7 @@ FINITE = {
     "every size, alone": lambda: np.clip(_sized(15, (ROWS, N)), -LARGEST, LARGEST),
     "every size, per row": lambda: np.clip(_sized(17, (ROWS, 1)), -LARGEST, LARGEST),
     "every size, per 16": lambda: np.clip(_sized(19, (ROWS, 16)), -LARGEST, LARGEST),
+    "-0 where the importances look": lambda: _minus_zero_in_sight(29), "sparser": lambda: _sparser(30),
     "denormals": lambda: _denormals(21), "largest": lambda: _chosen(22, LARGEST, -LARGEST),
     **{f"times 1e{power}": lambda power=power: np.clip(_times(23 + power % 7, power), -LARGEST, LARGEST)
        for power in (-44, -40, -38, -36, -30, -20, -15, -8, -5, 4, 5, 6, 10, 18, 19, 20, 30, 37, 38)},
@@ -95,3 +114,12 @@ def _imatrices() -> dict[str, np.ndarray | None]:
 
 
 IMATRICES = _imatrices()
+
+
+def aborts(qtype: str, x: np.ndarray, imatrix: np.ndarray | None) -> bool:
+    """Whether ggml may abort: in the codebook types, where an error  w (scale q - x)^2  is no float32."""
+    if FORMATS[qtype].nonfinite:
+        return False
+    most = float(np.abs(x).max())
+    weight = most if imatrix is None else float(imatrix.max())
+    return not most**3 * max(weight, 1) < 1e34

@@ -54,6 +54,8 @@ def powers_per_block(seed: int) -> np.ndarray:
     return np.ldexp(np.clip(bell(seed), -2, 2), power.repeat(32, axis=1))
 
 
+#: Families whose errors are no float32: on these ggml aborts the process in its codebook types.
+TOO_LARGE = ("every finite float", "blocks of every size", "largest floats")
 #: name -> 65,536 finite float32 weights.
 FAMILIES = {
     "bell": lambda: bell(1),

@@ -2,7 +2,6 @@
 weights move.
 """
 
-import gguf
 import numpy as np
 import pytest
 
@@ -10,11 +9,12 @@ from quantlab.exhibits.block import Blocks
 from quantlab.formats.anatomy import anatomy, flipped, moved, with_byte
 from quantlab.formats.layout import Owner
 from quantlab.formats.table import FORMATS
+from tests.formats import by_gguf
 
 #: Weights of a sub-block, from ggml's descriptions of its structs.
 GROUPS = {"Q2_K": 16, "Q3_K": 16, "Q4_K": 32, "Q5_K": 32, "Q6_K": 16, "IQ4_XS": 32, "NVFP4": 16,
           "IQ2_XXS": 32, "IQ2_XS": 16, "IQ2_S": 16, "IQ3_XXS": 32, "IQ3_S": 32, "IQ1_S": 32, "IQ1_M": 16,
-          "TQ1_0": 256, "TQ2_0": 256, "F32": 1, "F16": 1, "BF16": 1}
+          "TQ1_0": 256, "TQ2_0": 256, "Q1_0": 128, "Q2_0": 64, "F32": 1, "F16": 1, "BF16": 1}
 
 
 def real_block(qtype: str, number: int = 1) -> bytes:
@@ -34,7 +34,7 @@ def all_flips(raw: bytes) -> np.ndarray:
 def decoded_by_gguf(rows: np.ndarray, qtype: str) -> np.ndarray:
     """(n, block_size) float32 as bits, so that -0 and NaN are compared as they are."""
     with np.errstate(all="ignore"):
-        decoded = gguf.dequantize(rows, gguf.GGMLQuantizationType[qtype])
+        decoded = by_gguf.dequantize(rows, qtype)
     return decoded.reshape(len(rows), -1).astype(np.float32).view(np.uint32)
 
 

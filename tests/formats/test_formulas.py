@@ -2,13 +2,13 @@
 
 import re
 
-import gguf
 import numpy as np
 import pytest
 
 from quantlab.exhibits.block import Blocks
 from quantlab.formats.anatomy import FORMULAS, anatomy, numbers
 from quantlab.formats.table import FORMATS
+from tests.formats import by_gguf
 
 
 def worked_out(formula: str, values: dict[str, float]) -> float:
@@ -25,7 +25,7 @@ def test_the_formula_gives_the_decoded_weights(qtype):
     bench, parts = Blocks(None, qtype), anatomy(qtype)
     for block in (0, 3):
         raw = bench.stored(qtype, block)
-        decoded = gguf.dequantize(np.frombuffer(raw, np.uint8)[None], gguf.GGMLQuantizationType[qtype])[0]
+        decoded = by_gguf.dequantize(np.frombuffer(raw, np.uint8)[None], qtype)[0]
         for weight in range(0, parts.form.block_size, 3):
             value = worked_out(FORMULAS[qtype], numbers(parts, raw, weight))
             assert value == pytest.approx(float(decoded[weight]), rel=1e-4,

@@ -1,4 +1,6 @@
-"""IQ2_XS: ggml's bytes, weight for weight, and why the short lists of neighbours are enough."""
+"""The codebook types with signs: ggml's bytes, weight for weight, and why the short lists of neighbours are
+enough. IQ2_XS is the worked example.
+"""
 
 import hashlib
 
@@ -10,11 +12,10 @@ from quantlab.formats.cfloat import columns, sum_in_order
 from quantlab.formats.codebook import decode_iq2_xs
 from quantlab.formats.table import FORMATS
 from tests.formats import ggml_oracle as ggml
-from tests.formats.hard_weights import FAMILIES, ROWS, N, bell, chosen
+from tests.formats.hard_weights import FAMILIES, ROWS, TOO_LARGE, N, bell, chosen
 
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
-#: ggml aborts the process on weights whose errors are no float32.
-TOO_LARGE = ("every finite float", "blocks of every size", "largest floats")
+IQ2_XS = grid_search.SEARCHES["IQ2_XS"]
 
 
 def many_sizes(seed: int) -> np.ndarray:
@@ -41,10 +42,10 @@ def importance(kind: str) -> np.ndarray:
             "none": np.zeros(N, np.float32), "wild": np.ldexp(whole, rng.integers(-80, 40, N))}[kind]
 
 
-def encode(x: np.ndarray, imatrix: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return grid_search.encode_iq2_xs(x.reshape(-1, 256),
-                                         np.broadcast_to(imatrix, x.shape).reshape(-1, 256))
+def encode(x: np.ndarray, imatrix: np.ndarray | None, qtype: str = "IQ2_XS") -> np.ndarray:
+    if imatrix is not None:
+        imatrix = np.broadcast_to(imatrix, x.shape).reshape(-1, 256)
+    return FORMATS[qtype].encode_blocks(x.reshape(-1, 256), imatrix)
 
 
 @needs_ggml
@@ -58,6 +59,39 @@ def test_a_million_weights_of_every_kind_get_ggmls_bytes(kind):
         theirs = ggml.quantize(x, "IQ2_XS", imatrix)
         differing[name] = int((encode(x, imatrix).view(np.uint8) != theirs.reshape(-1)).sum())
     assert differing == dict.fromkeys(WEIGHTS, 0)
+
+
+@needs_ggml
+@pytest.mark.parametrize("kind", [None, "even", "gaps", "none", "wild"])
+@pytest.mark.parametrize("qtype", [*grid_search.SEARCHES, "IQ1_S", "IQ1_M"])
+def test_every_kind_of_weights_gets_ggmls_bytes_in_every_codebook_type(qtype, kind):
+    if kind is None and FORMATS[qtype].imatrix == "needed":
+        return
+    imatrix = importance(kind) if kind else None
+    small = (10.0 ** -np.arange(5, 17)).astype(np.float32)           # about where a group counts as zero
+    weights = WEIGHTS | {"small groups": lambda: bell(28) * np.resize(small, (ROWS, 1))}
+    differing = {}
+    for name, make in weights.items():
+        x = make()[:16]
+        theirs = ggml.quantize(x, qtype, imatrix)
+        differing[name] = int((encode(x, imatrix, qtype).view(np.uint8) != theirs.reshape(-1)).sum())
+    assert differing == dict.fromkeys(weights, 0)
+
+
+def relative_error(decoded: np.ndarray, x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((decoded - x) ** 2) / np.mean(x**2)))
+
+
+def test_after_an_empty_group_iq3_s_puts_all_others_where_they_are_not_looked_for():
+    """ggml's own error, of which its bytes are full; the docstring says how to avoid it."""
+    x = bell(8)[0, :256].copy()
+    x[:32] = 0
+    stored = FORMATS["IQ3_S"].encode(x[None])
+    decoded = FORMATS["IQ3_S"].decode(stored)[0]
+    assert relative_error(decoded, x) > 1.2
+    assert not stored["qs"][0, 56:].any() and not stored["signs"][0, 28:].any()
+    x[:32] = bell(8)[0, :32]
+    assert relative_error(FORMATS["IQ3_S"].decode(FORMATS["IQ3_S"].encode(x[None]))[0], x) < 0.2
 
 
 @needs_ggml
@@ -102,7 +136,7 @@ def test_a_neighbour_beyond_another_one_never_wins():
     """What the short lists leave out: with every weight clearly nearest to its own level, the whole lists
     find the same points.
     """
-    grid, rng, n = grid_search.iq2_xs_grid(), np.random.default_rng(4), 50_000
+    grid, rng, n = IQ2_XS.grid, np.random.default_rng(4), 50_000
     levels = rng.integers(0, 3, (8, n)).astype(np.float32)
     x = 2 * (levels + rng.uniform(-0.49, 0.49, (8, n)).astype(np.float32)) + 1
     w, one = rng.random((8, n), np.float32) ** 4, np.ones(n, np.float32)
@@ -114,7 +148,7 @@ def test_a_neighbour_beyond_another_one_never_wins():
 
 
 def test_the_neighbour_found_is_the_best_of_its_list():
-    grid, rng, n = grid_search.iq2_xs_grid(), np.random.default_rng(5), 300
+    grid, rng, n = IQ2_XS.grid, np.random.default_rng(5), 300
     x, w = rng.uniform(0, 6, (8, n)).astype(np.float32), rng.random((8, n), np.float32)
     key = grid.key(np.clip(np.rint((x - 1) / 2), 0, 2).astype(np.float32))
     found, searched = grid.nearest(key, np.zeros(n, bool), x, w, np.ones(n, np.float32))
@@ -134,10 +168,10 @@ def test_every_eight_has_an_even_number_of_minus_signs_and_the_least_important_p
 
 def test_the_search_beats_the_first_scale_and_shows_its_landscape():
     size, w, trace = np.abs(columns(bell(6)[:4], 16)), np.ones((16, 256), np.float32), []
-    fit = grid_search.best_fit(size, w, trace)
+    fit = grid_search.best_fit(IQ2_XS, size, w, trace)
     errors = np.array([error for _, _, _, error in trace])
     assert errors.shape == (19, 256)
-    q = np.concatenate([grid_search.iq2_xs_grid().columns[:, eight] for eight in fit.point])
+    q = np.concatenate([IQ2_XS.grid.columns[:, eight] for eight in fit.point])
     final = ((fit.scale * q - size) ** 2).sum(axis=0)
     assert final.mean() < errors.min(axis=0).mean() < 0.95 * errors[9].mean()
 

@@ -2,12 +2,12 @@
 flipped bit says.
 """
 
-import gguf
 import numpy as np
 import pytest
 
 from quantlab.formats.layout import Bits, Layout
 from quantlab.formats.table import FORMATS
+from tests.formats.by_gguf import SIZES
 
 LAYOUTS = {name: form.layout for name, form in FORMATS.items()}
 
@@ -32,8 +32,7 @@ def test_every_bit_is_owned_exactly_once(name):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_sizes_are_ggufs(name):
-    assert (LAYOUTS[name].block_size, LAYOUTS[name].type_size) == gguf.GGML_QUANT_SIZES[
-        gguf.GGMLQuantizationType[name]]
+    assert (LAYOUTS[name].block_size, LAYOUTS[name].type_size) == SIZES[name]
 
 
 # its bytes above 242 stand for nothing: see test_ternary

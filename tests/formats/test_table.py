@@ -8,11 +8,12 @@ import pytest
 
 from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import dequantize, get_format
+from tests.formats import by_gguf
 from tests.formats import ggml_oracle as ggml
+from tests.formats.by_gguf import SIZES
 
-SIZES = {t.name: size for t, size in gguf.GGML_QUANT_SIZES.items()}
-#: Integers and doubles are no weight formats; Q8_1 and Q8_K never stand in a file; gguf cannot decode Q1_0.
-OTHERS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K", "Q1_0"}
+#: Integers and doubles are no weight formats; Q8_1 and Q8_K never stand in a file.
+OTHERS = {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
 
 
 def random_blocks(name: str, n: int) -> np.ndarray:
@@ -52,7 +53,7 @@ def test_four_bit_formats_store_more_than_four_bits():
 def test_random_blocks_decode_as_gguf_does(name):
     blocks = random_blocks(name, 512)
     raw = blocks.view(np.uint8).reshape(512, -1)
-    expected = gguf.dequantize(raw, gguf.GGMLQuantizationType[name])
+    expected = by_gguf.dequantize(raw, name)
     np.testing.assert_array_equal(dequantize(raw, name, (512, FORMATS[name].block_size)), expected)
 
 
@@ -76,9 +77,8 @@ def test_bf16_is_written_as_gguf_writes_it():
 def test_no_blocks_are_no_weights_and_no_weights_no_blocks(name):
     form = FORMATS[name]
     assert form.decode(np.empty(0, form.dtype)).shape == (0, form.block_size)
-    if form.encoder:
-        imatrix = np.ones(form.block_size) if form.imatrix == "needed" else None
-        assert form.encode(np.empty((0, form.block_size)), imatrix).tobytes() == b""
+    imatrix = np.ones(form.block_size) if form.imatrix == "needed" else None
+    assert form.encode(np.empty((0, form.block_size)), imatrix).tobytes() == b""
 
 
 def test_rows_are_encoded_one_after_the_other():
@@ -90,14 +90,13 @@ def test_rows_are_encoded_one_after_the_other():
 
 @pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 def test_the_table_needs_an_imatrix_where_ggml_does():
-    needing = {name for name, form in FORMATS.items() if form.imatrix == "needed"}
-    theirs = {name for name in FORMATS if ggml.GGML.ggml_quantize_requires_imatrix(ggml.NUMBER[name])}
-    assert needing == theirs & {name for name, form in FORMATS.items() if form.encoder}
+    for name, form in FORMATS.items():
+        assert (form.imatrix == "needed") == ggml.GGML.ggml_quantize_requires_imatrix(ggml.NUMBER[name])
 
 
 @pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
-@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.encoder and f.block_size > 1
-                                  and f.imatrix != "needed"])
+@pytest.mark.parametrize("name", [n for n, f in FORMATS.items()
+                                  if f.block_size > 1 and f.imatrix != "needed"])
 def test_the_table_ignores_an_imatrix_where_ggml_does(name):
     x = np.random.default_rng(3).standard_normal((8, 256), dtype=np.float32)
     ignored = ggml.quantize(x, name, np.linspace(0, 1, 256)).tobytes() == ggml.quantize(x, name).tobytes()

@@ -62,7 +62,7 @@ def test_a_quantized_file_can_be_quantized_again(tmp_path):
 
 @pytest.mark.parametrize(("call", "words"), [
     (lambda: ql.load_lm("tiny", "Q4_K_L"), "Q4_K_L"),
-    (lambda: ql.load_lm("tiny", "Q3_K"), "Q3_K"),
+    (lambda: ql.load_lm("tiny", "IQ3"), "IQ3"),
     (lambda: ql.load_lm("tiny", pure=True), "no ftype is given"),
     (lambda: ql.load_lm("tiny", imatrix={}), "no ftype is given"),
     (lambda: ql.load_lm("tiny", "IQ2_XXS"), "needs an imatrix"),

@@ -21,13 +21,13 @@ def bench():
 @pytest.mark.parametrize("ftype", BUDGETS)
 def test_the_bytes_of_a_mix_are_those_that_the_writer_plans(bench, ftype):
     with ql.open_model("tiny") as model:
-        planned = plan(model, ftype, None, "llama.cpp", True)
+        planned = plan(model, ftype, None, "llama.cpp", True).jobs
         assert bench.nbytes(bench.mix(ftype)) == sum(job.nbytes for job in planned)
 
 
 def test_all_matrices_alike_take_what_the_writer_plans(bench):
     with ql.open_model("tiny") as model:
-        planned = plan(model, "Q3_K", None, "llama.cpp", True, pure=True)
+        planned = plan(model, "Q3_K", None, "llama.cpp", True, pure=True).jobs
         assert bench.nbytes(bench.alike("Q3_K")) == sum(job.nbytes for job in planned)
         assert bench.nbytes({}) == model.nbytes
 

@@ -6,10 +6,11 @@ import httpx
 import pandas as pd
 import pytest
 
-from quantlab.lab.names import full_name, meant_names, missing_words, quant_of, size_of
+from quantlab.lab.names import full_name, meant_names, missing_words, size_of
 from quantlab.lab.server import Server
 from quantlab.lab.tags import available_table, get_available_quantizations, probe_one, registry_bytes
 from quantlab.models.library import snapshot
+from quantlab.models.tag import quant_of
 from tests.lab.stand_in import manifest, registry_of, stand_in
 
 
@@ -173,7 +174,7 @@ def test_the_bytes_and_the_tags_of_a_repository_come_from_its_host(hosts):
     assert set(tags) == {f"huggingface.co/User/Repo-GGUF:{tag}"
                          for tag in ("latest", "Q4_K_M", "IQ4_XS", "UD-Q2_K_XL")}
     assert {row["tag"].rpartition(":")[2]: row["quantization"] for row in tags.rows} == {
-        "latest": "", "Q4_K_M": "Q4_K_M", "IQ4_XS": "IQ4_XS", "UD-Q2_K_XL": "Q2_K_XL"}
+        "latest": "", "Q4_K_M": "Q4_K_M", "IQ4_XS": "IQ4_XS", "UD-Q2_K_XL": "UD-Q2_K_XL"}
     assert tags.note == "Asked https://huggingface.co just now."
     assert get_available_quantizations("localhost:5000/ns/m") == [
         f"localhost:5000/ns/m:{tag}" for tag in ("latest", "7b", "7b-chat-q8_0")]

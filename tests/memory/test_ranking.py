@@ -15,18 +15,20 @@ from quantlab.memory.fit import fits, recommend
 from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import DATA, MODELS, PUBLISHED
-from quantlab.models.recipe_rules import USUAL
+from quantlab.models.recipe_rules import PROGRAMS
 
 GIB = 2**30
 ONE_TYPE = [name for name, shape in MODELS.items() if shape.only_type]
 TABLES = [DATA / "tiny" / "quality.json", DATA / "tiny" / "budget.json"]
 
+OFFERED = PROGRAMS["llama.cpp"].offered
+
 
 def test_every_type_has_a_place_and_only_measured_ones_a_number():
-    assert set(USUAL) <= set(ranking.recorded_kld()) | set(ranking.BEHIND)
+    assert set(OFFERED) <= set(ranking.recorded_kld()) | set(ranking.BEHIND)
     assert not set(ranking.recorded_kld()) & set(ranking.BEHIND)
     assert set(ranking.BEHIND.values()) <= set(ranking.recorded_kld())
-    assert {ftype for ftype in USUAL if ranking.is_broken(ftype)} == {"TQ1_0", "TQ2_0"}
+    assert {ftype for ftype in OFFERED if ranking.is_broken(ftype)} == {"TQ1_0", "TQ2_0"}
     assert ranking.is_broken("IQ1_S") and ranking.is_broken("IQ1_M")
 
 

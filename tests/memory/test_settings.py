@@ -43,3 +43,10 @@ def test_impossible_settings_are_named(wrong, words):
 def test_a_step_is_never_longer_than_the_context_that_was_asked_for():
     # though three parts of 512 make 1,536 cells
     assert Settings(n_ctx=1024, n_ubatch=2048, n_parallel=3).n_tokens == 1024
+
+
+def test_a_type_that_no_card_has_flash_attention_for_is_refused():
+    for types in ({"type_k": "iq4_nl"}, {"type_v": "iq4_nl"}):
+        with pytest.raises(ValueError, match=r"iq4_nl.*processor; use q4_0"):
+            Settings(**types)
+    assert Settings(type_k="iq4_nl", flash_attention=False).type_k == "iq4_nl"

@@ -56,7 +56,8 @@ MODELS = {
                                 n_ff=2880,
                                 n_vocab=201088, n_expert=32, n_expert_used=4, n_ff_exp=2880),
 }
-EVERY = [(model, ftype) for model in MODELS for ftype in USUAL]
+OFFERED = PROGRAMS["llama.cpp"].offered
+EVERY = [(model, ftype) for model in MODELS for ftype in OFFERED]
 
 
 def recorded(name):
@@ -281,7 +282,7 @@ def test_an_importance_matrix_changes_a_few_choices(ftype, name, without, having
 
 
 def test_an_importance_matrix_changes_nothing_else():
-    same = set(USUAL) - {"IQ3_XXS", "IQ4_XS", "IQ4_NL", "Q4_0", "Q5_0"}
+    same = set(OFFERED) - {"IQ3_XXS", "IQ4_XS", "IQ4_NL", "Q4_0", "Q5_0"}
     assert all(recipe(ftype, LLAMA_7B, imatrix=True) == recipe(ftype, LLAMA_7B) for ftype in same)
 
 
@@ -289,11 +290,9 @@ def test_rows_that_fit_nothing_are_f16_or_refused():
     odd = replace(LLAMA_7B, n_ff=1000)                 # rows of 1000 in ffn_down: no whole number of 32s
     assert recipe("Q4_K_M", odd)["blk.0.ffn_down.weight"] == "F16"
     assert recipe("Q8_0", odd, by="ollama")["blk.0.ffn_down.weight"] == "F16"
-    with pytest.raises(ValueError, match=r"blk\.0\.ffn_down\.weight have 1000"):
-        recipe("Q4_0", odd)
-    # the output would be Q8_0, for which nothing takes over
-    with pytest.raises(ValueError, match="Q8_0"):
-        recipe("Q4_K_M", replace(LLAMA_7B, n_embd=1000))
+    assert recipe("Q4_0", odd)["blk.0.ffn_down.weight"] == "F16"
+    with pytest.raises(ValueError, match=r"blk\.0\.ffn_down\.weight have 1000 weights, no whole .* of NVFP4"):
+        recipe("Q4_K_M", odd, types={"ffn_down": "NVFP4"})
 
 
 def test_pure_gives_every_matrix_the_one_type_the_embeddings_too():
@@ -311,8 +310,8 @@ def test_pure_gives_every_matrix_the_one_type_the_embeddings_too():
                          (dict(ftype="Q4_K", by="ollama"), "ollama makes no pure mixes")):
         with pytest.raises(ValueError, match=words):
             recipe(**{"model": LLAMA_8B, **wrong}, pure=True)
-    with pytest.raises(ValueError, match="Q4_K"):
-        recipe("Q4_K", LLAMA_8B)                                # the name of a type, but not of a mix
+    with pytest.raises(ValueError, match="no ftype 'IQ4'"):
+        recipe("IQ4", LLAMA_8B)
 
 
 @pytest.mark.parametrize("ask", [recipe, explain_recipe])
@@ -343,6 +342,26 @@ def test_names_are_those_of_the_tensor_lists_and_ollamas():
     )
 
 
+@pytest.mark.parametrize(("name", "mix"), [("Q3_K", "Q3_K_M"), ("q4_K", "Q4_K_M"), ("Q5_k", "Q5_K_M")])
+def test_other_names_that_llama_quantize_takes(name, mix):
+    assert recipe(name, LLAMA_7B) == recipe(mix, LLAMA_7B)
+    assert set(recipe(name, LLAMA_7B, pure=True).values()) == {name.upper(), "F32"}
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("Q4_0_4_4", "December 2024 .*: take Q4_0, which is put into that order when"),
+    ("q4_0_8_8", "take Q4_0"), ("IQ4_NL_4_4", "take IQ4_NL"), ("Q4_2", "May 2023"), ("Q4_3", "April 2023"),
+    ("NVFP4", "a type and no mix"),
+])
+def test_what_became_of_a_mix_is_told(name, words):
+    with pytest.raises(ValueError, match=f"^{name.upper()} .*{words}"):
+        recipe(name, LLAMA_7B)
+
+
+def test_the_36_names_that_llama_quantize_lists():
+    assert len([*USUAL, "COPY"]) == 36 and set(OFFERED) < set(USUAL)
+
+
 def test_rules_name_only_what_exists():
     conditions = set()
     for program in PROGRAMS.values():
@@ -352,14 +371,14 @@ def test_rules_name_only_what_exists():
             conditions |= {rule.where} if isinstance(rule.where, str) else set(rule.where)
     assert conditions == set(CONDITIONS)
     assert set(TWO_BITS.split()) <= set(USUAL) and set(OLLAMA_USUAL) <= set(USUAL)
-    assert all(block_of(old)[0] == 256 and block_of(new)[0] == 32 for old, new in FALLBACKS.items())
+    assert all(block_of(old)[0] in (64, 256) and block_of(new)[0] == 32 for old, new in FALLBACKS.items())
 
 
 @pytest.mark.parametrize("by", PROGRAMS)
 def test_every_rule_decides_somewhere(by):
     qwen_70b = replace(LLAMA_7B, arch="qwen2", n_layer=80)
     used = {choice.rule for model in (LLAMA_7B, MIXTRAL, DEEPSEEK, qwen_70b, *MODELS.values())
-            for ftype in PROGRAMS[by].usual for imatrix in (False, True)
+            for ftype in PROGRAMS[by].usual if ftype != "Q1_0" for imatrix in (False, True)
             for choice in choices(ftype, model, by, imatrix)}
     assert set(PROGRAMS[by].rules) <= used
 

@@ -39,19 +39,25 @@ SMALL = {
 }
 
 
-def write(path, a: Architecture, qtype: str = "Q8_0", **options) -> None:
+def write(path, a: Architecture, qtype: str = "Q8_0", *, order=None, alignment: int = 0, change=None,
+          **options) -> None:
     """A whole GGUF file of architecture `a` with a vocabulary and random weights: `qtype` where llama.cpp
     quantizes.
 
+    order: puts the list of tensors into another order.  alignment: in bytes, where it is not the usual one.
+    change: called with each tensor's name and its weights, which it may change.
     options: for gguf's writer, `split_max_tensors=7` for example.
     """
     writer = gguf.GGUFWriter(path, a.arch, **options)
+    if alignment:
+        writer.add_custom_alignment(alignment)
     writer.add_file_type(gguf.LlamaFileType["ALL_F32" if qtype == "F32" else f"MOSTLY_{qtype}"])
     for field, method in METHODS.items():
         if (number := getattr(a, field)) not in (0, None) and not (
             a.is_latent and field in ("head_dim", "n_head_kv")
         ):
             getattr(writer, f"add_{method}")(number)
+    writer.add_layer_norm_rms_eps(1e-5)         # llama.cpp loads no model without it
     # DeepSeek as converted since 2025: one compressed head, the true widths in ..._mla
     if a.full_kv:
         writer.add_value_length(a.v_head_dim)
@@ -66,8 +72,10 @@ def write(path, a: Architecture, qtype: str = "Q8_0", **options) -> None:
     writer.add_token_types([1] * a.n_vocab)
     writer.add_token_merges([f"a {i}" for i in range(a.n_vocab // 2)])
     rng = np.random.default_rng(17)
-    for tensor in a.tensors():
+    for tensor in (order or list)(list(a.tensors())):
         x = rng.standard_normal(tensor.shape[::-1], dtype=np.float32)
+        if change:
+            change(tensor.name, x)
         if tensor.stays_f32:
             writer.add_tensor(tensor.name, x)
         else:

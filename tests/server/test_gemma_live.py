@@ -31,6 +31,7 @@ def test_8_bits_made_of_the_published_4_are_judged_as_good(gemma, tmp_path):
     assert ours["same_answers"] >= 7 / 8 and ours["harm"].mean < 0.02 and ours["answer"] == GOOD
 
 
+@pytest.mark.statement("ps_size")
 @pytest.mark.parametrize("kind", ["Q4_K_M", "Q8_0"])
 def test_ps_leaves_out_the_cache_of_the_layers_that_see_everything(gemma, ollama, kind):
     """0.34.2 keeps one "KV buffer size" of a device (llm/llama_server.go, memoryBufferKey), and llama.cpp

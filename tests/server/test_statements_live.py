@@ -18,7 +18,7 @@ from quantlab.lab.modelfile import ModelfileError
 from quantlab.lab.server import LabError, Server
 from quantlab.lab.versions import CHECKED
 from quantlab.memory.settings import ollama_batch, ollama_context
-from quantlab.models.plan import written_ftypes
+from quantlab.models.recipe_rules import PROGRAMS
 from quantlab.models.source import BUNDLED
 from quantlab.models.writer import quantize_model
 from tests.ollama_fixture import Running, start, stop
@@ -208,7 +208,7 @@ def test_the_api_quantizes_no_gguf_file_either(smollm):
 def test_every_mix_that_we_write_is_named_and_runs_but_for_those_of_three_levels(ollama, tmp_path):
     """Q2_K_S and IQ2_XS need an importance matrix and have their own test (test_own_file_live.py)."""
     server, seen = Server(ollama.url), {}
-    for ftype in sorted(set(written_ftypes()) - {"Q2_K_S", "IQ2_XS"}):
+    for ftype in sorted(set(PROGRAMS["llama.cpp"].offered) - {"Q2_K_S", "IQ2_XS"}):
         path = quantize_model("tiny", tmp_path / f"{ftype}.gguf", ftype, progress=None)
         try:
             model = create_custom_model("named", f"FROM {path}", server=server)

@@ -75,3 +75,22 @@ def test_adding_and_removing_touches_only_what_is_ours(ollama, monkeypatch):
         assert sorted(ql.my_models()) == sorted([*before, "quantlab-tiny:mine"])
     finally:
         ollama.cli("rm", "quantlab-tiny:mine")
+
+
+def test_the_mix_of_the_bit_budget_is_written_and_runs(tiny, monkeypatch, tmp_path):
+    monkeypatch.setenv("OLLAMA_HOST", tiny.url)
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    monkeypatch.chdir(tmp_path)
+    budget = ql.explore_bit_budget()
+    budget.wait()
+    budget.set(attn_v="Q6_K")
+    budget.wait()
+    budget.buttons["run"].click()
+    budget.wait()
+    title, words = budget.verdict
+    try:
+        assert title == "Your file"
+        assert "runs in Ollama as my-tiny-q3_k_m-mine: “To be, or not to be," in words
+        assert (tmp_path / "tiny-Q3_K_M-mine.gguf").is_file()
+    finally:
+        tiny.cli("rm", "my-tiny-q3_k_m-mine")
