@@ -50,12 +50,12 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     wished = wishes_of(**wishes)
     with open_weights(model) as source:
         spelled = source.metadata.get("general.architecture")
-        stored = {name: shape for name, (_, shape) in source.types.items()
-                  if prod(shape) and not in_encoder(name, str(spelled))}
+        every = {name: shape for name, (_, shape) in source.types.items() if prod(shape)}
+        stored = {name: shape for name, shape in every.items() if not in_encoder(name, str(spelled))}
         renamed = wished.renamed(stored)        # without the layers that are left out
         known = {new: llama_cpp_name(new, spelled) for new in renamed.values()}
         shapes = {known[new]: stored[name] for name, new in renamed.items()}
-        metadata = _shortened(llama_cpp_metadata(source.metadata, stored), len(wished.pruned))
+        metadata = _shortened(llama_cpp_metadata(source.metadata, every), len(wished.pruned))
         graph = read_graph(source.name, metadata, shapes)
         demand_graph(source.name, graph, shapes)
         jobs = _jobs(source, ftype, imatrix, pure, wished)

@@ -13,11 +13,12 @@ Lessons: 05, 08, 11, 12.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from ..formats.tensor import get_format, quantize
-from ..models.families import role_and_layer
+from ..models.families import TensorShape, role_and_layer
 from ..models.imatrix_file import Imatrix
 from ..models.progress import Progress, watched
 from ..models.resolve import open_weights
@@ -61,11 +62,13 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
 
 
 def _groups(types: Mapping[str, tuple[str, tuple[int, ...]]], by: str) -> dict[tuple, list[str]]:
-    """(layer, role) -> the names of its matrices; the one that is not told apart is None."""
+    """(layer, role) -> the names of its matrices, those of experts included; the one that is not told apart
+    is None.
+    """
     found: dict[tuple, list[str]] = {}
     for name, (_, shape) in types.items():
         role, layer = role_and_layer(name)
-        if len(shape) == 2 and not (by == "layer" and layer is None):
+        if not TensorShape(name, role, layer, shape).stays_f32 and not (by == "layer" and layer is None):
             place = None if by == "role" else layer, None if by == "layer" else role
             found.setdefault(place, []).append(name)
     return found
@@ -81,7 +84,7 @@ def _size(own: list[tuple[str, tuple[int, ...]]], qtype: str) -> dict:
             get_format(qtype).check_imatrix(None, shape[0])
     except ValueError as error:
         return {"error": str(error)}
-    return {"n_weights": sum(shape[0] * shape[1] for _, shape in own),
+    return {"n_weights": sum(prod(shape) for _, shape in own),
             "saved": sum(tensor_nbytes(shape, stored) for stored, shape in own) - new}
 
 

@@ -128,7 +128,15 @@ class Tokenizer:
             raise ValueError(f"the text has half a character at {error.start} ({text[error.start]!r}), which "
                              "no byte stands for") from None
         self._library.encode_special_tokens = not special
-        return self._library.encode(text, add_special_tokens=False).ids
+        ids = self._library.encode(text, add_special_tokens=False).ids
+        return ids if max(ids, default=0) < self.n_vocab else [own for n in ids for own in self._in_bytes(n)]
+
+    def _in_bytes(self, number: int) -> list[int]:
+        """A character that is no token becomes its bytes; a token stays."""
+        if number < self.n_vocab:
+            return [number]
+        raw = self._library.id_to_token(number).encode()
+        return [self._library.token_to_id(f"<0x{byte:02X}>") for byte in raw]
 
     def piece(self, token: int) -> bytes:
         """The bytes of one token, not always whole characters (llama_token_to_piece); special tokens as they
@@ -174,11 +182,15 @@ def _built(own: Tokenizer):
         as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         built.pre_tokenizer = pre_tokenizers.Sequence([*cuts, as_bytes])
     else:
+        if all(f"<0x{byte:02X}>" in vocabulary for byte in range(256)):     # of other characters
+            alone = sorted(set().union(*own.tokens) - vocabulary.keys())
+            vocabulary |= {character: own.n_vocab + i for i, character in enumerate(alone)}
         unknown = next((token for token, kind in kinds.items() if kind == UNKNOWN), None)
         built = Library(models.BPE(vocabulary, _merges_by_score(own, vocabulary), unk_token=unknown,
                                    byte_fallback=True))
         spaces = [normalizers.Prepend(SPACE)] if own.add_space_prefix else []
         built.normalizer = normalizers.Sequence([*spaces, normalizers.Replace(" ", SPACE)])
+
     def added(token: str) -> AddedToken:
         return AddedToken(token, normalized=False, rstrip=own.strips and token not in KEEP_SPACES)
 

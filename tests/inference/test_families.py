@@ -12,6 +12,7 @@ import quantlab as ql
 from quantlab.inference.families import FAMILIES
 from tests.inference.llama_oracle import LlamaCpp
 from tests.inference.random_models import N_VOCAB, write
+from tests.inference.test_llama import perplexity, same_greedy
 
 TOKENS = np.random.default_rng(3).integers(0, N_VOCAB, 48)
 NEAR = 5e-5             # largest difference of a logit
@@ -73,8 +74,16 @@ def test_each_family_equals_llama_cpp(tmp_path, arch, more):
     gap = np.abs(ours - theirs)
     tabled = FAMILIES[arch].gate == "gelu"
     assert gap.max() <= (NEAR_GELU if tabled else NEAR) and (not tabled or np.median(gap) <= MEDIAN)
+    assert perplexity(ours, TOKENS) == pytest.approx(perplexity(theirs, TOKENS), rel=1e-4)
     lost = theirs.max(1) - np.take_along_axis(theirs, ours.argmax(1)[:, None], 1)[:, 0]
     assert lost.max() <= 2 * gap.max(), "another token is the likeliest, and it is no tie"
+
+
+@pytest.mark.parametrize("arch", FAMILIES)
+def test_each_family_writes_what_llama_cpp_would(tmp_path, arch):
+    file = write(tmp_path / "m.gguf", arch, seed=1)
+    with LlamaCpp(file, 256) as oracle:
+        same_greedy(ql.load_lm(file, reference="llama.cpp"), oracle, TOKENS[:8])
 
 
 @cache

@@ -157,3 +157,12 @@ def test_each_family_can_be_quantized_on_the_way_or_is_refused_by_its_name(tmp_p
 def test_a_reference_that_is_none_is_refused():
     with pytest.raises(ValueError, match="reference='f16': it is one of exact, "):
         ql.load_lm("tiny", reference="f16")
+
+
+def test_a_picture_encoder_in_the_same_file_is_left_out(tmp_path):
+    """Ollama's own Gemma 3 files have one, and lack the key that llama.cpp demands."""
+    plain = random_model(tmp_path / "m.gguf", "gemma3")
+    file = copied(plain, tmp_path / "o.gguf", metadata={"gemma3.attention.layer_norm_rms_epsilon": None,
+                                                        "gemma3.vision.block_count": 3},
+                  tensors={"v.blk.0.attn_q.weight": np.ones((4, 4), np.float32)})
+    np.testing.assert_array_equal(ql.load_lm(file).logits([1, 2, 3]), ql.load_lm(plain).logits([1, 2, 3]))

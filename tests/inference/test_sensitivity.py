@@ -1,5 +1,6 @@
 """One tensor, role or layer at a time: the numbers are those of a model with just these tensors replaced."""
 
+import numpy as np
 import pytest
 
 import quantlab as ql
@@ -7,6 +8,7 @@ from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.quality import divergence
 from quantlab.inference.sensitivity import COLUMNS, sensitivity
 from quantlab.inference.variants import STOPPED
+from tests.inference.random_models import N_VOCAB, write
 from tests.inference.test_compare import folder  # noqa: F401
 
 QUICK = {"chunks": 2, "n_ctx": 64}
@@ -58,3 +60,14 @@ def test_what_is_not_there_is_refused_in_words(call, words):
 def test_a_type_that_cannot_be_written_has_rows_that_say_so():
     table = sensitivity("tiny", "IQ2_XS", by="layer", progress=None, **QUICK)
     assert table.error.str.contains("importance matrix").all() and table.kld.isna().all()
+
+
+@pytest.mark.parametrize("arch", ["qwen3moe", "gpt-oss"])
+def test_experts_are_measured_too_and_what_is_never_quantized_is_not(arch, tmp_path):
+    file = write(tmp_path / "m.gguf", arch, block_count=2)
+    text = np.random.default_rng(1).integers(0, N_VOCAB, 64)
+    table = sensitivity(file, "Q4_0", text, by="role", progress=None, n_ctx=32, cache=None)
+    assert set(table.role) == {"token_embd", "output", "attn_q", "attn_k", "attn_v", "attn_output",
+                               "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"}
+    assert (table.kld > 0).all() and (table.error == "").all()
+    assert set(table[table.role.str.endswith("exps")].n_weights) == {2 * 8 * 64 * 32}

@@ -126,11 +126,12 @@ def test_phi3_takes_the_spaces_after_its_special_tokens(tmp_path):
 
 @pytest.mark.parametrize("prefix", [True, False])
 def test_sentencepiece_is_that_of_llama_cpp(tmp_path, prefix):
-    """Pieces of words with scores, every character of them alone too, and a token for each byte that no piece
+    """Pieces of words with scores, most characters of them alone too, and a token for each byte that no piece
     covers.
     """
     pieces = ("▁ e t a o b h l r s n d i u ▁t ▁to be ▁be th he ▁th ▁the at ▁that ll lo llo hello "
-              "He or ▁or not ▁not ▁▁ é ü qu est ion ▁q H q que 1 2 3 12 123 ▁1 , .")
+              "He or ▁or not ▁not ▁▁ é ü qu est ion ▁q H q que 1 2 3 12 123 ▁1 "
+              ", . < > / </ <s <0x4 0 x x4 0x4 4 1> 日本 本語")
     words = [*pieces.split(" "), "\n", "\n\n"]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     scores = [0.0] * 259 + [-float(i) for i in range(len(words))]
