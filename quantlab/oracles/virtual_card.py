@@ -16,6 +16,7 @@ import cffi
 from ..memory.cuda import bytes_on_card, card_computes, is_lent
 from ..memory.fusion import fused
 from ..memory.ggml import Tensor
+from ..memory.weights import row_filling
 from ..models.types import TENSOR_TYPES
 
 LAYOUT = """
@@ -106,6 +107,7 @@ class VirtualGPUs:
         self.kept: list[object] = []            # what C points to
         self.faults: list[BaseException] = []   # raised in an answer to C, which cannot pass them on
         self.names_of_ops = [ffi.string(library.ggml_op_name(number)).decode() for number in range(N_OPS)]
+        self.flash = self.names_of_ops.index("FLASH_ATTN_EXT")
         self.devices, self.types = ffi.new("device[]", len(memory)), ffi.new("buffer_type[]", len(memory))
         self.names = [ffi.new("char[]", f"CUDA{i}".encode()) for i in range(len(memory))]
         self.host, self.registry = ffi.new("buffer_type *"), ffi.new("registry *")
@@ -117,28 +119,37 @@ class VirtualGPUs:
         self._fill_registry()
         library.ggml_backend_register(self.registry)
 
-    def seen(self, pointer) -> Tensor:
-        """A tensor of the library as `memory.ggml` has it; with its sources where they matter."""
-        tensor = ffi.cast("tensor *", pointer)
-        return self._seen(tensor, int(self.names_of_ops[tensor.op] == "FLASH_ATTN_EXT"), {})
-
     def _seen(self, tensor, depth: int, known: dict[int, Tensor]) -> Tensor:
-        """depth: of the sources.  known: address -> tensors that were seen before."""
+        """A tensor of the library as `memory.ggml` has it.
+
+        depth: of the sources.  known: address -> tensors that were seen before.
+        """
         address = int(ffi.cast("uintptr_t", tensor))
         if address not in known:
             def of(pointers, depth: int):
-                found = (ffi.cast("tensor *", one) for one in pointers if one != ffi.NULL)
-                return tuple([self._seen(one, depth, known) for one in found])
+                return tuple([self._seen(ffi.cast("tensor *", one), depth, known) for one in pointers if one])
 
             base = of([tensor.view_src], 0) or (None,)
-            known[address] = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne),
-                                    of(tensor.src, depth - 1) if depth else (), TENSOR_TYPES[tensor.type],
-                                    base=base[0])
-            known[address].place = None if tensor.buffer == ffi.NULL else 0
+            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne),
+                           of(tensor.src, depth - 1) if depth else (), TENSOR_TYPES[tensor.type], base=base[0])
+            found.place = None if tensor.buffer == ffi.NULL else 0
+            known[address] = found
         return known[address]
 
-    def alloc_size(self, tensor) -> int:
-        return bytes_on_card(self.seen(tensor), self.library.ggml_nbytes(tensor))
+    def alloc_size(self, pointer) -> int:
+        tensor = ffi.cast("tensor *", pointer)
+        nbytes = self.library.ggml_nbytes(pointer)
+        if tensor.op != self.flash:                     # the usual case, asked for some ten thousand times
+            return nbytes + row_filling(tensor.ne[0], TENSOR_TYPES[tensor.type])
+        return bytes_on_card(self._seen(tensor, 1, {}), nbytes)
+
+    def computes(self, pointer) -> bool:
+        tensor = ffi.cast("tensor *", pointer)
+        return tensor.op != self.flash or card_computes(self._seen(tensor, 1, {}))
+
+    def lends(self, pointer) -> bool:
+        tensor = ffi.cast("tensor *", pointer)
+        return is_lent(Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne)))
 
     def _keep_for_fusion(self, _backend, graph, place) -> None:
         """Puts a part of a graph in the order of a card, and says what is to be kept."""
@@ -177,9 +188,9 @@ class VirtualGPUs:
         device.init_backend = call("void *(void *, const char *)", self._new_backend)
         device.get_buffer_type = call("void *(void *)", lambda _: own)
         device.get_host_buffer_type = call("void *(void *)", lambda _: ffi.cast("void *", self.host))
-        device.supports_op = call("bool(void *, void *)", lambda _, tensor: card_computes(self.seen(tensor)))
+        device.supports_op = call("bool(void *, void *)", lambda _, tensor: self.computes(tensor))
         device.supports_buft = call("bool(void *, void *)", lambda _, other: other == own)
-        device.offload_op = call("bool(void *, void *)", lambda _, tensor: is_lent(self.seen(tensor)))
+        device.offload_op = call("bool(void *, void *)", lambda _, tensor: self.lends(tensor))
 
     def _lend(self, own, nbytes: int):
         """A buffer in main memory under a card's name. The states of recurrent models are allocated even when
