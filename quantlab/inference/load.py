@@ -51,7 +51,7 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     with open_weights(model) as source:
         spelled = source.metadata.get("general.architecture")
         every = {name: shape for name, (_, shape) in source.types.items() if prod(shape)}
-        stored = {name: shape for name, shape in every.items() if not in_encoder(name, str(spelled))}
+        stored = {name: shape for name, shape in every.items() if not in_encoder(name, spelled)}
         renamed = wished.renamed(stored)        # without the layers that are left out
         known = {new: llama_cpp_name(new, spelled) for new in renamed.values()}
         shapes = {known[new]: stored[name] for name, new in renamed.items()}

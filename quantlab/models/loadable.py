@@ -148,7 +148,7 @@ def _demand_vocabulary(model: str, metadata: Mapping[str, object], a: Architectu
         n_tokens = metadata.get(f"{a.arch}.vocab_size", 0)
     else:
         _demand(model, "tokenizer.ggml.tokens", metadata)
-        if kind == "gpt2" and metadata.get("tokenizer.ggml.pre") != "kimi-k2":
+        if kind in ("gpt2", "gemma4") and metadata.get("tokenizer.ggml.pre") != "kimi-k2":
             _demand(model, "tokenizer.ggml.merges", metadata)
         if not isinstance(tokens, GGUFArray) or tokens.type != "STRING":
             raise ValueError(f"tokenizer.ggml.tokens of {model} is {shown(tokens)}; a list of texts is "

@@ -22,7 +22,7 @@ from ..words import nearest
 from .architecture import Architecture
 from .catalog import DATA, MODELS, catalog_name
 from .families import FAMILIES, TensorShape, role_and_layer
-from .gguf_cursor import shown
+from .gguf_cursor import GGUFArray, shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
 from .loadable import demand_metadata
@@ -30,7 +30,7 @@ from .metadata import architecture_of
 from .no_model import NoModel, why_none
 from .ollama_blobs import architecture_name, in_encoder, llama_cpp_metadata, llama_cpp_name
 from .store import StoreError, find_model, pulled_models
-from .types import bits_per_weight, ftype_name, tensor_nbytes
+from .types import ARRAY, bits_per_weight, ftype_name, tensor_nbytes
 from .wiring import demand_wiring, is_unused
 
 if TYPE_CHECKING:
@@ -101,15 +101,19 @@ class Model:
         """
         shapes = {name: shape for name, (_, shape) in self.types.items()}
         demand_wiring(self.name, self.metadata, self.architecture, shapes)
-        demand_metadata(self.name, llama_cpp_metadata(self.metadata, shapes), self.architecture,
-                        self._value_type if self.file else None)
-        return self.architecture
+        said = llama_cpp_metadata(self.metadata, shapes)
 
-    def _value_type(self, key: str) -> int | None:
-        """GGUF's number of a value's type in the file.  key: in llama.cpp's spelling."""
-        spelled, arch = self.metadata.get("general.architecture"), self.architecture.arch
-        own = key.replace(f"{arch}.", f"{spelled}.", 1) if key.startswith(f"{arch}.") else key
-        return self.gguf.value_types.get(own)
+        def value_type(key: str) -> int | None:
+            """GGUF's number of a value's type in the file; None where a list became one number.  key: in
+            llama.cpp's spelling.
+            """
+            spelled, arch = self.metadata.get("general.architecture"), self.architecture.arch
+            own = key.replace(f"{arch}.", f"{spelled}.", 1) if key.startswith(f"{arch}.") else key
+            number = self.gguf.value_types.get(own)
+            return None if number == ARRAY and not isinstance(said.get(key), GGUFArray) else number
+
+        demand_metadata(self.name, said, self.architecture, value_type if self.file else None)
+        return self.architecture
 
     @cached_property
     def unusual(self) -> str:
@@ -124,9 +128,8 @@ class Model:
 
     @property
     def sees(self) -> bool:
-        """Whether a picture encoder lies in the same file."""
-        arch = architecture_name(self.metadata) or ""
-        return any(in_encoder(name, arch) for name in self.types)
+        """Whether an encoder of pictures or sound lies in the same file."""
+        return any(in_encoder(name, self.metadata.get("general.architecture")) for name in self.types)
 
     @property
     def ftype(self) -> str:

@@ -14,7 +14,7 @@ from .families import FAMILIES, role_and_layer
 from .gguf_cursor import GGUFArray, shown
 from .metadata import KEYS
 from .mixers import MAMBA2, SHORT_CONVOLUTION
-from .ollama_blobs import in_encoder, llama_cpp_name
+from .ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name, looks_ahead
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -34,7 +34,7 @@ def is_unused(name: str, a: Architecture) -> bool:
     which llama.cpp leaves in the file unless it is asked for.
     """
     _, layer = role_and_layer(name)
-    return layer is not None and layer >= a.n_layer
+    return (layer is not None and layer >= a.n_layer) or looks_ahead(name, a.arch)
 
 
 def demand_tensors(model: str, a: Architecture, found: Shapes) -> None:
@@ -55,10 +55,15 @@ def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, s
     model: its name, for the words.  shapes: tensor name -> shape, in ggml's order.
     """
     spelled = metadata.get("general.architecture")
-    found = {llama_cpp_name(name, spelled): shape for name, shape in shapes.items()
-             if prod(shape) and not in_encoder(name, a.arch) and not is_unused(name, a)}
+    found: dict[str, tuple[int, ...]] = {}
+    for own, shape in shapes.items():
+        if prod(shape) and not in_encoder(own, spelled) and not is_unused(own, a):
+            if (name := llama_cpp_name(own, spelled)) in found:
+                raise ValueError(f"{model} has two tensors that would both be {shown(name)} (one is "
+                                 f"{shown(own)}): llama.cpp does not load it")
+            found[name] = shape
     if a.arch not in SEVERAL_SHAPES:
-        _demand_one_number(model, metadata, spelled)
+        _demand_one_number(model, llama_cpp_metadata(metadata, shapes), a.arch)
     if odd := next((name for name in found if _SPLIT_EXPERT.fullmatch(name)), None):
         raise ValueError(f"{model} keeps each expert in a tensor of its own ({odd}), as files of 2023 did; "
                          "llama.cpp does not load them any more: fetch a newer file of this model")
@@ -76,14 +81,14 @@ def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, s
                              f"{a.arch} that is counted here")
 
 
-def _demand_one_number(model: str, metadata: Mapping[str, object], spelled: object) -> None:
+def _demand_one_number(model: str, metadata: Mapping[str, object], arch: str) -> None:
     """ValueError where a number is given for each layer, and they are not the same."""
-    for key in (f"{spelled}.{key}" for key in KEYS.values()):
+    for key in (f"{arch}.{key}" for key in KEYS.values()):
         value = metadata.get(key)
         numbers = {int(n) for n in value} if isinstance(value, GGUFArray | list) else set()
         if len(numbers) > 1:
             raise ValueError(f"{key} of {model} is not the same in all layers (from {min(numbers)} to "
-                             f"{max(numbers)}), and a {spelled} has layers of one shape only")
+                             f"{max(numbers)}), and a {arch} has layers of one shape only")
 
 
 def _optional(name: str, a: Architecture, wanted: Shapes) -> tuple[int, ...]:

@@ -2,15 +2,27 @@
 makes something that is not counted here, a sentence says so.
 """
 
+from dataclasses import replace
+
 import pytest
 
+from quantlab.inference.graph import read_graph
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.settings import Settings
+from quantlab.models.architecture import Architecture
+from quantlab.models.ollama_blobs import llama_cpp_metadata, llama_cpp_name
+from quantlab.models.recipes import recipe
 from quantlab.models.source import open_model
-from tests.memory.ollama_blobs import BLOBS, ENCODER, gpt_oss_names, pair
+from tests.memory import own_shapes
+from tests.memory.ollama_blobs import BLOBS, ENCODER, SHAPES, gpt_oss_names, pair
 from tests.memory.rewritten import plans, rewritten
 
+oracle = pytest.importorskip("quantlab.oracles.planner")
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
+
+
+#: The others do not load without a translation.
+LOADED_ANYWAY = {"gemma3 of other keys", "mistral3 of other keys", "gemma4"}
 
 
 @pytest.mark.parametrize("name", BLOBS)
@@ -21,22 +33,109 @@ def test_a_blob_is_counted_as_the_file_that_llama_cpp_is_shown(name, tmp_path):
         found = estimate_memory(blob, **settings)
         with open_model(blob) as model:
             sees = sum(info.nbytes for info in model.file.infos.values()
-                       if info.name.startswith(("v.", "mm.")))
+                       if info.name.startswith(("v.", "mm.", "a.")))
             assert model.sees == bool(sees) and found.exact != model.sees
-        assert isinstance(theirs, str) or name == "gemma3 of other keys", "llama.cpp alone refuses it"
+        assert isinstance(theirs, str) or name in LOADED_ANYWAY, "llama.cpp alone refuses it"
         assert (found.weights - sees, found.kv_cache, found.compute) == truth
 
 
 @pytest.mark.parametrize(("spelled", "said"), [
-    ("mistral3", "mistral3"), ("qwen35", "qwen35"), ("qwen35moe", "qwen35moe"), ("qwen25vl", "qwen2vl"),
-    ("qwen3vl", "qwen3vl"), ("olmo3", "olmo2"), ("glmocr", "glm4"), ("deepseekocr", "deepseek2-ocr"),
-    ("llama4", "llama4"), ("gemma4", "gemma4"), ("gemma3n", "gemma3n"), ("lfm2", "lfm2"),
-    ("nemotron_h_moe", "nemotron_h_moe"), ("qwen3next", "qwen3next"), ("laguna", "laguna")])
+    ("qwen25vl", "qwen2vl"), ("qwen3vl", "qwen3vl"), ("qwen3vlmoe", "qwen3vlmoe"), ("olmo3", "olmo2"),
+    ("deepseekocr", "deepseek2-ocr"), ("laguna", "laguna")])
 def test_the_others_that_ollama_translates_are_not_counted_and_it_is_said(spelled, said, tmp_path):
     _, plain = pair("gemma3 of other keys", tmp_path)
     blob = rewritten(plain, tmp_path / "other.gguf", {}, spelled=spelled, add=ENCODER)
     with pytest.raises(ValueError, match=f"unknown architecture '{said}': its numbers would be a guess"):
         estimate_memory(blob)
+
+
+def fused_apart(shape: Architecture) -> dict:
+    """For `rewritten`: tensors that llama.cpp has as one, each a tensor of its own."""
+    whole, part = ("ffn_gate_up_exps", "ffn_gate_exps") if shape.n_expert else ("ffn_up.", "ffn_gate.")
+    halves = [(t.name.replace(whole, part), t.shape, "F16") for t in shape.tensors() if whole in t.name]
+    return {"add": halves, "names": lambda name: name.replace("ffn_gate_up_exps", "ffn_up_exps")}
+
+
+@pytest.mark.parametrize(("shape", "spelled", "said"), [
+    (replace(SHAPES["gemma4"], n_expert=4, n_expert_used=2, n_ff_exp=32), None,
+     r"has no tensor blk\.0\.ffn_gate_up_exps\.weight"),
+    (Architecture(arch="glm4", n_layer=2, n_embd=64, n_head=4, n_head_kv=2, head_dim=16, n_ff=96, n_vocab=40),
+     "glmocr", r"a tensor 'blk\.0\.ffn_gate\.weight' of shape .*, which is no part of the glm4")])
+def test_two_tensors_that_become_one_are_not_counted_and_it_is_said(shape, spelled, said, tmp_path):
+    plain = oracle.write_hollow(tmp_path / "plain.gguf", shape, recipe("F16", shape))
+    assert estimate_memory(plain).exact
+    blob = rewritten(plain, tmp_path / "blob.gguf", {}, spelled=spelled, **fused_apart(shape))
+    with pytest.raises(ValueError, match=said):
+        estimate_memory(blob)
+
+
+def test_a_table_of_word_vectors_that_would_be_shortened_is_not_counted_and_it_is_said(tmp_path):
+    table = "per_layer_token_embd.weight"
+    shape = replace(own_shapes.SHAPES["gemma3n-e4b"], n_vocab=64, n_layer=22, n_layer_kv_shared=2,
+                    n_embd_per_layer=16)
+    plain = oracle.write_hollow(tmp_path / "plain.gguf", shape, recipe("F16", shape))
+    width = shape.n_layer * shape.n_embd_per_layer
+    blob = rewritten(plain, tmp_path / "blob.gguf", {}, add=[(table, (width, 60), "F16")],
+                     names=lambda name: "all of them" if name == table else name)
+    with pytest.raises(ValueError, match=r"per_layer_token_embd.weight of .* has the shape .*, 60\)"):
+        estimate_memory(blob)
+
+
+def test_one_tensor_under_both_names_is_refused(tmp_path):
+    _, plain = pair("lfm2", tmp_path)
+    both = rewritten(plain, tmp_path / "both.gguf", {}, add=[("output_norm.weight", (64,), "F32")])
+    with pytest.raises(ValueError, match=r"two tensors that would both be 'token_embd_norm\.weight'"):
+        estimate_memory(both)
+
+
+@pytest.mark.parametrize("arch", ["mistral3", "qwen35", "qwen35moe", "qwen3next", "lfm2", "gemma3", "llama4"])
+def test_what_llama_cpp_s_own_converter_wrote_stays_as_it_is(arch, tmp_path):
+    shape = SHAPES[arch]
+    plain = oracle.write_hollow(tmp_path / "plain.gguf", shape, recipe("F16", shape))
+    with open_model(plain) as model:
+        shapes = {name: one for name, (_, one) in model.types.items()}
+        marked = arch == "qwen35moe" and "qwen35moe.feed_forward_length" in model.metadata
+        assert marked or llama_cpp_metadata(model.metadata, shapes) is model.metadata
+        assert all(llama_cpp_name(name, arch) == name for name in shapes)
+
+
+STRETCHED = {"rope.scaling.factor": (6, 32.0), "rope.scaling.original_context_length": (4, 512)}
+
+
+@pytest.mark.parametrize(("name", "more", "in_llama_cpp"), [
+    ("mistral3 of other keys", {}, {
+        "rope.scaling.type": (8, "yarn"), "rope.scaling.factor": (6, 16.0),
+        "rope.scaling.yarn_beta_fast": (6, 24.0), "rope.scaling.yarn_beta_slow": (6, 2.0),
+        "rope.scaling.yarn_log_multiplier": (6, 0.5), "tokenizer.ggml.pre": (8, "tekken")}),
+    ("gptoss", STRETCHED, STRETCHED | {"rope.scaling.type": (8, "yarn"),
+                                       "tokenizer.ggml.pre": (8, "gpt-4o")}),
+    ("gemma3 of other keys",
+     {"rope.freq_base": None, "rope.global.freq_base": (6, 5e5), "rope.local.freq_base": (6, 2e4)},
+     {"rope.freq_base": (6, 5e5), "rope.freq_base_swa": (6, 2e4),
+      "attention.layer_norm_rms_epsilon": (6, 1e-6)}),
+    ("gemma3 that sees", {"rope.freq_base": None, "context_length": (4, 131072)},
+     {"rope.freq_base": (6, 1e6), "rope.freq_base_swa": (6, 1e4), "rope.scaling.type": (8, "linear"),
+      "rope.scaling.factor": (6, 8.0), "context_length": (4, 131072)})])
+def test_a_blob_runs_as_the_file_that_llama_cpp_is_shown(name, more, in_llama_cpp, tmp_path):
+    """Numbers that no size depends on: how positions turn, and where a text is cut."""
+    graphs, cuts, (blob, plain) = [], [], pair(name, tmp_path)
+    for file, changes in ((blob, more), (plain, in_llama_cpp)):
+        with open_model(file) as model:
+            spelled = model.metadata["general.architecture"]
+        own = {key if key.startswith("tokenizer") else f"{spelled}.{key}": one
+               for key, one in changes.items()}
+        with open_model(rewritten(file, tmp_path / f"{file.stem}-2.gguf", own)) as model:
+            shapes = {one: shape for one, (_, shape) in model.types.items()}
+            found = llama_cpp_metadata(model.metadata, shapes)
+            graphs.append(read_graph(file.name, found, shapes))
+            cuts.append(found.get("tokenizer.ggml.pre"))
+    mine, theirs = graphs
+    assert cuts[0] == cuts[1]
+    for rope, other in ((mine.global_rope, theirs.global_rope), (mine.local_rope, theirs.local_rope)):
+        assert (rope is None) == (other is None)
+        if rope is not None:
+            assert rope.speeds.tolist() == other.speeds.tolist() and rope.magnitude == other.magnitude
+    assert mine.temperature_scale == theirs.temperature_scale
 
 
 def test_what_is_missing_from_a_blob_is_not_made_up(tmp_path):
