@@ -110,8 +110,8 @@ BLOBS: dict[str, tuple[str, dict, dict]] = {
     "nemotron_h_moe with a head ahead": ("nemotron_h_moe", {},
                                          {"add": [("mtp.fc.weight", (128, 64), "F16")]}),
     "nemotron_h_omni that sees": ("nemotron_h", {}, {"spelled": "nemotron_h_omni", "add": SOUND}),
-    "nemotron_h_omni of experts that sees": ("nemotron_h_moe", {}, {"spelled": "nemotron_h_omni",
-                                                                    "add": SOUND}),
+    "nemotron_h_omni of experts that sees":
+        ("nemotron_h_moe", {}, {"spelled": "nemotron_h_omni", "add": SOUND}),
 }
 
 
