@@ -34,6 +34,8 @@ TYPED = {
     BOOL: {"attention.causal", "rope.scaling.finetuned"},
     STRING: {"rope.scaling.type"},
 }
+#: Read of every file, though only some architectures make use of it.
+READ_ALWAYS = {"attention.key_length_swa"}
 #: The same of keys that begin with no architecture's name.
 GENERAL = {"general.name": STRING, "general.file_type": UINT32, "tokenizer.ggml.model": STRING,
            "tokenizer.ggml.pre": STRING}
@@ -125,7 +127,7 @@ def _demand_counts(model: str, metadata: Mapping[str, object], a: Architecture) 
 
 def _demand_types(model: str, metadata: Mapping[str, object], a: Architecture, type_of: TypeOf) -> None:
     own = {f"{a.arch}.{key}": wanted for wanted, keys in TYPED.items() for key in keys
-           if a.arch in READ_BY.get(key, a.arch).split()}
+           if key in READ_ALWAYS or a.arch in READ_BY.get(key, a.arch).split()}
     for key, wanted in (own | GENERAL).items():
         found, value = type_of(key), metadata.get(key)
         if found == ARRAY and isinstance(value, GGUFArray) and key.removeprefix(f"{a.arch}.") in PER_LAYER:

@@ -41,7 +41,7 @@ def of_layers(
         more |= {"n_expert_shared": 1, "query_scale": True}
         if said("attention.sliding_window") != 0:
             more["sliding_window"] = LLAMA4_PIECE
-    if said("attention.temperature_scale"):
+    if arch == "mistral3" and said("attention.temperature_scale"):
         more["query_scale"] = True
     if said("rope.scaling.finetuned") is False or arch in ("nemotron_h", "nemotron_h_moe"):
         more["no_rope"] = True

@@ -55,15 +55,19 @@ def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, s
     model: its name, for the words.  shapes: tensor name -> shape, in ggml's order.
     """
     spelled = metadata.get("general.architecture")
+    said = llama_cpp_metadata(metadata, shapes)
+    ahead = said.get(f"{a.arch}.nextn_predict_layers", 0)
+    end = a.n_layer + (ahead if isinstance(ahead, int) else 0)
     found: dict[str, tuple[int, ...]] = {}
     for own, shape in shapes.items():
-        if prod(shape) and not in_encoder(own, spelled) and not is_unused(own, a):
+        behind = (role_and_layer(own)[1] or 0) >= end
+        if prod(shape) and not in_encoder(own, spelled) and (behind or not is_unused(own, a)):
             if (name := llama_cpp_name(own, spelled)) in found:
                 raise ValueError(f"{model} has two tensors that would both be {shown(name)} (one is "
                                  f"{shown(own)}): llama.cpp does not load it")
             found[name] = shape
     if a.arch not in SEVERAL_SHAPES:
-        _demand_one_number(model, llama_cpp_metadata(metadata, shapes), a.arch)
+        _demand_one_number(model, said, a.arch)
     if odd := next((name for name in found if _SPLIT_EXPERT.fullmatch(name)), None):
         raise ValueError(f"{model} keeps each expert in a tensor of its own ({odd}), as files of 2023 did; "
                          "llama.cpp does not load them any more: fetch a newer file of this model")
