@@ -129,9 +129,9 @@ class VirtualGPUs:
             def of(pointers, depth: int):
                 return tuple([self._seen(ffi.cast("tensor *", one), depth, known) for one in pointers if one])
 
-            base = of([tensor.view_src], 0) or (None,)
-            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne),
-                           of(tensor.src, depth - 1) if depth else (), TENSOR_TYPES[tensor.type], base=base[0])
+            base, src = of([tensor.view_src], 0), of(tensor.src, depth - 1) if depth else ()
+            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne), src, TENSOR_TYPES[tensor.type],
+                           base=base[0] if base else None)
             found.place = None if tensor.buffer == ffi.NULL else 0
             known[address] = found
         return known[address]
