@@ -153,7 +153,8 @@ class VirtualGPUs:
 
     def _keep_for_fusion(self, _backend, graph, place) -> None:
         """Puts a part of a graph in the order of a card, and says what is to be kept."""
-        graph, place, known = ffi.cast("graph *", graph), ffi.cast("optimizer *", place), {}
+        graph, place = ffi.cast("graph *", graph), ffi.cast("optimizer *", place)
+        known: dict[int, Tensor] = {}
         pointers = {self._seen(ffi.cast("tensor *", graph.nodes[i]), 2, known): graph.nodes[i]
                     for i in range(graph.n_nodes)}
         addresses = {tensor: ffi.cast("void *", address) for address, tensor in known.items()}
