@@ -3,9 +3,10 @@ running anything.
 
     estimate_memory("llama3.1:8b", "Q4_K_M", n_ctx=32768).total / 2**30      # 8.4 GiB on the card
 
-Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte where every layer lies
-there, as an H200 confirmed (`benchmarks/results/cuda_h200.json`). What the driver takes for itself is not
-llama.cpp's and cannot be planned: it stands apart, as an assumption.  Lesson: 06_will_it_fit.
+Weights, KV cache and compute buffer are those of llama.cpp on a CUDA card, to the byte, also where layers or
+experts lie in main memory; an H200 confirmed it, for layers (`benchmarks/results/cuda_h200.json`). What the
+driver takes for itself is not llama.cpp's and cannot be planned: it stands apart, as an assumption.  Lesson:
+06_will_it_fit.
 """
 
 from contextlib import AbstractContextManager, nullcontext

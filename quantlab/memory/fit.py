@@ -203,7 +203,7 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
 
         room, longest = left(asked.n_ctx), _longest(shape, lambda n: left(n) >= 0)
         layers = shape.n_layer + 1 if room >= 0 else min(
-            layers_that_fit(shape, weights, asked, _budget(cards, shape, asked)), shape.n_layer)
+            layers_that_fit(shape, weights, asked, _budget(cards, shape, weights, asked)), shape.n_layer)
     estimate = whole if room >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
     bpw = 8 * weights.nbytes / weights.n_weights
     return Option(ftype, weights.nbytes, bpw, estimate, room, longest, layers, quality)
@@ -257,11 +257,12 @@ def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
     return found
 
 
-def _budget(cards: list[int], shape: Architecture, settings: Settings) -> int:
+def _budget(cards: list[int], shape: Architecture, weights: Weights, settings: Settings) -> int:
     """Bytes of all cards together for one model: each has a driver, each but the first a compute buffer more
     than was counted.
     """
-    return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute_bytes(shape, settings)
+    compute = compute_bytes(shape, settings, shared_alike(shape, weights))
+    return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute
 
 
 def _longest(shape: Architecture, fit: Callable[[int], bool]) -> int:

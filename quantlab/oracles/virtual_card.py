@@ -129,9 +129,9 @@ class VirtualGPUs:
             def of(pointers, depth: int):
                 return tuple([self._seen(ffi.cast("tensor *", one), depth, known) for one in pointers if one])
 
-            base = of([tensor.view_src], 0) or (None,)
-            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne),
-                           of(tensor.src, depth - 1) if depth else (), TENSOR_TYPES[tensor.type], base=base[0])
+            base, src = of([tensor.view_src], 0), of(tensor.src, depth - 1) if depth else ()
+            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne), src, TENSOR_TYPES[tensor.type],
+                           base=base[0] if base else None)
             found.place = None if tensor.buffer == ffi.NULL else 0
             known[address] = found
         return known[address]
@@ -154,7 +154,7 @@ class VirtualGPUs:
     def _keep_for_fusion(self, _backend, graph, place) -> None:
         """Puts a part of a graph in the order of a card, and says what is to be kept."""
         graph, place = ffi.cast("graph *", graph), ffi.cast("optimizer *", place)
-        known: dict = {}
+        known: dict[int, Tensor] = {}
         pointers = {self._seen(ffi.cast("tensor *", graph.nodes[i]), 2, known): graph.nodes[i]
                     for i in range(graph.n_nodes)}
         addresses = {tensor: ffi.cast("void *", address) for address, tensor in known.items()}
