@@ -99,6 +99,25 @@ def test_what_llama_cpp_s_own_converter_wrote_stays_as_it_is(arch, tmp_path):
         assert all(llama_cpp_name(name, arch) == name for name in shapes)
 
 
+@pytest.mark.parametrize(("names", "ahead", "layers"), [
+    (["blk.3.attn_norm.weight", "mtp.layers.0.attn_norm.weight", "mtp.layers.1.attn_norm.weight"], 2, 6),
+    (["blk.3.attn_norm.weight", "mtp.fc.weight"], 1, 5),
+    (["blk.4.nextn.eh_proj.weight", "mtp.fc.weight"], None, 4), (["mtp.fc.weight"], None, 4),
+    (["blk.3.attn_norm.weight"], None, 4)])
+def test_heads_that_guess_ahead_are_layers_to_llama_cpp(names, ahead, layers):
+    """By hand from apply_qwen35_mtp_fixes."""
+    said = {"general.architecture": "qwen35", "qwen35.block_count": 4, "qwen35.image_token_id": 7,
+            "qwen35.attention.head_count_kv": [0, 0, 0, 0]}
+    found = llama_cpp_metadata(said, dict.fromkeys(names, (64,)))
+    assert (found.get("qwen35.nextn_predict_layers"), found["qwen35.block_count"]) == (ahead, layers)
+    assert found["qwen35.attention.head_count_kv"] == 2, "what is taken where no layer has any"
+
+
+def test_the_scales_of_gemma_4_s_experts_have_another_name():
+    assert llama_cpp_name("blk.1.ffn_gate_inp.per_expert_scale", "gemma4") == "blk.1.ffn_down_exps.scale"
+    assert llama_cpp_name("blk.1.ffn_gate_inp.scale", "gemma4") == "blk.1.ffn_gate_inp.scale"
+
+
 STRETCHED = {"rope.scaling.factor": (6, 32.0), "rope.scaling.original_context_length": (4, 512)}
 
 
