@@ -96,7 +96,7 @@ def draw_error_map(shade: np.ndarray, rows: Sequence[FormatError], chosen: Forma
     body = [quiet(MAP_X, MAP_Y - 8, _map_words(shape)), rect(MAP_X, MAP_Y, MAP, MAP, SOFT, radius=0),
             heat(MAP_X, MAP_Y, shade, max(1, MAP // max(shade.shape))),
             quiet(MAP_X, MAP_Y + MAP + 17, f"full colour: {scale_words}"), *_dots(rows, chosen)]
-    return page(MAP_Y + MAP + 30, body, finding=_finding(chosen, rows),
+    return page(MAP_Y + max(MAP, ROW * len(rows) + 24) + 30, body, finding=_finding(chosen, rows),
                 subtitle=f"{shape[0] * shape[1]:,} real weights stored and read back; error: rmse as a share "
                          "of their spread (standard deviation)",
                 table=(("format", "bits per weight", "error, % of the weights' spread"),

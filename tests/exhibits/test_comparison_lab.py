@@ -41,8 +41,8 @@ def test_without_a_server_both_recorded_comparisons_are_shown_with_machine_and_d
 
 
 def test_a_recorded_comparison_is_judged_anew_but_asks_nobody(here):
-    made = ql.RecordedComparison("smollm2", margin=0.5)
-    assert set(made.summary()["answer"].dropna()) == {"good enough"}, "all are within half a nat"
+    made = ql.RecordedComparison("smollm2", margin=2)
+    assert set(made.summary()["answer"].dropna()) == {"good enough"}, "all are within two nats"
     assert len(made.table()) == 96 and made.missing == 0
     for call in (made.run, made.diverge):
         with pytest.raises(ValueError, match="recorded elsewhere"):

@@ -41,14 +41,14 @@ HERE = Situation(MODELS["llama3.1:8b"], "Q4_K_M", 32768, "f16", 1, True, 8 * GIB
 @pytest.mark.parametrize("name", [*{shape.arch: name for name, shape in MODELS.items()}.values(), BY_SIZE])
 def test_every_stop_of_the_memory_bar_draws_within_its_height(name):
     explorer, seen, heights = explore_memory(None if name == BY_SIZE else name, 8), set(), set()
-    for ftype, (type_kv, flash) in itertools.product(SLIDER[::4],
+    for ftype, (type_kv, flash) in itertools.product(SLIDER[::6],
                                                      [("f16", False), *((kv, True) for kv in KV_TYPES)]):
         for n_ctx, slots in ((1024, 1), (32768, 3), (262144, 8)):
             explorer.set(ftype=ftype, type_kv=type_kv, flash=flash, n_ctx=n_ctx, n_parallel=slots)
             assert "GiB" in explorer.finding or "driver decides" in explorer.finding, explorer.finding
             seen.add(explorer.picture.svg)
             heights.add(explorer.picture.height)
-    types = 1 if name in MODELS and MODELS[name].only_type else len(SLIDER[::4])
+    types = 1 if name in MODELS and MODELS[name].only_type else len(SLIDER[::6])
     assert len(seen) == types * 4 * 3 and len(heights) == 1
 
 
@@ -70,7 +70,8 @@ def test_a_model_of_one_type_is_shown_in_it():
     assert dict(row[:2] for row in explorer.picture.table)["together"] == f"{wanted.needed:,}"
     assert "MXFP4_MOE (the only one published)" in explorer.picture.svg
     rows = explore_fit(24, model="gpt-oss:20b")
-    assert [row[0] for row in rows.picture.table[1:]] == ["MXFP4_MOE"] and "MXFP4_MOE only" in rows.finding
+    types = [row[0] for row in rows.picture.table[1:] if row[0] != "note"]
+    assert types == ["MXFP4_MOE"] and "MXFP4_MOE only" in rows.finding
 
 
 def test_deepseek_has_no_flash_attention_so_a_cache_of_few_bits_is_refused():

@@ -73,15 +73,19 @@ def of_other_values(a) -> dict[str, dict]:
                     for kind in ("none", "huh", "gpt2", "llama")}
 
 
+STRIDE = 3      # of the changes to a family's header each third, and another third for the next family
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_what_the_loader_refuses_is_refused_and_what_it_takes_is_counted(name, tmp_path):
     a = SMALL[name]
     source = oracle.write_hollow(tmp_path / "source.gguf", a, recipe("F16", a))
-    every = {"nothing": {}, **left_out(a), **of_other_types(a), **of_other_values(a)}
+    changes = [*left_out(a).items(), *of_other_types(a).items(), *of_other_values(a).items()]
+    every = {"nothing": {}, **dict(changes[list(SMALL).index(name) % STRIDE::STRIDE])}
     paths = [rewritten(source, tmp_path / f"{i}.gguf", changes)
              for i, changes in enumerate(every.values())]
     truths = plans(paths, Settings(n_ctx=2048))
-    assert not isinstance(truths[0], str) and sum(isinstance(truth, str) for truth in truths) > 50
+    assert not isinstance(truths[0], str) and sum(isinstance(truth, str) for truth in truths) > 15
     for words, path, truth in zip(every, paths, truths, strict=True):
         if words == FILLED_IN:
             assert estimate_memory(path, n_ctx=2048).exact and isinstance(truth, str)

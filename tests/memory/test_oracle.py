@@ -11,7 +11,7 @@ import pytest
 
 import quantlab as ql
 from quantlab import oracles
-from quantlab.memory.compute import compute_bytes, split_compute_bytes
+from quantlab.memory.compute import compute_bytes, shared_alike, split_compute_bytes
 from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.settings import Settings
@@ -44,8 +44,9 @@ def test_other_shapes_in_other_settings_are_exact(name):
     ftype = choose.choice(("Q2_K", "Q3_K_M", "Q4_0", "Q5_K_M", "Q6_K", "Q8_0", "F16"))
     settings = [some_settings(choose, shape) for _ in range(6)]
     for one, found in zip(settings, oracle.measure_all(shape, ftype, settings), strict=True):
-        ours = weights_of(shape, ftype).placed().card, cache_bytes(shape, one), compute_bytes(shape, one)
-        assert ours == found[:3], (ftype, one)
+        weights = weights_of(shape, ftype)
+        compute = compute_bytes(shape, one, shared_alike(shape, weights))
+        assert (weights.placed().card, cache_bytes(shape, one), compute) == found[:3], (ftype, one)
 
 
 @pytest.mark.parametrize("name", ["llama3.1:8b", "gemma3:4b", "gpt-oss:20b", "deepseek-v2:16b-mla",

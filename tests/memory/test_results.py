@@ -18,14 +18,15 @@ def test_an_estimate_is_a_table_of_its_parts():
     lines = repr(ESTIMATE).splitlines()
     assert lines[0].split() == ["Q4_K_M,", "8,192", "tokens", "bytes", "GiB"]
     assert lines[1].startswith("weights") and f"{ESTIMATE.weights:,}" in lines[1]
-    assert f"{ESTIMATE.needed:,}" in repr(ESTIMATE) and "llama.cpp" in lines[-1]
+    assert f"{ESTIMATE.needed:,}" in repr(ESTIMATE) and "llama.cpp" in repr(ESTIMATE)
+    assert "Ollama's file, with attn_v as F16" in lines[-1]
     assert all(len(line) < 130 for line in lines) and str(ESTIMATE) == repr(ESTIMATE)
 
 
 def test_a_recommendation_is_one_line_a_type():
     lines = repr(OPTIONS).splitlines()
     assert len(lines) == 4 and "at 16,384 tokens" in lines[0] and "quality" not in lines[0]
-    assert lines[1].startswith("Q4_K_M") and "fits, 0.88 GiB to spare" in lines[1]
+    assert lines[1].startswith("Q4_K_M") and "fits, 0.62 GiB to spare" in lines[1]
     assert "too much; 39 layers fit" in lines[2]
     assert repr(OPTIONS[0]).splitlines()[1].split() == lines[1].split()
     assert repr(recommend("qwen3:14b", 12, ftypes=[])).startswith("type")
