@@ -91,6 +91,7 @@ def test_what_lesson_07_tells_is_in_the_record():
             assert run["wall_tokens_per_second"] < run["tokens_per_second"] / 2
     clock = {(run["quantization"], run["turn"]): run for run in recorded("clock")["runs"]}
     cold, warm = clock[PAIR[0], "cold"], clock[PAIR[1], "warm 1"]
+    assert recorded("clock")["runs"][4] is clock[PAIR[1], "cold"], "the run of the exercise"
     assert cold["tokens_per_second"] == pytest.approx(warm["tokens_per_second"], rel=0.15)
     assert warm["wall_tokens_per_second"] > 2 * cold["wall_tokens_per_second"]
     rows = RecordedComparison("smollm2").rows()
