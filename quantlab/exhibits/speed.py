@@ -25,10 +25,11 @@ from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
-from ..words import number, one_of
+from ..words import number, one_of, wrapped
 from .cards import Shapes, with_own
 
 LEFT, RIGHT, TOP, STEP = 170, 500, 96, 30
+NOTE_LETTERS = 125      # that a line under the picture has room for
 
 
 @dataclass(frozen=True)
@@ -148,12 +149,13 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
                                              width=2.5), text(RIGHT + 14, y + 16, row.words, size=12)]
         body += [circle(axis(value), y + 11, 4.5, VERMILION, stroke=INK) for value in row.measured]
     body += _legend(rows, bottom + 20)
-    if note:
-        body.append(quiet(16, bottom + 44, note))
+    notes = wrapped(note, NOTE_LETTERS, 3) if note else []
+    body += [quiet(16, bottom + 44 + 18 * i, words) for i, words in enumerate(notes)]
     table = (("what", "expected, tokens/s", "at most", "measured", "remark"),
              *((row.label, f"{number(row.low, 3)} to {number(row.high, 3)}", number(row.limit, 3),
                 ", ".join(number(value, 3) for value in row.measured) or "–", row.words) for row in rows))
-    return page(bottom + (56 if note else 34), body, finding=finding, subtitle=subtitle, table=table)
+    height = bottom + (38 + 18 * len(notes) if notes else 34)
+    return page(height, body, finding=finding, subtitle=subtitle, table=table)
 
 
 def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:

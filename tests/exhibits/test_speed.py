@@ -2,10 +2,12 @@
 recorded runs are drawn.
 """
 
+import re
+
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.speed import FTYPES
+from quantlab.exhibits.speed import FTYPES, SpeedRow, draw_speeds
 
 
 def test_what_does_not_fit_is_split_and_slower():
@@ -60,4 +62,9 @@ def test_what_lesson_14_says_of_the_recorded_run_holds():
 
 
 def test_without_a_server_the_recorded_run_is_shown_and_says_why(nobody):
-    assert "No Ollama answers" in ql.plot_measured_speed().picture.svg
+    shown, usual = ql.plot_measured_speed().picture, draw_speeds([SpeedRow("a", 1, 2, 3, "")], finding="",
+                                                                 subtitle="", note="one line")
+    assert "No Ollama answers" in shown.svg and "Recorded on" in shown.svg
+    lines = [words for words in re.findall(r">([^<>]+)</text>", shown.svg) if len(words) > 60]
+    assert max(map(len, lines)) <= 125, "a long reason is wrapped, not cut"
+    assert usual.height == draw_speeds([SpeedRow("a", 1, 2, 3, "")], finding="", subtitle="").height + 22
