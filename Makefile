@@ -43,7 +43,7 @@ record: .venv/.ready-dev  ## record again what lessons show where no Ollama answ
 bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
 	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
 
-bench-full: .venv/.ready-dev  ## all tests, with the whole of each matrix of which `make test` takes some (tests/thinned.py; half an hour)
+bench-full: .venv/.ready-dev  ## all tests, with the whole of each matrix of which `make test` takes some (a quarter of an hour and more)
 	@QUANTLAB_TESTS=whole $(MAKE) --no-print-directory test
 
 bench-truth: .venv/.ready-dev  ## hold 100 million weights per type against ggml, byte by byte (a quarter of an hour)

@@ -15,6 +15,8 @@ def some(members: Iterable, stride: int, start: int = 0) -> list:
 
 
 def one_of_each(members: Iterable, kind: Callable) -> list:
-    """The first member of each kind."""
-    every = list(members)
-    return every if WHOLE else list({kind(member): member for member in reversed(every)}.values())[::-1]
+    """The first member of each kind, in the order of all."""
+    every, first = list(members), {}
+    for member in every:
+        first.setdefault(kind(member), member)
+    return every if WHOLE else list(first.values())
