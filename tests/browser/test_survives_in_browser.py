@@ -144,6 +144,9 @@ def test_what_is_run_before_its_kernel_is_there_waits_for_it(book, window):
         lesson.wait_idle()
         assert runs(page) == [["idle", i] for i in range(1, len(SOURCES) + 1)], "once each, in order"
         assert len(asked) == 1 and page.locator(".jp-Dialog").count() == 0
+        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        lesson.run_all()
+        assert runs(page) == [["idle", i] for i in range(1, len(SOURCES) + 1)], "and where it was shut down"
 
 
 def runs(page) -> list[list]:
