@@ -11,7 +11,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.inference.chunks import held_out_text
-from tests.inference.files import copied
+from tests.inference import files
 from tests.inference.llama_oracle import ON, LlamaCpp
 from tests.inference.test_llama import kld, log_shares, perplexity, same_greedy
 from tests.inference.test_tokenizer import same_as_llama_cpp
@@ -39,7 +39,7 @@ def tokens(gemma):
 
 @pytest.fixture(scope="module")
 def in_float32(file, gemma, tmp_path_factory):
-    made = copied(file, tmp_path_factory.mktemp("gemma") / "F32.gguf", f32=True, tensors=dict(gemma.weights))
+    made = files.in_float32(file, tmp_path_factory.mktemp("gemma") / "F32.gguf", gemma.weights)
     yield made
     made.unlink()           # a gigabyte that pytest would keep
 
