@@ -70,7 +70,7 @@ class Server:
         return urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1")
 
     def version(self) -> str:
-        """What the server calls itself, such as "0.17.4"."""
+        """What the server calls itself, such as "0.34.2"."""
         return str(self._ask("GET", "/api/version").get("version", "unknown"))
 
     def models(self) -> list[dict]:

@@ -11,6 +11,7 @@ from quantlab.models.source import open_model
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file, whole_files
 from tests.models.whole import ORDERS, asked, importances, same
 from tests.models.written import SMALL, write
+from tests.thinned import some
 
 
 @needs_llama_quantize
@@ -45,7 +46,7 @@ def test_all_35_mixes_with_importances_and_without(source_of, tmp_path):
 
 
 @needs_llama_quantize
-@pytest.mark.parametrize("ftype", ["IQ2_M", "IQ3_XS"])
+@pytest.mark.parametrize("ftype", some(["IQ3_XS", "IQ2_M"], 2))
 def test_mixes_that_need_importances_in_whole_blocks(source_of, tmp_path, ftype):
     imatrix = importances(source_of("one layer"))
     same(source_of("one layer"), tmp_path, ftype, asked(imatrix), imatrix=imatrix)
