@@ -62,7 +62,7 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
         raise ValueError("; ".join(stops))
     try:
         study.run(on_progress=_tell_stderr)
-        if study.check is None and not study.stopped and len(models) > 1:
+        if study.metric.lower_bound and not study.stopped and len(models) > 1:
             study.diverge(on_progress=_tell_stderr)
     except KeyboardInterrupt:
         every = len(study.plan.calls())

@@ -312,7 +312,7 @@ class ComparisonLab(OllamaLab):
 
         try:
             made.run(on_progress=progress, on_text=said, cancel=self.cancel)
-            if not made.stopped and made.check is None and len(made.plan.models) > 1:
+            if not made.stopped and made.metric.lower_bound and len(made.plan.models) > 1:
                 self.pieces["writes"].value = ""
                 made.diverge(places=8, cancel=self.cancel, on_progress=progress)
         finally:

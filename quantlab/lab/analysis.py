@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .checks import Check, passed
+from .checks import passed
 from .drift import block_drift, drifting_ratio, noise_floor
 from .plan import Plan
 from .replay import AGAIN, DivergenceBound
@@ -15,23 +15,25 @@ from .verdict import DIVERGENCE, OPEN, PASS_RATE, Metric, Verdict, judge
 Passes = Mapping[str, dict[int, bool]]      # {model: {prompt number: passes}}
 
 
-def fitting_metric(check: Check | None, margin: float | None) -> Metric:
-    """The metric that decides: the check's pass rate where there is a check, else teacher-forced KL; margin
-    None: its usual one.
+def fitting_metric(checked: bool, margin: float | None) -> Metric:
+    """The metric that decides: the pass rate where there is a check, else teacher-forced KL; margin None: its
+    usual one.
     """
-    metric = DIVERGENCE if check is None else PASS_RATE
+    metric = PASS_RATE if checked else DIVERGENCE
     return metric if margin is None else replace(metric, margin=margin)
 
 
-def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBound], check: Check | None,
+def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBound],
             metric: Metric) -> list[dict]:
     """One dict a model.  Intervals are statistics.Interval, verdict a text; what was not measured is None.
+    rows: of `Comparison.rows`.
 
-    same_answers: share of the answers that are the reference's, word for word.  kl: {prompt number: KL >=},
-    None under 80 % coverage.  harm: how much worse than the reference, in the metric's unit.
+    pass_rate: of the `judged` prompts.  same_answers: share of the answers that are the reference's, word for
+    word.  kl: {prompt number: KL >=}, None under 80 % coverage.  harm: how much worse than the reference, in
+    the metric's unit.
     """
     speeds, firsts = per_prompt(rows, _speed_of), per_prompt(rows, lambda row: row["first_seconds"])
-    right = {} if check is None else passed(rows, check, plan.expected)
+    right = passed(rows)
     drift, found = block_drift(rows, _speed_of), []
     for name in plan.names:
         mine, bound = [row for row in rows if row["model"] == name], _bound(name, plan, apart)
@@ -47,7 +49,7 @@ def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBoun
             "tokens_per_second": _mean(speeds.get(name)),
             "speed_ratio": speed_ratio(*pair) if name == plan.reference else drifting_ratio(*pair, drift),
             "first_seconds": _mean(firsts.get(name)),
-            "pass_rate": _mean(right.get(name)),
+            "pass_rate": _mean(right.get(name)), "judged": len(right.get(name, ())),
             "paired_p": exact_paired_test(*passes) if passes[0] and name != plan.reference else None,
             "same_answers": _same_answers(mine, plan), "kl": bound.kl if bound and bound.covered else None,
             "coverage": bound and bound.coverage, "divergence": bound and str(bound), "harm": harm,

@@ -71,15 +71,15 @@ def _in_memory(server: Server, wanted: set[str]) -> list[str]:
     return [entry["name"] for entry in server.ps() if name_key(entry["name"]) in wanted]
 
 
-def ask(server: Server, model: str, prompt: str, *, options: dict, think: bool | str | None = None,
-        cancel: threading.Event | None = None, on_text: Callable[[str], None] | None = None) -> dict:
+def ask(server: Server, model: str, prompt: str = "", *, options: dict, cancel: threading.Event | None = None,
+        on_text: Callable[[str], None] | None = None, **more) -> dict:
     """One answer: the counters and texts in KEPT_FIELDS, and wall_seconds.  A full server (503) is asked
     again until its time limit is over; only the last try is timed.  Raises LabError.
 
     The server may not shorten a prompt (truncate) nor drop its beginning while it writes (shift): both would
-    happen in silence.  think: None leaves it to the model.
+    happen in silence.  more: system, format, think or messages, as `Server.generate` sends them.
     """
-    fields: dict = {"truncate": False, "shift": False} | ({} if think is None else {"think": think})
+    fields: dict = {"truncate": False, "shift": False, **more}
     end, tries = time.monotonic() + server.timeout, 0
     while True:
         start = time.perf_counter()

@@ -181,7 +181,8 @@ def report_html(made: "Comparison") -> str:
         by_prompt.setdefault(row["prompt_number"], []).append(row)
     pictures = [_with_numbers(trade_chart(plan, made.metric, judged)), _with_numbers(speed_chart(plan, rows))]
     prompts = [_prompt(plan, number, by_prompt.get(number, [])) for number in range(len(plan.prompts))]
-    right = f" (right: {made.check.name})" if made.check else ""
+    names = dict.fromkeys(check.name for check in made.checks if check)
+    right = f" (right: {', '.join(names)})" if names else ""
     body = [f"<h2>Verdict</h2><p>Declared beforehand: {escape(made.metric.name + right)}, margin "
             f"{made.metric.margin:g} {escape(made.metric.unit)}.</p>", html_table(verdict_lines(judged)),
             f"<p>{escape(made.noise_floor())}</p>", *pictures, _how_made(plan, made.records), *prompts,
