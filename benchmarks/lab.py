@@ -20,8 +20,10 @@ import quantlab as ql
 from benchmarks.quantize_model import SMOLLM2
 from quantlab.canvas.answers import answers_html
 from quantlab.exhibits.comparison import draw_verdict
-from quantlab.lab.report import answers, overview, speed_chart, trade_chart
+from quantlab.lab.overview import overview
+from quantlab.lab.report import speed_chart, trade_chart
 from quantlab.lab.server import Server
+from quantlab.lab.side_by_side import answers
 from tests import ollama_fixture as server
 
 GOALS = {"ten_thousand_calls_seconds": 2, "overhead_per_call_ms": 20, "Q8_0": "good enough", "Q2_K": "worse"}

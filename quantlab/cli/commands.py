@@ -55,7 +55,7 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
             **more) -> str | int:
     """Ask models on your Ollama the same prompts, and say which are good enough; goes on where it stopped."""
     from ..lab.comparison import Comparison
-    from ..lab.report import verdict_lines
+    from ..lab.overview import verdict_lines
 
     study = Comparison(prompts, models, options=dict(map(_name_and_value, options)), **more)
     if study.missing and (stops := study.preflight().stops):

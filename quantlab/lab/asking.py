@@ -96,8 +96,11 @@ def ask(server: Server, model: str, prompt: str = "", *, options: dict, cancel: 
         _sleep(pause, cancel)
 
 
-def wait_for(server: Server, seconds: float, cancel: threading.Event | None) -> None:
-    """Return once the server answers again.  Raises Gone after `seconds`, LabError when cancelled."""
+def wait_for(server: Server, seconds: float, cancel: threading.Event | None,
+             tell: Callable[[str], None] | None = None) -> None:
+    """Return once the server answers again.  Raises Gone after `seconds`, LabError when cancelled.  tell: is
+    told at once, once, that the server is away and how long it is waited for.
+    """
     end = time.monotonic() + seconds
     while True:
         try:
@@ -106,6 +109,10 @@ def wait_for(server: Server, seconds: float, cancel: threading.Event | None) -> 
         except LabError as error:
             if time.monotonic() > end:
                 raise Gone(f"{error} What was finished is kept: run it again to go on.", "down") from error
+            if tell:
+                tell(f"No Ollama answers at {server.address} any more. It is waited for, {seconds:.0f} s at "
+                     "most; what was finished is kept.")
+                tell = None
         _sleep(0.3, cancel)
 
 

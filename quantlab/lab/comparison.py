@@ -32,7 +32,7 @@ class Comparison:
     None to leave it to the model.  system: a system prompt for all, instead of the models' own.
     format: "json", or a JSON schema that every answer shall have.  messages: what was said before each
     prompt, as a list of dicts with role and content: one conversation for all, or one for each prompt; with
-    prompts None, whole conversations.
+    prompts None, whole conversations.  tags: only the prompts that have one of these.
     file: where every finished call is kept; else a name in this folder made from what is asked, so that the
     same comparison goes on where it stopped.  timeout: seconds for one call.  check: what makes an answer
     right: one of quantlab.lab.checks, a pattern, or a function of the answer; a prompt's own check goes
@@ -46,12 +46,12 @@ class Comparison:
                  reference: str | None = None, rounds: int = 2, options: Mapping | None = None,
                  think: bool | str | None = False, system: str | None = None,
                  format: str | Mapping | None = None, messages: Sequence | None = None,
-                 file: str | Path | None = None,
+                 tags: str | Sequence[str] | None = None, file: str | Path | None = None,
                  check: Check | str | Callable[[str], bool] | None = None, margin: float | None = None,
                  control: bool = False, server: Server | None = None, timeout: float = REQUEST_SECONDS):
-        self.plan: Plan = make_plan(read_prompts(prompts, messages), models, base=base, reference=reference,
-                                    rounds=rounds, options=options, think=think, control=control,
-                                    system=system, format=format)
+        self.plan: Plan = make_plan(read_prompts(prompts, messages, tags), models, base=base,
+                                    reference=reference, rounds=rounds, options=options, think=think,
+                                    control=control, system=system, format=format)
         self.file = Path(file).expanduser() if file is not None else Path(f"comparison-{self.plan.key}.jsonl")
         self.server = server or Server(timeout=timeout)
         self.check = None if check is None else as_check(check)
@@ -87,11 +87,13 @@ class Comparison:
 
     def run(self, *, on_progress: Callable[[RunProgress], None] | None = None,
             on_text: Callable[[str], None] | None = None, cancel: threading.Event | None = None,
-            patience: float = PATIENCE, again: bool = False) -> "Comparison":
+            patience: float = PATIENCE, on_wait: Callable[[str], None] | None = None,
+            again: bool = False) -> "Comparison":
         """Ask whatever the file lacks, one call after the other.
 
         Returns itself; `stopped` says why it ended early (cancelled, or no server for `patience` seconds), ""
         when all is there.
+        on_wait: told in words when the server went away and is waited for.
         again: ask once more what failed.  ValueError when the file belongs to another comparison, or another
         run is writing it, and before the first call when a model cannot do what is asked or a check cannot
         judge.
@@ -100,7 +102,7 @@ class Comparison:
             raise ValueError(" ".join(faults))
         with self._journal() as journal:
             self.stopped = Run(self.plan, self.server, journal, cancel, on_progress, on_text,
-                               patience).go(again)
+                               patience, on_wait).go(again)
         return self
 
     def diverge(self, *, places: int = PLACES, on_progress: Callable[[RunProgress], None] | None = None,

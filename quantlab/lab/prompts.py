@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..words import one_of
+from ..words import listed, one_of
 from .checks import named_check
 from .prompt_files import entries_of
 
@@ -43,13 +43,14 @@ class Prompt:
                 **{name: value for name, value in more.items() if value}}
 
 
-def read_prompts(source: "str | Path | Sequence | None", messages: Sequence | None = None) -> list[Prompt]:
+def read_prompts(source: "str | Path | Sequence | None", messages: Sequence | None = None,
+                 tags: str | Sequence[str] | None = None) -> list[Prompt]:
     """A list of texts or of dicts, the text of a text box, or the path of a file (`prompt_files.entries_of`).
 
     A dict has "prompt", and perhaps "expected", "check", "tags" and "messages"; so have a line of a .jsonl
     file and the columns of a .csv file.  messages: what was said before the prompts, one conversation for
     all or a list with one for each: dicts with "role" and "content". Where `source` is None the conversations
-    are the prompts, each ending with the user's turn.
+    are the prompts, each ending with the user's turn.  tags: only prompts that have one of these.
     ValueError names the first prompt that cannot be used: empty, twice, too long, not UTF-8.
     """
     found = _entries(source) if messages is None else _after_messages(source, _conversations(messages))
@@ -62,7 +63,16 @@ def read_prompts(source: "str | Path | Sequence | None", messages: Sequence | No
             raise ValueError(f"prompt {number} is prompt {seen[prompt.key]} again: twice the same question "
                              "proves no more than once")
         seen[prompt.key] = number
-    return prompts
+    return _tagged(prompts, _tags(tags, 0)) if tags else prompts
+
+
+def _tagged(prompts: list[Prompt], tags: Sequence[str]) -> list[Prompt]:
+    """The prompts with one of the tags, however their letters are written."""
+    known = dict.fromkeys(tag for prompt in prompts for tag in prompt.tags)
+    if tags and not known:
+        raise ValueError(f"no prompt has a tag, so none has {listed(tags)}: leave tags= out")
+    wanted = {one_of("tag of a prompt", tag, known) for tag in tags}
+    return [prompt for prompt in prompts if not wanted or wanted & set(prompt.tags)]
 
 
 def _entries(source: object) -> list:
@@ -133,8 +143,8 @@ def _tags(value: object, number: int) -> tuple[str, ...]:
     """A list of tags, or a text with commas between them."""
     parts = value.split(",") if isinstance(value, str) else [] if value is None else value
     if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
-        raise ValueError(f"the tags of prompt {number} are {value!r:.60}: give a list of texts, or one text "
-                         "with commas")
+        whose = f"the tags of prompt {number} are " if number else "tags="
+        raise ValueError(f"{whose}{value!r:.60}: give a list of texts, or one text with commas")
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 

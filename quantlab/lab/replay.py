@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..words import counted, told
 from .asking import KEEP, make_alone
 from .journal import Journal
 from .measure import count
@@ -64,10 +65,11 @@ class DivergenceBound:
 
     def __str__(self) -> str:
         if not self.covered:
-            return f"not shown: only {self.coverage:.0%} of the reference's probability was seen"
-        mean = np.mean(list(self.kl.values()))
-        return (f"KL ≥ {mean:.4g} nats per token, coverage {self.coverage:.0%}, {self.places} places, "
-                f"{self.dropped} dropped")
+            return f"not shown: only {100 * self.coverage:.0f} % of the reference's probability was seen"
+        mean = float(np.mean(list(self.kl.values())))
+        dropped = f", {self.dropped} dropped" if self.dropped else ""
+        return (f"KL ≥ {told(mean, 3)} nats per token, {100 * self.coverage:.0f} % of the probability "
+                f"seen, {counted(self.places, 'place')}{dropped}")
 
 
 def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES,

@@ -26,7 +26,8 @@ PATIENCE = 30.0         # seconds that a server may need to come back
 @dataclass
 class Run:
     """A run under way.  on_progress: before each call, and at the end.
-    on_text: each piece of an answer.  patience: seconds for a server to return."""
+    on_text: each piece of an answer.  patience: seconds for a server to return.
+    on_wait: what is said, once, when it went away."""
 
     plan: Plan
     server: Server
@@ -35,6 +36,7 @@ class Run:
     on_progress: Callable[[RunProgress], None] | None = None
     on_text: Callable[[str], None] | None = None
     patience: float = PATIENCE
+    on_wait: Callable[[str], None] | None = None
 
     def go(self, again: bool = False) -> str:
         """Ask whatever the file lacks (again: also what failed); returns "" when all is there, else why not.
@@ -106,7 +108,7 @@ class Run:
         except LabError as error:
             if error.kind not in ("broken", "down"):
                 raise
-        wait_for(self.server, self.patience, self.cancel)
+        wait_for(self.server, self.patience, self.cancel, self.on_wait)
         self._forget()
         return self._answered(model, prompt)
 

@@ -172,7 +172,8 @@ def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
     assert lines["same_answers"].tolist()[1:] == [0.75, 0.75] and table[
         "first_difference"
     ].dropna().tolist() == [2, 2]
-    assert "75% of its answers the same" in made.noise_floor() and "1 (n = 2" in made.noise_floor()
+    assert "75 % of its answers the same" in made.noise_floor()
+    assert "1.00 times (2 prompts: too few" in made.noise_floor()
     other = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2)
     assert made.plan.key != other.plan.key and "control" not in other.plan.as_dict()
 

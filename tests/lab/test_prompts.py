@@ -64,7 +64,7 @@ def test_conversations_stand_before_the_prompts_or_are_them():
             (["a"], [[{"role": "bot", "content": "x"}]], "no role 'bot'"), (["a"], [7], "a turn of prompt 1"),
             ([{"prompt": "a", "messages": "[{"}], None, "are no JSON"),
             ([{"prompt": "a", "tags": 7}], None, "the tags of prompt 1 are 7"),
-            ([{"prompt": "a", "check": "hass"}], None, "prompt 1: no check 'hass'")):
+            ([{"prompt": "a", "check": "hasx"}], None, "prompt 1: no check 'hasx'")):
         with pytest.raises(ValueError, match=words):
             read_prompts(source, messages)
 

@@ -20,8 +20,8 @@ def test_a_form_is_read_from_a_word_a_text_or_a_dict(wanted, form):
 
 
 @pytest.mark.parametrize("wanted, words", [
-    ({}, "the schema says nothing of the answer"), ({"tpye": "object"}, "'tpye'; the nearest are type"),
-    ({"type": "objekt"}, "the type 'objekt'; the nearest is object"), ({"type": 7}, "has the type 7"),
+    ({}, "the schema says nothing of the answer"), ({"kind": "object"}, "'kind'"),
+    ({"type": "objectt"}, "the type 'objectt'; the nearest is object"), ({"type": 7}, "has the type 7"),
     ({"type": []}, "an empty list of types"),
     ({"type": "array", "items": "number"}, "items of the schema is 'number'"),
     ({"properties": ["a"]}, "give an object of names"),

@@ -120,7 +120,7 @@ def test_what_can_work_is_not_stopped(tmp_path, more, can):
     ({"think": "hard"}, "no level of thinking 'hard'"), ({"think": 1.5}, "think=1.5"),
     ({"system": 7}, "system=7"),
     ({"system": "x", "messages": [[{"role": "system", "content": "y"}]]}, "leave one of them out"),
-    ({"format": {"type": "objekt"}}, "the nearest is object"),
+    ({"format": {"type": "objectt"}}, "the nearest is object"),
     ({"check": lambda answer, expected: True}, "one argument"),
     ({"messages": 7}, "messages=7"), ({"prompts": "p.json"}, "p.json cannot be read"),
 ])

@@ -66,7 +66,7 @@ def test_a_file_of_prompts_names_checks(words, answer, expected, right):
 
 
 @pytest.mark.parametrize("words, said", [
-    ("hass", "no check 'hass' here; the nearest is has"), ("has: (", "cannot be read"),
+    ("hasx", "no check 'hasx' here; the nearest is has"), ("has: (", "cannot be read"),
     ("number: many", "'many' is none"), (":", "there are has, number, json")])
 def test_a_check_that_nobody_knows_is_refused(words, said):
     with pytest.raises(ValueError, match=re.escape(said)):
