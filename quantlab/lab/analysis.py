@@ -11,7 +11,7 @@ from .drift import block_drift, drifting_ratio, noise_floor
 from .plan import Plan
 from .replay import AGAIN, DivergenceBound
 from .statistics import Interval, exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
-from .verdict import DIVERGENCE, PASS_RATE, Metric, Verdict, judge
+from .verdict import DIVERGENCE, PASS_RATE, REFERENCE, Metric, Verdict, judge
 
 Passes = Mapping[str, dict[int, bool]]      # {model: {prompt number: passes}}
 
@@ -144,6 +144,8 @@ def _harm(name: str, plan: Plan, apart: Mapping[str, DivergenceBound], right: Pa
     """
     if not metric.lower_bound:
         mine, its = _paired(right, name, plan)
+        if name == plan.reference and mine:         # nothing is lost against itself, and nothing was measured
+            return Interval(0.0, None, None, len(mine), 0.0)
         return pass_interval(its, mine) if mine else None
     control = apart.get(AGAIN)
     bound = control if name in (plan.reference, plan.again) else apart.get(name)
@@ -159,7 +161,7 @@ def _verdict(name: str, plan: Plan, harm: Interval | None, bound: DivergenceBoun
     "cannot tell".  mine: the model's rows.
     """
     if name in (plan.reference, plan.again):
-        return Verdict("", None, "the reference" + " again: the noise floor" * (name == plan.again))
+        return Verdict("", None, REFERENCE + " again: the noise floor" * (name == plan.again))
     if harm is None:
         why = "nothing measured yet" if not mine else "every call failed" if all(
             row["error"] for row in mine) else "no prompt was judged for both"

@@ -10,7 +10,7 @@ from .analysis import remarks, times_words
 from .checks import passed
 from .side_by_side import passed_words, short_names
 from .statistics import Interval
-from .verdict import GOOD, OPEN, WORSE
+from .verdict import GOOD, OPEN, REFERENCE, WORSE
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -58,7 +58,7 @@ def answer_words(made: "Comparison") -> str:
         said.append(f"Worse: {listed([line['model'] for line in by_answer[WORSE]])}.")
     if by_answer[OPEN]:
         least = min((line["more"] for line in by_answer[OPEN] if line["more"]), default=0)
-        advice = f"; {counted(least, 'more prompt')} may settle the first of them" if least else ""
+        advice = f"; about {counted(least, 'more prompt')} may settle the first of them" if least else ""
         said.append(f"Open: {listed([line['model'] for line in by_answer[OPEN]])}{advice}.")
     if not said:
         said.append("One model was asked: there is nothing to hold it against." if len(lines) == 1 else
@@ -83,9 +83,14 @@ def verdict_lines(judged: Sequence[dict]) -> list[Line]:
              "verdict", "remarks"),
             *((line["model"], line["quantization"], size(line["bytes"]) if line["bytes"] else "",
                rounded(line["tokens_per_second"], 1),
-               times_words(line["speed_ratio"]) if line["speed_ratio"] else "",
+               _as_fast(line),
                seconds_words(line["first_seconds"]), _right(line),
                _divergence(line), line["verdict"], ", ".join(remarks(line))) for line in judged)]
+
+
+def _as_fast(line: Mapping) -> str:
+    ratio = line["speed_ratio"]
+    return "" if ratio is None or line["verdict"] == REFERENCE else times_words(ratio)
 
 
 def _right(line: Mapping) -> str:

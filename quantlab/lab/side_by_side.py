@@ -30,10 +30,14 @@ def answers(made: "Comparison", number: int) -> list[dict]:
 
 
 def expected_words(made: "Comparison", number: int) -> str:
-    """What is expected of the answers to prompt `number`, and by which check; "" where nobody judges."""
+    """What is expected of the answers to prompt `number`, and by which check; "" in a comparison that has no
+    check.
+    """
+    if not any(made.checks):
+        return ""
     prompt, check = made.plan.prompts[number], made.checks[number]
     said = [f"expected: {prompt.expected}"] * bool(prompt.expected)
-    return "; ".join([*said, *([f"right if it {check.name}"] if check else [])])
+    return "; ".join([*said, f"right if it {check.name}" if check else "nobody judges this one"])
 
 
 def answers_of(rows: Sequence[dict], plan: Plan, most: int) -> list[dict]:

@@ -9,6 +9,7 @@ from ..words import counted, number, percent
 from .statistics import FEWEST, Interval
 
 GOOD, WORSE, OPEN = "good enough", "worse", "cannot tell"
+REFERENCE = "the reference"         # what stands in the place of its verdict
 MOST_PROMPTS = 1000     # beyond that many the advice is to accept that the two are close to the margin
 
 
