@@ -90,10 +90,11 @@ def laboratory(lesson, call: str):
     return place
 
 
-STUDY = [{"prompt": "Name a colour", "check": "json: said"}, {"prompt": "A word for the sea", "expected": "sea"}]
+STUDY = [{"prompt": "Name a colour", "check": "has: red|sea"},
+         {"prompt": "A word for the sea", "expected": "sea"}]
 SET = {"Your prompts": "\n".join(map(json.dumps, STUDY)), "System prompt": "You answer in JSON.",
        "Format": '{"type": "object", "properties": {"said": {"enum": ["red", "sea"]}}, "required": ["said"]}',
-       "Most tokens": "24", "Rounds": "1", "Margin": "20 %"}
+       "Most tokens": "48", "Rounds": "1", "Margin": "20 %"}
 
 
 def study(lesson, place) -> None:
@@ -107,8 +108,8 @@ def study(lesson, place) -> None:
     typed(lesson, place, "Format", SET["Format"])
     press(place, "Run")
     wait_for(lesson, place, r"Done\. Every call is in", seconds=200)
-    assert "right if it is JSON with said" in place.locator(".ql-answers").inner_text()
-    assert re.search(r"the reference · passed", place.locator(".ql-answers").inner_text())
+    assert "right if it has 'red|sea'" in place.locator(".ql-answers").inner_text()
+    assert len(re.findall(r" · (?:not )?passed", place.locator(".ql-answers").inner_text())) == 4
     place.get_by_label("Answers to").select_option(index=1)
     lesson.answered()
     assert "expected: sea" in place.locator(".ql-answers").inner_text()

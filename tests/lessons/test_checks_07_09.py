@@ -3,7 +3,7 @@
 import pytest
 
 from quantlab.lab.records import recorded
-from quantlab.lessons.checks import check_modelfile, check_tokens_per_second
+from quantlab.lessons.checks_running import check_modelfile, check_tokens_per_second
 
 GOOD = "FROM m\nSYSTEM Answer in one word.\nPARAMETER temperature 0\nPARAMETER stop ."
 
