@@ -48,6 +48,11 @@ def test_a_function_is_run_and_its_first_fault_is_shown(function, voice, words):
     assert (feedback.voice, words in feedback.message) == (voice, True), feedback
 
 
+def test_half_a_number_is_not_cut_to_a_whole_one():
+    assert check_function(lambda x: x + 0.5, lambda x: x, [(4,)]).voice == "not yet"
+    assert check_function(lambda x: float(x), lambda x: x, [(4,)]).voice == "correct"
+
+
 def test_a_function_cannot_pass_by_changing_its_argument():
     def cheat(x):
         x[:] = 0
