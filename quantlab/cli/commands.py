@@ -57,6 +57,8 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
     from ..lab.comparison import Comparison
     from ..lab.overview import verdict_lines
 
+    if more.get("think") in ("yes", "no"):
+        more["think"] = more["think"] == "yes"
     study = Comparison(prompts, models, options=dict(map(_name_and_value, options)), **more)
     if study.missing and (stops := study.preflight().stops):
         raise ValueError("; ".join(stops))

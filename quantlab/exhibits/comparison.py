@@ -32,10 +32,10 @@ BETWEEN = 0.15          # seconds between two looks at what a model is writing
 PROMPTS = "\n".join(("To be, or not to be", "All the world's a stage,", "Friends, Romans, countrymen,",
                      "Shall I compare thee to a", "Now is the winter of our discontent",
                      "O Romeo, Romeo! wherefore art thou", "The king is dead, and", "What news from the"))
-ROWS = (("which",), ("prompts",), ("tags", "system"), ("models",), ("others", "reference"),
-        ("rounds", "length", "heat"), ("judge", "right", "margin"), ("form", "think"),
+ROWS = (("which",), ("prompts",), ("system",), ("models",), ("others", "reference"),
+        ("rounds", "length", "heat"), ("judge", "right"), ("form", "think"), ("tags", "margin"),
         ("check", "pull", "run", "cancel"), ("tiny", "untiny", "again"), ("noted",), ("writes",))
-ASKING = [name for row in ROWS[1:10] for name in row if name not in ("pull", "again")]      # needs a server
+ASKING = [name for row in ROWS[1:11] for name in row if name not in ("pull", "again")]      # needs a server
 #: Words of the menu -> what `Comparison` takes.
 THINKING = {"no": False, "yes": True, "as it likes": None, **{level: level for level in THINK_LEVELS}}
 JUDGES = [("nobody: how far the models lie apart", ""), ("it has what the file expects", "has"),
@@ -74,8 +74,7 @@ def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
             handles.text_area("prompts", "Your prompts", prompts, width=740, height=150,
                          hint="one a line, or blocks with --- between; or the path of a .txt, .csv, .json or "
                               ".jsonl file with prompt, expected, check and tags"),
-            handles.text_line("tags", "Only tags", width=300, hint="optional: of a file's prompts"),
-            handles.text_line("system", "System prompt", width=440,
+            handles.text_line("system", "System prompt", width=740,
                               hint="optional: instead of the models' own"),
             handles.several("models", "Models to ask", width=740),
             handles.text_line("others", "Also", width=450,
@@ -84,11 +83,14 @@ def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
             handles.number_field("rounds", "Rounds", rounds, 1, 20, width=200),
             handles.number_field("length", "Most tokens", 64, 1, 4000, width=200),
             handles.number_field("heat", "Temperature", 0.0, 0, 2, 0.1, width=200),
-            handles.menu("judge", "Right if", "", JUDGES, width=330),
-            handles.text_line("right", "it says", width=200, label_width=50, hint="a word or pattern"),
-            handles.text_line("margin", "Margin", width=200, label_width=60, hint="5 % of prompts, or nats"),
+            handles.menu("judge", "Right if", "", JUDGES, width=450),
+            handles.text_line("right", "or it says", width=285, label_width=75, hint="a word or pattern"),
             handles.text_line("form", "Format", width=450, hint="optional: json, or a JSON schema"),
-            handles.menu("think", "Think", "no", list(THINKING), width=285, label_width=75), answers_menu()]
+            handles.menu("think", "Think", "no", list(THINKING), width=285, label_width=75),
+            handles.text_line("tags", "Only tags", width=450,
+                              hint="optional: prompts of the file with one of these"),
+            handles.text_line("margin", "Margin", width=285, label_width=75, hint="10 %, or 0.05 nats"),
+            answers_menu()]
 
 
 class ComparisonLab(ShownComparison, OllamaLab):

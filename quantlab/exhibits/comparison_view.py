@@ -18,6 +18,7 @@ from ..words import printable
 from .verdict import draw_verdict
 from .votes import explore_votes
 
+LINK = "text-decoration:underline;color:var(--jp-content-link-color, #0072B2)"
 EMPTY = draw_verdict([], DIVERGENCE)
 
 
@@ -111,5 +112,7 @@ def linked(path: Path, words: str) -> str:
     except ValueError:          # another drive
         return ""
     name = escape(quote(near))
-    return "" if near.startswith("..") else (f'<p><a class="ql-file" href="{name}" data-file="{name}" '
-                                             f'target="_blank" rel="noopener">{escape(words)}</a></p>')
+    if near.startswith(".."):
+        return ""
+    return (f'<p><a class="ql-file" style="{LINK}" href="{name}" data-file="{name}" target="_blank" '
+            f'rel="noopener">{escape(words)}</a></p>')

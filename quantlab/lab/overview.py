@@ -57,8 +57,9 @@ def answer_words(made: "Comparison") -> str:
     if by_answer[WORSE] and said:
         said.append(f"Worse: {listed([line['model'] for line in by_answer[WORSE]])}.")
     if by_answer[OPEN]:
+        it = "it" if len(by_answer[OPEN]) == 1 else "the first of them"
         least = min((line["more"] for line in by_answer[OPEN] if line["more"]), default=0)
-        advice = f"; about {counted(least, 'more prompt')} may settle the first of them" if least else ""
+        advice = f"; about {counted(least, 'more prompt')} may settle {it}" if least else ""
         said.append(f"Open: {listed([line['model'] for line in by_answer[OPEN]])}{advice}.")
     if not said:
         said.append("One model was asked: there is nothing to hold it against." if len(lines) == 1 else

@@ -31,15 +31,13 @@ def is_file_name(text: str) -> bool:
 
 
 def of_text(text: str) -> list:
-    """One entry a line, or, where a line is just `---`, the blocks between such lines; or JSON Lines, where
-    every line is an object.
+    """One entry a line, or, where a line is just `---`, the blocks between such lines.  A line that is a JSON
+    object with a prompt is read as that.
     """
     text = text.replace("\r\n", "\n")
     blocks = re.split(r"^[^\S\n]*---[^\S\n]*$", text, flags=re.MULTILINE)
     found = blocks if len(blocks) > 1 else text.split("\n")
-    lines = [words.strip() for words in found if words.strip()]
-    objects = [_object(line) for line in lines]
-    return objects if lines and all(one is not None for one in objects) else lines
+    return [_object(words.strip()) or words.strip() for words in found if words.strip()]
 
 
 def _object(line: str) -> dict | None:

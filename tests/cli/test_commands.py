@@ -128,6 +128,12 @@ def test_compare_asks_says_how_far_it_is_and_prints_the_verdicts(tmp_path):
         assert len(pretend.asked) == 4, "nothing is asked again"
         done = typed("compare", "one", "m:a", "m:none", cwd=tmp_path, env=env)
         assert done.returncode == 2 and "m:none is not installed" in done.stderr and len(pretend.asked) == 4
+        (tmp_path / "study.json").write_text('[{"prompt": "five", "check": "has: moo", "tags": "x"}, "six"]')
+        done = typed("compare", "study.json", "m:a", "--system", "Say moo.", "--format", "json",
+                     "--think", "no", "--tags", "x", "--rounds", 1, cwd=tmp_path, env=env)
+        body = pretend.sent[-1][1]
+        assert done.returncode == 0 and "100 % of 1 prompt" in done.stdout and body["prompt"] == "five"
+        assert (body["system"], body["format"], body["think"]) == ("Say moo.", "json", False)
     made = Comparison.from_file(tmp_path / "run.jsonl")
     assert made.plan.options["num_ctx"] == 512 and made.plan.options["stop"] == ["x"]
 

@@ -70,7 +70,8 @@ def test_a_study_is_set_run_judged_and_shown_beside_what_was_expected(cows):
     assert passed.to_dict() == {"one": True, "sum": False, "two": False}
     assert "The report is in" in pressed(lab, "report") and "No model is shown" in lab.status.value
     link, file = lab.pieces["page"].value, lab.made.file
-    assert f'class="ql-file" href="{file.stem}.html"' in link and file.with_suffix(".html").exists()
+    assert f'href="{file.stem}.html" data-file="{file.stem}.html"' in link
+    assert file.with_suffix(".html").exists()
     assert "is a line of" in pressed(lab, "csv") and "not passed" in file.with_suffix(".csv").read_text()
 
 

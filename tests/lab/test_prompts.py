@@ -44,6 +44,9 @@ def test_each_prompt_may_bring_what_is_expected_its_check_its_tags_and_a_convers
     for source in (entries, *(tmp_path / name for name in ("a.json", "b.json", "a.jsonl", "a.csv")),
                    (tmp_path / "a.jsonl").read_text()):
         assert read_prompts(source) == wanted
+    mixed = 'Hi\n{"prompt": "x", "expected": 1}\n{"x": 1}\n{broken'
+    assert [(prompt.text, prompt.expected) for prompt in read_prompts(mixed)] == [
+        ("Hi", ""), ("x", "1"), ('{"x": 1}', ""), ("{broken", "")], "an object has a prompt"
     assert wanted[0].key == Prompt("Six times seven?", "42").key != wanted[1].key != Prompt("And now?").key
     assert Prompt("a", "b").as_dict() == {"text": "a", "expected": "b"}, "as older results files have it"
 
