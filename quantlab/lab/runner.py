@@ -66,7 +66,7 @@ class Run:
         asked, for a model that cannot do what the plan asks.
         """
         known = self.server.installed(self.plan.models)
-        if stops := cannot_do(self.plan, {name: self.server.show(name) for name in known}):
+        if stops := cannot_do(self.plan, {name: self._told_of(name) for name in known}):
             raise LabError(" ".join(stops))
         for record in self.journal.records:
             for name, facts in record.get("models", {}).items() if record["kind"] == "session" else ():
@@ -76,6 +76,15 @@ class Run:
         self.journal.append({"kind": "session", "at": _now(), "ollama": self.server.version(),
                              "machine": machine_words(), "python": platform.python_version(),
                              "models": known})
+
+    def _told_of(self, name: str) -> dict:
+        """What the server shows of a model; nothing where it cannot: its calls then say why."""
+        try:
+            return self.server.show(name)
+        except LabError as error:
+            if error.kind not in ("missing", "refused", "garbled"):
+                raise
+            return {}
 
     def _block(self, model: str, block: list[Call]) -> None:
         """All prompts that one model answers while it is loaded."""
