@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from .asking import Gone, ask, cached_at_most, make_alone, wait_for
+from .asking import Gone, ask, cached_at_most, make_alone, sign_of_life, wait_for
 from .journal import Journal
 from .names import missing_words
 from .plan import Call, Plan, RunProgress
@@ -128,12 +128,22 @@ class Run:
 
     def _answered(self, model: str, prompt: int) -> dict:
         heed(self.cancel)
+        with sign_of_life(self.server, self.on_wait) as heard:
+            return self._asked(model, prompt, heard)
+
+    def _asked(self, model: str, prompt: int, heard: Callable[[], None]) -> dict:
+        """An answer and its circumstances.  heard: called at each piece of it."""
+        def piece(words: str) -> None:
+            heard()
+            if self.on_text:
+                self.on_text(words)
+
         if not self.memory:
             start = time.monotonic()
             self.memory = make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel)
             self.loads.append(time.monotonic() - start)
         shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, self.plan.said_before(prompt))
-        answer = ask(self.server, model, options=self.plan.options, cancel=self.cancel, on_text=self.on_text,
+        answer = ask(self.server, model, options=self.plan.options, cancel=self.cancel, on_text=piece,
                      **self.plan.request(prompt))
         return {"answer": answer, "memory": self.memory, "cached_at_most": shared}
 

@@ -73,6 +73,14 @@ class Server:
         """What the server calls itself, such as "0.17.4"."""
         return str(self._ask("GET", "/api/version").get("version", "unknown"))
 
+    def answers(self, seconds: float) -> bool:
+        """Whether the server says its version within so many seconds."""
+        try:
+            Server(self.address, seconds).version()
+        except LabError:
+            return False
+        return True
+
     def models(self) -> list[dict]:
         """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size,
         family.
