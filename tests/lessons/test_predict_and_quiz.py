@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from quantlab.exhibits.bits import plot_lineup
 from quantlab.lessons import ledger
 from quantlab.lessons.quiz import Question, final_quiz, of_lessons, predict, quiz
 
@@ -79,6 +80,26 @@ def test_the_ledger_below_a_quiz_grows_with_each_guess(monkeypatch):
     assert "1 of the 4" in sheet.guesses.value and "0 right" in sheet.guesses.value
     assert "✗ an attn_v" in sheet.guesses.value and "token_embd" in sheet.guesses.value
     assert "2 of the" in final_quiz().guesses.value and "1 right" in final_quiz().guesses.value
+
+
+@pytest.mark.parametrize("by_guess", [True, False])
+def test_what_waits_for_a_guess_is_not_made_before_it(by_guess):
+    made = []
+
+    def exhibit(**settings):
+        made.append(settings)
+        return plot_lineup(**settings)
+
+    guess = predict("01-1").then(exhibit, reveal=True)
+    assert made == [] and "It was" not in guess.still_html() and guess.show_me in guess.children
+    if by_guess:
+        guess.choose(0)
+    else:
+        guess.show_me.click()
+    assert made == [{"reveal": True}] and guess.shown in guess.children and "It was D" in guess.still_html()
+    assert guess.show_me not in guess.children and guess.first == (0 if by_guess else None)
+    guess.choose(3)
+    assert len(made) == 1
 
 
 def test_markup_in_a_question_is_shown_not_run():
