@@ -33,7 +33,8 @@ class MultipleChoice(Touchable):
         self.buttons = [self._button(i, words) for i, words in enumerate(options)]
         self.answer = widgets.HTML('<div class="ql-answer">&nbsp;</div>')
         asked = widgets.HTML(f'<div class="ql-question"><b>{escape(kind)}.</b> {prose(question)}</div>')
-        super().__init__([asked, *self.buttons, self.answer],
+        self._parts = [asked, *self.buttons, self.answer]
+        super().__init__(self._parts,
                          {f"option{i}": b for i, b in enumerate(self.buttons)})
         self.add_class("ql-choice")
         listed = "  ".join(f"{LETTERS[i]}) {words}" for i, words in enumerate(options))
@@ -50,7 +51,7 @@ class MultipleChoice(Touchable):
         self.show_me.add_class("ql-c-show_me")
         self.show_me.on_click(lambda _button: self.show())
         self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
-        self.children = [*self.children[:-1], self.show_me, self.assistant]
+        self.children = [*self._parts, self.show_me, self.assistant]
         return self
 
     def show(self) -> None:
@@ -58,8 +59,7 @@ class MultipleChoice(Touchable):
         if self._make is None or self.shown is not None:
             return
         self.shown = self._make()
-        kept = [child for child in self.children if child not in (self.show_me, self.assistant)]
-        self.children = [*kept, self.shown, self.assistant]
+        self.children = [*self._parts, self.shown, self.assistant]
 
     def choose(self, index: int) -> None:
         """What a click on option `index` does."""
