@@ -197,7 +197,7 @@ def sums_of_one_shift(running: list[Running], group: np.ndarray, pair: np.ndarra
     running sums, times its number.  All arrays (n,).
     """
     low, high = (cut[pair] for cut in cuts(len(running[0][0]) - 1))
-    q = numbers(ONE_SHIFT[kind, 0])
+    q = stands_for(ONE_SHIFT[kind, 0])
     sums = []
     for power, v in enumerate(running[0], 1):
         heaps = v[low, group], v[high, group] - v[low, group], v[-1, group] - v[high, group]
@@ -215,7 +215,7 @@ def sums_of_two_shifts(running: list[Running], group: np.ndarray, pair: np.ndarr
     low, high = (cut[pair] for cut in cuts(len(running[0][0]) - 1))
     parts = []
     for (sum_x, sum_w), shift in zip(running, TWO_SHIFTS[kind].T, strict=True):
-        q = numbers(shift)
+        q = stands_for(shift)
         below = sum_x[low, group] + sum_x[high, group]
         parts.append((sum_x[-1, group] * q[2] - below,
                       sum_w[-1, group] * q[2] * q[2] + sum_w[low, group] * (q[0] * q[0] - q[1] * q[1])
@@ -223,7 +223,7 @@ def sums_of_two_shifts(running: list[Running], group: np.ndarray, pair: np.ndarr
     return [one + two for one, two in zip(*parts, strict=True)]
 
 
-def numbers(shift: np.ndarray) -> np.ndarray:
+def stands_for(shift: np.ndarray) -> np.ndarray:
     """(n,) shifts -> (3, n) the numbers that the three heaps become."""
     return NUMBERS[:, None] + shift
 
