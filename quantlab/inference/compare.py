@@ -25,7 +25,8 @@ from ..models.source import DATA, Model
 from ..words import one_of
 from .chunks import Text
 from .load import load_lm
-from .variants import ModelOnText, as_table, digest, sha256
+from .remembered import digest, sha256
+from .variants import ModelOnText, as_table
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "mean_p_diff",
            "rms_p_diff", "ln_ratio", "ln_ratio_se", "recited", "passages", "controls", "seconds", "error")

@@ -16,7 +16,7 @@ from ..models.types import tensor_nbytes
 from .llama import LanguageModel
 from .load import load_lm
 from .recital import knows_passages
-from .variants import sha256
+from .remembered import sha256
 
 #: From many bits to few, as a slider shows them.
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "IQ4_XS", "Q3_K", "Q2_K")

@@ -23,7 +23,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from .chunks import Text, checked_model, chunks_of
-from .llama import LOGITS
 
 # bytes of the reference's logits that are kept; beyond, they are computed again for each model
 LOGITS_KEPT = 1 << 28
@@ -197,10 +196,8 @@ def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
 def _scored(lm, chunk: np.ndarray) -> Iterator[np.ndarray]:
     """The rows of `scored_logits` in pieces of at most 64 MiB."""
     first, cache = len(chunk) // 2, lm.new_cache(len(chunk))
-    lm.forward(chunk[:first], cache, last=True)
-    step = max(LOGITS // lm.n_vocab, 1)
-    for start in range(first, len(chunk) - 1, step):
-        logits = lm.forward(chunk[start:min(start + step, len(chunk) - 1)], cache)
+    lm.states(chunk[:first], cache)
+    for logits in lm.outputs(lm.states(chunk[first:-1], cache)):
         if not np.isfinite(logits).all():
             raise ValueError(f"{lm.name} gives predictions that are no numbers: its weights, or their "
                              "quantization, are broken")

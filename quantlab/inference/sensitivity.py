@@ -17,7 +17,7 @@ from math import prod
 
 import numpy as np
 
-from ..formats.tensor import get_format, quantize
+from ..formats.tensor import get_format
 from ..models.families import TensorShape, role_and_layer
 from ..models.imatrix_file import Imatrix
 from ..models.progress import Progress, watched
@@ -25,6 +25,7 @@ from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
 from ..words import one_of
 from .chunks import Text, chunks_of
+from .stored import rounded
 from .variants import ModelOnText, as_table
 
 GROUPS = ("tensor", "role", "layer")
@@ -53,8 +54,7 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
 
         def load(row: dict):
             own = measured.reference.lm
-            return own.with_weights({name: quantize(own.weights[name], qtype).dequantize()
-                                     for name in row["names"]})
+            return own.with_weights({name: rounded(own.weights[name], qtype) for name in row["names"]})
 
         measured.fill(rows, _name, lambda row: {"types": dict.fromkeys(row["names"], qtype)}, load, progress,
                       cancel, recite=False)
@@ -112,8 +112,8 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
 
     def add(name: str, x: np.ndarray, expert: int) -> None:
         if name.startswith("blk."):
-            matrix = lm.weights[name]
-            experts = len(matrix) if matrix.ndim == 3 else 1
+            shape = lm.weights[name].shape
+            experts = shape[0] if len(shape) == 3 else 1
             sums.setdefault(name, np.zeros((experts, x.shape[1])))[expert] += np.einsum(
                 "tj,tj->j", x, x, dtype=np.float64)
             counts.setdefault(name, np.zeros(experts, np.float32))[expert] += len(x)
