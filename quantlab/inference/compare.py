@@ -16,6 +16,8 @@ as equally likely.  Lessons: 04, 05, 07, 08, 09.
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
@@ -24,6 +26,7 @@ from ..models.resolve import open_weights
 from ..models.source import DATA, Model
 from ..words import one_of
 from .chunks import Text
+from .llama import LanguageModel
 from .load import load_lm
 from .remembered import digest, sha256
 from .variants import ModelOnText, as_table
@@ -39,6 +42,7 @@ QUALITY = {"tiny": FOLDER / "quality.json", "smollm2_q4_1": DATA / "smollm2_q4_1
 
 def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None, *, pure: bool = False,
                     imatrix=None, n_ctx: int | None = None, chunks: int | None = None,
+                    executor: Executor | None = None,
                     progress: Callable[[Progress], object] | str | None = "show", cancel=None, cache=True):
     """A pandas table, a row per ftype in the order given: what the file would take, and how far it is from
     the model's own weights.
@@ -49,8 +53,10 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
     {tensor: one number a column}.
     text: what to predict; without it scenes of Shakespeare that the tiny model never saw.  n_ctx, chunks: see
     `perplexity`.
-    progress: called with a Progress after each chunk, and stops the run by returning False; None: nothing is
-    shown.
+    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
+    `client.get_executor()`, which measures a type a task; each process opens the model by its path.
+    progress: called with a Progress after each chunk (on an executor after each type), and stops the run by
+    returning False; None: nothing is shown.
     cancel: anything with `is_set()`.  cache: True remembers rows in the user's cache folder, a path in that
     folder, None nowhere.
 
@@ -73,10 +79,14 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
         rows = [_size(source, name, pure, imatrix) for name in names]
         measured.fill(rows, lambda row: row["ftype"],
                       lambda row: {"ftype": row["ftype"], "pure": bool(pure), "imatrix": weighted},
-                      lambda row: load_lm(source, row["ftype"], imatrix=imatrix, pure=pure), progress, cancel)
+                      partial(_in_type, imatrix=imatrix, pure=pure), progress, cancel, executor=executor)
         table = as_table(rows, COLUMNS, WHOLE)
         table.attrs |= {"model": source.name, "own": source.ftype}
     return table
+
+
+def _in_type(measured: ModelOnText, row: dict, imatrix: Imatrix | None, pure: bool) -> LanguageModel:
+    return load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure)
 
 
 def _size(model: Model, ftype: str, pure: bool, imatrix: Imatrix | None) -> dict:

@@ -31,6 +31,7 @@ from .gates import REFERENCES
 from .graph import Graph, read_graph
 from .llama import LanguageModel
 from .remembered import cache_folder
+from .sent import LoadedWeights
 from .stored import Matrix, can_be_kept, of_file
 from .tensors import demand_graph
 from .tokenizer import Tokenizer
@@ -73,6 +74,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
                     else open_gguf(source.gguf.paths[0]))
             weights = {known: of_file(file, new) if _is_matrix(known, file.infos[new].shape)
                        else file.tensor(new) for _, new, known in names}
+        how = {"ftype": ftype, "imatrix": importances, "pure": pure, "keep": keep, **wishes}
+        weights = LoadedWeights(weights, source.gguf.paths, how)
         return LanguageModel(source.name, graph, tokenizer, weights, reference)
 
 
