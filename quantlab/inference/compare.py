@@ -15,15 +15,18 @@ as equally likely.  Lessons: 04, 05, 07, 08, 09.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from math import prod
 
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
 from ..models.progress import Progress
 from ..models.resolve import open_weights
 from ..models.source import DATA, Model
+from ..models.types import block_of
 from ..words import one_of
 from .chunks import Text
 from .llama import LanguageModel
@@ -47,8 +50,8 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
     """A pandas table, a row per ftype in the order given: what the file would take, and how far it is from
     the model's own weights.
 
-    model: "tiny", the path of a GGUF file, the name of a pulled Ollama model, or an open Model; the higher
-    its own precision, the better.
+    model: "tiny", the path of a GGUF file, the name of a pulled Ollama model, or an open Model; best in 16
+    bits. What a quantized one lost itself is not in its table, and `.attrs["against"]` says so.
     ftypes: "Q4_K_M"; with `pure`, every matrix in one type, such as "Q4_K".  imatrix: a path, an Imatrix, or
     {tensor: one number a column}.
     text: what to predict; without it scenes of Shakespeare that the tiny model never saw.  n_ctx, chunks: see
@@ -81,8 +84,20 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
                       lambda row: {"ftype": row["ftype"], "pure": bool(pure), "imatrix": weighted},
                       partial(_in_type, imatrix=imatrix, pure=pure), progress, cancel, executor=executor)
         table = as_table(rows, COLUMNS, WHOLE)
-        table.attrs |= {"model": source.name, "own": source.ftype}
+        table.attrs |= {"model": source.name, "own": source.ftype, "against": measured_against(source)}
     return table
+
+
+def measured_against(model: Model) -> str:
+    """What must be said where a model's own weights, which others are held against, are quantized themselves;
+    "" for 16 or 32 bits.
+    """
+    weights: Counter[str] = Counter()
+    for qtype, shape in model.types.values():
+        weights[qtype] += prod(shape) if block_of(qtype)[0] > 1 else 0
+    (most, n), = weights.most_common(1)
+    own = most if model.ftype == "unknown" else model.ftype
+    return f"measured against {own}: what {own} lost itself is not in it" if n else ""
 
 
 def _in_type(measured: ModelOnText, row: dict, imatrix: Imatrix | None, pure: bool) -> LanguageModel:
