@@ -6,7 +6,6 @@ import pytest
 import quantlab as ql
 from quantlab.inference.families import FAMILIES
 from quantlab.inference.sensitivity import collect_imatrix
-from quantlab.models.families import FAMILIES as KNOWN
 from quantlab.models.recipes import recipe
 from quantlab.models.source import BUNDLED, from_show, open_model
 from tests.inference.files import copied
@@ -138,13 +137,9 @@ def test_each_family_that_is_planned_can_be_run_or_is_refused_by_its_name(tmp_pa
 
 
 @pytest.mark.parametrize("arch", FAMILIES)
-def test_each_family_can_be_quantized_on_the_way_or_is_refused_by_its_name(tmp_path, arch):
-    """Those whose shapes are known to the recipes; experts with importances of their own."""
+def test_each_family_can_be_quantized_on_the_way(tmp_path, arch):
+    """Experts with importances of their own."""
     file = random_model(tmp_path / "m.gguf", arch)
-    if arch not in KNOWN:
-        with pytest.raises(ValueError, match=f"unknown architecture '{arch}'"):
-            ql.load_lm(file, "Q4_0", pure=True)
-        return
     imatrix = collect_imatrix(ql.load_lm(file), list(range(64)), n_ctx=32, progress=None)
     written = ql.quantize_model(file, tmp_path / "q.gguf", "Q4_0", imatrix, pure=True, progress=None)
     made, plain = ql.load_lm(file, "Q4_0", imatrix=imatrix, pure=True), ql.load_lm(file).weights
