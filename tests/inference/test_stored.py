@@ -54,6 +54,9 @@ def test_an_importance_matrix_is_the_same(tiny, text):
 
 
 def test_a_mix_is_written_to_a_file_that_is_gone_with_the_model(folder):  # noqa: F811
+    """And what a killed run has left is gone, too."""
+    folder.mkdir()
+    (folder / "0123456789abcdef.gguf.01234567.part").write_bytes(b"half a file")
     kept = ql.load_lm("tiny", "Q4_K_M", prune_layers=[1], keep=True)
     left = ql.load_lm("tiny", "Q4_K_M", prune_layers=[1], keep=False)
     assert not list(folder.iterdir()) and left.name == "tiny" and left.graph.n_layer == kept.graph.n_layer
