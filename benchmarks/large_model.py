@@ -38,7 +38,7 @@ def compare_quality(path: str) -> dict:
     (row,) = ql.compare_quality(path, FTYPE, _text(), n_ctx=TOKENS, cache=None, progress=None).itertuples()
     if row.error:
         raise RuntimeError(row.error)
-    return {"ftype": row.ftype, "nbytes": row.nbytes, "kld": row.kld}
+    return {"ftype": row.ftype, "nbytes": int(row.nbytes), "kld": float(row.kld)}
 
 
 def _text() -> np.ndarray:

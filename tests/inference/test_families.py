@@ -10,8 +10,6 @@ import pytest
 
 import quantlab as ql
 from quantlab.inference.families import FAMILIES
-from quantlab.models.families import SWA_PATTERN
-from quantlab.models.metadata import USUAL_WINDOW
 from tests.inference.llama_oracle import LlamaCpp
 from tests.inference.random_models import N_VOCAB, write
 from tests.inference.test_llama import perplexity, same_greedy
@@ -137,11 +135,3 @@ def test_a_key_that_llama_cpp_knows_is_read_or_refused(tmp_path, arch):
 def test_what_a_family_does_not_have_is_refused_in_words(tmp_path, arch, more, words):
     with pytest.raises(ValueError, match=words):
         ql.load_lm(write(tmp_path / "m.gguf", arch, **more))
-
-
-def test_windows_are_those_that_the_memory_is_counted_with():
-    for arch in FAMILIES:
-        family = FAMILIES[arch]
-        if arch in SWA_PATTERN:
-            assert family.pattern == SWA_PATTERN[arch], arch
-            assert (family.window or 0) == USUAL_WINDOW.get(arch, 0), arch
