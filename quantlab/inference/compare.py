@@ -15,17 +15,24 @@ as equally likely.  Lessons: 04, 05, 07, 08, 09.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from math import prod
 
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
 from ..models.progress import Progress
 from ..models.resolve import open_weights
 from ..models.source import DATA, Model
+from ..models.types import block_of
 from ..words import one_of
 from .chunks import Text
+from .llama import LanguageModel
 from .load import load_lm
-from .variants import ModelOnText, as_table, digest, sha256
+from .remembered import digest, sha256
+from .variants import ModelOnText, as_table
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "mean_p_diff",
            "rms_p_diff", "ln_ratio", "ln_ratio_se", "recited", "passages", "controls", "seconds", "error")
@@ -38,18 +45,21 @@ QUALITY = {"tiny": FOLDER / "quality.json", "smollm2_q4_1": DATA / "smollm2_q4_1
 
 def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None, *, pure: bool = False,
                     imatrix=None, n_ctx: int | None = None, chunks: int | None = None,
+                    executor: Executor | None = None,
                     progress: Callable[[Progress], object] | str | None = "show", cancel=None, cache=True):
     """A pandas table, a row per ftype in the order given: what the file would take, and how far it is from
     the model's own weights.
 
-    model: "tiny", the path of a GGUF file, the name of a pulled Ollama model, or an open Model; the higher
-    its own precision, the better.
+    model: "tiny", the path of a GGUF file, the name of a pulled Ollama model, or an open Model; best in 16
+    bits. What a quantized one lost itself is not in its table, and `.attrs["against"]` says so.
     ftypes: "Q4_K_M"; with `pure`, every matrix in one type, such as "Q4_K".  imatrix: a path, an Imatrix, or
     {tensor: one number a column}.
     text: what to predict; without it scenes of Shakespeare that the tiny model never saw.  n_ctx, chunks: see
     `perplexity`.
-    progress: called with a Progress after each chunk, and stops the run by returning False; None: nothing is
-    shown.
+    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
+    `client.get_executor()`, which measures a type a task; each process opens the model by its path.
+    progress: called with a Progress after each chunk (on an executor after each type), and stops the run by
+    returning False; None: nothing is shown.
     cancel: anything with `is_set()`.  cache: True remembers rows in the user's cache folder, a path in that
     folder, None nowhere.
 
@@ -72,10 +82,26 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
         rows = [_size(source, name, pure, imatrix) for name in names]
         measured.fill(rows, lambda row: row["ftype"],
                       lambda row: {"ftype": row["ftype"], "pure": bool(pure), "imatrix": weighted},
-                      lambda row: load_lm(source, row["ftype"], imatrix=imatrix, pure=pure), progress, cancel)
+                      partial(_in_type, imatrix=imatrix, pure=pure), progress, cancel, executor=executor)
         table = as_table(rows, COLUMNS, WHOLE)
-        table.attrs |= {"model": source.name, "own": source.ftype}
+        table.attrs |= {"model": source.name, "own": source.ftype, "against": measured_against(source)}
     return table
+
+
+def measured_against(model: Model) -> str:
+    """What must be said where a model's own weights, which others are held against, are quantized themselves;
+    "" for 16 or 32 bits.
+    """
+    weights: Counter[str] = Counter()
+    for qtype, shape in model.types.values():
+        weights[qtype] += prod(shape) if block_of(qtype)[0] > 1 else 0
+    (most, n), = weights.most_common(1)
+    own = most if model.ftype == "unknown" else model.ftype
+    return f"measured against {own}: what {own} lost itself is not in it" if n else ""
+
+
+def _in_type(measured: ModelOnText, row: dict, imatrix: Imatrix | None, pure: bool) -> LanguageModel:
+    return load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure)
 
 
 def _size(model: Model, ftype: str, pure: bool, imatrix: Imatrix | None) -> dict:

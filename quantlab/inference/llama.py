@@ -18,6 +18,7 @@ import numpy as np
 from .gates import REFERENCES
 from .graph import Graph
 from .rope import Rope, Turns
+from .stored import Matrix, Stored, product
 from .tokenizer import Tokenizer, Tokens
 
 CHUNK = 256        # tokens that pass through the layers at a time, so that a long text needs little memory
@@ -47,7 +48,7 @@ class LanguageModel:
     """A model that can be run.
 
     graph: its family's choices, and its numbers.  weights: tensor name -> float32, a matrix as (rows, row
-    length), the matrices of experts stacked.
+    length), the matrices of experts stacked; matrices may stay as they are stored (stored.py).
     reference: "exact", or "llama.cpp", which rounds GELU as llama.cpp's processor code does (gates.py).
     watch: called as watch(tensor name, x, expert) with the inputs (tokens, row length) of each matrix; for
     `collect_imatrix`. A matrix that is no expert's has the number 0.
@@ -56,7 +57,7 @@ class LanguageModel:
     name: str
     graph: Graph
     tokenizer: Tokenizer
-    weights: Mapping[str, np.ndarray] = field(repr=False)
+    weights: Mapping[str, Matrix] = field(repr=False)
     reference: str = "exact"
     watch: Callable[[str, np.ndarray, int], object] | None = field(default=None, repr=False)
 
@@ -88,19 +89,33 @@ class LanguageModel:
         """Let T more tokens pass through the model; the cache then holds them.
 
         Returns (T, n_vocab) float32 logits, or with `last` those of the last token only: (1, n_vocab).
+        ValueError as for `states`.
+        """
+        x = self.states(tokens, cache)[-1 if last else 0:]
+        logits, start = np.empty((len(x), self.n_vocab), np.float32), 0
+        for piece in self.outputs(x):
+            logits[start:start + len(piece)] = piece
+            start += len(piece)
+        return logits
+
+    def states(self, tokens: Tokens, cache: Cache) -> np.ndarray:
+        """Let T more tokens pass through the layers; the cache then holds them.  (T, n_embd): what the last
+        layer leaves.
+
         ValueError for no tokens, for tokens outside the vocabulary, and when they do not fit into the cache.
         """
         tokens = self.checked(tokens)
         if cache.n + len(tokens) > cache.n_ctx:
             raise ValueError(
                 f"{len(tokens)} more tokens do not fit: the context of {cache.n_ctx} holds {cache.n} already")
-        logits = np.empty((1 if last else len(tokens), self.n_vocab), np.float32)
-        for start in range(0, len(tokens), CHUNK):
-            x = self._through_layers(tokens[start:start + CHUNK], cache)
-            step = max(LOGITS // self.n_vocab, 1)
-            for row in range(0, 0 if last else len(x), step):
-                logits[start + row:start + min(row + step, len(x))] = self._output(x[row:row + step])
-        return self._output(x[-1:]) if last else logits
+        return np.concatenate([self._through_layers(tokens[start:start + CHUNK], cache)
+                               for start in range(0, len(tokens), CHUNK)])
+
+    def outputs(self, states: np.ndarray) -> Iterator[np.ndarray]:
+        """The logits that follow from `states`, (rows, n_vocab) float32, in pieces of at most 64 MiB."""
+        step = max(min(LOGITS // self.n_vocab, CHUNK), 1)
+        for start in range(0, len(states), step):
+            yield self._output(states[start:start + step])
 
     def _through_layers(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:
         """Tokens -> (T, n_embd): what the last layer leaves."""
@@ -147,7 +162,7 @@ class LanguageModel:
             scores[..., back < 0] = -np.inf                               # nobody sees the future
             if g.is_local(layer):
                 scores[..., back >= g.window] = -np.inf
-        sinks = self.weights[block + "attn_sinks.weight"] if g.family.sinks else None
+        sinks = np.asarray(self.weights[block + "attn_sinks.weight"]) if g.family.sinks else None
         shares = softmax(scores, None if sinks is None else sinks.reshape(g.n_head_kv, group, 1, 1))
         mixed = shares.reshape(g.n_head_kv, group * n_tokens, -1) @ values
         mixed = mixed.reshape(g.n_head_kv, group, n_tokens, g.head_dim).transpose(2, 0, 1, 3)
@@ -217,7 +232,7 @@ class LanguageModel:
         matrix, bias = self.weights[name + ".weight"], self.weights.get(name + ".bias")
         if matrix.ndim == 3:
             matrix, bias = matrix[expert], None if bias is None else bias[expert]
-        y = x @ matrix.T
+        y = product(x, matrix)
         return y if bias is None else y + bias
 
     def _turns(self, positions: np.ndarray, n_ctx: int) -> dict[Rope, Turns]:
@@ -230,23 +245,24 @@ class LanguageModel:
         if g.longrope:
             slower = "rope_factors_long" if n_ctx > g.n_ctx_original else "rope_factors_short"
         ropes = {rope for rope in (g.global_rope, g.local_rope) if rope}
-        return {rope: rope.turns(positions, self.weights.get(f"{slower}.weight", 1.0)) for rope in ropes}
+        slower_by = np.asarray(self.weights.get(f"{slower}.weight", 1.0))
+        return {rope: rope.turns(positions, slower_by) for rope in ropes}
 
     def _temperatures(self, positions: np.ndarray) -> np.ndarray:
         """(T, 1, 1): how much sharper attention gets, far from the beginning."""
         far = np.log(np.floor(positions / self.graph.n_ctx_original) + 1)
         return (1 + self.graph.temperature_scale * far).astype(np.float32)[:, None, None]
 
-    def with_weights(self, weights: Mapping[str, np.ndarray]) -> "LanguageModel":
+    def with_weights(self, weights: Mapping[str, Matrix]) -> "LanguageModel":
         """The same model with some tensors replaced; all others are shared.  ValueError for an unknown name
         or another shape.
         """
-        new = {}
+        new: dict[str, Matrix] = {}
         for name, values in weights.items():
             if name not in self.weights:
                 raise ValueError(f"{self.name} has no tensor {name!r} to replace; one of them is "
                                  f"{next(iter(self.weights))}")
-            new[name] = np.asarray(values, np.float32)
+            new[name] = values if isinstance(values, Stored) else np.asarray(values, np.float32)
             if new[name].shape != self.weights[name].shape:
                 raise ValueError(
                     f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")

@@ -15,8 +15,9 @@ from quantlab.inference.compare import (
     when_and_where,
 )
 from quantlab.inference.mixes import READ, MixBench
+from quantlab.inference.remembered import sha256
 from quantlab.inference.sensitivity import sensitivity
-from quantlab.inference.variants import USUAL_CHUNKS, sha256
+from quantlab.inference.variants import USUAL_CHUNKS
 
 KLD = dict(rel=0.02, abs=2e-6)          # another processor's float32 sums move the third digit of a small KLD
 
