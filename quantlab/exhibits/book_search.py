@@ -79,7 +79,7 @@ def search_book(qtype: str, x: np.ndarray, w: np.ndarray, picked: int) -> Found:
     steps, number = inverse * size.max(), picked // per
     missed = searched[:, best]
     again = {"missed": missed[number], "all": missed.any(), "always": True}[search.again]
-    scale = trace[best][1][0] if again else ONE / inverse[best]
+    scale = trace[best][1][0] if again and trace[best][1][0] > 0 else ONE / inverse[best]
     chosen = slice(number * per, number * per + per)
     rounded, near = _rounded(search, size[chosen, 0] / scale)
     found: dict[int, list[float]] = {int(fit.point[number, 0]): []}
@@ -95,7 +95,7 @@ def search_book(qtype: str, x: np.ndarray, w: np.ndarray, picked: int) -> Found:
 
 def _at(search: GridSearch, size: np.ndarray, w: np.ndarray, inverse: np.ndarray):
     """(group, 1) sizes and their weights in the error, at n scales: points (points, n), which of them had to
-    be searched for, and the squared errors (n,), each with the best scale for its points.
+    be searched for (points, n), and the sums of w x q and of w q q (n,), whose quotient is the best scale.
     """
     size, w = (np.repeat(v, len(inverse), axis=1) for v in (size, w))
     per = len(search.grid.columns)

@@ -41,7 +41,7 @@ def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
 
 def _book_finding(land: Landscape, words: str) -> str:
     steps, left = land.tried[land.best], 100 * stable(float(land.tried_error[land.best]), 2)
-    if round(left, 1) >= 100:
+    if left >= 99.5 or not land.tried_error[0]:
         return f"No candidate does better than the middle one here; {words}"
     return f"{steps:.3g} steps instead of {land.tried[0]:.3g}: {left:.0f} % of the squared error; {words}"
 

@@ -167,6 +167,19 @@ def test_a_sign_that_is_turned_over_is_told_from_the_others():
     assert negative == {"IQ2_XS": [False] * 7 + [True], "IQ2_S": [False] * 8}
 
 
+@pytest.mark.parametrize("qtype", BOOKS)
+def test_a_book_for_weights_of_which_the_only_one_does_not_matter(qtype):
+    x = np.zeros(256, np.float32)
+    x[3] = 1
+    widget = explore_scale_search(x, qtype)
+    widget.set(group=0, far=0)
+    zero = "IQ2_XXS counts this group as zero: there is nothing to search for"
+    assert widget.finding == zero if qtype == "IQ2_XXS" else "No candidate does better" in widget.finding
+    assert "nan" not in widget.picture.svg.lower()
+    x[3] = 0
+    assert "all its weights are zero" in explore_scale_search(x, qtype).finding
+
+
 def test_the_picture_of_a_book_shows_the_rounding_the_kept_entry_and_those_compared():
     widget = explore_scale_search(qtype="IQ3_S")
     widget.set(group=7, picked=20)
