@@ -28,7 +28,7 @@ from quantlab.models.types import tensor_nbytes
 
 SMOLLM2 = Path(__file__).resolve().parents[1] / ".tools" / "models" / "SmolLM2-135M-Instruct.F16.gguf"
 LLAMA_QUANTIZE = {"cpu_seconds": 1.77, "peak_mib": 211, "version": "b11434, baseline build, 1 thread"}
-RUNS, LAYERS = 5, (2, 8, 32)
+RUNS, LAYERS, PIECE = 5, (2, 8, 32), 1 << 20
 GOALS = {"cpu_times_llama_quantize": 2.5, "peak_mb": 100}
 CODE = "import sys, quantlab as ql; ql.quantize_model(*sys.argv[1:4], progress=None"
 BOOKS = {"attn_q": "IQ3_XXS", "attn_k": "IQ3_S", "attn_v": "IQ2_XXS", "attn_output": "IQ2_S",
@@ -69,8 +69,10 @@ def write_file(path: Path, a: Architecture, weights: Callable[[int], bytes] | No
         os.truncate(path, path.stat().st_size + sum(nbytes + padding(nbytes, 32) for nbytes in sizes))
         return a.n_params
     with open(path, "ab") as file:
-        for nbytes in sizes:
-            file.write(weights(nbytes) + bytes(padding(nbytes, 32)))
+        for nbytes in sizes:        # piece by piece: what this process takes at most, its children inherit
+            for start in range(0, nbytes, PIECE):
+                file.write(weights(min(PIECE, nbytes - start)))
+            file.write(bytes(padding(nbytes, 32)))
     return a.n_params
 
 
