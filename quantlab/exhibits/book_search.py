@@ -156,7 +156,7 @@ def _entry(search: GridSearch, entry: int, steps: list[float], size: np.ndarray,
 
 # ---- words and picture
 
-def told(found: Found) -> str:
+def how_found(found: Found) -> str:
     """How the entry came about, for the finding."""
     if not found.compared:
         return "the rounded weights are an entry"

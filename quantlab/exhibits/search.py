@@ -17,7 +17,7 @@ from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
 from ..words import number, one_of
-from .book_search import entry_rows, entry_table, search_book, told
+from .book_search import entry_rows, entry_table, how_found, search_book
 from .search_facts import SEARCHES, Landscape, one_scale, scale_and_minimum
 
 LEFT, RIGHT, TOP, BOTTOM = 74, 740, 96, 262
@@ -70,7 +70,7 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
     found = search_book(qtype, x, w, picked) if book else None
     land = found.land if found else _landscape(qtype, x, w)
     if found:
-        finding, below = _book_finding(land, told(found)), entry_rows(found, 334)
+        finding, below = _book_finding(land, how_found(found)), entry_rows(found, 334)
     else:
         finding, below = _finding(x, land, SEARCHES[qtype].nmax), _weights(land, x, importance, picked)
     words = ("steps from the smallest weight to the largest" if not book and SEARCHES[qtype].steps
