@@ -18,7 +18,8 @@ from ..models.no_model import NoModel
 from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
-from .compute import compute_bytes, shared_alike, split_compute_bytes
+from .alike import shared_alike
+from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types, has_flash, host_cache_bytes
 from .overrides import in_main_memory, placed_with
 from .pulled import pulled_notes

@@ -11,7 +11,8 @@ import pytest
 
 import quantlab as ql
 from quantlab import oracles
-from quantlab.memory.compute import compute_bytes, shared_alike, split_compute_bytes
+from quantlab.memory.alike import shared_alike
+from quantlab.memory.compute import compute_bytes, split_compute_bytes
 from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.settings import Settings
