@@ -18,7 +18,7 @@ from .ggml import LENT_FROM
 from .graphs import graph_of
 from .parts import Layers
 from .scheduler import COPIES, Scheduler
-from .settings import Settings
+from .settings import QUANTIZED, Settings
 from .weights import Types, Weights, by_name
 
 FEED_FORWARD = ("ffn_up", "ffn_gate", "ffn_down")
@@ -95,7 +95,9 @@ def _sizes(
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
     settings = replace(settings, n_gpu_layers=None, n_cpu_moe=0, override_tensor="")
     plan = _plan(a, settings, types, devices, n_cards, kept)
-    if settings.flash_attention and (n_cards in devices[:-1] or kept):
+    # values in few bits need flash attention, so llama.cpp asks no further (llama_init_from_model)
+    asks = settings.flash_attention and settings.type_v not in QUANTIZED
+    if asks and (n_cards in devices[:-1] or kept):
         few = replace(settings, n_ctx=1, n_ubatch=1, n_outputs=1)
         plan = replace(plan, flash=_flash_stays(_plan(a, few, types, devices, n_cards, kept, probe=True)))
     return _walked(plan)

@@ -2,7 +2,8 @@
 context, read the plan. As a program it reads one question as JSON and answers in JSON; it may crash without
 taking anybody along.
 
-    echo '{"path": "model.gguf", "vram": [8589934592], "n_gpu_layers": null, "settings": [{...}]}' |
+    echo '{"path": "model.gguf", "vram": [8589934592],
+           "places": [{"n_gpu_layers": null, "kept": [], "settings": [{...}]}]}' |
         python -m quantlab.oracles.llama_library
 
 One pinned version, whose structures are written out below (llama.h). Before anything is asked, the defaults
@@ -172,22 +173,26 @@ def _library_path() -> Path:
 
 
 def answer(question: dict) -> dict:
-    """{"measured": [one breakdown for each setting, or {"refused": words}]}, or {"refused": words} for the
-    whole question.
+    """{"measured": [for each place one list, and in it for each setting a breakdown or {"refused": words}]},
+    or {"refused": words} for the whole question.
     """
+    measured: list[list[dict]] = []
     try:
         library = Library(question["vram"])
-        model = library.load(question["path"], question["n_gpu_layers"], tuple(question["kept"]))
+        for place in question["places"]:
+            model = library.load(question["path"], place["n_gpu_layers"], tuple(place["kept"]))
+            measured.append([_measured(library, model, settings) for settings in place["settings"]])
+            library.free(model)
     except (LayoutError, Refused) as error:
         return {"refused": str(error)}
-    measured: list[dict] = []
-    for settings in question["settings"]:
-        try:
-            measured.append(library.measure(model, settings))
-        except Refused as error:
-            measured.append({"refused": str(error)})
-    library.free(model)
     return {"measured": measured}
+
+
+def _measured(library: Library, model, settings: dict) -> dict:
+    try:
+        return library.measure(model, settings)
+    except Refused as error:
+        return {"refused": str(error)}
 
 
 if __name__ == "__main__":
