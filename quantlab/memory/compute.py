@@ -116,8 +116,8 @@ def _plan(
     kinds = kinds_of(a, types, devices, host, kept, typed=not probe)
     several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer) and not probe
     layers = tuple(range(a.n_layer)) if several else layers_to_walk(kinds[:-1])
-    return Layers(a, settings, (*(kinds[i] for i in layers), kinds[-1]), host, by_name(types), layers, devices,
-                  kept, probe=probe)
+    walked = (*(kinds[i] for i in layers), kinds[-1])
+    return Layers(a, settings, walked, host, by_name(types), layers, devices, kept, probe=probe)
 
 
 @lru_cache(maxsize=8192)

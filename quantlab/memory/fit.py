@@ -223,14 +223,16 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
         return placed_with(weights, replace(settings, n_gpu_layers=n), names).card + cache_bytes(
             shape, settings, shape.n_layer - weights.n_blocks_on_card(n))
 
+    def most(compute: int, low: int, high: int) -> int:
+        return last_that_fits(lambda n: stays(n) + compute <= budget, low, high)
+
     low, high = 0, last_that_fits(
         lambda n: stays(n) + least_compute_bytes(shape, weights, settings, n) <= budget, 0, shape.n_layer + 1)
     n = high
     while low < high:
         found = planned(shape, weights, replace(settings, n_gpu_layers=n), "")
         low, high = (n, high) if found.total <= budget else (low, n - 1)
-        guess = last_that_fits(lambda n: stays(n) + found.compute <= budget, low, high)
-        n = max(guess, min(low + 1, high))
+        n = max(most(found.compute, low, high), min(low + 1, high))
     return low
 
 

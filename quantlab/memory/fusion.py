@@ -25,7 +25,7 @@ SHARED_PAIR = ("MUL_MAT", "MUL_MAT", "GLU")
 
 
 def may_be_fused(ops: Sequence[str]) -> bool:
-    """Whether a part of a graph with these operations has experts, a router, or a product that is added up."""
+    """Whether a part of a graph with these operations has experts, a router, or a sum of products."""
     return "MUL_MAT_ID" in ops or "ARGSORT" in ops or any(
         first == "MUL" and second in ("MUL", "VIEW") for first, second in pairwise(ops))
 

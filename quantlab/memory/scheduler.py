@@ -22,10 +22,7 @@ COPIES = 4
 
 def borrows(node: Tensor, device: int) -> bool:
     """Whether it reads weights that lie elsewhere."""
-    for src in node.src:
-        if src.weight and src.place != device:
-            return True
-    return False
+    return any([src.weight and src.place != device for src in node.src])
 
 
 class Scheduler:

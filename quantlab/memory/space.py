@@ -62,4 +62,5 @@ class Space:
             if gap[0] == end:  # no gap ends where the place starts, or it would have come before this one
                 gap[0], gap[1] = start, gap[1] + end - start
                 return
-        gaps.insert(next((i for i, gap in enumerate(gaps) if gap[0] >= start), len(gaps)), [start, end - start])
+        behind = next((i for i, gap in enumerate(gaps) if gap[0] >= start), len(gaps))
+        gaps.insert(behind, [start, end - start])

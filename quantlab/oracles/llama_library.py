@@ -42,6 +42,8 @@ llama_model_params llama_model_default_params(void); llama_context_params llama_
 void *llama_model_load_from_file(const char *, llama_model_params); void llama_model_free(void *);
 void *llama_init_from_model(void *, llama_context_params); void llama_free(void *);
 const char *ggml_backend_buft_name(void *);
+void _Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params(const char *, llama_model_params *,
+  llama_context_params *);
 void _Z26llama_get_memory_breakdownPK13llama_context(void *result, void *context);
 """)
 #: What the pinned version fills in.
@@ -103,8 +105,8 @@ class Library:
             raise self._gpus.faults[0]
         return found
 
-    def make_context(self, model, settings: dict):
-        """A context of the model, to be freed with llama_free.  Raises Refused."""
+    def context_params(self, settings: dict):
+        """The settings as llama.cpp takes them."""
         params = self._lib.llama_context_default_params()
         params.n_ctx, params.n_ubatch, params.n_seq_max = settings["n_ctx"], settings["n_ubatch"], settings[
             "n_parallel"]
@@ -117,11 +119,25 @@ class Library:
             params.n_outputs_max = max(settings["n_outputs"], settings["n_parallel"])
             params.n_outputs_max_per_seq = -(-params.n_outputs_max // settings["n_parallel"])
         params.swa_full = False
+        return params
+
+    def make_context(self, model, settings: dict):
+        """A context of the model, to be freed with llama_free.  Raises Refused."""
+        params = self.context_params(settings)
         self._said.clear()
         context = self._lib.llama_init_from_model(model, params)
         if context == ffi.NULL:
             raise Refused(self._last_words())
         return context
+
+    def print_fit(self, path: str, settings: dict) -> None:
+        """What `llama-fit-params --fit-print on` prints: for each device its name and whole MiB of weights,
+        cache and compute buffer (llama.cpp, common/fit.cpp).
+        """
+        model, context = (ffi.new(f"llama_{kind}_params *") for kind in ("model", "context"))
+        model[0], context[0] = self._lib.llama_model_default_params(), self.context_params(settings)
+        self._lib._Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params(
+            path.encode(), model, context)
 
     def breakdown(self, context) -> dict[str, dict[str, int]]:
         """Bytes by buffer type, as `measure` gives them. Walks the std::map that llama_get_memory_breakdown

@@ -15,14 +15,16 @@ from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import MODELS
 from quantlab.models.recipes import recipe
 from tests.memory.own_shapes import MEASURED, SHAPES, some_settings
+from tests.thinned import one_of_each
 
 oracle = pytest.importorskip("quantlab.oracles.planner")
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
 
 NEW = {name: shape for name, shape in (MODELS | SHAPES).items() if shape.arch not in MEASURED}
+EACH = one_of_each(NEW, lambda name: (NEW[name].arch, bool(NEW[name].n_expert)))
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", EACH)
 def test_every_new_family_is_exact_wherever_its_layers_lie(name):
     shape, choose = NEW[name], random.Random(name)
     places = (None, 0, 1, shape.n_layer // 2, shape.n_layer)
@@ -33,7 +35,7 @@ def test_every_new_family_is_exact_wherever_its_layers_lie(name):
         assert (ours.weights, ours.kv_cache, ours.compute) == found[:3], one
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", EACH)
 def test_a_file_of_a_new_family_is_read_back(name, tmp_path):
     shape = NEW[name]
     path = oracle.write_hollow(tmp_path / "a.gguf", shape, recipe("Q4_K_M", shape))
@@ -53,7 +55,7 @@ def test_new_families_on_two_cards_are_exact(name):
     assert bytes_on_cards(MODELS[name], weights_of(name), one, cards) == truth
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", EACH)
 def test_the_layers_that_are_left_out_add_nothing(name, monkeypatch):
     shape, choose = NEW[name], random.Random(name)
     settings = [some_settings(choose, shape) for _ in range(4)]

@@ -11,6 +11,7 @@ import quantlab as ql
 from quantlab.memory.settings import Settings
 from quantlab.models.catalog import MODELS
 from tests.memory.own_shapes import some_settings
+from tests.thinned import some
 
 MIXTURES = ["qwen3:30b", "mixtral:8x7b", "gpt-oss:20b", "deepseek-v2:16b-mla", "qwen3.5:35b", "gemma4:26b"]
 
@@ -38,7 +39,7 @@ def test_both_sides_are_exact(name):
     oracle = pytest.importorskip("quantlab.oracles.planner")
     pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
     choose = random.Random(name)
-    settings = [some_overrides(choose, name) for _ in range(5)]
+    settings = some([some_overrides(choose, name) for _ in range(8)], 2)
     for one, found in zip(settings, oracle.measure_all(name, None, settings), strict=True):
         ours = ql.estimate_memory(name, **one.as_dict())
         host = sum(
