@@ -46,7 +46,7 @@ def kinds_of(
     return tuple(found)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _parts(
     n_layer: int, types: Types, split: bool, kept: frozenset[str], typed: bool
 ) -> tuple[tuple[tuple[Part, ...], tuple[Part, ...]], ...]:
@@ -62,7 +62,10 @@ def _parts(
         found[layer][0].append((part, shape, on_card, stays))
         if split:
             found[layer][1].append((part, shape, qtype, stays))
-    return tuple((tuple(card), tuple(host)) for card, host in found)
+    same: dict[tuple[Part, ...], tuple[Part, ...]] = {}          # one object for all that are alike
+    card, host = ([same.setdefault(mine, mine) for mine in map(tuple, every)]
+                  for every in zip(*found, strict=True))
+    return tuple(zip(card, host, strict=True))
 
 
 def shared_alike(a: Architecture, weights: Weights) -> frozenset[int]:

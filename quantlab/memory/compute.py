@@ -120,13 +120,13 @@ def _plan(
     return Layers(a, settings, walked, host, by_name(types), layers, devices, kept, probe=probe)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _walked(plan: Layers) -> tuple[int, ...]:
     """Bytes of each device's buffer; of plans that are equal only one is walked through."""
     return tuple(Scheduler(plan.host, COPIES if plan.host > 1 else 1).sizes(graph_of(plan)))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _flash_stays(probe: Layers) -> bool:
     """Whether flash attention would be computed where each layer's cache lies, with one token of each
     conversation; llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
