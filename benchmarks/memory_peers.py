@@ -106,7 +106,7 @@ def _looked_up(answers: dict[tuple[str, int], int]):
 
 
 def _ours(model: str, n_ctx: int) -> float:
-    return estimate_memory(MODELS[model].unnamed, n_ctx=n_ctx).total
+    return estimate_memory(MODELS[model].unnamed, "Q4_K_M", n_ctx=n_ctx).total
 
 
 def _lesson(model: str, n_ctx: int) -> float:
