@@ -1,6 +1,6 @@
 """Which layers need the same: those that are alike, and of them those that have to be walked through.
 
-    kinds = kinds_of(shape, types, devices, host=1)     # of each layer, and at last of all outside the layers
+    kinds = kinds_of_layers(shape, types, devices, host=1)     # of each layer, and at last of all outside the layers
     layers_to_walk(kinds[:-1])                          # (0, 1, 2, 30, 31)
 
 Two walks through equal kinds, in equal settings, find the same bytes: however many layers are left out
@@ -23,7 +23,7 @@ MOST_PERIOD = 8  # layers after which the kinds of layers begin anew, in any mod
 Part = tuple[str, tuple[int, ...], str, bool]
 
 
-def kinds_of(
+def kinds_of_layers(
     a: Architecture,
     types: Types,
     devices: tuple[int, ...],

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from ..models.architecture import Architecture
-from .alike import TOGETHER, kinds_of, layers_to_walk
+from .alike import TOGETHER, kinds_of_layers, layers_to_walk
 from .ggml import LENT_FROM
 from .graphs import graph_of
 from .parts import Layers
@@ -113,7 +113,7 @@ def _plan(
     probe: bool = False,
 ) -> Layers:
     """What is to be walked through: all layers where a model of many kinds of them lies in two places."""
-    kinds = kinds_of(a, types, devices, host, kept, typed=not probe)
+    kinds = kinds_of_layers(a, types, devices, host, kept, typed=not probe)
     several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer) and not probe
     layers = tuple(range(a.n_layer)) if several else layers_to_walk(kinds[:-1])
     walked = (*(kinds[i] for i in layers), kinds[-1])
