@@ -1,7 +1,7 @@
 """Which layers need the same: those that are alike, and of them those that have to be walked through.
 
-    kinds = kinds_of_layers(shape, types, devices, host=1)     # of each layer, and at last of all outside the layers
-    layers_to_walk(kinds[:-1])                          # (0, 1, 2, 30, 31)
+    kinds = kinds_of_layers(shape, types, devices, host=1)      # the last one: of all outside the layers
+    layers_to_walk(kinds[:-1])                                  # (0, 1, 2, 30, 31)
 
 Two walks through equal kinds, in equal settings, find the same bytes: however many layers are left out
 between, and whatever the types of weights are that stay where they are computed with. So a walk through one
