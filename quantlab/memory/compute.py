@@ -33,18 +33,23 @@ def compute_bytes(a: Architecture, settings: Settings, alike: frozenset[int] = f
 
 
 def split_compute_bytes(
-    a: Architecture, weights: Weights, settings: Settings, kept: frozenset[str] = frozenset()
+    a: Architecture,
+    weights: Weights,
+    settings: Settings,
+    kept: frozenset[str] = frozenset(),
+    every: bool = True,
 ) -> tuple[int, int]:
     """Bytes of the compute buffers on a card that holds only the last layers, as `settings.n_gpu_layers`
     says, and in main memory.
 
     Layers in main memory are computed on the card when many tokens come at once (scheduler.py): then the
     types of their weights matter, as these are copied there.  kept: tensors that lie in main memory though
-    their layer does not.
+    their layer does not.  every: False leaves out layers that are like others, which is faster, and in three
+    of a thousand settings off by some MB: what lies between gaps can depend on all layers before.
     """
     on_card = weights.n_blocks_on_card(settings.n_gpu_layers)
     devices = (1,) * (a.n_layer - on_card) + (0,) * on_card + (int(settings.n_gpu_layers == 0),)
-    card, host = _sizes(a, settings, weights.types, devices, 1, kept)
+    card, host = _sizes(a, settings, weights.types, devices, 1, kept, every)
     return card, host
 
 
@@ -91,15 +96,17 @@ def _sizes(
     devices: tuple[int, ...],
     n_cards: int,
     kept: frozenset[str] = frozenset(),
+    every: bool = False,
 ) -> tuple[int, ...]:
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
     settings = replace(settings, n_gpu_layers=None, n_cpu_moe=0, override_tensor="")
-    plan = _plan(a, settings, types, devices, n_cards, kept)
+    plan = _plan(a, settings, types, devices, n_cards, kept, every)
     # values in few bits need flash attention, so llama.cpp asks no further (llama_init_from_model)
     asks = settings.flash_attention and settings.type_v not in QUANTIZED
     if asks and (n_cards in devices[:-1] or kept):
         few = replace(settings, n_ctx=1, n_ubatch=1, n_outputs=1)
-        plan = replace(plan, flash=_flash_stays(_plan(a, few, types, devices, n_cards, kept, probe=True)))
+        probe = _plan(a, few, types, devices, n_cards, kept, probe=True)
+        plan = replace(plan, flash=_flash_stays(probe))
     return _walked(plan)
 
 
@@ -110,12 +117,15 @@ def _plan(
     devices: tuple[int, ...],
     host: int,
     kept: frozenset[str],
+    every: bool = False,
     probe: bool = False,
 ) -> Layers:
-    """What is to be walked through: all layers where a model of many kinds of them lies in two places."""
+    """What is to be walked through: all layers if so asked, or where a model of many kinds of them lies in
+    two places.
+    """
     kinds = kinds_of_layers(a, types, devices, host, kept, typed=not probe)
     several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer) and not probe
-    layers = tuple(range(a.n_layer)) if several else layers_to_walk(kinds[:-1])
+    layers = tuple(range(a.n_layer)) if several or every else layers_to_walk(kinds[:-1])
     walked = (*(kinds[i] for i in layers), kinds[-1])
     return Layers(a, settings, walked, host, by_name(types), layers, devices, kept, probe=probe)
 

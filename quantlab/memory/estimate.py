@@ -159,8 +159,11 @@ def planned_shape(model: Architecture | Model) -> Architecture:
     return shape
 
 
-def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str) -> MemoryEstimate:
-    """The estimate from parts already known; `recommend` calls it many times."""
+def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str,
+            every: bool = True) -> MemoryEstimate:
+    """The estimate from parts already known; `recommend` calls it many times.  every: of a split model all
+    layers are walked through; False for a search (`split_compute_bytes`).
+    """
     check_cache_types(shape, settings)
     kept = in_main_memory(shape, weights, settings)
     placed = placed_with(weights, settings, kept)
@@ -169,7 +172,7 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     if not kept and (settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer):
         compute = compute_bytes(shape, replace(settings, n_gpu_layers=None), shared_alike(shape, weights))
     else:
-        compute, _ = split_compute_bytes(shape, weights, settings, kept)
+        compute, _ = split_compute_bytes(shape, weights, settings, kept, every)
     notes = pulled_notes(shape, ftype)
     if shape.arch == "deepseek2":
         notes += _deepseek_notes(shape, settings)

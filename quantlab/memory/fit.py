@@ -215,7 +215,7 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
     """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller.
 
     Walking through a split model takes a while, and finds nearly the same for each number: so no more are
-    tried than can fit, and the bytes that one walk finds say where to try next.
+    tried than can fit, and the bytes that one walk finds say where to try next; the last is walked in full.
     """
     names = in_main_memory(shape, weights, settings)
 
@@ -230,9 +230,11 @@ def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, b
         lambda n: stays(n) + least_compute_bytes(shape, weights, settings, n) <= budget, 0, shape.n_layer + 1)
     n = high
     while low < high:
-        found = planned(shape, weights, replace(settings, n_gpu_layers=n), "")
+        found = planned(shape, weights, replace(settings, n_gpu_layers=n), "", every=False)
         low, high = (n, high) if found.total <= budget else (low, n - 1)
         n = max(most(found.compute, low, high), min(low + 1, high))
+    while low and planned(shape, weights, replace(settings, n_gpu_layers=low), "").total > budget:
+        low -= 1
     return low
 
 
