@@ -5,7 +5,7 @@ A number that is not the committed one stops the run before anything is written:
 otherwise, and the pin, the walk through the layers and the lessons have to be looked at together.  A section
 alone, into the results that are there:
 
-    python -m benchmarks.memory peers       # or elsewhere, layers, other_architectures
+    python -m benchmarks.memory peers       # or elsewhere, experts, layers, other_architectures
 """
 
 import csv
@@ -14,7 +14,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from benchmarks.memory_elsewhere import generalization, layer_pairs, other_architectures
+from benchmarks.memory_elsewhere import experts, generalization, layer_pairs, other_architectures
 from benchmarks.memory_peers import peers
 from benchmarks.run import RESULTS
 from quantlab.memory.compute import compute_bytes
@@ -32,7 +32,8 @@ COLUMNS = ("weights_gpu_bytes", "kv_gpu_bytes", "compute_gpu_bytes", "weights_ho
 
 
 #: What can be measured alone: name in the results -> what to call with the rows of the table.
-SECTIONS = {"elsewhere": lambda _: generalization(), "layers": lambda _: layer_pairs(), "peers": peers,
+SECTIONS = {"elsewhere": lambda _: generalization(), "experts": lambda _: experts(),
+            "layers": lambda _: layer_pairs(), "peers": peers,
             "other_architectures": lambda _: other_architectures()}
 
 

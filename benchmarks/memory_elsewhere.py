@@ -1,5 +1,5 @@
 """Part of `make bench-memory`, all by the oracle: shapes and settings outside the measured table, the number
-of layers that fit, and architectures that the formula refuses.
+of layers that fit, experts in main memory, and architectures that the formula refuses.
 """
 
 import random
@@ -17,9 +17,11 @@ from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_fit import PAIRS
 from tests.memory.test_graphs import NEW
+from tests.memory.test_overrides import MIXTURES, some_overrides
 
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 EACH = 20               # settings of a shape
+EACH_MIXTURE = 60       # with n_cpu_moe or tensor overrides, of a mixture of experts
 
 
 def generalization(seed: int = 7) -> dict:
@@ -45,6 +47,27 @@ def generalization(seed: int = 7) -> dict:
                 misses.append({"model": name, "ftype": ftype, "settings": one.as_dict(), "off_bytes": off})
     return {"shapes": len(NEW | SHAPES), "cases": cases, "exact": exact, "total_within_1_percent": within,
             "off_by_more_than_5_percent": misses, "lowest_below_truth_bytes": lowest}
+
+
+def experts(seed: int = 11) -> dict:
+    """Mixtures with experts of some layers, of all, or what a pattern names in main memory: in how many
+    settings weights, cache and compute buffer on the card, and what lies beside it, are llama.cpp's.
+    """
+    exact, misses = {}, []
+    for name in MIXTURES:
+        choose = random.Random(f"{seed} {name}")
+        settings = [some_overrides(choose, name) for _ in range(EACH_MIXTURE)]
+        exact[name] = 0
+        for one, found in zip(settings, oracle.measure_all(name, None, settings), strict=True):
+            made = estimate_memory(name, **one.as_dict())
+            beside = sum(sizes["weights"] + sizes["kv_cache"] for where, sizes in found.buffers.items()
+                         if where != "CUDA0")
+            off = [ours - truth for ours, truth in zip((made.weights, made.kv_cache, made.compute, made.host),
+                                                       (*found[:3], beside), strict=True)]
+            exact[name] += not any(off)
+            if any(off):
+                misses.append({"model": name, "settings": one.as_dict(), "off_bytes": off})
+    return {"settings_each": EACH_MIXTURE, "exact": exact, "misses": misses}
 
 
 def layer_pairs() -> list[dict]:

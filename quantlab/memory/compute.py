@@ -7,21 +7,21 @@ step (graphs.py), shares it among the devices, and gives each result a place unt
 (scheduler.py). The same is done here. Checked against what llama.cpp allocates; see the tests.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 
 from ..models.architecture import Architecture
-from ..models.types import block_of
+from .alike import TOGETHER, kinds_of_layers, layers_to_walk
+from .ggml import LENT_FROM
 from .graphs import graph_of
 from .parts import Layers
 from .scheduler import COPIES, Scheduler
-from .settings import Settings
-from .weights import Types, Weights
+from .settings import QUANTIZED, Settings
+from .weights import Types, Weights, by_name
 
-#: The tensors that CUDA works off together where they are alike (fusion.py).
-TOGETHER = tuple(f"ffn_{part}_{kind}.weight" for part in ("gate", "up") for kind in ("exps", "shexp"))
-MOST_PERIOD = 8  # layers after which the kinds of layers begin anew, in any model
+FEED_FORWARD = ("ffn_up", "ffn_gate", "ffn_down")
 
 
 @lru_cache(maxsize=4096)
@@ -32,37 +32,43 @@ def compute_bytes(a: Architecture, settings: Settings, alike: frozenset[int] = f
     return _sizes(a, settings, _any_types(a, alike), (0,) * (a.n_layer + 1), 1)[0]
 
 
-def shared_alike(a: Architecture, weights: Weights) -> frozenset[int]:
-    """The layers whose shared expert is of the others' size and quantized type."""
-    if not a.n_expert_shared and not a.n_ff_shexp:
-        return frozenset()
-    return _shared_alike(weights.types)
-
-
-@lru_cache(maxsize=1024)
-def _shared_alike(types: Types) -> frozenset[int]:
-    by_layer: dict[int, list] = {}
-    for name, shape, qtype in types:
-        if name.endswith(TOGETHER):
-            by_layer.setdefault(int(name.split(".")[1]), []).append((shape[:2], qtype))
-    return frozenset(layer for layer, found in by_layer.items()
-                     if len(found) == len(TOGETHER) and len(set(found)) == 1 and block_of(found[0][1])[0] > 1)
-
-
 def split_compute_bytes(
-    a: Architecture, weights: Weights, settings: Settings, kept: frozenset[str] = frozenset()
+    a: Architecture,
+    weights: Weights,
+    settings: Settings,
+    kept: frozenset[str] = frozenset(),
+    every: bool = True,
 ) -> tuple[int, int]:
     """Bytes of the compute buffers on a card that holds only the last layers, as `settings.n_gpu_layers`
     says, and in main memory.
 
     Layers in main memory are computed on the card when many tokens come at once (scheduler.py): then the
     types of their weights matter, as these are copied there.  kept: tensors that lie in main memory though
-    their layer does not.
+    their layer does not.  every: False leaves out layers that are like others, which is faster, and in three
+    of a thousand settings off by some MB: what lies between gaps can depend on all layers before.
     """
     on_card = weights.n_blocks_on_card(settings.n_gpu_layers)
     devices = (1,) * (a.n_layer - on_card) + (0,) * on_card + (int(settings.n_gpu_layers == 0),)
-    card, host = _sizes(a, settings, weights.types, devices, 1, kept)
+    card, host = _sizes(a, settings, weights.types, devices, 1, kept, every)
     return card, host
+
+
+def least_compute_bytes(a: Architecture, weights: Weights, settings: Settings, n_gpu_layers: int) -> int:
+    """Bytes that the compute buffer on a card has at least: of the largest matrix of a feed-forward part that
+    is lent to it from main memory; 0 where few tokens are computed at a time.
+    """
+    first = min(a.n_layer - weights.n_blocks_on_card(n_gpu_layers), a.n_layer - 1)
+    return _largest_matrices(weights)[first] if settings.n_tokens >= LENT_FROM else 0
+
+
+@lru_cache(maxsize=1024)
+def _largest_matrices(weights: Weights) -> list[int]:
+    """Bytes on a card of the largest matrix of a feed-forward part in the first layers, for each number of
+    them.
+    """
+    each = [max((nbytes for name, nbytes in layer if name.startswith(FEED_FORWARD)), default=0)
+            for layer in weights.layers]
+    return [0, *accumulate(each, max)]
 
 
 def cards_compute_bytes(
@@ -83,7 +89,6 @@ def _any_types(a: Architecture, alike: frozenset[int] = frozenset()) -> Types:
                  for tensor in a.tensors())
 
 
-@lru_cache(maxsize=4096)
 def _sizes(
     a: Architecture,
     settings: Settings,
@@ -91,68 +96,51 @@ def _sizes(
     devices: tuple[int, ...],
     n_cards: int,
     kept: frozenset[str] = frozenset(),
+    every: bool = False,
 ) -> tuple[int, ...]:
     """Bytes of each device's buffer, main memory last.  devices: of each layer and of the output layer."""
-    weights, layers = _weights_and_layers(a, types, devices, n_cards, kept)
-    plan = Layers(a, settings, weights, layers, devices, n_cards, kept)
-    if settings.flash_attention and (n_cards in devices[:-1] or kept):
-        plan = replace(plan, flash=_flash_stays(plan))
-    return tuple(Scheduler(n_cards, COPIES if n_cards > 1 else 1).sizes(graph_of(plan)))
+    settings = replace(settings, n_gpu_layers=None, n_cpu_moe=0, override_tensor="")
+    plan = _plan(a, settings, types, devices, n_cards, kept, every)
+    # values in few bits need flash attention, so llama.cpp asks no further (llama_init_from_model)
+    asks = settings.flash_attention and settings.type_v not in QUANTIZED
+    if asks and (n_cards in devices[:-1] or kept):
+        few = replace(settings, n_ctx=1, n_ubatch=1, n_outputs=1)
+        probe = _plan(a, few, types, devices, n_cards, kept, probe=True)
+        plan = replace(plan, flash=_flash_stays(probe))
+    return _walked(plan)
 
 
-def _flash_stays(plan: Layers) -> bool:
-    """Whether flash attention would be computed where each layer's cache lies, with one token of each
-    conversation; llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
+def _plan(
+    a: Architecture,
+    settings: Settings,
+    types: Types,
+    devices: tuple[int, ...],
+    host: int,
+    kept: frozenset[str],
+    every: bool = False,
+    probe: bool = False,
+) -> Layers:
+    """What is to be walked through: all layers if so asked, or where a model of many kinds of them lies in
+    two places.
     """
-    one = replace(plan.settings, n_ubatch=1, n_outputs=1)
-    graph = graph_of(replace(plan, settings=one, probe=True))
-    Scheduler(plan.host).split(graph)
-    return all(out.where == plan.devices[layer] for out, layer in graph.flashed)
+    kinds = kinds_of_layers(a, types, devices, host, kept, typed=not probe)
+    several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer) and not probe
+    layers = tuple(range(a.n_layer)) if several or every else layers_to_walk(kinds[:-1])
+    walked = (*(kinds[i] for i in layers), kinds[-1])
+    return Layers(a, settings, walked, host, by_name(types), layers, devices, kept, probe=probe)
+
+
+@lru_cache(maxsize=4096)
+def _walked(plan: Layers) -> tuple[int, ...]:
+    """Bytes of each device's buffer; of plans that are equal only one is walked through."""
+    return tuple(Scheduler(plan.host, COPIES if plan.host > 1 else 1).sizes(graph_of(plan)))
 
 
 @lru_cache(maxsize=1024)
-def _weights_and_layers(
-    a: Architecture, types: Types, devices: tuple[int, ...], host: int, kept: frozenset[str]
-) -> tuple[dict, tuple[int, ...]]:
-    """Tensor name -> shape and type; and the layers to walk through: all of them where a model of many kinds
-    of layers lies in two places.
+def _flash_stays(probe: Layers) -> bool:
+    """Whether flash attention would be computed where each layer's cache lies, with one token of each
+    conversation; llama.cpp leaves it off where it would not (llama_context::resolve_fused_ops).
     """
-    several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer)
-    kinds = _kinds(a, types, devices, host, kept)
-    layers = tuple(range(a.n_layer)) if several else layers_to_walk(kinds)
-    return {name: (shape, qtype) for name, shape, qtype in types}, layers
-
-
-def _kinds(
-    a: Architecture, types: Types, devices: tuple[int, ...], host: int, kept: frozenset[str] = frozenset()
-) -> list[Hashable]:
-    """What each layer is like: layers that are alike need the same."""
-    tensors: list[list] = [[] for _ in range(a.n_layer)]
-    for name, shape, qtype in types:
-        if name.startswith("blk."):
-            _, number, part = name.split(".", 2)
-            layer = int(number)
-            lent = devices[layer] == host or name in kept or name.endswith(TOGETHER)
-            tensors[layer].append((part, shape, qtype if lent else ""))
-    ends = {0, a.n_layer - 1}
-    return [(a.is_sliding(i), devices[i], i in ends, tuple(mine)) for i, mine in enumerate(tensors)]
-
-
-def layers_to_walk(kinds: Sequence[Hashable]) -> tuple[int, ...]:
-    """The layers after which nothing new happens are left out: where the same few kinds come again and again,
-    they are walked through twice, and once more at their end.
-    """
-    kept: list[int] = []
-    start, n = 0, len(kinds)
-    while start < n:
-        most, end, period = 0, start + 1, 1
-        for length in range(1, MOST_PERIOD + 1):
-            stop = start + length
-            while stop < n and kinds[stop] == kinds[stop - length]:
-                stop += 1
-            left_out = (stop - start - 3 * length) // length * length
-            if left_out > most:
-                most, end, period = left_out, stop, length
-        kept += [*range(start, start + 2 * period if most else end), *range(start + 2 * period + most, end)]
-        start = end
-    return tuple(kept)
+    graph = graph_of(probe)
+    Scheduler(probe.host).split(graph)
+    return all(out.where == probe.devices[layer] for out, layer in graph.flashed)

@@ -18,7 +18,8 @@ from ..models.no_model import NoModel
 from ..models.resolve import shape_of
 from ..models.source import Model, open_model
 from ..words import GIB, Tabled
-from .compute import compute_bytes, shared_alike, split_compute_bytes
+from .alike import shared_alike
+from .compute import compute_bytes, split_compute_bytes
 from .kv_cache import cache_bytes, check_cache_types, has_flash, host_cache_bytes
 from .overrides import in_main_memory, placed_with
 from .pulled import pulled_notes
@@ -158,8 +159,11 @@ def planned_shape(model: Architecture | Model) -> Architecture:
     return shape
 
 
-def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str) -> MemoryEstimate:
-    """The estimate from parts already known; `recommend` calls it many times."""
+def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: str,
+            every: bool = True) -> MemoryEstimate:
+    """The estimate from parts already known; `recommend` calls it many times.  every: of a split model all
+    layers are walked through; False for a search (`split_compute_bytes`).
+    """
     check_cache_types(shape, settings)
     kept = in_main_memory(shape, weights, settings)
     placed = placed_with(weights, settings, kept)
@@ -168,7 +172,7 @@ def planned(shape: Architecture, weights: Weights, settings: Settings, ftype: st
     if not kept and (settings.n_gpu_layers is None or settings.n_gpu_layers > shape.n_layer):
         compute = compute_bytes(shape, replace(settings, n_gpu_layers=None), shared_alike(shape, weights))
     else:
-        compute, _ = split_compute_bytes(shape, weights, settings, kept)
+        compute, _ = split_compute_bytes(shape, weights, settings, kept, every)
     notes = pulled_notes(shape, ftype)
     if shape.arch == "deepseek2":
         notes += _deepseek_notes(shape, settings)

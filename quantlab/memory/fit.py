@@ -26,7 +26,8 @@ from ..models.recipe_rules import PROGRAMS
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
-from .compute import cards_compute_bytes, compute_bytes, shared_alike
+from .alike import shared_alike
+from .compute import cards_compute_bytes, compute_bytes, least_compute_bytes
 from .estimate import (
     OVERHEAD,
     MemoryEstimate,
@@ -37,6 +38,7 @@ from .estimate import (
     projector_of,
 )
 from .kv_cache import cache_bytes
+from .overrides import in_main_memory, placed_with
 from .ranking import rank
 from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
 from .weights import Weights, weights_of
@@ -212,23 +214,28 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
 def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
     """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller.
 
-    Walking through a split model takes a while, and finds nearly the same for each number: one walk, a guess,
-    and walks around it.
+    Walking through a split model takes a while, and finds nearly the same for each number: so no more are
+    tried than can fit, and the bytes that one walk finds say where to try next; the last is walked in full.
     """
-    def on_card(n: int) -> MemoryEstimate:
-        return planned(shape, weights, replace(settings, n_gpu_layers=n), "")
+    names = in_main_memory(shape, weights, settings)
 
-    def kept(n: int) -> int:
-        return weights.placed(n).card + cache_bytes(shape, settings,
-                                                    shape.n_layer - weights.n_blocks_on_card(n))
+    def stays(n: int) -> int:
+        return placed_with(weights, replace(settings, n_gpu_layers=n), names).card + cache_bytes(
+            shape, settings, shape.n_layer - weights.n_blocks_on_card(n))
 
-    compute, most = on_card(shape.n_layer // 2).compute, shape.n_layer + 1
-    n = last_that_fits(lambda n: kept(n) + compute <= budget, 0, most)
-    while n and on_card(n).total > budget:
-        n -= 1
-    while n < most and on_card(n + 1).total <= budget:
-        n += 1
-    return n
+    def most(compute: int, low: int, high: int) -> int:
+        return last_that_fits(lambda n: stays(n) + compute <= budget, low, high)
+
+    low, high = 0, last_that_fits(
+        lambda n: stays(n) + least_compute_bytes(shape, weights, settings, n) <= budget, 0, shape.n_layer + 1)
+    n = high
+    while low < high:
+        found = planned(shape, weights, replace(settings, n_gpu_layers=n), "", every=False)
+        low, high = (n, high) if found.total <= budget else (low, n - 1)
+        n = max(most(found.compute, low, high), min(low + 1, high))
+    while low and planned(shape, weights, replace(settings, n_gpu_layers=low), "").total > budget:
+        low -= 1
+    return low
 
 
 def shares(n_layer: int, cards: Sequence[int]) -> list[range]:

@@ -10,7 +10,8 @@ ggml_cuda_match_moe_weighted_reduction, ggml_cuda_match_shared_expert). The firs
 H200 (`benchmarks/results/cuda_h200.json`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from ..models.types import block_of
 from .ggml import Tensor
@@ -21,6 +22,12 @@ PICK = ("ARGSORT", "VIEW", "GET_ROWS")
 EVEN_OUT = ("RESHAPE", "SUM_ROWS", "CLAMP", "DIV", "RESHAPE")
 PAIR = ("MUL_MAT_ID", "MUL_MAT_ID", "GLU")
 SHARED_PAIR = ("MUL_MAT", "MUL_MAT", "GLU")
+
+
+def may_be_fused(ops: Sequence[str]) -> bool:
+    """Whether a part of a graph with these operations has experts, a router, or a sum of products."""
+    return "MUL_MAT_ID" in ops or "ARGSORT" in ops or any(
+        first == "MUL" and second in ("MUL", "VIEW") for first, second in pairwise(ops))
 
 
 def fused(nodes: list[Tensor]) -> tuple[list[Tensor], list[tuple[Tensor, int]]]:

@@ -59,6 +59,7 @@ class Tensor:
     __slots__ = (
         "at",
         "base",
+        "dense",
         "is_input",
         "is_output",
         "nb",
@@ -84,7 +85,8 @@ class Tensor:
         base: "Tensor | None" = None,
     ):
         self.op, self.ne, self.src, self.qtype, self.base = op, ne, src, qtype, base
-        self.nb = nb or steps(ne, qtype)
+        self.dense = nb is None  # nothing lies between its numbers
+        self.nb = steps(ne, qtype) if nb is None else nb
         self.is_input = self.is_output = self.seen = self.weight = False
         self.place: int | None = None if base is None else base.place
         self.where = UNDECIDED
@@ -94,6 +96,8 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """From the first number to behind the last (ggml_nbytes)."""
+        if self.base is None and self.dense:
+            return self.nb[3] * self.ne[3]
         return _nbytes(self.ne, self.nb, self.qtype)
 
     @property
@@ -102,7 +106,7 @@ class Tensor:
 
     @property
     def is_contiguous(self) -> bool:
-        return self.nb == steps(self.ne, self.qtype)
+        return self.dense or self.nb == steps(self.ne, self.qtype)
 
 
 @lru_cache(maxsize=2**16)

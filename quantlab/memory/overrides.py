@@ -12,7 +12,7 @@ from functools import lru_cache
 from ..models.architecture import Architecture
 from ..models.families import role_and_layer
 from .settings import Settings
-from .weights import GROUPS, TensorBytes, Weights, part_of
+from .weights import GROUPS, TensorBytes, Weights, by_name, part_of
 
 #: The experts' matrices, behind "blk.N" (llama.cpp: LLM_FFN_EXPS_REGEX).
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
@@ -69,12 +69,15 @@ def _matching(types, pattern: str) -> frozenset[str]:
 def placed_with(weights: Weights, settings: Settings, kept: frozenset[str]) -> TensorBytes:
     """Bytes on the card and in main memory, with the tensors `kept` off the card."""
     card, host = weights.placed(settings.n_gpu_layers)
+    if not kept:
+        return TensorBytes(card, host)
     first = len(weights.blocks) - weights.n_blocks_on_card(settings.n_gpu_layers)
-    for name, shape, qtype in weights.types:
+    tensors = by_name(weights.types)
+    for name in kept:
         role, layer = role_and_layer(name)
-        if name not in kept or settings.n_gpu_layers == 0 or (layer is not None and layer < first):
+        if settings.n_gpu_layers == 0 or (layer is not None and layer < first):
             continue
-        part = part_of(shape, qtype)
+        part = part_of(*tensors[name])
         if layer is not None or role not in GROUPS:
             card, host = card - part.card, host + part.host
         elif role == "token_embd" and weights.tied:  # one for both uses

@@ -8,8 +8,8 @@ A step that writes over what only it reads (a scaling, a softcap) takes no place
 nothing hangs on it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..models.architecture import Architecture
@@ -20,23 +20,25 @@ from .settings import Settings
 SOFT_MAX, SIGMOID, AMONG_CHOSEN = "softmax", "sigmoid", "among the chosen"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Layers:
     """A model, how it is run, and where everything lies.
 
-    weights: name -> shape and type.  layers: those that are walked through.  devices: of each layer, and at
-    last of the output layer; the processor is `host`, the cards come before it.  elsewhere: tensors that lie
-    in main memory though their layer does not.
+    kinds: of the layers that are walked through, and of what is outside (alike.py): plans of equal kinds are
+    equal, and need the same.  weights: name -> shape and type.  layers: those that are walked
+    through.  devices: of each layer, and at last of the output layer; the processor is `host`, the cards come
+    before it.  elsewhere: tensors that lie in main memory though their layer does not.
     flash: False where a probe has shown that flash attention would be computed elsewhere than its layer.
     """
 
     shape: Architecture
     settings: Settings
-    weights: Mapping[str, tuple[Shape, str]]
-    layers: tuple[int, ...]
-    devices: tuple[int, ...]
+    kinds: tuple[Hashable, ...]
     host: int
-    elsewhere: frozenset[str] = frozenset()
+    weights: Mapping[str, tuple[Shape, str]] = field(compare=False)
+    layers: tuple[int, ...] = field(compare=False)
+    devices: tuple[int, ...] = field(compare=False)
+    elsewhere: frozenset[str] = field(default=frozenset(), compare=False)
     flash: bool = True
     probe: bool = False
 

@@ -14,8 +14,15 @@ from .ggml import IN_PLACE, UNDECIDED, VIEWS, CGraph, Tensor
 from .space import Space
 from .weights import CARD_ALIGNMENT, HOST_ALIGNMENT
 
+#: Operations whose weights are too small to decide where they are computed.
+UNWEIGHTED = frozenset(("ROPE", "FLASH_ATTN_EXT"))
 # of each input where several cards work at a time (ggml-backend.cpp: GGML_SCHED_MAX_COPIES)
 COPIES = 4
+
+
+def borrows(node: Tensor, device: int) -> bool:
+    """Whether it reads weights that lie elsewhere."""
+    return any([src.weight and src.place != device for src in node.src])
 
 
 class Scheduler:
@@ -32,7 +39,7 @@ class Scheduler:
         return self.allocate(order, leaves)
 
     def _computes(self, device: int, tensor: Tensor) -> bool:
-        return device == self.host or card_computes(tensor)
+        return tensor.op != "FLASH_ATTN_EXT" or device == self.host or card_computes(tensor)
 
     # ---- which device computes what
 
@@ -54,25 +61,27 @@ class Scheduler:
 
     def _by_sources(self, tensor: Tensor) -> int:
         """The device that what a tensor is made of asks for (ggml_backend_sched_backend_id_from_cur)."""
-        if tensor.place is not None:
-            return tensor.place if self._computes(tensor.place, tensor) else UNDECIDED
+        place = tensor.place
+        if place is not None:
+            return place if self._computes(place, tensor) else UNDECIDED
         if tensor.is_input:
             return self.host
-        if tensor.op in ("ROPE", "FLASH_ATTN_EXT"):  # their weights are too small to decide
-            return UNDECIDED
-        for src in tensor.src:
-            if src.weight and src.place is not None:
-                return 0 if src.place == self.host and self.host and is_lent(tensor) else src.place
+        if tensor.op not in UNWEIGHTED:
+            for src in tensor.src:
+                if src.weight:
+                    return 0 if src.place == self.host and self.host and is_lent(tensor) else src.place
         return UNDECIDED
 
     def _spread(self, nodes: list[Tensor]) -> None:
         """Neighbours of what is decided: first those of cards, down the order and up, then the rest."""
+        host, backwards = self.host, nodes[::-1]
         for skip_host in (True, False):
-            for order in (nodes, nodes[::-1]):
+            for order in (nodes, backwards):
                 device = None
                 for node in order:
-                    if node.where >= 0:
-                        device = None if skip_host and node.where == self.host else node.where
+                    where = node.where
+                    if where >= 0:
+                        device = None if skip_host and where == host else where
                     elif device is not None and self._computes(device, node):
                         node.where = device
 
@@ -80,14 +89,15 @@ class Scheduler:
         """The order with the copies that each part of it begins with; nodes then read these."""
         copies: dict[tuple[Tensor, int], Tensor] = {}
         device = next((node.where for node in graph.nodes if node.op not in VIEWS), self.host)
-        parts: list[tuple[int, list, list]] = [(device, [], [])]  # device, what is copied, nodes
+        inputs: list[Tensor] = []
+        nodes: list[Tensor] = []
+        parts = [(device, inputs, nodes)]  # device, what is copied, nodes
         several: dict[Tensor, int] = {}  # inputs that are kept in several copies
         for node in graph.nodes:
             if node.op not in VIEWS:
-                lent = parts[-1][1] and any(src.weight and src.place != device for src in node.src)
-                if node.where != device or lent:
-                    device = node.where
-                    parts.append((device, [], []))
+                if node.where != device or (inputs and borrows(node, device)):
+                    device, inputs, nodes = node.where, [], []
+                    parts.append((device, inputs, nodes))
                 elsewhere = False
                 for src in node.src:
                     if src.is_input and self.copies > 1:
@@ -96,10 +106,10 @@ class Scheduler:
                         elsewhere = True
                         if (src, device) not in copies:
                             copies[src, device] = self._copy_of(src)
-                            parts[-1][1].append(src)
+                            inputs.append(src)
                 if elsewhere:
                     node.src = tuple([copies.get((src, device), src) for src in node.src])
-            parts[-1][2].append(node)
+            nodes.append(node)
         order: list[tuple] = []
         kept = self._fuse(parts)
         for device, inputs, nodes in parts:
@@ -167,10 +177,14 @@ class Allocation:
                 if src.is_input and src.at is None:
                     self._take(src, device)
         for read, node, device in order:
-            if node is not None and node.base is None and node.at is None and not self._over(node):
+            if node is not None and node.base is None and node.at is None and not (
+                node.op in IN_PLACE and self._over(node)
+            ):
                 self._take(node, device)
             for src in read:
-                self._release(src)
+                src.readers -= 1
+                if not src.readers and not src.views:
+                    self._release(src)
         return [space.peak for space in self.spaces]
 
     def _nbytes(self, tensor: Tensor, device: int) -> int:
@@ -183,30 +197,26 @@ class Allocation:
         """Write the result over what it reads, if nobody else reads that, no view looks at it, and it is laid
         out alike.
         """
-        if node.op in IN_PLACE:
-            for src in node.src:
-                if (
-                    src.at is not None
-                    and src.readers == 1
-                    and not src.views
-                    and src.nb == node.nb
-                    and src.ne == node.ne
-                    and src.qtype == node.qtype
-                    and not src.is_output
-                ):
-                    device, (offset, nbytes) = src.at
-                    needed = self.spaces[device].padded(self._nbytes(node, device))
-                    if nbytes > needed:
-                        self.spaces[device].give((offset + needed, nbytes - needed))
-                    node.at, src.at = (device, (offset, needed)), None
-                    return True
+        for src in node.src:
+            if (
+                src.at is not None
+                and src.readers == 1
+                and not src.views
+                and src.nb == node.nb
+                and src.ne == node.ne
+                and src.qtype == node.qtype
+                and not src.is_output
+            ):
+                device, (offset, nbytes) = src.at
+                needed = self.spaces[device].padded(self._nbytes(node, device))
+                if nbytes > needed:
+                    self.spaces[device].give((offset + needed, nbytes - needed))
+                node.at, src.at = (device, (offset, needed)), None
+                return True
         return False
 
     def _release(self, src: Tensor) -> None:
-        """One reader less; after the last one its place is free, or that of what it looks at."""
-        src.readers -= 1
-        if src.readers or src.views:
-            return
+        """After the last reader its place is free, or that of what it looks at."""
         owner = src
         if src.base is not None:
             owner = src.base

@@ -45,19 +45,22 @@ class Space:
         return offset, nbytes
 
     def give(self, *places: Span) -> None:
-        """Give places back, one after the other; neighbouring gaps become one."""
-        for place in places:
-            self._give(*place)
+        """Give places back, one after the other; neighbouring gaps become one. A place of no bytes may leave
+        a gap of no bytes, which is kept, as ggml keeps it.
+        """
+        for offset, nbytes in places:
+            self._give(offset, offset + nbytes)
 
-    def _give(self, offset: int, nbytes: int) -> None:
+    def _give(self, start: int, end: int) -> None:
         gaps = self.gaps
-        i = 0
-        while gaps[i][0] < offset:
-            i += 1
-        if gaps[i][0] == offset + nbytes:
-            gaps[i][0], gaps[i][1] = offset, gaps[i][1] + nbytes
-        else:
-            gaps.insert(i, [offset, nbytes])
-        if i and gaps[i - 1][0] + gaps[i - 1][1] == offset:
-            gaps[i - 1][1] += gaps[i][1]
-            del gaps[i]
+        for i, gap in enumerate(gaps):
+            if gap[0] + gap[1] == start:
+                gap[1] += end - start
+                if i + 1 < len(gaps) and end == gaps[i + 1][0]:
+                    gap[1] += gaps.pop(i + 1)[1]
+                return
+            if gap[0] == end:  # no gap ends where the place starts, or it would have come before this one
+                gap[0], gap[1] = start, gap[1] + end - start
+                return
+        behind = next((i for i, gap in enumerate(gaps) if gap[0] >= start), len(gaps))
+        gaps.insert(behind, [start, end - start])

@@ -144,6 +144,12 @@ def _weights(tensors: Iterable[tuple[TensorShape, str]], first_shared: int = 0) 
                    groups["host only"], first_shared)
 
 
+@lru_cache(maxsize=1024)
+def by_name(types: Types) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name of a tensor -> its shape and type."""
+    return {name: (shape, qtype) for name, shape, qtype in types}
+
+
 @lru_cache(maxsize=4096)
 def part_of(shape: tuple[int, ...], qtype: str) -> TensorBytes:
     """One tensor; a model has hundreds of them and a handful of shapes."""

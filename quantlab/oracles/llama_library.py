@@ -2,7 +2,8 @@
 context, read the plan. As a program it reads one question as JSON and answers in JSON; it may crash without
 taking anybody along.
 
-    echo '{"path": "model.gguf", "vram": [8589934592], "n_gpu_layers": null, "settings": [{...}]}' |
+    echo '{"path": "model.gguf", "vram": [8589934592],
+           "places": [{"n_gpu_layers": null, "kept": [], "settings": [{...}]}]}' |
         python -m quantlab.oracles.llama_library
 
 One pinned version, whose structures are written out below (llama.h). Before anything is asked, the defaults
@@ -41,6 +42,8 @@ llama_model_params llama_model_default_params(void); llama_context_params llama_
 void *llama_model_load_from_file(const char *, llama_model_params); void llama_model_free(void *);
 void *llama_init_from_model(void *, llama_context_params); void llama_free(void *);
 const char *ggml_backend_buft_name(void *);
+void _Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params(const char *, llama_model_params *,
+  llama_context_params *);
 void _Z26llama_get_memory_breakdownPK13llama_context(void *result, void *context);
 """)
 #: What the pinned version fills in.
@@ -102,8 +105,8 @@ class Library:
             raise self._gpus.faults[0]
         return found
 
-    def make_context(self, model, settings: dict):
-        """A context of the model, to be freed with llama_free.  Raises Refused."""
+    def context_params(self, settings: dict):
+        """The settings as llama.cpp takes them."""
         params = self._lib.llama_context_default_params()
         params.n_ctx, params.n_ubatch, params.n_seq_max = settings["n_ctx"], settings["n_ubatch"], settings[
             "n_parallel"]
@@ -116,11 +119,25 @@ class Library:
             params.n_outputs_max = max(settings["n_outputs"], settings["n_parallel"])
             params.n_outputs_max_per_seq = -(-params.n_outputs_max // settings["n_parallel"])
         params.swa_full = False
+        return params
+
+    def make_context(self, model, settings: dict):
+        """A context of the model, to be freed with llama_free.  Raises Refused."""
+        params = self.context_params(settings)
         self._said.clear()
         context = self._lib.llama_init_from_model(model, params)
         if context == ffi.NULL:
             raise Refused(self._last_words())
         return context
+
+    def print_fit(self, path: str, settings: dict) -> None:
+        """What `llama-fit-params --fit-print on` prints: for each device its name and whole MiB of weights,
+        cache and compute buffer (llama.cpp, common/fit.cpp).
+        """
+        model, context = (ffi.new(f"llama_{kind}_params *") for kind in ("model", "context"))
+        model[0], context[0] = self._lib.llama_model_default_params(), self.context_params(settings)
+        self._lib._Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params(
+            path.encode(), model, context)
 
     def breakdown(self, context) -> dict[str, dict[str, int]]:
         """Bytes by buffer type, as `measure` gives them. Walks the std::map that llama_get_memory_breakdown
@@ -172,22 +189,26 @@ def _library_path() -> Path:
 
 
 def answer(question: dict) -> dict:
-    """{"measured": [one breakdown for each setting, or {"refused": words}]}, or {"refused": words} for the
-    whole question.
+    """{"measured": [for each place one list, and in it for each setting a breakdown or {"refused": words}]},
+    or {"refused": words} for the whole question.
     """
+    measured: list[list[dict]] = []
     try:
         library = Library(question["vram"])
-        model = library.load(question["path"], question["n_gpu_layers"], tuple(question["kept"]))
+        for place in question["places"]:
+            model = library.load(question["path"], place["n_gpu_layers"], tuple(place["kept"]))
+            measured.append([_measured(library, model, settings) for settings in place["settings"]])
+            library.free(model)
     except (LayoutError, Refused) as error:
         return {"refused": str(error)}
-    measured: list[dict] = []
-    for settings in question["settings"]:
-        try:
-            measured.append(library.measure(model, settings))
-        except Refused as error:
-            measured.append({"refused": str(error)})
-    library.free(model)
     return {"measured": measured}
+
+
+def _measured(library: Library, model, settings: dict) -> dict:
+    try:
+        return library.measure(model, settings)
+    except Refused as error:
+        return {"refused": str(error)}
 
 
 if __name__ == "__main__":

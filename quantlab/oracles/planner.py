@@ -35,7 +35,7 @@ from ..models.types import tensor_nbytes
 
 ALIGNMENT = 32              # of a tensor in a file
 PLENTY = (2**42,)           # bytes of a card on which everything fits
-SECONDS = 120
+SECONDS = 120, 30           # for an answer: at least, and more for each setting
 Keys = dict[str, int | float | list[int]]
 ROOT = Path(__file__).resolve().parents[2]      # from here the child finds the same quantlab
 
@@ -69,21 +69,22 @@ def measure(model, ftype: str | None = None, *, vram: Iterable[int] = PLENTY, **
 
 def measure_all(model, ftype: str | None, settings: list[Settings], *,
                 vram: Iterable[int] = PLENTY) -> list[Planned]:
-    """Many settings of one model, which is loaded once for each number of layers on the card.
+    """Many settings of one model, which is loaded once for each number of layers on the card, in one process.
 
     model: as in `estimate_memory`; a file must be at hand.  Raises OracleError, ValueError for a file at
     another ftype than its own.
     """
     found: dict[int, Planned] = {}
+    places: dict[tuple, list[int]] = {}
+    for i, one in enumerate(settings):
+        places.setdefault((one.n_gpu_layers, patterns_of(one)), []).append(i)
     with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
         path = _path_of(model, ftype, Path(folder))
-        places = [(one.n_gpu_layers, patterns_of(one)) for one in settings]
-        for place in dict.fromkeys(places):
-            mine = [i for i, one in enumerate(places) if one == place]
-            question = {"path": str(path.resolve()), "vram": list(vram), "n_gpu_layers": place[0],
-                        "kept": place[1],
-                        "settings": [settings[i].as_dict() for i in mine]}
-            found |= dict(zip(mine, map(_measured, _ask(question)), strict=True))
+        answers = _ask({"path": str(path.resolve()), "vram": list(vram), "places": [
+            {"n_gpu_layers": n, "kept": kept, "settings": [settings[i].as_dict() for i in mine]}
+            for (n, kept), mine in places.items()]})
+    for mine, answer in zip(places.values(), answers, strict=True):
+        found |= dict(zip(mine, map(_measured, answer), strict=True))
     return [found[i] for i in range(len(settings))]
 
 
@@ -101,14 +102,15 @@ def _path_of(model, ftype: str | None, folder: Path) -> Path:
     return shape.file.paths[0]
 
 
-def _ask(question: dict) -> list[dict]:
+def _ask(question: dict) -> list[list[dict]]:
     command = [sys.executable, "-m", f"{__package__}.llama_library"]
+    seconds = SECONDS[0] + SECONDS[1] * sum(len(place["settings"]) for place in question["places"])
     try:
         done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True,
-                              errors="replace", timeout=SECONDS, cwd=ROOT,
+                              errors="replace", timeout=seconds, cwd=ROOT,
                               env=os.environ | {"GGML_NO_BACKTRACE": "1"})
     except subprocess.TimeoutExpired:
-        raise OracleError(f"llama.cpp gave no answer in {SECONDS} seconds") from None
+        raise OracleError(f"llama.cpp gave no answer in {seconds} seconds") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         last = (lines[0] if done.returncode < 0 else lines[-1]) if lines else ""

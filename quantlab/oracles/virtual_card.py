@@ -14,44 +14,44 @@ from mmap import mmap
 import cffi
 
 from ..memory.cuda import bytes_on_card, card_computes, is_lent
-from ..memory.fusion import fused
+from ..memory.fusion import fused, may_be_fused
 from ..memory.ggml import Tensor
 from ..memory.weights import row_filling
 from ..models.types import TENSOR_TYPES
 
 LAYOUT = """
+typedef struct tensor { int type; void *buffer; int64_t ne[4]; size_t nb[4]; int op; int32_t op_params[16];
+  int32_t flags;
+  struct tensor *src[10]; struct tensor *view_src; size_t view_offs; void *data; char name[64]; void *extra;
+  char padding[8]; } tensor;
+typedef struct { int size, n_nodes, n_others; tensor **nodes; } graph;
+typedef struct { void (*keep)(void *, tensor *, tensor *); void *user_data; } optimizer;
 typedef struct { const char *(*get_name)(void *); void *(*alloc_buffer)(void *, size_t);
   void *(*alloc_buffer_n)(void *, void **, int);
-  size_t (*get_alignment)(void *); size_t (*get_max_size)(void *); size_t (*get_alloc_size)(void *, void *);
+  size_t (*get_alignment)(void *); size_t (*get_max_size)(void *); size_t (*get_alloc_size)(void *, tensor *);
   size_t (*get_alloc_size_n)(void *, void **, int); bool (*is_host)(void *); void *device; void *context;
   } buffer_type;
 typedef struct { void *guid; const char *(*get_name)(void *); void (*free)(void *); void *async_calls[5];
   void (*synchronize)(void *); void *plan_calls[4]; int (*graph_compute)(void *, void *);
   void *event_calls[2];
-  void *graph_optimize; void *device; void *context; } backend;
+  void (*graph_optimize)(void *, graph *, optimizer *); void *device; void *context; } backend;
 typedef struct { const char *(*get_name)(void *); const char *(*get_description)(void *);
   void (*get_memory)(void *, size_t *, size_t *); int (*get_type)(void *); void (*get_props)(void *, void *);
   void *(*init_backend)(void *, const char *); void *(*get_buffer_type)(void *);
   void *(*get_host_buffer_type)(void *);
-  void *buffer_from_host_ptr; bool (*supports_op)(void *, void *); bool (*supports_buft)(void *, void *);
-  bool (*offload_op)(void *, void *); void *event_calls[3]; void *reg; void *context; } device;
+  void *buffer_from_host_ptr; bool (*supports_op)(void *, tensor *); bool (*supports_buft)(void *, void *);
+  bool (*offload_op)(void *, tensor *); void *event_calls[3]; void *reg; void *context; } device;
 typedef struct { int api_version; const char *(*get_name)(void *); size_t (*get_device_count)(void *);
   void *(*get_device)(void *, size_t); void *(*get_proc_address)(void *, const char *); void *context;
   } registry;
 typedef struct { const char *name; const char *description; size_t memory_free, memory_total; int type;
   const char *device_id;
   bool asynchronous, host_buffer, from_host_ptr, events; bool more[4]; } properties;
-typedef struct { int type; void *buffer; int64_t ne[4]; size_t nb[4]; int op; int32_t op_params[16];
-  int32_t flags;
-  void *src[10]; void *view_src; size_t view_offs; void *data; char name[64]; void *extra; char padding[8];
-  } tensor;
 void *ggml_backend_cpu_buffer_type(void); void ggml_backend_register(void *);
   void *ggml_backend_cpu_init(void);
 void *ggml_backend_cpu_reg(void); void *ggml_backend_reg_dev_get(void *, size_t);
-size_t ggml_nbytes(void *);
+size_t ggml_nbytes(tensor *);
   const char *ggml_op_name(int);
-typedef struct { int size, n_nodes, n_others; void **nodes; } graph;
-typedef struct { void (*keep)(void *, void *, void *); void *user_data; } optimizer;
 size_t ggml_tensor_overhead(void); void *ggml_backend_cpu_buffer_from_ptr(void *, size_t);
   void *ggml_backend_buffer_get_type(void *);
 """
@@ -119,50 +119,45 @@ class VirtualGPUs:
         self._fill_registry()
         library.ggml_backend_register(self.registry)
 
-    def _seen(self, tensor, depth: int, known: dict[int, Tensor]) -> Tensor:
+    def _seen(self, tensor, depth: int, known: dict) -> Tensor:
         """A tensor of the library as `memory.ggml` has it.
 
-        depth: of the sources.  known: address -> tensors that were seen before.
+        depth: of the sources.  known: those that were seen before, by the library's.
         """
-        address = int(ffi.cast("uintptr_t", tensor))
-        if address not in known:
-            def of(pointers, depth: int):
-                return tuple([self._seen(ffi.cast("tensor *", one), depth, known) for one in pointers if one])
+        if tensor not in known:
+            base = self._seen(tensor.view_src, 0, known) if tensor.view_src else None
+            src = [self._seen(one, depth - 1, known) for one in tensor.src if one] if depth else ()
+            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne), tuple(src),
+                           TENSOR_TYPES[tensor.type], base=base)
+            found.place = 0 if tensor.buffer else None
+            known[tensor] = found
+        return known[tensor]
 
-            base, src = of([tensor.view_src], 0), of(tensor.src, depth - 1) if depth else ()
-            found = Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne), src, TENSOR_TYPES[tensor.type],
-                           base=base[0] if base else None)
-            found.place = None if tensor.buffer == ffi.NULL else 0
-            known[address] = found
-        return known[address]
-
-    def alloc_size(self, pointer) -> int:
-        tensor = ffi.cast("tensor *", pointer)
-        nbytes = self.library.ggml_nbytes(pointer)
+    def alloc_size(self, tensor) -> int:
+        nbytes = self.library.ggml_nbytes(tensor)
         if tensor.op != self.flash:                     # the usual case, asked for some ten thousand times
             return nbytes + row_filling(tensor.ne[0], TENSOR_TYPES[tensor.type])
         return bytes_on_card(self._seen(tensor, 1, {}), nbytes)
 
-    def computes(self, pointer) -> bool:
-        tensor = ffi.cast("tensor *", pointer)
+    def computes(self, tensor) -> bool:
         return tensor.op != self.flash or card_computes(self._seen(tensor, 1, {}))
 
-    def lends(self, pointer) -> bool:
-        tensor = ffi.cast("tensor *", pointer)
+    def lends(self, tensor) -> bool:
         return is_lent(Tensor(self.names_of_ops[tensor.op], tuple(tensor.ne)))
 
     def _keep_for_fusion(self, _backend, graph, place) -> None:
         """Puts a part of a graph in the order of a card, and says what is to be kept."""
-        graph, place = ffi.cast("graph *", graph), ffi.cast("optimizer *", place)
-        known: dict[int, Tensor] = {}
-        pointers = {self._seen(ffi.cast("tensor *", graph.nodes[i]), 2, known): graph.nodes[i]
-                    for i in range(graph.n_nodes)}
-        addresses = {tensor: ffi.cast("void *", address) for address, tensor in known.items()}
+        nodes = [graph.nodes[i] for i in range(graph.n_nodes)]
+        if not may_be_fused([self.names_of_ops[node.op] for node in nodes]):
+            return
+        known: dict = {}
+        pointers = {self._seen(node, 2, known): node for node in nodes}
+        originals = {tensor: pointer for pointer, tensor in known.items()}
         order, found = fused(list(pointers))
         for i, tensor in enumerate(order):
             graph.nodes[i] = pointers[tensor]
         for tensor, until in found:
-            place.keep(place.user_data, addresses[tensor], graph.nodes[until])     # or the first behind them
+            place.keep(place.user_data, originals[tensor], graph.nodes[until])     # or the first behind them
 
     def _call(self, kind: str, function):
         self.kept.append(ffi.callback(kind, function, onerror=lambda _, error, __: self.faults.append(error)))
@@ -180,7 +175,7 @@ class VirtualGPUs:
         )
         kind.alloc_buffer = call("void *(void *, size_t)", lambda _, nbytes: self._lend(own, nbytes))
         kind.get_alignment = call("size_t(void *)", lambda _: ALIGNMENT)
-        kind.get_alloc_size = call("size_t(void *, void *)", lambda _, tensor: self.alloc_size(tensor))
+        kind.get_alloc_size = call("size_t(void *, tensor *)", lambda _, tensor: self.alloc_size(tensor))
         kind.device, device.reg = ffi.cast("void *", self.devices + i), ffi.cast("void *", self.registry)
         device.get_memory = call("void(void *, size_t *, size_t *)", self._tell_memory)
         device.get_type = call("int(void *)", lambda _: GPU_TYPE)
@@ -188,9 +183,9 @@ class VirtualGPUs:
         device.init_backend = call("void *(void *, const char *)", self._new_backend)
         device.get_buffer_type = call("void *(void *)", lambda _: own)
         device.get_host_buffer_type = call("void *(void *)", lambda _: ffi.cast("void *", self.host))
-        device.supports_op = call("bool(void *, void *)", lambda _, tensor: self.computes(tensor))
+        device.supports_op = call("bool(void *, tensor *)", lambda _, tensor: self.computes(tensor))
         device.supports_buft = call("bool(void *, void *)", lambda _, other: other == own)
-        device.offload_op = call("bool(void *, void *)", lambda _, tensor: self.lends(tensor))
+        device.offload_op = call("bool(void *, tensor *)", lambda _, tensor: self.lends(tensor))
 
     def _lend(self, own, nbytes: int):
         """A buffer in main memory under a card's name. The states of recurrent models are allocated even when
@@ -225,7 +220,7 @@ class VirtualGPUs:
         backend.get_name = self._call("const char *(void *)", lambda _: name)
         backend.free = backend.synchronize = self._call("void(void *)", lambda _: None)
         backend.graph_compute = self._call("int(void *, void *)", lambda *_: 0)
-        backend.graph_optimize = self._call("void(void *, void *, void *)", self._keep_for_fusion)
+        backend.graph_optimize = self._call("void(void *, graph *, optimizer *)", self._keep_for_fusion)
         return ffi.cast("void *", backend)
 
     def _fill_host(self) -> None:

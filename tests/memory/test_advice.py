@@ -7,11 +7,12 @@ import pytest
 from quantlab.memory.advice import CHOICES, WEIGHED, WISHES, candidates, choose, instead, reason
 from quantlab.memory.cards import GPUS
 from quantlab.models.catalog import MODELS
+from tests.thinned import some
 
 GIB = 2**30
 CARDS = (0, GIB, 4 * GIB, 8 * GIB, 12 * GIB, 24 * GIB, 80 * GIB)
 SEVERAL = [name for name in CHOICES if not MODELS[name].only_type]
-CASES = list(itertools.product(SEVERAL, CARDS, (2048, 8192, 131072)))
+CASES = some(itertools.product(SEVERAL, CARDS, (2048, 8192, 131072)), 5)
 
 
 def chosen(model, card, n_ctx, wish):
@@ -33,7 +34,7 @@ def test_the_chosen_type_fits_and_no_earlier_one_does(wish):
 
 
 def test_more_context_never_brings_more_bits():
-    for model, card in itertools.product(SEVERAL, CARDS):
+    for model, card in some(itertools.product(SEVERAL, CARDS), 5):
         found = [chosen(model, card, n, "quality") for n in (2048, 8192, 32768, 131072)]
         ranks = [WEIGHED.index(ftype) if ftype else -1 for ftype in found]
         assert ranks == sorted(ranks, reverse=True)

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from quantlab.memory import compute
-from quantlab.memory.compute import compute_bytes, layers_to_walk
+from quantlab.memory.alike import layers_to_walk
+from quantlab.memory.compute import compute_bytes
 from quantlab.memory.settings import Settings
 from quantlab.memory.space import ENDLESS, Space
 from quantlab.models.catalog import MODELS
@@ -29,16 +30,11 @@ def test_the_main_memory_of_all_608_cases_is_exact():
 
 def test_the_layers_between_add_nothing(monkeypatch):
     sample = random.Random(0).sample(cases(), 40)
-    forget()
+    compute_bytes.cache_clear()
     monkeypatch.setattr(compute, "layers_to_walk", lambda kinds: tuple(range(len(kinds))))
     assert all(compute_bytes(MODELS[row["model"]], row["settings"]) == row["compute_gpu_bytes"]
                for row in sample)
-    forget()
-
-
-def forget():
-    for known in (compute.compute_bytes, compute._sizes, compute._weights_and_layers):
-        known.cache_clear()
+    compute_bytes.cache_clear()
 
 
 @pytest.mark.parametrize(("kinds", "kept"), [
@@ -72,6 +68,16 @@ def test_a_space_fills_gaps_and_gives_whole_ones_back():
     assert space.take(512) == (0, 512) and space.peak == 1280      # the smallest gap that holds it
     assert space.take(1024) == (1280, 1024)                         # none does: the buffer grows
     space.give(b, c, (0, 512), (1280, 1024))
+    assert space.gaps == [[0, ENDLESS]]
+
+
+def test_a_place_of_no_bytes_may_leave_a_gap_of_none_that_a_neighbour_takes_in():
+    space = Space()
+    nothing, a, b = space.take(0), space.take(128), space.take(128)
+    space.give(nothing)                                     # nobody's neighbour: the gap stays, with no bytes
+    assert space.gaps == [[0, 0], [256, ENDLESS - 256]]
+    space.give(a)
+    space.give(b)
     assert space.gaps == [[0, ENDLESS]]
 
 

@@ -11,6 +11,7 @@ from quantlab.models.recipes import recipe
 from quantlab.oracles import planner as oracle
 from tests.memory.rewritten import PACKED, plans, rewritten
 from tests.models.written import SMALL
+from tests.thinned import some
 
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
 TEXT, FLOATS = 8, (6, 12)
@@ -73,7 +74,7 @@ def of_other_values(a) -> dict[str, dict]:
                     for kind in ("none", "huh", "gpt2", "llama")}
 
 
-STRIDE = 3      # of the changes to a family's header each third, and another third for the next family
+STRIDE = 9      # of the changes to a family's header each ninth, and others for the next family
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -81,11 +82,11 @@ def test_what_the_loader_refuses_is_refused_and_what_it_takes_is_counted(name, t
     a = SMALL[name]
     source = oracle.write_hollow(tmp_path / "source.gguf", a, recipe("F16", a))
     changes = [*left_out(a).items(), *of_other_types(a).items(), *of_other_values(a).items()]
-    every = {"nothing": {}, **dict(changes[list(SMALL).index(name) % STRIDE::STRIDE])}
+    every = {"nothing": {}, **dict(some(changes, STRIDE, 2 * list(SMALL).index(name)))}
     paths = [rewritten(source, tmp_path / f"{i}.gguf", changes)
              for i, changes in enumerate(every.values())]
     truths = plans(paths, Settings(n_ctx=2048))
-    assert not isinstance(truths[0], str) and sum(isinstance(truth, str) for truth in truths) > 15
+    assert not isinstance(truths[0], str) and sum(isinstance(truth, str) for truth in truths) > 5
     for words, path, truth in zip(every, paths, truths, strict=True):
         if words == FILLED_IN:
             assert estimate_memory(path, n_ctx=2048).exact and isinstance(truth, str)

@@ -16,12 +16,13 @@ from quantlab.memory.cards import GPUS
 from quantlab.memory.fit import fits
 from quantlab.memory.settings import Settings
 from quantlab.models.catalog import MODELS
+from tests.thinned import some
 
 GIB = 2**30
 FTYPES = tuple(dict.fromkeys((*SLIDER, *advice.FTYPES)))
 N_CTX = tuple(sorted({*CONTEXTS.values(), *CHOICE_CONTEXTS}))
-SAMPLE = tuple(MODELS)[::4]       # models of each kind: a walk through a split one takes a while
-CARDS = tuple(sorted({card.vram_bytes for card in GPUS.values()} | {int(size * GIB) for size in SIZES}))
+SAMPLE = some(MODELS, 8)
+CARDS = some(sorted({card.vram_bytes for card in GPUS.values()} | {int(size * GIB) for size in SIZES}), 3)
 
 
 def test_estimate_and_advice_agree_on_every_card_type_and_context(capsys):
@@ -73,7 +74,7 @@ def test_the_cells_of_lesson_06_and_recommend_say_the_same(card):
 
 def test_a_cell_agrees_with_a_verdict_on_every_card():
     cells, choice = ql.explore_fit(), ql.explore_choice()
-    for card, model in itertools.product(GPUS, ("gemma3:12b", "deepseek-v2:16b")):
+    for card, model in itertools.product(some(GPUS, 5), ("gemma3:12b", "deepseek-v2:16b")):
         cells.set(card=card, model=model)
         for i, n_ctx in ((0, 2048), (6, 131072)):
             choice.set(card=card, model=model, n_ctx=n_ctx)

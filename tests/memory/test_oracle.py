@@ -11,7 +11,8 @@ import pytest
 
 import quantlab as ql
 from quantlab import oracles
-from quantlab.memory.compute import compute_bytes, shared_alike, split_compute_bytes
+from quantlab.memory.alike import shared_alike
+from quantlab.memory.compute import compute_bytes, split_compute_bytes
 from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.settings import Settings
@@ -24,11 +25,13 @@ from tests.memory import hybrid_files, recurrent_files
 from tests.memory.own_shapes import SHAPES, some_settings
 from tests.memory.test_placement import cases
 from tests.models.test_store import DIGEST, LIBRARY, layer, put
+from tests.thinned import one_of_each, some
 
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
 
 
-@pytest.mark.parametrize("name", sorted({row["model"] for row in cases()}))
+@pytest.mark.parametrize("name", one_of_each(sorted({row["model"] for row in cases()}),
+                                             lambda name: MODELS[name].arch))
 def test_the_committed_table_is_measured_again(name):
     shape = MODELS[name].unnamed                    # as llama-quantize writes it
     rows = random.Random(name).sample([row for row in cases() if row["model"] == name], 4)
@@ -38,11 +41,11 @@ def test_the_committed_table_is_measured_again(name):
         assert found.host == row["weights_host_bytes"] + row["compute_host_bytes"]
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", one_of_each(SHAPES, lambda name: (SHAPES[name].arch, SHAPES[name].full_kv)))
 def test_other_shapes_in_other_settings_are_exact(name):
     shape, choose = SHAPES[name], random.Random(name)
     ftype = choose.choice(("Q2_K", "Q3_K_M", "Q4_0", "Q5_K_M", "Q6_K", "Q8_0", "F16"))
-    settings = [some_settings(choose, shape) for _ in range(6)]
+    settings = some([some_settings(choose, shape) for _ in range(6)], 2)
     for one, found in zip(settings, oracle.measure_all(shape, ftype, settings), strict=True):
         weights = weights_of(shape, ftype)
         compute = compute_bytes(shape, one, shared_alike(shape, weights))
@@ -81,6 +84,7 @@ def test_both_makes_of_deepseek_are_exact_wherever_the_layers_lie(name, flash_at
                                    (16384, {"n_parallel": 2, "n_outputs": 512}),
                                    (8192, {"n_parallel": 2, **wide}),
                                    (8192, {"type_k": "f32", "type_v": "f32", "n_ubatch": 100}))]
+    settings = some(settings, 4, len(name) + flash_attention)
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
         ours = ql.estimate_memory(shape, **one.as_dict())
         assert (ours.weights, ours.kv_cache, ours.compute) == found[:3], one
@@ -115,6 +119,7 @@ def test_the_make_of_a_deepseek_file_is_read_from_its_tensors(tmp_path, full_kv,
 def test_few_tokens_at_a_time_are_computed_where_the_weights_lie(name):
     shape = MODELS[name]
     settings = [Settings(n_gpu_layers=n, n_ubatch=n_ubatch) for n in (0, 14) for n_ubatch in (1, 16, 31)]
+    settings = some(settings, 2, len(name))
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
         assert split_compute_bytes(shape, weights_of(shape), one)[0] == found.compute, one
 

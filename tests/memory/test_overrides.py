@@ -11,8 +11,14 @@ import quantlab as ql
 from quantlab.memory.settings import Settings
 from quantlab.models.catalog import MODELS
 from tests.memory.own_shapes import some_settings
+from tests.thinned import some
 
 MIXTURES = ["qwen3:30b", "mixtral:8x7b", "gpt-oss:20b", "deepseek-v2:16b-mla", "qwen3.5:35b", "gemma4:26b"]
+
+#: Of all layers, of some, and of single ones between others that are alike.
+PATTERNS = [r"\.ffn_down_exps\.=CPU", r"blk\.[0-9]\.ffn_.*_exps\.weight=CPU",
+            r"blk\.{}\.ffn_(gate|up|gate_up)_exps=CPU",
+            r"blk\.{}\.ffn_gate.*_exps=CPU,blk\.[16]\.ffn_down_exps=CPU"]
 
 
 def some_overrides(choose: random.Random, name: str) -> Settings:
@@ -25,12 +31,11 @@ def some_overrides(choose: random.Random, name: str) -> Settings:
         n_ubatch=choose.choice((one.n_ubatch, 16)),
         n_gpu_layers=choose.choice((None, None, shape.n_layer // 2, shape.n_layer)),
     )
-    kind = choose.randrange(4)
+    kind = choose.randrange(2 + len(PATTERNS))
     if kind < 2:
         return replace(one, n_cpu_moe=shape.n_layer if kind else choose.randint(1, shape.n_layer))
-    return replace(
-        one, override_tensor=(r"\.ffn_down_exps\.=CPU", r"blk\.[0-9]\.ffn_.*_exps\.weight=CPU")[kind - 2]
-    )
+    layer = choose.randint(shape.n_layer // 2, shape.n_layer - 1)
+    return replace(one, override_tensor=PATTERNS[kind - 2].format(layer))
 
 
 @pytest.mark.parametrize("name", MIXTURES)
@@ -38,13 +43,24 @@ def test_both_sides_are_exact(name):
     oracle = pytest.importorskip("quantlab.oracles.planner")
     pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
     choose = random.Random(name)
-    settings = [some_overrides(choose, name) for _ in range(5)]
+    settings = some([some_overrides(choose, name) for _ in range(8)], 2)
     for one, found in zip(settings, oracle.measure_all(name, None, settings), strict=True):
         ours = ql.estimate_memory(name, **one.as_dict())
         host = sum(
             sizes["weights"] + sizes["kv_cache"] for where, sizes in found.buffers.items() if where != "CUDA0"
         )
         assert (ours.weights, ours.kv_cache, ours.compute, ours.host) == (*found[:3], host), one
+
+
+@pytest.mark.parametrize("layers", ["20", "(9|20|21)"])
+def test_a_layer_whose_experts_lie_elsewhere_is_not_taken_for_its_neighbours(layers):
+    """Nothing else tells it from them: the types of gate and up are looked at in every layer."""
+    oracle = pytest.importorskip("quantlab.oracles.planner")
+    pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
+    pattern = rf"blk\.{layers}\.ffn_up_exps=CPU"
+    ours = ql.estimate_memory("mixtral:8x7b", override_tensor=pattern)
+    assert ours.compute > ql.estimate_memory("mixtral:8x7b").compute
+    assert ours.compute == oracle.measure("mixtral:8x7b", override_tensor=pattern).compute
 
 
 def test_all_experts_in_main_memory_leave_the_rest_on_the_card():

@@ -4,6 +4,7 @@ stays that.
 
 import csv
 import json
+from itertools import product
 
 import pytest
 
@@ -16,6 +17,7 @@ from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import DATA, MODELS, PUBLISHED
 from quantlab.models.recipe_rules import PROGRAMS
+from tests.thinned import some
 
 GIB = 2**30
 ONE_TYPE = [name for name, shape in MODELS.items() if shape.only_type]
@@ -33,8 +35,8 @@ def test_every_type_has_a_place_and_only_measured_ones_a_number():
         "TQ1_0", "TQ2_0", "IQ1_S", "IQ1_M", "Q1_0", "Q2_0"}
 
 
-@pytest.mark.parametrize("model", ["qwen3:30b", "llama3.1:70b", "llama3.1:8b", "gemma3:27b", "qwen3:0.6b"])
-@pytest.mark.parametrize("vram", [1, 8, 24, (8, 8)])
+@pytest.mark.parametrize(("model", "vram"), some(product(
+    ["qwen3:30b", "llama3.1:70b", "llama3.1:8b", "gemma3:27b", "qwen3:0.6b"], [1, 8, 24, (8, 8)]), 5))
 def test_broken_types_come_last_whatever_fits(model, vram):
     order = [option.ftype for option in recommend(model, vram)]
     assert set(order[-2:]) == {"TQ1_0", "TQ2_0"} and len(order) == 30

@@ -17,6 +17,7 @@ from quantlab.models.resolve import shape_of
 from quantlab.models.source import from_show, open_model
 from quantlab.oracles import planner as oracle
 from tests.models.written import SMALL
+from tests.thinned import some
 
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
 MIXTRAL = replace(SMALL["llama"], n_expert=4, n_expert_used=2, n_ff_exp=96)
@@ -77,7 +78,7 @@ NOT_COUNTED = [f"without {name}" for name in (
 @pytest.mark.parametrize("name", SMALL)
 def test_what_llama_cpp_refuses_is_refused_and_what_it_takes_is_counted_as_planned(name, tmp_path):
     every = changes(SMALL[name])
-    chosen = ["nothing", "odd", "freqs", *random.Random(name).sample(sorted(every), 12)]
+    chosen = ["nothing", "odd", "freqs", *some(random.Random(name).sample(sorted(every), 12), 3)]
     for words in dict.fromkeys(chosen):
         path = hollow(tmp_path / "hollow.gguf", SMALL[name], **every[words])
         truth = loads(path)
