@@ -24,6 +24,8 @@ from ..models.resolve import open_weights
 from ..models.source import DATA, Model
 from ..words import one_of
 from .chunks import Text
+from .kept import PARTS, pairs_of
+from .llama import LanguageModel
 from .load import load_lm
 from .variants import ModelOnText, as_table, digest, sha256
 
@@ -36,8 +38,9 @@ RECORDED = ("quality", "sensitivity", "budget")
 QUALITY = {"tiny": FOLDER / "quality.json", "smollm2_q4_1": DATA / "smollm2_q4_1" / "quality.json"}
 
 
-def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None, *, pure: bool = False,
-                    imatrix=None, n_ctx: int | None = None, chunks: int | None = None,
+def compare_quality(model, ftypes: str | Sequence[str] | None = None, text: Text | None = None, *,
+                    pure: bool = False, imatrix=None, n_ctx: int | None = None, chunks: int | None = None,
+                    type_k: str | Sequence[str] | None = None, type_v: str | Sequence[str] | None = None,
                     progress: Callable[[Progress], object] | str | None = "show", cancel=None, cache=True):
     """A pandas table, a row per ftype in the order given: what the file would take, and how far it is from
     the model's own weights.
@@ -46,6 +49,8 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
     its own precision, the better.
     ftypes: "Q4_K_M"; with `pure`, every matrix in one type, such as "Q4_K".  imatrix: a path, an Imatrix, or
     {tensor: one number a column}.
+    type_k, type_v: of keys and values in the KV cache, such as "q8_0", rounded as llama.cpp does it; several
+    give a row each, in pairs; one left out is exact. Without ftypes the weights stay the model's own.
     text: what to predict; without it scenes of Shakespeare that the tiny model never saw.  n_ctx, chunks: see
     `perplexity`.
     progress: called with a Progress after each chunk, and stops the run by returning False; None: nothing is
@@ -53,29 +58,53 @@ def compare_quality(model, ftypes: str | Sequence[str], text: Text | None = None
     cancel: anything with `is_set()`.  cache: True remembers rows in the user's cache folder, a path in that
     folder, None nowhere.
 
-    Columns: ftype; nbytes and bpw (of all tensors); ppl +/- ppl_se; kld +/- kld_se (mean, in nats) and kld99
-    (99 % are below); top1, mean_p_diff, rms_p_diff (shares of 1); ln_ratio +/- ln_ratio_se, ln(ppl / ppl of
-    the own weights); recited of passages, and controls (missing unless the model is "tiny"); seconds (to
-    quantize and measure); error (why a row has no numbers, else ""). A type that cannot be made has a row
-    that says why. When the run is stopped, by `cancel`, by `progress` or by Ctrl-C, the rows that are
-    finished stay, the others say so, and the next run goes on from there. Raises ValueError for a model or a
-    text that will not do.
+    Columns: ftype, and type_k and type_v where they are given; nbytes and bpw (of all tensors); ppl +/-
+    ppl_se; kld +/- kld_se (mean, in nats) and kld99 (99 % are below); top1, mean_p_diff, rms_p_diff (shares
+    of 1); ln_ratio +/- ln_ratio_se, ln(ppl / ppl of the own weights); recited of passages, and controls
+    (missing unless the model is "tiny"); seconds (to quantize and measure); error (why a row has no numbers,
+    else ""). A type that cannot be made has a row that says why. When the run is stopped, by `cancel`, by
+    `progress` or by Ctrl-C, the rows that are finished stay, the others say so, and the next run goes on from
+    there. Raises ValueError for a model or a text that will not do.
     """
     given = [ftypes] if isinstance(ftypes, str) else ftypes or ()
-    names = dict.fromkeys(str(name).upper() for name in given)
-    if not names:
+    names = list(dict.fromkeys(str(name).upper() for name in given))
+    caches = pairs_of(type_k, type_v)
+    if not names and not caches:
         raise ValueError("no ftypes are given: name some, such as ['Q8_0', 'Q4_K_M', 'Q2_K']")
     imatrix = as_imatrix(imatrix)
     weighted = imatrix and digest({name: digest(values) for name, values in imatrix.values.items()})
     with open_weights(model) as source:
         measured = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache)
-        rows = [_size(source, name, pure, imatrix) for name in names]
-        measured.fill(rows, lambda row: row["ftype"],
-                      lambda row: {"ftype": row["ftype"], "pure": bool(pure), "imatrix": weighted},
-                      lambda row: load_lm(source, row["ftype"], imatrix=imatrix, pure=pure), progress, cancel)
-        table = as_table(rows, COLUMNS, WHOLE)
+        sizes = [_size(source, name, pure, imatrix) for name in names] or [_own(source)]
+        rows = [size | kept for size in sizes for kept in caches or [{}]]
+        measured.fill(rows, _called, lambda row: {"ftype": row["ftype"] if names else None,
+                                                  "pure": bool(pure), "imatrix": weighted, **_cache_of(row)},
+                      lambda row: _loaded(source, row, names, imatrix, pure), progress, cancel)
+        table = as_table(rows, (COLUMNS[0], *(PARTS if caches else ()), *COLUMNS[1:]), WHOLE)
         table.attrs |= {"model": source.name, "own": source.ftype}
     return table
+
+
+def _cache_of(row: dict) -> dict:
+    """The types of a row's cache; none where it is exact."""
+    return {name: row[name] for name in PARTS if name in row}
+
+
+def _called(row: dict) -> str:
+    """A row's name in the progress."""
+    kept = _cache_of(row)
+    return f"{row['ftype']}, cache {kept['type_k']} and {kept['type_v']}" if kept else row["ftype"]
+
+
+def _loaded(model: Model, row: dict, names: list[str], imatrix: Imatrix | None, pure: bool) -> LanguageModel:
+    """The model of a row: quantized, where types were named, and with the row's cache."""
+    lm = load_lm(model, row["ftype"], imatrix=imatrix, pure=pure) if names else load_lm(model)
+    return lm.with_cache(**_cache_of(row))
+
+
+def _own(model: Model) -> dict:
+    """The start of a row of the model's own weights."""
+    return {"ftype": model.ftype, "nbytes": model.nbytes, "bpw": 8 * model.nbytes / model.n_weights}
 
 
 def _size(model: Model, ftype: str, pure: bool, imatrix: Imatrix | None) -> dict:

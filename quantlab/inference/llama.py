@@ -17,6 +17,7 @@ import numpy as np
 
 from .gates import REFERENCES
 from .graph import Graph
+from .kept import EXACT, cache_type, kept, rounded_queries
 from .rope import Rope, Turns
 from .tokenizer import Tokenizer, Tokens
 
@@ -48,7 +49,9 @@ class LanguageModel:
 
     graph: its family's choices, and its numbers.  weights: tensor name -> float32, a matrix as (rows, row
     length), the matrices of experts stacked.
-    reference: "exact", or "llama.cpp", which rounds GELU as llama.cpp's processor code does (gates.py).
+    reference: "exact", or "llama.cpp", which rounds as llama.cpp's processor code does: GELU (gates.py), and
+    queries where keys have few bits (kept.py).
+    type_k, type_v: in which types a cache keeps keys and values (`with_cache`).
     watch: called as watch(tensor name, x, expert) with the inputs (tokens, row length) of each matrix; for
     `collect_imatrix`. A matrix that is no expert's has the number 0.
     """
@@ -58,6 +61,8 @@ class LanguageModel:
     tokenizer: Tokenizer
     weights: Mapping[str, np.ndarray] = field(repr=False)
     reference: str = "exact"
+    type_k: str = EXACT
+    type_v: str = EXACT
     watch: Callable[[str, np.ndarray, int], object] | None = field(default=None, repr=False)
 
     @property
@@ -132,8 +137,10 @@ class LanguageModel:
             q, k = rope.rotate(q, turns[rope]), rope.rotate(k, turns[rope])
         if g.temperature_scale:
             q = q * self._temperatures(positions)
-        cache.keys[layer, :, cache.n:seen] = k.swapaxes(0, 1)
-        cache.values[layer, :, cache.n:seen] = v.swapaxes(0, 1)
+        if self.reference == "llama.cpp":
+            q = rounded_queries(q, self.type_k)
+        cache.keys[layer, :, cache.n:seen] = kept(k, self.type_k, "k").swapaxes(0, 1)
+        cache.values[layer, :, cache.n:seen] = kept(v, self.type_v, "v").swapaxes(0, 1)
         first = max(cache.n + 1 - g.window, 0) if g.is_local(layer) else 0
         # (n_head_kv, seen, head_dim)
         keys, values = cache.keys[layer, :, first:seen], cache.values[layer, :, first:seen]
@@ -251,6 +258,15 @@ class LanguageModel:
                 raise ValueError(
                     f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")
         return replace(self, weights={**self.weights, **new})
+
+    def with_cache(self, type_k: str = EXACT, type_v: str = EXACT) -> "LanguageModel":
+        """The same model with caches of these types ("f16", "q8_0", "q4_0"): what is stored is rounded as
+        llama.cpp rounds it, with flash attention, which values of few bits need there.
+
+        ValueError for what is no type of the cache, and where a head is no whole number of its blocks.
+        """
+        return replace(self, type_k=cache_type("type_k", type_k, self.graph.head_dim),
+                       type_v=cache_type("type_v", type_v, self.graph.head_dim))
 
     def generate(self, prompt: str | Tokens, n: int = 64, *, temperature: float = 0.0, top_p: float = 1.0,
                  seed: int = 0) -> Iterator[str]:
