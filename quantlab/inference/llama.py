@@ -49,8 +49,8 @@ class LanguageModel:
 
     graph: its family's choices, and its numbers.  weights: tensor name -> float32, a matrix as (rows, row
     length), the matrices of experts stacked.
-    reference: "exact", or "llama.cpp", which rounds as llama.cpp's processor code does: GELU (gates.py), and
-    queries where keys have few bits (kept.py).
+    reference: "exact", or "llama.cpp", which rounds as llama.cpp's processor code does: GELU (gates.py), the
+    angles of RoPE (rope.py), and queries where keys have few bits (kept.py).
     type_k, type_v: in which types a cache keeps keys and values (`with_cache`).
     watch: called as watch(tensor name, x, expert) with the inputs (tokens, row length) of each matrix; for
     `collect_imatrix`. A matrix that is no expert's has the number 0.
@@ -104,8 +104,8 @@ class LanguageModel:
             x = self._through_layers(tokens[start:start + CHUNK], cache)
             step = max(LOGITS // self.n_vocab, 1)
             for row in range(0, 0 if last else len(x), step):
-                logits[start + row:start + min(row + step, len(x))] = self._output(x[row:row + step])
-        return self._output(x[-1:]) if last else logits
+                self._output(x[row:row + step], logits[start + row:start + min(row + step, len(x))])
+        return self._output(x[-1:], logits) if last else logits
 
     def _through_layers(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:
         """Tokens -> (T, n_embd): what the last layer leaves."""
@@ -145,15 +145,15 @@ class LanguageModel:
         # (n_head_kv, seen, head_dim)
         keys, values = cache.keys[layer, :, first:seen], cache.values[layer, :, first:seen]
 
-        q = q.reshape(n_tokens, g.n_head_kv, group, g.head_dim).transpose(1, 2, 0, 3)
-        scores = q.reshape(g.n_head_kv, group * n_tokens, g.head_dim) @ keys.swapaxes(1, 2)
-        scores = scores.reshape(g.n_head_kv, group, n_tokens, -1) * np.float32(g.attention_scale)
-        scores = capped(scores, g.attention_cap)
+        q = times(q, g.attention_scale).reshape(n_tokens, g.n_head_kv, group, g.head_dim)
+        q = q.transpose(1, 2, 0, 3).reshape(g.n_head_kv, group * n_tokens, g.head_dim)
+        scores = q @ keys.swapaxes(1, 2)
+        scores = capped(scores.reshape(g.n_head_kv, group, n_tokens, -1), g.attention_cap)
         if n_tokens > 1:
-            back = positions[:, None] - np.arange(first, seen)
-            scores[..., back < 0] = -np.inf                               # nobody sees the future
+            new = scores[..., -n_tokens:]
+            new[..., ~np.tri(n_tokens, dtype=bool)] = -np.inf             # nobody sees the future
             if g.is_local(layer):
-                scores[..., back >= g.window] = -np.inf
+                scores[..., positions[:, None] - np.arange(first, seen) >= g.window] = -np.inf
         sinks = self.weights[block + "attn_sinks.weight"] if g.family.sinks else None
         shares = softmax(scores, None if sinks is None else sinks.reshape(g.n_head_kv, group, 1, 1))
         mixed = shares.reshape(g.n_head_kv, group * n_tokens, -1) @ values
@@ -201,12 +201,18 @@ class LanguageModel:
             y[tokens] += shares[tokens, rank, None] * self._feed_forward(x[tokens], block, "_exps", expert)
         return y
 
-    def _output(self, x: np.ndarray) -> np.ndarray:
-        """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings, from each token's own vector."""
+    def _output(self, x: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """(T, n_embd) -> (T, n_vocab), written into `logits`; with tied embeddings, from each token's own
+        vector.
+        """
         g = self.graph
         matrix = "token_embd" if g.tied_embeddings else "output"
-        logits = self._times(self._norm(x, "", "output_norm"), matrix)
-        return capped(times(logits, 1 / g.logit_scale), g.final_cap)
+        self._times(self._norm(x, "", "output_norm"), matrix, out=logits)
+        if g.logit_scale != 1:
+            logits *= np.float32(1 / g.logit_scale)
+        if g.final_cap:
+            logits[:] = capped(logits, g.final_cap)
+        return logits
 
     def _norm(self, x: np.ndarray, block: str, name: str) -> np.ndarray:
         """RMSNorm: every vector to length 1 (root mean square), then each column by its own weight. Without a
@@ -217,15 +223,15 @@ class LanguageModel:
         mean_square = np.square(x).mean(axis=-1, keepdims=True)
         return x / np.sqrt(mean_square + np.float32(self.graph.eps)) * self.weights[f"{block}{name}.weight"]
 
-    def _times(self, x: np.ndarray, name: str, expert: int = 0) -> np.ndarray:
+    def _times(self, x: np.ndarray, name: str, expert: int = 0, out: np.ndarray | None = None) -> np.ndarray:
         """(T, row length) times a matrix of the file -> (T, rows), and the bias where the file has one."""
         if self.watch is not None:
             self.watch(name + ".weight", x, expert)
         matrix, bias = self.weights[name + ".weight"], self.weights.get(name + ".bias")
         if matrix.ndim == 3:
             matrix, bias = matrix[expert], None if bias is None else bias[expert]
-        y = x @ matrix.T
-        return y if bias is None else y + bias
+        y = np.matmul(x, matrix.T, out=out)
+        return y if bias is None else np.add(y, bias, out=y)
 
     def _turns(self, positions: np.ndarray, n_ctx: int) -> dict[Rope, Turns]:
         """How RoPE turns at each position, for the layers that see all and for the local ones.
@@ -237,7 +243,8 @@ class LanguageModel:
         if g.longrope:
             slower = "rope_factors_long" if n_ctx > g.n_ctx_original else "rope_factors_short"
         ropes = {rope for rope in (g.global_rope, g.local_rope) if rope}
-        return {rope: rope.turns(positions, self.weights.get(f"{slower}.weight", 1.0)) for rope in ropes}
+        return {rope: rope.turns(positions, self.weights.get(f"{slower}.weight", 1.0),
+                                 in_steps=self.reference == "llama.cpp") for rope in ropes}
 
     def _temperatures(self, positions: np.ndarray) -> np.ndarray:
         """(T, 1, 1): how much sharper attention gets, far from the beginning."""

@@ -39,8 +39,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     imatrix: the path of llama.cpp's file, or {tensor name: one number a column}.
     wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them; ftype
     None then means the mix of the file in `types`.
-    reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16, as
-    llama.cpp's processor code does: for comparisons with it.
+    reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16 and
+    RoPE's angles to float32, as llama.cpp's processor code does: for comparisons with it.
     A quantized file can be quantized again: that shows why nobody should.
     Raises ValueError, in words, for an architecture that cannot be run here, for a key or a tensor that its
     graph does not have, a missing one, a wrong shape, and for types that do not fit.
