@@ -4,8 +4,8 @@ recorded earlier and shipped.
     ql.compare_quality("tiny", ["Q8_0", "Q4_K_M", "Q2_K"])
     ql.recorded_quality()
 
-The recorded tables are made by tools/record_tiny_quality.py and tools/record_requantized.py, each with its
-text, date and machine. A table belongs to one file of weights, which it names by SHA-256.
+The recorded tables are made by tools/record_tiny_quality.py, record_real.py, record_requantized.py and
+record_cache.py, each with its text, date and machine. A table names its files of weights by SHA-256.
 
 Which digits repeat on every processor: the last bits of a float32 sum depend on it. With OpenBLAS's kernels
 for four generations of processors perplexities agreed in seven digits, kld in four, kld99 in three (Q8_0;
@@ -35,7 +35,9 @@ WHOLE = ("nbytes", "recited", "passages", "controls")
 FOLDER = DATA / "tiny"
 RECORDED = ("quality", "sensitivity", "budget")
 #: Model -> its recorded table of quality.
-QUALITY = {"tiny": FOLDER / "quality.json", "smollm2_q4_1": DATA / "smollm2_q4_1" / "quality.json"}
+QUALITY = {"tiny": FOLDER / "quality.json"} | {
+    name: DATA / name / "quality.json"
+    for name in ("gemma3_270m", "smollm2_135m", "smollm2_q4_1", "kv_cache")}
 
 
 def compare_quality(model, ftypes: str | Sequence[str] | None = None, text: Text | None = None, *,
@@ -120,14 +122,17 @@ def recorded_quality(model: str = "tiny"):
     """A pandas table as `compare_quality` gives it, measured earlier: a row per ftype, numbers against the
     model's own weights.
 
-    model: "tiny", or "smollm2_q4_1": SmolLM2-135M of which only a Q4_1 file was at hand, so that everything
-    was quantized twice. `.attrs["provenance"]` says when, on what and with which text. Raises ValueError for
-    another name.
+    model: "tiny"; "gemma3_270m" or "smollm2_135m", which people use: only files of few bits were at hand,
+    whose loss is not in the numbers, and their weights were moved off the grid of those types at random
+    (tools/off_the_grid.py); "smollm2_q4_1", where they were not, so that grids meet; or "kv_cache", caches of
+    few bits of both models, with the columns model and n_ctx.
+    `.attrs["provenance"]` says when, on what and with which text. Raises ValueError for another name.
     """
     model = one_of("recorded table of quality", model, QUALITY)
     recorded = json.loads(QUALITY[model].read_text(encoding="utf-8"))
     rows = [row for row in recorded["rows"] if not row.get("pure")]
-    table = as_table(rows, COLUMNS, WHOLE)
+    more = [column for column in ("model", "n_ctx", *PARTS) if column in rows[0]]
+    table = as_table(rows, (*more, *COLUMNS), WHOLE)
     table.attrs |= {"model": recorded.get("model", "the tiny Llama"), "own": rows[0]["ftype"],
                     "provenance": when_and_where(recorded)}
     return table
