@@ -38,7 +38,8 @@ import quantlab as ql
 from quantlab.inference.quality import perplexity
 lm = ql.load_lm(sys.argv[1])
 start, cpu = time.perf_counter(), time.process_time()
-found = perplexity(lm, ql.held_out_text(), n_ctx=512, chunks=int(sys.argv[2]) // 512)
+found = perplexity(lm, ql.held_out_text(), n_ctx=512, chunks=int(sys.argv[2]) // 512,
+                   progress=None)
 print(json.dumps([time.perf_counter() - start, time.process_time() - cpu, found.ppl]))
 """
 

@@ -59,11 +59,12 @@ def main() -> dict:
     """name -> seconds, peak memory in MB and what was measured, beside the goals."""
     names = ["tiny", "sensitivity", *(["smollm2"] if SMOLLM2.is_file() else [])]
     return {"tokens": TOKENS, "types": len(TYPES), "goals": GOALS,
-            **{name: _in_a_process(name) for name in names}}
+            **{name: in_a_process("quality", name) for name in names}}
 
 
-def _in_a_process(name: str) -> dict:
-    code = f"import json; from benchmarks.quality import {name}; print(json.dumps({name}()))"
+def in_a_process(benchmark: str, name: str, *arguments: str) -> dict:
+    """Seconds, peak memory and what was measured of a function of a benchmark, in a process of its own."""
+    code = f"import json; from benchmarks.{benchmark} import {name}; print(json.dumps({name}(*{arguments})))"
     with Clock() as clock:
         run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
                                cwd=Path(__file__).resolve().parents[1])

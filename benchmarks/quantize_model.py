@@ -11,9 +11,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
+from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS
 from quantlab.models.gguf_header import header_bytes, padding, pair
 from quantlab.models.metadata import KEYS
@@ -38,14 +41,13 @@ def cost(source: Path, target: Path) -> tuple[float, float]:
     return round(used.ru_utime + used.ru_stime, 2), round(used.ru_maxrss * 1024 / 1e6, 1)
 
 
-def write_sparse(path: Path, n_layer: int) -> int:
-    """A 16-bit file with the shape of Llama-2-7B and `n_layer` layers, all weights zero; returns how many
-    there are.
+def write_sparse(path: Path, a: Architecture, more: Mapping = MappingProxyType({})) -> int:
+    """A 16-bit file of this shape, all weights zero; returns how many there are.  more: key -> value of its
+    metadata.
     """
-    a = replace(MODELS["llama2:7b"], n_layer=n_layer)
     pairs = [pair("general.architecture", a.arch), pair("general.file_type", 1),
              *(pair(f"{a.arch}.{key}", getattr(a, field)) for field, key in KEYS.items()
-               if getattr(a, field))]
+               if getattr(a, field)), *(pair(*one) for one in more.items())]
     tensors = [(tensor.name, tensor.shape, "F32" if tensor.stays_f32 else "F16") for tensor in a.tensors()]
     path.write_bytes(header_bytes(pairs, tensors, 32))
     sizes = [tensor_nbytes(shape, qtype) for _, shape, qtype in tensors]
@@ -71,7 +73,7 @@ def main() -> dict:
 
 def _large(folder: Path, n_layer: int) -> dict:
     source, target = folder / f"sparse-{n_layer}.gguf", folder / "new.gguf"
-    weights = write_sparse(source, n_layer)
+    weights = write_sparse(source, replace(MODELS["llama2:7b"], n_layer=n_layer))
     seconds, peak = cost(source, target)
     source.unlink()
     row = {"layers": n_layer, "million_weights": round(weights / 1e6), "cpu_seconds": seconds,

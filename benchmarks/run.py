@@ -4,6 +4,8 @@ benchmarks/results/<name>.json.
     python benchmarks/run.py                 all but the slow ones
     python benchmarks/run.py latency         one
     python benchmarks/run.py quantize_model  a real small model and the shape of a large one: ten minutes
+    python benchmarks/run.py large_model     how much memory measuring a model of 8 billion weights takes: a
+                                             quarter of an hour
     python benchmarks/run.py quality         eleven types of the tiny model and SmolLM2's perplexity: a minute
     python benchmarks/run.py same_file       the same quantized file here, in llama.cpp, and in llama.cpp once
                                              more: two minutes
@@ -33,8 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
-BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "whole_files", "gemma", "truth", "memory",
-              "fuzz")
+BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "large_model", "whole_files", "gemma",
+              "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import QUALITY, compare_quality
-from quantlab.inference.variants import sha256
+from quantlab.inference.remembered import sha256
 from tools.record_tiny_quality import told, write
 from tools.test_models import F16, GEMMA, GEMMA_PARTS, PACKAGE
 
@@ -21,7 +21,8 @@ MODELS = {"SmolLM2-135M-Instruct": F16, "Gemma 3 270M": GEMMA}
 #: (tokens of a chunk, chunks) -> types of keys and of values.
 TEXTS = {(512, 8): (("f16", "q8_0", "q8_0", "q4_0", "q4_0"), ("f16", "q8_0", "q4_0", "q8_0", "q4_0")),
          (8192, 1): (("f16", "q8_0", "q4_0"), ("f16", "q8_0", "q4_0"))}
-COLUMNS = ("ftype", "nbytes", "bpw", "type_k", "type_v", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio", "ln_ratio_se")
+COLUMNS = ("type_k", "type_v", "ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1",
+           "ln_ratio", "ln_ratio_se")
 
 
 def record() -> list[dict]:

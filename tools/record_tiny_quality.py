@@ -21,8 +21,9 @@ from quantlab.exhibits.quality import wanted
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import FOLDER, RECORDED, compare_quality
 from quantlab.inference.mixes import READ, TYPES, MixBench
+from quantlab.inference.remembered import sha256
 from quantlab.inference.sensitivity import sensitivity
-from quantlab.inference.variants import USUAL_CHUNKS, sha256
+from quantlab.inference.variants import USUAL_CHUNKS
 from quantlab.models.progress import Progress
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio",

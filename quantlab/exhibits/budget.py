@@ -16,16 +16,18 @@ from ..inference.chunks import held_out_text
 from ..inference.compare import recorded_table
 from ..inference.mixes import TYPES, MixBench
 from ..profile import is_reference
-from ..stage.base import Stage
+from ..stage.base import Stage, refusal
 from ..stage.handles import Button, menu, stops
 from ..stage.share import recalled
 from ..words import one_of
 from .budget_facts import MIX, Game
 from .budget_file import write_and_run
+from .measuring import expected
 
 NOTHING = "", ""        # no press yet
 STOPS = [("as in the mix", MIX), *((name, name) for name in TYPES[:-1]), ("F16: as it is", "F16")]
 REST = 0.2              # seconds without a move before measuring
+NEEDED = "The budget needs a language model that can be run here"
 NOTE = ("“As in the mix” gives a role what llama.cpp's mix of this budget gives it, which may differ from "
         "layer to layer.")
 
@@ -46,7 +48,7 @@ class BitBudget(Stage):
     is, or why nothing could be measured.
     """
 
-    def __init__(self, game: Game, budget: str):
+    def __init__(self, game: Game, budget: str, said: str = ""):
         self.game, self.lock, self.verdict = game, threading.RLock(), NOTHING
         handles = [menu("budget", "budget", budget, game.bench.budgets(), width=230),
                    *(stops(role, role, game.alike(budget), STOPS) for role in game.roles)]
@@ -62,7 +64,8 @@ class BitBudget(Stage):
                           self.hold),
                    Button("run", "Write it and run it", "Write what the sliders say as a file, and give it "
                           "to Ollama", self.run)]
-        super().__init__(handles, _picture, buttons=buttons, note=NOTE, width=345, label_width=90)
+        super().__init__(handles, _picture, buttons=buttons, note=f"{NOTE} {said}".strip(), width=345,
+                         label_width=90)
         self.redraw()                           # what is not known yet is measured
 
     @property
@@ -156,16 +159,21 @@ class BitBudget(Stage):
 
 
 @recalled
-def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | None = None) -> BitBudget:
+def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | None = None) -> Stage:
     """A game: can you beat llama.cpp's mix with the same bytes? Give each role a type; the size and the KL
     divergence answer.
 
-    model: "tiny", a GGUF path or a pulled F16 model of a family that runs here.  budget: the mix whose size
+    model: "tiny", a GGUF path or a pulled model, best in 16 bits, of a family that runs here; of another one
+    a sentence says what measures it instead.  budget: the mix whose size
     is the limit.
     text: what to predict; without it Shakespeare's scenes that the tiny model never saw, 1,016 predicted
     tokens of them.
-    Raises ValueError, in words, for a model that cannot be run and for a budget that it cannot have.
+    Raises ValueError, in words, for a text that will not do and for a budget that the model cannot have.
     """
+    runs, words = expected(model)
+    if not runs:
+        return refusal(NEEDED, words, "explore_bit_budget() takes the tiny Llama.")
     bench = MixBench(model, held_out_text() if text is None else text)
     recorded = recorded_table("budget") if model == "tiny" and text is None else None
-    return BitBudget(Game(bench, recorded), one_of("budget", budget, bench.budgets()))
+    return BitBudget(Game(bench, recorded), one_of("budget", budget, bench.budgets()),
+                     "" if model == "tiny" else words)

@@ -20,7 +20,7 @@ from ..stage.base import Stage
 from ..stage.handles import slider, stops, text_line
 from ..stage.share import recalled
 from ..words import clipped, number, one_of, percent, printable
-from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
+from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse, told_against
 
 ROWS = 9                # likeliest tokens of the reference that get a row
 SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"})
@@ -218,8 +218,9 @@ def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K
     """What a model expects to follow your text: the probabilities of its file's own weights beside those in a
     smaller type.
 
-    model: "tiny", or any llama model that `open_model` opens.  prompt, qtype: what to begin with.
-    A model that cannot be run is said in a sentence. Raises ValueError for a type that is not there.
+    model: "tiny", a GGUF path, or a pulled model of a family that runs here.  prompt, qtype: what to begin
+    with.  A model that cannot be run is said in a sentence, with what measures it instead.  Raises ValueError
+    for a type that is not there.
     """
     qtype = one_of("type", qtype, TYPES)
     return run_or_refuse(model, "This needs", "explore_next_token",
@@ -238,7 +239,8 @@ class NextToken(Stage):
         super().__init__([text_line("prompt", "your text", prompt, live=live, width=740),
                           stops("qtype", "type", qtype, TYPES),
                           slider("place", "after token", self.last, 1, self.last)],
-                         draw_next_token, presets=FEWER_BITS, note=NOTE, keys=KEYS, label=LABEL,
+                         draw_next_token, presets=FEWER_BITS, keys=KEYS, label=LABEL,
+                         note=" ".join([NOTE, *told_against(model.against)]),
                          pages="qtype", label_width=80)
 
     def _ipython_display_(self):

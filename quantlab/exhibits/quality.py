@@ -220,7 +220,7 @@ def draw_quality(rows: Sequence[Mapping], where: str, model: str, pure: bool, ke
     """Every type as a point of size and quality; all numbers of the type `focus` in words."""
     facts, measure = QualityFacts(rows, pure), MEASURES[key]
     if not facts.rows:
-        return not_measured(model, model)
+        return not_measured(model, where)
     return draw_pareto(facts.points(key, unit), facts.names.index(focus), facts.lines(focus), SIZES[unit][0],
                        Scale(measure.axis, measure.log, lambda v: told(v, 3)), table=facts.table(),
                        finding=facts.finding(focus, key, unit),
@@ -239,12 +239,13 @@ def plot_quality(table, model: str = "") -> Stage:
     facts = QualityFacts(rows)
     if not facts.rows:
         return show(nothing_measured(table))
+    against = table.attrs.get("against") or "against its own weights"
     missing = f"; {len(table) - len(rows)} not measured" if len(rows) < len(table) else ""
     scale = Scale("KL divergence from the original (log scale): lower is nearer", True, lambda v: told(v, 3))
     return show(draw_pareto(facts.points("kld", "MB"), None, (), SIZES["MB"][0], scale,
                             finding=good_enough(facts), table=facts.table(),
-                            subtitle=f"{model or table.attrs.get('model', 'the model')} against its own "
-                                     f"weights{missing}; hollow: another type as small is nearer"))
+                            subtitle=f"{model or table.attrs.get('model', 'the model')} {against}{missing}; "
+                                     "hollow: another type as small is nearer"))
 
 
 # ---- handles
@@ -259,9 +260,9 @@ def explore_quality(model: str = "tiny") -> "QualityLab":
     """How good is each type for its size? A point per type; choose the measure, walk through the types, or
     measure another model.
 
-    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of a family
-    that runs here; the menu lists those that Ollama's store has. Raises ValueError for a model that cannot be
-    opened.
+    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled model, best in 16 bits, of
+    a family that runs here; the menu lists those that Ollama's store has. What can be done with it is said
+    before it is measured. Raises ValueError for a model that cannot be opened.
     """
     with open_model(model):
         pass

@@ -5,6 +5,7 @@ asked something. Lesson 09.
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..canvas.answers import MARGIN, dialogue, notice_strip, terminal
 from ..canvas.style import BLUE, MEANING, WIDTH, Picture
@@ -14,7 +15,7 @@ from ..lab.names import own_name
 from ..lab.records import provenance, recorded
 from ..models.progress import Cancelled
 from ..models.recipe_rules import PROGRAMS
-from ..models.source import open_model
+from ..models.resolve import open_weights
 from ..models.types import FTYPES
 from ..models.writer import quantize_model
 from ..stage import handles
@@ -24,6 +25,7 @@ from ..words import clipped, one_of, size
 from .ollama_lab import ModelLab
 
 LEFT = 128
+TYPES_OUTSIDE = "explore_comparison() compares, on Ollama, the types that a model is published in."
 FACTS = ("source", "source_bytes", "ftype", "file_type", "bytes", "seconds", "name", "architecture",
          "parameters", "level", "imatrix", "question", "answer")
 
@@ -104,11 +106,13 @@ class QuantizeLab(ModelLab):
         self.place(source=source)
         advice = "" if source else (" It needs a model with 16 bits: `ollama pull "
                                     "smollm2:135m-instruct-fp16` (0.27 GB).")
-        self.tell(f"{self.answers} Below is a recorded run.{advice}")
+        self.tell(f"{self.answers} Below is a recorded run.{advice} {self.planned()}".strip())
 
     def moved(self, change) -> None:
-        """Without a server the menu shows one recorded run after the other."""
+        """What would be written is said; without a server the menu shows one recorded run after the other."""
         ftype = self.controls["ftype"].value
+        if self.live and change.owner is not self.controls["question"]:
+            self.tell(self.planned())
         if self.live or change.owner is not self.controls["ftype"]:
             return
         if ftype in self.runs:
@@ -117,6 +121,23 @@ class QuantizeLab(ModelLab):
         else:
             self.tell(f"{ftype} was not recorded; there are {', '.join(self.runs)}. With Ollama you can make "
                       "it.")
+
+    def planned(self) -> str:
+        """What Quantize and create would write, or why it cannot and what to do instead; "" without a source.
+        """
+        values: dict = self.values()
+        source, ftype, imatrix = (values[name].strip() for name in ("source", "ftype", "imatrix"))
+        if not source:
+            return ""
+        try:
+            with open_weights(source) as model:
+                try:
+                    file: Any = quantize_model(model, None, ftype, imatrix or None, dry_run=True)
+                except ValueError as error:
+                    return f"{str(error).rstrip('.')}. {TYPES_OUTSIDE}"
+        except ValueError as error:
+            return str(error)
+        return f"{clipped(source, 60)} as {ftype}: {size(file.nbytes)}, {file.bpw:.2f} bits a weight."
 
     def press_make(self) -> None:
         """What Quantize and create does."""
@@ -129,7 +150,7 @@ class QuantizeLab(ModelLab):
         stem = own_name(Path(source).name)
         path, start = Path(f"{stem}-{ftype}.gguf").absolute(), time.monotonic()
         try:
-            with open_model(source) as model:
+            with open_weights(source) as model:
                 quantize_model(model, path, ftype, imatrix or None, cancel=self.cancel,
                                progress=lambda now: self.tell(str(now), True, now.done / max(now.total, 1)))
                 assert model.file, "what is not in a file is refused before"

@@ -243,7 +243,7 @@ def _axis(facts: SensitivityFacts, n_roles: int, words: str) -> list[str]:
 def draw_map(facts: SensitivityFacts, chosen: Place | None, model: str, where: str) -> Picture:
     """The map of a model's tensors, and whether a mix raises the right ones."""
     if chosen is None:
-        return not_measured(f"{model} in {facts.qtype}", model)
+        return not_measured(f"{model} in {facts.qtype}", where)
     unit = facts.unit.replace(" per MB", ", per million bytes")
     notes = [f"A tile: the KL divergence to the unquantized model{unit}; colour on a logarithmic scale.",
              *filter(None, [facts.verdict()])]
@@ -281,9 +281,10 @@ def explore_sensitivity(model: str = "tiny", qtype: str = "Q2_K", mix: str = "Q3
     """Which tensors need their bits? Each tile says how far the predictions move when that tensor alone is
     stored in `qtype`.
 
-    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled F16 model of a family
-    that runs here.  mix: the ftype of llama.cpp whose raised tensors are marked.  Raises ValueError for a
-    type, a mix or a model that is not known.
+    model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled model, best in 16 bits, of
+    a family that runs here; what can be done with it is said before it is measured.  mix: the ftype of
+    llama.cpp whose raised tensors are marked.  Raises ValueError for a type, a mix or a model that is not
+    known.
     """
     return SensitivityLab(model, one_of("qtype", qtype, QTYPES), one_of("mix", mix, MARKED_MIXES))
 

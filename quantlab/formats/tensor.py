@@ -149,6 +149,12 @@ def _decode_piece(qtype: str, blocks: np.ndarray) -> np.ndarray:
     return FORMATS[qtype].decode(blocks)
 
 
+def check_executor(executor: object) -> None:
+    """ValueError for what work cannot be given to."""
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor={executor!r} cannot be: a concurrent.futures.Executor is needed")
+
+
 def begin(executor: Executor | None, function: Callable, *arguments):
     """What the function gives, or its future where an executor works it out."""
     return executor.submit(function, *arguments) if executor else function(*arguments)

@@ -6,14 +6,23 @@ Where the tokenizer adds a token for the beginning of a text (`add_bos`), that t
 each chunk.  Lesson: 07.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from itertools import count
+from typing import Any
+
 import numpy as np
 
+from ..formats.tensor import check_executor, in_order
+from ..models.progress import watched
 from ..models.source import DATA
 from .tokenizer import Tokens
 
 Text = str | Tokens     # what is read: a text, or the numbers of its tokens
+Tick = Callable[[int], object]      # called after each chunk with its number of tokens
 USUAL_N_CTX = 512       # perplexity.cpp, imatrix.cpp: params.n_ctx
 LEAST_N_CTX = 3         # one token to read, one to be scored after it, and the one that it predicts
+CHUNKS_SENT = 64        # that an executor may hold at a time
 HELD_OUT = DATA / "tiny" / "held_out.txt"
 
 
@@ -47,6 +56,22 @@ def chunks_of(lm, text: Text, n_ctx: int | None = None, chunks: int | None = Non
         cut = cut.copy()
         cut[:, 0] = lm.tokenizer.bos
     return cut
+
+
+def ticking(cut: np.ndarray, progress, cancel) -> Tick:
+    """What to call after each of these chunks: it tells `progress` and heeds `cancel`, as `watched` does."""
+    tick, numbers = watched({"": cut.size}, "tokens", progress, cancel), count(1)
+    return lambda n: tick("", n, f"chunk {next(numbers)} of {len(cut)}")
+
+
+def as_read(begun: Iterable[tuple[np.ndarray, Any]], executor: Executor | None,
+            tick: Tick | None) -> Iterator[Any]:
+    """What was found in each chunk, in order.  begun: (chunk, what was found, or its future)."""
+    check_executor(executor)
+    for chunk, found in in_order(begun, CHUNKS_SENT if executor else 1):
+        yield found
+        if tick:
+            tick(len(chunk))
 
 
 def tokens_of(lm, text: Text) -> np.ndarray:

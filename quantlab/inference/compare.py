@@ -15,19 +15,25 @@ as equally likely.  Lessons: 04, 05, 07, 08, 09.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from math import prod
 
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
 from ..models.progress import Progress
 from ..models.resolve import open_weights
 from ..models.source import DATA, Model
+from ..models.types import block_of
 from ..words import one_of
 from .chunks import Text
 from .kept import PARTS, pairs_of
 from .llama import LanguageModel
 from .load import load_lm
-from .variants import ModelOnText, as_table, digest, sha256
+from .remembered import digest, sha256
+from .variants import ModelOnText, as_table
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "mean_p_diff",
            "rms_p_diff", "ln_ratio", "ln_ratio_se", "recited", "passages", "controls", "seconds", "error")
@@ -43,20 +49,21 @@ QUALITY = {"tiny": FOLDER / "quality.json"} | {
 def compare_quality(model, ftypes: str | Sequence[str] | None = None, text: Text | None = None, *,
                     pure: bool = False, imatrix=None, n_ctx: int | None = None, chunks: int | None = None,
                     type_k: str | Sequence[str] | None = None, type_v: str | Sequence[str] | None = None,
+                    executor: Executor | None = None,
                     progress: Callable[[Progress], object] | str | None = "show", cancel=None, cache=True):
     """A pandas table, a row per ftype in the order given: what the file would take, and how far it is from
     the model's own weights.
 
-    model: "tiny", the path of a GGUF file, the name of a pulled Ollama model, or an open Model; the higher
-    its own precision, the better.
-    ftypes: "Q4_K_M"; with `pure`, every matrix in one type, such as "Q4_K".  imatrix: a path, an Imatrix, or
-    {tensor: one number a column}.
+    model: "tiny", the path of a GGUF file, the name of a pulled Ollama model, or an open Model; best in 16
+    bits. What a quantized one lost itself is not in its table, and `.attrs["against"]` says so.
+    ftypes: "Q4_K_M"; with `pure`, every matrix in one type: "Q4_K".  imatrix: as `quantize_model` takes it.
     type_k, type_v: of keys and values in the KV cache, such as "q8_0", rounded as llama.cpp does it; several
     give a row each, in pairs; one left out is exact. Without ftypes the weights stay the model's own.
-    text: what to predict; without it scenes of Shakespeare that the tiny model never saw.  n_ctx, chunks: see
-    `perplexity`.
-    progress: called with a Progress after each chunk, and stops the run by returning False; None: nothing is
-    shown.
+    text: what to predict; without it scenes that the tiny model never saw.  n_ctx, chunks: see `perplexity`.
+    executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
+    `client.get_executor()`, which measures a type a task; each process opens the model by its path.
+    progress: called with a Progress after each chunk (on an executor after each type), and stops the run by
+    returning False; None: nothing is shown.
     cancel: anything with `is_set()`.  cache: True remembers rows in the user's cache folder, a path in that
     folder, None nowhere.
 
@@ -68,23 +75,46 @@ def compare_quality(model, ftypes: str | Sequence[str] | None = None, text: Text
     `progress` or by Ctrl-C, the rows that are finished stay, the others say so, and the next run goes on from
     there. Raises ValueError for a model or a text that will not do.
     """
-    given = [ftypes] if isinstance(ftypes, str) else ftypes or ()
-    names = list(dict.fromkeys(str(name).upper() for name in given))
-    caches = pairs_of(type_k, type_v)
+    names, caches = _names(ftypes), pairs_of(type_k, type_v)
     if not names and not caches:
         raise ValueError("no ftypes are given: name some, such as ['Q8_0', 'Q4_K_M', 'Q2_K']")
     imatrix = as_imatrix(imatrix)
-    weighted = imatrix and digest({name: digest(values) for name, values in imatrix.values.items()})
+    how = {"pure": bool(pure), "imatrix": _digest(imatrix)}
     with open_weights(model) as source:
         measured = ModelOnText(source, text, n_ctx=n_ctx, chunks=chunks, cache=cache)
         sizes = [_size(source, name, pure, imatrix) for name in names] or [_own(source)]
         rows = [size | kept for size in sizes for kept in caches or [{}]]
-        measured.fill(rows, _called, lambda row: {"ftype": row["ftype"] if names else None,
-                                                  "pure": bool(pure), "imatrix": weighted, **_cache_of(row)},
-                      lambda row: _loaded(source, row, names, imatrix, pure), progress, cancel)
+        measured.fill(rows, _called,
+                      lambda row: {"ftype": row["ftype"] if names else None, **how, **_cache_of(row)},
+                      partial(_of_row, quantized=bool(names), imatrix=imatrix, pure=pure), progress, cancel,
+                      executor=executor)
         table = as_table(rows, (COLUMNS[0], *(PARTS if caches else ()), *COLUMNS[1:]), WHOLE)
-        table.attrs |= {"model": source.name, "own": source.ftype}
+        table.attrs |= {"model": source.name, "own": source.ftype, "against": measured_against(source)}
     return table
+
+
+def _names(ftypes: str | Sequence[str] | None) -> list[str]:
+    """Each once, in capitals."""
+    given = [ftypes] if isinstance(ftypes, str) else ftypes or ()
+    return list(dict.fromkeys(str(name).upper() for name in given))
+
+
+def _digest(imatrix: Imatrix | None) -> str | None:
+    if imatrix is None:
+        return None
+    return digest({name: digest(values) for name, values in imatrix.values.items()})
+
+
+def measured_against(model: Model) -> str:
+    """What must be said where a model's own weights, which others are held against, are quantized themselves;
+    "" for 16 or 32 bits.
+    """
+    weights: Counter[str] = Counter()
+    for qtype, shape in model.types.values():
+        weights[qtype] += prod(shape) if block_of(qtype)[0] > 1 else 0
+    (most, n), = weights.most_common(1)
+    own = most if model.ftype == "unknown" else model.ftype
+    return f"measured against {own}: what {own} lost itself is not in it" if n else ""
 
 
 def _cache_of(row: dict) -> dict:
@@ -98,9 +128,11 @@ def _called(row: dict) -> str:
     return f"{row['ftype']}, cache {kept['type_k']} and {kept['type_v']}" if kept else row["ftype"]
 
 
-def _loaded(model: Model, row: dict, names: list[str], imatrix: Imatrix | None, pure: bool) -> LanguageModel:
+def _of_row(measured: ModelOnText, row: dict, quantized: bool, imatrix: Imatrix | None,
+            pure: bool) -> LanguageModel:
     """The model of a row: quantized, where types were named, and with the row's cache."""
-    lm = load_lm(model, row["ftype"], imatrix=imatrix, pure=pure) if names else load_lm(model)
+    source = measured.model
+    lm = load_lm(source, row["ftype"], imatrix=imatrix, pure=pure) if quantized else load_lm(source)
     return lm.with_cache(**_cache_of(row))
 
 

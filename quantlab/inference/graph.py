@@ -18,6 +18,7 @@ from .keys import Keys
 from .rope import Rope, Stretching, rope
 
 Shapes = Mapping[str, tuple[int, ...]]
+OUTSIDE = "explore_comparison() measures any model on Ollama, from outside"
 STRETCHED_BY = ("none", "linear", "yarn", "longrope")
 
 
@@ -84,8 +85,7 @@ def read_graph(name: str, metadata: Mapping[str, object], shapes: Shapes) -> Gra
     arch = architecture_name(metadata)
     if arch not in FAMILIES:
         raise ValueError(f"{name} is a model of the architecture {shown(arch)}, which cannot be run here; "
-                         f"these can: {', '.join(sorted(FAMILIES))}. The comparison on Ollama measures any "
-                         "model from outside")
+                         f"these can: {', '.join(sorted(FAMILIES))}. {OUTSIDE}")
     family, keys = FAMILIES[arch], Keys(name, metadata)
     keys.skip(*family.unread)
     vectors = shapes.get("token_embd.weight", ())

@@ -13,10 +13,11 @@ from ..formats.table import FORMATS
 from ..models.recipes import recipe
 from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
+from .compare import measured_against
 from .llama import LanguageModel
 from .load import load_lm
 from .recital import knows_passages
-from .variants import sha256
+from .remembered import sha256
 
 #: From many bits to few, as a slider shows them.
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "IQ4_XS", "Q3_K", "Q2_K")
@@ -29,7 +30,7 @@ class ModelInTypes:
 
     model: as `load_lm` takes it; an open Model must stay open.
     own: the file's own mix, such as "F16".  n_weights: how many.  nbytes: of all tensors in the file.
-    knows_passages: whether it is the tiny Llama, in one type or another.
+    against: see `measured_against`.  knows_passages: whether it is the tiny Llama, in one type or another.
     Raises ValueError, in words, for a model that cannot be opened or run.
     """
 
@@ -37,6 +38,7 @@ class ModelInTypes:
         with open_weights(model) as source:
             self.reference = load_lm(source)
             self.name, self.own, self.n_weights = source.name, source.ftype, source.n_weights
+            self.against = measured_against(source)
             self.nbytes, self.knows_passages = source.nbytes, knows_passages(source.metadata)
             self._path = source.gguf.paths[0]
             self._shapes = {name: shape for name, (_, shape) in source.types.items()}

@@ -19,6 +19,7 @@ from .gates import REFERENCES
 from .graph import Graph
 from .kept import EXACT, cache_type, kept, rounded_queries
 from .rope import Rope, Turns
+from .stored import Matrix, Stored, product
 from .tokenizer import Tokenizer, Tokens
 
 CHUNK = 256        # tokens that pass through the layers at a time, so that a long text needs little memory
@@ -48,7 +49,7 @@ class LanguageModel:
     """A model that can be run.
 
     graph: its family's choices, and its numbers.  weights: tensor name -> float32, a matrix as (rows, row
-    length), the matrices of experts stacked.
+    length), the matrices of experts stacked; matrices may stay as they are stored (stored.py).
     reference: "exact", or "llama.cpp", which rounds as llama.cpp's processor code does: GELU (gates.py), the
     angles of RoPE (rope.py), and queries where keys have few bits (kept.py).
     type_k, type_v: in which types a cache keeps keys and values (`with_cache`).
@@ -59,7 +60,7 @@ class LanguageModel:
     name: str
     graph: Graph
     tokenizer: Tokenizer
-    weights: Mapping[str, np.ndarray] = field(repr=False)
+    weights: Mapping[str, Matrix] = field(repr=False)
     reference: str = "exact"
     type_k: str = EXACT
     type_v: str = EXACT
@@ -93,19 +94,33 @@ class LanguageModel:
         """Let T more tokens pass through the model; the cache then holds them.
 
         Returns (T, n_vocab) float32 logits, or with `last` those of the last token only: (1, n_vocab).
+        ValueError as for `states`.
+        """
+        x = self.states(tokens, cache)[-1 if last else 0:]
+        logits, start = np.empty((len(x), self.n_vocab), np.float32), 0
+        for piece in self.outputs(x):
+            logits[start:start + len(piece)] = piece
+            start += len(piece)
+        return logits
+
+    def states(self, tokens: Tokens, cache: Cache) -> np.ndarray:
+        """Let T more tokens pass through the layers; the cache then holds them.  (T, n_embd): what the last
+        layer leaves.
+
         ValueError for no tokens, for tokens outside the vocabulary, and when they do not fit into the cache.
         """
         tokens = self.checked(tokens)
         if cache.n + len(tokens) > cache.n_ctx:
             raise ValueError(
                 f"{len(tokens)} more tokens do not fit: the context of {cache.n_ctx} holds {cache.n} already")
-        logits = np.empty((1 if last else len(tokens), self.n_vocab), np.float32)
-        for start in range(0, len(tokens), CHUNK):
-            x = self._through_layers(tokens[start:start + CHUNK], cache)
-            step = max(LOGITS // self.n_vocab, 1)
-            for row in range(0, 0 if last else len(x), step):
-                self._output(x[row:row + step], logits[start + row:start + min(row + step, len(x))])
-        return self._output(x[-1:], logits) if last else logits
+        return np.concatenate([self._through_layers(tokens[start:start + CHUNK], cache)
+                               for start in range(0, len(tokens), CHUNK)])
+
+    def outputs(self, states: np.ndarray) -> Iterator[np.ndarray]:
+        """The logits that follow from `states`, (rows, n_vocab) float32, in pieces of at most 64 MiB."""
+        step = max(min(LOGITS // self.n_vocab, CHUNK), 1)
+        for start in range(0, len(states), step):
+            yield self._output(states[start:start + step])
 
     def _through_layers(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:
         """Tokens -> (T, n_embd): what the last layer leaves."""
@@ -154,7 +169,7 @@ class LanguageModel:
             new[..., ~np.tri(n_tokens, dtype=bool)] = -np.inf             # nobody sees the future
             if g.is_local(layer):
                 scores[..., positions[:, None] - np.arange(first, seen) >= g.window] = -np.inf
-        sinks = self.weights[block + "attn_sinks.weight"] if g.family.sinks else None
+        sinks = np.asarray(self.weights[block + "attn_sinks.weight"]) if g.family.sinks else None
         shares = softmax(scores, None if sinks is None else sinks.reshape(g.n_head_kv, group, 1, 1))
         mixed = shares.reshape(g.n_head_kv, group * n_tokens, -1) @ values
         mixed = mixed.reshape(g.n_head_kv, group, n_tokens, g.head_dim).transpose(2, 0, 1, 3)
@@ -201,18 +216,12 @@ class LanguageModel:
             y[tokens] += shares[tokens, rank, None] * self._feed_forward(x[tokens], block, "_exps", expert)
         return y
 
-    def _output(self, x: np.ndarray, logits: np.ndarray) -> np.ndarray:
-        """(T, n_embd) -> (T, n_vocab), written into `logits`; with tied embeddings, from each token's own
-        vector.
-        """
+    def _output(self, x: np.ndarray) -> np.ndarray:
+        """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings, from each token's own vector."""
         g = self.graph
         matrix = "token_embd" if g.tied_embeddings else "output"
-        self._times(self._norm(x, "", "output_norm"), matrix, out=logits)
-        if g.logit_scale != 1:
-            logits *= np.float32(1 / g.logit_scale)
-        if g.final_cap:
-            logits[:] = capped(logits, g.final_cap)
-        return logits
+        logits = self._times(self._norm(x, "", "output_norm"), matrix)
+        return capped(times(logits, 1 / g.logit_scale), g.final_cap)
 
     def _norm(self, x: np.ndarray, block: str, name: str) -> np.ndarray:
         """RMSNorm: every vector to length 1 (root mean square), then each column by its own weight. Without a
@@ -223,15 +232,15 @@ class LanguageModel:
         mean_square = np.square(x).mean(axis=-1, keepdims=True)
         return x / np.sqrt(mean_square + np.float32(self.graph.eps)) * self.weights[f"{block}{name}.weight"]
 
-    def _times(self, x: np.ndarray, name: str, expert: int = 0, out: np.ndarray | None = None) -> np.ndarray:
+    def _times(self, x: np.ndarray, name: str, expert: int = 0) -> np.ndarray:
         """(T, row length) times a matrix of the file -> (T, rows), and the bias where the file has one."""
         if self.watch is not None:
             self.watch(name + ".weight", x, expert)
         matrix, bias = self.weights[name + ".weight"], self.weights.get(name + ".bias")
         if matrix.ndim == 3:
             matrix, bias = matrix[expert], None if bias is None else bias[expert]
-        y = np.matmul(x, matrix.T, out=out)
-        return y if bias is None else np.add(y, bias, out=y)
+        y = product(x, matrix)
+        return y if bias is None else y + bias
 
     def _turns(self, positions: np.ndarray, n_ctx: int) -> dict[Rope, Turns]:
         """How RoPE turns at each position, for the layers that see all and for the local ones.
@@ -243,24 +252,24 @@ class LanguageModel:
         if g.longrope:
             slower = "rope_factors_long" if n_ctx > g.n_ctx_original else "rope_factors_short"
         ropes = {rope for rope in (g.global_rope, g.local_rope) if rope}
-        return {rope: rope.turns(positions, self.weights.get(f"{slower}.weight", 1.0),
-                                 in_steps=self.reference == "llama.cpp") for rope in ropes}
+        slower_by = np.asarray(self.weights.get(f"{slower}.weight", 1.0))
+        return {rope: rope.turns(positions, slower_by, self.reference == "llama.cpp") for rope in ropes}
 
     def _temperatures(self, positions: np.ndarray) -> np.ndarray:
         """(T, 1, 1): how much sharper attention gets, far from the beginning."""
         far = np.log(np.floor(positions / self.graph.n_ctx_original) + 1)
         return (1 + self.graph.temperature_scale * far).astype(np.float32)[:, None, None]
 
-    def with_weights(self, weights: Mapping[str, np.ndarray]) -> "LanguageModel":
+    def with_weights(self, weights: Mapping[str, Matrix]) -> "LanguageModel":
         """The same model with some tensors replaced; all others are shared.  ValueError for an unknown name
         or another shape.
         """
-        new = {}
+        new: dict[str, Matrix] = {}
         for name, values in weights.items():
             if name not in self.weights:
                 raise ValueError(f"{self.name} has no tensor {name!r} to replace; one of them is "
                                  f"{next(iter(self.weights))}")
-            new[name] = np.asarray(values, np.float32)
+            new[name] = values if isinstance(values, Stored) else np.asarray(values, np.float32)
             if new[name].shape != self.weights[name].shape:
                 raise ValueError(
                     f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")

@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from ..formats.table import FORMATS
-from ..formats.tensor import quantize
 from ..models.families import role_and_layer
 from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
@@ -27,8 +27,9 @@ from ..words import one_of
 from .chunks import checked_n_ctx, chunks_of
 from .load import load_lm
 from .quality import Divergence, Reference, standard_error
+from .stored import Matrix, rounded
 
-ROUNDED_KEPT = 1 << 30  # bytes of rounded tensors that are kept
+ROUNDED_KEPT = 1 << 30  # bytes of rounded tensors that are kept, counted as float32
 NOISE = 2               # a difference below so many standard errors is a tie
 #: What a matrix may be rounded to, from few bits to many; "F16" leaves it as it is.
 TYPES = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "F16")
@@ -80,7 +81,7 @@ class MixBench:
         chunks = chunks or max(READ // checked_n_ctx(self.lm, None), 1)
         self.text, self.skipped = text, 0
         self.n_chunks = len(chunks_of(self.lm, text, chunks=chunks))
-        self._rounded: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+        self._rounded: OrderedDict[tuple[str, str], Matrix] = OrderedDict()
 
     @cached_property
     def reference(self) -> Reference:
@@ -133,13 +134,16 @@ class MixBench:
     def _stored(self, name: str, qtype: str) -> str:
         return self.own[name][0] if qtype == "F16" or name not in self.matrices else qtype
 
-    def _round(self, name: str, qtype: str) -> np.ndarray:
+    def _round(self, name: str, qtype: str) -> Matrix:
         if (name, qtype) not in self._rounded:
-            self._rounded[name, qtype] = quantize(self.lm.weights[name], qtype).dequantize()
-            while len(self._rounded) > 1 and sum(x.nbytes for x in self._rounded.values()) > ROUNDED_KEPT:
+            self._rounded[name, qtype] = rounded(self.lm.weights[name], qtype)
+            while len(self._rounded) > 1 and self._kept() > ROUNDED_KEPT:
                 self._rounded.popitem(last=False)
         self._rounded.move_to_end((name, qtype))
         return self._rounded[name, qtype]
+
+    def _kept(self) -> int:
+        return 4 * sum(prod(matrix.shape) for matrix in self._rounded.values())
 
 
 def fitting(qtype: str, shape: tuple[int, ...]) -> str:

@@ -18,18 +18,18 @@ decimal.  Lesson: 07.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .chunks import Text, checked_model, chunks_of
-from .llama import LOGITS
+from ..formats.tensor import begin
+from ..models.progress import Progress
+from .chunks import Text, Tick, as_read, checked_model, chunks_of, ticking
 
 # bytes of the reference's logits that are kept; beyond, they are computed again for each model
 LOGITS_KEPT = 1 << 28
 LOGITS_AT_ONCE = 1 << 20        # logits looked at in float64 at a time
-
-Tick = Callable[[int], object]      # called after each chunk with its number of tokens
 
 
 # ---- the numbers
@@ -117,32 +117,43 @@ def standard_error(values: np.ndarray) -> float:
 
 # ---- measuring them
 
-def perplexity(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None) -> Perplexity:
+def perplexity(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None,
+               executor: Executor | None = None,
+               progress: Callable[[Progress], object] | str | None = "show", cancel=None) -> Perplexity:
     """How unsure the model is of each next token of the text: `.ppl`, its standard error `.ppl_se`, and
     `.nll` of each position.
 
     text: a str or token numbers.  n_ctx: tokens of a chunk (512, or what the model was trained for if less).
-    chunks: how many of them to read (all).  ValueError in words for a text too short, and for an n_ctx the
-    model was not trained for.
+    chunks: how many of them to read (all).  executor: any `concurrent.futures.Executor`, which reads a chunk
+    a task; a process loads the model again by its path.  progress, cancel: as in `quantize_model`; a stopped
+    run raises Cancelled.  ValueError in words for a text too short, and for an n_ctx that the model was not
+    trained for.
     """
-    parts = []
-    for chunk in chunks_of(lm, text, n_ctx, chunks):
-        right = right_tokens(chunk)
-        for logits in _scored(lm, chunk):
-            parts += [-np.take_along_axis(log_softmax(logits[rows]), right[rows, None], 1)[:, 0]
-                      for rows in _rows(logits)]
-            right = right[len(logits):]
-    return Perplexity(np.concatenate(parts))
+    cut = chunks_of(lm, text, n_ctx, chunks)
+    begun = ((chunk, begin(executor, _nll, lm, chunk)) for chunk in cut)
+    return Perplexity(np.concatenate(list(as_read(begun, executor, ticking(cut, progress, cancel)))))
 
 
-def divergence(reference, lm, text: Text, *, n_ctx: int | None = None,
-               chunks: int | None = None) -> Divergence:
+def _nll(lm, chunk: np.ndarray) -> np.ndarray:
+    """−ln q(t) at the scored positions of a chunk."""
+    parts, right = [], right_tokens(chunk)
+    for logits in _scored(lm, chunk):
+        parts += [-np.take_along_axis(log_softmax(logits[rows]), right[rows, None], 1)[:, 0]
+                  for rows in _rows(logits)]
+        right = right[len(logits):]
+    return np.concatenate(parts)
+
+
+def divergence(reference, lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None,
+               executor: Executor | None = None,
+               progress: Callable[[Progress], object] | str | None = "show", cancel=None) -> Divergence:
     """How far the predictions of `lm` are from those of `reference` on a text; the arguments of `perplexity`,
     and its errors.
 
     Raises ValueError too when the two have different vocabularies, whose probabilities cannot be compared.
     """
-    return Reference(reference, text, n_ctx=n_ctx, chunks=chunks).divergence(lm)
+    known = Reference(reference, text, n_ctx=n_ctx, chunks=chunks)
+    return known.divergence(lm, ticking(known.chunks, progress, cancel), executor)
 
 
 class Reference:
@@ -174,16 +185,22 @@ class Reference:
         for i in range(len(self.chunks) if self._keep else 0):
             self.logits(i)
 
-    def divergence(self, lm, tick: Tick | None = None) -> Divergence:
-        """Another model's predictions on the same chunks."""
+    def divergence(self, lm, tick: Tick | None = None, executor: Executor | None = None) -> Divergence:
+        """Another model's predictions on the same chunks; on an executor, both models read a chunk there."""
         check_same_vocabulary(self.lm, checked_model(lm))
-        parts = []
-        for i, chunk in enumerate(self.chunks):
-            base, logits, right = self.logits(i), scored_logits(lm, chunk), right_tokens(chunk)
-            parts += [compared(base[rows], logits[rows], right[rows]) for rows in _rows(base)]
-            if tick:
-                tick(len(chunk))
-        return joined(parts)
+        begun = ((chunk, executor.submit(_both, self.lm, lm, chunk) if executor
+                  else _apart(self.logits(i), lm, chunk)) for i, chunk in enumerate(self.chunks))
+        return joined(list(as_read(begun, executor, tick)))
+
+
+def _both(reference, lm, chunk: np.ndarray) -> Divergence:
+    return _apart(scored_logits(reference, chunk), lm, chunk)
+
+
+def _apart(base: np.ndarray, lm, chunk: np.ndarray) -> Divergence:
+    """base: the reference's `scored_logits` of the chunk."""
+    logits, right = scored_logits(lm, chunk), right_tokens(chunk)
+    return joined([compared(base[rows], logits[rows], right[rows]) for rows in _rows(base)])
 
 
 def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
@@ -197,10 +214,8 @@ def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
 def _scored(lm, chunk: np.ndarray) -> Iterator[np.ndarray]:
     """The rows of `scored_logits` in pieces of at most 64 MiB."""
     first, cache = len(chunk) // 2, lm.new_cache(len(chunk))
-    lm.forward(chunk[:first], cache, last=True)
-    step = max(LOGITS // lm.n_vocab, 1)
-    for start in range(first, len(chunk) - 1, step):
-        logits = lm.forward(chunk[start:min(start + step, len(chunk) - 1)], cache)
+    lm.states(chunk[:first], cache)
+    for logits in lm.outputs(lm.states(chunk[first:-1], cache)):
         if not np.isfinite(logits).all():
             raise ValueError(f"{lm.name} gives predictions that are no numbers: its weights, or their "
                              "quantization, are broken")

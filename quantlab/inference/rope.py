@@ -60,10 +60,8 @@ class Rope:
         """Cosine and sine of the angles at each position.  slower: what a pair's speed is divided by.
         in_steps: with the rounding of llama.cpp's processor code.
         """
-        if in_steps:
-            angles = self._in_steps(positions, slower)
-        else:
-            angles = positions[:, None, None] * (self.speeds / slower)
+        angles = (self._in_steps(positions, slower) if in_steps
+                  else positions[:, None, None] * (self.speeds / slower))
         cos, sin = np.cos(angles), np.sin(angles)
         if self.magnitude != 1:
             cos, sin = cos * self.magnitude, sin * self.magnitude
@@ -72,10 +70,10 @@ class Rope:
     def _in_steps(self, positions: np.ndarray, slower: np.ndarray | float) -> np.ndarray:
         """(T, 1, pairs): the angles, each made from the one before in float32."""
         scale, kept = np.float32(self.scale), np.float32(self.kept)
-        angles = np.empty((len(positions), 1, len(self.speeds)), np.float32)
-        angles[..., 0] = positions[:, None]
-        angles[..., 1:] = (self.speeds / ((1 - self.kept) * self.scale + self.kept))[1:2]    # the step
-        angles = np.multiply.accumulate(angles, axis=-1) / np.float32(slower)
+        factors = np.empty((len(positions), 1, len(self.speeds)), np.float32)
+        factors[..., 0] = positions[:, None]
+        factors[..., 1:] = (self.speeds / ((1 - self.kept) * self.scale + self.kept))[1:2]   # the step
+        angles = np.multiply.accumulate(factors, axis=-1) / np.float32(slower)
         return (angles * scale * (1 - kept) + angles * kept).astype(np.float64)
 
     def rotate(self, x: np.ndarray, turns: Turns) -> np.ndarray:

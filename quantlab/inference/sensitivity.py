@@ -12,19 +12,22 @@ Lessons: 05, 08, 11, 12.
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from ..formats.tensor import get_format, quantize
+from ..formats.tensor import begin, get_format
 from ..models.families import TensorShape, role_and_layer
 from ..models.imatrix_file import Imatrix
-from ..models.progress import Progress, watched
+from ..models.progress import Progress
 from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
 from ..words import one_of
-from .chunks import Text, chunks_of
+from .chunks import Text, as_read, chunks_of, ticking
+from .llama import LanguageModel
+from .stored import rounded
 from .variants import ModelOnText, as_table
 
 GROUPS = ("tensor", "role", "layer")
@@ -33,8 +36,8 @@ COLUMNS = ("layer", "role", "qtype", "tensors", "n_weights", "saved", "kld", "kl
 
 
 def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tensor", n_ctx: int | None = None,
-                chunks: int | None = None, progress: Callable[[Progress], object] | str | None = "show",
-                cancel=None, cache=True):
+                chunks: int | None = None, executor: Executor | None = None,
+                progress: Callable[[Progress], object] | str | None = "show", cancel=None, cache=True):
     """A pandas table: what it costs to store one matrix, one role or one layer in `qtype` and all else as it
     is.
 
@@ -50,15 +53,14 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
         rows = [{"layer": layer, "role": role, "qtype": qtype, "tensors": len(names), "names": names}
                 | _size([types[name] for name in names], qtype)
                 for (layer, role), names in _groups(types, by).items()]
-
-        def load(row: dict):
-            own = measured.reference.lm
-            return own.with_weights({name: quantize(own.weights[name], qtype).dequantize()
-                                     for name in row["names"]})
-
-        measured.fill(rows, _name, lambda row: {"types": dict.fromkeys(row["names"], qtype)}, load, progress,
-                      cancel, recite=False)
+        measured.fill(rows, _name, lambda row: {"types": dict.fromkeys(row["names"], qtype)}, _with_rounded,
+                      progress, cancel, recite=False, executor=executor)
     return as_table(rows, COLUMNS, ("layer", "n_weights", "saved"))
+
+
+def _with_rounded(measured: ModelOnText, row: dict) -> LanguageModel:
+    own = measured.reference.lm
+    return own.with_weights({name: rounded(own.weights[name], row["qtype"]) for name in row["names"]})
 
 
 def _groups(types: Mapping[str, tuple[str, tuple[int, ...]]], by: str) -> dict[tuple, list[str]]:
@@ -94,8 +96,8 @@ def _name(row: dict) -> str:
 
 
 def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None,
-                    dataset: str = "", progress: Callable[[Progress], object] | str | None = "show",
-                    cancel=None) -> Imatrix:
+                    dataset: str = "", executor: Executor | None = None,
+                    progress: Callable[[Progress], object] | str | None = "show", cancel=None) -> Imatrix:
     """Read the text in chunks and return an Imatrix: `.values` is {tensor name: (1, columns) float32, the
     mean of the squared inputs}; experts have a row each, 1 where no token came.
 
@@ -103,25 +105,16 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
     `write_imatrix`.
     text, n_ctx, chunks: see `perplexity`; every token of a chunk counts.  dataset: the text's name, for the
     file.
-    progress, cancel: as in `quantize_model`; a stopped run raises Cancelled.
+    executor, progress, cancel: see `perplexity`.
     ValueError in words for a text too short, and where an input is no finite number.
     """
     cut = chunks_of(lm, text, n_ctx, chunks)
     sums: dict[str, np.ndarray] = {}            # (experts, columns); one row where there are no experts
     counts: dict[str, np.ndarray] = {}          # (experts,)
-
-    def add(name: str, x: np.ndarray, expert: int) -> None:
-        if name.startswith("blk."):
-            matrix = lm.weights[name]
-            experts = len(matrix) if matrix.ndim == 3 else 1
-            sums.setdefault(name, np.zeros((experts, x.shape[1])))[expert] += np.einsum(
-                "tj,tj->j", x, x, dtype=np.float64)
-            counts.setdefault(name, np.zeros(experts, np.float32))[expert] += len(x)
-
-    watching, tick = replace(lm, watch=add), watched({"": cut.size}, "tokens", progress, cancel)
-    for number, chunk in enumerate(cut, 1):
-        watching.forward(chunk, watching.new_cache(len(chunk)), last=True)
-        tick("", len(chunk), f"chunk {number} of {len(cut)}")
+    begun = ((chunk, begin(executor, _squares, lm, chunk)) for chunk in cut)
+    for found in as_read(begun, executor, ticking(cut, progress, cancel)):
+        for name, (total, count) in found.items():
+            sums[name], counts[name] = sums.get(name, 0) + total, counts.get(name, np.float32(0)) + count
     for name, total in sums.items():
         if not np.isfinite(total).all():
             raise ValueError(f"column {int(np.argwhere(~np.isfinite(total))[0, -1])} of {name} gets inputs "
@@ -131,3 +124,20 @@ def collect_imatrix(lm, text: Text, *, n_ctx: int | None = None, chunks: int | N
               for name, total in sums.items()}
     return Imatrix(values, datasets=(dataset,) if dataset else (), chunks=len(cut), chunk_size=cut.shape[1],
                    counts=counts)
+
+
+def _squares(lm, chunk: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name of a matrix -> what a chunk adds to `sums` and `counts` of `collect_imatrix`."""
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def add(name: str, x: np.ndarray, expert: int) -> None:
+        if name.startswith("blk."):
+            shape = lm.weights[name].shape
+            experts = shape[0] if len(shape) == 3 else 1
+            total, count = found.setdefault(name, (np.zeros((experts, x.shape[1])),
+                                                   np.zeros(experts, np.float32)))
+            total[expert] += np.einsum("tj,tj->j", x, x, dtype=np.float64)
+            count[expert] += len(x)
+
+    replace(lm, watch=add).states(chunk, lm.new_cache(len(chunk)))
+    return found

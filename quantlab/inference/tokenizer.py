@@ -73,7 +73,8 @@ class Tokenizer:
                              f"tokens would be a guess; known are {', '.join([*CUTS, *ALIASES])}")
         self.tokens, self.types = list(tokens), [int(number) for number in types] or [1] * len(tokens)
         self.model, self.merges, self.scores = model, list(merges), [float(score) for score in scores]
-        self.bos, self.eos, self.add_bos, self.add_space_prefix = bos, eos, add_bos, add_space_prefix
+        self.bos, self.eos, self.add_space_prefix = bos, eos, add_space_prefix
+        self.add_bos = add_bos and bos is not None          # what there is not cannot stand in front
         self.named_ends, self.strips, self.chat_template = dict(ends or {}), strips, chat_template
         _check(self)
         self.types = kinds_of(self.tokens, self.types)

@@ -1,40 +1,32 @@
 """Variants of a model measured on one text, each against the file's own weights; what was measured is
 remembered.
 
-A measurement is a small JSON file in the user's own cache folder, named after everything its numbers depend
-on: the model's files, the text, the settings, and the code that measures. A changed file, text or line of
-that code is another name, so nothing stale is ever read. A measurement that is damaged, or cannot be written,
-is as
-good as none: it is made again.
+The numbers depend on the model's files, the text, the settings and the code that measures; these are the name
+under which they are remembered (remembered.py).
 """
 
-import hashlib
-import json
-import os
-import re
-import sys
 import time
-from collections.abc import Callable
-from functools import cache, cached_property, partial
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from functools import cached_property, lru_cache, partial
+from threading import Lock
 
-import numpy as np
-
+from ..formats.tensor import check_executor
 from ..models.progress import Cancelled, watched
-from ..models.source import Model
-from ..models.whole_file import whole_file
-from .chunks import Text, checked_text, held_out_text
+from ..models.source import Model, open_model
+from .chunks import Text, Tick, checked_text, chunks_of, held_out_text
 from .llama import LanguageModel
 from .load import load_lm
-from .quality import Reference, Tick
+from .quality import Reference
 from .recital import count_recited, knows_passages, read_passages
+from .remembered import Measurements, code_digest, digest, files_digest
+from .sent import demand_same, where
 
 USUAL_CHUNKS = 16       # of the held-out text: 4,096 tokens of the tiny model
 STOPPED = "stopped before it was measured"
-PACKAGE = Path(__file__).resolve().parent.parent
-#: The code that the numbers come from.
-CODE = ("formats/*.py", "inference/*.py", "models/recipe*.py", "models/plan.py", "models/gguf_*.py")
-CACHE_VARIABLE = "QUANTLAB_CACHE"
+POLL = 0.2              # seconds between two looks at `cancel` while an executor works
+
+Measured = tuple[dict, Callable[[], dict]]      # a row, and what gives its numbers
 
 
 class ModelOnText:
@@ -50,7 +42,7 @@ class ModelOnText:
         self.model, self.n_ctx = model, n_ctx
         self.chunks = USUAL_CHUNKS if text is None and chunks is None else chunks
         self.recites = knows_passages(model.metadata)
-        self.measured = Measurements(cache)
+        self.measured, self._lock = Measurements(cache), Lock()
 
     @cached_property
     def reference(self) -> Reference:
@@ -71,48 +63,92 @@ class ModelOnText:
         """The numbers of a variant that was measured before, or None."""
         return self.measured.get(self._common | variant)
 
-    def measure(self, variant: dict, load: Callable[[], LanguageModel], *, recite: bool = True,
+    def __reduce__(self):
+        """For another process, which opens the model by its path; it remembers nothing on the disk."""
+        text = self.text if isinstance(self.text, str) else tuple(self.text.tolist())
+        return _on_text, (where(self.model.gguf.paths), text, self.n_ctx, self.chunks)
+
+    def numbers(self, load: Callable[["ModelOnText"], LanguageModel], recite: bool = True,
                 tick: Tick | None = None) -> dict:
-        """The numbers of a variant, which are remembered.  variant: what tells it from others, in JSON's
-        types.
-        load: gives its model.  recite: whether a model that knows the passages is asked for them.
+        """The numbers of a variant.  load: gives its model.  recite: whether a model that knows the passages
+        is asked for them.
         """
-        if (before := self.known(variant)) is not None:
-            return before
-        self.reference.prepare()
+        with self._lock:                        # threads share the reference
+            self.reference.prepare()
         start = time.perf_counter()
-        lm = load()
+        lm = load(self)
         row = self.reference.divergence(lm, tick).numbers()
         if recite and self.recites:
             found = count_recited(lm)
             row |= {"recited": found[True][0], "passages": found[True][1], "controls": found[False][0]}
-        row["seconds"] = time.perf_counter() - start
-        self.measured.put(self._common | variant, row)
-        return row
+        return row | {"seconds": time.perf_counter() - start}
 
     def fill(self, rows: list[dict], name: Callable[[dict], str], variant: Callable[[dict], dict],
-             load: Callable[[dict], LanguageModel], progress, cancel, recite: bool = True) -> None:
-        """Measure one row of a table after the other; each gets its numbers, or an "error" that says why not.
+             load: Callable[["ModelOnText", dict], LanguageModel], progress, cancel, recite: bool = True,
+             executor: Executor | None = None) -> None:
+        """Measure the rows of a table; each gets its numbers, or an "error" that says why not.
 
         Rows that have an error already are left alone.  name, variant, load: what a row is called, what tells
-        it from others, and its model (see `measure`).  Where `progress`, `cancel` or Ctrl-C stops the run,
-        the rows that are finished stay, and the others say so.  Raises ValueError for a model or a text that
-        will not do.
+        it from others in JSON's types, and its model.  executor: measures a row a task.  Where `progress`,
+        `cancel` or Ctrl-C stops the run, the rows that are finished stay, and the others say so; nobody waits
+        for what an executor has begun.  Raises ValueError for a model or a text that will not do.
         """
+        check_executor(executor)
         todo = [row for row in rows if "error" not in row]
+        for row in todo:
+            row |= self.known(variant(row)) or {}
+        new = [row for row in todo if "kld" not in row]
+        n_tokens = self._n_tokens(executor) if new else 0
+        tick = watched({name(row): n_tokens for row in new}, "tokens", progress, cancel)
+
+        def told(row: dict, n: int) -> None:
+            tick(name(row), n, name(row))
+
         try:
-            left = {name(row): 0 if self.known(variant(row)) else self.reference.n_tokens for row in todo}
-            tick = watched(left, "tokens", progress, cancel)
-            for row in todo:
-                def told(n: int, words: str = name(row)) -> None:
-                    tick(words, n, words)
+            for row, numbers in (self._here(new, load, recite, told) if executor is None else
+                                 self._there(executor, new, load, recite, cancel, partial(told, n=n_tokens))):
                 try:
-                    row |= self.measure(variant(row), partial(load, row), recite=recite, tick=told)
+                    row |= (found := numbers())
+                    self.measured.put(self._common | variant(row), found)
                 except ValueError as error:
                     row["error"] = str(error)
         except (Cancelled, KeyboardInterrupt):
             for row in todo:
                 row.setdefault("error", "" if "kld" in row else STOPPED)
+
+    def _n_tokens(self, executor: Executor | None) -> int:
+        """How many tokens are read for a row; where an executor reads them, nothing is loaded here."""
+        if executor is None:
+            return self.reference.n_tokens
+        return chunks_of(load_lm(self.model, keep=False), self.text, self.n_ctx, self.chunks).size
+
+    def _here(self, rows: list[dict], load: Callable, recite: bool, told: Callable) -> Iterator[Measured]:
+        for row in rows:
+            yield row, partial(self.numbers, partial(load, row=row), recite, partial(told, row))
+
+    def _there(self, executor: Executor, rows: list[dict], load: Callable, recite: bool, cancel,
+               told: Callable) -> Iterator[Measured]:
+        """The rows in the order in which they are finished."""
+        sent = {executor.submit(self.numbers, partial(load, row=row), recite): row for row in rows}
+        left = set(sent)
+        try:
+            while left:
+                done, left = wait(left, POLL, FIRST_COMPLETED)
+                yield from ((sent[future], future.result) for future in done)
+                for future in done:
+                    told(sent[future])
+                if cancel is not None and cancel.is_set():
+                    raise Cancelled(STOPPED)
+        finally:
+            for future in left:
+                future.cancel()
+
+
+@lru_cache(maxsize=1)
+def _on_text(same: tuple[str, str, str], text: Text, n_ctx: int | None, chunks: int | None) -> ModelOnText:
+    """What another process has sent: the next time it is there already, its reference computed."""
+    demand_same(*same)
+    return ModelOnText(open_model(same[0]), text, n_ctx=n_ctx, chunks=chunks, cache=None)
 
 
 def as_table(rows: list[dict], columns: tuple[str, ...], whole: tuple[str, ...]):
@@ -121,90 +157,3 @@ def as_table(rows: list[dict], columns: tuple[str, ...], whole: tuple[str, ...])
 
     table = pd.DataFrame([{"error": ""} | row for row in rows]).reindex(columns=columns)
     return table.astype(dict.fromkeys(whole, "Int64"))
-
-
-# ---- what is remembered
-
-class Measurements:
-    """What was measured, by key.  folder: True for the user's own folder, a path, or None (False) to remember
-    nothing.
-    """
-
-    def __init__(self, folder=True):
-        self.folder = cache_folder() if folder is True else Path(folder).expanduser() if folder else None
-
-    def get(self, key: dict) -> dict | None:
-        """What was put under this key; None when nothing was, or when the file is damaged."""
-        if self.folder is None:
-            return None
-        try:
-            found = json.loads((self.folder / f"{digest(key)}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        if not isinstance(found, dict) or found.get("key") != key or not isinstance(found.get("value"), dict):
-            return None
-        return found["value"] if found.get("check") == digest(found["value"]) else None
-
-    def put(self, key: dict, value: dict) -> None:
-        """Remember a value of plain numbers and words; whole or not at all, and not where nothing can be
-        written.
-        """
-        if self.folder is None:
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.folder / f"{digest(key)}.json") as write:
-                write(json.dumps({"key": key, "value": value, "check": digest(value)}, indent=1).encode())
-        except (OSError, ValueError):
-            return
-
-
-def cache_folder() -> Path:
-    """The user's folder for measurements: what QUANTLAB_CACHE says, or where the system keeps such files."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "quantlab" / "quality"
-
-
-def digest(value) -> str:
-    """32 hexadecimal digits for anything JSON can hold, an array, or bytes."""
-    if isinstance(value, np.ndarray):
-        value = f"{value.dtype} {value.shape}".encode() + np.ascontiguousarray(value).tobytes()
-    raw = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
-    return hashlib.sha256(raw).hexdigest()[:32]
-
-
-def files_digest(paths) -> str:
-    """The digest of a model's files."""
-    return digest([sha256(path) for path in paths])
-
-
-def sha256(path) -> str:
-    """A file's SHA-256, 64 hexadecimal digits. A blob of Ollama's store bears them in its name; other files
-    are read once a session.
-    """
-    return _sha256(str(path), os.stat(path).st_size, os.stat(path).st_mtime_ns)
-
-
-@cache
-def _sha256(path: str, _size: int, _changed: int) -> str:
-    if named := re.fullmatch(r"sha256[-:]([0-9a-f]{64})", Path(path).name):
-        return named[1]
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def code_digest() -> str:
-    """The digest of the code that encodes, runs and measures: with another line of it, everything is measured
-    anew.
-    """
-    files = sorted(path for pattern in CODE for path in PACKAGE.glob(pattern))
-    return digest(b"".join(path.relative_to(PACKAGE).as_posix().encode()
-                           + path.read_bytes().replace(b"\r\n", b"\n") for path in files))

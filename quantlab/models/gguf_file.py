@@ -114,15 +114,16 @@ class GGUFFile:
         """One tensor as float32, decoded from its blocks. Shape: (rows, row length), NumPy's order, not
         ggml's.
         """
-        import numpy as np
+        info = self._info(name)
+        return _decoded(info, self.raw(name), info.shape[::-1])
 
-        from ..formats.tensor import dequantize
-
-        info, shape = self._info(name), self._info(name).shape[::-1]
-        if info.qtype in PLAIN_TYPES:
-            return np.frombuffer(self.raw(name), PLAIN_TYPES[info.qtype]).astype(np.float32).reshape(shape)
-        raw = _ggml_order(self.raw(name)) if info.ollama_order else self.raw(name)
-        return dequantize(raw, info.qtype, shape)
+    def rows(self, name: str, start: int, stop: int) -> "np.ndarray":
+        """Rows `start` up to `stop` of one tensor as float32, (rows, row length); the rows of stacked
+        matrices are counted through all of them. The memory of the mapped bytes is given back.
+        """
+        info = self._info(name)
+        row = info.nbytes * info.shape[0] // info.n_weights
+        return _decoded(info, self.piece(name, start * row, stop * row), (stop - start, info.shape[0]))
 
     def _info(self, name: str) -> TensorInfo:
         if not isinstance(name, str) or name not in self.infos:
@@ -139,6 +140,17 @@ class GGUFFile:
 
     def __exit__(self, *_error) -> None:
         self.close()
+
+
+def _decoded(info: TensorInfo, raw: bytes, shape: tuple[int, ...]) -> "np.ndarray":
+    """All or some rows of a tensor as float32 of `shape`."""
+    import numpy as np
+
+    from ..formats.tensor import dequantize
+
+    if info.qtype in PLAIN_TYPES:
+        return np.frombuffer(raw, PLAIN_TYPES[info.qtype]).astype(np.float32).reshape(shape)
+    return dequantize(_ggml_order(raw) if info.ollama_order else raw, info.qtype, shape)
 
 
 def _ggml_order(raw: bytes) -> bytes:

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..formats.reference import REFERENCES
 from ..formats.table import FORMATS
-from ..formats.tensor import begin, dequantize, in_order, quantize
+from ..formats.tensor import begin, check_executor, dequantize, in_order, quantize
 from .gguf_file import GGUFFile
 from .gguf_header import DEFAULT_ALIGNMENT, TensorInfo, header_bytes, padding
 from .gguf_split import part_paths
@@ -68,7 +68,7 @@ def quantize_model(src, dst, ftype: str | None = None, imatrix=None, executor: E
     told as a warning.  Raises ValueError, in words, for what cannot be done, and OSError when the disk fails.
     """
     imatrix, dst = as_imatrix(imatrix), None if dry_run and dst is None else as_place(dst)
-    _check_executor(executor)
+    check_executor(executor)
     with open_weights(src) as model:
         planned = plan(model, ftype, imatrix, by, allow_requantize, pure, wishes=wishes_of(**wishes),
                        override=as_override(override_kv), keep_split=keep_split, reference=reference)
@@ -125,11 +125,6 @@ def _alignment(model: Model, part: int) -> int:
 
 def _padding(model: Model, job: Job) -> int:
     return padding(job.nbytes, _alignment(model, job.part))
-
-
-def _check_executor(executor: object) -> None:
-    if executor is not None and not hasattr(executor, "submit"):
-        raise ValueError(f"executor={executor!r} cannot be: a concurrent.futures.Executor is needed")
 
 
 def _check_remade(dst: Path, model: Model) -> None:

@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.measuring import measured_against, runnable_models
 from quantlab.exhibits.quality import MEASURES, SIZES, QualityFacts, explore_quality, wanted
 from quantlab.exhibits.sensitivity import (
     HARM,
@@ -22,11 +21,8 @@ from quantlab.exhibits.sensitivity import (
 )
 from quantlab.inference.compare import recorded_table
 from quantlab.models.recipes import recipe
-from quantlab.models.source import BUNDLED
 from quantlab.stage.touchable import png
 from quantlab.words import bits
-from tests.inference.files import copied
-from tests.models.test_store import LIBRARY, layer, put
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -156,33 +152,6 @@ def test_a_model_that_was_not_measured_says_so(tmp_path):
         lab.touched({"key": "ArrowRight"})
         lab.controls["model"].value = "tiny"
         assert "Recorded on" in lab.picture.svg
-
-
-def test_the_menu_lists_the_pulled_models_that_can_run_and_measure(tmp_path, monkeypatch):
-    with ql.open_model("tiny") as model:
-        put(tmp_path, f"{LIBRARY}/bard/f16", [layer()], model.file.paths[0].read_bytes())
-    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
-    assert runnable_models() == []                                  # the reference profile looks at no store
-    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
-    assert runnable_models() == ["bard:f16"]
-    for ftype in ("Q8_0", "Q4_0"):
-        file = ql.quantize_model("tiny", tmp_path / f"{ftype}.gguf", ftype, progress=None)
-        put(tmp_path, f"{LIBRARY}/bard/{ftype}", [layer()], file.read_bytes())
-    assert runnable_models() == ["bard:f16"]                        # the fewer bits are measured against it
-    (tmp_path / f"manifests/{LIBRARY}/bard/f16").unlink()
-    assert runnable_models() == ["bard:Q8_0"]                       # the largest at hand
-    put(tmp_path, f"{LIBRARY}/broken/latest", [layer()], b"no GGUF")
-    assert runnable_models() == []
-
-
-def test_what_can_be_measured_is_said_before_it_is(tmp_path):
-    file = ql.quantize_model("tiny", tmp_path / "t.gguf", "Q8_0", progress=None)
-    lab = explore_quality(str(file))
-    assert lab.found()[1].endswith("Measured against Q8_0: what Q8_0 lost itself is not in it.")
-    assert measured_against("tiny") == ""
-    other = copied(BUNDLED["tiny"], tmp_path / "m.gguf", arch="mamba")
-    words = explore_quality(str(other)).found()[1]
-    assert "architecture mamba cannot be run here; explore_comparison" in words
 
 
 # ---- the sensitivity map

@@ -23,11 +23,13 @@ def test_minus_six_and_a_half_taken_apart(layout, bias):
 @pytest.mark.parametrize("qtype", ["F16", "BF16"])
 def test_all_65536_numbers_decode_as_in_c(qtype):
     layout, decode = getattr(floats, qtype), getattr(floats, f"decode_{qtype.lower()}")
-    raw = np.arange(1 << 16, dtype="<u2")
-    with np.errstate(all="ignore"):
-        ours = decode(raw.view(layout.dtype))
-    np.testing.assert_array_equal(ours.view(np.uint32),
-                                  ggml.dequantize(raw.view(np.uint8), qtype, 1).view(np.uint32))
+    every = np.arange(1 << 16, dtype="<u2")
+    finite = every[(every & 0x7C00) != 0x7C00]      # F16 has a shorter way for pieces of such numbers
+    for raw in (every, finite):
+        with np.errstate(all="ignore"):
+            ours = decode(raw.view(layout.dtype))
+        np.testing.assert_array_equal(ours.view(np.uint32),
+                                      ggml.dequantize(raw.view(np.uint8), qtype, 1).view(np.uint32))
 
 
 @needs_ggml

@@ -32,8 +32,8 @@ class Rounding(LanguageModel):
             types = {name: qtype for name, (qtype, _) in opened.types.items()}
         return cls(**{f.name: getattr(model, f.name) for f in fields(LanguageModel)}, types=types)
 
-    def _times(self, x, name, expert=0, out=None):
-        return super()._times(rounded(x, self.types[name + ".weight"]), name, expert, out)
+    def _times(self, x, name, expert=0):
+        return super()._times(rounded(x, self.types[name + ".weight"]), name, expert)
 
 
 def rounded(x: np.ndarray, qtype: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 from quantlab.inference.chunks import chunks_of, tokens_of
 from quantlab.inference.load import load_lm
 from quantlab.inference.quality import divergence, perplexity
+from quantlab.inference.tokenizer import BYTES, Tokenizer
 
 
 def test_a_text_is_cut_into_whole_chunks_and_may_be_tokens(tiny, text):
@@ -58,3 +59,9 @@ def test_the_name_of_a_model_is_no_model(tiny, text):
                     lambda: divergence("tiny", tiny, text)):
         with pytest.raises(ValueError, match=r"load_lm\('tiny'\), not 'tiny'"):
             measure()
+
+
+def test_a_vocabulary_without_a_beginning_puts_none_in_front():
+    """Its rule would have one: Llama 3's vocabulary, in a file that lost its number."""
+    own = Tokenizer([*BYTES], pre="llama-bpe", bos=None, add_bos=True)
+    assert not own.add_bos

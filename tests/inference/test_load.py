@@ -80,7 +80,7 @@ def test_what_cannot_be_loaded_is_refused_in_words(call, words):
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"arch": "qwen2"}, "does not say qwen2.attention.head_count"),
-    ({"arch": "mamba"}, "architecture 'mamba', which cannot be run here; .* Ollama measures"),
+    ({"arch": "mamba"}, "architecture 'mamba', which cannot be run here; .* explore_comparison"),
     ({"tensors": {"blk.1.ffn_up.weight": None}}, "has no tensor blk.1.ffn_up.weight"),
     ({"tensors": {"token_embd.weight": None}}, "token_embd.weight"),
     ({"tensors": {"blk.1.ffn_up.weight": np.zeros((3, 256), np.float32)}},

@@ -1,0 +1,123 @@
+"""Weights that stay in the file: the same predictions as from weights kept in memory, in a piece's room."""
+
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import quantlab as ql
+from quantlab.inference import stored
+from quantlab.inference.families import FAMILIES
+from quantlab.inference.mixes import MixBench
+from quantlab.inference.quality import divergence, perplexity
+from quantlab.inference.sensitivity import collect_imatrix, sensitivity
+from quantlab.inference.stored import Stored, can_be_kept, product, rounded
+from quantlab.models.families import FAMILIES as KNOWN
+from tests.inference.random_models import N_VOCAB, write
+from tests.inference.test_compare import folder  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("folder")
+TOKENS = np.random.default_rng(2).integers(0, N_VOCAB, 40)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """So that even the smallest matrix has several."""
+    monkeypatch.setattr(stored, "PIECE", 1000)
+
+
+@pytest.fixture
+def nothing_fits(monkeypatch):
+    monkeypatch.setattr(stored.psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+
+
+def kinds(lm) -> set[type]:
+    return {type(values) for name, values in lm.weights.items() if values.ndim > 1 and "bias" not in name}
+
+
+@pytest.mark.parametrize("arch", FAMILIES)
+def test_every_family_says_the_same_from_the_file(arch, tmp_path, small_pieces):
+    file = write(tmp_path / "m.gguf", arch, optional=True)
+    kept, left = ql.load_lm(file, keep=True), ql.load_lm(file, keep=False)
+    assert kinds(kept) == {np.ndarray} and kinds(left) == {Stored}
+    np.testing.assert_allclose(left.logits(TOKENS), kept.logits(TOKENS), atol=1e-4)
+    if arch in KNOWN:
+        imatrix = collect_imatrix(left, TOKENS, n_ctx=20, progress=None)
+        mixes = [ql.load_lm(file, "Q5_0", imatrix=imatrix, pure=True, keep=keep) for keep in (True, False)]
+        np.testing.assert_allclose(mixes[1].logits(TOKENS), mixes[0].logits(TOKENS), atol=1e-4)
+
+
+def test_an_importance_matrix_is_the_same(tiny, text):
+    kept, left = (collect_imatrix(lm, text, chunks=1, progress=None).values
+                  for lm in (tiny, ql.load_lm("tiny", keep=False)))
+    assert kept.keys() == left.keys()
+    assert all(np.allclose(kept[name], left[name], rtol=1e-4) for name in kept)
+
+
+def test_a_mix_is_written_to_a_file_that_is_gone_with_the_model(folder):  # noqa: F811
+    kept = ql.load_lm("tiny", "Q4_K_M", prune_layers=[1], keep=True)
+    left = ql.load_lm("tiny", "Q4_K_M", prune_layers=[1], keep=False)
+    assert not list(folder.iterdir()) and left.name == "tiny" and left.graph.n_layer == kept.graph.n_layer
+    assert all(np.array_equal(np.asarray(left.weights[name]), values)
+               for name, values in kept.weights.items())
+
+
+def test_what_takes_more_than_half_of_the_free_memory_stays_in_the_file(monkeypatch):
+    weights = ql.open_model("tiny").n_weights
+    for available, kind in ((8 * weights, np.ndarray), (8 * weights - 1, Stored)):
+        monkeypatch.setattr(stored.psutil, "virtual_memory", lambda n=available: SimpleNamespace(available=n))
+        assert can_be_kept(weights) == (kind is np.ndarray) and kinds(ql.load_lm("tiny")) == {kind}
+
+
+def test_a_model_can_be_closed_while_its_weights_are_still_read():
+    with ql.open_model("tiny") as model:
+        lm = ql.load_lm(model, keep=False)
+    np.testing.assert_array_equal(lm.logits([1, 2, 3]), ql.load_lm("tiny").logits([1, 2, 3]))
+
+
+def test_every_measure_is_the_same(tiny, text, nothing_fits):
+    left = ql.load_lm("tiny")
+    how = {"chunks": 2, "n_ctx": 64}
+    assert perplexity(left, text, **how).ppl == pytest.approx(perplexity(tiny, text, **how).ppl, rel=1e-6)
+    table = ql.compare_quality("tiny", ["Q8_0", "Q3_K_M"], text, progress=None, cache=None, **how)
+    for row in table.itertuples():
+        kept = divergence(tiny, ql.load_lm("tiny", row.ftype, keep=True), text, **how)
+        assert row.error == "" and row.kld == pytest.approx(kept.mean_kld, rel=1e-4)
+
+
+def test_single_tensors_are_rounded_in_their_blocks(tiny, text, nothing_fits):
+    how = {"chunks": 1, "n_ctx": 64}
+    table = sensitivity("tiny", "Q3_K", text, by="layer", progress=None, cache=None, **how)
+    names = [name for name in tiny.weights if name.startswith("blk.2.") and tiny.weights[name].ndim == 2]
+    kept = tiny.with_weights({name: rounded(tiny.weights[name], "Q3_K") for name in names})
+    assert table.kld[2] == pytest.approx(divergence(tiny, kept, text, **how).mean_kld, rel=1e-4)
+    bench = MixBench("tiny", text, chunks=1)
+    assert kinds(bench.lm) == {Stored}
+    expected = divergence(tiny, ql.load_lm("tiny", "Q2_K", pure=True, keep=True), text, chunks=1).mean_kld
+    assert bench.measure(bench.alike("Q2_K")).mean_kld == pytest.approx(expected, rel=1e-4)
+
+
+def test_only_a_piece_is_in_memory(tmp_path, monkeypatch):
+    file = write(tmp_path / "m.gguf", "llama", embedding_length=256, feed_forward_length=4096, block_count=4)
+    whole = 4 * ql.open_model(file).n_weights
+    monkeypatch.setattr(stored, "PIECE", 1 << 12)
+    peaks = []
+    for keep in (True, False):
+        tracemalloc.start()
+        ql.load_lm(file, keep=keep).logits(TOKENS)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] > whole and peaks[1] < 0.2 * whole
+
+
+def test_rows_and_pieces_of_a_matrix_and_of_experts(small_pieces):
+    x = np.random.default_rng(0).standard_normal((3, 50, 32), dtype=np.float32)
+    flat = x.reshape(-1, 32)
+    matrices = Stored(x.shape, lambda start, stop: flat[start:stop])
+    np.testing.assert_array_equal(np.asarray(matrices), x)
+    one = matrices[2]
+    np.testing.assert_array_equal(one[np.array([4, 0, 49])], x[2][[4, 0, 49]])
+    np.testing.assert_allclose(product(x[0], one), x[0] @ x[2].T, atol=1e-5)
+    np.testing.assert_array_equal(np.asarray(rounded(matrices, "Q4_0")), ql.quantize(x, "Q4_0").dequantize())
+    assert [part.stop - part.start for part, _ in one.pieces()] == [31, 19]
