@@ -131,8 +131,8 @@ def _called(row: dict) -> str:
 def _of_row(measured: ModelOnText, row: dict, quantized: bool, imatrix: Imatrix | None,
             pure: bool) -> LanguageModel:
     """The model of a row: quantized, where types were named, and with the row's cache."""
-    source = measured.model
-    lm = load_lm(source, row["ftype"], imatrix=imatrix, pure=pure) if quantized else load_lm(source)
+    lm = (load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure) if quantized
+          else measured.reference.lm)
     return lm.with_cache(**_cache_of(row))
 
 
