@@ -165,8 +165,8 @@ def recorded_quality(model: str = "tiny"):
     rows = [row for row in recorded["rows"] if not row.get("pure")]
     more = [column for column in ("model", "n_ctx", *PARTS) if column in rows[0]]
     table = as_table(rows, (*more, *COLUMNS), WHOLE)
-    table.attrs |= {"model": recorded.get("model", "the tiny Llama"), "own": rows[0]["ftype"],
-                    "provenance": when_and_where(recorded)}
+    table.attrs |= {"model": recorded.get("model", "the tiny Llama"), "against": recorded.get("against", ""),
+                    "own": recorded.get("own", rows[0]["ftype"]), "provenance": when_and_where(recorded)}
     return table
 
 

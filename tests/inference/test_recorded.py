@@ -25,6 +25,7 @@ from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
 from quantlab.models.writer import quantize_model
 from tools.off_the_grid import make, moved, steps
+from tools.test_models import DIGESTS
 
 KLD = dict(rel=0.02, abs=2e-6)          # another processor's float32 sums move the third digit of a small KLD
 
@@ -112,6 +113,24 @@ def test_off_the_grid_is_within_the_step_that_a_weight_was_rounded_to(source):
     near = np.sort(weights.reshape(-1, 16), axis=1)         # neighbours in a group with one scale
     gaps = np.diff(near, axis=1) / step.reshape(-1, 16)[:, :1]
     assert np.abs(gaps - np.rint(gaps)).max() < 1e-3 and (gaps > 0).any()
+
+
+@pytest.mark.parametrize("name", ["gemma3_270m", "smollm2_135m"])
+def test_the_tables_of_real_models_name_their_files_and_order_types_by_bits(name):
+    recorded, table = json.loads(QUALITY[name].read_text()), recorded_quality(name).set_index("ftype")
+    assert recorded["source_sha256"] in DIGESTS.values() and recorded["text_sha256"] == sha256(HELD_OUT)
+    assert recorded["predicted"] == 2040 and "what that file lost" in recorded_quality(name).attrs["against"]
+    assert table.index[0] == "Q8_0" and (table.error == "").all() and table.kld_se.max() < 0.05
+    assert table.kld[["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q3_K_S"]].is_monotonic_increasing
+    assert (table.kld_se < 0.1 * table.kld).all() and table.top1.between(0.5, 0.99).all()
+
+
+def test_the_table_of_caches_has_short_and_long_texts():
+    table = recorded_quality("kv_cache")
+    assert set(table.model) == {"SmolLM2-135M-Instruct", "Gemma 3 270M"} and {512, 8192} == set(table.n_ctx)
+    for _, rows in table.groupby(["model", "n_ctx"]):
+        cost = rows[rows.type_k == rows.type_v].set_index("type_k").kld
+        assert 0 < cost["q8_0"] < cost["q4_0"] / 50 and cost["q4_0"] < 0.1
 
 
 def test_what_was_quantized_before_looks_lossless_in_its_own_type_and_measures_grids_that_meet(smollm_q4_1):
