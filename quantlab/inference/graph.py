@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..models.architecture import MOST_LAYERS
 from ..models.gguf_cursor import shown
+from ..models.loadable import ROPE_SCALINGS
 from ..models.ollama_blobs import architecture_name
 from .families import FAMILIES, Family
 from .keys import Keys
@@ -19,7 +20,6 @@ from .rope import Rope, Stretching, rope
 
 Shapes = Mapping[str, tuple[int, ...]]
 OUTSIDE = "explore_comparison() measures any model on Ollama, from outside"
-STRETCHED_BY = ("none", "linear", "yarn", "longrope")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,13 +101,11 @@ def read_graph(name: str, metadata: Mapping[str, object], shapes: Shapes) -> Gra
 
 def _counts(keys: Keys) -> dict:
     """How large everything is."""
-    n_head = keys.whole("attention.head_count")
-    n_embd = keys.whole("embedding_length")
-    counts = {"n_layer": keys.whole("block_count", most=MOST_LAYERS), "n_embd": n_embd, "n_head": n_head,
-              "n_head_kv": keys.whole("attention.head_count_kv", n_head),
-              "head_dim": keys.whole("attention.key_length", n_embd // n_head),
-              "n_ff": keys.whole("feed_forward_length", 0, least=0),
-              "n_ctx_train": keys.whole("context_length")}
+    n_head, n_embd = keys.count("n_head"), keys.count("n_embd")
+    counts = {"n_layer": keys.count("n_layer", most=MOST_LAYERS), "n_embd": n_embd, "n_head": n_head,
+              "n_head_kv": keys.count("n_head_kv", n_head),
+              "head_dim": keys.count("head_dim", n_embd // n_head),
+              "n_ff": keys.count("n_ff", 0, least=0), "n_ctx_train": keys.count("n_ctx_train")}
     if n_head % counts["n_head_kv"]:
         raise ValueError(f"{keys.name} has {counts['n_head_kv']} heads of keys and values for {n_head} heads "
                          "of queries, which cannot share them equally")
@@ -119,17 +117,17 @@ def _counts(keys: Keys) -> dict:
 
 def _experts(keys: Keys, family: Family, n_ff: int) -> dict:
     """How many experts there are, how many of them get a token, and how wide they are."""
-    n_expert = keys.whole("expert_count", 0, least=0) if family.experts else 0
+    n_expert = keys.count("n_expert", 0, least=0) if family.experts else 0
     if family.experts == "must" and not n_expert:
         raise ValueError(f"{keys.name} says no {keys.prefix}expert_count, and this family has experts only")
     if not n_expert:
         return {}
-    used = keys.whole("expert_used_count", most=n_expert)
+    used = keys.count("n_expert_used", most=n_expert)
     found = {"n_expert": n_expert, "n_expert_used": used}
     if family.experts == "must":
-        found["n_ff"] = keys.whole("expert_feed_forward_length", n_ff // used)
+        found["n_ff"] = keys.count("n_ff_exp", n_ff // used)
     if family.shared_experts:
-        found["n_ff_shared"] = keys.whole("expert_shared_feed_forward_length", 0, least=0)
+        found["n_ff_shared"] = keys.count("n_ff_shexp", 0, least=0)
     return found
 
 
@@ -154,7 +152,7 @@ def _window(keys: Keys, family: Family) -> dict:
     """How far local layers look back, and which layers are local."""
     if not family.pattern:
         return {"window": 0}
-    window = keys.whole("attention.sliding_window", family.window, least=0)
+    window = keys.count("sliding_window", family.window, least=0)
     if not window:
         keys.skip("attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa")
     return {"window": window, "pattern": keys.whole(
@@ -164,7 +162,7 @@ def _window(keys: Keys, family: Family) -> dict:
 def _ropes(keys: Keys, family: Family, counts: dict, windows: bool) -> dict:
     """RoPE of the layers that see all, and of those that see a window."""
     base, n_rot = keys.number("rope.freq_base", 10000.0), _columns(keys, family, counts["head_dim"])
-    kind = keys.word("rope.scaling.type", "linear", STRETCHED_BY)
+    kind = keys.word("rope.scaling.type", "linear", ROPE_SCALINGS)
     stretch = _stretch(keys, family, kind, counts["n_ctx_train"])
     long = family.rope_tensors == "long" or (kind == "longrope" and family.rope_tensors == "freqs")
     found: dict = {"longrope": long, "n_ctx_original": stretch.n_ctx_original}
@@ -197,7 +195,7 @@ def _stretch(keys: Keys, family: Family, kind: str, n_ctx_train: int) -> Stretch
 
 def _columns(keys: Keys, family: Family, usual: int) -> int:
     """How many columns of a head turn."""
-    n_rot = keys.whole("rope.dimension_count", usual, most=usual)
+    n_rot = keys.count("rope_dim", usual, most=usual)
     if n_rot % 2 or (n_rot != usual and not family.partial_rope):
         raise ValueError(f"RoPE is to turn {n_rot} of the {usual} columns of a head of {keys.name}; here it "
                          f"turns {'an even number' if family.partial_rope else 'all, in pairs'}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..models.architecture import LARGEST
 from ..models.gguf_cursor import GGUFArray, shown
+from ..models.metadata import KEYS
 
 #: Keys that say nothing about the numbers of a text model, whatever they hold.
 SILENT = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned")
@@ -70,6 +71,10 @@ class Keys:
         if not least <= value <= most:
             raise self._wrong(key, value, f"it must be from {least} to {most}")
         return value
+
+    def count(self, field: str, default: int | None = None, *, least: int = 1, most: int = LARGEST) -> int:
+        """The same, by the name that `Architecture` has for the number."""
+        return self.whole(KEYS[field], default, least=least, most=most)
 
     def word(self, key: str, default: str, known: tuple[str, ...]) -> str:
         """One of the words that are known."""

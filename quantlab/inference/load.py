@@ -25,6 +25,7 @@ from ..models.ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name
 from ..models.plan import Job, plan
 from ..models.resolve import open_weights
 from ..models.source import Model
+from ..models.whole_file import clear_abandoned
 from ..models.wishes import Wishes, wishes_of
 from ..models.writer import quantize_model
 from .gates import REFERENCES
@@ -165,5 +166,7 @@ def _written(source: Model, ftype: str | None, **how) -> OwnFile:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         folder = Path(tempfile.gettempdir())
+    for part in folder.glob("*.gguf.*.part"):           # of runs that were killed
+        clear_abandoned(part.with_name(part.name.partition(".gguf.")[0] + ".gguf"))
     path = folder / f"{secrets.token_hex(8)}.gguf"
     return OwnFile(quantize_model(source, path, ftype, progress=None, allow_requantize=True, **how))

@@ -6,6 +6,7 @@ Source: llama.cpp's src/models/*.cpp (load_arch_tensors, create_tensor_qkv).
 
 from collections.abc import Iterator, Mapping
 
+from ..models.wiring import plain_shape
 from .graph import Graph, Shapes
 
 Named = tuple[str, tuple[int, ...]]         # a tensor's name and shape, in ggml's order: row length first
@@ -23,7 +24,7 @@ def demand_graph(name: str, g: Graph, found: Shapes) -> None:
         if tensor not in allowed:
             raise ValueError(f"{name} has a tensor {tensor} of shape {shape} that no {g.arch} has: it would "
                              "be ignored")
-        if _plain(shape) != _plain(allowed[tensor]):
+        if plain_shape(shape) != plain_shape(allowed[tensor]):
             raise ValueError(f"{tensor} of {name} has the shape {shape}; by the file's own numbers it must "
                              f"be {allowed[tensor]}")
 
@@ -82,10 +83,3 @@ def _optional(g: Graph, needed: Mapping[str, tuple[int, ...]]) -> Iterator[Named
     if g.family.rope_tensors and g.global_rope is not None:
         names = ("rope_factors_long", "rope_factors_short") if g.longrope else ("rope_freqs",)
         yield from ((f"{name}.weight", g.global_rope.speeds.shape) for name in names)
-
-
-def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Without the ones at its end, which ggml does not tell apart."""
-    while len(shape) > 1 and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape

@@ -127,7 +127,7 @@ class Architecture:
         """Itself, so that a shape can stand where an open model may."""
         return self
 
-    wired = architecture        # and where a file's tensors are compared with it
+    wired = counts = architecture       # and where a file's tensors are compared with it, or a recipe asks
 
     @property
     def unnamed(self) -> "Architecture":

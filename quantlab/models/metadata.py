@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from .architecture import MOST_LAYERS, Architecture
 from .families import FAMILIES, SWA_PATTERN
@@ -44,6 +45,8 @@ READ_BY = {
 } | dict.fromkeys(("ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank",
                    "ssm.group_count"), " ".join(MAMBA2 | DELTA_NET))
 NEEDED = ("n_layer", "n_embd", "n_head")
+#: Architectures whose files can be quantized and run here, though nobody counts their memory.
+RECIPES_ONLY = ("olmo2", "smollm3")
 #: What llama.cpp takes for the window where the file does not say one.
 USUAL_WINDOW = {"gemma2": 4096}
 
@@ -90,6 +93,28 @@ def architecture_of(metadata: Mapping[str, object], shapes: Mapping[str, tuple[i
         tied_embeddings="output.weight" not in shapes,
         rope_freqs="rope_freqs.weight" in shapes, longrope="rope_factors_long.weight" in shapes,
         **(found | more))
+
+
+class Counts(NamedTuple):
+    """What the recipes ask of an architecture; as in `Architecture`."""
+
+    arch: str
+    n_layer: int
+    n_head: int
+    n_head_kv: int
+    n_expert: int = 0
+
+
+def counts_of(metadata: Mapping[str, object]) -> Counts | None:
+    """The counts of an architecture of RECIPES_ONLY; None for any other.  ValueError as `architecture_of`."""
+    arch = architecture_name(metadata)
+    if arch not in RECIPES_ONLY:
+        return None
+    n_layer, n_head, n_head_kv = (_number(metadata.get(f"{arch}.{KEYS[field]}"), f"{arch}.{KEYS[field]}")
+                                  for field in ("n_layer", "n_head", "n_head_kv"))
+    if not n_layer or not n_head:
+        raise ValueError(f"the metadata of this {arch} model does not say how many layers and heads it has")
+    return Counts(arch, n_layer, n_head, n_head_kv or n_head)
 
 
 def is_lite(n_layer: int, n_vocab: int) -> bool:

@@ -98,14 +98,14 @@ def split_pairs(number: int, count: int, n_tensors: int) -> Iterator[bytes]:
 
 
 def _layers_left(model: Model, wishes: Wishes) -> int:
-    return model.architecture.n_layer - len(wishes.pruned)
+    return model.counts.n_layer - len(wishes.pruned)
 
 
 def _check_per_layer(model: Model) -> None:
     """ValueError where the metadata has a number for each layer: llama-quantize leaves such lists as they
     are, and the file cannot be loaded.
     """
-    n = model.architecture.n_layer
+    n = model.counts.n_layer
     for key, value in model.metadata.items():
         if isinstance(value, GGUFArray) and len(value) == n and not key.startswith("tokenizer."):
             raise ValueError(f"prune_layers: {key} of {model.name} has a number for each of the {n} layers, "

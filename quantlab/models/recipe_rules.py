@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .architecture import Architecture
+from .metadata import Counts
 
 
 class Place(NamedTuple):
@@ -75,7 +76,7 @@ CONDITIONS: dict[str, Callable[[Place], bool]] = {
 }
 
 
-def is_70b(model: Architecture) -> bool:
+def is_70b(model: Architecture | Counts) -> bool:
     """What llama.cpp counts as a 70B model: 80 layers of Qwen, or of Llama when heads share keys and values.
     """
     return model.n_layer == 80 and (model.arch == "qwen2"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..words import nearest
 from .architecture import Architecture
 from .families import EMBEDDINGS, OUTPUT, TensorShape, role_and_layer
+from .metadata import Counts
 from .recipe_rules import (
     ALIASES,
     CONDITIONS,
@@ -133,7 +134,7 @@ def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False, pur
     if wishes.output_type and walk.tied and not (walk.ruled or wishes.embedding_type):
         raise ValueError(f"output_type: there is no {OUTPUT}, and llama-quantize gives the word vectors that "
                          f"serve as one the type {usual} here whatever it says; embedding_type changes it")
-    places = _places(program, "" if pure else ftype_named(program, ftype), shape.architecture,
+    places = _places(program, "" if pure else ftype_named(program, ftype), shape.counts,
                      [tensor for tensor, _ in typed], usual, imatrix, left, wishes)
     return Choices([Choice(tensor, qtype, note=LEFT) if tensor.name in left
                     else walk.choice(tensor, places[tensor.name]) for tensor, qtype in typed], notes)
@@ -188,7 +189,7 @@ def _as_wished(tensor: TensorShape, qtype: str) -> Choice:
     return Choice(tensor, qtype, note=WISHED)
 
 
-def _places(program: Program, ftype: str, a: Architecture, tensors: list[TensorShape], usual: str,
+def _places(program: Program, ftype: str, a: Architecture | Counts, tensors: list[TensorShape], usual: str,
             imatrix: bool, left: set[str], wishes: Wishes) -> dict[str, Place]:
     """Tensor name -> its place, for each matrix that is quantized at all; what a wish decides is not counted.
     """

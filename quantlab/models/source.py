@@ -26,7 +26,7 @@ from .gguf_cursor import GGUFArray, shown
 from .gguf_file import GGUFFile
 from .gguf_split import open_gguf
 from .loadable import demand_metadata
-from .metadata import architecture_of
+from .metadata import Counts, architecture_of, counts_of
 from .no_model import NoModel, why_none
 from .ollama_blobs import architecture_name, in_encoder, llama_cpp_metadata, llama_cpp_name
 from .store import StoreError, find_model, pulled_models
@@ -93,6 +93,11 @@ class Model:
         """
         self.demand_model()
         return architecture_of(self.metadata, {name: shape for name, (_, shape) in self.types.items()})
+
+    @property
+    def counts(self) -> Architecture | Counts:
+        """What the recipes ask of the model's shape, for which fewer numbers will do."""
+        return counts_of(self.metadata) or self.architecture
 
     @cached_property
     def wired(self) -> Architecture:

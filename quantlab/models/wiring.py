@@ -43,7 +43,7 @@ def demand_tensors(model: str, a: Architecture, found: Shapes) -> None:
         if tensor.name not in found:
             raise ValueError(f"{model} has no tensor {tensor.name}, without which a {a.arch} of {a.n_layer} "
                              "layers cannot run")
-        if _plain(found[tensor.name]) != _plain(tensor.shape):
+        if plain_shape(found[tensor.name]) != plain_shape(tensor.shape):
             raise ValueError(f"{tensor.name} of {model} has the shape {found[tensor.name]}; by the file's "
                              f"own numbers it must be {tensor.shape}")
 
@@ -80,7 +80,7 @@ def demand_wiring(model: str, metadata: Mapping[str, object], a: Architecture, s
         raise ValueError(f"{model} has no tensor output.weight, without which a gpt-oss cannot run")
     for name, shape in found.items():
         expected = wanted.get(name) or _optional(name, a, wanted)
-        if a.arch not in ONLY.get(name, a.arch).split() or _plain(shape) != _plain(expected):
+        if a.arch not in ONLY.get(name, a.arch).split() or plain_shape(shape) != plain_shape(expected):
             raise ValueError(f"{model} has a tensor {shown(name)} of shape {shape}, which is no part of the "
                              f"{a.arch} that is counted here")
 
@@ -114,7 +114,7 @@ OPTIONAL_BIASES = {"llama": "attn_q attn_k attn_v attn_output ffn_gate ffn_up ff
                    "phi3": "attn_qkv", "qwen2": "output"}
 
 
-def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+def plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Without the ones at its end, which ggml does not tell apart."""
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]

@@ -6,11 +6,17 @@ import gguf
 import pytest
 
 import quantlab as ql
+from quantlab.models.metadata import RECIPES_ONLY
 from quantlab.models.recipe_rules import USUAL
 from quantlab.models.source import open_model
+from tests.inference.random_models import write as random_model
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file, whole_files
 from tests.models.whole import ORDERS, asked, importances, same
 from tests.models.written import SMALL, write
+
+#: Keys of a random model whose rows are whole super-blocks.
+WIDE = {"block_count": 9, "embedding_length": 256, "feed_forward_length": 512, "attention.key_length": 64,
+        "attention.value_length": 64}
 
 
 @needs_llama_quantize
@@ -24,6 +30,13 @@ def test_a_mix_of_every_kind(source_of, tmp_path, name, ftype):
 @pytest.mark.parametrize("name", SMALL)
 def test_every_family_also_where_rows_fit_no_super_block(source_of, tmp_path, name):
     same(source_of(name), tmp_path, "Q4_K_S")
+
+
+@needs_llama_quantize
+@pytest.mark.parametrize("arch", RECIPES_ONLY)
+@pytest.mark.parametrize("ftype", ["Q4_K_M", "Q3_K_L", "Q2_K", "IQ4_XS"])
+def test_families_of_which_only_the_recipes_know(tmp_path, arch, ftype):
+    same(random_model(tmp_path / "in.gguf", arch, tied=arch == "smollm3", **WIDE), tmp_path, ftype)
 
 
 @needs_llama_quantize
