@@ -6,10 +6,14 @@ decides which of two numbers, a two-thousandth apart, is found. Read in one batc
 logits are up to 0.013 apart where the largest is 31 (0.04 %); ours are as near to it.
 """
 
+import json
+
 import numpy as np
 import pytest
 
 import quantlab as ql
+from benchmarks.gemma import TYPES
+from benchmarks.run import RESULTS as FOLDER
 from quantlab.inference.chunks import held_out_text
 from tests.inference.files import copied
 from tests.inference.llama_oracle import ON, LlamaCpp
@@ -18,6 +22,7 @@ from tests.inference.test_tokenizer import same_as_llama_cpp
 from tests.ollama_fixture import GEMMA_FILES, needs
 
 N = 64
+RESULTS = FOLDER / "gemma.json"
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +79,22 @@ def test_as_it_was_trained_it_is_nearly_the_same(gemma, tokens):
     exact, tabled = replace(gemma, reference="exact").logits(tokens), gemma.logits(tokens)
     assert 0 < kld(tabled, exact) <= 1e-5
     assert perplexity(exact, tokens) == pytest.approx(perplexity(tabled, tokens), rel=1e-3)
+
+
+def test_six_types_are_as_near_to_llama_cpp_as_it_is_to_itself():
+    """What `python benchmarks/run.py gemma` found.  llama.cpp says that a type costs more, since it rounds
+    inputs, too.
+    """
+    found = json.loads(RESULTS.read_text())["results"]
+    types = found["types"]
+    exact = types.pop("float32")
+    assert exact["quantlab_from_llama_cpp"] <= max(v for k, v in exact.items() if "quantlab" not in k)
+    assert tuple(types) == TYPES and len(types) == 6
+    for distances in types.values():
+        near = distances["from_llama_cpp"]
+        assert near["quantlab"] <= max(v for name, v in near.items() if name != "quantlab")
+        cost = distances["cost"]
+        assert cost["quantlab"] <= cost["llama_cpp"] <= cost["quantlab"] + 3 * max(near.values())
+    ppl, goals = found["perplexity"], found["goals"]
+    assert ppl["tokens"] == 4096 and ppl["peak_mb"] <= goals["perplexity_peak_mb"]
+    assert ppl["cpu_seconds"] <= goals["perplexity_seconds_two_cores"]
