@@ -179,9 +179,10 @@ class Reference:
         if i not in self._states:
             self._states[i] = _scored_states(self.lm, self.chunks[i])
         pieces = _outputs(self.lm, self._states[i])
-        if self._keep:
-            pieces = self._logits[i] = list(pieces)
-        return pieces
+        if not self._keep:
+            return pieces
+        self._logits[i] = list(pieces)
+        return self._logits[i]
 
     def prepare(self) -> None:
         """Compute what will be kept now, so that the time of the first comparison is its own."""
