@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks api record bench bench-truth bench-memory fuzz tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks api record bench bench-full bench-truth bench-memory fuzz tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,6 +42,9 @@ record: .venv/.ready-dev  ## record again what lessons show where no Ollama answ
 
 bench: .venv/.ready-dev  ## measure speed and latency; writes benchmarks/results/
 	@$(PYTHON_IN) benchmarks/run.py $(ARGS)
+
+bench-full: .venv/.ready-dev  ## all tests, with the whole of each matrix of which `make test` takes some (a quarter of an hour and more)
+	@QUANTLAB_TESTS=whole $(MAKE) --no-print-directory test
 
 bench-truth: .venv/.ready-dev  ## hold 100 million weights per type against ggml, byte by byte (a quarter of an hour)
 	@$(PYTHON_IN) benchmarks/run.py truth

@@ -19,9 +19,11 @@ from pathlib import Path
 import quantlab as ql
 from benchmarks.quantize_model import SMOLLM2
 from quantlab.canvas.answers import answers_html
-from quantlab.exhibits.comparison import draw_verdict
-from quantlab.lab.report import answers, overview, speed_chart, trade_chart
+from quantlab.exhibits.verdict import draw_verdict
+from quantlab.lab.overview import overview
+from quantlab.lab.report import speed_chart, trade_chart
 from quantlab.lab.server import Server
+from quantlab.lab.side_by_side import answers
 from tests import ollama_fixture as server
 
 GOALS = {"ten_thousand_calls_seconds": 2, "overhead_per_call_ms": 20, "Q8_0": "good enough", "Q2_K": "worse"}
@@ -62,7 +64,7 @@ def shown(made) -> dict:
     start, worked = time.perf_counter(), time.process_time()
     table, rows = made.table(), made.summary().to_dict("records")
     loaded = time.perf_counter() - start
-    notebook = [draw_verdict(overview(made), made.metric.name, made.metric.unit, made.metric.margin).svg,
+    notebook = [draw_verdict(overview(made), made.metric).svg,
                 answers_html(made.plan.prompts[0].text, answers(made, 0))]
     pictures = [speed_chart(made.plan, made.rows()), trade_chart(made.plan, made.metric, rows)]
     seconds, worked = time.perf_counter() - start, time.process_time() - worked

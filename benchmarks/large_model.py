@@ -16,7 +16,7 @@ import numpy as np
 
 import quantlab as ql
 from benchmarks.quality import in_a_process
-from benchmarks.quantize_model import write_sparse
+from benchmarks.quantize_model import write_file
 from quantlab.inference import stored
 from quantlab.inference.quality import perplexity as of_text
 from quantlab.models.catalog import MODELS
@@ -61,7 +61,8 @@ def _measured(name: str, n_layer: int) -> dict:
              "tokenizer.ggml.tokens": [f"t{i}" for i in range(MODELS[SHAPE].n_vocab)]}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hollow-F16.gguf"
-        write_sparse(path, replace(MODELS[SHAPE], n_layer=n_layer, rope_freqs=False), words)  # 0 would divide
+        # rope_freqs of 0 would divide by zero
+        write_file(path, replace(MODELS[SHAPE], n_layer=n_layer, rope_freqs=False), more=words)
         with open_model(path) as model:
             size = {"layers": n_layer, "million_weights": round(model.n_weights / 1e6),
                     "file_mb": round(model.nbytes / 1e6), "float32_mb": round(4 * model.n_weights / 1e6)}

@@ -68,11 +68,13 @@ _ROOMS = {
     "exhibits.types": "explore_types plot_bytes_by_role",
     "exhibits.votes": "explore_votes",
     "lessons.checks":
-        "check_best_scale check_best_type check_bits_per_pixel check_bits_per_weight "
-        "check_cache_of_a_window check_file_bits check_iq2_xs_bits "
-        "check_kv_bytes_per_token check_modelfile check_q4_0_bytes check_q4_0_gigabytes "
-        "check_q5_k_m_bytes check_q6_k_bits check_split_speed check_three_ways "
-        "check_tokens_per_second",
+        "check_best_scale check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits "
+        "check_q4_0_bytes check_q4_0_gigabytes check_q6_k_bits",
+    "lessons.checks_models":
+        "check_best_type check_cache_of_a_window check_file_bits check_kv_bytes_per_token "
+        "check_q5_k_m_bytes check_three_ways",
+    "lessons.checks_running":
+        "check_modelfile check_split_speed check_tokens_per_second",
     "lessons.quiz": "final_quiz predict quiz",
     "cli.doctor": "doctor",
 }

@@ -67,6 +67,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.1f} %".replace(".0 ", " ")
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 prompt", "1,200 prompts"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def bits_of(qtype: str) -> int:
     """The number in a type's name: 4 for "Q4_K", 16 for "BF16", 0 without one; the nominal bits, without the
     scales.

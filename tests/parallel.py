@@ -10,20 +10,23 @@ import os
 
 import pytest
 
-# In the order in which they start. Much of the first two is waiting, so other work fits beside them; what is
-# named nowhere comes last.
+# In the order in which they start: those of more than a minute, and then the rest, so that no process waits
+# long for the last one. Much of the first two is waiting, so other work fits beside them.
 UNITS = [
     ("ollama", ("tests/server/", "tests/browser/test_lab_")),
     ("lessons", ("tests/browser/test_lessons_in_browser.py",)),
-    ("llama", ("tests/inference/test_llama.py",)),
+    ("formats", ("tests/formats/",)),           # the C libraries work out their tables once in a process
     ("explorers", ("tests/browser/",)),
+    ("planner", ("tests/memory/test_oracle.py",)),
+    ("graphs", ("tests/memory/test_graphs.py",)),
+    ("one truth", ("tests/memory/test_one_truth.py",)),
+    ("recorded", ("tests/exhibits/test_recorded_memory.py",)),
+    ("memory", ("tests/exhibits/test_memory_explorers.py",)),
+    ("gemma", ("tests/inference/test_gemma.py",)),
+    ("llama", ("tests/inference/test_llama.py",)),
+    ("loadable", ("tests/memory/test_loadable.py",)),
+    ("advice", ("tests/memory/test_advice.py",)),
     ("install", ("tests/install/",)),
-    ("fit", ("tests/memory/test_fit.py",)),
-    ("compare", ("tests/inference/test_compare.py",)),
-    ("bits", ("tests/inference/test_what_bits_cost.py",)),
-    ("writer", ("tests/models/test_writer.py",)),
-    ("blocks", ("tests/exhibits/test_blocks.py",)),
-    ("recorded", ("tests/inference/test_recorded.py",)),
 ]
 MOST = 6            # processes; each of them imports the libraries again
 TRIES = 4           # of starting a lesson's kernel

@@ -17,7 +17,8 @@ OWNERS = {"ipywidgets": {"stage"}, "anywidget": {"stage"}, "traitlets": {"stage"
           "httpx": {"lab"}, "ollama": {"lab"}, "matplotlib": {"canvas"},
           "tokenizers": {"inference"}, "jinja2": {"inference"}}
 SHAPES = {"text", "rect", "line", "circle", "polyline", "hatching", "page"}      # only pictures draw
-FEEDBACK = "lessons/feedback.py"                  # runs the learner's own code, which may raise anything
+#: They run the learner's own code, which may raise anything.
+OWN_CODE = ("lessons/feedback.py", "lab/checks.py")
 MODULE_LINES, FUNCTION_LINES, COLUMNS = 350, 45, 110
 CORNER = 66                         # spaces: what is pushed further right is folded where nobody reads it
 DRAWING = ("canvas", "exhibits")
@@ -74,7 +75,7 @@ def _node_faults(node: ast.AST, name: str, room: str) -> list[str]:
         broad = node.type is None or {"Exception", "BaseException"} & {
             n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)
         }
-        return [f"catches {caught}"] if broad and name != FEEDBACK else []
+        return [f"catches {caught}"] if broad and name not in OWN_CODE else []
     if isinstance(node, ast.Constant) and isinstance(node.value,
                                                      str) and "<svg" in node.value and room not in DRAWING:
         return [] if "`<svg" in node.value else ["writes SVG outside canvas and exhibits"]

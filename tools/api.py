@@ -18,6 +18,8 @@ PAGE = ROOT / "docs" / "api.md"
 HEAD = """# Public names
 
 `import quantlab as ql` reaches each as `ql.name`. Made from the docstrings by `make api`: change those.
+
+Which tensor types and mixes are read, written, told and drawn: [types.md](types.md).
 """
 WIDTH = 100                              # columns of a signature
 MARKUP = re.compile(r"([*<~$])")         # what Markdown would take for its own

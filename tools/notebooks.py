@@ -1,7 +1,7 @@
 """Execute lessons under the reference profile and write them back clean: outputs kept, nothing of this
 machine.
 
-    python tools/notebooks.py            all lessons
+    python tools/notebooks.py            all lessons and the glossary
     python tools/notebooks.py 01 06      those whose names start so
     python tools/notebooks.py --check    only say which files are not clean (pre-commit)
 """
@@ -28,9 +28,6 @@ def clean(notebook, stem: str):
         cell["id"] = f"{stem[:2]}-{i:02d}"
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items()
                                             if k in KEPT_CELL_METADATA})
-        if "predict" in cell.metadata.get("tags", []):
-            # the answer stands in the call: fold it away
-            cell.metadata["jupyter"] = {"source_hidden": True}
         for output in cell.get("outputs", []):
             output.pop("transient", None)
             if WIDGET in output.get("data", {}):
@@ -50,7 +47,7 @@ def main(arguments: list[str]) -> int:
     check = "--check" in arguments
     chosen = [a for a in arguments if not a.startswith("-")]
     dirty = []
-    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         if chosen and not path.name.startswith(tuple(chosen)):
             continue
         if not check:

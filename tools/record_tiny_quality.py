@@ -1,6 +1,6 @@
 """Measure the tiny model once and for all: quantlab/data/tiny/{quality,sensitivity,budget}.json.
 
-    python tools/record_tiny_quality.py                 # all three; about five minutes on two idle cores
+    python tools/record_tiny_quality.py                 # all three; about ten minutes on two idle cores
     python tools/record_tiny_quality.py budget          # one of them
 
 What was measured before is taken from the user's cache (quantlab.inference.variants), so that an interrupted
@@ -18,29 +18,42 @@ from math import isnan
 from pathlib import Path
 
 from quantlab.exhibits.quality import wanted
-from quantlab.inference.chunks import HELD_OUT
+from quantlab.inference.chunks import HELD_OUT, held_out_text, tokens_of
 from quantlab.inference.compare import FOLDER, RECORDED, compare_quality
+from quantlab.inference.load import load_lm
 from quantlab.inference.mixes import READ, TYPES, MixBench
 from quantlab.inference.remembered import sha256
-from quantlab.inference.sensitivity import sensitivity
+from quantlab.inference.sensitivity import collect_imatrix, sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
+from quantlab.models.imatrix_file import Imatrix
 from quantlab.models.progress import Progress
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "ln_ratio",
            "ln_ratio_se", "recited", "passages", "controls")
 SENSITIVE = ("Q2_K", "Q3_K", "Q4_K")
+IMATRIX_CHUNKS = 32     # of 256 tokens, behind those that are predicted
 TEXT = "scenes of Shakespeare that the model never saw (held_out.txt)"
 
 
+def imatrix_behind() -> Imatrix:
+    """The importances of the tiny model's columns, on the text behind the one that is predicted."""
+    lm = load_lm("tiny")
+    behind = tokens_of(lm, held_out_text())[USUAL_CHUNKS * 256 :]
+    return collect_imatrix(lm, behind, chunks=IMATRIX_CHUNKS, progress=None)
+
+
 def record_quality() -> list[dict]:
-    """Every mix of llama.cpp that can be made without an importance matrix, then every type for all matrices
-    alike.
+    """Every mix of llama.cpp, then every type for all matrices alike; with an importance matrix those that
+    are of use with one only.
     """
-    rows = []
+    imatrix, rows = imatrix_behind(), []
     for pure in (False, True):
-        table = compare_quality("tiny", [*([] if pure else ["F16"]), *wanted(pure)], pure=pure, progress=told)
-        rows += [{"pure": pure} | {key: row[key] for key in COLUMNS} for row in table.to_dict("records")
-                 if not row["error"]]
+        for weighted in (False, True):
+            names = [*([] if pure or weighted else ["F16"]), *wanted(pure, weighted)]
+            table = compare_quality("tiny", names, pure=pure, imatrix=imatrix if weighted else None,
+                                    progress=told)
+            rows += [{"pure": pure, "imatrix": weighted} | {key: row[key] for key in COLUMNS}
+                     for row in table.to_dict("records") if not row["error"]]
     return rows
 
 
@@ -96,6 +109,7 @@ def main() -> None:
                  "machine": f"{platform.machine()}, NumPy on the processor", "text": TEXT,
                  "text_sha256": sha256(HELD_OUT), "n_ctx": 256, "chunks": chunks, "predicted": 127 * chunks,
                  "seed": None}
+        table |= {"imatrix": f"of the {IMATRIX_CHUNKS} chunks behind"} if name == "quality" else {}
         write(FOLDER / f"{name}.json", table, rows)
 
 

@@ -62,14 +62,16 @@ def dialogue(run: Mapping, top: float) -> tuple[list[str], float]:
 # ---- HTML
 
 
-def answers_html(prompt: str, cards: Sequence[Mapping]) -> str:
-    """Answers to one prompt.  cards: of quantlab.lab.report.answers; `marked` is escaped HTML with ins
-    and del for words that differ; they are coloured, underlined and struck through.
+def answers_html(prompt: str, cards: Sequence[Mapping], expected: str = "") -> str:
+    """Answers to one prompt.  cards: of quantlab.lab.side_by_side.answers; `marked` is escaped HTML with ins
+    and del for words that differ; they are coloured, underlined and struck through.  expected: what makes an
+    answer right, in words; then each card says whether it passed.
     """
-    shown = [(card["name"], card["note"], card["flags"], printable(card["marked"])
+    shown = [(card["name"], f"{card['note']} · {card['passed']}" if expected else card["note"],
+              card["flags"], printable(card["marked"])
               .replace("<ins>", f'<ins style="background:{GREEN}33">')
               .replace("<del>", f'<del style="background:{VERMILION}22">')) for card in cards]
-    return _side_by_side("answers", "Answers side by side", "", prompt, shown)
+    return _side_by_side("answers", "Answers side by side", "", prompt, shown, expected)
 
 
 def ballot_html(prompt: str, left: str, right: str, place: str) -> str:
@@ -95,7 +97,7 @@ def notes_html(notes: Sequence[str]) -> str:
 
 
 def _side_by_side(kind: str, label: str, before: str, prompt: str,
-                  cards: Sequence[tuple[str, str, Sequence[str], str]]) -> str:
+                  cards: Sequence[tuple[str, str, Sequence[str], str]], expected: str = "") -> str:
     """Cards in a grid: three in a row, or two where that leaves none alone; fewer on a narrow page.
 
     cards: name, note, flags, and the answer as HTML.
@@ -109,6 +111,7 @@ def _side_by_side(kind: str, label: str, before: str, prompt: str,
         body += (f'<div style="{CARD}"><b>{escape(clipped(name, 60))}</b>'
                  f' <span style="{NOTE}">{escape(note)}</span>{flagged}'
                  f'<div class="ql-said" style="{WORDS}">{said}</div></div>')
+    wanted = f'<br><span style="{NOTE}">{escape(clipped(expected, 300))}</span>' if expected else ""
     return (f'<div class="ql-{kind}" style="{LINES}" role="group" aria-label="{label}">'
-            f'<p style="margin:6px 0">{before}<b>Prompt:</b> {escape(clipped(prompt, 300))}</p>'
+            f'<p style="margin:6px 0">{before}<b>Prompt:</b> {escape(clipped(prompt, 300))}{wanted}</p>'
             f'<div style="{grid}">{body}</div></div>')

@@ -163,16 +163,17 @@ def draw_drift(series: Sequence[Series], *, finding: str, subtitle: str) -> Pict
     return page(CHART_BOTTOM + 48, body, finding=finding, subtitle=subtitle, table=table)
 
 
-def draw_trade(spots: Sequence[Spot], *, finding: str, subtitle: str, up: str) -> Picture:
+def draw_trade(spots: Sequence[Spot], *, finding: str, subtitle: str, up: str,
+               told: Callable[[float], str] = number) -> Picture:
     """Faster to the right, less harm below; a dot's area is the model's bytes.  Hollow: another model is as
     good in all three.
 
-    up: what the upright axis measures.
+    up: what the upright axis measures; told: a value of it in words.
     """
     most = max(spot.nbytes for spot in spots)
     x = Axis(*spread([spot.speed for spot in spots], room=0.12), LEFT, CHART_RIGHT)
     y = Axis(*spread([spot.harm for spot in spots]), CHART_BOTTOM, CHART_TOP)
-    body, labels = frame(x, y, "tokens per second", up), []
+    body, labels = frame(x, y, "tokens per second", up, told), []
     for spot in sorted(spots, key=lambda spot: -spot.nbytes):           # small ones lie on top
         radius = LARGEST_DOT * max(spot.nbytes / most, 0.02) ** 0.5
         fill, stroke = (BLUE, PAPER) if spot.best else (PAPER, GREY)
@@ -183,7 +184,7 @@ def draw_trade(spots: Sequence[Spot], *, finding: str, subtitle: str, up: str) -
     body.append(quiet(LEFT, CHART_BOTTOM + 54,
                      "a dot's area: bytes; hollow: another one is as small, as fast and as good"))
     table = (("model", "tokens per second", up, "bytes"),
-             *((s.name, f"{s.speed:.1f}", number(s.harm, 3), size(s.nbytes)) for s in spots))
+             *((s.name, f"{s.speed:.1f}", told(s.harm), size(s.nbytes)) for s in spots))
     return page(CHART_BOTTOM + 66, body, finding=finding, subtitle=subtitle, table=table)
 
 

@@ -55,14 +55,16 @@ def compare(prompts: str, models: Sequence[str], options: Sequence[str] = (), as
             **more) -> str | int:
     """Ask models on your Ollama the same prompts, and say which are good enough; goes on where it stopped."""
     from ..lab.comparison import Comparison
-    from ..lab.report import verdict_lines
+    from ..lab.overview import verdict_lines
 
+    if more.get("think") in ("yes", "no"):
+        more["think"] = more["think"] == "yes"
     study = Comparison(prompts, models, options=dict(map(_name_and_value, options)), **more)
     if study.missing and (stops := study.preflight().stops):
         raise ValueError("; ".join(stops))
     try:
         study.run(on_progress=_tell_stderr)
-        if study.check is None and not study.stopped and len(models) > 1:
+        if study.metric.lower_bound and not study.stopped and len(models) > 1:
             study.diverge(on_progress=_tell_stderr)
     except KeyboardInterrupt:
         every = len(study.plan.calls())

@@ -33,7 +33,7 @@ def project_root() -> Path:
 
 
 def originals(root: Path) -> list[Path]:
-    return sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+    return sorted((root / "notebooks").glob("*.ipynb"))
 
 
 def prepare(root: Path) -> tuple[Path, list[str]]:

@@ -2,169 +2,80 @@
 recorded comparison is shown.
 
 The work runs in a thread, so the kernel stays free and Cancel works. Every finished call is in the results
-file, and Run goes on from it.
+file, and Run goes on from it; what was set is kept beside it, and is there again after a restart.
 """
 
+import json
 import time
 from collections.abc import Mapping, Sequence
-from math import ceil, floor
 from pathlib import Path
 
-from ..canvas.answers import answers_html, live_html, notes_html
-from ..canvas.style import GREY, MEANING, SOFT, Picture
-from ..canvas.svg import circle, line, page, quiet, rect, text
+from ..canvas.answers import live_html, notes_html
+from ..lab.checks import named_check
 from ..lab.comparison import Comparison
 from ..lab.custom import TINY_NAME, add_tiny_models, remove_tiny_models
-from ..lab.plan import RunProgress
+from ..lab.plan import THINK_LEVELS, RunProgress
 from ..lab.preflight import Preflight
 from ..lab.records import RECORDED_COMPARISONS, RecordedComparison
-from ..lab.report import answers, overview, short_names
+from ..lab.side_by_side import short_names
 from ..stage import handles
+from ..stage.base import Stage
 from ..stage.handles import Button
 from ..stage.share import recalled
-from ..words import clipped, printable, size
+from ..words import counted, size
+from .comparison_view import EMPTY, ComparisonView, ShownComparison, answers_menu
+from .kept import keep, kept
 from .ollama_lab import OllamaLab
-from .votes import explore_votes
-
-# ---- the verdict: how much worse than the reference, how sure that is, and where the margin lies
-
-LEFT, RIGHT, STEP = 230, 530, 52
-STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)        # between the ticks of a linear scale
-LOOKS = {"good enough": (MEANING["good"], "✓ good enough"), "worse": (MEANING["worse"], "✗ worse"),
-         "cannot tell": (MEANING["unsure"], "? cannot tell")}
-
-
-def _finding(rows: Sequence[Mapping]) -> str:
-    """One sentence: who is good enough, who is worse, and what is open."""
-    by_answer = {answer: [clipped(row["name"], 60) for row in rows if row["answer"] == answer]
-                 for answer in LOOKS}
-    unsure = by_answer.pop("cannot tell")
-    parts = [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {answer}"
-             for answer, names in by_answer.items() if names]
-    if unsure:
-        parts.append(f"{'cannot' if parts else 'Cannot'} tell about {_listed(unsure)}")
-    return "; ".join(parts) or "One model answered: there is nothing to hold it against"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _times(row: Mapping) -> str:
-    """How many times as fast as the reference, with its interval where there is one."""
-    if row["times_as_fast"] is None:
-        return ""
-    mean, low, high = row["times_as_fast"]
-    return f"{mean:.2f}" + ("" if low is None else f" ({low:.2f} to {high:.2f})")
-
-
-class HarmScale:
-    """From 0, or below where something came out better, to the largest harm: value -> pixels.
-
-    Linear where something came out better; else by square roots, for KL runs from a hundred-thousandth to one
-    and both ends shall be seen.
-    """
-
-    def __init__(self, rows: Sequence[Mapping], margin: float):
-        ends = [end for row in rows if row["harm"] for end in row["harm"] if end is not None]
-        self.high, self.low = 1.05 * max([*ends, 2 * margin, 1e-6]), min([*ends, 0.0])
-        self.power = 1.0 if self.low < -0.01 * self.high else 0.5
-        if self.power == 1:
-            width = self.high - self.low
-            step = next((step for step in STEPS if width / step <= 6), width)
-            first, last = ceil(self.low / step), floor(self.high / step)
-            self.ticks = [round(i * step, 6) for i in range(first, last + 1)]
-        else:
-            self.low, self.ticks = 0.0, [0.0]
-            for tick in STEPS:
-                if tick <= self.high and self(tick) - self(self.ticks[-1]) > 24:
-                    self.ticks.append(tick)
-
-    def __call__(self, value: float) -> float:
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return LEFT + (RIGHT - LEFT) * share**self.power
-
-
-def draw_verdict(rows: Sequence[Mapping], metric: str, unit: str, margin: float, notice: str = "") -> Picture:
-    """A line a model: bytes and speed, a dot with its 95 % interval on the scale of the metric, the verdict.
-
-    rows: of quantlab.lab.report.overview.  notice: what must be said with it, such as when a run was
-    recorded.
-    """
-    if not rows:
-        return page(90, [], finding="Nothing was compared yet",
-                    subtitle="Choose models, write prompts, press Run.")
-    scale, top = HarmScale(rows, margin), 104 if notice else 86
-    bottom, middle = top + STEP * len(rows), (LEFT + RIGHT) / 2
-    good = scale(max(margin, scale.low)) if margin else LEFT
-    body = [quiet(16, 72, clipped(notice, 120))] if notice else []
-    body += [rect(LEFT, top - 6, good - LEFT, bottom - top, SOFT),
-             line(good, top - 6, good, bottom - 6, stroke=GREY, dash="4 3"),
-             quiet(good, top - 11, f"margin {margin:g}", anchor="middle"),
-             quiet(middle, bottom + 30, f"{metric}, {unit}: further right is worse", anchor="middle")]
-    for value in scale.ticks:
-        body += [line(scale(value), bottom - 6, scale(value), bottom - 2),
-                 quiet(scale(value), bottom + 11, f"{value:g}", anchor="middle")]
-    for i, row in enumerate(rows):
-        body += _model(row, top + STEP * i, scale)
-    table = (("model", "type", "bytes", "tokens/s", "times as fast", "verdict", "remarks"),
-             *((clipped(row["name"], 80), row["quantization"], f"{row['bytes']:,}", f"{row['speed']:.1f}",
-                _times(row), printable(row["verdict"]), printable(", ".join(row["remarks"])))
-               for row in rows))
-    return page(bottom + 44, body, finding=_finding(rows), table=table,
-                subtitle="against the reference, paired by prompt; the line is the 95 % interval, the shaded "
-                         "side is good enough")
-
-
-def _model(row: Mapping, y: float, scale: HarmScale) -> list[str]:
-    tone, words = LOOKS.get(row["answer"], (MEANING["original"], "reference"))
-    facts, times = [size(row["bytes"])] if row["bytes"] else [], _times(row)
-    facts += [f"{row['speed']:,.0f} tokens/s"] if row["speed"] else []
-    body = [text(16, y + 16, clipped(row["name"], 24), bold=True), text(RIGHT + 30, y + 16, words, bold=True),
-            quiet(16, y + 32, ", ".join(facts))]
-    if times and not row["reference"]:
-        body.append(quiet(RIGHT + 30, y + 32, f"speed × {times}"))
-    if row.get("more"):
-        body.append(quiet(RIGHT + 30, y + 46, f"add about {row['more']} prompts"))
-    if not row["harm"]:
-        return [*body, quiet(LEFT + 8, y + 20, "not measured")]
-    mean, low, high = row["harm"]
-    if low is not None:
-        body.append(line(scale(low), y + 16, scale(high), y + 16, stroke=tone, width=3))
-    return [*body, circle(scale(mean), y + 16, 6, tone)]
-
-
-# ---- the laboratory
 
 BETWEEN = 0.15          # seconds between two looks at what a model is writing
+#: Eight, for with fewer there are points and no verdict.
 PROMPTS = "\n".join(("To be, or not to be", "All the world's a stage,", "Friends, Romans, countrymen,",
-                     "Shall I compare thee to a"))
-ROWS = (("which",), ("prompts",), ("models",), ("others", "reference"), ("rounds", "length", "heat", "right"),
+                     "Shall I compare thee to a", "Now is the winter of our discontent",
+                     "O Romeo, Romeo! wherefore art thou", "The king is dead, and", "What news from the"))
+ROWS = (("which",), ("prompts",), ("system",), ("models",), ("others", "reference"),
+        ("rounds", "length", "heat"), ("judge", "right"), ("form", "think"), ("tags", "margin"),
         ("check", "pull", "run", "cancel"), ("tiny", "untiny", "again"), ("noted",), ("writes",))
-ASKING = [name for row in ROWS[1:7] for name in row if name not in ("pull", "again")]      # needs a server
+ASKING = [name for row in ROWS[1:11] for name in row if name not in ("pull", "again")]      # needs a server
+#: Words of the menu -> what `Comparison` takes.
+THINKING = {"no": False, "yes": True, "as it likes": None, **{level: level for level in THINK_LEVELS}}
+JUDGES = [("nobody: how far the models lie apart", ""), ("it has what the file expects", "has"),
+          ("its last number is the expected one", "number"), ("it is JSON", "json")]
 
 
 @recalled
-def explore_comparison(prompts: str | Path | Sequence[str] | None = None, models: Sequence[str] | None = None,
-                       *, rounds: int = 2, file: str | Path | None = None, recorded: str = "tiny",
-                       **options) -> "ComparisonLab":
+def explore_comparison(prompts: Comparison | str | Path | Sequence | None = None,
+                       models: Sequence[str] | None = None, *, rounds: int = 2,
+                       file: str | Path | None = None, recorded: str = "tiny", **options) -> Stage:
     """Your prompts, the models you choose, and whether each is good enough.
 
-    prompts: texts, or the path of a .txt, .csv or .jsonl file.  models: to begin with.  file: the results
-    file, else named after what is asked.  recorded: what is shown without a server, "tiny" or "smollm2".
-    options: Ollama's, such as num_thread=1.
+    prompts: texts, dicts or the path of a file, as `Comparison` takes them; or a comparison that is there
+    already (a `RecordedComparison`, or one of your own): it is shown, and nothing is asked.  models: to begin
+    with.  file: the results file, else named after what is asked.  recorded: what is shown without a server,
+    "tiny" or "smollm2".  options: Ollama's, such as num_thread=1.
     """
+    if isinstance(prompts, Comparison):
+        return ComparisonView(prompts)
     if prompts is not None and not isinstance(prompts, str | Path):
-        prompts = "\n---\n".join(prompts)
+        prompts = _as_text(prompts)
     return ComparisonLab(str(prompts or PROMPTS), models or (), rounds, file, recorded, options)
+
+
+def _as_text(prompts: Sequence) -> str:
+    """Prompts as the text box has them: blocks, or a JSON object a line where one is a dict."""
+    if any(isinstance(prompt, Mapping) for prompt in prompts):
+        entries = [prompt if isinstance(prompt, Mapping) else {"prompt": prompt} for prompt in prompts]
+        return "\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    return "\n---\n".join(prompts)
 
 
 def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
     there = [(f"recorded: {name}", name) for name in RECORDED_COMPARISONS]
     return [handles.menu("which", "Shown", recorded, there),
-            handles.text_area("prompts", "Your prompts", prompts, width=740, height=110,
-                         hint="one a line, or blocks with --- between; or the path of a .txt, .csv or "
-                              ".jsonl file"),
+            handles.text_area("prompts", "Your prompts", prompts, width=740, height=150,
+                         hint="one a line, or blocks with --- between; or the path of a .txt, .csv, .json or "
+                              ".jsonl file with prompt, expected, check and tags"),
+            handles.text_line("system", "System prompt", width=740,
+                              hint="optional: instead of the models' own"),
             handles.several("models", "Models to ask", width=740),
             handles.text_line("others", "Also", width=450,
                               hint="tags not installed yet, such as llama3.2:1b"),
@@ -172,39 +83,42 @@ def _handles(prompts: str, rounds: int, recorded: str) -> list[handles.Handle]:
             handles.number_field("rounds", "Rounds", rounds, 1, 20, width=200),
             handles.number_field("length", "Most tokens", 64, 1, 4000, width=200),
             handles.number_field("heat", "Temperature", 0.0, 0, 2, 0.1, width=200),
-            handles.text_line("right", "Right if it says", width=330, hint="optional: a word or pattern"),
-            handles.menu("prompt", "Answers to", None, (), width=520)]
+            handles.menu("judge", "Right if", "", JUDGES, width=450),
+            handles.text_line("right", "or it says", width=285, label_width=75, hint="a word or pattern"),
+            handles.text_line("form", "Format", width=450, hint="optional: json, or a JSON schema"),
+            handles.menu("think", "Think", "no", list(THINKING), width=285, label_width=75),
+            handles.text_line("tags", "Only tags", width=450,
+                              hint="optional: prompts of the file with one of these"),
+            handles.text_line("margin", "Margin", width=285, label_width=75, hint="10 %, or 0.05 nats"),
+            answers_menu()]
 
 
-class ComparisonLab(OllamaLab):
+class ComparisonLab(ShownComparison, OllamaLab):
     """`made` is the comparison that is shown; a recorded one where no server is `live`."""
 
     def __init__(self, prompts: str, models: Sequence[str], rounds: int, file: str | Path | None,
                  recorded: str, options: Mapping):
         self.file = file
-        self.made: Comparison | None = None
         self.found: Preflight | None = None
-        buttons = [
-            Button("check", "Check first", "What is missing, and what differs besides the weights",
-                   lambda: self.start(self._check_first), task=True),
-            Button("pull", "Download what is missing", "Asks the registry for the models named above",
-                   lambda: self.start(self._pull), task=True, hidden=True),
-            Button("run", "Run", "Ask every chosen model; goes on where it stopped",
-                   lambda: self.when_live(self._run), task=True),
-            Button("cancel", "Cancel", "Stop asking; what is finished stays", self.stop),
-            Button("tiny", "Add the tiny models", "The bundled Llama in four forms, 17 MB, no download",
-                   lambda: self.start(self._add), task=True),
-            Button("untiny", "Remove them", "Take the tiny models out of Ollama again",
-                   lambda: self.start(self._remove), task=True),
-            Button("again", "Look for Ollama", "See whether a server answers now", self.look, task=True),
-            Button("report", "Write the report", "One HTML file with everything, beside the results file",
-                   self.report),
-            Button("vote", "Vote blindly", "Judge the answers of two models without knowing whose they are",
-                   self.vote)]
-        super().__init__(_handles(prompts, rounds, recorded), options, first=draw_verdict([], "", "", 0),
-                         buttons=buttons, rows=ROWS, pieces=("noted", "writes", "said"),
-                         below=[["prompt", "report", "vote"], ["said"]])
+        super().__init__(_handles(prompts, rounds, recorded), options, first=EMPTY,
+                         buttons=[*self._doing(), *self.looks()], rows=ROWS,
+                         pieces=("noted", "writes", "said", "page"),
+                         below=[["prompt", "report", "csv", "vote"], ["page"], ["said"]])
         self.look(models)
+
+    def _doing(self) -> list[Button]:
+        return [Button("check", "Check first", "What is missing, and what differs besides the weights",
+                       lambda: self.start(self._check_first), task=True),
+                Button("pull", "Download what is missing", "Asks the registry for the models named above",
+                       lambda: self.start(self._pull), task=True, hidden=True),
+                Button("run", "Run", "Ask every chosen model; goes on where it stopped",
+                       lambda: self.when_live(self._run), task=True),
+                Button("cancel", "Cancel", "Stop asking; what is finished stays", self.stop),
+                Button("tiny", "Add the tiny models", "The bundled Llama in four forms, 17 MB, no download",
+                       lambda: self.start(self._add), task=True),
+                Button("untiny", "Remove them", "Take the tiny models out of Ollama again",
+                       lambda: self.start(self._remove), task=True),
+                Button("again", "Look for Ollama", "See whether a server answers now", self.look, task=True)]
 
     # ---- handles and buttons
 
@@ -222,7 +136,7 @@ class ComparisonLab(OllamaLab):
         self.offer("models", list(zip(labels, names, strict=True)), tuple(chosen or tiny or names[:2]))
         self._offer_references()
         if self.live:
-            ready = f"{len(names)} models. Choose (Ctrl or Shift), press Check first, then Run."
+            ready = f"{counted(len(names), 'model')}. Choose (Ctrl or Shift), press Check first, then Run."
             self.tell(f"{self.why} Or press Add the tiny models." if self.why
                       else f"{self.answers} {ready}")
         else:
@@ -230,12 +144,44 @@ class ComparisonLab(OllamaLab):
                       "models stand here.")
             self._show_recorded()
 
+    def made_by(self, call: str) -> None:
+        """Take up what was set before a restart, and show what was measured for it."""
+        super().made_by(call)
+        if self.live and (before := kept(call)):
+            self._take_up(before)
+
+    def _take_up(self, before: Mapping) -> None:
+        names, models = {"models", "reference", "prompt", "which"}, before.get("models")
+        if isinstance(models, list) and (there := self.of_installed([*map(str, models)])):
+            self.place(models=tuple(there))
+            self._offer_references()
+        if before.get("reference") in self._stops("reference"):
+            self.place(reference=before["reference"])
+        for name, value in before.items():
+            control = self.controls.get(name)
+            if control and name not in names and type(value) is type(control.value) and (
+                    not hasattr(control, "options") or value in self._stops(name)):
+                self.place(**{name: value})
+        try:
+            made = self.comparison()
+        except ValueError as error:         # a file of prompts that is gone, say
+            self.tell(str(error))
+            return
+        if made.records:
+            self.show_made(made)
+
     def moved(self, change) -> None:
-        """Three menus say at once what they stand for; everything else waits for a button."""
-        does = {"models": self._offer_references, "which": self._show_recorded, "prompt": self._show_answers}
+        """Three menus say at once what they stand for; everything else waits for a button, and is kept."""
+        does = {"models": self._offer_references, "which": self._show_recorded, "prompt": self.show_answers}
         for name, work in does.items():
             if change.owner is self.controls[name] and not self._held:
                 work()
+        if self.live and self.call and not self._held:
+            self._keep()
+
+    def _keep(self) -> None:
+        keep(self.call, {name: list(value) if isinstance(value, tuple) else value
+                         for name, value in self.values().items()})
 
     def _offer_references(self) -> None:
         names = short_names(self.controls["models"].value) if self.controls["models"].value else {}
@@ -248,20 +194,6 @@ class ComparisonLab(OllamaLab):
         super().stop()
         self.tell("Cancelled. What was finished is kept: Run goes on from there.")
 
-    def report(self) -> None:
-        """Write the HTML report beside the results file."""
-        if (made := self.made) is None:
-            self.tell("There is nothing to report yet: press Run.")
-            return
-        self.start(lambda: self.tell(f"The report is in {made.report(made.file.with_suffix('.html'))}."))
-
-    def vote(self) -> None:
-        """Show the ballot for the reference and the model that is last in the list."""
-        if self.made is None or len(self.made.plan.models) < 2:
-            self.tell("A vote needs the answers of two models: press Run.")
-        else:
-            self.host(explore_votes(self.made))
-
     # ---- work
 
     def comparison(self) -> Comparison:
@@ -269,8 +201,11 @@ class ComparisonLab(OllamaLab):
         asked = self.values()
         names = [*asked["models"], *asked["others"].replace(",", " ").split()]
         options = {"temperature": asked["heat"], "num_predict": asked["length"], **self.options}
+        check = asked["right"].strip() or named_check(asked["judge"])
         return Comparison(asked["prompts"].strip(), names, reference=asked["reference"],
-                          rounds=asked["rounds"], options=options, check=asked["right"].strip() or None,
+                          rounds=asked["rounds"], options=options, tags=asked["tags"].strip() or None,
+                          system=asked["system"].strip(), format=asked["form"],
+                          think=THINKING[asked["think"]], check=check, margin=_margin(asked["margin"]),
                           file=self.file, server=self.server)
 
     def _check_first(self) -> None:
@@ -281,8 +216,8 @@ class ComparisonLab(OllamaLab):
         self.found = found = made.preflight()
         self.pieces["noted"].value = notes_html(found.notes)
         self.reveal("pull", bool(found.to_pull))
-        counts = (f"{len(made.plan.prompts)} prompts, {len(made.plan.models)} models, {made.plan.rounds} "
-                  f"rounds: {made.missing} calls to ask.")
+        counts = (f"{counted(len(made.plan.prompts), 'prompt')}, {counted(len(made.plan.models), 'model')}, "
+                  f"{counted(made.plan.rounds, 'round')}: {counted(made.missing, 'call')} to ask.")
         self.tell(f"Ready. {counts}" if found.ok else "\n".join([*found.stops, "Not yet ready."]))
         return found.ok
 
@@ -295,6 +230,7 @@ class ComparisonLab(OllamaLab):
 
     def _run(self) -> None:
         made = self.comparison()
+        self._keep()
         if not self._check(made):
             return
         written, last = [""], 0.0
@@ -311,14 +247,14 @@ class ComparisonLab(OllamaLab):
                 self.pieces["writes"].value = live_html(written[0], "".join(written[1:]))
 
         try:
-            made.run(on_progress=progress, on_text=said, cancel=self.cancel)
-            if not made.stopped and made.check is None and len(made.plan.models) > 1:
+            made.run(on_progress=progress, on_text=said, cancel=self.cancel, on_wait=self.step)
+            if not made.stopped and made.metric.lower_bound and len(made.plan.models) > 1:
                 self.pieces["writes"].value = ""
                 made.diverge(places=8, cancel=self.cancel, on_progress=progress)
         finally:
             self.pieces["writes"].value = ""
         self.show_made(made)
-        self.tell(made.stopped or f"Done. Every call is in {made.file}.")
+        self.tell(_ended(made))
 
     def _add(self) -> None:
         self.look(add_tiny_models(server=self.server, progress=self.step, cancel=self.cancel))
@@ -328,23 +264,27 @@ class ComparisonLab(OllamaLab):
         self.look()
         self.tell(f"Removed: {', '.join(gone)}." if gone else "There was none of them.")
 
-    # ---- what is shown
-
-    def show_made(self, made: Comparison, notice: str = "") -> None:
-        """The verdict, and the answers to the first prompt."""
-        self.made, metric = made, made.metric
-        self.show(draw_verdict(overview(made), metric.name, metric.unit, metric.margin, notice))
-        words = [f"{i + 1}: {prompt.text[:60]}" for i, prompt in enumerate(made.plan.prompts)]
-        self.offer("prompt", [(stop, i) for i, stop in enumerate(words)], 0)
-        self.host()
-        self._show_answers()
-
-    def _show_answers(self) -> None:
-        if self.made:
-            number = self.controls["prompt"].value
-            self.pieces["said"].value = answers_html(self.made.plan.prompts[number].text,
-                                                     answers(self.made, number))
-
     def _show_recorded(self) -> None:
         made = RecordedComparison(self.controls["which"].value)
         self.show_made(made, made.provenance)
+
+
+def _ended(made: Comparison) -> str:
+    """What the line below the handles says when a run has ended."""
+    if not made.stopped:
+        return f"Done. Every call is in {made.file}."
+    every = len(made.plan.calls())
+    if made.missing == every:
+        return f"{made.stopped} Nothing is measured yet, 0 of {every} calls; Run goes on from here."
+    return f"{made.stopped} {every - made.missing} of {every} calls are kept; Run goes on from there."
+
+
+def _margin(words: str) -> float | None:
+    """How much worse is still good enough: "0.02", "5 %", or None for the usual one."""
+    given = words.strip().replace(",", ".")
+    if not given:
+        return None
+    try:
+        return float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"the margin {words!r} is no number: write 0.05, or 5 %") from None

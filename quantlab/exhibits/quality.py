@@ -25,12 +25,13 @@ from ..words import bits, number, percent, size, told
 from .measuring import PLAIN, MeasuredLab, not_measured, nothing_measured, plain_rows
 
 USUAL = "Q4_K_M"
-#: Not quantized; for experts only; not made without an importance matrix; for models trained for them.
-LEFT_OUT = (*PLAIN, "MXFP4_MOE", "Q2_K_S", "Q1_0", "Q2_0")
-CODEBOOKS = ("IQ1", "IQ2", "IQ3")       # of use with an importance matrix only
-#: For models whose weights are −1, 0 and 1; other models lose everything in them. They stand in the table
-#: only: as points they would press all other points together.
-TERNARY = ("TQ1_0", "TQ2_0")
+#: Not quantized; for experts only.
+LEFT_OUT = (*PLAIN, "MXFP4_MOE")
+#: Of use with an importance matrix only.
+WEIGHTED = ("IQ1", "IQ2", "IQ3", "Q2_K_S")
+#: For models that were trained for two to four values; other models lose everything in them. They stand in
+#: the table only: as points they would press all other points together.
+TRAINED_FOR = ("TQ1_0", "TQ2_0", "Q1_0", "Q2_0")
 CHANCE = 2               # standard errors
 NEAR = 0.05             # nats: below it a model without passages to recite counts as good as the original
 
@@ -86,7 +87,7 @@ class QualityFacts:
         self.pure = pure
         mine = [row for row in rows if row.get("pure", pure) == pure and row["ftype"] not in PLAIN]
         mine.sort(key=lambda row: (row["nbytes"], row["ftype"]))
-        self.rows = [row for row in mine if row["ftype"] not in TERNARY] or mine
+        self.rows = [row for row in mine if row["ftype"] not in TRAINED_FOR] or mine
         self.names = [row["ftype"] for row in self.rows]
         self.far = [row for row in mine if row not in self.rows]
         self.own = [row for row in rows if row["ftype"] == "F16"][:1]
@@ -146,7 +147,7 @@ class QualityFacts:
         if row["ln_ratio"] is not None:
             rise = f", {ppl.told(ppl.value(row))} ± {ppl.se(row):.2g} % against the unquantized model's"
         lines = [f"{name}{' for every matrix' * self.pure}: {size(row['nbytes'])}, {bits(row['bpw'])} bits "
-                 "per weight",
+                 f"per weight{', with an importance matrix' * bool(row.get('imatrix'))}",
                  f"KL divergence {number(row['kld'], 3)} ± {number(row['kld_se'], 1)} on average; 99 % of "
                  f"the tokens are below {number(row['kld99'], 3)}",
                  f"Perplexity {number(row['ppl'], 4)}{rise}",
@@ -187,14 +188,12 @@ def good_enough(facts: QualityFacts) -> str:
             f"{percent(round(smaller['top1'], 3))}")
 
 
-def wanted(pure: bool) -> list[str]:
-    """What Measure here measures, those first that people use most."""
-    if pure:
-        names = [name for name, form in FORMATS.items() if form.imatrix != "needed"]
-    else:
-        llama_cpp = PROGRAMS["llama.cpp"]
-        names = [name for name in llama_cpp.offered if FORMATS[llama_cpp.usual[name]].imatrix != "needed"]
-    names = [name for name in names if name not in LEFT_OUT and not name.startswith(CODEBOOKS)]
+def wanted(pure: bool, weighted: bool = False) -> list[str]:
+    """What is measured without an importance matrix, those first that people use most; `weighted`: what is of
+    use with one only.
+    """
+    names = [name for name in (FORMATS if pure else PROGRAMS["llama.cpp"].usual) if name not in LEFT_OUT
+             and name.startswith(WEIGHTED) == weighted]
     first = [name for name in ("Q4_K_M", "Q4_K", "Q8_0", "Q2_K", "Q6_K", "Q3_K_M", "Q3_K") if name in names]
     return [*first, *(name for name in names if name not in first)]
 

@@ -1,14 +1,8 @@
-"""Lesson 11: the error of a group of weights for every scale, the candidates that ggml tries, and how
-importance moves the best one.
-
-A candidate is named by its number of `steps`: into how many steps it divides the weight farthest from zero
-(one scale), or the range between smallest and largest weight (scale and minimum). Codes are rounded with that
-scale, then scale and minimum are replaced by the best ones for those codes, as in `formats.search` and
-`formats.search_affine`.
+"""Lessons 11 and 12: the error of a group of weights for every scale, the candidates that ggml tries, and how
+importance moves the best one; in a codebook type also the entries that were tried for eight of the weights.
 """
 
 from math import ceil
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,104 +11,18 @@ from ..canvas.plane import Axis
 from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SMALL, VERMILION, Picture, Table
 from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
-from ..formats.search import symmetric
-from ..formats.search_affine import BY_IMPORTANCE, affine
+from ..formats.grid_search import SEARCHES as BOOKS
 from ..profile import stable
 from ..stage.base import Stage
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
 from ..words import number, one_of
-
-
-class Landscape(NamedTuple):
-    """The errors of all scales for a group of weights.  steps, error: (n,) a fine sweep.  tried, tried_error:
-    ggml's candidates, the plain one first.  best: which of them it kept.
-
-    plain, levels: every value that the plain scale and the kept one can write.  Errors are weighted sums of
-    squares as shares of the plain scale's, each with the best scale for the candidate's codes.
-    """
-
-    steps: np.ndarray
-    error: np.ndarray
-    tried: np.ndarray
-    tried_error: np.ndarray
-    best: int
-    plain: np.ndarray
-    levels: np.ndarray
-
-
-class Search(NamedTuple):
-    """How ggml looks for the scale of a group of `size` weights when it has an importance matrix.
-
-    factor: a weight counts as  imatrix * sqrt(factor * mean square + x^2);  None: as the imatrix says.
-    steps: (rmin, rdelta, nstep) of the search for scale and minimum; None: one scale.
-    """
-
-    size: int
-    nmax: int
-    factor: int | None
-    steps: tuple[float, float, int] | None = None
-
-
-SEARCHES = {"Q2_K": Search(16, 3, 1, BY_IMPORTANCE), "Q3_K": Search(16, 4, 2), "Q4_0": Search(32, 8, 1),
-            "Q4_K": Search(32, 15, 2, BY_IMPORTANCE), "Q5_K": Search(32, 31, 2, BY_IMPORTANCE),
-            "Q6_K": Search(16, 32, None)}
+from .book_search import entry_rows, entry_table, how_found, search_book
+from .search_facts import SEARCHES, Landscape, one_scale, scale_and_minimum
 
 LEFT, RIGHT, TOP, BOTTOM = 74, 740, 96, 262
 TIMES = (0, 0.1, 0.3, 1, 3, 10, 30, 100)
 REACH = 1.45            # how far beyond nmax the fine sweep goes
-
-
-def one_scale(x: np.ndarray, w: np.ndarray, nmax: int, sweep: np.ndarray) -> Landscape:
-    """x, w: (size,) weights and how much each matters.  nmax: as in `symmetric`.  sweep: the steps of the
-    fine sweep.
-    """
-    trace: list = []
-    kept = symmetric(x[:, None], w[:, None], nmax, trace)
-    far = float(kept.far[0])
-    tried = np.array([-float(inverse[0]) * far for inverse, *_ in trace])
-    errors = np.array([float(error[0]) for *_, error in trace])
-    fine = np.array([_fit_scale(x, w, np.clip(np.rint(-x * steps / far), -nmax, nmax - 1))
-                     for steps in sweep])
-    codes, whole = np.arange(-nmax, nmax), errors[0] or 1.0
-    return Landscape(sweep, fine / whole, tried, errors / whole, int(np.argmin(errors)), -far / nmax * codes,
-                     float(kept.scale[0]) * codes)
-
-
-def scale_and_minimum(x: np.ndarray, w: np.ndarray, nmax: int, search: tuple[float, float, int],
-                      sweep: np.ndarray) -> Landscape:
-    """Likewise for `affine`; search: its (rmin, rdelta, nstep)."""
-    trace: list = []
-    affine(x[:, None], w[:, None], nmax, *search, trace=trace)
-    low, high = min(float(x.min()), 0.0), float(x.max())
-    first, step, more = search
-    tried = nmax + np.array([0, *(first + step * i for i in range(more + 1))])
-    errors = np.array([float(error[0]) for *_, error in trace])
-    fine = np.array([_fit_affine(x, w, np.clip(np.rint((x - low) * steps / (high - low)), 0, nmax))
-                     for steps in sweep])
-    best, whole = int(np.argmin(errors)), errors[0] or 1.0
-    plain, levels = (float(scale[0]) * np.arange(nmax + 1) + float(minimum[0])
-                     for _, scale, minimum, _ in (trace[0], trace[best]))
-    return Landscape(sweep, fine / whole, tried, errors / whole, best, plain, levels)
-
-
-def _fit_scale(x: np.ndarray, w: np.ndarray, codes: np.ndarray) -> float:
-    """Error with the best scale for these codes."""
-    sl2 = float((w * codes * codes).sum())
-    scale = float((w * x * codes).sum()) / sl2 if sl2 else 0.0
-    return float((w * (x - scale * codes) ** 2).sum())
-
-
-def _fit_affine(x: np.ndarray, w: np.ndarray, codes: np.ndarray) -> float:
-    """Error with the best scale and (not positive) minimum for these codes."""
-    total, sl, sl2, sx, sxl = (float(v.sum())
-                               for v in (w, w * codes, w * codes * codes, w * x, w * x * codes))
-    spread = total * sl2 - sl * sl
-    scale, minimum = ((total * sxl - sx * sl) / spread, (sl2 * sx - sl * sxl)
-                      / spread) if spread > 0 else (0.0, 0.0)
-    if minimum > 0:
-        scale, minimum = sxl / sl2, 0.0
-    return float((w * (x - scale * codes - minimum) ** 2).sum())
 
 
 def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
@@ -131,6 +39,13 @@ def _finding(x: np.ndarray, land: Landscape, nmax: int) -> str:
     return f"{what}: {left:.0f} % of the plain squared error; {why}"
 
 
+def _book_finding(land: Landscape, words: str) -> str:
+    steps, left = land.tried[land.best], 100 * stable(float(land.tried_error[land.best]), 2)
+    if left >= 99.5 or not land.tried_error[0]:
+        return f"No candidate does better than the middle one here; {words}"
+    return f"{steps:.3g} steps instead of {land.tried[0]:.3g}: {left:.0f} % of the squared error; {words}"
+
+
 def _table(land: Landscape) -> Table:
     kinds = {land.best: "kept", 0: "plain"}
     return (("steps", "weighted squared error, % of the plain scale's", ""),
@@ -140,9 +55,10 @@ def _table(land: Landscape) -> Table:
 
 def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, times: float) -> Picture:
     """The error of all candidates as a curve, ggml's own as dots; below, the group and what both scales can
-    write.
+    write, or the entries of a codebook.
     """
-    size, nmax, factor, search = SEARCHES[qtype]
+    book = BOOKS.get(qtype)
+    size, factor = (book.group, book.spread) if book else (SEARCHES[qtype].size, SEARCHES[qtype].factor)
     row = rows[group // 8]
     x = row.reshape(-1, size)[group % 8 * (32 // size)]
     importance = np.ones(size, np.float32)
@@ -151,20 +67,35 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
     w = importance if factor is None else importance * np.sqrt(mean_square(row[None], factor) + x * x)
     if not x.any() or not w.any():
         raise ValueError("Nothing matters in this group: all its weights are zero, or of no importance")
-    sweep = np.linspace(nmax - REACH, nmax + REACH, 291)
-    land = one_scale(x, w, nmax, sweep) if search is None else scale_and_minimum(x, w, nmax, search, sweep)
-    steps = Axis(nmax - REACH, nmax + REACH, LEFT, RIGHT)
-    error = Axis(0, max(1.6, min(3.0, float(land.tried_error.max()) * 1.1)), BOTTOM, TOP)
-    words = ("steps from zero to the largest weight" if search is None
-             else "steps from the smallest weight to the largest")
-    body = [quiet(LEFT, TOP - 10, "weighted squared error, the plain scale's is 100 %", size=12),
-            *_axes(steps, error), quiet(RIGHT, BOTTOM + 34, words, size=12, anchor="end"),
-            polyline(zip(map(steps, sweep), map(error, land.error), strict=True), stroke=GREY),
-            *_tried(land, steps, error), *_weights(land, x, importance, picked)]
-    return page(442, body, finding=_finding(x, land, nmax), table=_table(land),
+    found = search_book(qtype, x, w, picked) if book else None
+    land = found.land if found else _landscape(qtype, x, w)
+    if found:
+        finding, below = _book_finding(land, how_found(found)), entry_rows(found, 334)
+    else:
+        finding, below = _finding(x, land, SEARCHES[qtype].nmax), _weights(land, x, importance, picked)
+    words = ("steps from the smallest weight to the largest" if not book and SEARCHES[qtype].steps
+             else "steps from zero to the largest weight")
+    return page(548 if found else 442, [*_errors(land, words), *below], finding=finding,
+                table=(*_table(land), *(entry_table(found) if found else ())),
                 subtitle=f"{qtype}, group {group} of real weights: {len(land.tried)} candidates; picked "
                          f"weight {picked} is {number(float(x[picked]))}, the one farthest from zero "
                          f"{number(float(x[farthest]))}")
+
+
+def _landscape(qtype: str, x: np.ndarray, w: np.ndarray) -> Landscape:
+    _, nmax, _, search = SEARCHES[qtype]
+    sweep = np.linspace(nmax - REACH, nmax + REACH, 291)
+    return one_scale(x, w, nmax, sweep) if search is None else scale_and_minimum(x, w, nmax, search, sweep)
+
+
+def _errors(land: Landscape, words: str) -> list[str]:
+    """The curve of all scales and the dots of those that ggml tries."""
+    steps = Axis(float(land.steps[0]), float(land.steps[-1]), LEFT, RIGHT)
+    error = Axis(0, max(1.6, min(3.0, float(land.tried_error.max()) * 1.1)), BOTTOM, TOP)
+    return [quiet(LEFT, TOP - 10, "weighted squared error, the plain scale's is 100 %", size=12),
+            *_axes(steps, error), quiet(RIGHT, BOTTOM + 34, words, size=12, anchor="end"),
+            polyline(zip(map(steps, land.steps), map(error, land.error), strict=True), stroke=GREY),
+            *_tried(land, steps, error)]
 
 
 def _axes(steps: Axis, error: Axis) -> list[str]:
@@ -219,14 +150,17 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
     """One group of real weights and the error of every scale: choose a group, make weights more or less
     important, watch the best move.
 
-    x: finite weights, at least 256 (the bundled ones by default).  qtype: Q2_K, Q3_K, Q4_0, Q4_K, Q5_K or
-    Q6_K, whose search with an importance matrix is shown.  Raises ValueError for another one.
+    x: finite weights, at least 256 (the bundled ones by default).  qtype: whose search with an importance
+    matrix is shown: Q2_K, Q3_K, Q4_0, Q4_K, Q5_K, Q6_K, or a codebook type with signs, IQ2_XXS, IQ2_XS,
+    IQ2_S, IQ3_XXS or IQ3_S; there the entries of the book are shown that were tried for the eight (IQ3: four)
+    weights around "another weight".  Raises ValueError for another type.
     """
-    qtype = one_of("scale search of", qtype, SEARCHES)
+    every = [*SEARCHES, *BOOKS]
+    qtype = one_of("scale search of", qtype, every)
     flat = given_weights(x, 256).ravel()
     weights = flat[: flat.size // 256 * 256].reshape(-1, 256)
     important = [(f"{times:g} ×" if times else "none at all", times) for times in TIMES]
-    handles = [menu("qtype", "search of", qtype, SEARCHES),
+    handles = [menu("qtype", "search of", qtype, every),
                slider("group", "group", 6, 0, min(len(weights), 64) * 8 - 1),
                stops("far", "the largest matters", 1, important),
                slider("picked", "another weight", 7, 0, 31), stops("times", "it matters", 1, important)]
@@ -236,4 +170,5 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
                  label_width=150,
                  note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first "
                  "one; ggml keeps a better one for the next candidates). Each error: with the best scale "
-                 "for its codes.")
+                 "for its codes. In a codebook type: the entries that were tried for the chosen weights, the "
+                 "kept one first.")

@@ -8,7 +8,7 @@ from ..canvas.answers import ballot_html
 from ..canvas.svg import notice
 from ..lab.comparison import Comparison
 from ..lab.records import RecordedComparison
-from ..lab.report import short_names
+from ..lab.side_by_side import short_names
 from ..lab.votes import LEFT, RIGHT, TIE, Ballot
 from ..stage.base import Stage
 from ..stage.handles import Button

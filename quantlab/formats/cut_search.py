@@ -27,18 +27,23 @@ import numpy as np
 
 from .cfloat import c_rules, columns, importance, mean_square, sum_in_order, to_float16
 from .codebook import IQ1_M, IQ1_S, sub_scales
-from .grid import Grid, codebook
+from .grid import CLEAR, Grid, codebook
 
 NUMBERS = np.array([-1, 0, 1], np.float32)
 EIGHTH = np.float32(0.125)
-UP, DOWN = NUMBERS + EIGHTH, NUMBERS - EIGHTH
 #: The shifts that the eights of a group may have together, in the order in which C tries them.
 ONE_SHIFT = np.array([[1, 1, 1, 1], [-1, -1, -1, -1]], np.float32) * EIGHTH
 TWO_SHIFTS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]], np.float32) * EIGHTH
 #: Candidates whose gain is this close to the largest are compared one by one, as C does.
-CLOSE = np.float32(1 - 2**-10)
+CLOSE = np.float32(1 - 2**-9)
+#: Groups whose gains are in the cache at a time.
+AT_ONCE = 256
 #: Where products stay between these, no float32 overflows or loses digits.
 SAFE = 1e-34, 1e34
+
+
+#: Of one eight (or all 32) the running sums of w x and of w, (group + 1, groups).
+Running = tuple[np.ndarray, np.ndarray]
 
 
 class Cut(NamedTuple):
@@ -86,14 +91,20 @@ def best_cut(x: np.ndarray, w: np.ndarray, shifts: np.ndarray, tiny: float) -> C
     """
     order = np.argsort(x, axis=0, kind="stable")
     low, high = cuts(len(x))
-    sums_of = sums_of_one_shift if shifts is ONE_SHIFT else sums_of_two_shifts
     in_order, their_w = (np.take_along_axis(v, order, axis=0) for v in (x, w))
-    sum_qx, sum_q2 = sums_of(in_order, their_w, order)
-    best = best_candidate(sum_qx, sum_q2)
-    empty = (np.maximum.reduce(np.abs(x), axis=0) < np.float32(tiny)) | (best < 0)
-    group = np.arange(x.shape[1])
-    scale = sum_qx[best, group] / sum_q2[best, group]
-    pair, kind = np.divmod(best, len(shifts))
+    if shifts is ONE_SHIFT:
+        eights, exactly = [their_w], sums_of_one_shift
+    else:
+        eights, exactly = [np.where(half, their_w, 0) for half in (order < 8, order >= 8)], sums_of_two_shifts
+    running = [(added_up(w * in_order), added_up(w)) for w in eights]
+    empty = np.maximum.reduce(np.abs(x), axis=0) < np.float32(tiny)
+    group, number = promising(running, shifts, empty)
+    sum_qx, sum_q2 = exactly(running, group, *np.divmod(number, len(shifts)))
+    best = best_candidate(group, sum_qx, sum_q2, x.shape[1])
+    empty |= best < 0
+    # a group without any candidate gets what stands after the last one
+    scale = np.append(sum_qx / sum_q2, np.float32(1))[best]
+    pair, kind = np.divmod(np.append(number, 0)[best], len(shifts))
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.arange(len(x))[:, None], axis=0)
     levels = (rank >= low[pair]).astype(np.int8) + (rank >= high[pair])
@@ -114,79 +125,138 @@ def cuts(size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(size + 1)
 
 
-def sums_of_one_shift(x: np.ndarray, w: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(32, groups) sorted weights -> the sums of w x q and of w q q, (2, candidates, groups). For each pair
-    of cuts first with the shift up, then down: each heap's sum, a difference of running sums, times its
-    number.
+def promising(running: list[Running], shifts: np.ndarray, empty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The candidates that may be the best: (n,) which group and (n,) which number, group by group in the
+    order in which C meets them. A candidate's number is  pair of cuts * len(shifts) + shifts.
+
+    empty: (groups,) bool, where nobody asks.  The gains looked at here are right to 2^-11 (see `gains`), and
+    rounding decides only between candidates that are closer. Where numbers are so large or so small that this
+    does not hold, all are promising.
     """
-    low, high = cuts(32)
-    running = [added_up(v) for v in (w * x, w)]
-    sums = np.empty((2, len(low), 2, x.shape[1]), np.float32)
-    for kind, q in enumerate((UP, DOWN)):
-        for power, (v, out) in enumerate(zip(running, sums[:, :, kind], strict=True), 1):
-            out[...] = multiplied(v[low] - v[0], q[0], power)
-            out += multiplied(v[high] - v[low], q[1], power)
-            out += multiplied(v[-1] - v[high], q[2], power)
-    return sums.reshape(2, -1, x.shape[1])
+    total = sum(w[-1].astype(np.float64) for _, w in running)
+    parts = prepared(running, shifts, total)
+    found = []
+    for start in range(0, len(empty), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        gain = gains(*(v[..., part] for v in parts))
+        most = np.maximum.reduce(gain.reshape(-1, gain.shape[-1]), axis=0).astype(np.float64)
+        (low, high), all_w = SAFE, total[part]
+        safe = (np.minimum(np.minimum(most, all_w), most * all_w) > low) & (np.maximum(most, all_w) < high)
+        safe &= most * all_w < high
+        enough = np.where(safe, most.astype(np.float32) * CLOSE, np.float32(-np.inf))
+        enough[empty[part] | ~(all_w > 0)] = np.inf
+        place, group = np.divmod(np.flatnonzero(~(gain < enough)), gain.shape[-1])
+        kind, pair = np.divmod(place, gain.shape[1])
+        number = pair * len(shifts) + kind
+        order = np.lexsort((number, group))
+        found.append((group[order] + start, number[order]))
+    group, number = (np.concatenate(part) for part in zip(*found, strict=True))
+    return group, number
 
 
-def sums_of_two_shifts(x: np.ndarray, w: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(16, groups) sorted weights, and where they stood -> the same with four candidates for each pair of
-    cuts: what the first eight and the second give with their shifts up and down, added up.
+def prepared(running: list[Running], shifts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What the sums of all candidates are made of.
+
+    A number q is the shift, 1 less below the first cut and 1 more from the second on; and q^2 is 1/64, and
+    3/4 or 5/4 more out there. So  sum(w x q)  is a sum for the shifts less the running sums at both cuts, and
+    sum(w q^2)  is what depends on the first cut and what depends on the second.
+    """
+    by_eight = shifts[:, :: shifts.shape[1] // len(running)]
+    each = np.stack([sum(s * wx[-1] for s, (wx, _) in zip(by, running, strict=True)) for by in by_eight])
+    below = np.stack([sum((1 - 2 * s) * w for s, (_, w) in zip(by, running, strict=True)) for by in by_eight])
+    below += (total / 64).astype(np.float32)
+    above = np.stack([sum((1 + 2 * s) * (w[-1] - w) for s, (_, w) in zip(by, running, strict=True))
+                      for by in by_eight])
+    together = np.add.reduce([wx for wx, _ in running])
+    return together, each + together[-1], below, above
+
+
+def gains(together: np.ndarray, each: np.ndarray, below: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """What is `prepared`, of some groups ->  sum(w x q)^2 / sum(w q^2)  of all candidates, (shifts, pairs of
+    cuts, groups). In a good candidate the sum of w x q is no small part of the sum of all |w x|: little is
+    lost.
+    """
+    low, high = cuts(len(together) - 1)
+    out = np.empty((len(each), len(low), each.shape[-1]), np.float32)
+    spread = together.take(low, axis=0)
+    other = together.take(high, axis=0)
+    spread += other
+    square = np.empty_like(spread)
+    for gain, whole, first, second in zip(out, each, below, above, strict=True):
+        np.subtract(whole, spread, out=gain)
+        gain *= gain
+        first.take(low, axis=0, out=square, mode="clip")
+        square += second.take(high, axis=0, out=other, mode="clip")
+        gain /= square
+    return out
+
+
+def sums_of_one_shift(running: list[Running], group: np.ndarray, pair: np.ndarray,
+                      kind: np.ndarray) -> list[np.ndarray]:
+    """The sums of w x q and of w q q of some candidates as C adds them up: each heap's sum, a difference of
+    running sums, times its number.  All arrays (n,).
+    """
+    low, high = (cut[pair] for cut in cuts(len(running[0][0]) - 1))
+    q = stands_for(ONE_SHIFT[kind, 0])
+    sums = []
+    for power, v in enumerate(running[0], 1):
+        heaps = v[low, group], v[high, group] - v[low, group], v[-1, group] - v[high, group]
+        sums.append(sum_in_order(np.stack([multiplied(*one, power) for one in zip(heaps, q, strict=True)])))
+    return sums
+
+
+def sums_of_two_shifts(running: list[Running], group: np.ndarray, pair: np.ndarray,
+                       kind: np.ndarray) -> list[np.ndarray]:
+    """The same where each eight has a shift: what the first eight and the second give, added up.
 
     From one number to the next it is always 1; so the sum of w x q is that of all w x times the highest
     number, less the running sums at both cuts.
     """
-    low, high = cuts(16)
+    low, high = (cut[pair] for cut in cuts(len(running[0][0]) - 1))
     parts = []
-    for eight in (order < 8, order >= 8):
-        sum_x, sum_w = added_up(np.where(eight, w * x, 0)), added_up(np.where(eight, w, 0))
-        below = sum_x[low] + sum_x[high]
-        parts.append([(sum_x[-1] * q[2] - below,
-                       sum_w[-1] * q[2] * q[2] + sum_w[low] * (q[0] * q[0] - q[1] * q[1])
-                       + sum_w[high] * (q[1] * q[1] - q[2] * q[2])) for q in (UP, DOWN)])
-    four = [np.add(one, two) for one in parts[0] for two in parts[1]]              # each (2, pairs, groups)
-    return np.stack(four, axis=2).reshape(2, -1, x.shape[1])
+    for (sum_x, sum_w), shift in zip(running, TWO_SHIFTS[kind].T, strict=True):
+        q = stands_for(shift)
+        below = sum_x[low, group] + sum_x[high, group]
+        parts.append((sum_x[-1, group] * q[2] - below,
+                      sum_w[-1, group] * q[2] * q[2] + sum_w[low, group] * (q[0] * q[0] - q[1] * q[1])
+                      + sum_w[high, group] * (q[1] * q[1] - q[2] * q[2])))
+    return [one + two for one, two in zip(*parts, strict=True)]
 
 
-def multiplied(v: np.ndarray, number: np.float32, power: int) -> np.ndarray:
-    """In place, one multiplication after the other, as in C."""
+def stands_for(shift: np.ndarray) -> np.ndarray:
+    """(n,) shifts -> (3, n) the numbers that the three heaps become."""
+    return NUMBERS[:, None] + shift
+
+
+def multiplied(v: np.ndarray, number: np.ndarray, power: int) -> np.ndarray:
+    """One multiplication after the other, as in C."""
     for _ in range(power):
-        v *= number
+        v = v * number
     return v
 
 
 def added_up(v: np.ndarray) -> np.ndarray:
     """(size, groups) -> (size + 1, groups) running sums, from 0."""
-    return np.add.accumulate(np.concatenate([np.zeros((1, v.shape[1]), np.float32), v]))
+    sums = np.zeros((len(v) + 1, v.shape[1]), np.float32)
+    for before, row, out in zip(sums, v, sums[1:], strict=False):
+        np.add(before, row, out=out)                # row by row: NumPy's accumulate takes five times as long
+    return sums
 
 
-def best_candidate(sum_qx: np.ndarray, sum_q2: np.ndarray) -> np.ndarray:
-    """(candidates, groups) sums -> (groups,) the number of the candidate that C keeps, -1 where there is
-    none.
+def best_candidate(group: np.ndarray, sum_qx: np.ndarray, sum_q2: np.ndarray, groups: int) -> np.ndarray:
+    """(n,) candidates, group by group -> (groups,) which of the n is the one that C keeps, -1 for none.
 
-    C goes through them all, and takes one if  sum_qx^2 > best * sum_q2,  with  best = scale * sum_qx  of the
-    one it has. Rounding decides only between candidates that are almost equally good; so these alone are gone
-    through here (and all of them where a square would leave float32).
+    C goes through them, and takes one if  sum_qx^2 > best * sum_q2,  with  best = scale * sum_qx  of the one
+    it has.
     """
-    gain = sum_qx * sum_qx
-    gain /= sum_q2
-    gain[~(sum_q2 > 0)] = -1
-    most, total = gain.max(axis=0).astype(np.float64), sum_q2.max(axis=0).astype(np.float64)
-    low, high = SAFE
-    safe = (np.minimum(np.minimum(most, total), most * total) > low) & (np.maximum(most, total) < high)
-    safe &= most * total < high
-    close = gain >= np.where(safe, most.astype(np.float32) * CLOSE, np.float32(-1))
-    close &= sum_q2 > 0
-    group, number = np.nonzero(close.T)
-    counts = np.bincount(group, minlength=gain.shape[1])
+    counts = np.bincount(group, minlength=groups)
     first = np.cumsum(counts) - counts
-    best, winner = np.full(gain.shape[1], np.finfo(np.float32).min), np.full(gain.shape[1], -1)
+    best, winner = np.full(groups, np.finfo(np.float32).min), np.full(groups, -1)
     for k in range(counts.max()):
         at = np.flatnonzero(counts > k)
-        one = number[first[at] + k]
-        qx, q2 = sum_qx[one, at], sum_q2[one, at]
-        won = qx * qx > best[at] * q2
+        one = first[at] + k
+        qx, q2 = sum_qx[one], sum_q2[one]
+        won = (q2 > 0) & (qx * qx > best[at] * q2)
         best[at[won]], winner[at[won]] = (qx / q2 * qx)[won], one[won]
     return winner
 
@@ -199,9 +269,12 @@ def on_the_grid(x: np.ndarray, w: np.ndarray, levels: np.ndarray, scale: np.ndar
     grid, the scale is that of the least squared error.
     """
     grid, by_eight = ternary_grid(), (8, len(shift) * x.shape[1])
-    x8, w8, l8 = (v.reshape(len(shift), 8, -1).transpose(1, 0, 2).reshape(by_eight) for v in (x, w, levels))
-    point, searched = grid.nearest(grid.key(l8.astype(np.float32)), np.zeros(by_eight[1], bool), x8, w8,
-                                   np.tile(scale, len(shift)), shift.ravel())
+    x8, w8, l8 = (v.reshape(len(shift), 8, -1).transpose(1, 0, 2).reshape(by_eight)
+                  for v in (x, w, levels.astype(np.float32)))
+    scale8 = np.tile(scale, len(shift))
+    off = np.clip(x8 / scale8 + (1 - shift.ravel()), np.float32(0), np.float32(2)) - l8
+    clear = np.maximum.reduce(np.abs(off), axis=0) < CLEAR
+    point, searched = grid.nearest(grid.key(l8), clear, x8, w8, scale8, shift.ravel())
     point = point.reshape(shift.shape)
     wq = w * (q := shifted(point, shift))
     sum_qx, sum_q2 = sum_in_order(wq * x), sum_in_order(wq * q)

@@ -16,6 +16,8 @@ import numpy as np
 from .cfloat import sum_in_order
 
 SEARCH_ALL, SEARCH_SHORT = 0, 1
+# half a level is the border; a weight this close to a level is nearest to it, rounding errors or not
+CLEAR = np.float32(0.4999)
 AT_ONCE = 512                # holes whose distances to all points are in memory at a time
 
 

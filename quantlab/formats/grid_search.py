@@ -25,13 +25,11 @@ import numpy as np
 
 from .cfloat import SMALL, c_rules, columns, importance, mean_square, nearest_int, sum_in_order, to_float16
 from .codebook import IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS, sub_scales
-from .grid import Grid, codebook
+from .grid import CLEAR, Grid, codebook
 from .layout import Layout
 from .search import positive
 
 HALF, ONE = np.float32(0.5), np.float32(1)
-# half a level is the border; a weight this close to a level is nearest to it, rounding errors or not
-CLEAR = np.float32(0.4999)
 
 
 @dataclass(frozen=True)

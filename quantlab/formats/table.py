@@ -142,7 +142,7 @@ def _of(module: ModuleType, name: str, imatrix: str = "ignored", *, writer: Modu
 
 
 #: The codebook formats: ggml aborts the process on NaN and infinity.
-_cut = partial(_of, codebook, writer=cut_search, nonfinite=False, chunk=1 << 14)
+_cut = partial(_of, codebook, writer=cut_search, nonfinite=False, chunk=1 << 17)
 _on_grid = partial(_of, codebook, writer=grid_search, nonfinite=False, chunk=1 << 17)
 # the K searches' best; at powers of two the transposed arrays get into each other's way in the cache
 SEARCHED = 640 * 256

@@ -183,5 +183,7 @@ def recorded_table(name: str) -> dict | None:
 
 def when_and_where(table: dict) -> str:
     """When and on what a table was measured."""
+    weighted = (f" IQ1, IQ2, IQ3 and Q2_K_S with an importance matrix {table['imatrix']}."
+                if "imatrix" in table else "")
     return (f"Recorded on {table['date']} on {table['machine']}, {table['predicted']:,} predicted tokens of "
-            f"{table['text']}.")
+            f"{table['text']}.{weighted}")

@@ -9,6 +9,7 @@ the file (stored.py), and a mix of it is first written to a file that nobody els
 
 import secrets
 import tempfile
+import warnings
 import weakref
 from collections.abc import Mapping
 from math import prod
@@ -27,7 +28,7 @@ from ..models.resolve import open_weights
 from ..models.source import Model
 from ..models.whole_file import clear_abandoned
 from ..models.wishes import Wishes, wishes_of
-from ..models.writer import quantize_model
+from ..models.writer import not_finite, quantize_model
 from .gates import REFERENCES
 from .graph import Graph, read_graph
 from .llama import LanguageModel
@@ -57,7 +58,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     None then means the mix of the file in `types`.
     reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16 and
     RoPE's angles to float32, as llama.cpp's processor code does: for comparisons with it.
-    A quantized file can be quantized again: that shows why nobody should.
+    A quantized file can be quantized again: that shows why nobody should. What is unusual about the wishes or
+    the imatrix is told as a warning.
     Raises ValueError, in words, for an architecture that cannot be run here, for a key or a tensor that its
     graph does not have, a missing one, a wrong shape, and for types that do not fit.
     """
@@ -117,6 +119,8 @@ def _jobs(model: Model, ftype: str | None, imatrix: Imatrix | None, pure: bool,
                              "'Q4_K_M'")
         return {}
     planned = plan(model, ftype, imatrix, "llama.cpp", allow_requantize=True, pure=pure, wishes=wished)
+    for note in planned.notes:
+        warnings.warn(note, stacklevel=3)
     return {job.name: job for job in planned.jobs}
 
 
@@ -129,8 +133,12 @@ def _weights(file: GGUFFile, name: str, job: Job | None) -> np.ndarray:
         return x
     matrices = x if x.ndim == 3 else x[None]            # of experts: each has importances of its own
     importances = [None] * len(matrices) if job.imatrix is None else job.imatrix
-    made = [quantize(matrix, job.qtype, importance).dequantize()
-            for matrix, importance in zip(matrices, importances, strict=True)]
+    try:
+        made = [quantize(matrix, job.qtype, importance).dequantize()
+                for matrix, importance in zip(matrices, importances, strict=True)]
+    except ValueError as error:
+        rows = x.reshape(-1, info.shape[0])
+        raise ValueError(f"tensor {name}: {not_finite(rows, info, 0) or error}") from None
     return np.stack(made) if x.ndim == 3 else made[0]
 
 

@@ -5,39 +5,42 @@ from dataclasses import replace
 
 import numpy as np
 
-from .checks import Check, passed
+from ..words import counted, percent
+from .checks import passed
 from .drift import block_drift, drifting_ratio, noise_floor
 from .plan import Plan
 from .replay import AGAIN, DivergenceBound
 from .statistics import Interval, exact_paired_test, interval, pass_interval, per_prompt, speed_ratio
-from .verdict import DIVERGENCE, OPEN, PASS_RATE, Metric, Verdict, judge
+from .verdict import DIVERGENCE, PASS_RATE, REFERENCE, Metric, Verdict, judge
 
 Passes = Mapping[str, dict[int, bool]]      # {model: {prompt number: passes}}
 
 
-def fitting_metric(check: Check | None, margin: float | None) -> Metric:
-    """The metric that decides: the check's pass rate where there is a check, else teacher-forced KL; margin
-    None: its usual one.
+def fitting_metric(checked: bool, margin: float | None) -> Metric:
+    """The metric that decides: the pass rate where there is a check, else teacher-forced KL; margin None: its
+    usual one.
     """
-    metric = DIVERGENCE if check is None else PASS_RATE
+    metric = PASS_RATE if checked else DIVERGENCE
     return metric if margin is None else replace(metric, margin=margin)
 
 
-def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBound], check: Check | None,
+def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBound],
             metric: Metric) -> list[dict]:
     """One dict a model.  Intervals are statistics.Interval, verdict a text; what was not measured is None.
+    rows: of `Comparison.rows`.
 
-    same_answers: share of the answers that are the reference's, word for word.  kl: {prompt number: KL >=},
-    None under 80 % coverage.  harm: how much worse than the reference, in the metric's unit.
+    pass_rate: of the `judged` prompts.  same_answers: share of the answers that are the reference's, word for
+    word.  kl: {prompt number: KL >=}, None under 80 % coverage.  harm: how much worse than the reference, in
+    the metric's unit.
     """
     speeds, firsts = per_prompt(rows, _speed_of), per_prompt(rows, lambda row: row["first_seconds"])
-    right = {} if check is None else passed(rows, check, plan.expected)
+    right = passed(rows)
     drift, found = block_drift(rows, _speed_of), []
     for name in plan.names:
         mine, bound = [row for row in rows if row["model"] == name], _bound(name, plan, apart)
         pair, passes = (speeds.get(name, {}), speeds.get(plan.reference, {})), _paired(right, name, plan)
         harm = _harm(name, plan, apart, right, metric)
-        verdict = _verdict(name, plan, harm, bound, metric)
+        verdict = _verdict(name, plan, harm, bound, metric, mine)
         found.append({
             "model": name, "quantization": next((row["quantization"] for row in mine), ""),
             "bytes": next((row["bytes"] for row in mine), None),
@@ -47,7 +50,7 @@ def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBoun
             "tokens_per_second": _mean(speeds.get(name)),
             "speed_ratio": speed_ratio(*pair) if name == plan.reference else drifting_ratio(*pair, drift),
             "first_seconds": _mean(firsts.get(name)),
-            "pass_rate": _mean(right.get(name)),
+            "pass_rate": _mean(right.get(name)), "judged": len(right.get(name, ())),
             "paired_p": exact_paired_test(*passes) if passes[0] and name != plan.reference else None,
             "same_answers": _same_answers(mine, plan), "kl": bound.kl if bound and bound.covered else None,
             "coverage": bound and bound.coverage, "divergence": bound and str(bound), "harm": harm,
@@ -58,7 +61,7 @@ def summary(plan: Plan, rows: Sequence[dict], apart: Mapping[str, DivergenceBoun
 
 def remarks(line: dict) -> list[str]:
     """What went wrong with a model, in words: the flags of its answers, and how many calls failed."""
-    return [*line["flags"], *([f"{line['errors']} calls failed"] if line["errors"] else [])]
+    return [*line["flags"], *([f"{counted(line['errors'], 'call')} failed"] if line["errors"] else [])]
 
 
 def with_differences(rows: list[dict], reference: str) -> list[dict]:
@@ -90,14 +93,22 @@ def noise_floor_words(plan: Plan, rows: Sequence[dict], apart: Mapping[str, Dive
         noise_floor(rows, plan.reference, _speed_of)
     said = []
     if floor is not None:
-        said.append(f"{floor} times as fast" + ("" if mine else " in odd rounds as in even ones"))
+        said.append(f"{times_words(floor)} as fast" + ("" if mine else " in odd rounds as in even ones"))
     if (same := _same_answers(mine, plan)) is not None:
-        said.append(f"{same:.0%} of its answers the same")
+        said.append(f"{percent(same)} of its answers the same")
     if AGAIN in apart:
         said.append(str(apart[AGAIN]))
     if not said:
         return "The reference was not held against itself: two rounds do."
     return f"The reference against itself: {'; '.join(said)}."
+
+
+def times_words(ratio: Interval) -> str:
+    """A ratio of speeds as people read it: "1.37 times (0.59 to 3.16)"."""
+    if ratio.low is None or ratio.high is None:
+        why = ratio.why or "too few for an interval"
+        return f"{ratio.mean:.2f} times ({counted(ratio.n, 'prompt')}: {why})"
+    return f"{ratio.mean:.2f} times ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def _speed_of(row: dict) -> float | None:
@@ -133,6 +144,8 @@ def _harm(name: str, plan: Plan, apart: Mapping[str, DivergenceBound], right: Pa
     """
     if not metric.lower_bound:
         mine, its = _paired(right, name, plan)
+        if name == plan.reference and mine:         # nothing is lost against itself, and nothing was measured
+            return Interval(0.0, None, None, len(mine), 0.0)
         return pass_interval(its, mine) if mine else None
     control = apart.get(AGAIN)
     bound = control if name in (plan.reference, plan.again) else apart.get(name)
@@ -142,13 +155,16 @@ def _harm(name: str, plan: Plan, apart: Mapping[str, DivergenceBound], right: Pa
     return interval([value - floor.get(prompt, 0.0) for prompt, value in bound.kl.items()])
 
 
-def _verdict(name: str, plan: Plan, harm: Interval | None, bound: DivergenceBound | None,
-             metric: Metric) -> Verdict:
-    """The answer for a model; an empty one for the reference."""
+def _verdict(name: str, plan: Plan, harm: Interval | None, bound: DivergenceBound | None, metric: Metric,
+             mine: Sequence[dict]) -> Verdict:
+    """The answer for a model; an empty one for the reference, and where nothing was measured: that is not
+    "cannot tell".  mine: the model's rows.
+    """
     if name in (plan.reference, plan.again):
-        return Verdict("", None, "the reference" + " again: the noise floor" * (name == plan.again))
+        return Verdict("", None, REFERENCE + " again: the noise floor" * (name == plan.again))
     if harm is None:
-        why = "nothing was replayed yet; `diverge()` does it" if metric.lower_bound else \
-            "no prompt was answered by both"
-        return Verdict(OPEN, None, f"{OPEN}: {why}.")
+        why = "nothing measured yet" if not mine else "every call failed" if all(
+            row["error"] for row in mine) else "no prompt was judged for both"
+        replayed = not metric.lower_bound or not any(not row["error"] for row in mine)
+        return Verdict("", None, why if replayed else "nothing was replayed yet; `diverge()` does it")
     return judge(harm, metric, covered=bound is None or not metric.lower_bound or bound.covered)

@@ -7,7 +7,8 @@ waited for, and one that went away is given time to return.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 
 from ..models.store import name_key
@@ -18,6 +19,8 @@ KEEP = "10m"            # a loaded model stays this long; the lab unloads it whe
 WARM_UP = "Hi"          # the discarded first question: code and weights are in memory before any clock starts
 # how long an unloaded model may stay listed; on a shared server somebody else may be using it
 SETTLE_SECONDS = 10.0
+# seconds: between two looks, of silence until a server is asked whether it is there, and for its answer
+GLANCE, SILENCE, PING_SECONDS = 0.1, 1.5, 1.0
 WAITS = (0.5, 1, 2, 4)          # seconds between two tries at a full server; the last one again and again
 KEPT_FIELDS = ("response", "thinking", "done", "done_reason", "first_seconds", "eval_count", "eval_duration",
                "prompt_eval_count", "prompt_eval_duration", "load_duration", "total_duration")
@@ -71,15 +74,15 @@ def _in_memory(server: Server, wanted: set[str]) -> list[str]:
     return [entry["name"] for entry in server.ps() if name_key(entry["name"]) in wanted]
 
 
-def ask(server: Server, model: str, prompt: str, *, options: dict, think: bool | str | None = None,
-        cancel: threading.Event | None = None, on_text: Callable[[str], None] | None = None) -> dict:
+def ask(server: Server, model: str, prompt: str = "", *, options: dict, cancel: threading.Event | None = None,
+        on_text: Callable[[str], None] | None = None, **more) -> dict:
     """One answer: the counters and texts in KEPT_FIELDS, and wall_seconds.  A full server (503) is asked
     again until its time limit is over; only the last try is timed.  Raises LabError.
 
     The server may not shorten a prompt (truncate) nor drop its beginning while it writes (shift): both would
-    happen in silence.  think: None leaves it to the model.
+    happen in silence.  more: system, format, think or messages, as `Server.generate` sends them.
     """
-    fields: dict = {"truncate": False, "shift": False} | ({} if think is None else {"think": think})
+    fields: dict = {"truncate": False, "shift": False, **more}
     end, tries = time.monotonic() + server.timeout, 0
     while True:
         start = time.perf_counter()
@@ -96,8 +99,39 @@ def ask(server: Server, model: str, prompt: str, *, options: dict, think: bool |
         _sleep(pause, cancel)
 
 
-def wait_for(server: Server, seconds: float, cancel: threading.Event | None) -> None:
-    """Return once the server answers again.  Raises Gone after `seconds`, LabError when cancelled."""
+@contextmanager
+def sign_of_life(server: Server, tell: Callable[[str], None] | None) -> Iterator[Callable[[], None]]:
+    """Gives the function to call at each sign of life.  Without one for SILENCE seconds the server is asked
+    for its version; where it does not even answer that, `tell` is told so, once: a machine that fell asleep
+    closes no connection.
+    """
+    last, done = [time.monotonic()], threading.Event()
+
+    def heard() -> None:
+        last[0] = time.monotonic()
+
+    def watch() -> None:
+        while tell and not done.wait(GLANCE):
+            if time.monotonic() - last[0] < SILENCE:
+                continue
+            if not server.answers(PING_SECONDS) and not done.is_set():
+                tell(f"No Ollama answers at {server.address} any more. It is waited for, "
+                     f"{server.timeout:.0f} s at most; Cancel ends it, and what was finished is kept.")
+                return
+            heard()
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield heard
+    finally:
+        done.set()
+
+
+def wait_for(server: Server, seconds: float, cancel: threading.Event | None,
+             tell: Callable[[str], None] | None = None) -> None:
+    """Return once the server answers again.  Raises Gone after `seconds`, LabError when cancelled.  tell: is
+    told at once, once, that the server is away and how long it is waited for.
+    """
     end = time.monotonic() + seconds
     while True:
         try:
@@ -106,6 +140,10 @@ def wait_for(server: Server, seconds: float, cancel: threading.Event | None) -> 
         except LabError as error:
             if time.monotonic() > end:
                 raise Gone(f"{error} What was finished is kept: run it again to go on.", "down") from error
+            if tell:
+                tell(f"No Ollama answers at {server.address} any more. It is waited for, {seconds:.0f} s at "
+                     "most; what was finished is kept.")
+                tell = None
         _sleep(0.3, cancel)
 
 

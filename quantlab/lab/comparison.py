@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ..models.whole_file import whole_file
 from .analysis import fitting_metric, noise_floor_words, summary, with_differences
-from .checks import Check, as_check
+from .checks import Check, as_check, named_check
+from .csv_file import csv_lines
 from .journal import open_journal, read_records
 from .measure import row_of
 from .plan import Plan, RunProgress, make_plan
-from .preflight import Preflight, preflight, same_files
+from .preflight import Preflight, check_faults, preflight, same_files
 from .prompts import read_prompts
 from .replay import PLACES, DivergenceBound, divergences, replay
 from .report import write_report
@@ -23,30 +25,39 @@ from .verdict import Metric
 class Comparison:
     """Prompts x models x rounds on an Ollama server.
 
-    prompts: a list, a text, or a .txt, .csv or .jsonl file (quantlab.lab.prompts).  models: full tags, or
-    suffixes of `base`.
+    prompts: a list, a text, or a .txt, .csv, .json or .jsonl file, with what is expected, a check and tags
+    for each (quantlab.lab.prompts).  models: full tags, or suffixes of `base`.
     reference: what the others are held against, else the first.  options: Ollama's, the same for all;
     temperature 0, seed 1, num_ctx 2048 and num_predict 128 unless given.  think: False, True, a level, or
-    None to leave it to the model.
+    None to leave it to the model.  system: a system prompt for all, instead of the models' own.
+    format: "json", or a JSON schema that every answer shall have.  messages: what was said before each
+    prompt, as a list of dicts with role and content: one conversation for all, or one for each prompt; with
+    prompts None, whole conversations.  tags: only the prompts that have one of these.
     file: where every finished call is kept; else a name in this folder made from what is asked, so that the
     same comparison goes on where it stopped.  timeout: seconds for one call.  check: what makes an answer
-    right: one of quantlab.lab.checks, a pattern, or a function of the answer.  margin: how much worse is
-    still good enough, in the metric's unit (0.05 nats, or 0.1 of all prompts).
+    right: one of quantlab.lab.checks, a pattern, or a function of the answer; a prompt's own check goes
+    before it.  margin: how much worse is still good enough, in the metric's unit (0.05 nats, or 0.1 of all
+    prompts).
     control: the reference is asked once more in each round, as its own noise floor (A/A).
     Raises ValueError in words for whatever cannot be asked; asks nobody yet.
     """
 
-    def __init__(self, prompts: str | Path | Sequence, models: str | Sequence[str], *, base: str = "",
+    def __init__(self, prompts: str | Path | Sequence | None, models: str | Sequence[str], *, base: str = "",
                  reference: str | None = None, rounds: int = 2, options: Mapping | None = None,
-                 think: bool | str | None = False, file: str | Path | None = None,
+                 think: bool | str | None = False, system: str | None = None,
+                 format: str | Mapping | None = None, messages: Sequence | None = None,
+                 tags: str | Sequence[str] | None = None, file: str | Path | None = None,
                  check: Check | str | Callable[[str], bool] | None = None, margin: float | None = None,
                  control: bool = False, server: Server | None = None, timeout: float = REQUEST_SECONDS):
-        self.plan: Plan = make_plan(read_prompts(prompts), models, base=base, reference=reference,
-                                    rounds=rounds, options=options, think=think, control=control)
+        self.plan: Plan = make_plan(read_prompts(prompts, messages, tags), models, base=base,
+                                    reference=reference, rounds=rounds, options=options, think=think,
+                                    control=control, system=system, format=format)
         self.file = Path(file).expanduser() if file is not None else Path(f"comparison-{self.plan.key}.jsonl")
         self.server = server or Server(timeout=timeout)
         self.check = None if check is None else as_check(check)
-        self.metric: Metric = fitting_metric(self.check, margin)
+        #: The check of each prompt: its own, else that of the comparison; None: nobody judges it.
+        self.checks = [named_check(prompt.check) or self.check for prompt in self.plan.prompts]
+        self.metric: Metric = fitting_metric(any(self.checks), margin)
         self._read: tuple = (None, [])      # the file's size and time when it was last read, and its records
         self._rows: tuple = (None, [])      # the records that the rows were made of, and the rows
         self.stopped = ""           # why the last run ended before all was asked
@@ -66,24 +77,32 @@ class Comparison:
         return made
 
     def preflight(self, registry: str | None = None) -> Preflight:
-        """What stands in the way before anything is asked: missing models, twins, different templates,
-        memory.  Pulls nothing; the answer's `pull` does, after a question.
+        """What stands in the way before anything is asked: missing models and those that cannot do it, checks
+        that cannot judge, twins, different templates, memory.  Pulls nothing; the answer's `pull` does, after
+        a question.
         """
-        return preflight(self.plan, self.server, registry=registry)
+        found = preflight(self.plan, self.server, registry=registry)
+        found.stops += check_faults(self.plan.prompts, self.checks)
+        return found
 
     def run(self, *, on_progress: Callable[[RunProgress], None] | None = None,
             on_text: Callable[[str], None] | None = None, cancel: threading.Event | None = None,
-            patience: float = PATIENCE, again: bool = False) -> "Comparison":
+            patience: float = PATIENCE, on_wait: Callable[[str], None] | None = None,
+            again: bool = False) -> "Comparison":
         """Ask whatever the file lacks, one call after the other.
 
         Returns itself; `stopped` says why it ended early (cancelled, or no server for `patience` seconds), ""
         when all is there.
+        on_wait: told in words when the server went away and is waited for.
         again: ask once more what failed.  ValueError when the file belongs to another comparison, or another
-        run is writing it.
+        run is writing it, and before the first call when a model cannot do what is asked or a check cannot
+        judge.
         """
+        if faults := check_faults(self.plan.prompts, self.checks):
+            raise ValueError(" ".join(faults))
         with self._journal() as journal:
             self.stopped = Run(self.plan, self.server, journal, cancel, on_progress, on_text,
-                               patience).go(again)
+                               patience, on_wait).go(again)
         return self
 
     def diverge(self, *, places: int = PLACES, on_progress: Callable[[RunProgress], None] | None = None,
@@ -102,7 +121,7 @@ class Comparison:
         """One dict a model: bytes, speed, ratio to the reference, pass rate, KL, harm, and the verdict in
         words (quantlab.lab.analysis.summary).
         """
-        return summary(self.plan, self.rows(), divergences(self.plan, self.records), self.check, self.metric)
+        return summary(self.plan, self.rows(), divergences(self.plan, self.records), self.metric)
 
     def summary(self):
         """The same as a pandas DataFrame, one line a model.
@@ -126,6 +145,14 @@ class Comparison:
         """
         return write_report(Path(path).expanduser(), self)
 
+    def csv(self, path: str | Path) -> Path:
+        """Every call as a line of a CSV file: prompt, what was expected, whether it passed, the answer, and
+        the numbers.
+        """
+        with whole_file(Path(path).expanduser()) as write:
+            write(csv_lines(self.rows()).encode("utf-8", "replace"))
+        return Path(path).expanduser()
+
     @property
     def records(self) -> list[dict]:
         """What is in the file, raw; empty before the first run."""
@@ -142,8 +169,8 @@ class Comparison:
         return len(self.plan.calls()) - len(finished(self.records))
 
     def rows(self) -> list[dict]:
-        """One dict a finished call, in the order they were asked: the names instead of numbers, then
-        quantlab.lab.measure's numbers.
+        """One dict a finished call, in the order they were asked: the names instead of numbers, what was
+        expected, whether it `passed` (None: not judged), then quantlab.lab.measure's numbers.
         """
         records = self.records
         if self._rows[0] is not records:
@@ -158,8 +185,13 @@ class Comparison:
         for row in map(row_of, last_of_each(records)):
             name, asked = self.plan.names[row["model"]], self.plan.asked[row["model"]]
             facts, twin = models.get(asked, {}), twins.get(name)
-            rows.append({**row, "model": name, "prompt": self.plan.prompts[row["prompt"]].text,
-                         "prompt_number": row["prompt"], "quantization": facts.get("quantization_level", ""),
+            prompt, check = self.plan.prompts[row["prompt"]], self.checks[row["prompt"]]
+            rows.append({**row, "model": name, "prompt": prompt.text, "prompt_number": row["prompt"],
+                         "expected": prompt.expected, "tags": list(prompt.tags),
+                         "check": check.name if check else "",
+                         "passed": check.passes(row["text"], prompt.expected)
+                         if check and not row["error"] else None,
+                         "quantization": facts.get("quantization_level", ""),
                          "bytes": facts.get("size"), "digest": facts.get("digest", ""),
                          "flags": row["flags"] + ([f"same digest as {twin}"] if twin else [])})
         return with_differences(rows, self.plan.reference)
@@ -173,6 +205,10 @@ class Comparison:
 
 def arguments_of(plan: Mapping) -> dict:
     """What `Comparison` takes, from the plan in a results file's first line."""
-    prompts = [{"prompt": prompt["text"], "expected": prompt["expected"]} for prompt in plan["prompts"]]
-    return {"prompts": prompts, "control": plan.get("control", False),
+    prompts = [{"prompt": prompt["text"], "expected": prompt["expected"], "check": prompt.get("check"),
+                "tags": prompt.get("tags"),
+                "messages": [{"role": role, "content": said} for role, said in prompt.get("messages", ())]}
+               for prompt in plan["prompts"]]
+    return {"prompts": prompts, **{name: plan.get(name) for name in ("system", "format")},
+            "control": plan.get("control", False),
             **{name: plan[name] for name in ("models", "rounds", "options", "think")}}

@@ -15,12 +15,15 @@ from ..words import one_of, whole
 from .modelfile import INTEGER, NUMBER, PARAMETERS, TEXTS, TRUTH
 from .names import full_name, with_tag
 from .prompts import Prompt
+from .schema import read_format
 
 #: Sent with every call, so that no model falls back on a default of its own.
 SENT_OPTIONS = {"temperature": 0, "seed": 1, "num_ctx": 2048, "num_predict": 128}
 # options that a load depends on
 LOADING = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap")
 MOST_ROUNDS = 100
+LATER = ("control", "system", "format")                 # fields that the first results files did not have
+THINK_LEVELS = ("low", "medium", "high", "max")         # beside True and False; api/types.go of Ollama 0.34.2
 TAKES = {INTEGER: int, NUMBER: int | float, TRUTH: bool, TEXTS: str | list}     # what an option may be
 
 
@@ -40,7 +43,8 @@ class Call:
 @dataclass(frozen=True)
 class Plan:
     """models: full tags, the first is the reference.  options: Ollama's, the same for all.  think: sent as it
-    is; None: not sent.
+    is; None: not sent.  system: instead of the models' own system prompt, "" leaves that.  format: "json", a
+    JSON schema, or None.
 
     control: the reference is asked once more in each round, as if it were another model (A/A): its name is
     then `again`.
@@ -52,6 +56,8 @@ class Plan:
     options: dict
     think: bool | str | None = False
     control: bool = False
+    system: str = ""
+    format: str | dict | None = None
 
     @property
     def reference(self) -> str:
@@ -77,19 +83,36 @@ class Plan:
         """The options that decide how a model is loaded: a warm-up with others would load it twice."""
         return {key: value for key, value in self.options.items() if key in LOADING}
 
-    @property
-    def expected(self) -> dict[int, str]:
-        """{prompt number: what a user check compares the answer with}."""
-        return {number: prompt.expected for number, prompt in enumerate(self.prompts)}
+    def request(self, number: int) -> dict:
+        """The fields, beside options, that ask prompt `number`: /api/generate's prompt and system, or, after
+        a conversation, /api/chat's messages; with think and format where they are given.
+        """
+        prompt, more = self.prompts[number], {"think": self.think, "format": self.format}
+        fields = {name: value for name, value in more.items() if value is not None}
+        if prompt.messages:
+            system = [("system", self.system)] if self.system else []
+            turns = [*system, *prompt.messages, ("user", prompt.text)]
+            return {**fields, "messages": [{"role": role, "content": words} for role, words in turns]}
+        return {**fields, "prompt": prompt.text, **({"system": self.system} if self.system else {})}
+
+    def said_before(self, number: int) -> str:
+        """All words that prompt `number` sends, in their order: what a server may have in its cache."""
+        prompt = self.prompts[number]
+        said = [self.system, *(words for _, words in prompt.messages), prompt.text]
+        return "\n".join(words for words in said if words)
 
     def as_dict(self) -> dict:
-        """Plain values; without `control` where there is none, so that older files keep their key."""
-        return {name: value for name, value in asdict(self).items() if name != "control" or value}
+        """Plain values; what came later and was not given is left out, so that older files keep their key."""
+        made = {name: value for name, value in asdict(self).items() if value or name not in LATER}
+        return {**made, "prompts": [prompt.as_dict() for prompt in self.prompts]}
 
     @property
     def key(self) -> str:
-        """A fingerprint: two plans have the same exactly when they ask the same."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        """A fingerprint: two plans have the same exactly when they ask the same, whoever judges it."""
+        asked = self.as_dict()
+        for prompt in asked["prompts"]:
+            prompt.pop("check", None), prompt.pop("tags", None)
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
     def calls(self) -> list[Call]:
         """Every call, in the order of asking: in each round a model answers all prompts before the next one
@@ -106,11 +129,13 @@ class Plan:
 
 def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: str = "",
               reference: str | None = None, rounds: int = 2, options: Mapping | None = None,
-              think: bool | str | None = False, control: bool = False) -> Plan:
+              think: bool | str | None = False, control: bool = False, system: str | None = None,
+              format: str | Mapping | None = None) -> Plan:
     """A checked plan.  models: full tags, or suffixes of `base` ("3b-instruct-q8_0").  reference: one of
     them, else the first.
 
-    ValueError for an unknown option, a model named twice, and numbers that make no sense.
+    ValueError for an unknown option, a model named twice, a format that is none, and numbers that make no
+    sense.
     """
     if isinstance(models, str):
         raise ValueError(f"models is a list of names: write [{models!r}]")
@@ -128,7 +153,7 @@ def make_plan(prompts: Sequence[Prompt], models: str | Sequence[str], *, base: s
         names.sort(key=lambda name: name_key(name) != name_key(first))
     whole("rounds", rounds, 1, MOST_ROUNDS)
     return Plan(tuple(prompts), tuple(names), rounds, {**SENT_OPTIONS, **_checked_options(options or {})},
-                think, bool(control))
+                _checked_think(think), bool(control), _checked_system(system, prompts), read_format(format))
 
 
 def order(number: int, count: int) -> list[int]:
@@ -145,6 +170,25 @@ def _tagged(base: str, name: str) -> str:
 
 def _mirrored(values: Sequence[int], mirror: int) -> list[int]:
     return list(reversed(values)) if mirror else list(values)
+
+
+def _checked_think(think: object) -> bool | str | None:
+    if think is None or isinstance(think, bool):
+        return think
+    if not isinstance(think, str):
+        raise ValueError(f"think={think!r}: give True, False, None or one of {', '.join(THINK_LEVELS)}")
+    return one_of("level of thinking", think, THINK_LEVELS)
+
+
+def _checked_system(system: object, prompts: Sequence[Prompt]) -> str:
+    if not isinstance(system, str | None):
+        raise ValueError(f"system={system!r:.60}: give the system prompt as a text")
+    twice = next((number for number, prompt in enumerate(prompts, 1)
+                  if any(role == "system" for role, _ in prompt.messages)), 0)
+    if system and twice:
+        raise ValueError(f"the conversation of prompt {twice} has a system prompt of its own, and system= "
+                         "gives another: leave one of them out")
+    return system or ""
 
 
 def _checked_options(options: Mapping) -> dict:

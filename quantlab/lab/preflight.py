@@ -5,7 +5,7 @@ Nothing is downloaded unless `pull` is called; it asks first.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -14,8 +14,10 @@ import psutil
 
 from ..models.store import free_disk
 from ..words import size, text_table
+from .checks import TRIALS, Check, trial
 from .names import missing_words
 from .plan import Plan
+from .prompts import Prompt
 from .server import LabError, Server
 from .tags import probe_one
 from .versions import KEYS, SAME, differences, standing, why_refused
@@ -99,6 +101,7 @@ def preflight(plan: Plan, server: Server, *, registry: str | None = None) -> Pre
         cache = plain_cache_bytes(shown.get(row["model"], {}), plan.options["num_ctx"])
         row["memory"] = row["bytes"] and row["bytes"] + cache
     found.stops += [f"{row['model']}: {row['note']}" for row in found.rows if row["state"] != HERE]
+    found.stops += cannot_do(plan, shown)
     found.stops += [why for option in plan.options if option in KEYS
                     and (why := why_refused(option, found.version))]
     found.notes += [*_of_the_version(found.version), *_differences(plan, shown),
@@ -106,6 +109,46 @@ def preflight(plan: Plan, server: Server, *, registry: str | None = None) -> Pre
                       in same_files({row["model"]: row["digest"] for row in found.rows}).items()),
                     *_contexts(plan, shown), *_room(plan, found, server)]
     return found
+
+
+def cannot_do(plan: Plan, shown: Mapping[str, dict]) -> list[str]:
+    """Sentences about models that cannot do what the plan asks.  shown: what `show` tells of each; servers
+    before 0.6.4 name no capabilities, and then nothing is said.
+    """
+    stops = []
+    for name, facts in shown.items():
+        can = facts.get("capabilities")
+        if not can:
+            continue
+        if "completion" not in can:
+            stops.append(f"{name} writes no answers: it is a model for {' and '.join(map(str, can))}. Choose "
+                         "one that can do completion.")
+        elif plan.think and "thinking" not in can:
+            stops.append(f"{name} cannot think, and think={plan.think!r} asks it to: set think=False, or "
+                         "choose a model that can.")
+    return stops
+
+
+def check_faults(prompts: Sequence[Prompt], checks: Sequence[Check | None]) -> list[str]:
+    """Sentences about checks that cannot judge: one raises, or nothing is expected where it compares."""
+    expected: dict[Check, list[str]] = {}
+    for prompt, check in zip(prompts, checks, strict=True):
+        if check:
+            expected.setdefault(check, []).append(prompt.expected)
+    faults = [f"{why}." for check, wanted in expected.items() if (why := trial(check, sorted(set(wanted))))]
+    if faults:
+        return faults
+    open_ones = [(number, prompt, check) for number, (prompt, check)
+                 in enumerate(zip(prompts, checks, strict=True), 1)
+                 if check and check.passes(TRIALS[0], prompt.expected) is None]
+    faults = [f"prompt {number} expects {prompt.expected!r:.60}, and the check “{check.name}” cannot "
+              "compare an answer with that." for number, prompt, check in open_ones
+              if prompt.expected.strip()]
+    if open_ones and len(open_ones) == sum(map(bool, checks)):
+        names = " and ".join(dict.fromkeys(check.name for check in expected))
+        faults.append(f"the check “{names}” can judge no prompt: none says what is expected. Give each "
+                      'prompt its "expected", or name a pattern.')
+    return faults
 
 
 def plain_cache_bytes(shown: dict, n_ctx: int) -> int:
@@ -170,7 +213,7 @@ def _essence(facts: dict, kind: str, plan: Plan):
     """A field as far as it can change an answer: parameters without those that the plan sets for all or that
     only concern speed.
     """
-    text = str(facts.get(kind) or "").strip()
+    text = "" if kind == "system" and plan.system else str(facts.get(kind) or "").strip()
     if kind != "parameters":
         return text
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..words import counted, told
 from .asking import KEEP, make_alone
 from .journal import Journal
 from .measure import count
@@ -64,10 +65,11 @@ class DivergenceBound:
 
     def __str__(self) -> str:
         if not self.covered:
-            return f"not shown: only {self.coverage:.0%} of the reference's probability was seen"
-        mean = np.mean(list(self.kl.values()))
-        return (f"KL ≥ {mean:.4g} nats per token, coverage {self.coverage:.0%}, {self.places} places, "
-                f"{self.dropped} dropped")
+            return f"not shown: only {100 * self.coverage:.0f} % of the reference's probability was seen"
+        mean = float(np.mean(list(self.kl.values())))
+        dropped = f", {self.dropped} dropped" if self.dropped else ""
+        return (f"KL ≥ {told(mean, 3)} nats per token, {100 * self.coverage:.0f} % of the probability "
+                f"seen, {counted(self.places, 'place')}{dropped}")
 
 
 def replay(plan: Plan, server: Server, journal: Journal, places: int = PLACES,
@@ -124,23 +126,23 @@ def _scripts(plan: Plan, server: Server, journal: Journal, cancel, on_progress) 
         if on_progress:
             on_progress(RunProgress(len(scripts), len(plan.prompts), plan.reference, prompt,
                                     eta(began, done, len(todo)), "answers to replay", "Asking"))
-        rendered = _rendered(server, plan, prompt)
+        rendered = _rendered(server, plan, number)
+        form = {} if plan.format is None else {"format": plan.format}
         answer = server.generate(plan.reference, rendered, options={**plan.options, "temperature": 0},
-                                 cancel=cancel, **{**RAW, "top_logprobs": 0})
+                                 cancel=cancel, **{**RAW, **form, "top_logprobs": 0})
         tokens = [str(entry.get("token", "")) for entry in answer["logprobs"]]
         scripts[number] = {"kind": "script", "prompt": number, "rendered": rendered, "tokens": tokens}
         journal.append(scripts[number])
     return scripts
 
 
-def _rendered(server: Server, plan: Plan, prompt: str) -> str:
-    """The prompt in the reference's template, as Ollama itself fills it; a server that cannot say gets the
+def _rendered(server: Server, plan: Plan, number: int) -> str:
+    """A prompt in the reference's template, as Ollama itself fills it; a server that cannot say gets the
     prompt bare, with a line end.
     """
-    think: dict[str, Any] = {} if plan.think is None else {"think": plan.think}
-    answer = server.generate(plan.reference, prompt, options={**plan.options, "num_predict": 1},
-                             _debug_render_only=True, **think)
-    return str((answer.get("_debug_info") or {}).get("rendered_template") or f"{prompt}\n")
+    answer = server.generate(plan.reference, options={**plan.options, "num_predict": 1},
+                             _debug_render_only=True, **plan.request(number))
+    return str((answer.get("_debug_info") or {}).get("rendered_template") or f"{plan.prompts[number].text}\n")
 
 
 def _next(server: Server, name: str, script: dict, place: int, plan: Plan, cancel) -> dict:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from .asking import Gone, ask, cached_at_most, make_alone, wait_for
+from .asking import Gone, ask, cached_at_most, make_alone, sign_of_life, wait_for
 from .journal import Journal
 from .names import missing_words
 from .plan import Call, Plan, RunProgress
+from .preflight import cannot_do
 from .server import LabError, Server, heed
 
 PATIENCE = 30.0         # seconds that a server may need to come back
@@ -25,7 +26,8 @@ PATIENCE = 30.0         # seconds that a server may need to come back
 @dataclass
 class Run:
     """A run under way.  on_progress: before each call, and at the end.
-    on_text: each piece of an answer.  patience: seconds for a server to return."""
+    on_text: each piece of an answer.  patience: seconds for a server to return.
+    on_wait: what is said, once, when it went away."""
 
     plan: Plan
     server: Server
@@ -34,6 +36,7 @@ class Run:
     on_progress: Callable[[RunProgress], None] | None = None
     on_text: Callable[[str], None] | None = None
     patience: float = PATIENCE
+    on_wait: Callable[[str], None] | None = None
 
     def go(self, again: bool = False) -> str:
         """Ask whatever the file lacks (again: also what failed); returns "" when all is there, else why not.
@@ -59,8 +62,12 @@ class Run:
         return ""
 
     def _begin(self) -> None:
-        """One record a session: when, where, with which versions and files."""
+        """One record a session: when, where, with which versions and files.  LabError, before anything is
+        asked, for a model that cannot do what the plan asks.
+        """
         known = self.server.installed(self.plan.models)
+        if stops := cannot_do(self.plan, {name: self._told_of(name) for name in known}):
+            raise LabError(" ".join(stops))
         for record in self.journal.records:
             for name, facts in record.get("models", {}).items() if record["kind"] == "session" else ():
                 if name in known and known[name]["digest"] != facts["digest"]:
@@ -70,14 +77,23 @@ class Run:
                              "machine": machine_words(), "python": platform.python_version(),
                              "models": known})
 
+    def _told_of(self, name: str) -> dict:
+        """What the server shows of a model; nothing where it cannot: its calls then say why."""
+        try:
+            return self.server.show(name)
+        except LabError as error:
+            if error.kind not in ("missing", "refused", "garbled"):
+                raise
+            return {}
+
     def _block(self, model: str, block: list[Call]) -> None:
         """All prompts that one model answers while it is loaded."""
         self._forget()
         for call in block:
             self._tell(call)
-            prompt, start, loads = self.plan.prompts[call.prompt].text, time.monotonic(), len(self.loads)
+            start, loads = time.monotonic(), len(self.loads)
             try:
-                result = self._patiently(model, prompt)
+                result = self._patiently(model, call.prompt)
             except LabError as error:
                 if isinstance(error, Gone) or error.kind in ("cancelled", "down"):
                     raise
@@ -85,14 +101,14 @@ class Run:
                 if error.kind == "missing":
                     words = missing_words(model, [m["name"] for m in self.server.models()])
                 result = {"error": words, "error_kind": error.kind}
-            self.earlier.append(prompt)
+            self.earlier.append(self.plan.said_before(call.prompt))
             self.spent.setdefault(model, []).append(time.monotonic() - start - sum(self.loads[loads:]))
             self.journal.append({"kind": "call", "key": call.key, "round": call.round, "model": call.model,
                                  "prompt": call.prompt, "at": _now(),
                                  "since_start": time.monotonic() - self.began, **result})
             self.done.add(call.key)
 
-    def _patiently(self, model: str, prompt: str) -> dict:
+    def _patiently(self, model: str, prompt: int) -> dict:
         """An answer and its circumstances; where the server went away, once more when it is back, with the
         model loaded anew.
         """
@@ -101,7 +117,7 @@ class Run:
         except LabError as error:
             if error.kind not in ("broken", "down"):
                 raise
-        wait_for(self.server, self.patience, self.cancel)
+        wait_for(self.server, self.patience, self.cancel, self.on_wait)
         self._forget()
         return self._answered(model, prompt)
 
@@ -110,15 +126,25 @@ class Run:
         self.memory: dict = {}
         self.earlier: list[str] = []
 
-    def _answered(self, model: str, prompt: str) -> dict:
+    def _answered(self, model: str, prompt: int) -> dict:
         heed(self.cancel)
+        with sign_of_life(self.server, self.on_wait) as heard:
+            return self._asked(model, prompt, heard)
+
+    def _asked(self, model: str, prompt: int, heard: Callable[[], None]) -> dict:
+        """An answer and its circumstances.  heard: called at each piece of it."""
+        def piece(words: str) -> None:
+            heard()
+            if self.on_text:
+                self.on_text(words)
+
         if not self.memory:
             start = time.monotonic()
             self.memory = make_alone(self.server, model, self.plan.models, self.plan.loading, self.cancel)
             self.loads.append(time.monotonic() - start)
-        shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, prompt)
-        answer = ask(self.server, model, prompt, options=self.plan.options, think=self.plan.think,
-                     cancel=self.cancel, on_text=self.on_text)
+        shared = cached_at_most(self.memory["prompt_tokens"], self.earlier, self.plan.said_before(prompt))
+        answer = ask(self.server, model, options=self.plan.options, cancel=self.cancel, on_text=piece,
+                     **self.plan.request(prompt))
         return {"answer": answer, "memory": self.memory, "cached_at_most": shared}
 
     def _tell(self, call: Call | None) -> None:

@@ -70,8 +70,16 @@ class Server:
         return urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1")
 
     def version(self) -> str:
-        """What the server calls itself, such as "0.17.4"."""
+        """What the server calls itself, such as "0.34.2"."""
         return str(self._ask("GET", "/api/version").get("version", "unknown"))
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the server says its version within so many seconds."""
+        try:
+            Server(self.address, seconds).version()
+        except LabError:
+            return False
+        return True
 
     def models(self) -> list[dict]:
         """Installed models, newest first: name, size (bytes), digest, quantization_level, parameter_size,
@@ -111,26 +119,30 @@ class Server:
         """
         return self._ask("POST", "/api/show", {"model": name, "verbose": verbose})
 
-    def generate(self, model: str, prompt: str, *, options: dict | None = None,
+    def generate(self, model: str, prompt: str = "", *, options: dict | None = None,
                  cancel: threading.Event | None = None, on_text: Callable[[str], None] | None = None,
                  keep_alive: str | int | None = None, **fields) -> dict:
         """One answer: the server's last message (durations in ns, counts) with the whole text under
         "response".
 
         An empty prompt only loads the model.  on_text gets each piece as it comes; setting `cancel` stops the
-        server too.  fields: others of /api/generate (think, raw, truncate, shift, logprobs, top_logprobs).
+        server too.  fields: others of /api/generate (system, format, think, raw, truncate, shift, logprobs);
+        with `messages` the conversation is sent to /api/chat, and no prompt.
         Also in the answer: "thinking", "logprobs" of all tokens, and "first_seconds", from sending to the
         first piece.  "done" is False when the server ended without a last message.  Raises LabError.
         """
-        body = {"model": model, "prompt": prompt, "options": dict(options or {}), **fields}
+        chat = "messages" in fields
+        body = {"model": model, "options": dict(options or {}), **fields}
+        body |= {} if chat else {"prompt": prompt}
         if keep_alive is not None:
             body["keep_alive"] = keep_alive
         pieces, thoughts, first, start = [], [], None, time.perf_counter()
         logprobs: list[dict] = []
         last: dict = {}
-        for last in self._stream("/api/generate", body, cancel):
-            pieces.append(str(last.get("response") or ""))
-            thoughts.append(str(last.get("thinking") or ""))
+        for last in self._stream("/api/chat" if chat else "/api/generate", body, cancel):
+            said = _object_of(last, "message") if chat else last
+            pieces.append(str(said.get("content" if chat else "response") or ""))
+            thoughts.append(str(said.get("thinking") or ""))
             logprobs += last.get("logprobs") or []
             if first is None and (pieces[-1] or thoughts[-1]):
                 first = time.perf_counter() - start
@@ -272,6 +284,10 @@ def _said(error: object) -> object:
         with suppress(LabError):
             error = _as_object(error).get("error") or error
     return error.get("message") or error if isinstance(error, dict) else error
+
+
+def _object_of(message: dict, key: str) -> dict:
+    return value if isinstance(value := message.get(key), dict) else {}
 
 
 def _as_object(text: str) -> dict:

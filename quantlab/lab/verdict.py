@@ -5,9 +5,11 @@ prompts".
 import math
 from dataclasses import dataclass
 
+from ..words import counted, number, percent
 from .statistics import FEWEST, Interval
 
 GOOD, WORSE, OPEN = "good enough", "worse", "cannot tell"
+REFERENCE = "the reference"         # what stands in the place of its verdict
 MOST_PROMPTS = 1000     # beyond that many the advice is to accept that the two are close to the margin
 
 
@@ -17,24 +19,37 @@ class Metric:
     same unit.
 
     lower_bound: the numbers are no more than the true harm (KL >=): they can prove "worse", and "good enough"
-    only with coverage.
+    only with coverage.  share: a share of 1, told in per cent.
     """
 
     name: str
     unit: str
     margin: float
     lower_bound: bool = False
+    share: bool = False
 
     def __post_init__(self):
         if not (isinstance(self.margin, int | float) and math.isfinite(self.margin) and self.margin >= 0):
             raise ValueError(f"margin={self.margin!r}: give how much worse is still good enough, 0 or more, "
                              f"in {self.unit}")
 
+    def told(self, value: float) -> str:
+        """A harm as people read it: "2.1 %" of all prompts, "0.0034" nats."""
+        if not self.share:
+            return number(value, 3)
+        return "−" * (value < 0) + percent(abs(value))
+
+    def told_with_ends(self, harm: Interval) -> str:
+        """A harm with its interval: "2.1 % (−5 % to 9 %)"."""
+        if harm.low is None or harm.high is None:
+            return self.told(harm.mean)
+        return f"{self.told(harm.mean)} ({self.told(harm.low)} to {self.told(harm.high)})"
+
 
 #: 0.05 nats: with the quant, each word of the reference's own answers is on average 5 % less likely
 #: (exp(-0.05)) than with the reference.
 DIVERGENCE = Metric("teacher-forced KL", "nats per token", 0.05, lower_bound=True)
-PASS_RATE = Metric("pass rate lost", "of all prompts", 0.10)
+PASS_RATE = Metric("pass rate lost", "of all prompts", 0.10, share=True)
 
 
 @dataclass(frozen=True)
@@ -61,14 +76,13 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
     """
     if harm.low is None or harm.high is None:
         missing = FEWEST - harm.n
-        return Verdict(OPEN, missing, f"{OPEN}: {harm.n} prompts give points but no interval; add at least "
-                                      f"{missing}.")
-    bound = "at least " if metric.lower_bound else ""
-    seen = (f"{metric.name} {bound}{harm.mean:.3g} ({harm.low:.3g} to {harm.high:.3g}) {metric.unit}, margin "
-            f"{metric.margin:g}, n = {harm.n}")
+        few = f"{counted(harm.n, 'prompt')} {'gives a point' if harm.n == 1 else 'give points'}"
+        return Verdict(OPEN, missing, f"{OPEN}: {few} but no interval; add at least {missing}.")
+    bound, margin, n = "at least " * metric.lower_bound, metric.told(metric.margin), counted(harm.n, "prompt")
+    seen = f"{metric.name} {bound}{metric.told_with_ends(harm)} {metric.unit}, margin {margin}, {n}"
     if harm.low > metric.margin:
-        hidden = (f"{metric.name} is over the margin of {metric.margin:g} {metric.unit} (by how much is not "
-                  f"shown: too little was seen), n = {harm.n}")
+        hidden = (f"{metric.name} is over the margin of {margin} {metric.unit} (by how much is not shown: "
+                  f"too little was seen), {n}")
         return Verdict(WORSE, None, f"{WORSE}: {seen if covered else hidden}.")
     if not covered:
         return Verdict(OPEN, None, f"{OPEN}: the top 20 tokens of both models show too little of what they "
@@ -76,7 +90,9 @@ def judge(harm: Interval, metric: Metric, *, covered: bool = True) -> Verdict:
     if harm.high <= metric.margin:
         return Verdict(GOOD, None, f"{GOOD}: {seen}.")
     more = prompts_to_add(harm, metric.margin)
-    advice = f"add about {more} prompts" if more else "more prompts would hardly help, it lies at the margin"
+    advice = "more prompts would hardly help, it lies at the margin"
+    if more:
+        advice = f"add about {counted(more, 'prompt')}"
     return Verdict(OPEN, more, f"{OPEN}: {seen}; {advice}.")
 
 

@@ -1,20 +1,11 @@
-"""The exercises of the lessons, in their order: each check computes the right answer from the package, and
-knows the usual wrong ones with the hint that belongs to each.
+"""The exercises about blocks and bits (lessons 00 to 03, 05, 11, 12): each check computes the right answer
+from the package, and knows the usual wrong ones with the hint that belongs to each.
 """
 
 import numpy as np
 
 from ..formats.table import FORMATS
-from ..lab.modelfile import ModelfileError, parse_modelfile
-from ..lab.records import recorded
-from ..memory.advice import candidates
-from ..memory.cards import GPUS
-from ..memory.estimate import estimate_memory
-from ..memory.kv_cache import kv_cache_bytes
-from ..models.catalog import MODELS, PUBLISHED
-from ..models.recipes import tensor_list
-from ..words import bits, gib, size
-from .feedback import NOT_STARTED, Feedback, check_choice, check_function, check_number
+from .feedback import Feedback, check_function, check_number
 
 GB, GIB = 1e9, 2**30
 
@@ -23,8 +14,15 @@ def check_bits_per_pixel(answer: object) -> Feedback:
     """Lesson 00: bits per pixel with 4-bit codes and a scale of 16 bits for every 16 pixels."""
     hints = {4: "You counted the codes. What else is in the block?",
              FORMATS["Q4_0"].bpw: "That is for 32 pixels a scale, as above.",
-             4 + 1 / 16: "A scale takes 16 bits, not one."}
+             4 + 1 / 16: "A scale takes 16 bits, not one.",
+             16 * 4 + 16: "Those are the bits of the block. Share them among its 16 pixels.",
+             16 * 4: "Those are the codes of the whole block. Add the scale, then take one pixel's share.",
+             4 + 16: "You gave every pixel a scale of its own. 16 of them share one.",
+             (16 * 4 + 16) / 32: "Those are the bits of this block over 32 pixels. It has 16.",
+             4 + 2 / 16: "The scale has 2 bytes; here bits are counted.",
+             4 + 32 / 16: "A scale takes 16 bits, not 32."}
     return check_number(answer, (16 * 4 + 16) / 16, hints, unit="bits",
+                        start="Add up the bits of one block: 16 codes and one scale.",
                         praise="5 bits: smaller blocks shield better and cost more.")
 
 
@@ -37,17 +35,42 @@ def check_q4_0_gigabytes(answer: object) -> Feedback:
              nbytes / GIB: "Right, but in GiB; a GB is 10⁹ bytes.",
              32: "That is FP32.",
              16: "That is 16 bits a weight.",
+             4 * GB / GIB: "You counted the codes, and in GiB.",
+             5: "That is Q4_1, 20 bytes a block, or 5 bits: Q4_0 has 18 bytes for 32 weights.",
+             FORMATS["Q4_0"].bpw / 8: "Those are the bytes of one weight.",
+             FORMATS["Q4_0"].type_size: "Those are the bytes of one block.",
+             nbytes / 32: "Those are the bytes of one weight in 32.",
              FORMATS["Q8_0"].bpw: "That is Q8_0."}
     return check_number(answer, nbytes / GB, hints, unit="GB",
+                        start="Begin with the bits of one weight, its share of the scale included.",
                         praise="4.5 GB: billions of weights times bits per weight, divided by 8. It can be "
                                "done in the head.")
+
+
+#: Why -> the function that makes this mistake.
+PRICE_MISTAKES = {
+    "The scale is missing: a block has 16 bits more than its codes.": lambda bits, block_size: bits,
+    "Every weight got a scale of its own: the 16 bits are shared by the block.":
+        lambda bits, block_size: bits + 16,
+    "Those are the bits of the whole block: share them among its weights.":
+        lambda bits, block_size: bits * block_size + 16,
+    "`//` throws the fraction away: divide by `/`.": lambda bits, block_size: bits + 16 // block_size,
+    "That is a scale of 32 bits: here it has 16.": lambda bits, block_size: bits + 32 / block_size,
+    "Two bytes are 16 bits: all must be in bits.": lambda bits, block_size: bits + 2 / block_size,
+    "The share is turned over: 16 bits for block_size weights.":
+        lambda bits, block_size: bits + block_size / 16,
+    "Blocks of 32 are built in: let block_size decide.": lambda bits, block_size: bits + 16 / 32,
+    "Codes of 4 bits are built in: let bits decide.": lambda bits, block_size: 4 + 16 / block_size,
+    "Those are bytes: a byte has 8 bits.": lambda bits, block_size: (bits + 16 / block_size) / 8,
+    "The two arguments have changed places.": lambda bits, block_size: block_size + 16 / bits,
+    "A scale takes 16 bits, not one.": lambda bits, block_size: bits + 1 / block_size}
 
 
 def check_bits_per_weight(answer: object) -> Feedback:
     """Lesson 02: codes of `bits` bits and a 16-bit scale per block."""
     return check_function(
         answer, lambda bits, block_size: bits + 16 / block_size,
-        [(4, 32), (8, 32), (4, 64), (3, 16), (4, 4096)],
+        [(4, 32), (8, 32), (4, 64), (3, 16), (4, 4096)], mistakes=PRICE_MISTAKES,
         praise="That is the price list of every plain format: Q4_0 is (4, 32), Q8_0 is (8, 32).")
 
 
@@ -62,26 +85,19 @@ def check_q4_0_bytes(answer: object) -> Feedback:
         expected * 8: "Those are bits.",
         blocks * FORMATS["Q8_0"].type_size: "That is Q8_0, 34 bytes a block.",
         blocks: "That is the number of blocks. How many bytes has one?",
+        weights: "That is the number of weights, a byte each.",
+        weights * 2: "That is F16: two bytes a weight.",
+        blocks * FORMATS["Q4_1"].type_size: "That is Q4_1, 20 bytes a block.",
+        blocks * 2: "Those are the scales alone. Each block has 16 bytes of codes, too.",
+        384 * 18: "You took 384 blocks: one a row. A row of 384 weights has 12.",
+        384 // 32 * 18: "That is one row. There are 384.",
+        expected / 1000: "Right, but in KB. The question asks for bytes.",
+        expected / 1024: "Right, but in KiB. The question asks for bytes.",
         q4_0.type_size: "That is one block. How many are there?"}
-    return check_number(answer, expected, hints, rel_tol=1e-9, unit="bytes",
+    return check_number(answer, expected, hints, exact=True, unit="bytes",
+                        start="Count the blocks of 32 weights first.",
                         praise=f"{blocks:,} blocks of 18 bytes: {expected:,}, as the file's own tensor list "
                                "says.")
-
-
-def check_file_bits(answer: object) -> Feedback:
-    """Lesson 04: bits per weight of Qwen3-8B's Q4_K_M file, from its number of weights and its bytes."""
-    weights, nbytes = PUBLISHED["qwen3:8b"].n_params, PUBLISHED["qwen3:8b"].q4_k_m_bytes
-    assert nbytes is not None           # of this model it is published
-    expected = 8 * nbytes / weights
-    hints = {nbytes / weights: "Those are bytes per weight.",
-             weights / nbytes: "That is weights per byte: turn it over, make it bits.",
-             4: "That is the number in the name.",
-             FORMATS["Q4_K"].bpw: "That is a block of Q4_K. The file is a mix.",
-             8 * nbytes / 8e9: "8B is a rounded name: count the weights there really are.",
-             expected * GB / GIB: "A GiB slipped in. Bytes need no other unit."}
-    return check_number(answer, expected, hints, unit="bits",
-                        praise=f"{expected:.2f} bits: a Q4_K_M, by its size alone. Dense models of 7 B and "
-                               "more land at 4.8 to 5.0.")
 
 
 def check_q6_k_bits(answer: object) -> Feedback:
@@ -92,156 +108,16 @@ def check_q6_k_bits(answer: object) -> Feedback:
              q6_k.type_size:
                  "Those are the bytes of the super-block. Make them bits, and share them among 256 weights.",
              6.0625: "You counted one float16. There are 16 sub-scales, too.",
+             256 * 6: "Those are the codes of the whole block.",
+             8 * q6_k.type_size: "Those are the bits of the whole block: share them among its 256 weights.",
+             8 * q6_k.type_size / 32: "You shared the block among 32 weights. It has 256.",
+             (256 * 6 + 8 + 16) / 256: "There are 16 sub-scales, not one.",
+             (256 * 6 + 16 * 8 + 32) / 256: "The float has 16 bits, not 32.",
+             (6 + 8 + 16) / 3: "That is the mean of three widths. Count how often each comes.",
              q6_k.type_size / 256: "Those are bytes per weight."}
     return check_number(answer, q6_k.bpw, hints, rel_tol=1e-6, unit="bits",
+                        start="Add up the bits of one super-block, then share them among its 256 weights.",
                         praise="(256 · 6 + 16 · 8 + 16) / 256: Q6_K is 6.5625 bits a weight, not 6.")
-
-
-def check_kv_bytes_per_token(answer: object) -> Feedback:
-    """Lesson 06: what one more token costs in the KV cache of Llama-3.1-8B, f16."""
-    model = MODELS["llama3.1:8b"]
-    expected = (kv_cache_bytes(model, 512) - kv_cache_bytes(model, 256)) // 256
-    hints = {expected / 2: "Nearly: a key and a value are kept, or two bytes a number instead of one.",
-             expected / model.n_layer: "That is one layer.",
-             expected * 8: "Those are bits.",
-             expected / 1024: "Right, but in KiB.",
-             expected * model.n_head // model.n_head_kv:
-                 "You took n_head; the cache keeps n_head_kv heads, fewer on purpose.",
-             expected / 4: "Twice a factor of two is missing: key and value, and two bytes a number."}
-    return check_number(answer, expected, hints, rel_tol=1e-9, unit="bytes",
-                        praise=f"{expected:,} bytes, 128 KiB a token: 8,192 tokens are exactly 1 GiB.")
-
-
-START = dict(model="qwen3:14b", ftype="Q4_K_M", n_ctx=32768)
-CARD_OF_12_GIB = 12 * GIB
-#: Argument of `estimate_memory` -> the way to make room that it belongs to; both halves of the cache are one.
-LEVERS = {"type_k": "the type of the cache", "type_v": "the type of the cache", "n_ctx": "the context",
-        "ftype": "the quantization", "n_gpu_layers": "the layers on the card",
-        "n_ubatch": "the tokens of a step", "model": "the model"}
-#: What Ollama and llama.cpp call them, and what people try.
-OTHER_NAMES = {"num_ctx": "n_ctx", "type_kv": "type_k and type_v", "kv_type": "type_k and type_v",
-               "kv_cache": "type_k and type_v", "OLLAMA_KV_CACHE_TYPE": "type_k and type_v",
-               "num_gpu": "n_gpu_layers", "quant": "ftype", "quantization": "ftype"}
-
-
-def check_three_ways(answer: object) -> Feedback:
-    """Lesson 06: three dicts of arguments of `estimate_memory`, each making Qwen3-14B fit in 12 GiB by
-    another lever. What is proposed is computed, not compared with a solution.
-    """
-    ways = answer if isinstance(answer, list | tuple) else [answer]
-    if any(way is ... for way in ways):
-        return NOT_STARTED
-    if not all(isinstance(way, dict) for way in ways):
-        return Feedback("wrong kind",
-                        "A list of three dicts is wanted here, such as [dict(n_ctx=4096), ...].")
-    if len(ways) != 3:
-        return Feedback("not yet", f"Three ways are asked for; here is a list of {len(ways)}.")
-    levers: list[str] = []
-    for number, way in enumerate(ways, 1):
-        lever = _lever(f"Way {number}", way)
-        if isinstance(lever, Feedback):
-            return lever
-        levers.append(lever)
-    if twice := [lever for lever in levers if levers.count(lever) > 1]:
-        return Feedback("almost", f"All three fit, but {twice[0]} is turned twice. What else takes room?")
-    return Feedback("correct", f"Three levers: {', '.join(levers)}. Each costs something else: precision of "
-                               "the notes, memory of the talk, quality of the weights, or speed.")
-
-
-def _lever(name: str, way: dict) -> Feedback | str:
-    """The lever that this way turns, or what is wrong with it."""
-    if unknown := [argument for argument in way if argument not in LEVERS]:
-        words = (f"goes by the name of {OTHER_NAMES[unknown[0]]} here" if unknown[0] in OTHER_NAMES
-                 else f"is nothing to turn here; there are {', '.join(LEVERS)}")
-        return Feedback("not yet", f"{name}: {unknown[0]!r} {words}.")
-    levers = {LEVERS[argument] for argument, value in way.items() if START.get(argument) != value}
-    if not levers:
-        return Feedback("not yet", f"{name} changes nothing.")
-    if len(levers) > 1:
-        return Feedback("almost", f"{name} turns {' and '.join(sorted(levers))}. One at a time, so that you "
-                                  "see what each brings.")
-    if "the model" in levers:
-        return Feedback("almost", f"{name} takes another model. That always works; the 14 billion parameters "
-                                  "shall stay.")
-    try:
-        left = CARD_OF_12_GIB - estimate_memory(**(START | way)).needed
-    except (ValueError, TypeError) as error:
-        return Feedback("not yet", f"{name}: {error}")
-    if left < 0:
-        return Feedback("not yet", f"{name} is still {gib(-left)} too much.")
-    return levers.pop()
-
-
-def check_tokens_per_second(answer: object) -> Feedback:
-    """Lesson 07: the speed of the cold q8_0 run, from the server's counters."""
-    run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold" and "q8_0" in r["quantization"])
-    counters = run["counters"]
-    count, seconds = counters["eval_count"], counters["eval_duration"] / 1e9
-    expected, prompt = count / seconds, counters["prompt_eval_count"]
-    hints = {run["wall_tokens_per_second"]:
-                 "That is the stopwatch: loading and reading the prompt are in it.",
-             expected / 1e9: "Durations are in nanoseconds.",
-             1 / expected: "Those are seconds per token: turn it over.",
-             (count + prompt) / seconds: "The prompt's tokens were read, not written.",
-             count / (run["time"] - counters["load_duration"] / 1e9):
-                 "The loading is out, but reading the prompt is still in."}
-    return check_number(answer, expected, hints, rel_tol=5e-3, unit="tokens/s",
-                        praise="Tokens written over the time it took to write them; nothing else belongs in "
-                               "there.")
-
-
-def check_best_type(answer: object) -> Feedback:
-    """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
-    options = candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)
-    expected = max((option for option in options if option.room >= 0), key=lambda o: o.bpw).estimate.ftype
-    room = {option.estimate.ftype: option.room for option in options}
-    hints = {
-        "Q8_0": "That is what the rule of thumb says. It has forgotten the context: "
-                f"{gib(-room['Q8_0'])} too much.",
-        "Q6_K": "Weights and context fit, but compute buffer and driver need room, too: "
-                f"{gib(-room['Q6_K'])} too much.",
-        "F16": "Not even the weights fit.",
-        **dict.fromkeys(("Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K"),
-                        "It fits, with room for more bits.")}
-    return check_choice(answer, expected, hints,
-                        praise=f"{expected}: {gib(room[expected])} stay free. For a short chat it would be "
-                               "Q8_0.")
-
-
-def check_modelfile(answer: object) -> Feedback:
-    """Lesson 09: a Modelfile with a base, a SYSTEM text, temperature 0 and a stop word."""
-    if answer is ...:
-        return NOT_STARTED
-    if not isinstance(answer, str):
-        return Feedback("wrong kind", f"A Modelfile is a text in quotes, not {type(answer).__name__}.")
-    try:
-        found = parse_modelfile(answer)
-    except ModelfileError as error:
-        why = str(error)
-        return Feedback("not yet", f"No model can be made from it. {why[:1].upper()}{why[1:]}")
-    there = {"a SYSTEM line": found.system, "PARAMETER temperature": "temperature" in found.parameters,
-             "PARAMETER stop": "stop" in found.parameters}
-    if missing := [words for words, given in there.items() if not given]:
-        return Feedback("not yet", f"It is a valid Modelfile; still missing: {', '.join(missing)}.")
-    if (temperature := found.parameters["temperature"]) != 0:
-        return Feedback("almost", f"Temperature {temperature:g} still rolls dice. Which value never does?")
-    return Feedback("correct", f"A model on {found.base} that always says the same thing. Paste it into the "
-                               "explorer and press Create.")
-
-
-def check_q5_k_m_bytes(answer: object) -> Feedback:
-    """Lesson 10: all tensors of Llama-2-7B as Q5_K_M, in bytes."""
-    tensors, q4_k_m, q5_k_s = (tensor_list("llama-2-7b", name) for name in ("Q5_K_M", "Q4_K_M", "Q5_K_S"))
-    expected, weights = int(tensors.nbytes.sum()), int(tensors.n_weights.sum())
-    hints: dict[float, str] = {
-        round(expected / factor, digits): f"Right, but in {unit}. The question asks for bytes."
-        for unit, factor in (("GB", GB), ("GiB", GIB)) for digits in (99, 2, 1)}
-    hints |= {expected * 8: "Those are bits.", weights: "That is the number of weights.",
-              int(q4_k_m.nbytes.sum()): "That is Q4_K_M.",
-              int(q5_k_s.nbytes.sum()): "That is Q5_K_S: the S recipe raises fewer tensors."}
-    return check_number(answer, expected, hints, rel_tol=1e-11, unit="bytes",
-                        praise=f"{expected:,} bytes, {size(expected)}: {bits(8 * expected / weights)} bits "
-                               "per weight.")
 
 
 def check_best_scale(answer: object) -> Feedback:
@@ -256,8 +132,22 @@ def check_best_scale(answer: object) -> Feedback:
              0.38 / 4:
                  "That is the plain scale: it makes the largest weight exact and forgets the others.",
              above: "That is the sum above. Divide it by the sum below.",
-             below: "That is the sum below."}
+             below: "That is the sum below.",
+             below / above: "That is turned over: the codes' sum stands below.",
+             float((counts * weights * codes).sum() / (codes * codes).sum()):
+                 "The importance is in the sum above only. It belongs into both.",
+             float((weights * codes).sum() / below):
+                 "The importance is in the sum below only. It belongs into both.",
+             (0.21 / 2 + 0.12 + 0.38 / 4) / 3: 
+                 "That is the mean of what each would like. Weigh them by the squares of the codes.",
+             (0.42 - 0.12 + 3.04) / below:
+                 "The second weight and its code are both negative: their product is not.",
+             above / (4 - 1 + 32): "The square of a negative code is positive, too.",
+             float(abs(weights).sum() / abs(codes).sum()): 
+                 "You divided sums of weights by sums of codes. Multiply each weight by its code first.",
+             3 * above / below: "A division by the number of weights is not in the formula."}
     return check_number(answer, above / below, hints, rel_tol=2e-3,
+                        start="Two sums and a division: weight times code above, code times code below.",
                         praise="0.0968: between what the three would like, and closest to what the "
                                "important one wants.")
 
@@ -270,39 +160,15 @@ def check_iq2_xs_bits(answer: object) -> Feedback:
              form.type_size: "Those are the bytes of the block.",
              form.bpw - 16 / 256: "The float16 scale of the whole block is missing.",
              form.bpw - 64 / 256: "The sub-scales are missing.",
-             form.bpw + 32 / 256: "Seven bits of signs, not eight: the eighth sign follows from the others."}
+             form.bpw + 32 / 256: "Seven bits of signs, not eight: the eighth sign follows from the others.",
+             32 * 9 / 256: "Those are the entries alone.",
+             (16 + 32 * 9 + 16 * 4) / 256: "The signs are missing: 32 times 7 bits.",
+             (16 + 32 * 7 + 16 * 4) / 256: "The entries are missing: 32 times 9 bits.",
+             (16 + 32 * 9 + 32 * 7 + 4) / 256: "There are 16 sub-scales, not one.",
+             (16 + 9 + 32 * 7 + 16 * 4) / 256: "There are 32 entries, not one.",
+             8 * form.type_size / 32: "You shared the block among 32 weights. It has 256.",
+             form.type_size / 256: "Those are bytes per weight.",
+             (16 + 9 + 7 + 4) / 4: "That is the mean of four widths. Count how often each comes."}
     return check_number(answer, form.bpw, hints, rel_tol=1e-6, unit="bits",
+                        start="Add up the bits of the block: 16, then 32 times 9, 32 times 7 and 16 times 4.",
                         praise="592 bits for 256 weights: 2.3125.")
-
-
-def check_cache_of_a_window(answer: object) -> Feedback:
-    """Lesson 13: how many layers fill the KV cache of Gemma 3 4B at a long context, by the pattern of its
-    windows.
-    """
-    model = MODELS["gemma3:4b"]
-    expected = sum(not model.is_sliding(layer) for layer in range(model.n_layer))
-    hints = {model.n_layer: "Those are all its layers, windows included.",
-             model.n_layer - expected: "Those are the ones with a window.",
-             model.n_layer / 6:
-                 "Whole groups of six count: the last four layers have not come to their sixth.",
-             6: "That is the pattern: every sixth."}
-    return check_number(answer, expected, hints, unit="layers",
-                        praise=f"{expected} of {model.n_layer}: layers 6, 12, 18, 24 and 30. The other "
-                               f"{model.n_layer - expected} forget.")
-
-
-def check_split_speed(answer: object) -> Feedback:
-    """Lesson 14: 8 GB a token of which 2 GB lie in main memory at 50 GB/s, the rest on a card at 400 GB/s;
-    tokens a second at most.
-    """
-    seconds = 6 / 400 + 2 / 50
-    hints = {400 / 8: "That is with everything on the card.",
-             50 / 8: "That is with everything in main memory.",
-             (0.75 * 400 + 0.25 * 50) / 8: "You took the mean of the speeds. Add up the times instead.",
-             seconds: "Those are the seconds for one token: turn it over.",
-             400 / 6: "The card waits for the part in main memory.",
-             50 / 2: "That is the part in main memory alone; the card takes its time, too.",
-             (400 / 6 + 50 / 2) / 2: "You took the mean of two speeds. Add up the times instead."}
-    return check_number(answer, 1 / seconds, hints, rel_tol=0.011, unit="tokens/s",
-                        praise="15 ms on the card, 40 ms in main memory: a quarter of the bytes takes three "
-                               "quarters of the time.")

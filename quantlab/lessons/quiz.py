@@ -1,11 +1,16 @@
-"""Multiple-choice questions: a prediction before an experiment, a quiz, and the final quiz of lesson 10.
+"""Multiple-choice questions: a prediction before an experiment, the quiz at the end of a lesson, and the
+final one of lesson 10.
 
 Every option has something to say, right or wrong, and the first answer counts. Numbers in the answers are
-computed where they stand, from the tables that the lessons use.
+computed where they stand, from the tables that the lessons use. Below a lesson's quiz stands the ledger: what
+you guessed in it, and what was true.
 """
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from ..formats.table import FORMATS
 from ..memory.rule import recommend_quantization
@@ -13,14 +18,23 @@ from ..models.recipes import tensor_list
 from ..stage.base import Touchable, markup
 from ..stage.question import LETTERS, MultipleChoice
 from ..stage.still import SILENT, figure
+from ..words import one_of
+from . import ledger
+from .predictions import judged, prediction, written
 
 
-def predict(question: str, options: Sequence[str], answer: int, why: str) -> MultipleChoice:
-    """A guess before the experiment, answered with guess, truth and reason; the first guess counts.
+def predict(question: str, options: Sequence[str] | None = None, answer: int = 0,
+            why: str = "") -> MultipleChoice:
+    """A guess before the experiment: what you chose gets its own explanation, and the first choice counts.
 
-    answer: index of the true option, best computed from data in the same cell.  why: what the next cell will
-    show. ValueError if `answer` is not an index of `options`.
+    question: the number of a guess of the lessons, such as "05-2" (lesson 05, its second), or a question of
+    your own with options, the index of the true one, and what to say about it.
+    Raises ValueError for an unknown number and where `answer` is not an index of `options`.
     """
+    if options is None:
+        found = prediction(question)
+        return MultipleChoice(found.question, [words for words, _ in found.options],
+                              lambda index: judged(question, found, index), kind="Predict")
     _check_index("answer", answer, options)
 
     def judge(index: int) -> tuple[str, str]:
@@ -45,15 +59,19 @@ class Question:
 
 
 class Quiz(Touchable):
-    """Questions below each other and a score line that counts the first answer to each."""
+    """Questions below each other, a score line that counts the first answer to each, and the ledger of a
+    lesson's guesses ("" for all lessons, None for no ledger).
+    """
 
-    def __init__(self, questions: Sequence[Question]):
-        self.questions = questions
+    def __init__(self, questions: Sequence[Question], lesson: str | None = None):
+        self.questions, self.lesson = questions, lesson
         self.asked = [self._ask(i, question) for i, question in enumerate(questions)]
-        self.line = markup()
-        super().__init__([*self.asked, self.line])
+        self.line, self.guesses = markup(), markup()
+        super().__init__([*self.asked, self.line, *([] if lesson is None else [self.guesses])])
         self.say(f"A quiz of {len(questions)} questions. " + "  ".join(a.finding for a in self.asked))
         self._write()
+        ledger.on_entry(self._write_guesses)
+        self._write_guesses()
 
     @property
     def score(self) -> int:
@@ -61,7 +79,8 @@ class Quiz(Touchable):
         return sum(a.first == q.right for a, q in zip(self.asked, self.questions, strict=True))
 
     def still_html(self) -> str:
-        return figure("".join(asked.told() for asked in self.asked) + self.line.value, SILENT)
+        told = "".join(asked.told() for asked in self.asked)
+        return figure(told + self.line.value + self.guesses.value, SILENT)
 
     def _ask(self, number: int, question: Question) -> MultipleChoice:
         def judge(index: int) -> tuple[str, str]:
@@ -79,11 +98,30 @@ class Quiz(Touchable):
             self.say(words)
 
 
-def quiz(*questions: Question) -> Quiz:
-    """Show a quiz. ValueError without questions."""
+    def _write_guesses(self) -> None:
+        if self.lesson is not None:
+            asked = sum(number.startswith(self.lesson) for number in written())
+            self.guesses.value = ledger.ledger_html(self.lesson, of=asked)
+
+
+def quiz(*questions: Question | str) -> Quiz:
+    """Show the quiz of a lesson, quiz("05"), with what you guessed in it; or a quiz of your own questions.
+
+    ValueError without questions, and for a lesson that has none.
+    """
     if not questions:
         raise ValueError("a quiz needs at least one question, got 0")
-    return Quiz(questions)
+    if isinstance(questions[0], str):
+        lesson = one_of("lesson with a quiz", questions[0], of_lessons())
+        return Quiz([Question(row["question"], [(text, why) for text, why in row["options"]], row["right"])
+                     for row in of_lessons()[lesson]], lesson)
+    return Quiz([question for question in questions if isinstance(question, Question)])
+
+
+@cache
+def of_lessons() -> dict[str, list[dict]]:
+    """Lesson -> the rows of its quiz."""
+    return tomllib.loads((files("quantlab") / "data" / "quizzes.toml").read_text(encoding="utf-8"))
 
 
 def _check_index(name: str, index: int, options: Sequence) -> None:
@@ -93,8 +131,10 @@ def _check_index(name: str, index: int, options: Sequence) -> None:
 
 
 def final_quiz() -> Quiz:
-    """The quiz of lesson 10: ten questions, a score, and an explanation behind every option."""
-    return quiz(*_on_weights(), *_on_files(), *_on_practice())
+    """The quiz of lesson 10: ten questions, a score, an explanation behind every option, and the ledger of
+    all lessons.
+    """
+    return Quiz([*_on_weights(), *_on_files(), *_on_practice()], "")
 
 
 def _on_weights() -> list[Question]:

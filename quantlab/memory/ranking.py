@@ -1,15 +1,16 @@
 """Which type of file stands before which in `recommend`: the rule, in one place.
 
 1. Types that broke the model when they were measured (KL divergence from its own weights of BROKEN nats a
-   token or more: the ternary ones, and IQ1 with them) come last of all, even where nothing else fits.
+   token or more: IQ1, the ternary ones, Q1_0 and Q2_0) come last of all, even where nothing else fits.
 2. Types that fit come before types that must be split.
 3. Of those that fit, the better measured comes first. Differences within two standard errors are none: then
    the one with more bits comes first. What was not measured stands behind the measured type that BEHIND
    names.
 4. Of those that must be split, most layers on the card first, then more bits: speed is lost there.
 
-Measured: quantlab/data/tiny/quality.json, the tiny Llama in every mix without an importance matrix. It is one
-small model; that two types change places in a large one is possible, that a broken one is better is not.
+Measured: quantlab/data/tiny/quality.json, the tiny Llama in every mix, IQ1 to IQ3 and Q2_K_S with an
+importance matrix, as they are made. It is one small model; that two types change places in a large one is
+possible, that a broken one is better is not.
 """
 
 import json
@@ -18,11 +19,9 @@ from math import hypot
 
 from ..models.catalog import DATA
 
-BROKEN = 1.0            # nats a token; Q2_K, the worst of the others, has 0.32
+BROKEN = 1.0            # nats a token; IQ2_XXS, the worst of the others, has 0.76
 #: A type that was not measured -> the measured one behind which it stands: at least as many bits.
-BEHIND = {"BF16": "F16", "MXFP4_MOE": "Q4_0", "IQ3_M": "Q3_K_S", "IQ3_S": "Q3_K_S", "IQ3_XS": "Q3_K_S",
-          "IQ3_XXS": "Q3_K_S", "Q2_K_S": "Q2_K", "IQ2_M": "Q2_K", "IQ2_S": "Q2_K", "IQ2_XS": "Q2_K",
-          "IQ2_XXS": "Q2_K", "IQ1_M": "TQ1_0", "IQ1_S": "TQ1_0"}
+BEHIND = {"BF16": "F16", "MXFP4_MOE": "Q4_0"}
 
 
 @cache

@@ -67,5 +67,3 @@ def catalog_name(name: str) -> str | None:
     return known if known in MODELS else None
 
 
-#: Ollama's family -> its row in beyond.csv: families whose memory the formula does not cover, and why.
-BEYOND: dict[str, dict[str, str]] = {row["family"]: row for row in rows_of("beyond.csv")}

@@ -246,10 +246,13 @@ def header_bytes(pairs: Iterable[bytes], tensors: Iterable[tuple[str, tuple[int,
     """All that stands before the weights, padded to `alignment` bytes (gguf_write_to_buf).
 
     tensors: (name, shape in ggml's order, type) of each; their data follow in the same order, each padded
-    likewise.
+    likewise.  ValueError for a name that ggml could not read.
     """
     pairs, infos, offset = list(pairs), [], 0
     for name, shape, qtype in tensors:
+        if (length := len(name.encode())) > LONGEST_NAME:
+            raise ValueError(f"tensor {shown(name)} has a name of {length} bytes; ggml opens no file with "
+                             f"more than {LONGEST_NAME}")
         dimensions = struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
         infos.append(_string(name) + dimensions + struct.pack("<IQ", TYPE_NUMBERS[qtype], offset))
         nbytes = tensor_nbytes(shape, qtype)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from .architecture import Architecture
-from .catalog import BEYOND, MODELS, SHORT_NAMES, catalog_name
+from .catalog import MODELS, SHORT_NAMES, catalog_name
 from .no_model import NoModel
 from .source import Model, open_model
-from .store import StoreError, name_key
+from .store import StoreError
 
 
 def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
@@ -38,11 +38,7 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
     except StoreError:
         if known:
             return known
-        if (beyond := BEYOND.get(name_key(str(model)).partition(":")[0])) is None:
-            raise
-        words = (f"the shape of {model} (architecture {beyond['arch']}) is not covered here: {beyond['why']}."
-                 " With its GGUF, quantlab.oracles.measure asks llama.cpp itself")
-        raise ValueError(words) from None
+        raise
 
 
 def _checked(found: Model, close: bool = True) -> Model:

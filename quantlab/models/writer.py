@@ -176,7 +176,7 @@ def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | 
              else dequantize(raw, info.qtype, (len(raw) // type_size * block_size // n, n)))
         blocks = quantize(x, qtype, imatrix, reference=reference).blocks
     except ValueError as error:
-        raise ValueError(f"tensor {info.name}: {_not_finite(x, info, first) or error}") from None
+        raise ValueError(f"tensor {info.name}: {not_finite(x, info, first) or error}") from None
     for name in blocks.dtype.names or ():
         if blocks.dtype[name].kind == "f" and not np.isfinite(blocks[name]).all():
             raise ValueError(f"tensor {info.name}: weights up to {np.abs(x).max():g} are too large for "
@@ -184,7 +184,7 @@ def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | 
     return blocks.tobytes()
 
 
-def _not_finite(x: np.ndarray, info: TensorInfo, first: int) -> str:
+def not_finite(x: np.ndarray, info: TensorInfo, first: int) -> str:
     """Where the first weight is that is no finite number, in the tensor's own rows and columns; "" for none.
     """
     wrong = np.argwhere(~np.isfinite(x))

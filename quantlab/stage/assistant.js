@@ -77,7 +77,13 @@ function render({ model, el }) {
     const by_hand = () => { getSelection().selectAllChildren(words); told("Marked: copy it by key"); };
     navigator.clipboard ? navigator.clipboard.writeText(words.textContent).then(() => told("Copied"), by_hand) : by_hand();
   };
-  const copy_mine = (event) => { if (root()?.contains(event.target)) copy(event); };
+  // A file beside the notebook: the page's own address says where the server hands out files.
+  const open_file = (event) => {
+    const link = event.target.closest?.("a.ql-file");
+    const page = location.pathname.match(/^(.*?\/)(?:lab|doc|notebooks)\/(?:workspaces\/[^/]+\/)?(?:tree\/)?(.*?)[^/]*$/);
+    if (link && page) link.href = `${page[1]}files/${page[2]}${link.dataset.file}`;
+  };
+  const copy_mine = (event) => { if (root()?.contains(event.target)) { open_file(event); copy(event); } };
   el.ownerDocument.addEventListener("click", copy_mine);
   // Copy as picture, copy as code: the clipboard is asked at once, while the browser believes that somebody pressed.
   let arrived = null;

@@ -1,6 +1,7 @@
 """One multiple-choice question as a widget: options are buttons, and every option has something to say."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 
 import ipywidgets as widgets
@@ -26,20 +27,45 @@ class MultipleChoice(Touchable):
                  kind: str = "Question"):
         self.judge, self.question, self.options, self.kind = judge, question, options, kind
         self.first: int | None = None
+        self.shown: Touchable | None = None
+        self._make: Callable[[], Touchable] | None = None
         self.last: int | None = None
         self.buttons = [self._button(i, words) for i, words in enumerate(options)]
         self.answer = widgets.HTML('<div class="ql-answer">&nbsp;</div>')
         asked = widgets.HTML(f'<div class="ql-question"><b>{escape(kind)}.</b> {prose(question)}</div>')
-        super().__init__([asked, *self.buttons, self.answer],
+        self._parts = [asked, *self.buttons, self.answer]
+        super().__init__(self._parts,
                          {f"option{i}": b for i, b in enumerate(self.buttons)})
         self.add_class("ql-choice")
         listed = "  ".join(f"{LETTERS[i]}) {words}" for i, words in enumerate(options))
         self.say(f"{kind}. {question}  {listed}")
 
+    def then(self, make: Callable[..., Touchable], *args, **kwargs) -> "MultipleChoice":
+        """Let an exhibit wait for the guess: it appears below after the first choice, or by *Show me*. Until
+        then nothing of it is made, shown or saved.
+
+        make: called with the other arguments, such as `ql.plot_lineup`.
+        """
+        self._make = partial(make, *args, **kwargs)
+        self.show_me = widgets.Button(description="Show me without a guess")
+        self.show_me.add_class("ql-c-show_me")
+        self.show_me.on_click(lambda _button: self.show())
+        self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
+        self.children = [*self._parts, self.show_me, self.assistant]
+        return self
+
+    def show(self) -> None:
+        """What waits for the guess appears."""
+        if self._make is None or self.shown is not None:
+            return
+        self.shown = self._make()
+        self.children = [*self._parts, self.shown, self.assistant]
+
     def choose(self, index: int) -> None:
         """What a click on option `index` does."""
         if self.first is None:
             self.first = index
+            self.show()
         self.last = index
         tone, sentence = self.judge(index)
         for i, button in enumerate(self.buttons):
@@ -49,7 +75,7 @@ class MultipleChoice(Touchable):
         self.say(words)
 
     def still_html(self) -> str:
-        return figure(self.told(), SILENT)
+        return figure(self.told(), SILENT) + (self.shown.still_html() if self.shown else "")
 
     def told(self) -> str:
         """Question, options and the last answer as HTML, the chosen option marked."""

@@ -45,14 +45,12 @@ def wait_for(lesson, place, words: str, seconds: float = 180) -> None:
 
 def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama):
     """All of lesson 07's laboratory: models by button, prompts typed, checked, run, cancelled, gone on with,
-    judged, voted on, removed.
+    judged, voted on; then a study of its own; models removed.
     """
     with LessonPage(lab_with_ollama, "07_quality_testing.ipynb") as lesson:
         lesson.open()
-        lesson.run_only("import quantlab", "ql.explore_comparison(",
-                        instead="ql.explore_comparison(num_thread=1, ")
-        place = lesson.page.locator(".ql-explorer:has(.ql-c-prompts)").first
-        place.scroll_into_view_if_needed()
+        place = laboratory(lesson, "ql.explore_comparison()")
+        assert len(place.get_by_label("Your prompts").input_value().split("\n")) == 8
         press(place, "Add the tiny models")
         wait_for(lesson, place, r"\d+ models\. Choose")
         place.get_by_label("Your prompts").fill("\n".join([*PROMPTS, PLANTED]))
@@ -76,9 +74,76 @@ def test_twelve_typed_prompts_four_quants_two_rounds(lab_with_ollama):
         lesson.hears(place, re.compile(r"(?=.*q8_0.* good enough)(?=.*q2_K is worse)"))
         assert_nothing_runs(lesson, place)
         vote_once(lesson, place)
+        study(lesson, place)
+        reopen_report(lesson, place)
+        place = kept_over_a_restart(lesson)
         press(place, "Remove them")
         wait_for(lesson, place, r"Removed: quantlab-tiny:f16")
         assert lesson.faults == []
+
+
+def laboratory(lesson, call: str):
+    """The laboratory, its cell run with one thread for each model."""
+    lesson.run_only("import quantlab", call, instead="ql.explore_comparison(num_thread=1)")
+    place = lesson.page.locator(".ql-explorer:has(.ql-c-prompts)").first
+    place.scroll_into_view_if_needed()
+    return place
+
+
+STUDY = [{"prompt": "Name a colour", "check": "has: red|sea"},
+         {"prompt": "A word for the sea", "expected": "sea"}]
+SET = {"Your prompts": "\n".join(map(json.dumps, STUDY)), "System prompt": "You answer in JSON.",
+       "Format": '{"type": "object", "properties": {"said": {"enum": ["red", "sea"]}}, "required": ["said"]}',
+       "Most tokens": "48", "Rounds": "1", "Margin": "20 %"}
+
+
+def study(lesson, place) -> None:
+    """System prompt, schema and a check for each prompt; a schema that is none is refused first."""
+    for label, value in {**SET, "Format": '{"type": "thing"}'}.items():
+        typed(lesson, place, label, value)
+    place.get_by_label("Right if", exact=True).select_option("it has what the file expects")
+    lesson.answered()
+    press(place, "Run")
+    wait_for(lesson, place, "the schema has the type 'thing'")
+    typed(lesson, place, "Format", SET["Format"])
+    press(place, "Run")
+    wait_for(lesson, place, r"Done\. Every call is in", seconds=200)
+    assert "right if it has 'red|sea'" in place.locator(".ql-answers").inner_text()
+    assert len(re.findall(r" · (?:not )?passed", place.locator(".ql-answers").inner_text())) == 4
+    place.get_by_label("Answers to").select_option(index=1)
+    lesson.answered()
+    assert "expected: sea" in place.locator(".ql-answers").inner_text()
+
+
+def typed(lesson, place, label: str, value: str) -> None:
+    field = place.get_by_label(label, exact=True)
+    field.fill(value)
+    field.press("Tab")
+    lesson.answered()
+
+
+def reopen_report(lesson, place) -> None:
+    """The report is written, and its link opens it, the answer first."""
+    press(place, "Write the report")
+    wait_for(lesson, place, "The report is in")
+    with lesson.page.expect_popup() as opened:
+        place.get_by_role("link", name="Open the report").click()
+    page = opened.value
+    page.wait_for_selector("p.lead")
+    assert re.match(r"(The smallest|No model|None is)", page.locator("p.lead").inner_text())
+    assert "expected: sea" in page.locator("body").inner_text()
+    page.close()
+
+
+def kept_over_a_restart(lesson):
+    """A kernel that has forgotten everything finds the settings and the results again."""
+    lesson.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    lesson.wait_idle()
+    place = laboratory(lesson, "ql.explore_comparison(num_thread=1)")
+    for label, value in SET.items():
+        assert place.get_by_label(label, exact=True).input_value() == value, label
+    assert "Name a colour" in place.locator(".ql-answers").inner_text(), "what was measured is shown again"
+    return place
 
 
 def press(place, name: str) -> None:

@@ -39,12 +39,15 @@ def assert_saved_pictures_are_shown(lesson: LessonPage) -> None:
 
 
 def assert_handles_move_pictures(lesson: LessonPage) -> None:
-    """One key press in each explorer, and one drag in the first, change what is shown; what is said follows.
+    """One key press in each explorer, and one drag in the first, change what is shown; what is said follows,
+    when the hand has rested.
     """
-    for i, explorer in enumerate(lesson.explorers()):
-        said = lesson.said(explorer)
+    explorers = lesson.explorers()
+    said = [lesson.said(explorer) for explorer in explorers]
+    for i, explorer in enumerate(explorers):
         assert lesson.press(explorer), f"explorer {i + 1}: a key press changes the picture"
-        spoke = lesson.wait_until(lambda e=explorer, s=said: lesson.said(e) != s)
+    for i, (explorer, before) in enumerate(zip(explorers, said, strict=True)):
+        spoke = lesson.wait_until(lambda e=explorer, s=before: lesson.said(e) != s)
         assert spoke, f"explorer {i + 1} says the new finding"
-        if i == 0:
-            assert lesson.drag(explorer), "a drag changes the picture"
+    if explorers:
+        assert lesson.drag(explorers[0]), "a drag changes the picture"

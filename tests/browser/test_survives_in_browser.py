@@ -3,6 +3,7 @@ answers and says how to wake them; and it has room on small screens.
 """
 
 import json
+import re
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ SOURCES = ('import quantlab as ql\n\nql.explore_memory("llama3.1:8b", 8)',
            'ql.predict("What is `2 + 2`?", ["3", "4"], answer=1, why="Count.")',
            'ql.explore_model_map("llama-3.1-8b", "Q4_K_S", ftype="Q4_K_M")', "ql.final_quiz()", "np.pi")
 NAME = "survives.ipynb"
+KERNELS = re.compile(r"/api/sessions\b")
 #: (width, whether the file browser is open), in pixels
 WIDTHS = ((1280, False), (900, True), (390, False))
 
@@ -123,20 +125,34 @@ def test_opened_again_with_another_kernel(lived, book, window):
 
 
 def test_what_is_run_before_its_kernel_is_there_waits_for_it(book, window):
-    """JupyterLab alone forgets it without a word (cli/jupyter/labextensions). Two tries: on a busy machine
-    the kernel may come in the very moment between JupyterLab's look at it and ours.
+    """JupyterLab alone forgets it without a word, and starts one more kernel for it, of which either may stay
+    (cli/jupyter/labextensions). Here the request for the kernel is held back until all cells wait.
     """
-    for last in (False, True):
-        with LessonPage(window, NAME) as lesson:
-            lesson.show()
-            lesson.command("notebook:run-all-cells")
-            moves = lesson.page.locator(".jp-OutputArea-output > .ql-explorer .noUi-handle").first
-            if not last and not lesson.wait_until(moves.is_visible, 45):
-                lesson.lab.close_sessions()
-                continue
-            moves.wait_for(timeout=60_000)
-            assert lesson.page.locator(".jp-Dialog").count() == 0
-            return
+    with LessonPage(window, NAME) as lesson:
+        page, asked = lesson.page, []
+        page.route(KERNELS, lambda route: asked.append(route) if route.request.method == "POST"
+                   else route.continue_())
+        lesson.show()
+        assert lesson.wait_until(lambda: asked)
+        page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        assert lesson.wait_until(lambda: {state for state, _ in runs(page)} == {"running"}), runs(page)
+        page.wait_for_timeout(300)
+        for route in asked:
+            route.continue_()
+        page.unroute(KERNELS)
+        page.wait_for_selector(".jp-OutputArea-output > .ql-explorer .noUi-handle", timeout=60_000)
+        lesson.wait_idle()
+        assert runs(page) == [["idle", i] for i in range(1, len(SOURCES) + 1)], "once each, in order"
+        assert len(asked) == 1 and page.locator(".jp-Dialog").count() == 0
+        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        lesson.run_all()
+        assert runs(page) == [["idle", i] for i in range(1, len(SOURCES) + 1)], "and where it was shut down"
+
+
+def runs(page) -> list[list]:
+    """["running" or "idle", number] of each cell, waiting cells as running."""
+    return page.evaluate("[...window.jupyterapp.shell.currentWidget.content.model.cells]"
+                         ".map(cell => [cell.executionState, cell.executionCount])")
 
 
 def test_a_kernel_that_is_gone_is_missed(book, window):

@@ -68,7 +68,8 @@ def test_a_report_is_made_of_a_results_file(tmp_path, monkeypatch):
     assert (tmp_path / "run.html").read_text() == page and "good enough" in page
     monkeypatch.chdir(tmp_path)
     assert main(["report", "run.jsonl", "b.html", "--check", "leonardo", "--margin", "0.2"]) == 0
-    assert "pass rate lost (right: has &#x27;leonardo&#x27;), margin 0.2" in (tmp_path / "b.html").read_text()
+    page = (tmp_path / "b.html").read_text()
+    assert "pass rate lost (right: has &#x27;leonardo&#x27;), margin 20 % of all" in page
 
 
 @pytest.mark.parametrize("words, said", [
@@ -118,8 +119,8 @@ def test_compare_asks_says_how_far_it_is_and_prints_the_verdicts(tmp_path):
         assert done.returncode == 0 and "0 of 4 calls. Asking m:a: one" in done.stderr
         assert "python -m quantlab report run.jsonl" in done.stderr
         head, first, verdict, second, other, floor = done.stdout.splitlines()
-        assert " ".join(head.split()) == "model size tokens/s times as fast first token, s right"
-        assert first.startswith("m:a") and first.endswith("100 %")
+        assert " ".join(head.split()) == "model size tokens/s as fast first token right"
+        assert first.startswith("m:a") and first.endswith("100 % of 2 prompts")
         assert verdict == "    the reference (context 2048 instead of 512)"
         assert second.startswith("m:b") and "cannot tell: 2 prompts give points" in other and floor
         told = json.loads(printed(*command, "--json", cwd=tmp_path, env=env))
@@ -127,6 +128,12 @@ def test_compare_asks_says_how_far_it_is_and_prints_the_verdicts(tmp_path):
         assert len(pretend.asked) == 4, "nothing is asked again"
         done = typed("compare", "one", "m:a", "m:none", cwd=tmp_path, env=env)
         assert done.returncode == 2 and "m:none is not installed" in done.stderr and len(pretend.asked) == 4
+        (tmp_path / "study.json").write_text('[{"prompt": "five", "check": "has: moo", "tags": "x"}, "six"]')
+        done = typed("compare", "study.json", "m:a", "--system", "Say moo.", "--format", "json",
+                     "--think", "no", "--tags", "x", "--rounds", 1, cwd=tmp_path, env=env)
+        body = pretend.sent[-1][1]
+        assert done.returncode == 0 and "100 % of 1 prompt" in done.stdout and body["prompt"] == "five"
+        assert (body["system"], body["format"], body["think"]) == ("Say moo.", "json", False)
     made = Comparison.from_file(tmp_path / "run.jsonl")
     assert made.plan.options["num_ctx"] == 512 and made.plan.options["stop"] == ["x"]
 

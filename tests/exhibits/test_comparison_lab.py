@@ -7,8 +7,10 @@ import pytest
 
 import quantlab as ql
 from quantlab.canvas.answers import answers_html, ballot_html, live_html
-from quantlab.exhibits.comparison import draw_verdict
-from quantlab.lab.report import answers, overview, short_names
+from quantlab.exhibits.verdict import draw_verdict
+from quantlab.lab.overview import overview
+from quantlab.lab.side_by_side import answers, short_names
+from quantlab.lab.verdict import Metric
 from quantlab.stage.base import html_table
 from quantlab.stage.touchable import png
 
@@ -71,7 +73,7 @@ EVIL = ["<script>alert(1)</script>", "</text></svg><img src=x onerror=alert(1)>"
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_what_a_model_says_is_only_ever_text(evil):
-    from quantlab.lab.report import word_diff
+    from quantlab.lab.side_by_side import word_diff
 
     cards = [{"name": evil, "note": evil, "flags": [evil], "marked": word_diff("plain words", evil)}]
     for html in (answers_html(evil, cards), live_html(evil, evil), ballot_html(evil, evil, evil, evil)):
@@ -80,7 +82,7 @@ def test_what_a_model_says_is_only_ever_text(evil):
     row = {"name": evil, "quantization": evil, "bytes": 1, "harm": (0.1, 0.05, 0.2), "answer": "worse",
            "verdict": evil, "speed": 1.0, "times_as_fast": (1.0, 0.9, 1.1), "remarks": [evil],
            "reference": False}
-    picture = draw_verdict([row], "metric", "unit", 0.05, evil)
+    picture = draw_verdict([row], Metric("metric", "unit", 0.05), evil)
     ElementTree.fromstring(picture.svg)
     assert "<script" not in picture.svg + html_table(picture.table) and png(picture)[:4] == b"\x89PNG"
 
@@ -90,7 +92,7 @@ def test_what_a_model_says_is_only_ever_text(evil):
 def test_every_kind_of_harm_has_a_picture_inside_its_frame(harm):
     row = {"name": "q", "quantization": "Q", "bytes": 0, "harm": harm, "answer": "cannot tell", "verdict": "",
            "speed": 0.0, "times_as_fast": None, "remarks": [], "reference": False}
-    picture = draw_verdict([row], "metric", "unit", 0.1)
+    picture = draw_verdict([row], Metric("metric", "unit", 0.1))
     xs = [float(x) for x in re.findall(r' (?:cx|x1|x2|x)="([-\d.]+)"', picture.svg)]
     assert min(xs) >= 0 and max(xs) <= picture.width and picture.finding == "Cannot tell about q"
 
@@ -99,7 +101,7 @@ def test_a_model_that_was_not_asked_yet_has_no_numbers(here):
     made = ql.RecordedComparison("tiny")
     made._recorded = [record for record in made.records if record["kind"] == "session"
                       or record.get("model") == 0]
-    picture = draw_verdict(overview(made), "metric", "unit", 0.1)
+    picture = draw_verdict(overview(made), Metric("metric", "unit", 0.1))
     assert "nan" not in picture.svg and picture.svg.count("not measured") == 4 and "MB" in picture.svg
 
 

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from quantlab.basics.sample import sample_weights
+from quantlab.exhibits.book_search import search_book
 from quantlab.exhibits.errors import explore_error_map
-from quantlab.exhibits.search import SEARCHES, explore_scale_search, one_scale, scale_and_minimum
+from quantlab.exhibits.search import explore_scale_search
+from quantlab.exhibits.search_facts import SEARCHES, one_scale, scale_and_minimum
 from quantlab.formats.cfloat import mean_square
+from quantlab.formats.grid import codebook
+from quantlab.formats.grid_search import SEARCHES as BOOKS
 from quantlab.formats.table import FORMATS
 from quantlab.formats.tensor import quantize
 
@@ -61,7 +65,7 @@ def test_weights_that_fit_no_block_are_refused():
         explore_error_map(np.zeros((3, 7)))
 
 
-@pytest.mark.parametrize("qtype", SEARCHES)
+@pytest.mark.parametrize("qtype", [*SEARCHES, *BOOKS])
 def test_every_stop_of_the_search_is_drawn(qtype):
     widget, seen = explore_scale_search(qtype=qtype), set()
     for name in ("group", "picked"):
@@ -126,3 +130,65 @@ def test_no_candidate_lies_below_the_fine_sweep_at_its_place(kind):
     if kind == "one":
         np.testing.assert_allclose(land.tried_error, near, rtol=0.02, atol=1e-7)
     assert land.tried[0] == pytest.approx(8, rel=1e-5)
+
+
+@pytest.mark.parametrize("qtype", BOOKS)
+def test_the_kept_entries_of_a_book_are_those_that_the_encoder_stores(qtype):
+    """Scale and entries of every group of several blocks, with importances that differ: what is drawn as kept
+    stands in the block, and it is the nearest of those that were compared.
+    """
+    search, imatrix = BOOKS[qtype], np.random.default_rng(5).exponential(size=256).astype(np.float32)
+    per = len(search.grid.columns)
+    for row in sample_weights().reshape(-1, 256)[[0, 7, 100]]:
+        stored = quantize(row[None], qtype, imatrix)
+        entries = codebook(qtype)[FORMATS[qtype].layout.unpack(stored.blocks)["grid"][0]]
+        w = imatrix * np.sqrt(mean_square(row[None], search.spread) + row * row)
+        kinds = np.unique(codebook(qtype))
+        for start in range(0, 256, per):
+            first = start // search.group * search.group
+            group = slice(first, first + search.group)
+            found = search_book(qtype, row[group], w[group], start - first)
+            kept = found.entries[0]
+            assert found.first == start - first and (2 * np.searchsorted(kinds, entries[start // per]) + 1
+                                                     == kept.numbers).all()
+            near = [entry for entry in found.entries if not entry.steps]
+            assert not found.compared or all(kept.distance <= entry.distance for entry in near)
+            assert found.compared or (kept.numbers == found.rounded).all()
+        least = found.land.tried_error.min()
+        assert found.land.tried_error[found.land.best] == pytest.approx(least, rel=1e-5)
+
+
+def test_a_sign_that_is_turned_over_is_told_from_the_others():
+    """Seven minus signs among eight: IQ2_XS turns the least of them over, IQ2_S has a bit for each."""
+    x = -np.linspace(1, 2, 16).astype(np.float32)
+    x[7] = 0.1
+    negative = {qtype: (search_book(qtype, x, np.ones(16), 0).sizes < 0).tolist()
+                for qtype in ("IQ2_XS", "IQ2_S")}
+    assert negative == {"IQ2_XS": [False] * 7 + [True], "IQ2_S": [False] * 8}
+
+
+@pytest.mark.parametrize("qtype", BOOKS)
+def test_a_book_for_weights_of_which_the_only_one_does_not_matter(qtype):
+    x = np.zeros(256, np.float32)
+    x[3] = 1
+    widget = explore_scale_search(x, qtype)
+    widget.set(group=0, far=0)
+    zero = "IQ2_XXS counts this group as zero: there is nothing to search for"
+    assert widget.finding == zero if qtype == "IQ2_XXS" else "No candidate does better" in widget.finding
+    assert "nan" not in widget.picture.svg.lower()
+    x[3] = 0
+    assert "all its weights are zero" in explore_scale_search(x, qtype).finding
+
+
+def test_the_picture_of_a_book_shows_the_rounding_the_kept_entry_and_those_compared():
+    widget = explore_scale_search(qtype="IQ3_S")
+    widget.set(group=7, picked=20)
+    at = next(i for i, row in enumerate(widget.picture.table) if row[0] == "entry")
+    kept, *others = widget.picture.table[at + 1 :]
+    assert kept[0] == "9 5 5 3" and kept[2] == "kept: tried with 15.2 to 16.8 steps" and len(others) == 6
+    assert [float(row[1]) for row in others] == sorted(float(row[1]) for row in others)
+    assert "of 18 entries the nearest is kept" in widget.finding
+    assert "no entry of the book" in widget.picture.svg
+    widget.set(qtype="IQ2_S", group=6, picked=7)
+    assert widget.finding.endswith("the rounded weights are an entry")
+    assert "an entry of the book" in widget.picture.svg

@@ -18,8 +18,11 @@ from quantlab.models.types import tensor_nbytes
 from quantlab.stage.touchable import png
 from quantlab.words import size
 from tests.models.gguf_builder import build, info, pair, string
+from tests.thinned import one_of_each, some
 
 SVG = "{http://www.w3.org/2000/svg}"
+STRIDE = 3      # of a model's mixes each third, and another third for the next model
+KINDS = one_of_each(sorted(SHAPES), lambda name: SHAPES[name].arch)
 
 
 def drawn(explorer) -> list[list[str]]:
@@ -47,11 +50,12 @@ def explorer():
     return explore_model_map()
 
 
-@pytest.mark.parametrize("model", sorted(SHAPES))
+@pytest.mark.parametrize("model", KINDS)
 def test_every_ftype_of_every_model_draws_its_recipe(explorer, model):
     explorer.set(model=model, beside=NOTHING)
-    seen = set()
-    for ftype in explorer.controls["ftype"].options:
+    seen, ftypes = set(), some(explorer.controls["ftype"].options, STRIDE, KINDS.index(model))
+    assert len(explorer.controls["ftype"].options) == 30
+    for ftype in ftypes:
         explorer.controls["ftype"].value = ftype
         assert explorer.controls["size"].value == ftype
         seen.add(sound(explorer))
@@ -61,7 +65,7 @@ def test_every_ftype_of_every_model_draws_its_recipe(explorer, model):
         assert f"{ftype} is {size(nbytes)}:" in explorer.picture.finding
         assert sorted(qtype for row in drawn(explorer) for qtype in row
                       if qtype != "-") == sorted(types.values())
-    assert len(seen) == len(explorer.controls["ftype"].options) == 30
+    assert len(seen) == len(ftypes)
 
 
 def test_the_sizes_go_up_with_the_slider_and_each_is_the_sum_of_its_tensors(explorer):
@@ -110,7 +114,7 @@ def test_right_walks_through_all_tensors_and_says_what_the_table_says(explorer):
         explorer.touched({"key": "ArrowLeft"})
 
 
-@pytest.mark.parametrize("model", sorted(SHAPES))
+@pytest.mark.parametrize("model", KINDS)
 def test_up_and_down_reach_every_row_and_stay_on_tensors(explorer, model):
     explorer.set(model=model, beside=NOTHING, ftype="Q4_K_M")
     explorer.touched({"key": "Home"})
@@ -171,9 +175,9 @@ def test_a_redraw_takes_a_few_milliseconds(explorer):
     explorer.set(model="llama3.1:8b", beside=NOTHING)
     times = []
     for ftype in explorer.controls["ftype"].options:
-        start = time.perf_counter()
+        start = time.process_time()
         explorer.controls["ftype"].value = ftype
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert sorted(times)[len(times) // 2] < 0.02
 
 

@@ -102,8 +102,22 @@ def test_what_is_measured_can_be_written_without_an_importance_matrix():
     assert "Q4_K_M" in wanted(False) and "F16" not in wanted(True)
     assert not {"IQ2_XS", "MXFP4_MOE"} & {*wanted(False)}
     recorded = recorded_table("quality")["rows"]
-    assert {r["ftype"] for r in recorded if r["pure"]} == set(wanted(True))
-    assert {r["ftype"] for r in recorded if not r["pure"]} == {"F16", *wanted(False)}
+    assert {r["ftype"] for r in recorded if not r["pure"]} == {"F16", *wanted(False), *wanted(False, True)}
+    # no importances were measured for the word vectors, and three types are not written without
+    assert {*wanted(True), *wanted(True, True)} - {r["ftype"] for r in recorded if r["pure"]} == {
+        "IQ1_S", "IQ2_XXS", "IQ2_XS"}
+    assert all(r.get("imatrix", False) == (r["ftype"] in wanted(r["pure"], True)) for r in recorded)
+
+
+def test_what_was_measured_with_importances_is_said_to_be():
+    lab = explore_quality()
+    lab.set(focus="IQ2_M")
+    assert "with an importance matrix" in lab.picture.svg
+    assert "importance matrix of the 32" in lab.status.value
+    lab.set(focus="Q2_K")
+    assert "with an importance matrix" not in lab.picture.svg
+    assert not {"Q1_0", "Q2_0", "TQ1_0"} & set(lab.types.names)
+    assert {"Q1_0", "IQ1_S"} <= {line[0] for line in lab.picture.table}
 
 
 def test_measure_here_and_stop(monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from quantlab.inference.chunks import held_out_text
 from quantlab.inference.load import load_lm
-from tests.inference.files import copied
+from tests.inference.files import in_float32
 from tests.ollama_fixture import FILES, without
 
 
@@ -35,6 +35,6 @@ def smollm_q4_1(smollm_f16):
 
 @pytest.fixture(scope="session")
 def smollm_f32(smollm_f16, tmp_path_factory):
-    file = copied(smollm_f16, tmp_path_factory.mktemp("smollm") / "SmolLM2-135M-Instruct.F32.gguf", f32=True)
+    file = in_float32(smollm_f16, tmp_path_factory.mktemp("smollm") / "SmolLM2-135M-Instruct.F32.gguf")
     yield file
     file.unlink()           # half a gigabyte that pytest would keep

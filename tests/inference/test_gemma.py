@@ -15,13 +15,14 @@ import quantlab as ql
 from benchmarks.gemma import TYPES
 from benchmarks.run import RESULTS as FOLDER
 from quantlab.inference.chunks import held_out_text
-from tests.inference.files import copied
+from tests.inference import files
 from tests.inference.llama_oracle import ON, LlamaCpp
 from tests.inference.test_llama import kld, log_shares, perplexity, same_greedy
 from tests.inference.test_tokenizer import same_as_llama_cpp
 from tests.ollama_fixture import GEMMA_FILES, needs
 
 N = 64
+FEW = 24        # where one token at a time is read or written
 RESULTS = FOLDER / "gemma.json"
 
 
@@ -43,7 +44,7 @@ def tokens(gemma):
 
 @pytest.fixture(scope="module")
 def in_float32(file, gemma, tmp_path_factory):
-    made = copied(file, tmp_path_factory.mktemp("gemma") / "F32.gguf", f32=True, tensors=dict(gemma.weights))
+    made = files.in_float32(file, tmp_path_factory.mktemp("gemma") / "F32.gguf", gemma.weights)
     yield made
     made.unlink()           # a gigabyte that pytest would keep
 
@@ -57,14 +58,14 @@ def test_its_logits_and_its_text_are_those_of_llama_cpp(gemma, tokens, in_float3
     ours = gemma.logits(tokens)
     with LlamaCpp(in_float32, 256) as oracle:
         theirs = oracle.logits(tokens)
-        same_greedy(gemma, oracle, tokens[:20])
+        same_greedy(gemma, oracle, tokens[:20], FEW)
     with LlamaCpp(in_float32, 256, n_ubatch=1) as oracle:
-        one_by_one = oracle.logits(tokens)
+        one_by_one = oracle.logits(tokens[:FEW])
     with LlamaCpp(in_float32, 256, flash_attn_type=ON) as oracle:
         in_another_order = oracle.logits(tokens)
-    gap, own_gap = np.abs(ours - theirs), np.abs(one_by_one - theirs)
+    gap, own_gap = np.abs(ours - theirs), np.abs(one_by_one - theirs[:FEW])
     assert np.median(gap) <= 1.5 * np.median(own_gap) <= 2e-3
-    assert gap.max() <= 2 * own_gap.max() <= 2e-3 * np.abs(theirs).max()
+    assert gap[:FEW].max() <= 2 * own_gap.max() <= 2e-3 * np.abs(theirs).max()
     assert kld(theirs, ours) <= kld(theirs, in_another_order) <= 1e-5
     assert perplexity(ours, tokens) == pytest.approx(perplexity(theirs, tokens), rel=3e-4)     # of 63 tokens
     ties = np.sort(log_shares(theirs), axis=1)

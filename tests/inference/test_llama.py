@@ -58,7 +58,7 @@ def same_as_llama_cpp(model, file, tokens, prompts, n_ctx):
             same_greedy(model, oracle, prompt_tokens(model, prompt))
 
 
-def same_greedy(model, oracle, start, n=64):
+def same_greedy(model, oracle, start, n=32):
     """llama.cpp would have written our n tokens: reading them at once, it finds each the likeliest after
     those before it.
     """

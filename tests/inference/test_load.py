@@ -1,5 +1,7 @@
 """`load_lm`: the weights that a file holds, or would hold; and files that are no Llama, in words."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -169,3 +171,21 @@ def test_a_picture_encoder_in_the_same_file_is_left_out(tmp_path):
                                                         "gemma3.vision.block_count": 3},
                   tensors={"v.blk.0.attn_q.weight": np.ones((4, 4), np.float32)})
     np.testing.assert_array_equal(ql.load_lm(file).logits([1, 2, 3]), ql.load_lm(plain).logits([1, 2, 3]))
+
+
+@pytest.mark.parametrize(("arch", "name", "place"), [
+    ("llama", "blk.3.ffn_down.weight", (60, 95)), ("qwen3moe", "blk.2.ffn_up_exps.weight", (5, 31, 63)),
+    ("llama", "token_embd.weight", (256, 0)),
+])
+def test_a_weight_that_is_no_number_is_named_with_its_matrix_row_and_column(tmp_path, arch, name, place):
+    path = random_model(tmp_path / "x.gguf", arch)
+    with open_model(path) as model:
+        info = model.gguf.infos[name]
+    with open(path, "r+b") as file:
+        file.seek(info.offset + 4 * int(np.ravel_multi_index(place, info.shape[::-1])))
+        file.write(np.float32("nan").tobytes())
+    which = f"matrix {place[0]}, " if len(place) > 2 else ""
+    where = rf"{which}row {place[-2]}, column {place[-1]} \(counted from 0\)"
+    with pytest.raises(ValueError, match=f"^tensor {re.escape(name)}: {where} is nan"):
+        ql.load_lm(path, "Q5_0")
+    ql.load_lm(path)                        # nothing is rounded, and nothing refused

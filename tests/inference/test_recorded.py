@@ -25,6 +25,7 @@ from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
 from quantlab.models.writer import quantize_model
 from tools.off_the_grid import make, moved, steps
+from tools.record_tiny_quality import imatrix_behind
 from tools.test_models import DIGESTS
 
 KLD = dict(rel=0.02, abs=2e-6)          # another processor's float32 sums move the third digit of a small KLD
@@ -43,8 +44,9 @@ def test_each_table_names_its_model_text_date_and_machine(name):
 
 def test_quality_measured_again_is_what_was_recorded():
     rows = {(row["pure"], row["ftype"]): row for row in recorded_table("quality")["rows"]}
-    for pure, name in ((False, "Q4_K_M"), (True, "Q3_K")):
-        found = compare_quality("tiny", name, pure=pure, progress=None, cache=None).iloc[0]
+    for pure, name in ((False, "Q4_K_M"), (True, "Q3_K"), (False, "IQ2_M")):
+        imatrix = imatrix_behind() if rows[pure, name].get("imatrix") else None
+        found = compare_quality("tiny", name, pure=pure, imatrix=imatrix, progress=None, cache=None).iloc[0]
         row = rows[pure, name]
         assert row["nbytes"] == found["nbytes"] and row["bpw"] == pytest.approx(found["bpw"], rel=1e-5)
         assert row["kld"] == pytest.approx(found["kld"], **KLD)

@@ -4,6 +4,7 @@ cannot be.
 
 import json
 import random
+from itertools import product
 
 import pytest
 
@@ -13,6 +14,7 @@ from quantlab.inference.tokenizer import BYTES, Tokenizer
 from quantlab.models.source import BUNDLED, open_model
 from tests.inference.files import copied, vocabulary
 from tests.inference.llama_oracle import LlamaCpp
+from tests.thinned import some
 
 TEXTS = [
     "", " ", "  ", "\n", "\t\n  \r\n", "Hello", " Hello", "Hello  world ",
@@ -93,12 +95,14 @@ def test_each_rule_of_cuts_is_that_of_llama_cpp(tmp_path, pre):
     same_as_llama_cpp(file, texts=MANY if pre in CUTS else MANY[:60])
 
 
-@pytest.mark.parametrize("names", [
+NAMES = [
     sorted(ENDS), sorted(SHOWN), *([name] for names in (WITHIN, *PARTS.values()) for name in sorted(names)),
     ["<|end|>", "<|return|>", "<|call|>", *SHOWN], ["<|end|>", "<|flush|>", "<|calls|>"],
     ["<|end|>", "<|return|>"], ["</s>", "<|tool_response>"], ["</s>", "<eos>"],
-])
-@pytest.mark.parametrize("kind", [1, 3, 4])
+]
+
+
+@pytest.mark.parametrize(("names", "kind"), some(product(NAMES, (1, 3, 4)), 2))
 def test_special_tokens_are_known_by_their_names(tmp_path, names, kind):
     """Whatever type the file gives them."""
     tokens, merges, types = trained(names)

@@ -16,12 +16,15 @@ TAGS = {"models": [{"name": f"m:{kind}", "model": f"m:{kind}", "modified_at": "2
 @contextmanager
 def stand_in(answer):
     """The URL of a server that calls `answer(path, body)`, which returns (status, bytes), or a list of bytes
-    to send one by one.
+    to send one by one; a ConnectionAbortedError ends the connection without a word.
     """
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             length = int(self.headers.get("Content-Length") or 0)
-            status, content = answer(self.path, json.loads(self.rfile.read(length) or b"null"))
+            try:
+                status, content = answer(self.path, json.loads(self.rfile.read(length) or b"null"))
+            except ConnectionAbortedError:
+                return          # not a word: a server that was killed
             self.send_response(status)
             self.end_headers()
             try:

@@ -21,8 +21,9 @@ class Pretend:
     or a list of them.
     """
 
-    def __init__(self, words="moo", odd=None):
-        self.words, self.odd, self.asked, self.resident = words, odd or {}, [], []
+    def __init__(self, words="moo", odd=None, can=("completion",)):
+        self.words, self.odd, self.can, self.asked, self.resident = words, odd or {}, can, [], []
+        self.sent = []          # (path, body) of each question
 
     def __call__(self, path, body):
         if path == "/api/version":
@@ -35,6 +36,8 @@ class Pretend:
             return 200, json.dumps(
                 {"models": [{"model": f"m:{tag}", "modified_at": "2026-01-01T00:00:00Z", "size": 1,
                              "digest": tag} for tag in "ab"]}).encode()
+        if path == "/api/show":
+            return 200, json.dumps({"capabilities": self.can}).encode()
         if body.get("keep_alive") == 0:
             self.resident.remove(body["model"])
             return 200, b'{"done": true}\n'
@@ -43,11 +46,14 @@ class Pretend:
         self.resident = list(dict.fromkeys([*self.resident, body["model"]]))
         if body["options"]["num_predict"] == 1:
             return 200, json.dumps(GOOD).encode() + b"\n"
-        self.asked.append((body["model"], body["prompt"]))
-        odd = self.odd.get(body["prompt"])
+        prompt = body["messages"][-1]["content"] if path == "/api/chat" else body["prompt"]
+        self.asked.append((body["model"], prompt))
+        self.sent.append((path, body))
+        odd = self.odd.get(prompt)
         if isinstance(odd, list):
             odd = odd.pop(0) if odd else None
-        return odd or (200, json.dumps({**GOOD, "response": self.words}).encode() + b"\n")
+        said = {"message": {"content": self.words}} if path == "/api/chat" else {"response": self.words}
+        return odd or (200, json.dumps({**GOOD, **said}).encode() + b"\n")
 
 
 def run(pretend, tmp_path, prompts=("one", "two"), models=("m:a", "m:b"), timeout=5, rounds=2, **more):
@@ -166,7 +172,8 @@ def test_as_its_own_control_the_reference_is_one_more_in_each_round(tmp_path):
     assert lines["same_answers"].tolist()[1:] == [0.75, 0.75] and table[
         "first_difference"
     ].dropna().tolist() == [2, 2]
-    assert "75% of its answers the same" in made.noise_floor() and "1 (n = 2" in made.noise_floor()
+    assert "75 % of its answers the same" in made.noise_floor()
+    assert "1.00 times (2 prompts: too few" in made.noise_floor()
     other = Comparison(["one", "two"], ["m:a", "m:b"], rounds=2)
     assert made.plan.key != other.plan.key and "control" not in other.plan.as_dict()
 

@@ -121,7 +121,7 @@ def test_the_pass_interval_holds_the_truth_at_any_rate():
 def test_each_verdict(mean, sd, answer):
     x = np.linspace(-1, 1, 12) * sd + mean
     verdict = judge(interval(x), Metric("harm", "units", 0.9))
-    assert verdict.answer == answer and verdict.words.startswith(answer) and "n = 12" in verdict.words
+    assert verdict.answer == answer and verdict.words.startswith(answer) and "12 prompts" in verdict.words
 
 
 def test_the_advice_is_about_the_number_that_suffices():

@@ -2,13 +2,15 @@
 
 import pytest
 
-from quantlab.lessons.checks import check_bits_per_pixel, check_q5_k_m_bytes
+from quantlab.lessons.checks import check_bits_per_pixel
+from quantlab.lessons.checks_models import check_q5_k_m_bytes
 from quantlab.lessons.quiz import final_quiz
 from quantlab.models.recipes import tensor_list
 
 
 @pytest.mark.parametrize(("answer", "voice"), [(..., "not started"), (5, "correct"), (4, "almost"),
-                                               (4.5, "almost"), (4.0625, "almost"), (6, "not yet"),
+                                               (4.5, "almost"), (4.0625, "almost"), (6, "almost"),
+                                               (7, "not yet"),
                                                ("five", "wrong kind"),])
 def test_bits_per_pixel(answer, voice):
     assert check_bits_per_pixel(answer).voice == voice

@@ -14,7 +14,7 @@ from quantlab.lessons.checks import check_bits_per_weight, check_q4_0_gigabytes
 @pytest.mark.parametrize(("answer", "voice"), [(..., "not started"), (4.5, "correct"), (4, "almost"),
                                                (36, "almost"), (4.5e9, "almost"), (4.19095, "almost"),
                                                (32, "almost"), (16, "almost"), (8.5, "almost"),
-                                               (5, "not yet"), ("much", "wrong kind"),
+                                               (5, "almost"), (7, "not yet"), ("much", "wrong kind"),
                                                (float("nan"), "wrong kind")])
 def test_gigabytes_of_q4_0(answer, voice):
     assert check_q4_0_gigabytes(answer).voice == voice
@@ -22,8 +22,8 @@ def test_gigabytes_of_q4_0(answer, voice):
 
 @pytest.mark.parametrize(("answer", "voice"),
                          [(..., "not started"), (lambda bits, block_size: bits + 16 / block_size, "correct"),
-                          (lambda bits, block_size: bits, "not yet"),
-                          (lambda bits, block_size: bits + 16, "not yet"), (lambda bits: bits, "not yet"),
+                          (lambda bits, block_size: bits, "almost"),
+                          (lambda bits, block_size: bits + 16, "almost"), (lambda bits: bits, "not yet"),
                           (4.5, "wrong kind"), (lambda bits, block_size: None, "not yet")])
 def test_bits_per_weight(answer, voice):
     assert check_bits_per_weight(answer).voice == voice

@@ -20,7 +20,7 @@ def test_each_near_miss_has_its_hint(wrong, word):
 
 
 @pytest.mark.parametrize("answer, voice", [(..., "not started"), ("many", "wrong kind"), (None, "wrong kind"),
-                                           (float("nan"), "wrong kind"), (1, "not yet"), (-RIGHT, "not yet")])
+                                           (float("nan"), "wrong kind"), (1, "not yet"), (-RIGHT, "almost")])
 def test_untouched_and_nonsense(answer, voice):
     assert ql.check_kv_bytes_per_token(answer).voice == voice
 

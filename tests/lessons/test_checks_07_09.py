@@ -3,7 +3,7 @@
 import pytest
 
 from quantlab.lab.records import recorded
-from quantlab.lessons.checks import check_modelfile, check_tokens_per_second
+from quantlab.lessons.checks_running import check_modelfile, check_tokens_per_second
 
 GOOD = "FROM m\nSYSTEM Answer in one word.\nPARAMETER temperature 0\nPARAMETER stop ."
 
@@ -26,7 +26,17 @@ def test_tokens_per_second():
                          [(..., "not started", "dots"), (GOOD, "correct", "m"),
                           (GOOD.replace(" 0", " 0.7"), "almost", "0.7"),
                           (GOOD.replace("SYSTEM", "SYSTM"), "not yet", "SYSTEM"),
-                          ("FROM m", "not yet", "PARAMETER stop"), (3, "wrong kind", "text"),])
+                          ("FROM m", "not yet", "PARAMETER stop"), (3, "wrong kind", "text"),
+                          (GOOD.replace("FROM m", ""), "not yet", "no FROM line"),
+                          (GOOD.replace("FROM", "FORM"), "not yet", "the nearest is FROM"),
+                          (GOOD.replace(" 0", " zero"), "not yet", "takes a number, not 'zero'"),
+                          (GOOD.replace("temperature", "temp"), "not yet", "the nearest is temperature"),
+                          (GOOD.replace("temperature 0", "temperature=0"), "not yet", "is no parameter"),
+                          (GOOD.replace("PARAMETER stop", "STOP"), "not yet", "no Modelfile command"),
+                          (GOOD.replace("stop .", "stop"), "not yet", "has no value"),
+                          (GOOD.replace("SYSTEM Answer in one word.", ""), "not yet", "a SYSTEM line"),
+                          (GOOD.replace("SYSTEM", 'SYSTEM """'), "not yet", "never closed"),
+                          ("", "not yet", "no FROM line"), (["FROM m"], "wrong kind", "list")])
 def test_modelfile(answer, voice, word):
     feedback = check_modelfile(answer)
     assert feedback.voice == voice and word in feedback.message

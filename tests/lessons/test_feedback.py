@@ -22,7 +22,7 @@ def test_a_number_gets_the_voice_it_deserves(answer, voice):
 def test_a_near_miss_gets_its_own_hint_and_a_miss_a_direction():
     assert "codes" in check_number(4.0, 4.5, {4.0: "You counted the codes."}).message
     assert "too small" in check_number(1, 4.5).message
-    assert "too large" in check_number(9, 4.5).message
+    assert "too large" in check_number(13, 4.5).message
 
 
 @pytest.mark.parametrize(("answer", "voice"),
@@ -46,6 +46,11 @@ def _double(x):
 def test_a_function_is_run_and_its_first_fault_is_shown(function, voice, words):
     feedback = check_function(function, _double, [(np.array([1.0, 2.0]),)])
     assert (feedback.voice, words in feedback.message) == (voice, True), feedback
+
+
+def test_half_a_number_is_not_cut_to_a_whole_one():
+    assert check_function(lambda x: x + 0.5, lambda x: x, [(4,)]).voice == "not yet"
+    assert check_function(lambda x: float(x), lambda x: x, [(4,)]).voice == "correct"
 
 
 def test_a_function_cannot_pass_by_changing_its_argument():

@@ -104,7 +104,7 @@ def test_a_profile_goes_into_the_estimate():
                           ({"program": "ollama", "n_ctx": 0}, "n_ctx=0"),
                           ({"program": "ollama", "n_parallel": 0}, "n_parallel=0"),
                           ({"program": "llama-server"}, "trained for"),
-                          ({"program": "ollama", "model": "glm-4.7-flash:9b"}, "not covered")])
+                          ({"program": "ollama", "model": "minimax-m2:230b"}, "no model 'minimax-m2:230b'")])
 def test_what_cannot_be_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         memory_profile(**arguments)

@@ -29,7 +29,8 @@ def test_every_type_has_a_place_and_only_measured_ones_a_number():
     assert not set(ranking.recorded_kld()) & set(ranking.BEHIND)
     assert set(ranking.BEHIND.values()) <= set(ranking.recorded_kld())
     assert {ftype for ftype in OFFERED if ranking.is_broken(ftype)} == {"TQ1_0", "TQ2_0"}
-    assert ranking.is_broken("IQ1_S") and ranking.is_broken("IQ1_M")
+    assert {ftype for ftype in PROGRAMS["llama.cpp"].usual if ranking.is_broken(ftype)} == {
+        "TQ1_0", "TQ2_0", "IQ1_S", "IQ1_M", "Q1_0", "Q2_0"}
 
 
 @pytest.mark.parametrize("model", ["qwen3:30b", "llama3.1:70b", "llama3.1:8b", "gemma3:27b", "qwen3:0.6b"])

@@ -1,4 +1,4 @@
-"""5,000 of `make fuzz`'s mutants, and the judge itself: it must find what it is there to find."""
+"""2,000 of `make fuzz`'s mutants, and the judge itself: it must find what it is there to find."""
 
 import pytest
 
@@ -9,11 +9,11 @@ from tests.models.gguf_builder import GOOD, INFOS, PAIRS, build, info, pair, str
 from tests.models.mutations import Steps, mutant, seeds
 
 
-def test_five_thousand_mutants_open_rightly_or_are_refused_in_words():
-    found = run(range(5000), real=False, oracle_every=4)
-    assert found["mutants"] == 5000 and found["faults"] == 0
+def test_two_thousand_mutants_open_rightly_or_are_refused_in_words():
+    found = run(range(2000), real=False, oracle_every=4)
+    assert found["mutants"] == 2000 and found["faults"] == 0
     against = found["opened_and_gguf_s_reader"]
-    assert found["opened"] > 400 and against["same"] > 80 and found["families_of_words"] > 30
+    assert found["opened"] > 160 and against["same"] > 32 and found["families_of_words"] > 30
     # gguf refuses nothing that ours accepts, but names that ggml takes
     assert against["same"] + against["not asked"] + against[ODD_NAME] == found["opened"]
     # judge() holds each to its own size

@@ -13,6 +13,7 @@ from tests.inference.random_models import write as random_model
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file, whole_files
 from tests.models.whole import ORDERS, asked, importances, same
 from tests.models.written import SMALL, write
+from tests.thinned import some
 
 #: Keys of a random model whose rows are whole super-blocks.
 WIDE = {"block_count": 9, "embedding_length": 256, "feed_forward_length": 512, "attention.key_length": 64,
@@ -58,7 +59,7 @@ def test_all_35_mixes_with_importances_and_without(source_of, tmp_path):
 
 
 @needs_llama_quantize
-@pytest.mark.parametrize("ftype", ["IQ2_M", "IQ3_XS"])
+@pytest.mark.parametrize("ftype", some(["IQ3_XS", "IQ2_M"], 2))
 def test_mixes_that_need_importances_in_whole_blocks(source_of, tmp_path, ftype):
     imatrix = importances(source_of("one layer"))
     same(source_of("one layer"), tmp_path, ftype, asked(imatrix), imatrix=imatrix)

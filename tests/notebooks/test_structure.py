@@ -68,7 +68,23 @@ def test_the_maps_say_the_minutes_that_the_lesson_says(name):
 
 
 def test_all_lessons_are_there():
-    assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == LESSONS
+    assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == [*LESSONS, "glossary"]
+
+
+def test_the_glossary_explains_each_word_in_a_few_sentences_and_leads_to_its_lesson():
+    words = re.findall(r"^### (.+)\n(.+)", prose("glossary"), re.MULTILINE)
+    assert len(words) >= 35 and len({word for word, _ in words}) == len(words)
+    for word, said in words:
+        assert 6 <= len(said.split()) <= 60, word
+    assert {target for target in re.findall(r"\]\((\d\d_\w+)\.ipynb\)", prose("glossary"))} <= set(LESSONS)
+    assert len(cells("glossary", "code")) >= 5, "a picture for each group of words"
+
+
+def test_words_are_linked_where_the_glossary_has_them():
+    known = {heading.removeprefix("### ").replace(" ", "-") for heading in headings("glossary")}
+    linked = {(name, anchor) for name in LESSONS
+              for anchor in re.findall(r"\(glossary\.ipynb#([^)]+)\)", prose(name))}
+    assert {(name, anchor) for name, anchor in linked if anchor not in known} == set()
 
 
 @every_lesson

@@ -14,9 +14,12 @@ import time
 import pytest
 
 import quantlab as ql
+from quantlab.lab.checks import says_number
 from quantlab.lab.custom import remove_tiny_models
 from quantlab.lab.measure import CUT, TRUNCATED
+from quantlab.lab.replay import _rendered
 from quantlab.lab.server import LabError, Server
+from tests.models.gguf_builder import build, info, pair, string, u32
 from tests.ollama_fixture import start, stop
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("tiny")]
@@ -92,6 +95,60 @@ def test_killed_at_five_random_moments_and_resumed_no_call_is_lost_or_repeated(l
     )
 
 
+SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+TALK = [{"role": "user", "content": "My name is Zebedee."},
+        {"role": "assistant", "content": "Hello, Zebedee!"}]
+
+
+def test_a_study_with_system_prompt_schema_conversation_and_a_check_for_each_prompt(live, tmp_path):
+    """SmolLM2 obeys the schema, for the server makes a grammar of it; the prompt is rendered as asked for."""
+    asked = [{"prompt": "Which colour is the sky?", "check": "json: colour", "tags": "form"},
+             {"prompt": "A colour, please.", "check": "has: red|blue", "tags": "form"},
+             {"prompt": "How many legs has a spider?", "expected": 8}]
+    more = dict(system="Answer in JSON.", format=SCHEMA, messages=TALK, check=says_number())
+    made = comparison(tmp_path / "a.jsonl", asked, ["135m-instruct-q8_0"], base="smollm", rounds=1,
+                      options={"num_predict": 24}, **more)
+    assert made.preflight().ok
+    rows = made.run().rows()
+    assert made.stopped == "" and {json.loads(row["text"])["colour"] for row in rows} <= {"red", "blue"}
+    assert [row["passed"] for row in rows] == [True, True, False] and made.judged()[0]["judged"] == 3
+    assert made.table()["expected"].tolist() == ["", "", "8"]
+    rendered = _rendered(made.server, made.plan, 0)
+    places = [rendered.index(words) for words in ("Answer in JSON.", *(turn["content"] for turn in TALK),
+                                                  "Which colour")]
+    assert places == sorted(places), "system prompt, conversation, prompt"
+    page = made.report(tmp_path / "a.html").read_text()
+    assert "right if it is JSON with colour" in page and "My name is Zebedee." in page
+
+
+def test_what_the_server_cannot_do_is_stopped_before_anything_is_loaded(live, tmp_path):
+    """The server itself would refuse each call; a model for embedding is a file with a kind of pooling."""
+    pooled = [pair("general.architecture", 8, string("bert")), pair("bert.pooling_type", 4, u32(1)),
+              pair("bert.block_count", 4, u32(1))]
+    (tmp_path / "embed.gguf").write_bytes(build(pooled, [info("token_embd.weight", (32, 2))], b"\0" * 36))
+    live.cli("create", "embed", "-f", str(modelfile(tmp_path, tmp_path / "embed.gguf")))
+    try:
+        for models, more, words in ((QUANTS, {"think": True}, "quantlab-tiny:f16 cannot think"),
+                                    (["embed"], {"base": ""}, "embed:latest writes no answers")):
+            made = comparison(tmp_path / f"{len(models)}.jsonl", models=models, **more)
+            assert words in " ".join(made.preflight().stops)
+            with pytest.raises(ValueError, match=words):
+                made.run()
+            assert not made.records
+        with pytest.raises(LabError, match="does not support generate"):
+            Server().generate("embed", "Hi")
+        with pytest.raises(LabError, match="does not support thinking"):
+            Server().generate("quantlab-tiny:f16", "Hi", think=True)
+    finally:
+        live.cli("rm", "embed")
+
+
+def modelfile(folder, file):
+    path = folder / "Modelfile"
+    path.write_text(f"FROM {file}\n")
+    return path
+
+
 def test_replayed_to_itself_the_reference_diverges_by_almost_nothing_and_a_quant_by_more(live, tmp_path):
     made = comparison(tmp_path / "a.jsonl", rounds=1)
     found = made.diverge(places=2)
@@ -105,19 +162,25 @@ def test_replayed_to_itself_the_reference_diverges_by_almost_nothing_and_a_quant
 
 def test_the_server_killed_midway_and_restarted_costs_no_call(live, tmp_path):
     second = start(live.binary, tmp_path, live.store)
-    again = []
+    again, killed, told = [], [], []
 
     def on_progress(now):
-        if now.done == 2 and not again:
+        if now.done == 2 and not killed:
             os.killpg(second.process.pid, signal.SIGKILL)
             second.process.wait()
-            again.append(start(live.binary, tmp_path, live.store, second.url))
+            killed.append(time.monotonic())
+
+    def on_wait(words):
+        told.append((time.monotonic(), words))
+        again.append(start(live.binary, tmp_path, live.store, second.url))
 
     try:
         made = comparison(tmp_path / "a.jsonl", rounds=1,
-                          server=Server(second.url)).run(on_progress=on_progress)
+                          server=Server(second.url)).run(on_progress=on_progress, on_wait=on_wait)
         rows = made.rows()
         assert made.stopped == "" and len(rows) == 6 and not any(row["error"] for row in rows) and again
+        (at, words), = told
+        assert at - killed[0] < 3 and "No Ollama answers" in words, "it is said within three seconds"
     finally:
         for server in again or [second]:
             stop(server.process)

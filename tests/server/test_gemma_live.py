@@ -18,7 +18,7 @@ pytestmark = pytest.mark.server
 PROMPTS = ["The capital of France is", "One, two, three, four,", "Monday, Tuesday, Wednesday,",
            "2 + 2 =", "The opposite of hot is", "Water is made of hydrogen and", "The sun rises in the",
            "A, B, C, D, E,"]
-OPTIONS = {"num_thread": 1, "num_ctx": 256, "num_predict": 8}
+OPTIONS = {"num_thread": 1, "num_ctx": 256, "num_predict": 4}
 
 
 def test_8_bits_made_of_the_published_4_are_judged_as_good(gemma, tmp_path):

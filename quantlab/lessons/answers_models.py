@@ -1,0 +1,181 @@
+"""Which option of a guess about memory, quality, names and speed is right, worked out from the tables that
+the lesson uses: lessons 06 to 10, 13 and 14. As in `answers_weights`.
+"""
+
+import numpy as np
+
+from ..exhibits.recital import n_recited, recorded_recitals
+from ..formats.tensor import quantize
+from ..inference.chunks import held_out_text
+from ..inference.compare import recorded_quality
+from ..inference.in_types import model_in_types
+from ..inference.load import load_lm
+from ..lab.checks import has
+from ..lab.compare import compare_quantizations
+from ..lab.records import RecordedComparison, seed_scores
+from ..lab.versions import CHECKED, why_refused
+from ..memory.advice import candidates, choose
+from ..memory.cards import GPUS
+from ..memory.estimate import estimate_memory
+from ..memory.fit import fits
+from ..memory.kv_cache import kv_cache_bytes
+from ..memory.rule import GB_PER_BILLION, OVERHEAD
+from ..memory.settings import Settings
+from ..memory.speed import expected_speed
+from ..memory.weights import weight_bytes
+from ..models.catalog import MODELS
+from ..models.recipes import tensor_list
+from .answers_weights import Facts, between
+
+GIB = 2**30
+#: The seven models that lesson 06 holds the rule of thumb against.
+SEVEN = ("llama3.2:3b", "mistral:7b", "llama3.1:8b", "qwen3:8b", "qwen3:14b", "qwen3:32b", "llama3.1:70b")
+
+
+def llama_at_32k_on_8_gib() -> Facts:
+    free = {n_ctx: _room("Q4_K_M", n_ctx) for n_ctx in (8192, 32768)}
+    return {"right": 0 if free[32768] > 0.5 else 1 if free[32768] > -0.5 else 2, "free_at_8k": free[8192],
+            "missing": -free[32768], "cache": kv_cache_bytes(MODELS["llama3.1:8b"], 32768) / GIB}
+
+
+def rule_of_thumb_for_f16() -> Facts:
+    errors = [MODELS[model].n_params * GB_PER_BILLION["f16"] * OVERHEAD
+              / estimate_memory(model, "F16", n_ctx=2048).total - 1 for model in SEVEN]
+    error = float(np.mean(errors))
+    return {"right": 1 if error < -0.05 else 0 if error < 0.1 else 2, "error": error}
+
+
+def contests_of_equal_models() -> Facts:
+    right = np.random.default_rng(0).binomial(10, 0.6, size=(2, 10_000))
+    apart = float((abs(right[0] - right[1]) >= 2).mean())
+    return {"right": between(apart, 0.05, 0.25, 0.75), "apart": apart}
+
+
+def faster_of_two_files() -> Facts:
+    """Measured on your server where there is one, else recorded."""
+    tags = ["135m-instruct-q4_K_M", "135m-instruct-q8_0"]
+    rows = compare_quantizations("Who painted the Mona Lisa?", "smollm2", tags, options={"temperature": 0},
+                                 or_recorded=True)
+    speed = {row["quantization"]: row.get("tokens_per_second", 0) for row in rows}
+    four, eight = (speed[tag] for tag in tags)
+    near = abs(four / (eight or 1) - 1) < 0.1
+    return {"right": 2 if near else int(eight > four), "four": four, "eight": eight}
+
+
+def forty_answers_of_two_files() -> Facts:
+    scores = [list(row.values()) for row in seed_scores().values()]
+    four, eight = (sum(one) for one in zip(*scores, strict=True))
+    spread = max(max(one) - min(one) for one in zip(*scores, strict=True))
+    return {"right": 2 if abs(four - eight) < 8 else int(four > eight), "four": four, "eight": eight,
+            "spread": spread, "difference": abs(four - eight)}
+
+
+def twelve_right_words() -> Facts:
+    judged = RecordedComparison("smollm2", check=has()).summary()
+    p = float(judged["paired_p"].min())
+    return {"right": 2 if p > 0.05 else 0, "p": p,
+            "found": (12 * judged["pass_rate"]).round().astype(int).tolist()}
+
+
+def passages_at_q3_k() -> Facts:
+    rows = recorded_recitals(model_in_types())["Q3_K"]
+    known, passages = n_recited(rows), sum(row.by_heart for row in rows)
+    right = between(passages - known, 1, passages / 2, passages)
+    return {"right": right, "known": known, "passages": passages}
+
+
+def best_copy_of_a_q4_1() -> Facts:
+    kld = recorded_quality("smollm2_q4_1").set_index("ftype").kld
+    return {"right": 3 if kld.idxmin() == "Q4_1" and kld["Q4_1"] == 0 else 0}
+
+
+def change_that_makes_32k_fit() -> Facts:
+    llama, small = MODELS["llama3.1:8b"], {"type_k": "q8_0", "type_v": "q8_0"}
+    free, missing = _room("Q4_K_M", 32768, **small), -_room("Q4_K_S", 32768)
+    return {"right": 1 if free > 0 and missing > 0 else 0, "free": free, "missing": missing,
+            "full": kv_cache_bytes(llama, 32768) / GIB, "half": kv_cache_bytes(llama, 32768, **small) / GIB}
+
+
+def speed_or_memory() -> Facts:
+    options = candidates("llama3.1:8b", GPUS["GeForce RTX 4060"].vram_bytes, 8192)
+    return {"right": 2 if choose(options, "speed") == choose(options, "memory") else 1}
+
+
+def base_removed() -> Facts:
+    return {"right": 2}
+
+
+def create_with_quantize() -> Facts:
+    return {"right": 2 if why_refused("create_quantize", CHECKED) else 0}
+
+
+def use_of_the_ftype_number() -> Facts:
+    return {"right": 2}
+
+
+def nearest_copy_of_a_q4_1() -> Facts:
+    kld = recorded_quality("smollm2_q4_1").set_index("ftype").kld
+    return {"right": ["Q8_0", "Q6_K", "Q4_1"].index(kld.idxmin()), "kld": kld.to_dict()}
+
+
+def file_to_start_from() -> Facts:
+    return {"right": 2}
+
+
+def what_decides_most() -> Facts:
+    mixes = {name: weight_bytes(tensor_list("llama-3.1-8b", name)) for name in ("Q4_K_S", "Q4_K_M", "Q5_K_M")}
+    letter = mixes["Q4_K_M"] / mixes["Q4_K_S"] - 1
+    bit = mixes["Q5_K_M"] / mixes["Q4_K_M"] - 1
+    return {"right": 0 if bit > letter else 1}
+
+
+def gemma_or_llama_at_128k() -> Facts:
+    gemma, llama = MODELS["gemma3:4b"], MODELS["llama3.1:8b"]
+    held = {name: kv_cache_bytes(shape, 131072) / GIB for name, shape in (("gemma", gemma), ("llama", llama))}
+    times = held["llama"] / held["gemma"]
+    return {"right": 0 if times < 1 else int(np.argmin([abs(np.log(times / guess)) for guess in (2, 6)])) + 1,
+            "layers": {"gemma": gemma.n_layer, "llama": llama.n_layer}, **held,
+            "windowed": sum(gemma.is_sliding(layer) for layer in range(gemma.n_layer))}
+
+
+def notes_or_weights() -> Facts:
+    """The tiny Llama reads on from notes of 128 tokens in Q8_0; lesson 13 does it with more scenes."""
+    model, kld = load_lm("tiny"), []
+    for scene in np.array(model.tokenizer.encode(held_out_text())[: 2 * 256]).reshape(2, 256):
+        exact, rounded = (_guesses(model, scene, qtype) for qtype in ("F32", "Q8_0"))
+        kld.append((np.exp(exact) * (exact - rounded)).sum(-1).mean())
+    notes, weights = float(np.mean(kld)), float(recorded_quality().set_index("ftype").kld["Q8_0"])
+    return {"right": 2 if weights > 1.5 * notes else 0 if notes > 1.5 * weights else 1}
+
+
+def tokens_on_a_4090() -> Facts:
+    card = GPUS["GeForce RTX 4090"]
+    speed = expected_speed("llama3.1:8b", "Q4_K_M", card.bandwidth, n_ctx=8192)
+    return {"right": int(np.argmin([abs(speed.limit - guess) for guess in (177, 96, 47.8)])),
+            "bandwidth": card.bandwidth / 1e9, "gigabytes": speed.card / 1e9, "limit": speed.limit}
+
+
+def five_layers_in_main_memory() -> Facts:
+    card, main = 272e9, 50e9
+    whole = expected_speed("llama3.1:8b", "Q8_0", card, n_ctx=8192)
+    split = expected_speed("llama3.1:8b", "Q8_0", card, host_bandwidth=main, n_ctx=8192, n_gpu_layers=28)
+    loss = 1 - split.limit / whole.limit
+    return {"right": int(np.argmin([abs(loss - guess) for guess in (0.15, 0.05, 0.4)])), "loss": loss,
+            "slower": card / main}
+
+
+def _room(ftype: str, n_ctx: int, **settings) -> float:
+    """GiB that llama3.1:8b leaves free on a card of 8 GiB; below 0 what is missing."""
+    card = GPUS["GeForce RTX 4060"].vram_bytes
+    return fits(MODELS["llama3.1:8b"], card, ftype, Settings(n_ctx=n_ctx, **settings)).room / GIB
+
+
+def _guesses(model, scene: np.ndarray, qtype: str) -> np.ndarray:
+    """Log-probabilities (128, vocabulary) of a scene's second half, the notes of the first in `qtype`."""
+    cache = model.new_cache()
+    model.forward(scene[:128], cache)
+    for notes in (cache.keys, cache.values):
+        rows = notes[:, :, : cache.n].swapaxes(1, 2)
+        rows[:] = quantize(rows.reshape(-1, 128), qtype).dequantize().reshape(rows.shape)
+    logits = model.forward(scene[128:], cache)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))

@@ -1,0 +1,81 @@
+"""The exercises about running models (lessons 07, 09, 14): clocks, a Modelfile, and times that add up."""
+
+from ..lab.modelfile import ModelfileError, parse_modelfile
+from ..lab.records import recorded
+from .feedback import NOT_STARTED, Feedback, check_number
+
+
+def check_tokens_per_second(answer: object) -> Feedback:
+    """Lesson 07: the speed of the cold q8_0 run, from the server's counters."""
+    run = next(r for r in recorded("clock")["runs"] if r["turn"] == "cold" and "q8_0" in r["quantization"])
+    counters = run["counters"]
+    count, seconds = counters["eval_count"], counters["eval_duration"] / 1e9
+    expected, prompt = count / seconds, counters["prompt_eval_count"]
+    hints = {run["wall_tokens_per_second"]:
+                 "That is the stopwatch: loading and reading the prompt are in it.",
+             expected / 1e9: "Durations are in nanoseconds.",
+             1 / expected: "Those are seconds per token: turn it over.",
+             (count + prompt) / seconds: "The prompt's tokens were read, not written.",
+             count / (run["time"] - counters["load_duration"] / 1e9):
+                 "The loading is out, but reading the prompt is still in.",
+             prompt / (counters["prompt_eval_duration"] / 1e9): "That is how fast the prompt was read.",
+             count / (counters["prompt_eval_duration"] / 1e9):
+                 "Those are the tokens written over the time for reading: take eval_duration.",
+             count / (counters["load_duration"] / 1e9): "That is the time for loading: take eval_duration.",
+             count: "Those are all its tokens: divide them by the seconds.",
+             seconds: "Those are the seconds: how many tokens came in each?",
+             expected / 1e3: "Durations are in nanoseconds: 10⁹ of them make a second, not 10¹².",
+             expected / 1e6: "Durations are in nanoseconds, not in thousandths.",
+             expected * 1e3: "Durations are in nanoseconds: 10⁹ of them make a second, not 10⁶."}
+    return check_number(answer, expected, hints, rel_tol=5e-3, unit="tokens/s",
+                        start="Divide eval_count by the seconds of eval_duration.",
+                        praise="Tokens written over the time it took to write them; nothing else belongs in "
+                               "there.")
+
+
+def check_modelfile(answer: object) -> Feedback:
+    """Lesson 09: a Modelfile with a base, a SYSTEM text, temperature 0 and a stop word."""
+    if answer is ...:
+        return NOT_STARTED
+    if not isinstance(answer, str):
+        return Feedback("wrong kind", f"A Modelfile is a text in quotes, not {type(answer).__name__}.")
+    try:
+        found = parse_modelfile(answer)
+    except ModelfileError as error:
+        why = str(error)
+        return Feedback("not yet", f"No model can be made from it. {why[:1].upper()}{why[1:]}")
+    there = {"a SYSTEM line": found.system, "PARAMETER temperature": "temperature" in found.parameters,
+             "PARAMETER stop": "stop" in found.parameters}
+    if missing := [words for words, given in there.items() if not given]:
+        return Feedback("not yet", f"It is a valid Modelfile; still missing: {', '.join(missing)}.")
+    if (temperature := found.parameters["temperature"]) != 0:
+        return Feedback("almost", f"Temperature {temperature:g} still rolls dice. Which value never does?")
+    return Feedback("correct", f"A model on {found.base} that always says the same thing. Paste it into the "
+                               "explorer and press Create.")
+
+
+def check_split_speed(answer: object) -> Feedback:
+    """Lesson 14: 8 GB a token of which 2 GB lie in main memory at 50 GB/s, the rest on a card at 400 GB/s;
+    tokens a second at most.
+    """
+    seconds = 6 / 400 + 2 / 50
+    hints = {400 / 8: "That is with everything on the card.",
+             50 / 8: "That is with everything in main memory.",
+             (0.75 * 400 + 0.25 * 50) / 8: "You took the mean of the speeds. Add up the times instead.",
+             seconds: "Those are the seconds for one token: turn it over.",
+             400 / 6: "The card waits for the part in main memory.",
+             50 / 2: "That is the part in main memory alone; the card takes its time, too.",
+             (400 / 6 + 50 / 2) / 2: "You took the mean of two speeds. Add up the times instead.",
+             400 / 6 + 50 / 2: "You added speeds. Add up the times instead.",
+             (400 + 50) / 8: "You added the bandwidths. Add up the times instead.",
+             (400 + 50) / 2 / 8: "You took the mean of the bandwidths. Add up the times instead.",
+             1 / (6 / 50 + 2 / 400): "The two parts have changed places: 6 GB lie on the card.",
+             6 / 400: "Those are the seconds on the card alone.",
+             2 / 50: "Those are the seconds in main memory alone.",
+             1000 * seconds: "Those are thousandths of a second for one token: how many fit into a second?",
+             1 / (6 / 400): "The card waits for the part in main memory.",
+             8 / (400 + 50): "Those are seconds for a token, with both working at the same time. They wait."}
+    return check_number(answer, 1 / seconds, hints, rel_tol=0.011, unit="tokens/s",
+                        start="How many seconds does each part take? Add them up.",
+                        praise="15 ms on the card, 40 ms in main memory: a quarter of the bytes takes three "
+                               "quarters of the time.")
