@@ -1,6 +1,6 @@
 """Keys and values as a cache of few bits gives them back: what is stored is rounded, what is computed is not.
 
-    kept(keys, "Q8_0", "k")
+    as_kept(keys, "Q8_0", "k")
 
 llama.cpp stores a token's keys and values before any token looks at them, its own included, so that a text
 read at once and one read token by token see the same numbers. Each head is turned first
@@ -61,7 +61,7 @@ def cache_type(name: str, qtype: str, head_dim: int) -> str:
     return found
 
 
-def kept(x: np.ndarray, qtype: str, part: str) -> np.ndarray:
+def as_kept(x: np.ndarray, qtype: str, part: str) -> np.ndarray:
     """Keys (part "k") or values ("v") of (T, heads, head_dim) float32 as the cache gives them back."""
     if qtype == EXACT:
         return x

@@ -17,7 +17,7 @@ import numpy as np
 
 from .gates import REFERENCES
 from .graph import Graph
-from .kept import EXACT, cache_type, kept, rounded_queries
+from .kept import EXACT, as_kept, cache_type, rounded_queries
 from .rope import Rope, Turns
 from .stored import Matrix, Stored, product
 from .tokenizer import Tokenizer, Tokens
@@ -154,8 +154,8 @@ class LanguageModel:
             q = q * self._temperatures(positions)
         if self.reference == "llama.cpp":
             q = rounded_queries(q, self.type_k)
-        cache.keys[layer, :, cache.n:seen] = kept(k, self.type_k, "k").swapaxes(0, 1)
-        cache.values[layer, :, cache.n:seen] = kept(v, self.type_v, "v").swapaxes(0, 1)
+        cache.keys[layer, :, cache.n:seen] = as_kept(k, self.type_k, "k").swapaxes(0, 1)
+        cache.values[layer, :, cache.n:seen] = as_kept(v, self.type_v, "v").swapaxes(0, 1)
         first = max(cache.n + 1 - g.window, 0) if g.is_local(layer) else 0
         # (n_head_kv, seen, head_dim)
         keys, values = cache.keys[layer, :, first:seen], cache.values[layer, :, first:seen]

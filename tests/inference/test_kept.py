@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.kept import cache_type, hadamard, kept
+from quantlab.inference.kept import as_kept, cache_type, hadamard
 from quantlab.models.cache_types import CACHE_TYPES, columns_turned
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
@@ -72,11 +72,11 @@ def test_a_text_read_at_once_and_one_read_token_by_token_see_the_same_cache(tiny
 
 def test_what_is_stored_is_a_whole_block_of_the_turned_head():
     x = np.random.default_rng(0).normal(size=(5, 3, 192)).astype(np.float32)
-    back = kept(x, "Q8_0", "k")
+    back = as_kept(x, "Q8_0", "k")
     turned_back = back.reshape(-1, 64) @ hadamard(64)
     again = ql.quantize(turned_back, "Q8_0").dequantize()
     np.testing.assert_allclose(again, turned_back, atol=1e-5)           # on the grid already
-    assert kept(x, "F32", "k") is x and (kept(x, "F16", "v") == x.astype(np.float16)).all()
+    assert as_kept(x, "F32", "k") is x and (as_kept(x, "F16", "v") == x.astype(np.float16)).all()
     for n in (1, 2, 64, 256):
         np.testing.assert_allclose(hadamard(n) @ hadamard(n), np.eye(n), atol=1e-6)
 
