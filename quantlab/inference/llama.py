@@ -17,6 +17,7 @@ import numpy as np
 
 from .gates import REFERENCES
 from .graph import Graph
+from .kept import EXACT, as_kept, cache_type, rounded_queries
 from .rope import Rope, Turns
 from .stored import Matrix, Stored, product
 from .tokenizer import Tokenizer, Tokens
@@ -49,7 +50,9 @@ class LanguageModel:
 
     graph: its family's choices, and its numbers.  weights: tensor name -> float32, a matrix as (rows, row
     length), the matrices of experts stacked; matrices may stay as they are stored (stored.py).
-    reference: "exact", or "llama.cpp", which rounds GELU as llama.cpp's processor code does (gates.py).
+    reference: "exact", or "llama.cpp", which rounds as llama.cpp's processor code does: GELU (gates.py), the
+    angles of RoPE (rope.py), and queries where keys have few bits (kept.py).
+    type_k, type_v: in which types a cache keeps keys and values (`with_cache`).
     watch: called as watch(tensor name, x, expert) with the inputs (tokens, row length) of each matrix; for
     `collect_imatrix`. A matrix that is no expert's has the number 0.
     """
@@ -59,6 +62,8 @@ class LanguageModel:
     tokenizer: Tokenizer
     weights: Mapping[str, Matrix] = field(repr=False)
     reference: str = "exact"
+    type_k: str = EXACT
+    type_v: str = EXACT
     watch: Callable[[str, np.ndarray, int], object] | None = field(default=None, repr=False)
 
     @property
@@ -147,21 +152,23 @@ class LanguageModel:
             q, k = rope.rotate(q, turns[rope]), rope.rotate(k, turns[rope])
         if g.temperature_scale:
             q = q * self._temperatures(positions)
-        cache.keys[layer, :, cache.n:seen] = k.swapaxes(0, 1)
-        cache.values[layer, :, cache.n:seen] = v.swapaxes(0, 1)
+        if self.reference == "llama.cpp":
+            q = rounded_queries(q, self.type_k)
+        cache.keys[layer, :, cache.n:seen] = as_kept(k, self.type_k, "k").swapaxes(0, 1)
+        cache.values[layer, :, cache.n:seen] = as_kept(v, self.type_v, "v").swapaxes(0, 1)
         first = max(cache.n + 1 - g.window, 0) if g.is_local(layer) else 0
         # (n_head_kv, seen, head_dim)
         keys, values = cache.keys[layer, :, first:seen], cache.values[layer, :, first:seen]
 
-        q = q.reshape(n_tokens, g.n_head_kv, group, g.head_dim).transpose(1, 2, 0, 3)
-        scores = q.reshape(g.n_head_kv, group * n_tokens, g.head_dim) @ keys.swapaxes(1, 2)
-        scores = scores.reshape(g.n_head_kv, group, n_tokens, -1) * np.float32(g.attention_scale)
-        scores = capped(scores, g.attention_cap)
+        q = times(q, g.attention_scale).reshape(n_tokens, g.n_head_kv, group, g.head_dim)
+        q = q.transpose(1, 2, 0, 3).reshape(g.n_head_kv, group * n_tokens, g.head_dim)
+        scores = q @ keys.swapaxes(1, 2)
+        scores = capped(scores.reshape(g.n_head_kv, group, n_tokens, -1), g.attention_cap)
         if n_tokens > 1:
-            back = positions[:, None] - np.arange(first, seen)
-            scores[..., back < 0] = -np.inf                               # nobody sees the future
+            new = scores[..., -n_tokens:]
+            new[..., ~np.tri(n_tokens, dtype=bool)] = -np.inf             # nobody sees the future
             if g.is_local(layer):
-                scores[..., back >= g.window] = -np.inf
+                scores[..., positions[:, None] - np.arange(first, seen) >= g.window] = -np.inf
         sinks = np.asarray(self.weights[block + "attn_sinks.weight"]) if g.family.sinks else None
         shares = softmax(scores, None if sinks is None else sinks.reshape(g.n_head_kv, group, 1, 1))
         mixed = shares.reshape(g.n_head_kv, group * n_tokens, -1) @ values
@@ -246,7 +253,7 @@ class LanguageModel:
             slower = "rope_factors_long" if n_ctx > g.n_ctx_original else "rope_factors_short"
         ropes = {rope for rope in (g.global_rope, g.local_rope) if rope}
         slower_by = np.asarray(self.weights.get(f"{slower}.weight", 1.0))
-        return {rope: rope.turns(positions, slower_by) for rope in ropes}
+        return {rope: rope.turns(positions, slower_by, self.reference == "llama.cpp") for rope in ropes}
 
     def _temperatures(self, positions: np.ndarray) -> np.ndarray:
         """(T, 1, 1): how much sharper attention gets, far from the beginning."""
@@ -267,6 +274,15 @@ class LanguageModel:
                 raise ValueError(
                     f"{name} has the shape {self.weights[name].shape}; {new[name].shape} cannot replace it")
         return replace(self, weights={**self.weights, **new})
+
+    def with_cache(self, type_k: str = EXACT, type_v: str = EXACT) -> "LanguageModel":
+        """The same model with caches of these types ("f16", "q8_0", "q4_0"): what is stored is rounded as
+        llama.cpp rounds it, with flash attention, which values of few bits need there.
+
+        ValueError for what is no type of the cache, and where a head is no whole number of its blocks.
+        """
+        return replace(self, type_k=cache_type("type_k", type_k, self.graph.head_dim),
+                       type_v=cache_type("type_v", type_v, self.graph.head_dim))
 
     def generate(self, prompt: str | Tokens, n: int = 64, *, temperature: float = 0.0, top_p: float = 1.0,
                  seed: int = 0) -> Iterator[str]:

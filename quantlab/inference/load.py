@@ -56,8 +56,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     model.
     wishes: types, output_type, embedding_type, leave_output and prune_layers, as `recipe` takes them; ftype
     None then means the mix of the file in `types`.
-    reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16, as
-    llama.cpp's processor code does: for comparisons with it.
+    reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16 and
+    RoPE's angles to float32, as llama.cpp's processor code does: for comparisons with it.
     A quantized file can be quantized again: that shows why nobody should. What is unusual about the wishes or
     the imatrix is told as a warning.
     Raises ValueError, in words, for an architecture that cannot be run here, for a key or a tensor that its

@@ -17,7 +17,7 @@ leaves out what is less likely than e^−16; here they are exact, which moves th
 decimal.  Lesson: 07.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 
@@ -137,7 +137,7 @@ def perplexity(lm, text: Text, *, n_ctx: int | None = None, chunks: int | None =
 def _nll(lm, chunk: np.ndarray) -> np.ndarray:
     """−ln q(t) at the scored positions of a chunk."""
     parts, right = [], right_tokens(chunk)
-    for logits in _scored(lm, chunk):
+    for logits in scored_logits(lm, chunk):
         parts += [-np.take_along_axis(log_softmax(logits[rows]), right[rows, None], 1)[:, 0]
                   for rows in _rows(logits)]
         right = right[len(logits):]
@@ -157,32 +157,36 @@ def divergence(reference, lm, text: Text, *, n_ctx: int | None = None, chunks: i
 
 
 class Reference:
-    """A model and a text that others are compared with; its logits are computed once where they fit in memory
-    (256 MiB).
+    """A model and a text that others are compared with. What its last layer leaves is computed once, and so
+    are the logits where they fit in memory (256 MiB).
     """
 
     def __init__(self, lm, text: Text, *, n_ctx: int | None = None, chunks: int | None = None):
         self.lm, self.chunks = lm, chunks_of(lm, text, n_ctx, chunks)
         count, n_ctx = self.chunks.shape
         self._keep = 4 * count * (n_ctx - 1 - n_ctx // 2) * lm.n_vocab <= LOGITS_KEPT
-        self._logits: dict[int, np.ndarray] = {}
+        self._states: dict[int, np.ndarray] = {}
+        self._logits: dict[int, list[np.ndarray]] = {}
 
     @property
     def n_tokens(self) -> int:
         return self.chunks.size
 
-    def logits(self, i: int) -> np.ndarray:
-        """(scored positions, n_vocab) float32 of chunk i."""
+    def logits(self, i: int) -> Iterable[np.ndarray]:
+        """(rows, n_vocab) float32 in pieces, all scored positions of chunk i."""
         if i in self._logits:
             return self._logits[i]
-        logits = scored_logits(self.lm, self.chunks[i])
-        if self._keep:
-            self._logits[i] = logits
-        return logits
+        if i not in self._states:
+            self._states[i] = _scored_states(self.lm, self.chunks[i])
+        pieces = _outputs(self.lm, self._states[i])
+        if not self._keep:
+            return pieces
+        self._logits[i] = list(pieces)
+        return self._logits[i]
 
     def prepare(self) -> None:
         """Compute what will be kept now, so that the time of the first comparison is its own."""
-        for i in range(len(self.chunks) if self._keep else 0):
+        for i in range(len(self.chunks)):
             self.logits(i)
 
     def divergence(self, lm, tick: Tick | None = None, executor: Executor | None = None) -> Divergence:
@@ -197,25 +201,31 @@ def _both(reference, lm, chunk: np.ndarray) -> Divergence:
     return _apart(scored_logits(reference, chunk), lm, chunk)
 
 
-def _apart(base: np.ndarray, lm, chunk: np.ndarray) -> Divergence:
-    """base: the reference's `scored_logits` of the chunk."""
-    logits, right = scored_logits(lm, chunk), right_tokens(chunk)
-    return joined([compared(base[rows], logits[rows], right[rows]) for rows in _rows(base)])
+def _apart(bases: Iterable[np.ndarray], lm, chunk: np.ndarray) -> Divergence:
+    """bases: the reference's logits of the chunk, in the same pieces."""
+    parts, right = [], right_tokens(chunk)
+    for base, logits in zip(bases, scored_logits(lm, chunk), strict=True):
+        parts += [compared(base[rows], logits[rows], right[rows]) for rows in _rows(base)]
+        right = right[len(base):]
+    return joined(parts)
 
 
-def scored_logits(lm, chunk: np.ndarray) -> np.ndarray:
-    """(n_ctx − 1 − n_ctx // 2, n_vocab) float32: what follows each token of the second half of the chunk but
-    the last.
+def scored_logits(lm, chunk: np.ndarray) -> Iterator[np.ndarray]:
+    """(n_ctx − 1 − n_ctx // 2, n_vocab) float32, in pieces of at most 64 MiB: what follows each token of the
+    second half of the chunk but the last.
     """
-    pieces = list(_scored(lm, chunk))
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    return _outputs(lm, _scored_states(lm, chunk))
 
 
-def _scored(lm, chunk: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows of `scored_logits` in pieces of at most 64 MiB."""
+def _scored_states(lm, chunk: np.ndarray) -> np.ndarray:
+    """(n_ctx − 1 − n_ctx // 2, n_embd): what the last layer leaves at the scored positions."""
     first, cache = len(chunk) // 2, lm.new_cache(len(chunk))
     lm.states(chunk[:first], cache)
-    for logits in lm.outputs(lm.states(chunk[first:-1], cache)):
+    return lm.states(chunk[first:-1], cache)
+
+
+def _outputs(lm, states: np.ndarray) -> Iterator[np.ndarray]:
+    for logits in lm.outputs(states):
         if not np.isfinite(logits).all():
             raise ValueError(f"{lm.name} gives predictions that are no numbers: its weights, or their "
                              "quantization, are broken")

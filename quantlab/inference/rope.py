@@ -2,8 +2,11 @@
 
 Models are stretched to longer texts by turning more slowly: all pairs alike (linear), the slow pairs more
 than the fast ones (YaRN), or each pair by a number of its own (Llama 3.1's `rope_freqs`, Phi's longrope).
-Sources: llama.cpp's ggml_rope_ext (rope_yarn, ggml_rope_yarn_corr_dims), llama-context.cpp (the attention
-factor).
+
+llama.cpp's processor code works out each angle from that of the pair before, in float32, and the errors add
+up: far from the beginning they show. `turns` can do the same, for comparisons with it.
+Sources: llama.cpp's ggml_rope_ext (rope_yarn, ggml_rope_yarn_corr_dims, ggml_rope_cache_init),
+llama-context.cpp (the attention factor).
 """
 
 from dataclasses import dataclass
@@ -44,19 +47,34 @@ class Rope:
     """What turns.  halves: pairs are (i, i + n_rot / 2), not the neighbours (2i, 2i + 1).
 
     speeds: (n_rot / 2,) float64, the angle of each pair a position.  magnitude: of cosine and sine.
+    scale, kept: how the speeds were stretched: times `scale`, but for the share of each pair that was kept.
     """
 
     halves: bool
     speeds: np.ndarray
     magnitude: float = 1.0
+    scale: float = 1.0
+    kept: np.ndarray | float = 0.0
 
-    def turns(self, positions: np.ndarray, slower: np.ndarray | float = 1.0) -> Turns:
-        """Cosine and sine of the angles at each position.  slower: what a pair's speed is divided by."""
-        angles = positions[:, None, None] * (self.speeds / slower)
+    def turns(self, positions: np.ndarray, slower: np.ndarray | float = 1.0, in_steps: bool = False) -> Turns:
+        """Cosine and sine of the angles at each position.  slower: what a pair's speed is divided by.
+        in_steps: with the rounding of llama.cpp's processor code.
+        """
+        angles = (self._in_steps(positions, slower) if in_steps
+                  else positions[:, None, None] * (self.speeds / slower))
         cos, sin = np.cos(angles), np.sin(angles)
         if self.magnitude != 1:
             cos, sin = cos * self.magnitude, sin * self.magnitude
         return cos.astype(np.float32), sin.astype(np.float32)
+
+    def _in_steps(self, positions: np.ndarray, slower: np.ndarray | float) -> np.ndarray:
+        """(T, 1, pairs): the angles, each made from the one before in float32."""
+        scale, kept = np.float32(self.scale), np.float32(self.kept)
+        factors = np.empty((len(positions), 1, len(self.speeds)), np.float32)
+        factors[..., 0] = positions[:, None]
+        factors[..., 1:] = (self.speeds / ((1 - self.kept) * self.scale + self.kept))[1:2]   # the step
+        angles = np.multiply.accumulate(factors, axis=-1) / np.float32(slower)
+        return (angles * scale * (1 - kept) + angles * kept).astype(np.float64)
 
     def rotate(self, x: np.ndarray, turns: Turns) -> np.ndarray:
         """Turn each pair of every head, as a point in a plane; columns beyond n_rot stay.
@@ -84,8 +102,8 @@ def rope(base: float, n_rot: int, halves: bool, stretch: Stretching, local: bool
     if stretch.yarn:
         magnitude *= 1 + 0.1 * np.log(factor)
         kept = _kept(base, n_rot, stretch)
-        return Rope(halves, speeds * ((1 - kept) / factor + kept), float(magnitude))
-    return Rope(halves, speeds / factor, float(magnitude))
+        return Rope(halves, speeds * ((1 - kept) / factor + kept), float(magnitude), 1 / factor, kept)
+    return Rope(halves, speeds / factor, float(magnitude), 1 / factor)
 
 
 def _kept(base: float, n_rot: int, stretch: Stretching) -> np.ndarray:

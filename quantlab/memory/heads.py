@@ -7,11 +7,11 @@ window (`kind` 1).
 
 from functools import cache
 
+from ..models.cache_types import CACHE_TYPES, columns_turned
 from ..models.types import block_of, tensor_nbytes
 from .ggml import Shape, Tensor
 from .kv_cache import cells, has_flash, kinds_of_rows
 from .parts import Layers, Parts
-from .settings import CACHE_TYPES, QUANTIZED
 
 
 class Heads(Parts):
@@ -55,8 +55,7 @@ class Heads(Parts):
         if a.is_latent:
             return 0, 0
         _, dim = a.heads_of(layer)
-        rows_k = (dim & -dim) if s.type_k in QUANTIZED and not dim % 64 else 0
-        return rows_k, 64 if s.type_v in QUANTIZED and not a.value_dim % 64 else 0
+        return columns_turned(s.type_k, dim, "k"), columns_turned(s.type_v, a.value_dim, "v")
 
     # ---- the cache
 

@@ -9,15 +9,16 @@ latent attention and its older files, which keep every head's keys and values.
 from functools import cache
 
 from ..models.architecture import Architecture
+from ..models.cache_types import CACHE_TYPES, FEW_BITS
 from ..models.mixers import state_numbers
 from ..models.resolve import shape_of
 from ..models.types import block_of, tensor_nbytes
 from .cuda import has_flash_heads
-from .settings import CACHE_TYPES, QUANTIZED, Settings, padded
+from .settings import Settings, padded
 from .weights import card_nbytes
 
 #: Types of the cache that Ollama's own manual offers (OLLAMA_KV_CACHE_TYPE), largest first.  There are a few
-#: more (settings.py).
+#: more (models/cache_types.py).
 KV_TYPES = ("f16", "q8_0", "q4_0")
 
 
@@ -68,12 +69,12 @@ def check_cache_types(a: Architecture, settings: Settings) -> None:
     if a.is_latent and settings.type_k != settings.type_v:
         raise ValueError(f"type_k={settings.type_k!r} and type_v={settings.type_v!r} cannot be: keys and "
                          "values are one vector here, which needs one type")
-    if not has_flash(a) and settings.type_v in QUANTIZED:
+    if not has_flash(a) and settings.type_v in FEW_BITS:
         raise ValueError(f"type_v={settings.type_v!r} needs flash attention, which a card cannot do for keys "
                          f"of {key} and values of {value} numbers: use f16")
     for name, width in (("type_k", key), ("type_v", value)):
         kv_type = getattr(settings, name)
-        if kv_type in QUANTIZED and width % block_of(CACHE_TYPES[kv_type])[0]:
+        if kv_type in FEW_BITS and width % block_of(CACHE_TYPES[kv_type])[0]:
             raise ValueError(
                 f"{name}={kv_type!r} does not fit heads of {width} numbers, no whole number of blocks of "
                 "32: use f16")

@@ -18,6 +18,7 @@ c6854fb of April 2026): four conversations (0_app/5_advanced/parallel-requests.m
 
 from dataclasses import asdict, dataclass
 
+from ..models.cache_types import CACHE_TYPES, FEW_BITS
 from ..models.ollama_blobs import architecture_name
 from ..models.resolve import shape_of
 from ..models.source import Model
@@ -27,11 +28,6 @@ PADDING = 256               # llama.cpp rounds a number of cells up to this
 LARGEST_CONTEXT = 2**24     # 16 million tokens: no model comes near, and the arithmetic stays sane
 MOST_SEQUENCES = 256        # llama.cpp: LLAMA_MAX_SEQ
 LARGEST_BATCH = 2**16
-#: Types the cache may have: llama.cpp's name -> ggml type. Since 0.30 Ollama takes all of them, for keys and
-#: values alike.
-CACHE_TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q5_1": "Q5_1", "q5_0": "Q5_0",
-               "q4_1": "Q4_1", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
-QUANTIZED = {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
 
 
 def padded(n: int) -> int:
@@ -85,7 +81,7 @@ class Settings:
         if self.flash_attention and "iq4_nl" in (self.type_k, self.type_v):
             raise ValueError("no CUDA card has flash attention for a cache of type 'iq4_nl': llama.cpp would "
                              "compute attention on the processor; use q4_0")
-        if not self.flash_attention and self.type_v in QUANTIZED:
+        if not self.flash_attention and self.type_v in FEW_BITS:
             raise ValueError(
                 f"type_v={self.type_v!r} needs flash attention: llama.cpp loads no model with values in few "
                 "bits without it; use f16, or leave flash attention on (keys alone may be in few bits)")

@@ -165,13 +165,29 @@ def test_an_imatrix_changes_the_numbers(folder, model):
     assert helped.kld[0] < plain.kld[0]
 
 
+def test_a_cache_of_few_bits_has_a_row_of_its_own(folder, model, measured):
+    kinds = ["f16", "Q8_0", "q4_0", "q6_k"]
+    table = ql.compare_quality(model, type_k=kinds, type_v=kinds, **QUICK)
+    assert tuple(table.columns) == ("ftype", "type_k", "type_v", *COLUMNS[1:]) and len(measured) == 3
+    assert table.ftype.unique() == ["F16"] and table.nbytes.nunique() == 1
+    assert table.type_k.tolist() == table.type_v.tolist() == [kind.lower() for kind in kinds]
+    assert 0 < table.kld[0] < table.kld[1] / 9 < table.kld[2] / 900 and "q6_k" in table.error[3]
+    keys = ql.compare_quality(model, ["Q4_K_M", "F16"], type_k="q4_0", **QUICK)
+    assert keys.type_v.tolist() == ["f32", "f32"] and keys.kld[1] < table.kld[2] < keys.kld[0]
+    lm = ql.load_lm(model)
+    found = divergence(lm, lm.with_cache("q4_0"), HELD_OUT.read_text(), chunks=2, n_ctx=64)
+    assert keys.kld[1] == found.mean_kld
+
+
 @pytest.mark.parametrize(("ftypes", "settings", "words"),
                          [([], {}, "no ftypes"), (["Q8_0"], {"text": ""}, "empty"),
                           (["Q8_0"], {"text": "To be, or not to be"}, "fewer than one chunk"),
                           (["Q8_0"], {"n_ctx": 4096}, "beyond the 256"), (None, {}, "no ftypes"),
                           (["Q8_0"], {"text": 5}, "not int"),
                           (["Q8_0"], {"progress": "hide"}, "progress='hide'"),
-                          (["Q8_0"], {"cancel": True}, "cancel=True")])
+                          (["Q8_0"], {"cancel": True}, "cancel=True"),
+                          (None, {"type_k": ["q8_0", "q4_0"], "type_v": ["f16"] * 3}, "2 types and type_v 3"),
+                          (None, {"type_k": []}, "type_k has 0 types")])
 def test_what_cannot_be_measured_at_all_is_refused_in_words(folder, ftypes, settings, words):
     with pytest.raises(ValueError, match=words):
         ql.compare_quality("tiny", ftypes, **QUICK | settings)

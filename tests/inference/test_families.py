@@ -137,3 +137,22 @@ def test_a_key_that_llama_cpp_knows_is_read_or_refused(tmp_path, arch):
 def test_what_a_family_does_not_have_is_refused_in_words(tmp_path, arch, more, words):
     with pytest.raises(ValueError, match=words):
         ql.load_lm(write(tmp_path / "m.gguf", arch, **more))
+
+
+@pytest.mark.parametrize(("arch", "more"), [("llama", {"optional": True}), ("qwen3", LINEAR), ("llama", YARN),
+                                            ("phi3", {"optional": True, "rope.dimension_count": 12})])
+def test_far_from_the_beginning_llama_cpp_s_angles_are_imitated_too(tmp_path, arch, more):
+    """It makes each angle from the one before, in float32: the errors grow with the place in the text."""
+    n = 3072
+    file = write(tmp_path / "m.gguf", arch, block_count=1, context_length=4096,
+                 **({} if arch in SQUARE else WIDE), **more)
+    tokens = np.random.default_rng(4).integers(0, N_VOCAB, n)
+    with LlamaCpp(file, 4096) as oracle:
+        theirs = oracle.logits(tokens)[-64:]
+    gaps = {}
+    for reference in ("exact", "llama.cpp"):
+        model = ql.load_lm(file, reference=reference)
+        cache = model.new_cache(n)
+        model.forward(tokens[:-64], cache, last=True)
+        gaps[reference] = np.median(np.abs(model.forward(tokens[-64:], cache) - theirs))
+    assert gaps["llama.cpp"] <= 1e-5 and gaps["exact"] > 1.5 * gaps["llama.cpp"], gaps

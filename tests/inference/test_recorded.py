@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from quantlab.formats.table import FORMATS
+from quantlab.formats.tensor import quantize
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import (
     FOLDER,
@@ -14,11 +17,16 @@ from quantlab.inference.compare import (
     recorded_table,
     when_and_where,
 )
+from quantlab.inference.load import load_lm
 from quantlab.inference.mixes import READ, MixBench
+from quantlab.inference.quality import Reference
 from quantlab.inference.remembered import sha256
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
+from quantlab.models.writer import quantize_model
+from tools.off_the_grid import make, moved, steps
 from tools.record_tiny_quality import imatrix_behind
+from tools.test_models import DIGESTS
 
 KLD = dict(rel=0.02, abs=2e-6)          # another processor's float32 sums move the third digit of a small KLD
 
@@ -80,6 +88,51 @@ def test_tables_of_quality_look_like_measured_ones():
     assert (again.error == "").all()
     with pytest.raises(ValueError, match="smollm2_q4_1"):
         recorded_quality("llama")
+
+
+@pytest.mark.parametrize("source", ["Q4_1", "Q5_0", "Q4_K"])
+def test_off_the_grid_a_type_costs_what_it_costs_from_16_bits(tiny, text, tmp_path, source):
+    """The tables of Gemma 3 and SmolLM2 rest on it. On the grid a type costs nothing, or half as much again.
+    """
+    file = quantize_model("tiny", tmp_path / "q.gguf", source, pure=True, progress=None)
+    moved, ratios = load_lm(make(file, tmp_path / "moved.gguf")), {}
+    for base in (tiny, moved):
+        reference = Reference(base, text, n_ctx=128, chunks=4)
+        matrices = {name: weights for name, weights in base.weights.items() if weights.ndim == 2}
+        for qtype in ("Q5_0", "Q4_0", "Q3_K"):
+            rounded = {name: quantize(weights, qtype).dequantize() for name, weights in matrices.items()}
+            ratios.setdefault(qtype, []).append(reference.divergence(base.with_weights(rounded)).mean_kld)
+    assert all(cost[1] == pytest.approx(cost[0], rel=0.25) for cost in ratios.values()), ratios
+
+
+@pytest.mark.parametrize("source", ["Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"])
+def test_off_the_grid_is_within_the_step_that_a_weight_was_rounded_to(source):
+    rng = np.random.default_rng(0)
+    blocks = quantize(rng.normal(size=(4, 512)), source).blocks
+    weights, step = FORMATS[source].decode(blocks).ravel(), steps(blocks, source).ravel()
+    places = (moved(blocks.tobytes(), source, rng) - weights) / np.where(step, step, 1)
+    assert np.abs(places).max() <= 0.5001 and 0.25 < places.std() < 0.32
+    near = np.sort(weights.reshape(-1, 16), axis=1)         # neighbours in a group with one scale
+    gaps = np.diff(near, axis=1) / step.reshape(-1, 16)[:, :1]
+    assert np.abs(gaps - np.rint(gaps)).max() < 1e-3 and (gaps > 0).any()
+
+
+@pytest.mark.parametrize("name", ["gemma3_270m", "smollm2_135m"])
+def test_the_tables_of_real_models_name_their_files_and_order_types_by_bits(name):
+    recorded, table = json.loads(QUALITY[name].read_text()), recorded_quality(name).set_index("ftype")
+    assert recorded["source_sha256"] in DIGESTS.values() and recorded["text_sha256"] == sha256(HELD_OUT)
+    assert recorded["predicted"] == 2040 and "what that file lost" in recorded_quality(name).attrs["against"]
+    assert table.index[0] == "Q8_0" and (table.error == "").all() and table.kld_se.max() < 0.05
+    assert table.kld[["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q3_K_S"]].is_monotonic_increasing
+    assert (table.kld_se < 0.1 * table.kld).all() and table.top1.between(0.5, 0.99).all()
+
+
+def test_the_table_of_caches_has_short_and_long_texts():
+    table = recorded_quality("kv_cache")
+    assert set(table.model) == {"SmolLM2-135M-Instruct", "Gemma 3 270M"} and {512, 8192} == set(table.n_ctx)
+    for _, rows in table.groupby(["model", "n_ctx"]):
+        cost = rows[rows.type_k == rows.type_v].set_index("type_k").kld
+        assert 0 < cost["q8_0"] < cost["q4_0"] / 50 and cost["q4_0"] < 0.1
 
 
 def test_what_was_quantized_before_looks_lossless_in_its_own_type_and_measures_grids_that_meet(smollm_q4_1):
