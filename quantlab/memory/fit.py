@@ -102,9 +102,13 @@ class CardFit:
             return self._way(bandwidth, host_bandwidth, n_cpu_moe=self.experts)
         return self._way(bandwidth, host_bandwidth, n_gpu_layers=self.layers)
 
+    def bandwidths(self, bandwidth: float, host_bandwidth: float) -> tuple[float, float]:
+        """The same, with what cards of this size usually have in place of 0."""
+        return bandwidth or usual_card(self.card).bandwidth, host_bandwidth
+
     def _way(self, bandwidth: float, host_bandwidth: float, **change: int) -> Way:
         return way(self.shape, self.weights, replace(self.estimate.settings, **change), self.estimate.ftype,
-                   bandwidth or usual_card(self.card).bandwidth, host_bandwidth)
+                   *self.bandwidths(bandwidth, host_bandwidth))
 
     @cached_property
     def longest_context(self) -> int:

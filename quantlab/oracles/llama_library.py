@@ -22,6 +22,10 @@ PINNED = "2026.10.11549"
 TYPE_NUMBERS = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20,
                 "bf16": 30}
 ALL_LAYERS = 2**16
+#: common_fit_params of common/fit.h, as the compiler spells it.
+FIT_PARAMS = ("_Z17common_fit_paramsPKcP18llama_model_paramsP20llama_context_paramsPf"
+              "P32llama_model_tensor_buft_overridePmjPK22common_fit_extra_model14ggml_log_level")
+ERRORS_ONLY = 4     # ggml.h: GGML_LOG_LEVEL_ERROR
 ffi.cdef("""
 typedef struct { const char *pattern; void *kind; } tensor_override;
 typedef struct { void *devices; void *overrides; int32_t n_gpu_layers; int split_mode; int load_mode;
@@ -41,8 +45,11 @@ llama_model_params llama_model_default_params(void); llama_context_params llama_
 void *llama_model_load_from_file(const char *, llama_model_params); void llama_model_free(void *);
 void *llama_init_from_model(void *, llama_context_params); void llama_free(void *);
 const char *ggml_backend_buft_name(void *);
+size_t llama_max_devices(void); size_t llama_max_tensor_buft_overrides(void);
+int %s(const char *, llama_model_params *,
+  llama_context_params *, float *, tensor_override *, size_t *, uint32_t, void *, int);
 void _Z26llama_get_memory_breakdownPK13llama_context(void *result, void *context);
-""")
+""" % FIT_PARAMS)
 #: What the pinned version fills in.
 DEFAULTS = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "n_threads": 4,
             "flash_attn_type": -1, "rope_scaling_type": -1, "pooling_type": -1, "attention_type": -1,
@@ -104,6 +111,33 @@ class Library:
 
     def make_context(self, model, settings: dict):
         """A context of the model, to be freed with llama_free.  Raises Refused."""
+        params = self._context_params(settings)
+        self._said.clear()
+        context = self._lib.llama_init_from_model(model, params)
+        if context == ffi.NULL:
+            raise Refused(self._last_words())
+        return context
+
+    def fit(self, path: str, margin: int, settings: dict) -> dict:
+        """{"n_gpu_layers": ..., "kept": [patterns]} that `--fit` chooses for a file on one card, of which
+        `margin` bytes stay free; n_gpu_layers is -1 where it changes nothing.  Raises Refused.
+        """
+        params = ffi.new("llama_model_params *", self._lib.llama_model_default_params())
+        context = ffi.new("llama_context_params *", self._context_params(settings))
+        split = ffi.new("float[]", self._lib.llama_max_devices())
+        kept = ffi.new("tensor_override[]", self._lib.llama_max_tensor_buft_overrides())
+        margins = ffi.new("size_t[]", [margin] * self._lib.llama_max_devices())
+        self._said.clear()
+        status = getattr(self._lib, FIT_PARAMS)(path.encode(), params, context, split, kept, margins, 4096,
+                                                ffi.NULL, ERRORS_ONLY)
+        if status:
+            raise Refused(self._last_words())
+        patterns = []
+        while kept[len(patterns)].pattern:
+            patterns.append(ffi.string(kept[len(patterns)].pattern).decode())
+        return {"n_gpu_layers": params.n_gpu_layers, "kept": patterns}
+
+    def _context_params(self, settings: dict):
         params = self._lib.llama_context_default_params()
         params.n_ctx, params.n_ubatch, params.n_seq_max = settings["n_ctx"], settings["n_ubatch"], settings[
             "n_parallel"]
@@ -116,11 +150,7 @@ class Library:
             params.n_outputs_max = max(settings["n_outputs"], settings["n_parallel"])
             params.n_outputs_max_per_seq = -(-params.n_outputs_max // settings["n_parallel"])
         params.swa_full = False
-        self._said.clear()
-        context = self._lib.llama_init_from_model(model, params)
-        if context == ffi.NULL:
-            raise Refused(self._last_words())
-        return context
+        return params
 
     def breakdown(self, context) -> dict[str, dict[str, int]]:
         """Bytes by buffer type, as `measure` gives them. Walks the std::map that llama_get_memory_breakdown
@@ -173,10 +203,13 @@ def _library_path() -> Path:
 
 def answer(question: dict) -> dict:
     """{"measured": [one breakdown for each setting, or {"refused": words}]}, or {"refused": words} for the
-    whole question.
+    whole question; {"fitted": [...]} where it has a "margin".
     """
     try:
         library = Library(question["vram"])
+        if "margin" in question:
+            return {"fitted": [library.fit(question["path"], question["margin"], settings)
+                               for settings in question["settings"]]}
         model = library.load(question["path"], question["n_gpu_layers"], tuple(question["kept"]))
     except (LayoutError, Refused) as error:
         return {"refused": str(error)}
