@@ -2,7 +2,8 @@
 and what to change when it is too much.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from html import escape
 from itertools import islice
@@ -12,10 +13,13 @@ from ..canvas.style import MEANING, Picture, Table
 from ..lab.settings_script import PLACES, SERVER, as_script, check_cache
 from ..lab.versions import says
 from ..memory.advice import CONTEXTS, SLIDER, Situation, types_of, uses, ways
+from ..memory.backends import layout_notes
 from ..memory.cards import GPUS
 from ..memory.estimate import MemoryEstimate, own_ftype
 from ..memory.kv_cache import KV_TYPES, layers_by_sight
+from ..memory.llama_fit import llama_cpp_fit
 from ..memory.rule import nearest_step, rule_of_thumb_gb, typical_shape
+from ..memory.speed import HOST_BANDWIDTH
 from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
@@ -24,7 +28,7 @@ from ..models.source import Model
 from ..stage.base import Stage
 from ..stage.handles import Handle, Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
-from ..words import GIB, gib, one_of
+from ..words import GIB, gib, html_table, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -45,6 +49,8 @@ MOST_SLOTS = 8
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
 NOTE = "Context is for each conversation, as Ollama's num_ctx. The compute buffer is for 512 tokens."
+SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of the card free, "
+          "the other ways leave what the driver needs.")
 USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True,
              n_cpu_moe=0)
 
@@ -118,13 +124,13 @@ def _rule(ftype: str, params_b: float) -> tuple[float, str] | None:
     return (rule[ftype], f"the rule of thumb: {rule[ftype]:.1f} GB") if ftype in rule else None
 
 
-def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...]) -> Table:
+def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...], notes: Sequence[str]) -> Table:
     left = now.card - found.needed
     named = [*zip((*list(OWNERS)[:3], "driver, assumed"), sizes, strict=True), ("together", found.needed),
              ("card", now.card), ("left" if left >= 0 else "too much", abs(left)),
              ("in main memory", found.host)]
     return (("what", "bytes", "GiB"), *((name, f"{size:,}", f"{size / GIB:.2f}") for name, size in named),
-            ("counted as", found.engine, ""), *(("note", note, "") for note in found.notes))
+            ("counted as", found.engine, ""), *(("note", note, "") for note in (*found.notes, *notes)))
 
 
 def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,
@@ -160,14 +166,15 @@ def _draw(shapes: Shapes, **values) -> Picture:
     between = (None, None, None, (over.low / GIB, over.high / GIB))
     terms = [Term(name, size / GIB, gib(size), why, MEANING[tone], limits) for (name, tone), size, why,
              limits in zip(OWNERS.items(), sizes, _reasons(now, found), between, strict=True)]
-    card = f"{now.card / GIB:.3g} GiB"
+    card, notes = f"{now.card / GIB:.3g} GiB", layout_notes(values["card"]) if values["card"] in GPUS else ()
+    card += ", counted as for CUDA" if notes else ""
     changes = islice(uses(now) if fits else ways(now), WAYS)
     return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}"
                            if values["card"] in GPUS else f"card: {card}", finding=_finding(now, found),
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
                            ways=[(what, brings) for what, brings, _ in changes],
                            ways_title="What the free memory could buy instead" if fits
-                           else "Any one of these is enough", table=_table(now, found, sizes))
+                           else "Any one of these is enough", table=_table(now, found, sizes, notes))
 
 
 @recalled
@@ -218,7 +225,9 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     return Stage(handles, partial(_draw, shapes), presets=presets, label_width=120,
                  links={"model": by_model, "card": by_card},
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
-                                                     partial(_settings, shapes))},
+                                                     partial(_settings, shapes)),
+                         "Ways to split it": Panel("By experts, by layers, and what llama.cpp itself would choose",
+                                                   partial(_splits, shapes))},
                  note=f"{said}{NOTE} {says('batch')}")
 
 
@@ -229,6 +238,21 @@ def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:
     types = types_of(shape) if isinstance(shape, Model) else SLIDER
     own = shape.ftype if isinstance(shape, Model) else "Q4_K_M"
     return stops("ftype", "quantization", own if ftype is None else one_of("ftype", ftype, types), types)
+
+
+def _splits(shapes: Shapes, values: Mapping) -> str:
+    """A table of the ways on this card, with their speeds."""
+    try:
+        fit = replace(situation(**values, shapes=shapes), n_cpu_moe=0).fit()
+    except ValueError as error:
+        return f"<p>{escape(str(error))}</p>"
+    bandwidth = GPUS[values["card"]].bandwidth if values["card"] in GPUS else 0
+    theirs = llama_cpp_fit(fit, bandwidth=bandwidth)
+    found = [(way.words, way, way.flags) for way in fit.ways(bandwidth)]
+    rows = [("what lies where", "on the card", "in main memory", "tokens a second", "llama-server"),
+            *((words, gib(way.estimate.total), gib(way.estimate.host), way.speed.words, flags or "as it is")
+              for words, way, flags in (*found, (f"llama.cpp's own choice: {theirs.words}", theirs.way, "--fit on")))]
+    return f"{html_table(rows)}<p>{escape(SPLITS)} {escape(says('experts'))}</p>"
 
 
 def _settings(shapes: Shapes, values: Mapping) -> str:

@@ -32,6 +32,7 @@ def as_script(base: str, num_ctx: int, kv_type: str, flash_attention: bool, n_pa
     environment = {"OLLAMA_FLASH_ATTENTION": str(int(flash_attention)), "OLLAMA_KV_CACHE_TYPE": kv_type,
                    "OLLAMA_NUM_PARALLEL": str(n_parallel)}
     environment |= {"LLAMA_ARG_N_CPU_MOE": str(n_cpu_moe)} if n_cpu_moe else {}
+    note = f"{note}; LLAMA_ARG_N_CPU_MOE is for every model of this server" if n_cpu_moe else note
     comment = f"# {note}\n" if note else ""
     modelfile = f"{comment}FROM {base}\nPARAMETER num_ctx {num_ctx}\n"
     return PLACES[where](environment, modelfile, f"ollama create {fitted_name(base)} -f Modelfile\n")
