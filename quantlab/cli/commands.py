@@ -41,7 +41,8 @@ def estimate(model: str, as_json: bool = False, cpu_moe: bool = False, **setting
     from ..models.resolve import shape_of
 
     if cpu_moe and "n_cpu_moe" in settings:
-        raise ValueError(f"--cpu-moe is for all layers and --n-cpu-moe {settings['n_cpu_moe']} for some: give one")
+        raise ValueError(f"--cpu-moe is for all layers, --n-cpu-moe {settings['n_cpu_moe']} for some: "
+                         "give one")
     settings |= {"n_cpu_moe": shape_of(model).architecture.n_layer} if cpu_moe else {}
     found = estimate_memory(model, **settings)
     return _json({**asdict(found), "total": found.total, "needed": found.needed}) if as_json else str(found)

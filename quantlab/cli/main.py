@@ -36,7 +36,7 @@ COMMANDS: dict[Callable, list[tuple]] = {
         ("--no-flash-attention", {"action": "store_false"}, "for older cards", "flash_attention"),
         ("--n-cpu-moe", int, "first layers whose experts stay in main memory (0)"),
         ("--cpu-moe", bool, "the experts of all layers stay there"),
-        ("--override-tensor", str, "PATTERN=CPU: tensors that stay there; several with commas between"), JSON],
+        ("--override-tensor", str, "PATTERN=CPU: tensors that stay there; commas between several"), JSON],
     commands.recommend: [MODEL, ("vram_gib", {"type": float, "metavar": "GIB", "nargs": "+"},
                                  "memory of the card, or of each of several"), CONTEXT,
                          ("--bandwidth", float, "GB/s of the card (what cards of its size usually have)"),

@@ -49,8 +49,8 @@ MOST_SLOTS = 8
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
 NOTE = "Context is for each conversation, as Ollama's num_ctx. The compute buffer is for 512 tokens."
-SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of the card free, "
-          "the other ways leave what the driver needs.")
+SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of "
+          "the card free, the other ways leave what the driver needs.")
 USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True,
              n_cpu_moe=0)
 
@@ -226,7 +226,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                  links={"model": by_model, "card": by_card},
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
                                                      partial(_settings, shapes)),
-                         "Ways to split it": Panel("By experts, by layers, and what llama.cpp itself would choose",
+                         "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
                                                    partial(_splits, shapes))},
                  note=f"{said}{NOTE} {says('batch')}")
 
@@ -249,9 +249,10 @@ def _splits(shapes: Shapes, values: Mapping) -> str:
     bandwidth = GPUS[values["card"]].bandwidth if values["card"] in GPUS else 0
     theirs = llama_cpp_fit(fit, bandwidth=bandwidth)
     found = [(way.words, way, way.flags) for way in fit.ways(bandwidth)]
+    found.append((f"llama.cpp's own choice: {theirs.words}", theirs.way, "--fit on"))
     rows = [("what lies where", "on the card", "in main memory", "tokens a second", "llama-server"),
             *((words, gib(way.estimate.total), gib(way.estimate.host), way.speed.words, flags or "as it is")
-              for words, way, flags in (*found, (f"llama.cpp's own choice: {theirs.words}", theirs.way, "--fit on")))]
+              for words, way, flags in found)]
     return f"{html_table(rows)}<p>{escape(SPLITS)} {escape(says('experts'))}</p>"
 
 

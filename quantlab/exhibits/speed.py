@@ -199,8 +199,8 @@ def plot_published_speeds() -> Stage:
     inside = sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share, _ in rows)
     return show(draw_speeds([row for _, row in sorted(rows, key=lambda pair: -pair[0])],
                             finding=f"{inside} of {len(rows)} published runs reach {USUAL} of the limit",
-                            subtitle="share of the limit, model, type, tokens in the context or what lies where; "
-                                     "one answer at a time"))
+                            subtitle="share of the limit, model, type, tokens in the context or what lies "
+                                     "where; one answer at a time"))
 
 
 @recalled

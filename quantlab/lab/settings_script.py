@@ -50,8 +50,10 @@ def _llama_server(n_ctx: int, kv_type: str, flash_attention: bool, n_parallel: i
     """One command.  n_ctx: tokens of all conversations together, as llama-server counts."""
     flags = [f"--ctx-size {n_ctx}", f"--parallel {n_parallel}",
              f"--flash-attn {'on' if flash_attention else 'off'}",
-             f"--cache-type-k {kv_type} --cache-type-v {kv_type}", *[f"--n-cpu-moe {n_cpu_moe}"] * bool(n_cpu_moe)]
-    return f"# FILE.gguf: {note or 'your file'}\nllama-server --model FILE.gguf \\\n  " + " \\\n  ".join(flags) + "\n"
+             f"--cache-type-k {kv_type} --cache-type-v {kv_type}",
+             *[f"--n-cpu-moe {n_cpu_moe}"] * bool(n_cpu_moe)]
+    command = " \\\n  ".join(["llama-server --model FILE.gguf", *flags])
+    return f"# FILE.gguf: {note or 'your file'}\n{command}\n"
 
 
 def _bash(environment: dict[str, str], modelfile: str, create: str) -> str:

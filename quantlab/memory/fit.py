@@ -106,8 +106,11 @@ class CardFit:
         """The same, with what cards of this size usually have in place of 0."""
         return bandwidth or usual_card(self.card).bandwidth, host_bandwidth
 
-    def _way(self, bandwidth: float, host_bandwidth: float, **change: int) -> Way:
-        return way(self.shape, self.weights, replace(self.estimate.settings, **change), self.estimate.ftype,
+    def _way(self, bandwidth: float, host_bandwidth: float, n_gpu_layers: int | None = None,
+             n_cpu_moe: int | None = None) -> Way:
+        settings = replace(self.estimate.settings, n_gpu_layers=n_gpu_layers)
+        settings = settings if n_cpu_moe is None else replace(settings, n_cpu_moe=n_cpu_moe)
+        return way(self.shape, self.weights, settings, self.estimate.ftype,
                    *self.bandwidths(bandwidth, host_bandwidth))
 
     @cached_property
@@ -273,7 +276,8 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
 
 def _assumed(bandwidth: float, card: int, host_bandwidth: float) -> str:
     usual = usual_card(card)
-    where = f"{bandwidth / 1e9:g} GB/s" if bandwidth else f"the {usual.bandwidth / 1e9:g} GB/s of {usual.name}"
+    where = f"{bandwidth / 1e9:g} GB/s" if bandwidth else (
+        f"the {usual.bandwidth / 1e9:g} GB/s of {usual.name}")
     return f"Expected with {where} on the card, and {host_bandwidth / 1e9:g} GB/s in main memory."
 
 
@@ -323,8 +327,8 @@ def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
     compute buffer.  ValueError for tensors in main memory: that is counted for one card only.
     """
     if settings.n_cpu_moe or settings.override_tensor:
-        raise ValueError(f"n_cpu_moe={settings.n_cpu_moe} and override_tensor={settings.override_tensor!r} are "
-                         f"counted for one card, and there are {len(cards)}: give the GiB of one")
+        raise ValueError(f"n_cpu_moe={settings.n_cpu_moe} and override_tensor={settings.override_tensor!r} "
+                         f"are counted for one card, and there are {len(cards)}: give the GiB of one")
     settings, found, parts = replace(settings, n_gpu_layers=None), [], shares(shape.n_layer, cards)
     buffers = cards_compute_bytes(shape, settings, parts, shared_alike(shape, weights))
     for share, compute in zip(parts, buffers, strict=True):

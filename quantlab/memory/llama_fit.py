@@ -1,13 +1,14 @@
 """What llama.cpp itself chooses where a model is too large for a card: the rule behind `--fit`, which is on
 unless somebody says otherwise, and to which Ollama (since 0.30) leaves the choice, too.
 
-    llama_cpp_fit(fits("qwen3:30b", 12 * 2**30)).words      # "49 layers on the card, 22 without their experts"
+    llama_cpp_fit(fits("qwen3:30b", 12 * 2**30)).words   # "49 layers on the card, 22 without their experts"
 
 The rule leaves a margin free (`--fit-target`, 1 GiB). Of a dense model it takes as many layers as the rest
-holds. Of a mixture it first takes all layers without their experts, then gives the experts back layer by layer
-from the front, and at last parts of one more layer: so those that stay in main memory are the last ones, where
-`--n-cpu-moe` keeps the first.  Source: llama.cpp's common/fit.cpp (common_params_fit_impl, build 11434), for
-one card and a context that is given: where none is, it is first made smaller, down to 4,096 tokens.
+holds. Of a mixture it first takes all layers without their experts, then gives the experts back layer by
+layer from the front, and at last parts of one more layer: so those that stay in main memory are the last
+ones, where `--n-cpu-moe` keeps the first.  Source: llama.cpp's common/fit.cpp (common_params_fit_impl, build
+11434), for one card and a context that is given: where none is, it is first made smaller, down to 4,096
+tokens.
 """
 
 from collections.abc import Callable

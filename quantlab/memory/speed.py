@@ -47,7 +47,8 @@ class Speed(Tabled):
     @property
     def words(self) -> str:
         """The expected range; what is only expected claims no tenths."""
-        return " to ".join(f"{speed:.0f}" if speed >= 9.95 else f"{speed:.1f}" for speed in (self.low, self.high))
+        return " to ".join(f"{speed:.0f}" if speed >= 9.95 else f"{speed:.1f}"
+                           for speed in (self.low, self.high))
 
     def rows(self) -> list[tuple]:
         return [("what", "tokens a second"), ("expected", f"{number(self.low, 3)} to {number(self.high, 3)}"),
@@ -82,7 +83,8 @@ class PublishedRun(NamedTuple):
     @property
     def flags(self) -> str:
         """What was told to llama-server."""
-        return " ".join(f"--{name.replace('_', '-')} {self.placed[name]}" for name in PLACED if name in self.placed)
+        return " ".join(f"--{name.replace('_', '-')} {self.placed[name]}" for name in PLACED
+                        if name in self.placed)
 
 
 @cache

@@ -4,9 +4,9 @@ whole, or of a mixture the experts of its first layers only.
     one = fits("qwen3:30b", 12 * 2**30)
     [way.words for way in one.ways()]           # the better first: "the experts of 20 layers in main memory"
 
-A token reads all of a layer, but only a few of its experts: 8 of 128 in Qwen3 30B. So experts are what is read
-least for the room that they take, and belong in the slow memory first.  Source: llama.cpp's common/arg.cpp
-(--n-cpu-moe, --cpu-moe, --n-gpu-layers).  Lessons: 06_will_it_fit, 14_speed_and_bandwidth.
+A token reads all of a layer, but only a few of its experts: 8 of 128 in Qwen3 30B. So experts are what is
+read least for the room that they take, and belong in the slow memory first.  Source: llama.cpp's
+common/arg.cpp (--n-cpu-moe, --cpu-moe, --n-gpu-layers).  Lessons: 06_will_it_fit, 14_speed_and_bandwidth.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..models.architecture import Architecture
-from ..words import gib, number, size
+from ..words import number, size
 from .estimate import MemoryEstimate, planned
 from .kv_cache import cache_bytes
 from .overrides import is_expert
@@ -82,8 +82,8 @@ def faster(ways: Sequence[Way]) -> str:
 
 
 def experts_that_stay(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int | None:
-    """The fewest first layers whose experts must stay in main memory, so that all the rest is at most `budget`
-    bytes on the card; None where there are no experts, or where all of them are not enough.
+    """The fewest first layers whose experts must stay in main memory, so that all the rest is at most
+    `budget` bytes on the card; None where there are no experts, or where all of them are not enough.
 
     As with layers: a walk, a guess from the weights, and walks around it.
     """

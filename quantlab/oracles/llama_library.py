@@ -46,10 +46,10 @@ void *llama_model_load_from_file(const char *, llama_model_params); void llama_m
 void *llama_init_from_model(void *, llama_context_params); void llama_free(void *);
 const char *ggml_backend_buft_name(void *);
 size_t llama_max_devices(void); size_t llama_max_tensor_buft_overrides(void);
-int %s(const char *, llama_model_params *,
-  llama_context_params *, float *, tensor_override *, size_t *, uint32_t, void *, int);
 void _Z26llama_get_memory_breakdownPK13llama_context(void *result, void *context);
-""" % FIT_PARAMS)
+""")
+ffi.cdef(f"""int {FIT_PARAMS}(const char *, llama_model_params *, llama_context_params *, float *,
+  tensor_override *, size_t *, uint32_t, void *, int);""")
 #: What the pinned version fills in.
 DEFAULTS = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "n_threads": 4,
             "flash_attn_type": -1, "rope_scaling_type": -1, "pooling_type": -1, "attention_type": -1,
@@ -132,7 +132,7 @@ class Library:
                                                 ffi.NULL, ERRORS_ONLY)
         if status:
             raise Refused(self._last_words())
-        patterns = []
+        patterns: list[str] = []
         while kept[len(patterns)].pattern:
             patterns.append(ffi.string(kept[len(patterns)].pattern).decode())
         return {"n_gpu_layers": params.n_gpu_layers, "kept": patterns}

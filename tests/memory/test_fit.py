@@ -128,7 +128,7 @@ def test_the_better_way_is_marked_and_why_is_a_sentence():
     options = recommend("qwen3:30b", 12, n_ctx=8192, ftypes=["Q4_K_M", "Q8_0"])
     experts, layers = options[0].ways
     lines = repr(options).splitlines()
-    assert "by experts" in lines[0] and f"◂ --n-cpu-moe {experts.n_cpu_moe}: {experts.speed.words}" in lines[1]
+    assert f"◂ --n-cpu-moe {experts.n_cpu_moe}: {experts.speed.words}" in lines[1]
     assert f"  --n-gpu-layers {layers.layers}: {layers.speed.words}" in lines[1] and lines[1].count("◂") == 1
     ratio = experts.speed.limit / layers.speed.limit
     assert f"up to {ratio:.1f} times as fast as with {layers.layers} layers on the card" in lines[-2]
