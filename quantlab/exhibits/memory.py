@@ -48,7 +48,7 @@ MOST_SLOTS = 8
 #: Of the slider of layers whose experts stay in main memory.
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
-NOTE = "Context is for each conversation, as Ollama's num_ctx. The compute buffer is for 512 tokens."
+NOTE = "Context is for each conversation, as Ollama's num_ctx, and so is the compute buffer."
 SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of "
           "the card free, the other ways leave what the driver needs.")
 USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True,
@@ -102,7 +102,8 @@ def _reasons(now: Situation, found: MemoryEstimate) -> tuple[str, str, str, str]
     scores = "" if now.flash else ", with a table of all scores"
     low, high = found.overhead.low / GIB, found.overhead.high / GIB
     return (bits + kept, _cache_words(shape, tokens),
-            f"what {min(512, tokens)} tokens need on their way through the layers{scores}",
+            f"what {min(found.settings.n_ubatch, tokens):,} tokens at a time need on their way through the "
+            f"layers{scores}",
             f"an assumption: users report {low:.2g} to {high:.2g} GiB")
 
 
@@ -228,7 +229,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                                                      partial(_settings, shapes)),
                          "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
                                                    partial(_splits, shapes))},
-                 note=f"{said}{NOTE} {says('batch')}")
+                 note=f"{said}{NOTE} {says('batch')} {says('tight_batch')}")
 
 
 def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:

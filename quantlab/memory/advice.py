@@ -20,12 +20,12 @@ from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, gib, one_of
 from .cards import GPUS, Card
-from .estimate import MemoryEstimate
+from .estimate import OVERHEAD, MemoryEstimate
 from .fit import CardFit, fits
 from .kv_cache import KV_TYPES
-from .settings import Settings
+from .settings import Settings, ollama_batch, ollama_predicts
 from .splits import faster, last_that_fits
-from .weights import FTYPES, weight_bytes
+from .weights import FTYPES, weight_bytes, weights_of
 
 #: The types of a slider, smallest file first.
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
@@ -138,9 +138,19 @@ class Situation:
         at = types.index(self.ftype)
         return types[:at][::-1], types[at + 1:]
 
+    @property
+    def n_ubatch(self) -> int:
+        """Tokens that Ollama computes at a time here, where nobody sets num_batch."""
+        n_ctx = self.num_ctx * self.n_parallel
+        predicted = ollama_predicts(self.shape, weights_of(self.model, self.ftype).nbytes, n_ctx)
+        free = max(self.card - OVERHEAD.usual, 1)
+        batch = ollama_batch(n_ctx, predicted, free, flash_attention=self.flash, cuda_card=free)
+        return min(self.num_ctx, batch)
+
     def fit(self) -> CardFit:
         """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
         settings = Settings(n_ctx=self.num_ctx * self.n_parallel, n_parallel=self.n_parallel,
+                            n_ubatch=self.n_ubatch,
                             flash_attention=self.flash, type_k=self.type_kv, type_v=self.type_kv,
                             n_cpu_moe=self.n_cpu_moe)
         return fits(self.model, self.card, self.ftype, settings)
