@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from html import escape
 from itertools import islice
+from typing import Any
 
 from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
@@ -48,11 +49,18 @@ MOST_SLOTS = 8
 #: Of the slider of layers whose experts stay in main memory.
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
-NOTE = "Context is for each conversation, as Ollama's num_ctx, and so is the compute buffer."
+NOTE = ("Context is for each conversation, as Ollama's num_ctx. The compute buffer is for as many tokens at "
+        "a time as Ollama takes.")
 SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of "
           "the card free, the other ways leave what the driver needs.")
-USUAL = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1, flash=True,
-             n_cpu_moe=0)
+USUAL: dict[str, Any] = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1,
+                             flash=True, n_cpu_moe=0)
+PRESETS = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
+           "A sliding window keeps it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
+           "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
+           "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8),
+           "70 B at home": USUAL | dict(model="llama3.1:70b", vram=24),
+           "Experts in main memory": USUAL | dict(model="qwen3:30b", vram=12, n_cpu_moe=24)}
 
 
 def _finding(now: Situation, found: MemoryEstimate) -> str:
@@ -217,13 +225,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     said += off_the_slider("A number of", n_parallel, slots, "conversations")
     said += off_the_slider("A number of", n_cpu_moe, experts, "layers")
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if by_size else ""
-    presets = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
-               "A sliding window keeps it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
-               "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
-               "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8), "70 B at home": USUAL
-               | dict(model="llama3.1:70b", vram=24),
-               "Experts in main memory": USUAL | dict(model="qwen3:30b", vram=12, n_cpu_moe=24), **machine}
-    return Stage(handles, partial(_draw, shapes), presets=presets, label_width=120,
+    return Stage(handles, partial(_draw, shapes), presets=PRESETS | machine, label_width=120,
                  links={"model": by_model, "card": by_card},
                  panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
                                                      partial(_settings, shapes)),

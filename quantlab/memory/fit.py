@@ -8,19 +8,12 @@ A model fits when what llama.cpp allocates on the card (weights, KV cache and co
 counts them) and the driver's usual share (`estimate.OVERHEAD.usual`) are no more than the card has. If not,
 its last layers may still fit: then it is split, and the CPU computes the first layers; or, of a mixture,
 everything but the experts of the first layers (splits.py).  Lesson: 06_will_it_fit.
-
-On several cards llama.cpp deals the layers out in proportion to the cards' memory (llama-model.cpp:
-load_tensors). While one card computes, the one before it may already be at the next tokens: for that, each
-keeps four copies of everything it reads from outside, for good (llama-context.cpp: pipeline_parallel;
-ggml-backend.cpp: GGML_SCHED_MAX_COPIES). So two cards need more than twice the compute buffer of one.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from itertools import accumulate
 
 from ..models.architecture import Architecture
 from ..models.recipe_rules import PROGRAMS
@@ -28,7 +21,6 @@ from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
 from .cards import usual_card
-from .compute import cards_compute_bytes, compute_bytes, shared_alike
 from .estimate import (
     OVERHEAD,
     MemoryEstimate,
@@ -38,9 +30,9 @@ from .estimate import (
     planned_shape,
     projector_of,
 )
-from .kv_cache import cache_bytes
 from .ranking import rank
 from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
+from .several_cards import budget_of, bytes_on_cards
 from .speed import HOST_BANDWIDTH
 from .splits import Way, experts_that_stay, last_that_fits, layers_that_fit, way, why
 from .weights import Weights, weights_of
@@ -307,47 +299,10 @@ def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, 
 
     room, longest = left(asked.n_ctx), _longest(shape, lambda n: left(n) >= 0)
     layers = shape.n_layer + 1 if room >= 0 else min(
-        layers_that_fit(shape, weights, asked, _budget(cards, shape, weights, asked)), shape.n_layer)
+        layers_that_fit(shape, weights, asked, budget_of(cards, shape, weights, asked)), shape.n_layer)
     settings = replace(asked, n_gpu_layers=None if room >= 0 else layers)
     only = way(shape, weights, settings, ftype, *speeds)
     return Option(ftype, weights.nbytes, bpw, room, longest, layers, (only,))
-
-
-def shares(n_layer: int, cards: Sequence[int]) -> list[range]:
-    """The layers on each card; number n_layer is the output layer.  cards: bytes of each."""
-    borders = [border / sum(cards) for border in accumulate(cards)]
-    where = [bisect_right(borders, layer / (n_layer + 1)) for layer in range(n_layer + 1)]
-    return [range(where.index(card), where.index(card) + where.count(card)) if card in where else range(0)
-            for card in range(len(cards))]
-
-
-def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
-                   cards: Sequence[int]) -> list[int]:
-    """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
-    compute buffer.  ValueError for tensors in main memory: that is counted for one card only.
-    """
-    if settings.n_cpu_moe or settings.override_tensor:
-        raise ValueError(f"n_cpu_moe={settings.n_cpu_moe} and override_tensor={settings.override_tensor!r} "
-                         f"are counted for one card, and there are {len(cards)}: give the GiB of one")
-    settings, found, parts = replace(settings, n_gpu_layers=None), [], shares(shape.n_layer, cards)
-    buffers = cards_compute_bytes(shape, settings, parts, shared_alike(shape, weights))
-    for share, compute in zip(parts, buffers, strict=True):
-        blocks = [layer for layer in share if layer < shape.n_layer]
-        total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
-        if shape.n_layer in share:
-            total += weights.output.card + (weights.words.card if weights.tied else 0)
-        if blocks:
-            total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
-        found.append(total + compute)
-    return found
-
-
-def _budget(cards: list[int], shape: Architecture, weights: Weights, settings: Settings) -> int:
-    """Bytes of all cards together for one model: each has a driver, each but the first a compute buffer more
-    than was counted.
-    """
-    compute = compute_bytes(shape, settings, shared_alike(shape, weights))
-    return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute
 
 
 def _longest(shape: Architecture, fit: Callable[[int], bool]) -> int:
