@@ -68,7 +68,7 @@ CONTEXTS = {"2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "64k
 CARDS = ("GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
 LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the rest on the CPU"),
           ("no", "CPU only"))
-BY_EXPERTS = "split by layers, or by experts (moe: of N layers)"
+BY_EXPERTS = "split by layers; moe: by experts"
 OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
 PLOTTED = ("2k", "8k", "32k", "128k")
 MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b-mla")

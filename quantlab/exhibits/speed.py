@@ -122,7 +122,8 @@ def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Pictur
     for ftype in types_of(shape, FTYPES):
         fit = fits(shape, gpu.vram_bytes, ftype, Settings(n_ctx=n_ctx))
         best = fit.best(gpu.bandwidth, ram * 1e9)
-        words = f"{best.layers} of {layers} layers on the card" if best.layers is not None else best.words
+        words = f"{best.layers} of {layers} layers on the card" if best.layers is not None else (
+            best.words.removeprefix("the "))
         rows.append(SpeedRow(ftype, best.speed.low, best.speed.high, best.speed.limit, words, fit.room < 0))
     return draw_speeds(rows, finding=_finding(rows),
                        subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
@@ -193,8 +194,8 @@ def plot_published_speeds() -> Stage:
         speed, share = run.expected, run.share
         rows.append((share, SpeedRow(run.device.removeprefix("GeForce ").removeprefix("Radeon "), speed.low,
                                      speed.high, speed.limit,
-                                     f"{100 * share:.0f} %: {run.model} {run.ftype}, "
-                                     f"{run.flags or f'{run.n_ctx:,}'}", bool(run.placed),
+                                     f"{100 * share:.0f} %: {run.model.removesuffix('-mla')} {run.ftype}, "
+                                     f"{run.where or f'{run.n_ctx:,}'}", bool(run.placed),
                                      measured=[run.tokens_per_second])))
     inside = sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share, _ in rows)
     return show(draw_speeds([row for _, row in sorted(rows, key=lambda pair: -pair[0])],

@@ -210,8 +210,9 @@ def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
     most, fit = now.shape.n_layer + 1, now.fit()
     ways = fit.ways()
     if (best := ways[0]).layers is None:
-        yield best.words, f"{gib(best.estimate.host)} there; {faster(ways)} as by layers", dict(
-            n_cpu_moe=best.n_cpu_moe)
+        n = best.n_cpu_moe
+        brings = f"experts of {n} layers to main memory: {faster(ways)} as by layers"
+        yield best.flags, brings, dict(n_cpu_moe=n)
     elif layers := fit.layers:
         slower = "Ollama does that by itself; every answer is then several times slower"
         yield f"{layers} of {most} layers on the card", slower, {}
@@ -222,8 +223,8 @@ def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
 def uses(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """What the free memory could buy, one at a time."""
     if now.n_cpu_moe and (fewer := replace(now, n_cpu_moe=0).fit().experts or 0) < now.n_cpu_moe:
-        what = f"the experts of {fewer} layers in main memory" if fewer else "all experts on the card"
-        yield what, f"instead of {now.n_cpu_moe}: the fewer, the faster", dict(n_cpu_moe=fewer)
+        brings = f"experts of {fewer} layers in main memory instead of {now.n_cpu_moe}: faster"
+        yield f"--n-cpu-moe {fewer}", brings, dict(n_cpu_moe=fewer)
     tokens = longest(now)
     if tokens > now.num_ctx:
         limit = ", all it was trained for" if tokens == now.shape.n_ctx_train else ""

@@ -27,7 +27,8 @@ from .weights import Weights, part_of, weights_of
 #: Share of the bandwidth that generation reaches: what all but three of the runs in
 #: quantlab/data/published_speeds.csv reach.
 EFFICIENCY = (0.4, 0.9)
-PLACED = ("n_gpu_layers", "n_cpu_moe")
+#: What may be elsewhere, in short words: layers on the card, layers whose experts were not.
+PLACED = {"n_gpu_layers": "{} layers", "n_cpu_moe": "moe {}"}
 #: Main memory where nobody says: two channels of DDR4-3200, in bytes a second.
 HOST_BANDWIDTH = CPUS["DDR4-3200, two channels"].bandwidth
 
@@ -81,10 +82,10 @@ class PublishedRun(NamedTuple):
         return expected_speed(self.model, self.ftype, self.bandwidth, n_ctx=self.n_ctx, **self.placed)
 
     @property
-    def flags(self) -> str:
-        """What was told to llama-server."""
-        return " ".join(f"--{name.replace('_', '-')} {self.placed[name]}" for name in PLACED
-                        if name in self.placed)
+    def where(self) -> str:
+        """What lay where, in short; "" for all on the device."""
+        return ", ".join(words.format(self.placed[name]) for name, words in PLACED.items()
+                         if name in self.placed)
 
 
 @cache

@@ -376,7 +376,7 @@ def test_experts_in_main_memory_are_a_handle_with_a_table_of_ways():
 def test_of_a_mixture_experts_leave_the_card_first_and_come_back_first():
     now = replace(HERE, model=MODELS["qwen3:30b"], card=12 * GIB, num_ctx=8192)
     words, brings, change = list(ways(now))[-1]
-    assert words == f"the experts of {change['n_cpu_moe']} layers in main memory" and "as by layers" in brings
+    assert words == f"--n-cpu-moe {change['n_cpu_moe']}" and "as by layers" in brings
     fewer = replace(now, n_cpu_moe=change["n_cpu_moe"] - 1)
     assert replace(now, **change).room() >= 0 > fewer.room()
     assert next(uses(replace(now, n_cpu_moe=48)))[2] == change
