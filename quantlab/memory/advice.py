@@ -209,7 +209,7 @@ def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """
     most, fit = now.shape.n_layer + 1, now.fit()
     ways = fit.ways()
-    if (best := ways[0]).layers is None:
+    if (best := ways[0]).layers is None and len(ways) > 1:
         n = best.n_cpu_moe
         brings = f"experts of {n} layers to main memory: {faster(ways)} as by layers"
         yield best.flags, brings, dict(n_cpu_moe=n)
