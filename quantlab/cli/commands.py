@@ -35,19 +35,26 @@ def export(lessons: Sequence[str] = (), to: str = "pages") -> str:
     return f"{len(pages)} pages in {Path(to)}/; begin with {pages[0].name}"
 
 
-def estimate(model: str, as_json: bool = False, **settings) -> str:
+def estimate(model: str, as_json: bool = False, cpu_moe: bool = False, **settings) -> str:
     """The memory that llama.cpp takes for a model and its settings, part by part."""
     from ..memory.estimate import estimate_memory
+    from ..models.resolve import shape_of
 
+    if cpu_moe and "n_cpu_moe" in settings:
+        raise ValueError(f"--cpu-moe is for all layers, --n-cpu-moe {settings['n_cpu_moe']} for some: "
+                         "give one")
+    settings |= {"n_cpu_moe": shape_of(model).architecture.n_layer} if cpu_moe else {}
     found = estimate_memory(model, **settings)
     return _json({**asdict(found), "total": found.total, "needed": found.needed}) if as_json else str(found)
 
 
-def recommend(model: str, vram_gib: Sequence[float], as_json: bool = False, **settings) -> str:
-    """Every type of a model on a card, best first: what fits, how many layers, the longest context."""
+def recommend(model: str, vram_gib: Sequence[float], as_json: bool = False, bandwidth: float = 0,
+              host_bandwidth: float | None = None, **settings) -> str:
+    """Every type of a model on a card, best first: what fits, how many layers or experts, how fast."""
     from ..memory.fit import recommend as ranked
 
-    found = ranked(model, vram_gib, **settings)
+    settings |= {} if host_bandwidth is None else {"host_bandwidth": host_bandwidth * 1e9}
+    found = ranked(model, vram_gib, bandwidth=bandwidth * 1e9, **settings)
     return _json(found.table().to_dict("records")) if as_json else str(found)
 
 

@@ -50,12 +50,14 @@ from .cards import (
 
 LEFT, TOP, ROW, GAP = 104, 96, 30, 3
 RIGHT = WIDTH - 96                      # what a row is marked with stands right of it
-TONES = {"fits": MEANING["good"], "splits": MEANING["split"]}
-SIGNS = {"fits": "✓ ", "splits": "", "no": "✗ "}
+TONES = {"fits": MEANING["good"], "splits": MEANING["split"], "experts": MEANING["split"]}
+SIGNS = {"fits": "✓ ", "no": "✗ "}
 
 
 class Cell(NamedTuple):
-    """kind: "fits", "splits" or "no"; words: a number; tip: the sentence that the mouse is told."""
+    """kind: "fits", "splits", "experts" (split by them) or "no"; words: a number; tip: the sentence that the
+    mouse is told.
+    """
 
     kind: str
     words: str
@@ -66,6 +68,7 @@ CONTEXTS = {"2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "64k
 CARDS = ("GeForce RTX 3060 12GB", "GeForce RTX 4090", "H100 80GB SXM")
 LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the rest on the CPU"),
           ("no", "CPU only"))
+BY_EXPERTS = "split by layers; moe: by experts"
 OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
 PLOTTED = ("2k", "8k", "32k", "128k")
 MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b-mla")
@@ -88,9 +91,12 @@ def fit_cells(model: Architecture | Model, card: int,
                 cells.append(Cell("fits", f"{room:.1f}" if room < 99.5 else f"{room:.0f}",
                                   f"{what}fits, {room:.2f} GiB to spare"))
                 continue
+            short_of = f"{what}{-room:.2f} GiB too much"
+            if fit.experts:
+                cells.append(Cell("experts", f"moe {fit.experts}", f"{short_of}; {fit.best().words}"))
+                continue
             # a longer context never fits more
             most = fit.layers if most else 0
-            short_of = f"{what}{-room:.2f} GiB too much"
             cells.append(Cell("splits", f"{most}/{shape.n_layer + 1}",
                               f"{short_of}; {most} of {shape.n_layer + 1} layers on the card") if most
                          else Cell("no", "CPU", f"{short_of}; no layer fits"))
@@ -171,7 +177,9 @@ def draw_heat(rows: Sequence[tuple[str, Sequence[Cell]]], marked: str, *, findin
             body += [rect(LEFT - 2, y - 2, RIGHT - LEFT + 1, ROW + 1, "none", stroke=INK, stroke_width=2.5,
                           radius=4), text(RIGHT + 8, y + 19, "◂ the rule", size=12, bold=True)]
         y += ROW
+    by_experts = any(cell.kind == "experts" for _, cells in rows for cell in cells)
     for kind, words in LEGEND:
+        words = BY_EXPERTS if by_experts and kind == "splits" else words
         body += [*_cell(Cell(kind, "", ""), x, y + 9, 26, 18), quiet(x + 32, y + 22, words, size=12)]
         x += 50 + 7.2 * len(words)
     body += [quiet(16, y + 46 + 17 * i, clipped(note, 118), size=12) for i, note in enumerate(notes)]
@@ -184,7 +192,7 @@ def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> 
                    opacity=1 if tone else 0.55)]
     if not cell.words:
         return shapes
-    words = f"{SIGNS[cell.kind]}{cell.words}"
+    words = f"{SIGNS.get(cell.kind, '')}{cell.words}"
     if not tone:
         shapes.append(rect(middle - 4.2 * len(words) - 4, y + 4, 8.4 * len(words) + 8, height - GAP - 8, SOFT,
                            radius=3))

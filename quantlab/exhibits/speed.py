@@ -18,7 +18,7 @@ from ..memory.cards import GPUS
 from ..memory.fit import fits
 from ..memory.machine import my_machine, read_bandwidth
 from ..memory.settings import Settings
-from ..memory.speed import EFFICIENCY, bytes_per_token, expected_speed, published_speeds
+from ..memory.speed import EFFICIENCY, bytes_per_token, published_speeds
 from ..models.source import open_model
 from ..models.tag import quant_of
 from ..profile import is_reference, stable
@@ -121,11 +121,10 @@ def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Pictur
     layers = shape.architecture.n_layer + 1
     for ftype in types_of(shape, FTYPES):
         fit = fits(shape, gpu.vram_bytes, ftype, Settings(n_ctx=n_ctx))
-        speed = expected_speed(shape, ftype, gpu.bandwidth, host_bandwidth=ram * 1e9, n_ctx=n_ctx,
-                               n_gpu_layers=None if fit.room >= 0 else fit.layers)
-        split = fit.layers < layers
-        words = f"{fit.layers} of {layers} layers on the card" if split else "all on the card"
-        rows.append(SpeedRow(ftype, speed.low, speed.high, speed.limit, words, split))
+        best = fit.best(gpu.bandwidth, ram * 1e9)
+        words = f"{best.layers} of {layers} layers on the card" if best.layers is not None else (
+            best.words.removeprefix("the "))
+        rows.append(SpeedRow(ftype, best.speed.low, best.speed.high, best.speed.limit, words, fit.room < 0))
     return draw_speeds(rows, finding=_finding(rows),
                        subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
                        note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
@@ -192,17 +191,17 @@ def plot_published_speeds() -> Stage:
     """Runs that others have published, each beside what the card's bandwidth allows."""
     rows = []
     for run in published_speeds():
-        speed = expected_speed(run.model, run.ftype, run.bandwidth, n_ctx=run.n_ctx)
-        share = run.tokens_per_second / speed.limit
+        speed, share = run.expected, run.share
         rows.append((share, SpeedRow(run.device.removeprefix("GeForce ").removeprefix("Radeon "), speed.low,
                                      speed.high, speed.limit,
-                                     f"{100 * share:.0f} %: {run.model} {run.ftype}, {run.n_ctx:,}",
+                                     f"{100 * share:.0f} %: {run.model.removesuffix('-mla')} {run.ftype}, "
+                                     f"{run.where or f'{run.n_ctx:,}'}", bool(run.placed),
                                      measured=[run.tokens_per_second])))
     inside = sum(EFFICIENCY[0] <= share <= EFFICIENCY[1] for share, _ in rows)
     return show(draw_speeds([row for _, row in sorted(rows, key=lambda pair: -pair[0])],
                             finding=f"{inside} of {len(rows)} published runs reach {USUAL} of the limit",
-                            subtitle="share of the limit, model, type, tokens in the context; one answer at "
-                                     "a time"))
+                            subtitle="share of the limit, model, type, tokens in the context or what lies "
+                                     "where; one answer at a time"))
 
 
 @recalled

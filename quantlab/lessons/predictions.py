@@ -4,8 +4,8 @@
 
 Question, options and an explanation for each option stand in `data/predictions.toml`; which option is right
 and the numbers in the sentences are worked out by the function named there, when the guess is shown (or stand
-there, where the lesson's next cell measures them). So a notebook holds no answer, neither in the call nor saved
-below it.
+there, where the lesson's next cell measures them). So a notebook holds no answer, neither in the call nor
+saved below it.
 """
 
 import re
@@ -40,7 +40,7 @@ def prediction(number: str) -> Prediction:
     """The guess of that number with its facts filled in.  ValueError for a number that there is not."""
     row = written()[one_of("guess", number, written())]
     facts = _answer(row["answer"]) if "answer" in row else {"right": row["right"]}
-    right = int(facts["right"])                                                  # type: ignore[call-overload]
+    right = int(str(facts["right"]))
     return Prediction(_filled(row["question"], facts),
                       [(_filled(text, facts), _filled(why, facts)) for text, why in row["options"]], right)
 

@@ -20,11 +20,12 @@ from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, gib, one_of
 from .cards import GPUS, Card
-from .estimate import MemoryEstimate
-from .fit import CardFit, fits, last_that_fits
+from .estimate import OVERHEAD, MemoryEstimate
+from .fit import CardFit, fits
 from .kv_cache import KV_TYPES
-from .settings import Settings
-from .weights import FTYPES, weight_bytes
+from .settings import Settings, ollama_batch, ollama_predicts
+from .splits import faster, last_that_fits
+from .weights import FTYPES, weight_bytes, weights_of
 
 #: The types of a slider, smallest file first.
 SLIDER = [ftype for ftype in FTYPES if ftype != "Q4_0"]
@@ -113,7 +114,8 @@ CONTEXTS = tuple(k * 1024 for k in (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 1
 
 @dataclass(frozen=True)
 class Situation:
-    """A model and its settings on a card.  num_ctx: tokens of each of n_parallel conversations.  card: bytes.
+    """A model and its settings on a card.  num_ctx: tokens of each of n_parallel conversations.  card:
+    bytes.  n_cpu_moe: first layers whose experts stay in main memory.
     """
 
     model: Architecture | Model
@@ -123,6 +125,7 @@ class Situation:
     n_parallel: int
     flash: bool
     card: int
+    n_cpu_moe: int = 0
 
     @property
     def shape(self) -> Architecture:
@@ -135,10 +138,21 @@ class Situation:
         at = types.index(self.ftype)
         return types[:at][::-1], types[at + 1:]
 
+    @property
+    def n_ubatch(self) -> int:
+        """Tokens that Ollama computes at a time here, where nobody sets num_batch."""
+        n_ctx = self.num_ctx * self.n_parallel
+        predicted = ollama_predicts(self.shape, weights_of(self.model, self.ftype).nbytes, n_ctx)
+        free = max(self.card - OVERHEAD.usual, 1)
+        batch = ollama_batch(n_ctx, predicted, free, flash_attention=self.flash, cuda_card=free)
+        return min(self.num_ctx, batch)
+
     def fit(self) -> CardFit:
         """Whether it fits.  Raises ValueError where llama.cpp refuses these settings."""
         settings = Settings(n_ctx=self.num_ctx * self.n_parallel, n_parallel=self.n_parallel,
-                            flash_attention=self.flash, type_k=self.type_kv, type_v=self.type_kv)
+                            n_ubatch=self.n_ubatch,
+                            flash_attention=self.flash, type_k=self.type_kv, type_v=self.type_kv,
+                            n_cpu_moe=self.n_cpu_moe)
         return fits(self.model, self.card, self.ftype, settings)
 
     def estimate(self) -> MemoryEstimate:
@@ -190,9 +204,16 @@ def _larger_card(now: Situation) -> Iterator[tuple[str, str, dict]]:
 
 
 def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
-    """How many layers would go to the card; Ollama does that by itself."""
-    most = now.shape.n_layer + 1
-    if layers := now.fit().layers:
+    """What would lie on the card where not everything can: all but experts, where that is faster, else some
+    layers.
+    """
+    most, fit = now.shape.n_layer + 1, now.fit()
+    ways = fit.ways()
+    if (best := ways[0]).layers is None and len(ways) > 1:
+        n = best.n_cpu_moe
+        brings = f"experts of {n} layers to main memory: {faster(ways)} as by layers"
+        yield best.flags, brings, dict(n_cpu_moe=n)
+    elif layers := fit.layers:
         slower = "Ollama does that by itself; every answer is then several times slower"
         yield f"{layers} of {most} layers on the card", slower, {}
     else:
@@ -201,6 +222,9 @@ def _split(now: Situation) -> Iterator[tuple[str, str, dict]]:
 
 def uses(now: Situation) -> Iterator[tuple[str, str, dict]]:
     """What the free memory could buy, one at a time."""
+    if now.n_cpu_moe and (fewer := replace(now, n_cpu_moe=0).fit().experts or 0) < now.n_cpu_moe:
+        brings = f"experts of {fewer} layers in main memory instead of {now.n_cpu_moe}: faster"
+        yield f"--n-cpu-moe {fewer}", brings, dict(n_cpu_moe=fewer)
     tokens = longest(now)
     if tokens > now.num_ctx:
         limit = ", all it was trained for" if tokens == now.shape.n_ctx_train else ""

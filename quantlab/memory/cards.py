@@ -45,6 +45,15 @@ GPUS: dict[str, Card] = {name: card for name, card in _CARDS.items() if card.kin
 CPUS: dict[str, Card] = {name: card for name, card in _CARDS.items() if card.kind == "cpu"}
 
 
+def usual_card(nbytes: int) -> Card:
+    """The card of GPUS that stands for one of so many bytes: of those nearest in memory, the one of middle
+    bandwidth.
+    """
+    off = {card: abs(card.vram_bytes - nbytes) for card in GPUS.values()}
+    nearest_ones = [card for card, distance in off.items() if distance == min(off.values())]
+    return sorted(nearest_ones, key=lambda card: card.bandwidth)[(len(nearest_ones) - 1) // 2]
+
+
 def card_named(name: str) -> Card:
     """A card of GPUS, or main memory of CPUS.  Raises ValueError with the nearest names."""
     if name not in _CARDS:

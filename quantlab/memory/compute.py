@@ -13,12 +13,13 @@ from functools import lru_cache
 from itertools import accumulate
 
 from ..models.architecture import Architecture
+from ..models.cache_types import FEW_BITS
 from .alike import TOGETHER, kinds_of_layers, layers_to_walk
 from .ggml import LENT_FROM
 from .graphs import graph_of
 from .parts import Layers
 from .scheduler import COPIES, Scheduler
-from .settings import QUANTIZED, Settings
+from .settings import Settings
 from .weights import Types, Weights, by_name
 
 FEED_FORWARD = ("ffn_up", "ffn_gate", "ffn_down")
@@ -102,7 +103,7 @@ def _sizes(
     settings = replace(settings, n_gpu_layers=None, n_cpu_moe=0, override_tensor="")
     plan = _plan(a, settings, types, devices, n_cards, kept, every)
     # values in few bits need flash attention, so llama.cpp asks no further (llama_init_from_model)
-    asks = settings.flash_attention and settings.type_v not in QUANTIZED
+    asks = settings.flash_attention and settings.type_v not in FEW_BITS
     if asks and (n_cards in devices[:-1] or kept):
         few = replace(settings, n_ctx=1, n_ubatch=1, n_outputs=1)
         probe = _plan(a, few, types, devices, n_cards, kept, probe=True)

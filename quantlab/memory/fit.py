@@ -6,28 +6,21 @@ it.
 
 A model fits when what llama.cpp allocates on the card (weights, KV cache and compute buffer, as `planned`
 counts them) and the driver's usual share (`estimate.OVERHEAD.usual`) are no more than the card has. If not,
-its last layers may still fit: then it is split, and the CPU computes the first layers.  Lesson:
-06_will_it_fit.
-
-On several cards llama.cpp deals the layers out in proportion to the cards' memory (llama-model.cpp:
-load_tensors). While one card computes, the one before it may already be at the next tokens: for that, each
-keeps four copies of everything it reads from outside, for good (llama-context.cpp: pipeline_parallel;
-ggml-backend.cpp: GGML_SCHED_MAX_COPIES). So two cards need more than twice the compute buffer of one.
+its last layers may still fit: then it is split, and the CPU computes the first layers; or, of a mixture,
+everything but the experts of the first layers (splits.py).  Lesson: 06_will_it_fit.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
+from html import escape
 
 from ..models.architecture import Architecture
 from ..models.recipe_rules import PROGRAMS
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..words import GIB, Tabled, gib
-from .alike import shared_alike
-from .compute import cards_compute_bytes, compute_bytes, least_compute_bytes
+from .cards import usual_card
 from .estimate import (
     OVERHEAD,
     MemoryEstimate,
@@ -37,10 +30,11 @@ from .estimate import (
     planned_shape,
     projector_of,
 )
-from .kv_cache import cache_bytes
-from .overrides import in_main_memory, placed_with
 from .ranking import rank
 from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
+from .several_cards import budget_of, bytes_on_cards
+from .speed import HOST_BANDWIDTH
+from .splits import Way, experts_that_stay, last_that_fits, layers_that_fit, way, why
 from .weights import Weights, weights_of
 
 LARGEST_CARD_GIB = 100_000
@@ -71,6 +65,45 @@ class CardFit:
         if self.room >= 0:
             return self.shape.n_layer + 1
         return layers_that_fit(self.shape, self.weights, self.estimate.settings, self.card - OVERHEAD.usual)
+
+    @cached_property
+    def experts(self) -> int | None:
+        """The fewest first layers whose experts must stay in main memory, so that all the rest fits; None
+        where that is no way.
+        """
+        budget = self.card - OVERHEAD.usual
+        return 0 if self.room >= 0 else experts_that_stay(self.shape, self.weights, self.estimate.settings,
+                                                          budget)
+
+    def ways(self, bandwidth: float = 0, host_bandwidth: float = HOST_BANDWIDTH) -> list[Way]:
+        """How it can lie on the card, the fastest first.  In bytes a second: bandwidth, 0 for what cards of
+        this size usually have; host_bandwidth.
+        """
+        found = [self.best(bandwidth, host_bandwidth)]
+        if self.room < 0 and self.experts:
+            found.append(self._way(bandwidth, host_bandwidth, n_gpu_layers=self.layers))
+        return sorted(found, key=lambda way: -way.speed.limit)
+
+    def best(self, bandwidth: float = 0, host_bandwidth: float = HOST_BANDWIDTH) -> Way:
+        """The first of `ways`, without looking at the other: with experts in main memory where that can be,
+        as they are read least for the room they take.
+        """
+        if self.room >= 0:
+            return self._way(bandwidth, host_bandwidth)
+        if self.experts:
+            return self._way(bandwidth, host_bandwidth, n_cpu_moe=self.experts)
+        return self._way(bandwidth, host_bandwidth, n_gpu_layers=self.layers)
+
+    def bandwidths(self, bandwidth: float, host_bandwidth: float) -> tuple[float, float]:
+        """The same, with what cards of this size usually have in place of 0."""
+        return bandwidth or usual_card(self.card).bandwidth, host_bandwidth
+
+    def _way(self, bandwidth: float, host_bandwidth: float, n_gpu_layers: int | None = None,
+             n_cpu_moe: int | None = None) -> Way:
+        settings = replace(self.estimate.settings, n_gpu_layers=n_gpu_layers)
+        settings = settings if n_cpu_moe is None else replace(settings, n_cpu_moe=n_cpu_moe)
+        return way(self.shape, self.weights, settings, self.estimate.ftype,
+                   *self.bandwidths(bandwidth, host_bandwidth))
 
     @cached_property
     def longest_context(self) -> int:
@@ -105,18 +138,29 @@ class Option(Tabled):
     """One type of file.  size: bytes of all tensors; bpw: bits per weight.  headroom: bytes left with all
     layers on the card, negative when they do not fit.  longest_context: tokens that fit with all layers on
     the card, 0 for none.  n_gpu_layers: how many fit at the asked context (the output layer counts as
-    one).  quality: from the table that was passed in, else None.  Of several cards, headroom is that of the
-    fullest.
+    one).  ways: how it can lie on the card, the fastest first: where it does not fit by layers, and of a
+    mixture with experts in main memory.  quality: from the table that was passed in, else None.  Of several
+    cards, headroom is that of the fullest.
     """
 
     ftype: str
     size: int
     bpw: float
-    estimate: MemoryEstimate
     headroom: int
     longest_context: int
     n_gpu_layers: int
+    ways: tuple[Way, ...]
     quality: object = None
+
+    @property
+    def estimate(self) -> MemoryEstimate:
+        """The bytes of the fastest way."""
+        return self.ways[0].estimate
+
+    @property
+    def why(self) -> str:
+        """Which way is the better and why, in one sentence; "" where there is only one."""
+        return why(self.ways)
 
     @property
     def fits(self) -> bool:
@@ -129,19 +173,46 @@ class Option(Tabled):
             return f"fits, {gib(self.headroom)} to spare"
         return f"{gib(-self.headroom)} too much; {self.n_gpu_layers or 'no'} layers fit"
 
+    def told(self, by_layers: bool) -> str:
+        """One of two ways in a cell, the better one marked; "" where it is none."""
+        found = [way for way in self.ways if (way.layers is not None) == by_layers and not self.fits]
+        mark = "◂ " if len(self.ways) > 1 and found == [self.ways[0]] else ""
+        return "".join(f"{mark}{way.flags}: {way.speed.words}" for way in found)
+
     def rows(self) -> list[tuple]:
         return Options([self]).rows()
 
 
 class Options(Tabled, list):
-    """What `recommend` found, best first."""
+    """What `recommend` found, best first.  assumed: the bandwidths that the speeds were expected with, in
+    words.
+    """
+
+    def __init__(self, options: Iterable[Option] = (), assumed: str = ""):
+        super().__init__(options)
+        self.assumed = assumed
+
+    @property
+    def notes(self) -> list[str]:
+        """Of the first that must be split and can be so in two ways, which is the better and why."""
+        whys = [f"◂ {option.ftype}, {option.why}." for option in self if option.why]
+        return [*whys[:1], self.assumed] if whys else []
+
+    def __repr__(self) -> str:
+        return "\n".join([super().__repr__(), *self.notes])
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
     def rows(self) -> list[tuple]:
         asked = f"at {self[0].estimate.settings.n_ctx:,} tokens" if self else "verdict"
         known = any(option.quality is not None for option in self)
-        return [("type", "bits per weight", "file", asked, "longest context", *["quality"] * known),
+        split = any(len(option.ways) > 1 for option in self)
+        return [("type", "bits per weight", "file", asked, "longest context", *["quality"] * known,
+                 *("split by layers, tokens/s", "by experts, tokens/s") * split),
                 *((o.ftype, f"{o.bpw:.2f}", gib(o.size), o.verdict, f"{o.longest_context:,}",
-                   *[o.quality] * known) for o in self)]
+                   *[o.quality] * known, *(o.told(layers) for layers in (True, False) if split))
+                  for o in self)]
 
     def table(self):
         """A pandas table, a row for each option: sizes in GiB, contexts in tokens, and what is known of the
@@ -150,22 +221,28 @@ class Options(Tabled, list):
         import pandas as pd
 
         columns = ("ftype", "size_gib", "bits_per_weight", "fits", "headroom_gib", "longest_context",
-                   "layers_on_card", "quality")
+                   "layers_on_card", "quality", "better", "tokens_per_second")
         return pd.DataFrame([(o.ftype, o.size / GIB, o.bpw, o.fits, o.headroom / GIB, o.longest_context,
-                              o.n_gpu_layers, o.quality) for o in self], columns=columns)
+                              o.n_gpu_layers, o.quality, o.ways[0].flags, o.ways[0].speed.words)
+                             for o in self], columns=columns)
 
 
 def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
               ftypes: Sequence[str] | None = None, quality: Mapping[str, object] | None = None,
-              projector: Model | None = None, **settings) -> Options:
+              projector: Model | None = None, bandwidth: float = 0, host_bandwidth: float = HOST_BANDWIDTH,
+              **settings) -> Options:
     """Every ftype for this model on this card, best first by the rule of ranking.py: what fits before what
     must be split, better measured first, broken types last.
 
-    ftypes: all of llama-quantize's; of a model that is published in one type only, that one.
+    A mixture of experts that does not fit is split by layers, or with the experts of its first layers in main
+    memory, whichever is faster; both are told. ftypes: all of llama-quantize's; of a model that is published
+    in one type only, that one.
 
     model: as in `estimate_memory`.  vram_gib: GiB of the card, or of each of several, in llama.cpp's order.
     Where the layers do not fit on several, the number that does is an assumption: as many as one card of all
-    their memory would hold.  settings: the other arguments of `estimate_memory`, such as
+    their memory would hold, and experts are not moved there.  In bytes a second: bandwidth of the card, 0 for
+    what cards of its size usually have; host_bandwidth of main memory (51.2e9: two channels of
+    DDR4-3200).  settings: the other arguments of `estimate_memory`, such as
     `**memory_profile(...).as_dict()`.  projector: as there; its weights are taken off the first
     card.  quality: ftype -> what is known of it, joined in.  Types that llama-quantize refuses for this shape
     are left out.  Raises ValueError for cards and settings that cannot be.
@@ -182,9 +259,24 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
             if "refuses" in str(error):
                 continue
             raise
-        option = _option(shape, weights, ftype, asked, cards, (quality or {}).get(ftype))
-        options.append(replace(option, estimate=of_this_file(option.estimate, model)))
-    return Options(sorted(options, key=lambda o: rank(o.ftype, o.bpw, o.fits, o.n_gpu_layers)))
+        speeds = bandwidth or usual_card(max(cards)).bandwidth, host_bandwidth
+        option = _option(shape, weights, ftype, asked, cards, speeds)
+        ways = tuple(way._replace(estimate=of_this_file(way.estimate, model)) for way in option.ways)
+        options.append(replace(option, ways=ways, quality=(quality or {}).get(ftype)))
+    return Options(sorted(options, key=_place), _assumed(bandwidth, max(cards), host_bandwidth))
+
+
+def _assumed(bandwidth: float, card: int, host_bandwidth: float) -> str:
+    usual = usual_card(card)
+    where = f"{bandwidth / 1e9:g} GB/s" if bandwidth else (
+        f"the {usual.bandwidth / 1e9:g} GB/s of {usual.name}")
+    return f"Expected with {where} on the card, and {host_bandwidth / 1e9:g} GB/s in main memory."
+
+
+def _place(o: Option) -> tuple:
+    """The key to sort options by."""
+    best = o.ways[0]
+    return rank(o.ftype, o.bpw, o.fits, 2**16 - best.n_cpu_moe if best.layers is None else best.layers)
 
 
 def _offered(shape: Architecture) -> Sequence[str]:
@@ -193,97 +285,30 @@ def _offered(shape: Architecture) -> Sequence[str]:
 
 
 def _option(shape: Architecture, weights: Weights, ftype: str, asked: Settings, cards: list[int],
-            quality) -> Option:
+            speeds: tuple[float, float]) -> Option:
     whole = planned(shape, weights, replace(asked, n_gpu_layers=None), ftype)
+    bpw = 8 * weights.nbytes / weights.n_weights
     if len(cards) == 1:
         fit = CardFit(shape, weights, whole, cards[0])
-        room, layers, longest = fit.room, fit.layers, fit.longest_context
-    else:
-        def left(n_ctx: int) -> int:
-            used = bytes_on_cards(shape, weights, replace(asked, n_ctx=n_ctx), cards)
-            return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, used, strict=True))
+        return Option(ftype, weights.nbytes, bpw, fit.room, fit.longest_context, fit.layers,
+                      tuple(fit.ways(*speeds)))
 
-        room, longest = left(asked.n_ctx), _longest(shape, lambda n: left(n) >= 0)
-        layers = shape.n_layer + 1 if room >= 0 else min(
-            layers_that_fit(shape, weights, asked, _budget(cards, shape, weights, asked)), shape.n_layer)
-    estimate = whole if room >= 0 else planned(shape, weights, replace(asked, n_gpu_layers=layers), ftype)
-    bpw = 8 * weights.nbytes / weights.n_weights
-    return Option(ftype, weights.nbytes, bpw, estimate, room, longest, layers, quality)
+    def left(n_ctx: int) -> int:
+        used = bytes_on_cards(shape, weights, replace(asked, n_ctx=n_ctx), cards)
+        return min(card - OVERHEAD.usual - nbytes for card, nbytes in zip(cards, used, strict=True))
 
-
-def layers_that_fit(shape: Architecture, weights: Weights, settings: Settings, budget: int) -> int:
-    """The most layers whose bytes on the card are at most `budget`; one more layer is never smaller.
-
-    Walking through a split model takes a while, and finds nearly the same for each number: so no more are
-    tried than can fit, and the bytes that one walk finds say where to try next; the last is walked in full.
-    """
-    names = in_main_memory(shape, weights, settings)
-
-    def stays(n: int) -> int:
-        return placed_with(weights, replace(settings, n_gpu_layers=n), names).card + cache_bytes(
-            shape, settings, shape.n_layer - weights.n_blocks_on_card(n))
-
-    def most(compute: int, low: int, high: int) -> int:
-        return last_that_fits(lambda n: stays(n) + compute <= budget, low, high)
-
-    low, high = 0, last_that_fits(
-        lambda n: stays(n) + least_compute_bytes(shape, weights, settings, n) <= budget, 0, shape.n_layer + 1)
-    n = high
-    while low < high:
-        found = planned(shape, weights, replace(settings, n_gpu_layers=n), "", every=False)
-        low, high = (n, high) if found.total <= budget else (low, n - 1)
-        n = max(most(found.compute, low, high), min(low + 1, high))
-    while low and planned(shape, weights, replace(settings, n_gpu_layers=low), "").total > budget:
-        low -= 1
-    return low
-
-
-def shares(n_layer: int, cards: Sequence[int]) -> list[range]:
-    """The layers on each card; number n_layer is the output layer.  cards: bytes of each."""
-    borders = [border / sum(cards) for border in accumulate(cards)]
-    where = [bisect_right(borders, layer / (n_layer + 1)) for layer in range(n_layer + 1)]
-    return [range(where.index(card), where.index(card) + where.count(card)) if card in where else range(0)
-            for card in range(len(cards))]
-
-
-def bytes_on_cards(shape: Architecture, weights: Weights, settings: Settings,
-                   cards: Sequence[int]) -> list[int]:
-    """Bytes that llama.cpp allocates on each of several cards that hold all layers: weights, KV cache and
-    compute buffer.
-    """
-    settings, found, parts = replace(settings, n_gpu_layers=None), [], shares(shape.n_layer, cards)
-    buffers = cards_compute_bytes(shape, settings, parts, shared_alike(shape, weights))
-    for share, compute in zip(parts, buffers, strict=True):
-        blocks = [layer for layer in share if layer < shape.n_layer]
-        total = sum(weights.blocks[layer].card for layer in blocks) + (weights.shared.card if blocks else 0)
-        if shape.n_layer in share:
-            total += weights.output.card + (weights.words.card if weights.tied else 0)
-        if blocks:
-            total += cache_bytes(shape, settings, blocks[0]) - cache_bytes(shape, settings, blocks[-1] + 1)
-        found.append(total + compute)
-    return found
-
-
-def _budget(cards: list[int], shape: Architecture, weights: Weights, settings: Settings) -> int:
-    """Bytes of all cards together for one model: each has a driver, each but the first a compute buffer more
-    than was counted.
-    """
-    compute = compute_bytes(shape, settings, shared_alike(shape, weights))
-    return sum(cards) - len(cards) * OVERHEAD.usual - (len(cards) - 1) * compute
+    room, longest = left(asked.n_ctx), _longest(shape, lambda n: left(n) >= 0)
+    layers = shape.n_layer + 1 if room >= 0 else min(
+        layers_that_fit(shape, weights, asked, budget_of(cards, shape, weights, asked)), shape.n_layer)
+    settings = replace(asked, n_gpu_layers=None if room >= 0 else layers)
+    only = way(shape, weights, settings, ftype, *speeds)
+    return Option(ftype, weights.nbytes, bpw, room, longest, layers, (only,))
 
 
 def _longest(shape: Architecture, fit: Callable[[int], bool]) -> int:
     """A multiple of 256 up to what the model was trained for."""
     most = padded(shape.n_ctx_train or LARGEST_CONTEXT) // PADDING
     return last_that_fits(lambda n: fit(n * PADDING), 0, most) * PADDING
-
-
-def last_that_fits(fit: Callable[[int], bool], low: int, high: int) -> int:
-    """The largest number from low to high that fits, by halving; `low` is taken without asking."""
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fit(middle) else (low, middle - 1)
-    return low
 
 
 def _cards(vram_gib: float | Iterable[float]) -> list[int]:

@@ -18,6 +18,11 @@ from .weights import GROUPS, TensorBytes, Weights, by_name, part_of
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 
 
+def is_expert(name: str) -> bool:
+    """Whether a tensor's name, with or without "blk.N", is one of experts', of which a token uses a few."""
+    return re.search(EXPERTS, f".{name}") is not None
+
+
 def patterns_of(settings: Settings) -> tuple[str, ...]:
     """What llama.cpp would be told.  Raises ValueError for a pattern that is none."""
     found = [rf"blk\.{layer}{EXPERTS}" for layer in range(settings.n_cpu_moe)]

@@ -229,7 +229,11 @@ class Parts(CGraph):
         return self._matrices("ffn_down_exps", x, chosen, layer)
 
     def _matrices(self, name: str, x: Tensor, chosen: Tensor, layer: int) -> Tensor:
-        bias, x = self.weight(f"{name}.bias", layer), self.mul_mat_id(self.matrix(name, layer), x, chosen)
+        n, scale, bias = x.ne[2], self.weight(f"{name}.scale", layer), self.weight(f"{name}.bias", layer)
+        x = self.mul_mat_id(self.matrix(name, layer), x, chosen)
+        if scale is not None:               # a number for each expert (build_lora_mm_id)
+            every = self.repeat(self.reshape(scale, 1, self.shape.n_expert, 1), 1, self.shape.n_expert, n)
+            x = self.mul(x, self.get_rows(every, chosen))
         return x if bias is None else self.add_id(x, bias, chosen)
 
     def _sum(self, x: Tensor, used: int, n: int) -> Tensor:

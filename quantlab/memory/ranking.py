@@ -6,7 +6,8 @@
 3. Of those that fit, the better measured comes first. Differences within two standard errors are none: then
    the one with more bits comes first. What was not measured stands behind the measured type that BEHIND
    names.
-4. Of those that must be split, most layers on the card first, then more bits: speed is lost there.
+4. Of those that must be split, most layers on the card first, then more bits: speed is lost there. Where only
+   experts stay in main memory, all layers are on the card, and the fewest such experts come first.
 
 Measured: quantlab/data/tiny/quality.json, the tiny Llama in every mix, IQ1 to IQ3 and Q2_K_S with an
 importance matrix, as they are made. It is one small model; that two types change places in a large one is

@@ -18,6 +18,7 @@ c6854fb of April 2026): four conversations (0_app/5_advanced/parallel-requests.m
 
 from dataclasses import asdict, dataclass
 
+from ..models.architecture import Architecture
 from ..models.cache_types import CACHE_TYPES, FEW_BITS
 from ..models.ollama_blobs import architecture_name
 from ..models.resolve import shape_of
@@ -192,6 +193,15 @@ def ollama_batch(n_ctx: int, predicted: int = 0, available: int = 0, *, flash_at
         if n_ctx > above and (fits or not predicted or not available):
             return batch
     return BATCH
+
+
+def ollama_predicts(a: Architecture, nbytes: int, n_ctx: int) -> int:
+    """Bytes that Ollama 0.34.2 thinks a model takes before it is loaded (llm/llama_server.go:
+    PredictServerVRAM): the file, and a cache in 16 bits as if every layer kept the whole context with the
+    fewest heads that one has.  nbytes: of the file; n_ctx: tokens of all conversations together.
+    """
+    heads = [a.heads_of(layer)[0] if a.has_attention(layer) else 0 for layer in range(a.n_layer)]
+    return nbytes + 2 * 2 * a.n_layer * (min(heads) or 1) * (a.n_embd // a.n_head) * n_ctx
 
 
 def _ollama(arch: str | None, trained: int, vram_gib: float, n_ctx: int | None, n_parallel: int) -> Settings:

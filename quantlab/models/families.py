@@ -181,6 +181,7 @@ def _experts(a):
     if a.arch == "gemma4":
         yield "ffn_gate_up_exps.weight", (a.n_embd, 2 * width, a.n_expert)
         yield "ffn_down_exps.weight", (width, a.n_embd, a.n_expert)
+        yield "ffn_down_exps.scale", (a.n_expert,)
         return
     for part, columns, rows in (("gate", a.n_embd, width), ("up", a.n_embd, width),
                                 ("down", width, a.n_embd)):

@@ -23,6 +23,10 @@ PINNED = "2026.10.11549"
 TYPE_NUMBERS = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20,
                 "bf16": 30}
 ALL_LAYERS = 2**16
+#: common_fit_params of common/fit.h, as the compiler spells it.
+FIT_PARAMS = ("_Z17common_fit_paramsPKcP18llama_model_paramsP20llama_context_paramsPf"
+              "P32llama_model_tensor_buft_overridePmjPK22common_fit_extra_model14ggml_log_level")
+ERRORS_ONLY = 4     # ggml.h: GGML_LOG_LEVEL_ERROR
 ffi.cdef("""
 typedef struct { const char *pattern; void *kind; } tensor_override;
 typedef struct { void *devices; void *overrides; int32_t n_gpu_layers; int split_mode; int load_mode;
@@ -44,8 +48,11 @@ void *llama_init_from_model(void *, llama_context_params); void llama_free(void 
 const char *ggml_backend_buft_name(void *);
 void _Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params(const char *, llama_model_params *,
   llama_context_params *);
+size_t llama_max_devices(void); size_t llama_max_tensor_buft_overrides(void);
 void _Z26llama_get_memory_breakdownPK13llama_context(void *result, void *context);
 """)
+ffi.cdef(f"""int {FIT_PARAMS}(const char *, llama_model_params *, llama_context_params *, float *,
+  tensor_override *, size_t *, uint32_t, void *, int);""")
 #: What the pinned version fills in.
 DEFAULTS = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "n_threads": 4,
             "flash_attn_type": -1, "rope_scaling_type": -1, "pooling_type": -1, "attention_type": -1,
@@ -105,6 +112,34 @@ class Library:
             raise self._gpus.faults[0]
         return found
 
+    def make_context(self, model, settings: dict):
+        """A context of the model, to be freed with llama_free.  Raises Refused."""
+        params = self.context_params(settings)
+        self._said.clear()
+        context = self._lib.llama_init_from_model(model, params)
+        if context == ffi.NULL:
+            raise Refused(self._last_words())
+        return context
+
+    def fit(self, path: str, margin: int, settings: dict) -> dict:
+        """{"n_gpu_layers": ..., "kept": [patterns]} that `--fit` chooses for a file on one card, of which
+        `margin` bytes stay free; n_gpu_layers is -1 where it changes nothing.  Raises Refused.
+        """
+        params = ffi.new("llama_model_params *", self._lib.llama_model_default_params())
+        context = ffi.new("llama_context_params *", self.context_params(settings))
+        split = ffi.new("float[]", self._lib.llama_max_devices())
+        kept = ffi.new("tensor_override[]", self._lib.llama_max_tensor_buft_overrides())
+        margins = ffi.new("size_t[]", [margin] * self._lib.llama_max_devices())
+        self._said.clear()
+        status = getattr(self._lib, FIT_PARAMS)(path.encode(), params, context, split, kept, margins, 4096,
+                                                ffi.NULL, ERRORS_ONLY)
+        if status:
+            raise Refused(self._last_words())
+        patterns: list[str] = []
+        while kept[len(patterns)].pattern:
+            patterns.append(ffi.string(kept[len(patterns)].pattern).decode())
+        return {"n_gpu_layers": params.n_gpu_layers, "kept": patterns}
+
     def context_params(self, settings: dict):
         """The settings as llama.cpp takes them."""
         params = self._lib.llama_context_default_params()
@@ -120,15 +155,6 @@ class Library:
             params.n_outputs_max_per_seq = -(-params.n_outputs_max // settings["n_parallel"])
         params.swa_full = False
         return params
-
-    def make_context(self, model, settings: dict):
-        """A context of the model, to be freed with llama_free.  Raises Refused."""
-        params = self.context_params(settings)
-        self._said.clear()
-        context = self._lib.llama_init_from_model(model, params)
-        if context == ffi.NULL:
-            raise Refused(self._last_words())
-        return context
 
     def print_fit(self, path: str, settings: dict) -> None:
         """What `llama-fit-params --fit-print on` prints: for each device its name and whole MiB of weights,
@@ -190,11 +216,14 @@ def _library_path() -> Path:
 
 def answer(question: dict) -> dict:
     """{"measured": [for each place one list, and in it for each setting a breakdown or {"refused": words}]},
-    or {"refused": words} for the whole question.
+    {"fitted": [...]} where it has a "margin", or {"refused": words} for the whole question.
     """
     measured: list[list[dict]] = []
     try:
         library = Library(question["vram"])
+        if "margin" in question:
+            return {"fitted": [library.fit(question["path"], question["margin"], settings)
+                               for settings in question["settings"]]}
         for place in question["places"]:
             model = library.load(question["path"], place["n_gpu_layers"], tuple(place["kept"]))
             measured.append([_measured(library, model, settings) for settings in place["settings"]])

@@ -88,6 +88,19 @@ def measure_all(model, ftype: str | None, settings: list[Settings], *,
     return [found[i] for i in range(len(settings))]
 
 
+def fitted(model, ftype: str | None, settings: list[Settings], *, vram: int, margin: int) -> list[Settings]:
+    """What llama.cpp's own `--fit` makes of settings on a card of `vram` bytes, all of them free, of which
+    `margin` shall stay so.  model: as in `measure_all`.  Raises OracleError.
+    """
+    with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
+        path = _path_of(model, ftype, Path(folder))
+        answer = _ask({"path": str(path.resolve()), "vram": [vram], "margin": margin,
+                       "settings": [one.as_dict() for one in settings]}, "fitted")
+    return [replace(one, n_gpu_layers=None if found["n_gpu_layers"] < 0 else found["n_gpu_layers"],
+                    override_tensor=",".join(f"{pattern}=CPU" for pattern in found["kept"]))
+            for one, found in zip(settings, answer, strict=True)]
+
+
 def _path_of(model, ftype: str | None, folder: Path) -> Path:
     shape = shape_of(model)
     if isinstance(shape, Architecture):
@@ -102,9 +115,10 @@ def _path_of(model, ftype: str | None, folder: Path) -> Path:
     return shape.file.paths[0]
 
 
-def _ask(question: dict) -> list[list[dict]]:
+def _ask(question: dict, wanted: str = "measured") -> list[dict]:
     command = [sys.executable, "-m", f"{__package__}.llama_library"]
-    seconds = SECONDS[0] + SECONDS[1] * sum(len(place["settings"]) for place in question["places"])
+    asked = sum(len(one["settings"]) for one in question.get("places", [question]))
+    seconds = SECONDS[0] + SECONDS[1] * asked
     try:
         done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True,
                               errors="replace", timeout=seconds, cwd=ROOT,
@@ -120,7 +134,7 @@ def _ask(question: dict) -> list[list[dict]]:
     answer = json.loads(done.stdout)
     if "refused" in answer:
         raise OracleError(answer["refused"])
-    return answer["measured"]
+    return answer[wanted]
 
 
 def _measured(buffers: dict) -> Planned:

@@ -60,6 +60,15 @@ def test_recommend_prints_what_the_function_returns(capsys):
     assert [line["ftype"] for line in told] == [option.ftype for option in found]
 
 
+def test_experts_can_be_kept_in_main_memory_by_every_flag_of_llama_cpp(capsys):
+    for flags, settings in ((["--n-cpu-moe", "5"], {"n_cpu_moe": 5}), (["--cpu-moe"], {"n_cpu_moe": 32}),
+                            (["--override-tensor", "down_exps=CPU"], {"override_tensor": "down_exps=CPU"})):
+        assert main(["estimate", "mixtral:8x7b", *flags]) == 0
+        assert capsys.readouterr().out == f"{ql.estimate_memory('mixtral:8x7b', **settings)}\n"
+    assert main(["recommend", "mixtral:8x7b", "100", "--bandwidth", "900", "--host-bandwidth", "80"]) == 0
+    assert capsys.readouterr().out == f"{ql.recommend('mixtral:8x7b', 100)}\n", "all fit: no speed is told"
+
+
 def test_a_report_is_made_of_a_results_file(tmp_path, monkeypatch):
     packed = files("quantlab").joinpath("data/recorded/lab_smollm2.jsonl.gz").read_bytes()
     (tmp_path / "run.jsonl").write_bytes(gzip.decompress(packed))
@@ -75,7 +84,15 @@ def test_a_report_is_made_of_a_results_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("words, said", [
     ("estimate llama9:1b", "'llama9:1b'"), ("estimate llama3.1:8b --ctx 0", "n_ctx=0"),
     ("estimate llama3.1:8b --ftype Q4_X", "Q4_X"), ("estimate llama3.1:8b --ctx many", "invalid int value"),
-    ("recommend llama3.1:8b -1", "-1"), ("compare Hi m --rounds 0", "rounds=0"), ("doctor --loud", "--loud"),
+    ("recommend llama3.1:8b -1", "-1"),
+    ("estimate llama3.1:8b --n-cpu-moe 3", "n_cpu_moe=3 asks for experts"),
+    ("estimate llama3.1:8b --cpu-moe", "n_cpu_moe=32 asks for experts"),
+    ("estimate qwen3:30b --n-cpu-moe 49", "more than the 48 layers"),
+    ("estimate qwen3:30b --cpu-moe --n-cpu-moe 3", "give one"),
+    ("estimate qwen3:30b --override-tensor nothing=CPU", "'nothing', which is in no tensor's name"),
+    ("estimate qwen3:30b --override-tensor exps", "PATTERN=CPU"),
+    ("recommend qwen3:30b 12 --bandwidth -1", "bandwidth=-1"),
+    ("compare Hi m --rounds 0", "rounds=0"), ("doctor --loud", "--loud"),
     ("compare none.txt m", "none.txt cannot be read"), ("compare Hi m --option num_ctx", "NAME=VALUE"),
     ("compare Hi m --option num_ctx=large", "num_ctx='large': a whole number"),
     ("compare Hi m --option heat=1", "no Ollama option 'heat'"), ("compare Hi m --check (", "cannot be read"),

@@ -116,7 +116,7 @@ def test_every_way_out_fits_when_it_is_followed_and_a_step_less_does_not(now):
     layers = next((int(words.split()[0]) for words, _, change in found if not change and words[0].isdigit()),
                   0)
     best = recommend(now.shape, now.card / GIB, n_ctx=now.num_ctx * now.n_parallel, ftypes=[now.ftype],
-                     n_parallel=now.n_parallel, flash_attention=now.flash)[0]
+                     n_parallel=now.n_parallel, flash_attention=now.flash, n_ubatch=now.n_ubatch)[0]
     assert layers == best.n_gpu_layers
 
 
@@ -155,7 +155,7 @@ def test_names_and_sizes_follow_each_other():
 
 def test_a_size_without_a_model_is_a_typical_shape():
     explorer = explore_memory(None, 8, params_b=7)
-    wanted = ql.estimate_memory(typical_shape(7), n_ctx=8192)
+    wanted = ql.estimate_memory(typical_shape(7), n_ctx=8192, n_ubatch=1024)
     shown = {row[1] for row in explorer.picture.table}
     assert {f"{wanted.weights:,}", f"{wanted.kv_cache:,}", f"{wanted.compute:,}"} <= shown
 
@@ -334,3 +334,53 @@ def refused(explore, model) -> ValueError:
     with pytest.raises(ValueError) as error:
         explore(model)
     return error.value
+
+
+def test_the_compute_buffer_is_for_as_many_tokens_as_ollama_takes():
+    """llm/llama_server.go and server/sched.go of 0.34.2, by hand: llama3.1:8b as Q4_K_M predicts 4.58 GiB and
+    0.125 GiB for every 1,024 tokens; 1,024 tokens at a time need 768 MiB within 80 % of what is free, and
+    75 % without them; 2,048 need 2 GiB, and 60 %.
+    """
+    def tokens(**change) -> int:
+        return replace(HERE, **change).n_ubatch
+
+    assert [tokens(num_ctx=n, card=24 * GIB) for n in (1024, 4096, 5120, 32768, 33792)] == [
+        512, 512, 1024, 1024, 2048]
+    assert [tokens(num_ctx=8192, card=int(gib * GIB)) for gib in (8.4, 8.5)] == [512, 1024]
+    assert [tokens(num_ctx=8192, flash=False, card=int(gib * GIB)) for gib in (8, 8.6)] == [256, 512]
+    assert tokens(num_ctx=256, card=24 * GIB) == 256
+    explorer = explore_memory("llama3.1:8b", 24)
+    assert "what 1,024 tokens at a time need" in explorer.picture.svg
+    found = {row[0]: row[1] for row in explorer.picture.table}
+    assert found["compute"] == f"{ql.estimate_memory('llama3.1:8b', n_ctx=8192, n_ubatch=1024).compute:,}"
+
+
+def test_experts_in_main_memory_are_a_handle_with_a_table_of_ways():
+    explorer = explore_memory("qwen3:30b", 12, n_cpu_moe=24)
+    wanted = ql.estimate_memory("qwen3:30b", n_ctx=8192, n_cpu_moe=24)
+    found = {row[0]: row[1] for row in explorer.picture.table}
+    assert found["weights"] == f"{wanted.weights:,}" and found["in main memory"] == f"{wanted.host:,}"
+    assert "experts of 24 layers in main memory" in explorer.picture.svg
+    explorer.buttons["As Ollama settings"].value = True
+    assert "LLAMA_ARG_N_CPU_MOE=24" in explorer.opened.value and "--n-cpu-moe 24" in explorer.opened.value
+    explorer.buttons["Ways to split it"].value = True
+    for words in ("--n-cpu-moe 20", "--n-gpu-layers 31", "own choice: 49 layers on the card", "--fit"):
+        assert words in explorer.opened.value
+    explorer.set(n_cpu_moe=49)
+    assert "n_cpu_moe=49 is more than the 48 layers" in explorer.finding
+    explorer.set(model="llama3.1:8b")
+    assert "asks for experts in main memory, and this llama has none" in explorer.finding
+    assert "asks for experts" in explorer.opened.value
+    with pytest.raises(ValueError, match="n_cpu_moe=nan is not a number"):
+        explore_memory(n_cpu_moe=float("nan"))
+
+
+def test_of_a_mixture_experts_leave_the_card_first_and_come_back_first():
+    now = replace(HERE, model=MODELS["qwen3:30b"], card=12 * GIB, num_ctx=8192)
+    words, brings, change = list(ways(now))[-1]
+    assert words == f"--n-cpu-moe {change['n_cpu_moe']}" and "as by layers" in brings
+    fewer = replace(now, n_cpu_moe=change["n_cpu_moe"] - 1)
+    assert replace(now, **change).room() >= 0 > fewer.room()
+    assert next(uses(replace(now, n_cpu_moe=48)))[2] == change
+    cells = dict(fit_cells(now.model, now.card))["Q4_K_M"]
+    assert cells[2].kind == "experts" and cells[2].words == f"moe {change['n_cpu_moe']}"

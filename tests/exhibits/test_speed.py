@@ -41,7 +41,7 @@ def test_unknown_names_are_refused(names):
 
 
 def test_published_and_recorded_runs_are_drawn_with_what_they_reach():
-    assert ql.plot_published_speeds().finding == "13 of 14 published runs reach 40 to 90 % of the limit"
+    assert ql.plot_published_speeds().finding == "17 of 20 published runs reach 40 to 90 % of the limit"
     shown, record = ql.plot_measured_speed(), ql.recorded("speed")
     assert "of what memory allows" in shown.finding and f"Recorded on {record['date']}" in shown.picture.svg
     assert all(len(row[3].split(", ")) >= 3 for row in shown.picture.table[1:])

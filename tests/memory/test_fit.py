@@ -19,6 +19,13 @@ PAIRS = [("llama3.1:8b", 4), ("llama3.1:8b", 3), ("llama3.1:70b", 24), ("llama3.
          ("qwen3:14b", 8), ("qwen3:32b", 16), ("qwen3:32b", 12), ("qwen3:30b", 12), ("gemma3:12b", 6),
          ("gemma3:27b", 12), ("gemma2:9b", 6), ("phi4:14b", 8), ("gpt-oss:20b", 12), ("deepseek-v2:16b", 8)]
 
+#: (mixture, type, GiB, tokens) where experts in main memory are the faster way.
+SPLIT_BY_EXPERTS = [("qwen3:30b", "Q4_K_M", 12, 8192), ("qwen3:30b", "Q8_0", 16, 32768),
+                    ("mixtral:8x7b", "Q4_K_M", 24, 4096), ("gpt-oss:20b", "MXFP4_MOE", 8, 8192),
+                    ("deepseek-v2:16b-mla", "Q4_K_M", 6, 4096), ("qwen3.5:35b", "Q4_K_M", 16, 16384),
+                    ("gemma4:26b", "Q4_K_M", 12, 8192), ("gpt-oss:120b", "MXFP4_MOE", 24, 8192),
+                    ("granite4:small-h", "Q4_K_M", 12, 8192), ("nemotron-3-nano:30b", "Q4_K_M", 16, 8192)]
+
 
 def test_those_that_fit_come_first_with_most_bits_first():
     options = ql.recommend("qwen3:14b", 12, n_ctx=8192, ftypes=FTYPES)
@@ -97,4 +104,64 @@ def test_llama_cpp_agrees_on_the_number_of_layers(name, vram):
     settings = [Settings(n_gpu_layers=n) for n in (option.n_gpu_layers, option.n_gpu_layers + 1)]
     with_it, one_more = oracle.measure_all(name, "Q4_K_M", settings)
     assert with_it.card <= budget < one_more.card
-    assert option.estimate.exact and option.estimate.total == with_it.card
+    by_layers = next(way.estimate for way in option.ways if way.layers is not None)
+    assert by_layers.exact and by_layers.total == with_it.card
+
+
+@pytest.mark.parametrize(("name", "ftype", "vram", "n_ctx"), SPLIT_BY_EXPERTS)
+def test_llama_cpp_agrees_on_the_layers_whose_experts_stay(name, ftype, vram, n_ctx):
+    """To the byte on the card, and one layer fewer is too much."""
+    pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
+    from quantlab import oracles as oracle
+
+    budget, (option,) = vram * GIB - OVERHEAD.usual, recommend(name, vram, ftypes=[ftype], n_ctx=n_ctx)
+    best, other = option.ways
+    assert best == fits(name, vram * GIB, ftype, Settings(n_ctx=n_ctx)).best()
+    assert best.layers is None and best.n_cpu_moe and best.estimate is option.estimate
+    assert best.speed.limit > other.speed.limit and best.speed.host < other.speed.host
+    settings = [Settings(n_ctx=n_ctx, n_cpu_moe=n) for n in (best.n_cpu_moe, best.n_cpu_moe - 1)]
+    with_it, one_less = oracle.measure_all(name, ftype, settings)
+    assert with_it.card <= budget < one_less.card
+    assert (best.estimate.weights, best.estimate.kv_cache, best.estimate.compute) == with_it[:3]
+
+
+def test_the_better_way_is_marked_and_why_is_a_sentence():
+    options = recommend("qwen3:30b", 12, n_ctx=8192, ftypes=["Q4_K_M", "Q8_0"])
+    experts, layers = options[0].ways
+    lines = repr(options).splitlines()
+    assert f"◂ --n-cpu-moe {experts.n_cpu_moe}: {experts.speed.words}" in lines[1]
+    assert f"  --n-gpu-layers {layers.layers}: {layers.speed.words}" in lines[1] and lines[1].count("◂") == 1
+    ratio = experts.speed.limit / layers.speed.limit
+    assert f"up to {ratio:.1f} times as fast as with {layers.layers} layers on the card" in lines[-2]
+    assert "51.2 GB/s in main memory" in lines[-1] and lines[-1] in options._repr_html_()
+    given = recommend("qwen3:30b", 12, ftypes=["Q4_K_M"], bandwidth=1e12, host_bandwidth=100e9)
+    assert given.assumed == "Expected with 1000 GB/s on the card, and 100 GB/s in main memory."
+    assert given[0].ways[0].speed.limit > experts.speed.limit
+    assert [option.n_cpu_moe for option in (way for o in options for way in o.ways[:1])] == sorted(
+        option.ways[0].n_cpu_moe for option in options), "the fewest such experts first"
+
+
+def test_there_is_one_way_where_experts_are_none_or_not_enough():
+    for name, vram, n_ctx in (("llama3.1:8b", 4, 4096), ("qwen3:30b", 2, 32768), ("qwen3:30b", 80, 4096)):
+        (option,) = recommend(name, vram, n_ctx=n_ctx, ftypes=["Q4_K_M"])
+        assert len(option.ways) == 1 and not option.ways[0].n_cpu_moe and not option.why
+        assert "by experts" not in repr(option)
+    dense = fits("qwen3:30b", 2 * GIB, "Q4_K_M", Settings(n_ctx=32768))
+    assert dense.experts is None and fits("qwen3:30b", 80 * GIB).experts == 0
+
+
+@pytest.mark.parametrize(("name", "settings", "words"),
+                         [("llama3.1:8b", {"n_cpu_moe": 3}, "n_cpu_moe=3 asks for experts.*has none"),
+                          ("qwen3:30b", {"n_cpu_moe": 49}, "more than the 48 layers"),
+                          ("qwen3:30b", {"override_tensor": "nothing=CPU"}, "in no tensor's name"),
+                          ("qwen3:30b", {"bandwidth": -1}, "bandwidth=-1 is no speed"),
+                          ("qwen3:30b", {"host_bandwidth": 0}, "host_bandwidth=0 is no speed")])
+def test_what_cannot_be_is_said(name, settings, words):
+    with pytest.raises(ValueError, match=words):
+        recommend(name, 8, ftypes=["Q4_K_M"], **settings)
+
+
+@pytest.mark.parametrize("settings", [{"n_cpu_moe": 4}, {"override_tensor": "exps=CPU"}])
+def test_experts_in_main_memory_are_counted_for_one_card(settings):
+    with pytest.raises(ValueError, match="are counted for one card, and there are 2: give the GiB of one"):
+        recommend("qwen3:30b", (8, 8), ftypes=["Q4_K_M"], **settings)

@@ -69,6 +69,9 @@ def test_the_cells_of_lesson_06_and_recommend_say_the_same(card):
                 words = {"fits": f"fits, {found.room / GIB:.2f} GiB to spare",
                          "splits": f"{found.layers} of {MODELS[model].n_layer + 1} layers on the card",
                          "no": "no layer fits"}[found.kind]
+                if option.ways[0].n_cpu_moe:
+                    words = f"; {option.ways[0].words}"
+                    assert option.ways[0].n_cpu_moe == found.experts
                 assert words in cells[option.ftype][i], (model, option.ftype, n_ctx)
 
 

@@ -13,9 +13,9 @@ import quantlab as ql
 from quantlab import oracles
 from quantlab.memory.alike import shared_alike
 from quantlab.memory.compute import compute_bytes, split_compute_bytes
-from quantlab.memory.fit import bytes_on_cards
 from quantlab.memory.kv_cache import cache_bytes
 from quantlab.memory.settings import Settings
+from quantlab.memory.several_cards import bytes_on_cards
 from quantlab.memory.weights import weights_of
 from quantlab.models.architecture import Architecture
 from quantlab.models.catalog import MODELS

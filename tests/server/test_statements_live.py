@@ -96,6 +96,16 @@ def test_a_gguf_file_runs_in_llama_server(smollm):
     assert Path(words[0]).name == "llama-server" and "/blobs/sha256-" in argument(smollm, "--model")
 
 
+@pytest.mark.statement("experts")
+def test_llama_cpp_is_left_to_split_and_handed_what_the_environment_says_of_experts(smollm, tmp_path):
+    with another(smollm, tmp_path, LLAMA_ARG_N_CPU_MOE="3") as other:
+        ask(other)
+        started, = (child for child in psutil.Process(other.process.pid).children(recursive=True)
+                    if child.name() == "llama-server")
+        assert started.environ()["LLAMA_ARG_N_CPU_MOE"] == "3"
+        assert not {"-ngl", "--n-gpu-layers", "-fit", "--fit", "--n-cpu-moe"} & set(runner(other))
+
+
 @pytest.mark.statement("processors")
 def test_one_build_of_several_is_taken_for_this_processor(smollm):
     ask(smollm)
