@@ -83,7 +83,7 @@ def verdict_lines(judged: Sequence[dict]) -> list[Line]:
     return [("model", "type", "size", "tokens/s", "as fast", "first token", "right", "divergence",
              "verdict", "remarks"),
             *((line["model"], line["quantization"], size(line["bytes"]) if line["bytes"] else "",
-               rounded(line["tokens_per_second"], 1),
+               digits_words(line["tokens_per_second"], 1),
                _as_fast(line),
                seconds_words(line["first_seconds"]), _right(line),
                _divergence(line), line["verdict"], ", ".join(remarks(line))) for line in judged)]
@@ -142,7 +142,7 @@ def _share(said: Sequence[bool]) -> str:
     return f"{sum(said)} of {len(said)}" if said else ""
 
 
-def rounded(value: float | None, digits: int) -> str:
+def digits_words(value: float | None, digits: int) -> str:
     """A measured number, or "" where there is none."""
     return "" if value is None else f"{value:,.{digits}f}"
 

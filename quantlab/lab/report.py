@@ -18,7 +18,7 @@ from ..canvas.trade import Series, Spot, draw_drift, draw_trade
 from ..models.whole_file import whole_file
 from ..words import counted, html_table, percent, printable
 from .csv_file import pass_words
-from .overview import answer_words, prompt_lines, rounded, seconds_words, tag_lines, verdict_lines
+from .overview import answer_words, digits_words, prompt_lines, seconds_words, tag_lines, verdict_lines
 from .plan import Plan
 from .side_by_side import LONG_ANSWER, answers_of, expected_words
 from .verdict import GOOD, Metric
@@ -190,9 +190,9 @@ def _calls(rows: Sequence[dict]) -> str:
     head = ("at", "round", "model", "prompt", "expected", "passed", "tokens/s", "first token", "load",
             "waited", "prompt tokens/s", "tokens", "remarks")
     lines = [(_when(row["at"]), str(row["round"] + 1), row["model"], str(row["prompt_number"] + 1),
-              row["expected"], pass_words(row), rounded(row.get("tokens_per_second"), 1),
+              row["expected"], pass_words(row), digits_words(row.get("tokens_per_second"), 1),
               *(seconds_words(row.get(f"{name}_seconds")) for name in ("first", "load", "waited")),
-              rounded(row.get("prompt_tokens_per_second"), 0) or row.get("prompt_rate_note", ""),
+              digits_words(row.get("prompt_tokens_per_second"), 0) or row.get("prompt_rate_note", ""),
               str(row.get("eval_count", "")), row["error"] or ", ".join(row["flags"])) for row in rows]
     said = "The one call" if len(rows) == 1 else f"All {counted(len(rows), 'call')} in the order of asking"
     return f"<details><summary>{said}</summary>{_table([head, *lines])}</details>"

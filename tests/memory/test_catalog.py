@@ -101,7 +101,7 @@ def test_main_memory_is_two_channels_of_eight_bytes():
 
 def test_each_file_is_described():
     readme = (Path(ql.__file__).parent / "data" / "README.md").read_text()
-    for name in ("models.csv", "gpus.csv", "beyond.csv"):
+    for name in ("models.csv", "gpus.csv"):
         assert f"## {name}" in readme
         with (Path(ql.__file__).parent / "data" / name).open(newline="") as file:
             assert all(row["source"].strip() for row in csv.DictReader(file))
