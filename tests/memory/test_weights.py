@@ -42,7 +42,8 @@ def test_more_bits_are_more_bytes(name):
     plain, ftypes = MODELS[name].unnamed, ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
     sizes = [weight_bytes(plain, ftype) for ftype in ftypes]
     assert sizes == sorted(sizes)
-    assert sizes[-1] == pytest.approx(2 * MODELS[name].n_params, rel=1.2e-2)      # Gemma 3n keeps small matrices in F32
+    # 1.1 % more in Gemma 3n: its small matrices stay F32
+    assert sizes[-1] == pytest.approx(2 * MODELS[name].n_params, rel=1.2e-2)
 
 
 def test_by_role_the_feed_forward_part_is_the_largest():
