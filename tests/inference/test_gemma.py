@@ -20,9 +20,10 @@ from tests.inference.llama_oracle import ON, LlamaCpp
 from tests.inference.test_llama import kld, log_shares, perplexity, same_greedy
 from tests.inference.test_tokenizer import same_as_llama_cpp
 from tests.ollama_fixture import GEMMA_FILES, needs
+from tests.thinned import WHOLE
 
 N = 64
-FEW = 24        # where one token at a time is read or written
+FEW = 64 if WHOLE else 24       # where one token at a time is read or written
 RESULTS = FOLDER / "gemma.json"
 
 

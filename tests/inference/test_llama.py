@@ -15,6 +15,7 @@ from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 from tests.inference.int8_activations import Rounding
 from tests.inference.llama_oracle import ON, LlamaCpp
+from tests.thinned import WHOLE
 
 TINY = BUNDLED["tiny"]
 HELD_OUT = TINY.with_name("held_out.txt")
@@ -58,7 +59,7 @@ def same_as_llama_cpp(model, file, tokens, prompts, n_ctx):
             same_greedy(model, oracle, prompt_tokens(model, prompt))
 
 
-def same_greedy(model, oracle, start, n=32):
+def same_greedy(model, oracle, start, n=64 if WHOLE else 32):
     """llama.cpp would have written our n tokens: reading them at once, it finds each the likeliest after
     those before it.
     """
