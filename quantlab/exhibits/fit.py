@@ -219,7 +219,7 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, t
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES)]
     presets: dict[str, dict] = {
         "Why does my 8 GB card not run this?": dict(model="llama3.1:8b", vram=8, type_kv="f16"),
-        "The lesson's 34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
+        "34 B on 24 GB": dict(model=BY_SIZE, params=34, vram=24),
         **{card_label(card): dict(card=card) for card in CARDS},
         **machine,
     }

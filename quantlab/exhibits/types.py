@@ -107,8 +107,8 @@ def _where(roles: Counter, in_role: Counter) -> str:
 
 def _finding(chosen: Mix, unit: str) -> str:
     size, claim, off = _beside(chosen, unit)
-    said = "as the lesson says" if abs(off) < 0.5 else (
-        f"{abs(off):.0f} % {'more' if off > 0 else 'less'} than the lesson's {_printed(claim)}")
+    said = "as a common table says" if abs(off) < 0.5 else (
+        f"{abs(off):.0f} % {'more' if off > 0 else 'less'} than a common table's {_printed(claim)}")
     return (f"{chosen.ftype} of {NAMES[chosen.model]}: {size:.2f} {unit}, {said}; {chosen.bpw:.2f} bits per "
             "weight")
 
@@ -152,11 +152,11 @@ def _draw(ftype: str, model: str, unit: str) -> Picture:
     for one in mixes:
         body += _row(one, unit, y, scale, one is chosen)
         y += ROW
-    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where the lesson's table puts it"),
+    body += [_mark(LEFT + 8, y + 4), quiet(LEFT + 20, y + 14, "where a common table puts it"),
              *_mix(chosen, unit, y + 46)]
-    read = ("The lesson's column is for “7B”, its GB as printed" if unit == "GB"
-            else "The lesson's column is for “7B”, its “GB” read as GiB")
-    head = ("type", f"computed, {unit}", "the lesson's", "difference", "bits per weight", "tensors")
+    read = ("The common table is for “7B”, its GB as printed" if unit == "GB"
+            else "The common table is for “7B”, its “GB” read as GiB")
+    head = ("type", f"computed, {unit}", "common table", "difference", "bits per weight", "tensors")
     return page(y + 168, body, finding=_finding(chosen, unit),
                 subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.",
                 table=(head, *((one.ftype, *_columns(one, unit), _in_words(one)) for one in mixes)))
@@ -215,7 +215,7 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
     units = [("GB: 1,000,000,000 bytes", "GB"), ("GiB: 1,073,741,824 bytes", "GiB")]
     handles = [stops("ftype", "type", ftype, LESSON_TABLE), menu("model", "model", model, weights),
                menu("unit", "unit", "GB", units)]
-    presets = {"The lesson's own case": dict(model="llama-2-7b", ftype="Q4_0", unit="GB"),
+    presets = {"The table's own case": dict(model="llama-2-7b", ftype="Q4_0", unit="GB"),
                "The default today": dict(model="llama-3.1-8b", ftype="Q4_K_M", unit="GB")}
     return Stage(handles, _draw, presets=presets, width=370, label_width=60,
                  note="Darker blue: more bits per weight. Sizes are sums over all tensors.")

@@ -178,7 +178,7 @@ def _on_files() -> list[Question]:
              "Yes: Q4_K for most tensors, Q6_K for some, and the average counts all of them."),
         ], 2),
         Question("What does the M in Q4_K_M raise?", [
-            ("all attention tensors to 5 bits", "The lesson's table says so; no file looks like this."),
+            ("all attention tensors to 5 bits", "Some tables say so; no file looks like this."),
             (f"attn_v and ffn_down, in {len(raised)} of 32 layers, to Q6_K",
              "Yes. And the output tensor is Q6_K in every K-quant."),
             ("nothing, M is the size of the model",
@@ -195,7 +195,7 @@ def _on_files() -> list[Question]:
 
 def _on_practice() -> list[Question]:
     return [
-        Question("The lesson's rule of thumb for a 7B model on an 8 GB card?", [
+        Question("What does the rule of thumb say for a 7B model on an 8 GB card?", [
             (recommend_quantization(8, 7),
              "Yes: 7 × 0.625 × 1.2 is 5.25 GB. It leaves the context out, so look at lesson 06 before you "
              "trust it."),
