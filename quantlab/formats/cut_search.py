@@ -91,20 +91,10 @@ def best_cut(x: np.ndarray, w: np.ndarray, shifts: np.ndarray, tiny: float) -> C
     """
     order = np.argsort(x, axis=0, kind="stable")
     low, high = cuts(len(x))
-    in_order, their_w = (np.take_along_axis(v, order, axis=0) for v in (x, w))
-    if shifts is ONE_SHIFT:
-        eights, exactly = [their_w], sums_of_one_shift
-    else:
-        eights, exactly = [np.where(half, their_w, 0) for half in (order < 8, order >= 8)], sums_of_two_shifts
-    running = [(added_up(w * in_order), added_up(w)) for w in eights]
     empty = np.maximum.reduce(np.abs(x), axis=0) < np.float32(tiny)
-    group, number = promising(running, shifts, empty)
-    sum_qx, sum_q2 = exactly(running, group, *np.divmod(number, len(shifts)))
-    best = best_candidate(group, sum_qx, sum_q2, x.shape[1])
+    best, scale = best_of_all(x, w, order, shifts, empty)
     empty |= best < 0
-    # a group without any candidate gets what stands after the last one
-    scale = np.append(sum_qx / sum_q2, np.float32(1))[best]
-    pair, kind = np.divmod(np.append(number, 0)[best], len(shifts))
+    pair, kind = np.divmod(np.maximum(best, 0), len(shifts))
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.arange(len(x))[:, None], axis=0)
     levels = (rank >= low[pair]).astype(np.int8) + (rank >= high[pair])
@@ -115,6 +105,25 @@ def best_cut(x: np.ndarray, w: np.ndarray, shifts: np.ndarray, tiny: float) -> C
     scale, point = on_the_grid(x, w, levels, np.abs(scale), shift)
     scale[empty], point[:, empty], shift[:, empty] = 0, 0, EIGHTH
     return Cut(scale, point, shift)
+
+
+def best_of_all(x: np.ndarray, w: np.ndarray, order: np.ndarray, shifts: np.ndarray,
+                empty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(groups,) the number of the candidate that C keeps, -1 where there is none, and its scale.
+
+    x, w, order: (group, groups), the last as `argsort` gives it.  empty: (groups,) bool, where nobody asks.
+    """
+    in_order, their_w = (np.take_along_axis(v, order, axis=0) for v in (x, w))
+    if shifts is ONE_SHIFT:
+        eights, exactly = [their_w], sums_of_one_shift
+    else:
+        eights, exactly = [np.where(half, their_w, 0) for half in (order < 8, order >= 8)], sums_of_two_shifts
+    running = [(added_up(w * in_order), added_up(w)) for w in eights]
+    group, number = promising(running, shifts, empty)
+    sum_qx, sum_q2 = exactly(running, group, *np.divmod(number, len(shifts)))
+    best = best_candidate(group, sum_qx, sum_q2, x.shape[1])
+    # a group without any candidate gets what stands after the last one
+    return np.append(number, -1)[best], np.append(sum_qx / sum_q2, np.float32(1))[best]
 
 
 # ---- all cuts
@@ -144,8 +153,9 @@ def promising(running: list[Running], shifts: np.ndarray, empty: np.ndarray) -> 
         safe = (np.minimum(np.minimum(most, all_w), most * all_w) > low) & (np.maximum(most, all_w) < high)
         safe &= most * all_w < high
         enough = np.where(safe, most.astype(np.float32) * CLOSE, np.float32(-np.inf))
-        enough[empty[part] | ~(all_w > 0)] = np.inf
-        place, group = np.divmod(np.flatnonzero(~(gain < enough)), gain.shape[-1])
+        good = ~(gain < enough)                                 # NaN is
+        good &= (all_w > 0) & ~empty[part]
+        place, group = np.divmod(np.flatnonzero(good), gain.shape[-1])
         kind, pair = np.divmod(place, gain.shape[1])
         number = pair * len(shifts) + kind
         order = np.lexsort((number, group))

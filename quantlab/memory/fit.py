@@ -30,7 +30,7 @@ from .estimate import (
     planned_shape,
     projector_of,
 )
-from .ranking import rank
+from .ranking import rank, with_importances
 from .settings import LARGEST_CONTEXT, PADDING, Settings, is_amount, padded
 from .several_cards import budget_of, bytes_on_cards
 from .speed import HOST_BANDWIDTH
@@ -194,9 +194,15 @@ class Options(Tabled, list):
 
     @property
     def notes(self) -> list[str]:
-        """Of the first that must be split and can be so in two ways, which is the better and why."""
+        """Of the first that must be split and can be so in two ways, which is the better and why; and of the
+        first of all whether its place takes an importance matrix.
+        """
         whys = [f"◂ {option.ftype}, {option.why}." for option in self if option.why]
-        return [*whys[:1], self.assumed] if whys else []
+        found = [*whys[:1], self.assumed] if whys else []
+        if self and self[0].ftype in with_importances():
+            found.append(f"{self[0].ftype} stands first as it was measured: made with an importance matrix. "
+                         "Look for imatrix where you download it.")
+        return found
 
     def __repr__(self) -> str:
         return "\n".join([super().__repr__(), *self.notes])

@@ -26,11 +26,22 @@ BEHIND = {"BF16": "F16", "MXFP4_MOE": "Q4_0"}
 
 
 @cache
+def _measured() -> tuple[dict, ...]:
+    rows = json.loads((DATA / "tiny" / "quality.json").read_text(encoding="utf-8"))["rows"]
+    return tuple(row for row in rows if not row["pure"])
+
+
+@cache
 def recorded_kld() -> dict[str, tuple[float, float]]:
     """ftype -> (KL divergence in nats a token, its standard error), best first."""
-    rows = json.loads((DATA / "tiny" / "quality.json").read_text(encoding="utf-8"))["rows"]
-    found = {row["ftype"]: (row["kld"], row["kld_se"]) for row in rows if not row["pure"]}
+    found = {row["ftype"]: (row["kld"], row["kld_se"]) for row in _measured()}
     return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+@cache
+def with_importances() -> frozenset[str]:
+    """The types that were measured as they are made: with an importance matrix."""
+    return frozenset(row["ftype"] for row in _measured() if row.get("imatrix"))
 
 
 @cache

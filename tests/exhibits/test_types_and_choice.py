@@ -36,9 +36,9 @@ def test_differences_are_those_to_the_lessons_column():
                           / LESSON_TABLE[row[0]] - 1)
         assert row[3] == f"+{expected:.0f} %"
     explorer.set(model="llama-2-7b", ftype="Q5_K_M")
-    assert "as the lesson says" in explorer.finding
+    assert "as a common table says" in explorer.finding
     explorer.set(ftype="F16")
-    assert "4 % less than the lesson's ~14 GB" in explorer.finding and "−4 %" in explorer.picture.svg
+    assert "4 % less than a common table's ~14 GB" in explorer.finding and "−4 %" in explorer.picture.svg
 
 
 def test_types_of_an_unknown_model_are_refused():

@@ -1,6 +1,5 @@
 """IQ1_S and IQ1_M: all cuts through the sorted weights are tried, and the one that C keeps is kept. (Bytes
-against
-ggml: test_grid_search.py, test_truth.py.)
+against ggml: test_grid_search.py, test_truth.py.)
 """
 
 import numpy as np
@@ -34,10 +33,7 @@ def test_no_other_cut_and_no_other_shift_is_better(size, shifts):
     x = weights(size)[:, :6]
     w = np.random.default_rng(1).random(x.shape, np.float32)
     order = np.argsort(x, axis=0, kind="stable")
-    sums = cut_search.sums_of_one_shift if size == 32 else cut_search.sums_of_two_shifts
-    sum_qx, sum_q2 = sums(*(np.take_along_axis(v, order, axis=0) for v in (x, w)), order)
-    assert sum_qx.shape == (len(shifts) * (size + 1) * (size + 2) // 2, 6)
-    kept = cut_search.best_candidate(sum_qx, sum_q2)
+    kept, scale = cut_search.best_of_all(x, w, order, shifts, np.zeros(6, bool))
     for group in range(6):
         gains = []
         for low in range(size + 1):
@@ -45,20 +41,29 @@ def test_no_other_cut_and_no_other_shift_is_better(size, shifts):
                 levels = np.empty(size)
                 levels[order[:, group]] = np.repeat([-1, 0, 1], [low, high - low, size - high])
                 gains += [by_hand(x[:, group], w[:, group], levels + shift.repeat(8)) for shift in shifts]
+        assert len(gains) == len(shifts) * (size + 1) * (size + 2) // 2
         assert gains[kept[group]] == pytest.approx(max(gains), rel=1e-6)
+    nobody = cut_search.best_of_all(x, w, order, shifts, np.ones(6, bool))
+    assert (nobody[0] == -1).all() and np.isfinite(scale).all()
 
 
 def test_of_equally_good_candidates_the_first_is_kept():
-    sum_qx = np.float32([[1, 0], [2, 0], [-2, 0], [1, 0]])
-    sum_q2 = np.float32([[1, 0], [2, 0], [2, 0], [0.5, 0]])
-    assert cut_search.best_candidate(sum_qx, sum_q2).tolist() == [1, -1]
+    group = np.array([0, 0, 0, 0, 2])                                                 # none of group 1
+    sum_qx, sum_q2 = np.float32([1, 2, -2, 1, 0]), np.float32([1, 2, 2, 0.5, 0])
+    assert cut_search.best_candidate(group, sum_qx, sum_q2, 3).tolist() == [1, -1, -1]
 
 
 def test_where_squares_leave_float32_all_candidates_are_gone_through():
-    tiny = np.float32([[[1e-30], [3e-30]], [[1e-30], [1e-30]]])
-    huge = np.float32([[[1e25], [2e25]], [[1], [1]]])
-    assert cut_search.best_candidate(*tiny).tolist() == [0]      # both squares are 0, and 0 > 0 is false
-    assert cut_search.best_candidate(*huge).tolist() == [0]      # both are infinite
+    tiny, huge = np.float32([[1e-30, 3e-30], [1e-30, 1e-30]]), np.float32([[1e25, 2e25], [1, 1]])
+    both = np.zeros(2, int)
+    assert cut_search.best_candidate(both, *tiny, 1).tolist() == [0]      # both squares are 0: 0 > 0 is false
+    assert cut_search.best_candidate(both, *huge, 1).tolist() == [0]      # both are infinite
+    for size in (1e-25, 1e25):
+        x, w = weights(32)[:, :2] * np.float32(size), np.ones((32, 2), np.float32)
+        running = [(cut_search.added_up(w * np.sort(x, axis=0)), cut_search.added_up(w))]
+        group, number = cut_search.promising(running, cut_search.ONE_SHIFT, np.array([False, True]))
+        np.testing.assert_array_equal(number, np.arange(33 * 34))
+        assert not group.any()
 
 
 @pytest.mark.parametrize("qtype", ["IQ1_S", "IQ1_M"])

@@ -104,3 +104,10 @@ def test_all_others_are_as_before():
     for name, shape in MODELS.items():
         if name not in ONE_TYPE:
             assert shape.usual_type == "Q4_K_M" and PUBLISHED[name].source
+
+
+def test_what_stands_first_thanks_to_importances_says_so():
+    few, many = ql.recommend("llama3.1:8b", 4.5), ql.recommend("llama3.1:8b", 24)
+    assert few[0].ftype in ranking.with_importances() and few[0].fits
+    assert "importance matrix" in repr(few) and few[0].ftype in few.notes[-1]
+    assert many[0].ftype not in ranking.with_importances() and "importance" not in repr(many)
