@@ -286,5 +286,5 @@ def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) ->
                           finding=f"{n_ctx:,} tokens take {most:.1f} GiB in {large}, {least:.2f} in {small}",
                           subtitle="KV cache in f16; hollow: as if every head in every layer kept its own "
                                    "notes on every token.",
-                          legend=[(MEANING["kv_cache"], "KV cache"), ("", "without the trick")], left=166,
+                          legend=[(MEANING["kv_cache"], "KV cache"), ("", "without the trick")], left=190,
                           table=tuple(table)))
