@@ -47,7 +47,7 @@ class MultipleChoice(Touchable):
         make: called with the other arguments, such as `ql.plot_lineup`.
         """
         self._make = partial(make, *args, **kwargs)
-        self.show_me = widgets.Button(description="Show me without a guess")
+        self.show_me = widgets.Button(description="Show me", tooltip="the answer, without a guess")
         self.show_me.add_class("ql-c-show_me")
         self.show_me.on_click(lambda _button: self.show())
         self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
