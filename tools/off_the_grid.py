@@ -8,17 +8,15 @@ what rounding would have brought to the same code. Types then cost what they cos
 The tiny Llama, whose 16-bit weights are here, shows how nearly: tests/inference/test_recorded.py.
 """
 
-import os
 from pathlib import Path
 
-import gguf
 import numpy as np
 
 from quantlab.formats.table import FORMATS
 from quantlab.models.source import open_model
+from tools.test_models import in_16_bits
 
 SEED = 0
-OWN = ("GGUF.", "general.architecture", "general.file_type")   # written by the writer itself
 CODES = ("qs", "ql")                # fields with the low bits of the codes
 HIGH = ("qh",)                      # with their high bits
 
@@ -50,22 +48,8 @@ def moved(raw: bytes, qtype: str, rng: np.random.Generator) -> np.ndarray:
 
 def make(source: Path, target: Path) -> Path:
     """Write `target` with the matrices of `source` in 16 bits, off their grids; the rest stays as it is."""
-    reader, unfinished = gguf.GGUFReader(source), target.with_suffix(".part")
-    writer = gguf.GGUFWriter(unfinished, reader.get_field("general.architecture").contents())
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
-    for name, field in reader.fields.items():
-        if not name.startswith(OWN):
-            array = field.types[0] == gguf.GGUFValueType.ARRAY
-            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if array
-                                 else None)
     with open_model(source) as model:
-        for number, (name, (qtype, shape)) in enumerate(model.types.items()):
-            rng = np.random.default_rng([SEED, number])
-            weights = moved(model.gguf.raw(name), qtype, rng).reshape(shape[::-1])
-            writer.add_tensor(name, weights.astype(np.float16 if len(shape) > 1 else np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    os.replace(unfinished, target)
+        in_16_bits(source, target, (
+            (name, moved(model.gguf.raw(name), qtype, np.random.default_rng([SEED, number]))
+             .reshape(shape[::-1])) for number, (name, (qtype, shape)) in enumerate(model.types.items())))
     return target

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,11 +65,16 @@ def fetch(packages: list[str], files: str, target: Path) -> None:
 
 
 def make_f16(source: Path, target: Path) -> None:
-    """`source` decoded tensor by tensor and written with 16-bit matrices; one-dimensional tensors stay
-    float32.
+    """`source` decoded tensor by tensor and written with 16-bit matrices."""
+    in_16_bits(source, target, ((tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type))
+                                for tensor in gguf.GGUFReader(source).tensors))
+
+
+def in_16_bits(source: Path, target: Path, tensors: Iterable[tuple[str, np.ndarray]]) -> None:
+    """A file with the metadata of `source` and these tensors, matrices in 16 bits; what has one dimension
+    stays float32.
     """
-    reader = gguf.GGUFReader(source)
-    unfinished = target.with_suffix(".part")
+    reader, unfinished = gguf.GGUFReader(source), target.with_suffix(".part")
     writer = gguf.GGUFWriter(unfinished, reader.get_field("general.architecture").contents())
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     for name, field in reader.fields.items():
@@ -76,9 +82,8 @@ def make_f16(source: Path, target: Path) -> None:
             array = field.types[0] == gguf.GGUFValueType.ARRAY
             writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if array
                                  else None)
-    for tensor in reader.tensors:
-        weights = gguf.dequantize(tensor.data, tensor.tensor_type)
-        writer.add_tensor(tensor.name, weights.astype(np.float16 if weights.ndim > 1 else np.float32))
+    for name, weights in tensors:
+        writer.add_tensor(name, weights.astype(np.float16 if weights.ndim > 1 else np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -96,25 +96,13 @@ def speed_or_memory() -> Facts:
     return {"right": 2 if choose(options, "speed") == choose(options, "memory") else 1}
 
 
-def base_removed() -> Facts:
-    return {"right": 2}
-
-
 def create_with_quantize() -> Facts:
     return {"right": 2 if why_refused("create_quantize", CHECKED) else 0}
-
-
-def use_of_the_ftype_number() -> Facts:
-    return {"right": 2}
 
 
 def nearest_copy_of_a_q4_1() -> Facts:
     kld = recorded_quality("smollm2_q4_1").set_index("ftype").kld
     return {"right": ["Q8_0", "Q6_K", "Q4_1"].index(kld.idxmin()), "kld": kld.to_dict()}
-
-
-def file_to_start_from() -> Facts:
-    return {"right": 2}
 
 
 def what_decides_most() -> Facts:

@@ -1,4 +1,4 @@
-"""The guesses of the lessons by number, and the ledger of what was guessed.
+"""The guesses of the lessons by number.
 
     predict("05-2")                  lesson 05, its second guess
 
@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.resources import files
 from typing import NamedTuple
 
+from ..stage.question import LETTERS
 from ..words import one_of
 from . import ledger
 
@@ -46,11 +47,15 @@ def prediction(number: str) -> Prediction:
 
 
 def judged(number: str, found: Prediction, index: int) -> tuple[str, str]:
-    """(tone, sentence) for a choice; the first one goes into the ledger."""
+    """(tone, sentence) for a choice: why, and where it was not the true one, which is. The first choice goes
+    into the ledger.
+    """
     ledger.enter(number, found.question, found.options[index][0], found.options[found.right][0],
                 index == found.right)
     why = found.options[index][1]
-    return ("right", f"That is what happens. {why}") if index == found.right else ("chosen", why)
+    if index == found.right:
+        return "right", f"That is what happens. {why}"
+    return "chosen", f"{why} It is {LETTERS[found.right]}, {found.options[found.right][0]!r}."
 
 
 def _filled(words: str, facts: Mapping[str, object]) -> str:

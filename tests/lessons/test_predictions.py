@@ -51,6 +51,14 @@ def test_the_call_and_what_is_saved_below_it_hold_no_answer():
         assert why not in str(shown) and why not in guess.still_html()
 
 
+@pytest.mark.parametrize("number", ["01-1", "05-4", "09-1"])
+def test_a_wrong_guess_is_told_why_and_what_is_true(number):
+    found, guess = prediction(number), ql.predict(number)
+    guess.choose(0)
+    assert found.right != 0 and found.options[0][1] in guess.finding
+    assert repr(found.options[found.right][0]) in guess.finding
+
+
 def test_an_unknown_number_names_the_nearest():
     with pytest.raises(ValueError, match=r"05-9.*05-"):
         ql.predict("05-9")
