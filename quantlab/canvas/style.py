@@ -7,7 +7,9 @@ the dark theme; `standalone` replaces them by their fallbacks for readers withou
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 INK = "var(--jp-content-font-color1, #1b1f24)"       # text and outlines
 MUTE = "var(--jp-content-font-color2, #5b6470)"      # subtitles, units
@@ -44,6 +46,7 @@ class Picture:
 
     svg: a complete `<svg>` element, `width` by `height` pixels.  finding: one sentence, no markup.
     table: rows of plain text, the first one the header; empty when the finding says it all.
+    numbers: name -> what the picture shows, unrounded: what a target is measured by.
     """
 
     svg: str
@@ -51,6 +54,7 @@ class Picture:
     width: int
     height: int
     table: Table = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ink_on(colour: str) -> str:

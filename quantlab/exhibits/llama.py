@@ -52,6 +52,7 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     cool = np.ones_like(original, bool)
     cool[HOT] = False
     shades = len(np.unique(restored[cool])) if block is None else 2**bits - 1
+    ruined = _ruined(original, restored, bits, block)
     seen = 1 - rms((restored - original)[cool]) / float(original[cool].std())
     facts = (("shades used", f"{shades}" + (" a block" if block else "")),
              ("bits per pixel, scales included", f"{stored.bpw:.1f}"))
@@ -63,7 +64,15 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     return page(416, body, finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen),
                 subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: "
                          f"{scale}",
-                table=(("What", "Value"), *facts))
+                table=(("What", "Value"), *facts), numbers={"ruined": ruined, "shades": shades})
+
+
+def _ruined(original: np.ndarray, restored: np.ndarray, bits: int, block: int | None) -> int:
+    """How many pixels, but for the hot one, are stored otherwise than they would be without it."""
+    cool = quantize_absmax(original.reshape(1, -1), bits, block_size=block).dequantize()
+    changed = restored != cool.reshape(original.shape)
+    changed[HOT] = False
+    return int(changed.sum())
 
 
 def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np.ndarray) -> list[str]:

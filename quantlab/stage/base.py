@@ -17,7 +17,8 @@ import ipywidgets as widgets
 from ..canvas.style import Picture
 from ..canvas.svg import captioned, notice
 from ..words import html_table, prose
-from .controls import control, in_a_row, markup, press_button, shown_as, toggle
+from .aims import Targets
+from .controls import control, follow_each_other, in_a_row, markup, press_button, shown_as, toggle
 from .handles import Button, Handle, Link, Panel
 from .keys import STEPS, along, turned
 from .share import again, source
@@ -70,11 +71,12 @@ class Stage(Touchable):
         self.thread: threading.Thread | None = None
         self._tallest = 0
         self._first: dict[str, Any] = {}
+        self.targets = Targets()
         self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
         self.tasks = [button.name for button in buttons if button.task]
         self.initial, self._held = self.values(), False
         for name, link in (links or {}).items():
-            self._link(name, link)
+            follow_each_other(name, self.controls, link, self.place)
         self.view, self.status, self.opened, self.words = (markup() for _ in range(4))
         self.panels = dict(panels or {})
         self.view.add_class("ql-view")
@@ -133,6 +135,18 @@ class Stage(Touchable):
         self.set(**values)
         return self
 
+    def aim(self, *numbers: str) -> "Stage":
+        """Targets under the exhibit, by their numbers in `data/targets.toml`, such as "00-1". One that the
+        learner has reached stays reached.  ValueError for a number that there is not.
+        """
+        self.targets.add(numbers, self.now())
+        self.children = (*self.children, self.targets)
+        return self
+
+    def now(self) -> dict[str, Any]:
+        """What targets are measured by: the values of the handles, and the numbers of the picture."""
+        return {**self.values(), **self.picture.numbers}
+
     def made_by(self, call: str) -> None:
         super().made_by(call)
         self._first = self.values()
@@ -161,22 +175,6 @@ class Stage(Touchable):
         if not self._held:
             self.redraw()
 
-    def _link(self, name: str, link: Link) -> None:
-        """The menu `name` and its slider follow each other; whoever was moved by hand draws."""
-        menu, slider = self.controls[name], self.controls[link.slider]
-
-        def follow(change):
-            if (wanted := link.place(change.new)) is not None:
-                self.place(**{link.slider: wanted})
-
-        def let_go(change):
-            wanted = link.place(menu.value)
-            if wanted is not None and abs(wanted - change.new) > 1e-6:
-                self.place(**{name: link.free})
-
-        menu.observe(follow, names="value")
-        slider.observe(let_go, names="value")
-
     # ---- the picture
 
     def facts(self, *_: Any, **values: Any) -> Mapping[str, Any]:
@@ -198,10 +196,13 @@ class Stage(Touchable):
         if self.tasks and not self.draw:
             self.reveal(TABLE, bool(picture.table))
         self._write_panels()
-        self.say(picture.finding)
+        self.say(" ".join([picture.finding, *self.targets.look(self.now())]))
 
     def still(self) -> Picture:
         return self.picture
+
+    def still_html(self) -> str:
+        return super().still_html() + self.targets.value
 
     def host(self, *guests: "Stage") -> None:
         """Other exhibits at the end of this one, in place of those that were there."""

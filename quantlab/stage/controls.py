@@ -1,12 +1,12 @@
 """Handles and buttons drawn as ipywidgets, and the rows they stand in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import isinf
 
 import ipywidgets as widgets
 
 from ..canvas.style import WIDTH
-from .handles import Button, Handle
+from .handles import Button, Handle, Link
 
 KINDS = {"slider": widgets.IntSlider, "stops": widgets.SelectionSlider, "menu": widgets.Dropdown,
          "several": widgets.SelectMultiple, "text": widgets.Text, "area": widgets.Textarea,
@@ -33,6 +33,27 @@ def control(handle: Handle, width: int, label_width: int) -> widgets.Widget:
         whole = isinstance(handle.value, int) and isinstance(handle.step, int)
         return (widgets.BoundedIntText if whole else widgets.BoundedFloatText)(**traits)
     return KINDS[handle.kind](**traits)
+
+
+def follow_each_other(name: str, controls: Mapping[str, widgets.Widget], link: Link,
+                      place: Callable[..., None]) -> None:
+    """The menu `name` and its slider follow each other; whoever was moved by hand draws.
+
+    place: moves handles without drawing.
+    """
+    menu, slider = controls[name], controls[link.slider]
+
+    def follow(change):
+        if (wanted := link.place(change.new)) is not None:
+            place(**{link.slider: wanted})
+
+    def let_go(change):
+        wanted = link.place(menu.value)
+        if wanted is not None and abs(wanted - change.new) > 1e-6:
+            place(**{name: link.free})
+
+    menu.observe(follow, names="value")
+    slider.observe(let_go, names="value")
 
 
 def shown_as(made: widgets.Widget) -> str:
