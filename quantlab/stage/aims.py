@@ -63,7 +63,7 @@ class Targets(widgets.HTML):
         self.reached: dict[str, bool] = {}
 
     def add(self, numbers: Sequence[str], now: Mapping[str, Any]) -> None:
-        """Show targets.  now: what the exhibit shows (`Stage.known`)."""
+        """Show targets.  now: what the exhibit shows (`Stage.gauges`)."""
         self.reached |= {number: aim(number).met(now) for number in numbers}
         self._write()
 

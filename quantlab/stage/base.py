@@ -139,11 +139,11 @@ class Stage(Touchable):
         """Targets under the exhibit, by their numbers in `data/targets.toml`, such as "00-1". One that the
         learner has reached stays reached.  ValueError for a number that there is not.
         """
-        self.targets.add(numbers, self.known())
+        self.targets.add(numbers, self.gauges())
         self.children = (*self.children, self.targets)
         return self
 
-    def known(self) -> dict[str, Any]:
+    def gauges(self) -> dict[str, Any]:
         """What targets are measured by: the values of the handles, and the numbers of the picture."""
         return {**self.values(), **self.picture.numbers}
 
@@ -196,7 +196,7 @@ class Stage(Touchable):
         if self.tasks and not self.draw:
             self.reveal(TABLE, bool(picture.table))
         self._write_panels()
-        self.say(" ".join([picture.finding, *self.targets.look(self.known())]))
+        self.say(" ".join([picture.finding, *self.targets.look(self.gauges())]))
 
     def still(self) -> Picture:
         return self.picture

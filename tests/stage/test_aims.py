@@ -42,7 +42,7 @@ def test_it_is_reached_by_its_solution_and_not_before(number):
     shown = eval(EXHIBITS[number], {"ql": ql}).aim(number)
     assert not shown.targets.reached[number] and "Try this" in shown.targets.value
     shown.set(**target.solution)
-    assert shown.targets.reached[number], shown.known()
+    assert shown.targets.reached[number], shown.gauges()
     assert target.reached in shown.finding and "ql-met" in shown.targets.value
     shown.reset()
     assert shown.targets.reached[number], "what was reached stays reached"
@@ -52,4 +52,4 @@ def test_it_is_reached_by_its_solution_and_not_before(number):
 def test_every_name_in_a_condition_is_told_by_the_picture(number):
     shown = eval(EXHIBITS[number], {"ql": ql})
     shown.set(**aims()[number].solution)
-    assert {name for name, _, _ in aims()[number].when} <= shown.known().keys()
+    assert {name for name, _, _ in aims()[number].when} <= shown.gauges().keys()
