@@ -36,7 +36,8 @@ class Book(Generic[Row]):
     """Rows by number: those of this session, and those that earlier ones left in a file."""
 
     def __init__(self, name: str, row: type[Row]):
-        self.name, self.row = name, row
+        self.name = name
+        self.row: type[Row] = row
         self.session: dict[str, Row] = {}
 
     @property
