@@ -8,7 +8,8 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from ..words import size
-from .plane import Axis, Label, beside, frame, points_along, spread
+from .labels import Label, beside
+from .plane import Axis, frame, points_along, spread
 from .style import (
     BITS_TONES,
     BLUE,

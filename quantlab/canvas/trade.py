@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..words import number, size
-from .plane import Axis, Label, beside, frame, points_along, spread
+from .labels import Label, beside
+from .plane import Axis, frame, points_along, spread
 from .style import (
     BLUE,
     GREEN,

@@ -15,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from ..profile import is_reference
 from ..words import whole
 from .cards import ASSUMED, NO_CARD, UNITS, card_named
@@ -85,6 +83,8 @@ def card_or_assumed() -> Gpu:
 
 
 def _live() -> Machine:
+    import psutil
+
     memory = psutil.virtual_memory()
     cards = nvidia_cards() or amd_cards() or ollama_cards() or apple_card(memory.total, memory.available)
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from ..formats.sizes import BLOCKS
 from ..words import nearest
 from .architecture import Architecture
 from .families import EMBEDDINGS, OUTPUT, TensorShape, role_and_layer
@@ -100,12 +101,10 @@ def rules_of(program: Program, ftype: str) -> list[Rule]:
 
 def pure_type(program: Program, ftype: str) -> str:
     """The one type of all matrices: the usual type of an ftype, or the type of that name."""
-    from ..formats.table import FORMATS
-
     if program.name != "llama.cpp":
         raise ValueError(f"{program.name} makes no pure mixes; llama.cpp does")
     name = str(ftype).upper()
-    return name if name in FORMATS else PURE.get(name) or usual_type(program, ftype)
+    return name if name in BLOCKS else PURE.get(name) or usual_type(program, ftype)
 
 
 def choices(ftype: str, model, by: str = "llama.cpp", imatrix: bool = False, pure: bool = False,

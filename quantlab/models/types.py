@@ -2,11 +2,13 @@
 (ftypes).
 
 Sources: ggml.h (enum ggml_type), gguf.h (enum gguf_type), llama.h (enum llama_ftype). Block sizes are not
-here: they are facts of the formats (quantlab.formats.table); only the plain integers of ggml, which no format
+here: they are facts of the formats (quantlab.formats.sizes); only the plain integers of ggml, which no format
 encodes, are.
 """
 
 from functools import cache
+
+from ..formats.sizes import BLOCKS
 
 #: gguf value type -> (name, struct code, bytes); strings and arrays carry their own length.
 VALUE_TYPES = {0: ("UINT8", "B", 1), 1: ("INT8", "b", 1), 2: ("UINT16", "H", 2), 3: ("INT16", "h", 2),
@@ -62,13 +64,11 @@ def block_of(qtype: str) -> tuple[int, int]:
 
     Raises ValueError for a type that no table has.
     """
-    from ..formats.table import FORMATS
-
     if qtype in PLAIN_TYPES:
         return 1, int(PLAIN_TYPES[qtype][-1])
-    if qtype not in FORMATS:
-        raise ValueError(f"tensor type {qtype!r} is not known here; known are {', '.join(FORMATS)}")
-    return FORMATS[qtype].block_size, FORMATS[qtype].type_size
+    if qtype not in BLOCKS:
+        raise ValueError(f"tensor type {qtype!r} is not known here; known are {', '.join(BLOCKS)}")
+    return BLOCKS[qtype]
 
 
 def tensor_nbytes(shape: tuple[int, ...], qtype: str) -> int:

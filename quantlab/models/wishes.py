@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..formats.sizes import BLOCKS
 from ..words import one_of
 from .families import EMBEDDINGS, OUTPUT
 from .gguf_cursor import shown
@@ -193,10 +194,8 @@ def _pattern(pattern: object, qtype: object) -> tuple[re.Pattern, str]:
 
 
 def _type(what: str, qtype: object) -> str:
-    from ..formats.table import FORMATS
-
     try:
-        return one_of("type", qtype, FORMATS)
+        return one_of("type", qtype, BLOCKS)
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from None
 

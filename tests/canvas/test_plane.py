@@ -7,7 +7,8 @@ import re
 import pytest
 
 from quantlab.canvas.budget import BudgetMark, BudgetPart, draw_budget
-from quantlab.canvas.plane import Axis, Label, beside, spread
+from quantlab.canvas.labels import Label, beside
+from quantlab.canvas.plane import Axis, spread
 from quantlab.canvas.trade import Point, Scale, draw_pareto
 from quantlab.exhibits.sensitivity import SensitivityFacts, draw_sensitivity
 
