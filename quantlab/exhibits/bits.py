@@ -11,7 +11,7 @@ from ..canvas.raster import image
 from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SOFT, Picture
 from ..canvas.svg import circle, fact_lines, line, page, quiet, rect, text
 from ..formats.table import FORMATS
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu, slider
 from ..stage.share import recalled
 from ..words import number, percent, size
@@ -158,7 +158,7 @@ def _size_bars(n_weights: int, bits: int, nbytes: float) -> list[str]:
 
 
 @recalled
-def explore_bits(x: np.ndarray | None = None) -> Stage:
+def explore_bits(x: np.ndarray | None = None) -> Exhibit:
     """Bits against error and size, on real weights: every weight goes to the nearest of the levels that the
     bits can name.
 
@@ -170,13 +170,14 @@ def explore_bits(x: np.ndarray | None = None) -> Stage:
     handles = [slider("bits", "bits per weight", 4, 2, 8),
                menu("piece", "which weights", next(iter(pieces)), pieces)]
     presets = {"2 bits": {"bits": 2}, "4 bits": {"bits": 4}, "8 bits": {"bits": 8}}
-    return Stage(handles, lambda bits, piece: _rounding(matrix[pieces[piece]].ravel(), bits), presets=presets,
-                 note="All weights share one scale here: the largest weight decides how far apart the "
-                      "levels lie.")
+    return Exhibit(handles, lambda bits, piece: _rounding(matrix[pieces[piece]].ravel(), bits),
+                   presets=presets,
+                   note="All weights share one scale here: the largest weight decides how far apart the "
+                        "levels lie.")
 
 
 @recalled
-def plot_lineup(reveal: bool = False) -> Stage:
+def plot_lineup(reveal: bool = False) -> Exhibit:
     """Five pictures of the same 729 real weights; one is the original. `reveal` says which, with bits, bytes
     and error.
     """
@@ -184,7 +185,7 @@ def plot_lineup(reveal: bool = False) -> Stage:
 
 
 @recalled
-def plot_bit_bars() -> Stage:
+def plot_bit_bars() -> Exhibit:
     """What one weight takes in F32, F16, Q8_0, Q5_0 and Q4_0, and what 7 billion take; computed from the
     block formats.
     """

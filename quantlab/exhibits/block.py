@@ -14,6 +14,7 @@ from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
 from ..formats.table import FORMATS
 from ..formats.tensor import QuantizedTensor, get_format
 from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import Button, menu, slider, text_line
 from ..stage.keys import across, along
 from ..stage.share import recalled
@@ -133,8 +134,8 @@ class BlockExplorer(Stage):
                    slider("weight", "weight", weight, 0, form.block_size - 1),
                    slider("byte", "byte", byte, 0, form.type_size - 1), slider("bit", "bit", bit, 0, 7),
                    text_line("hex", "byte in hex", self.shown_hex, width=140, label_width=80)]
-        super().__init__(handles, _picture, buttons=self._buttons(), note=NOTE, keys=KEYS, label=LABEL,
-                         label_width=60)
+        super().__init__(Exhibit(handles, _picture, buttons=self._buttons(), note=NOTE, keys=KEYS,
+                                 label=LABEL, label_width=60))
         del self.initial["hex"]                         # Reset moves what is chosen; the box follows
 
     def _buttons(self) -> list[Button]:

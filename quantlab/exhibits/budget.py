@@ -16,7 +16,8 @@ from ..inference.chunks import held_out_text
 from ..inference.compare import recorded_table
 from ..inference.mixes import TYPES, MixBench
 from ..profile import is_reference
-from ..stage.base import Stage, refusal
+from ..stage.base import Stage
+from ..stage.exhibit import Exhibit, refusal
 from ..stage.handles import Button, menu, stops
 from ..stage.share import recalled
 from ..words import one_of
@@ -64,8 +65,8 @@ class BitBudget(Stage):
                           self.hold),
                    Button("run", "Write it and run it", "Write what the sliders say as a file, and give it "
                           "to Ollama", self.run)]
-        super().__init__(handles, _picture, buttons=buttons, note=f"{NOTE} {said}".strip(), width=345,
-                         label_width=90)
+        super().__init__(Exhibit(handles, _picture, buttons=buttons, note=f"{NOTE} {said}".strip(), width=345,
+                                 label_width=90))
         self.redraw()                           # what is not known yet is measured
 
     @property
@@ -159,7 +160,8 @@ class BitBudget(Stage):
 
 
 @recalled
-def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | None = None) -> Stage:
+def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M",
+                       text: str | None = None) -> Exhibit | Stage:
     """A game: can you beat llama.cpp's mix with the same bytes? Give each role a type; the size and the KL
     divergence answer.
 

@@ -17,7 +17,7 @@ from ..memory.pulled import pulled_notes
 from ..memory.speed import expected_speed
 from ..models.architecture import Architecture
 from ..models.source import Model
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import menu, stops
 from ..stage.share import recalled
 from ..words import GIB, clipped, gib
@@ -168,7 +168,7 @@ def _parts(option: CardFit) -> tuple[int, ...]:
 
 
 @recalled
-def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=None) -> Stage:
+def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=None) -> Exhibit:
     """Choose a card, a model, a context and what matters most; every type gets a verdict with its reason, and
     what it was measured to lose.
 
@@ -187,7 +187,7 @@ def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=No
     presets: dict[str, dict] = {"Quality first": dict(wish="quality"), "A long text": dict(n_ctx=32768),
                "70 B on 24 GB": dict(model="llama3.1:70b", card="GeForce RTX 4090"),
                **machine}
-    return Stage(handles, partial(_draw, measured, shapes), presets=presets, label_width=120,
-                 links={"card": by_card},
-                 note=said + "A rule over bytes, with its reasons. What is measured stands beside it and "
-                             "decides nothing: that is your part.")
+    return Exhibit(handles, partial(_draw, measured, shapes), presets=presets, label_width=120,
+                   links={"card": by_card},
+                   note=said + "A rule over bytes, with its reasons. What is measured stands beside it and "
+                               "decides nothing: that is your part.")

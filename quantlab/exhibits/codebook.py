@@ -15,7 +15,7 @@ from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, 
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu, slider
 from ..stage.share import recalled
 from ..words import number, one_of
@@ -173,7 +173,7 @@ def _draw_levels(weights: np.ndarray) -> Picture:
 
 
 @recalled
-def plot_levels(x: np.ndarray | None = None) -> Stage:
+def plot_levels(x: np.ndarray | None = None) -> Exhibit:
     """The levels of the 4-bit formats (and of a ternary one) under a histogram of weights divided by the
     largest of their block of 32.
     """
@@ -182,7 +182,7 @@ def plot_levels(x: np.ndarray | None = None) -> Stage:
 
 
 @recalled
-def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage:
+def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Exhibit:
     """Eight real weights at a time: which entry of a codebook meets them best, and how much worse the others
     are.
 
@@ -205,5 +205,5 @@ def explore_codebook(x: np.ndarray | None = None, book: str = "IQ2_XS") -> Stage
         return _draw(weights[eight], ranked(eight, book), rank, book, eight)
 
     presets = {"The best entry": dict(rank=0), "The second best": dict(rank=1), "Far off": dict(rank=200)}
-    return Stage(handles, draw, presets=presets, width=370,
-                 note="Grey before, green stored. Walk through the entries from the best one on.")
+    return Exhibit(handles, draw, presets=presets, width=370,
+                   note="Grey before, green stored. Walk through the entries from the best one on.")

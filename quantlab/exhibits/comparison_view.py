@@ -13,6 +13,7 @@ from ..lab.side_by_side import answers, expected_words
 from ..lab.verdict import DIVERGENCE
 from ..stage import handles
 from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import Button
 from ..words import printable
 from .verdict import draw_verdict
@@ -93,9 +94,9 @@ class ComparisonView(ShownComparison):
     """A comparison that was made elsewhere or before: nothing is asked."""
 
     def __init__(self, made: Comparison):
-        super().__init__([answers_menu()], first=EMPTY, rows=[[]], buttons=self.looks(),
-                         pieces=("said", "page"),
-                         below=[["prompt", "report", "csv", "vote"], ["page"], ["said"]])
+        super().__init__(Exhibit([answers_menu()], first=EMPTY, rows=[[]], buttons=self.looks(),
+                                 pieces=("said", "page"),
+                                 below=[["prompt", "report", "csv", "vote"], ["page"], ["said"]]))
         self.show_made(made, made.provenance if isinstance(made, RecordedComparison) else "")
 
     def moved(self, change) -> None:

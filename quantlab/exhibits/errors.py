@@ -16,7 +16,7 @@ from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
 from ..profile import stable
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import menu, stops
 from ..stage.share import recalled
 from ..words import one_of
@@ -125,7 +125,7 @@ def _dots(rows: Sequence[FormatError], chosen: FormatError) -> list[str]:
 
 
 @recalled
-def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage:
+def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Exhibit:
     """Drag through the formats, from the fewest bits to the most, and see how far each weight of a tensor
     moves.
 
@@ -162,6 +162,6 @@ def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage
     presets = {"Fewest bits": dict(qtype=names[0], scale=SAME),
                "Most bits": dict(qtype=names[-1], scale=SAME),
                "Most bits, stretched": dict(qtype=names[-1], scale=STRETCHED)}
-    return Stage(handles, draw, presets=presets, label_width=70,
-                 note="From the fewest bits to the most. IQ2_XS is given equal importances; the ternary TQ "
-                      "types are made for models whose weights are only −1, 0 and 1.")
+    return Exhibit(handles, draw, presets=presets, label_width=70,
+                   note="From the fewest bits to the most. IQ2_XS is given equal importances; the ternary TQ "
+                        "types are made for models whose weights are only −1, 0 and 1.")

@@ -12,7 +12,7 @@ from ..formats.table import FORMATS
 from ..models.families import role_and_layer
 from ..models.gguf_header import TensorInfo
 from ..models.source import Model, open_model
-from ..stage.base import Stage, refusal
+from ..stage.exhibit import Exhibit, refusal
 from ..stage.handles import menu
 from ..stage.share import recalled
 from ..words import bits_of, clipped, size
@@ -215,7 +215,7 @@ def _hex(fields: Sequence[Field], offset: int) -> list[str]:
 
 
 @recalled
-def explore_file(source="sample") -> Stage:
+def explore_file(source="sample") -> Exhibit:
     """Choose a part of a GGUF file: where it lies, its bytes, and what they mean.
 
     source: a path, the name of a pulled Ollama model, or "sample". What cannot be opened is said in a
@@ -238,7 +238,7 @@ def explore_file(source="sample") -> Stage:
         at = places[part]
         return draw_file(stretches, parts, at, **(_tensor(model, infos[at - 1]) if at else _header(model)))
 
-    return Stage([menu("part", "look at", HEADER, places)], draw, width=460, label_width=90,
-                 presets={name: {"part": name} for name in [HEADER, *(info.name for info in infos[:3])]},
-                 note="The strip is the whole file, to scale. Numbers at the left count bytes from its "
-                      "start.")
+    return Exhibit([menu("part", "look at", HEADER, places)], draw, width=460, label_width=90,
+                   presets={name: {"part": name} for name in [HEADER, *(info.name for info in infos[:3])]},
+                   note="The strip is the whole file, to scale. Numbers at the left count bytes from its "
+                        "start.")

@@ -29,7 +29,7 @@ from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..models.resolve import shape_of
 from ..models.source import Model
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu
 from ..stage.share import recalled
 from ..words import GIB, clipped, one_of
@@ -200,7 +200,8 @@ def _cell(cell: Cell, x: float, y: float, width: float, height: float = ROW) -> 
 
 
 @recalled
-def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, type_kv: str = "f16") -> Stage:
+def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None,
+                type_kv: str = "f16") -> Exhibit:
     """Drag the card and the model's size: which types fit at which context, which are split, and what the
     rule recommends.
 
@@ -224,14 +225,14 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None, t
         **machine,
     }
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
-    return Stage(handles, partial(_draw, shapes), presets=presets, label_width=120,
-                 links={"model": by_model, "card": by_card},
-                 note=said + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, and "
-                             "0.5 GiB for the driver.")
+    return Exhibit(handles, partial(_draw, shapes), presets=presets, label_width=120,
+                   links={"model": by_model, "card": by_card},
+                   note=said + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, "
+                               "and 0.5 GiB for the driver.")
 
 
 @recalled
-def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
+def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Exhibit:
     """One model at four contexts against the rule's figure for it, term by term: what the rule leaves out is
     hatched.
     """
@@ -262,7 +263,7 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
 
 
 @recalled
-def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) -> Stage:
+def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) -> Exhibit:
     """A bar for each model (names of MODELS), f16; hollow: as if every layer and every head kept everything.
 
     Raises ValueError for an unknown model, with the nearest names, and for a context that cannot be.

@@ -7,7 +7,7 @@ from ..basics.floats import FLOATS, float_anatomy
 from ..basics.sample import sample_weights
 from ..canvas.style import MEANING, Picture, ink_on
 from ..canvas.svg import page, quiet, rect, swatches, text
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import number_field
 from ..stage.share import recalled
 from ..words import number
@@ -109,7 +109,7 @@ def _bits_row(row: FloatRow, y: float) -> list[str]:
 
 
 @recalled
-def explore_float(value: float | None = None) -> Stage:
+def explore_float(value: float | None = None) -> Exhibit:
     """The bits of a number in FP32, BF16, FP16 and the two FP8 formats, with what each one really stores.
 
     value: the first number shown; a weight of the bundled matrix by default.
@@ -118,6 +118,6 @@ def explore_float(value: float | None = None) -> Stage:
     weight = round(float(sample_weights()[0, 0]), 9)
     start = weight if value is None else float(value)
     presets = {"A real weight": weight, "0.1": 0.1, "π": math.pi, "100,000": 1e5, "0.000001": 1e-6, "1": 1.0}
-    return Stage([number_field("value", "your number", start, step=0.01)], _draw,
-                 presets={words: {"value": known} for words, known in presets.items()},
-                 note="Type any number, or step it with the up and down arrow keys.")
+    return Exhibit([number_field("value", "your number", start, step=0.01)], _draw,
+                   presets={words: {"value": known} for words, known in presets.items()},
+                   note="Type any number, or step it with the up and down arrow keys.")

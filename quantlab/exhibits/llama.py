@@ -10,7 +10,7 @@ from ..basics.affine import quantize_absmax, rms
 from ..canvas.raster import image
 from ..canvas.style import BLUE, GREY, Picture
 from ..canvas.svg import fact_lines, line, page, quiet, rect, text
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
 
@@ -87,7 +87,7 @@ def _value_line(x: float, y: float, width: float, values: np.ndarray, levels: np
 
 
 @recalled
-def explore_llama() -> Stage:
+def explore_llama() -> Exhibit:
     """A picture stored with few bits per pixel: drag the bits, heat one pixel, change how many pixels share a
     scale.
     """
@@ -98,7 +98,7 @@ def explore_llama() -> Stage:
     whole, blocks = SCOPES
     presets = {"One pixel ruins it": dict(bits=4, hot=50, scale=whole),
                "Blocks save it": dict(bits=4, hot=50, scale=blocks)}
-    return Stage(handles, lambda **values: _draw(original, **values), presets=presets, width=370,
-                 label_width=120,
-                 note="Every pixel is stored as a small whole number times a scale. That is all "
-                      "quantization is.")
+    return Exhibit(handles, lambda **values: _draw(original, **values), presets=presets, width=370,
+                   label_width=120,
+                   note="Every pixel is stored as a small whole number times a scale. That is all "
+                        "quantization is.")

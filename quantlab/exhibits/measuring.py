@@ -19,7 +19,8 @@ from ..models.resolve import open_weights
 from ..models.source import Model, open_model
 from ..models.store import pulled_models
 from ..profile import is_reference
-from ..stage.base import Stage, refusal
+from ..stage.base import Stage
+from ..stage.exhibit import Exhibit, refusal
 from ..stage.handles import Button, Handle, menu
 from ..words import size
 
@@ -54,11 +55,11 @@ class MeasuredLab(Stage):
         if (found := recorded_table(name)) is not None:
             self.tables = {("tiny", kind): (found["rows"], when_and_where(found)) for kind in kinds}
         models = dict.fromkeys(["tiny", model, *runnable_models()])
-        super().__init__(
+        super().__init__(Exhibit(
             [menu("model", "model", model, models), *handles], draw, width=350, label_width=90, buttons=[
                 Button("run", "Measure here", f"Measure every {self.thing} of this model on this machine",
                        lambda: self.start(self._measure), task=True),
-                Button("cancel", "Stop", "Stop; what is finished stays", self.stop)], **more)
+                Button("cancel", "Stop", "Stop; what is finished stays", self.stop)], **more))
         self.tell(self.found()[1])
 
     def found(self) -> tuple[Sequence[Mapping], str]:
@@ -206,11 +207,11 @@ def run_or_refuse(model, need: str, call: str, made: Callable[[ModelInTypes], St
     try:
         types = model_in_types(model)
     except ValueError as error:
-        return cannot_run(model, need, call, error)
+        return Stage(cannot_run(model, need, call, error))
     return made(types)
 
 
-def cannot_run(model, need: str, call: str, error: ValueError) -> Stage:
+def cannot_run(model, need: str, call: str, error: ValueError) -> Exhibit:
     """The picture that says why a model cannot be run, and what measures it all the same."""
     runs, words = expected(model)
     return refusal(f"{need} a language model that can be run here", error if runs else words,

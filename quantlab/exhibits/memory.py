@@ -26,7 +26,7 @@ from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..models.library import pulled_type
 from ..models.source import Model
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import Handle, Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
 from ..words import GIB, gib, html_table, one_of
@@ -190,7 +190,7 @@ def _draw(shapes: Shapes, **values) -> Picture:
 def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                    params_b: float | None = None, ftype: str | None = None, n_ctx: int = 8192,
                    type_kv: str = "f16", n_parallel: int = 1, flash_attention: bool = True,
-                   n_cpu_moe: int = 0) -> Stage:
+                   n_cpu_moe: int = 0) -> Exhibit:
     """Whose bytes are whose on a card; where it is too much, ways to make it fit are computed.
 
     model: a name of MODELS, a pulled model, the path of a GGUF file, an open model or a shape; None for a
@@ -225,13 +225,13 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     said += off_the_slider("A number of", n_parallel, slots, "conversations")
     said += off_the_slider("A number of", n_cpu_moe, experts, "layers")
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if by_size else ""
-    return Stage(handles, partial(_draw, shapes), presets=PRESETS | machine, label_width=120,
-                 links={"model": by_model, "card": by_card},
-                 panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
-                                                     partial(_settings, shapes)),
-                         "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
-                                                   partial(_splits, shapes))},
-                 note=f"{said}{NOTE} {says('batch')} {says('tight_batch')}")
+    return Exhibit(handles, partial(_draw, shapes), presets=PRESETS | machine, label_width=120,
+                   links={"model": by_model, "card": by_card},
+                   panels={"As Ollama settings": Panel("Modelfile and environment for this picture",
+                                                       partial(_settings, shapes)),
+                           "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
+                                                     partial(_splits, shapes))},
+                   note=f"{said}{NOTE} {says('batch')} {says('tight_batch')}")
 
 
 def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:

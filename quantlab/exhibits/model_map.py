@@ -12,7 +12,8 @@ from textwrap import wrap
 from ..canvas.answers import printable
 from ..canvas.maps import MapFocus, MapRow, MapSize, MapTile, draw_model_map
 from ..canvas.style import Picture, Table
-from ..stage.base import Stage, refusal
+from ..stage.base import Stage
+from ..stage.exhibit import Exhibit, refusal
 from ..stage.handles import Button, menu, stops
 from ..stage.keys import across, along, turned
 from ..stage.share import recalled
@@ -242,8 +243,8 @@ class ModelMap(Stage):
             buttons = [Button("rules", "As llama.cpp would",
                               f"Hold the file against {own} by llama.cpp's rules",
                               partial(self.set, ftype=AS_IS, beside=own))]
-        super().__init__(handles, _picture, presets=presets, buttons=buttons, note=NOTE, keys=KEYS,
-                         label=LABEL, label_width=70)
+        super().__init__(Exhibit(handles, _picture, presets=presets, buttons=buttons, note=NOTE, keys=KEYS,
+                                 label=LABEL, label_width=70))
 
     def _sizes(self) -> list[tuple[str, str]]:
         """The slider: the same ftypes as in the menu, with their size; a longer name would be cut off."""
@@ -312,7 +313,7 @@ class ModelMap(Stage):
 
 
 @recalled
-def explore_model_map(source=None, beside=None, *, ftype: str | None = None) -> Stage:
+def explore_model_map(source=None, beside=None, *, ftype: str | None = None) -> Exhibit | Stage:
     """All tensors of a model, layers across and roles down, coloured by bits; choose the ftype and see map
     and size change.
 

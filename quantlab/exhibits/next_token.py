@@ -17,6 +17,7 @@ from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import slider, stops, text_line
 from ..stage.share import recalled
 from ..words import clipped, number, one_of, percent, printable
@@ -236,12 +237,12 @@ class NextToken(Stage):
         self.lm = model
         self._begin(prompt)
         live = model.n_weights < SMALL_MODEL            # a larger one waits for Enter
-        super().__init__([text_line("prompt", "your text", prompt, live=live, width=740),
-                          stops("qtype", "type", qtype, TYPES),
-                          slider("place", "after token", self.last, 1, self.last)],
-                         draw_next_token, presets=FEWER_BITS, keys=KEYS, label=LABEL,
-                         note=" ".join([NOTE, *told_against(model.against)]),
-                         pages="qtype", label_width=80)
+        handles = [text_line("prompt", "your text", prompt, live=live, width=740),
+                   stops("qtype", "type", qtype, TYPES),
+                   slider("place", "after token", self.last, 1, self.last)]
+        super().__init__(Exhibit(handles, draw_next_token, presets=FEWER_BITS, keys=KEYS, label=LABEL,
+                                 note=" ".join([NOTE, *told_against(model.against)]), pages="qtype",
+                                 label_width=80))
 
     def _ipython_display_(self):
         """What is shown will be moved: a small model's other types are made ready meanwhile."""

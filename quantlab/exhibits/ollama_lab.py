@@ -11,6 +11,7 @@ from ..lab.versions import SAME, said_of, standing
 from ..models.store import name_key
 from ..profile import is_reference
 from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import Button, Handle, text_line
 
 MOST_TOKENS = 200       # of an answer: a small model may never come to an end
@@ -26,11 +27,11 @@ class OllamaLab(Stage):
     why: what is missing, in words.  answers: where the server is, and what there is to know of its version.
     """
 
-    def __init__(self, controls: Sequence[Handle], options: Mapping, **stage):
+    def __init__(self, controls: Sequence[Handle], options: Mapping, **more):
         self.server, self.options = Server(), options
         self.live, self.why, self.answers = False, "The reference profile asks no server.", ""
         self.installed: list[dict] = []
-        super().__init__(controls, form_first=True, label_width=120, **stage)
+        super().__init__(Exhibit(controls, form_first=True, label_width=120, **more))
 
     def look(self) -> None:
         """Find the server; each exhibit says what can be done then."""

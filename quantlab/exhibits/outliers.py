@@ -8,7 +8,7 @@ from ..canvas.raster import heat
 from ..canvas.style import GREEN, GREY, INK, MEANING, SOFT, Picture
 from ..canvas.svg import line, page, quiet, rect, text
 from ..formats.tensor import quantize
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import slider, stops
 from ..stage.share import recalled
 from ..words import number, percent
@@ -128,7 +128,7 @@ def _draw_scopes(matrix: np.ndarray, bits: int) -> Picture:
 
 
 @recalled
-def explore_outlier(x: np.ndarray | None = None) -> Stage:
+def explore_outlier(x: np.ndarray | None = None) -> Exhibit:
     """1,024 real weights, one of them made larger: drag its size and the size of the blocks that share a
     scale.
 
@@ -140,12 +140,12 @@ def explore_outlier(x: np.ndarray | None = None) -> Stage:
                slider("bits", "bits per code", 4, 2, 8)]
     presets = {"No outlier": {"size": 1, "block": N}, "One outlier, one scale": {"size": 50, "block": N},
                "One outlier, blocks of 32": {"size": 50, "block": 32}}
-    return Stage(handles, lambda **values: _damage(weights, **values), presets=presets, note=(
+    return Exhibit(handles, lambda **values: _damage(weights, **values), presets=presets, note=(
         "The outlier itself is stored well in every case. The picture and the numbers are about the others."))
 
 
 @recalled
-def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Stage:
+def plot_scopes(x: np.ndarray | None = None, bits: int = 4) -> Exhibit:
     """Error and cost of `bits`-bit quantizers on one matrix: a scale for all, for a row, for a block; NF4;
     ggml's Q4_0 and Q4_1.
     """

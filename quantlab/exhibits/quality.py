@@ -18,7 +18,7 @@ from ..formats.table import FORMATS
 from ..inference.compare import compare_quality
 from ..models.recipe_rules import PROGRAMS
 from ..models.source import open_model
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu
 from ..stage.share import recalled
 from ..words import bits, number, percent, size, told
@@ -227,7 +227,7 @@ def draw_quality(rows: Sequence[Mapping], where: str, model: str, pure: bool, ke
 
 
 @recalled
-def plot_quality(table, model: str = "") -> Stage:
+def plot_quality(table, model: str = "") -> Exhibit:
     """Size against KL divergence, a point a row; `table` comes from `compare_quality`.  model: its name for
     the subtitle.
 

@@ -16,6 +16,7 @@ from ..inference.in_types import TYPES, ModelInTypes
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
 from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import Button, menu, number_field, stops, text_line
 from ..stage.keys import STEPS, along
 from ..stage.share import recalled
@@ -215,8 +216,8 @@ class Recital(Stage):
                    number_field("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
         here = Button("Recite it here", "Recite it here",
                       "Quantize the model and let it recite now, on this computer", self.recite_here)
-        super().__init__(handles, draw_recital, presets=FEWER_BITS, buttons=[here], note=NOTE, keys=KEYS,
-                         label=LABEL, pages="qtype")
+        super().__init__(Exhibit(handles, draw_recital, presets=FEWER_BITS, buttons=[here], note=NOTE,
+                                 keys=KEYS, label=LABEL, pages="qtype"))
         self.tell("")
 
     def moved(self, change) -> None:

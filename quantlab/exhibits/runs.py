@@ -10,7 +10,8 @@ from ..canvas.svg import circle, line, page, quiet, rect, text
 from ..lab.records import provenance, recorded, seed_scores
 from ..models.tag import quant_of
 from ..profile import stable
-from ..stage.base import Stage, show
+from ..stage.base import Stage
+from ..stage.exhibit import Exhibit, show
 from ..stage.share import recalled
 from ..words import bits_of, clipped, printable, size, wrapped
 
@@ -116,7 +117,7 @@ def _bars(rows: Sequence[Mapping], top: float) -> tuple[list[str], float]:
 def show_comparison(prompt: str, rows: Sequence[dict]) -> Stage:
     """The rows of `compare_quantizations` as cards with bars; a recorded run is labelled as one."""
     notice = next((row["recorded"] for row in rows if row.get("recorded")), "")
-    return show(draw_comparison(prompt, rows, notice))
+    return Stage(show(draw_comparison(prompt, rows, notice)))
 
 
 # ---- two recorded experiments
@@ -203,7 +204,7 @@ def draw_clock(runs: Sequence[Mapping], notice: str) -> Picture:
 
 
 @recalled
-def plot_seeds() -> Stage:
+def plot_seeds() -> Exhibit:
     """Eight questions, two quantizations, five seeds: who wins each time."""
     scores = {seed: {quant_of(name): count for name, count in right.items()}
               for seed, right in seed_scores().items()}
@@ -211,7 +212,7 @@ def plot_seeds() -> Stage:
 
 
 @recalled
-def plot_clock() -> Stage:
+def plot_clock() -> Exhibit:
     """The same answer timed by a stopwatch and by the server, cold and warm."""
     runs = [{**run, "quantization": quant_of(run["quantization"]), "time": stable(run["time"])}
             for run in recorded("clock")["runs"] if run["turn"] in ("cold", "warm 1")]

@@ -13,7 +13,7 @@ from ..canvas.svg import circle, line, page, polyline, quiet, rect, text
 from ..formats.cfloat import mean_square
 from ..formats.grid_search import SEARCHES as BOOKS
 from ..profile import stable
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
 from ..words import number, one_of
@@ -146,7 +146,7 @@ def _weights(land: Landscape, x: np.ndarray, importance: np.ndarray, picked: int
 
 
 @recalled
-def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Stage:
+def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> Exhibit:
     """One group of real weights and the error of every scale: choose a group, make weights more or less
     important, watch the best move.
 
@@ -166,9 +166,9 @@ def explore_scale_search(x: np.ndarray | None = None, qtype: str = "Q4_0") -> St
                slider("picked", "another weight", 7, 0, 31), stops("times", "it matters", 1, important)]
     presets = {"All matter alike": dict(far=1, times=1), "Ignore the largest": dict(far=0, times=1),
                "One matters most": dict(far=1, times=100)}
-    return Stage(handles, lambda **values: _draw(weights, **values), presets=presets, width=375,
-                 label_width=150,
-                 note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first "
-                 "one; ggml keeps a better one for the next candidates). Each error: with the best scale "
-                 "for its codes. In a codebook type: the entries that were tried for the chosen weights, the "
-                 "kept one first.")
+    return Exhibit(handles, lambda **values: _draw(weights, **values), presets=presets, width=375,
+                   label_width=150,
+                   note="Blue: the candidates that ggml tries. Grey: all others (with a minimum: the first "
+                        "one; ggml keeps a better one for the next candidates). Each error: with the best "
+                        "scale for its codes. In a codebook type: the entries that were tried for the chosen "
+                        "weights, the kept one first.")

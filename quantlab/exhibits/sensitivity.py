@@ -16,7 +16,7 @@ from ..inference.sensitivity import sensitivity
 from ..models.recipe_rules import PROGRAMS
 from ..models.recipe_walk import choices, usual_type
 from ..models.source import open_model
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu
 from ..stage.keys import STEPS, along
 from ..stage.share import recalled
@@ -252,7 +252,7 @@ def draw_map(facts: SensitivityFacts, chosen: Place | None, model: str, where: s
 
 
 @recalled
-def plot_sensitivity(table, model: str = "") -> Stage:
+def plot_sensitivity(table, model: str = "") -> Exhibit:
     """Layers across, roles down; `table` comes from `sensitivity` by tensor.  Raises ValueError for one by
     role or layer.
     """

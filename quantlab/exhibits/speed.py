@@ -1,6 +1,4 @@
-"""Lesson 14: tokens a second from bytes and bandwidth, for a card of your choice; and beside what was
-measured here or recorded.
-"""
+"""Lesson 14: tokens a second from bytes and bandwidth, for a card of your choice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +7,12 @@ from functools import partial
 from ..canvas.plane import Axis
 from ..canvas.style import BLUE, INK, MEANING, VERMILION, Picture
 from ..canvas.svg import circle, line, page, quiet, rect, swatches, text
-from ..lab.names import split_name
-from ..lab.records import provenance, recorded
-from ..lab.server import LabError, Server
-from ..lab.speed import measure_speed
 from ..memory.advice import types_of
 from ..memory.cards import GPUS
 from ..memory.fit import fits
-from ..memory.machine import my_machine, read_bandwidth
 from ..memory.settings import Settings
-from ..memory.speed import EFFICIENCY, bytes_per_token, published_speeds
-from ..models.source import open_model
-from ..models.tag import quant_of
-from ..profile import is_reference, stable
-from ..stage.base import Stage, show
+from ..memory.speed import EFFICIENCY, published_speeds
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
 from ..words import number, one_of, wrapped
@@ -52,8 +42,6 @@ class SpeedRow:
 FTYPES = ("Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 CONTEXTS = (512, 2048, 8192, 32768, 131072)
 USUAL = f"{100 * EFFICIENCY[0]:.0f} to {100 * EFFICIENCY[1]:.0f} %"
-MOST = 3                # pulled models that are measured, the smallest ones
-LARGEST = 2 * 10**9     # bytes of a file that is measured unasked
 
 
 def _finding(rows: list[SpeedRow]) -> str:
@@ -72,48 +60,6 @@ def _finding(rows: list[SpeedRow]) -> str:
 def _about(speed: float) -> str:
     """A speed that is only expected claims no tenths."""
     return f"{speed:.0f}" if speed >= 9.95 else f"{speed:.1f}"
-
-
-def _measured_finding(rows: list[SpeedRow]) -> str:
-    shares = {row.label: max(row.measured) / row.limit for row in rows}
-    best, worst = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-    return (f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
-            f"{100 * shares[worst]:.0f} %")
-
-
-def _recorded() -> tuple[list[dict], str]:
-    """Rows of the recorded run, each with the bandwidth that as many threads read with; and when it was."""
-    run = recorded("speed")
-    rows = [row | {"label": f"{quant_of(row['model'])}, {_threads(row['threads'])}",
-                   "bandwidth": max(run["read_bandwidth"][str(row["threads"])])} for row in run["runs"]]
-    return rows, f"{provenance('speed')} Dots: one answer each."
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' * (count > 1)}"
-
-
-def _measured(models: list[str] | None) -> tuple[list[dict], str]:
-    """Measured now; the recorded run where there is no server or no model that can be opened."""
-    try:
-        server = Server()
-        small = sorted((entry for entry in server.models() if entry["size"] < LARGEST),
-                       key=lambda entry: entry["size"])
-        names = models or [entry["name"] for entry in small][:MOST]
-        cores = my_machine().cores      # as many threads as Ollama takes
-        bandwidth = read_bandwidth(cores)
-        rows = [row for row in measure_speed(names, server=server) if "error" not in row] if names else []
-    except LabError as error:
-        runs, note = _recorded()
-        return runs, f"{error} {note}"
-    if not rows:
-        return _recorded()
-    for row in rows:
-        with open_model(row["model"]) as opened:
-            row["bytes_per_token"] = sum(bytes_per_token(opened, None, Settings(n_ctx=512, n_gpu_layers=0)))
-        row |= {"label": split_name(row["model"])[1][-14:], "threads": cores, "bandwidth": bandwidth}
-        row["tokens_per_second"] = [stable(speed) for speed in row["tokens_per_second"]]
-    return rows, f"Measured now, {len(rows)} models, three rounds each, by the server's own counters."
 
 
 def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Picture:
@@ -169,7 +115,7 @@ def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:
 
 
 @recalled
-def explore_speed(model="llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
+def explore_speed(model="llama3.1:8b", card: str = "GeForce RTX 4060") -> Exhibit:
     """Every type of a model on a card: what does not fit is read from main memory, and the speed falls off a
     cliff.
 
@@ -182,12 +128,12 @@ def explore_speed(model="llama3.1:8b", card: str = "GeForce RTX 4060") -> Stage:
     large = dict(model="llama3.1:8b", card="GeForce RTX 4090", n_ctx=8192, ram=50)
     presets = {"Many experts": large | dict(model="qwen3:30b"), "A long context": large | dict(n_ctx=131072),
                "Too large for the card": large | dict(model="llama3.1:70b")}
-    return Stage(handles, partial(_draw, shapes), presets=presets, width=390, label_width=150,
-                 note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
+    return Exhibit(handles, partial(_draw, shapes), presets=presets, width=390, label_width=150,
+                   note="Two channels of DDR5-5600, as in many machines, read 90 GB/s at most.")
 
 
 @recalled
-def plot_published_speeds() -> Stage:
+def plot_published_speeds() -> Exhibit:
     """Runs that others have published, each beside what the card's bandwidth allows."""
     rows = []
     for run in published_speeds():
@@ -202,23 +148,3 @@ def plot_published_speeds() -> Stage:
                             finding=f"{inside} of {len(rows)} published runs reach {USUAL} of the limit",
                             subtitle="share of the limit, model, type, tokens in the context or what lies "
                                      "where; one answer at a time"))
-
-
-@recalled
-def plot_measured_speed(models: list[str] | None = None) -> Stage:
-    """Measured here beside what the main memory allows, where a server answers; else the recorded run, which
-    says so.
-
-    models: names the server has; None takes the smallest up to three.  For a machine without a card: what
-    lies on a card is faster.
-    """
-    runs, note = _recorded() if is_reference() else _measured(models)
-    rows, read = [], {}
-    for run in runs:
-        limit, read[run["threads"]] = run["bandwidth"] / run["bytes_per_token"], run["bandwidth"]
-        rows.append(SpeedRow(run["label"], EFFICIENCY[0] * limit, EFFICIENCY[1] * limit, limit,
-                             f"{100 * max(run['tokens_per_second']) / limit:.0f} % of the limit",
-                             measured=run["tokens_per_second"]))
-    memory = ", ".join(f"{speed / 1e9:.0f} GB/s ({_threads(threads)})" for threads, speed in read.items())
-    return show(draw_speeds(rows, finding=_measured_finding(rows), note=note,
-                            subtitle=f"tokens a second on a processor; its memory was read at {memory}"))

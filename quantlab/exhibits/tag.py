@@ -20,7 +20,7 @@ from ..canvas.style import (
 from ..canvas.svg import page, rect, text
 from ..models.recipe_rules import GONE
 from ..models.tag import FORK, TagPiece, in_the_cloud, quant_of, read_tag
-from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import text_line
 from ..stage.share import recalled
 
@@ -81,12 +81,12 @@ def _draw(name: str) -> Picture:
 
 
 @recalled
-def explore_tag(name: str = EXAMPLES[0]) -> Stage:
+def explore_tag(name: str = EXAMPLES[0]) -> Exhibit:
     """A box for a model name: its pieces, and what each of them means. Asks no server: whether it exists is
     another question.
     """
     if not isinstance(name, str):
         raise ValueError(f"a model name is text such as {EXAMPLES[0]!r}, not {name!r}")
-    return Stage([text_line("name", "model name", name, live=True)], _draw, width=460, label_width=90,
-                 presets={example: {"name": example} for example in EXAMPLES[1:]},
-                 note="Letters only: whether such a model exists is for the next section.")
+    return Exhibit([text_line("name", "model name", name, live=True)], _draw, width=460, label_width=90,
+                   presets={example: {"name": example} for example in EXAMPLES[1:]},
+                   note="Letters only: whether such a model exists is for the next section.")

@@ -26,7 +26,7 @@ from ..canvas.svg import page, quiet, rect, text
 from ..formats.table import FORMATS
 from ..models.recipes import tensor_rows
 from ..models.types import tensor_nbytes
-from ..stage.base import Stage, show
+from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu, stops
 from ..stage.share import recalled
 from ..words import bits_of
@@ -200,7 +200,7 @@ def _mix(one: Mix, unit: str, y: float) -> list[str]:
 
 
 @recalled
-def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
+def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Exhibit:
     """Eight file types with sizes computed from every tensor of a real model, beside the sizes that the
     lesson prints.
 
@@ -217,12 +217,12 @@ def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
                menu("unit", "unit", "GB", units)]
     presets = {"The table's own case": dict(model="llama-2-7b", ftype="Q4_0", unit="GB"),
                "The default today": dict(model="llama-3.1-8b", ftype="Q4_K_M", unit="GB")}
-    return Stage(handles, _draw, presets=presets, width=370, label_width=60,
-                 note="Darker blue: more bits per weight. Sizes are sums over all tensors.")
+    return Exhibit(handles, _draw, presets=presets, width=370, label_width=60,
+                   note="Darker blue: more bits per weight. Sizes are sums over all tensors.")
 
 
 @recalled
-def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain: str = "Q4_K") -> Stage:
+def plot_bytes_by_role(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M", plain: str = "Q4_K") -> Exhibit:
     """Where the extra bytes of a mix go: each role's bytes if all were `plain`, and what the mix adds."""
     bytes_of: dict[str, tuple[int, int]] = {}
     for role in ROLES:

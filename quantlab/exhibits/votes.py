@@ -11,6 +11,7 @@ from ..lab.records import RecordedComparison
 from ..lab.side_by_side import short_names
 from ..lab.votes import LEFT, RIGHT, TIE, Ballot
 from ..stage.base import Stage
+from ..stage.exhibit import Exhibit
 from ..stage.handles import Button
 from ..stage.share import recalled
 
@@ -47,9 +48,9 @@ class VoteLab(Stage):
         buttons = [*(Button(name, words, tip, partial(self.vote, name)) for name, words, tip in BUTTONS),
                    Button("reveal", "Stop and reveal", "Show which model wrote what, with the votes so far",
                           self.close_ballot)]
-        super().__init__(first=notice("", ""), buttons=buttons, keys=" ".join(KEYS),
-                         label="Two answers without names: left arrow, down arrow for a tie, or right arrow "
-                               "votes")
+        super().__init__(Exhibit(buttons=buttons, keys=" ".join(KEYS),
+                                 label="Two answers without names: left arrow, down arrow for a tie, or "
+                                       "right arrow votes"))
         self.next_pair()
 
     def next_pair(self) -> None:

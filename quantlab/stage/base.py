@@ -15,34 +15,24 @@ from typing import Any
 import ipywidgets as widgets
 
 from ..canvas.style import Picture
-from ..canvas.svg import captioned, notice
+from ..canvas.svg import captioned
 from ..words import html_table, prose
 from .aims import Targets
 from .controls import control, follow_each_other, in_a_row, markup, press_button, shown_as, toggle
-from .handles import Button, Handle, Link, Panel
+from .exhibit import Exhibit
+from .handles import Button, Panel
 from .keys import STEPS, along, turned
 from .share import again, source
 from .touchable import Touch, Touchable, framed, own_names
 
 TABLE = "As table"
-STUCK = "Nothing can be drawn for these values: move a handle, or press Reset."
 BUSY = "One thing after the other: press Cancel, or wait for the answer."
 
 
 class Stage(Touchable):
     """An exhibit on stage: `draw(**facts(**values))` is its picture, `values` being what the handles say.
 
-    handles: in the order in which they stand.  draw: a pure function that returns a `Picture`; None for an
-    exhibit that shows its pictures by itself (`show`), beginning with `first`.
-    presets: words on a button -> {handle: value}.  buttons: what else can be pressed.  note: a line of help.
-    rows: names of handles and buttons, row by row; by default all handles. Other buttons stand in a row of
-    their own.
-    keys, label: the keys that the picture takes, as `Touch` has them, and what a screen reader says of the
-    picture.
-    pages: the handle that Page Up and Page Down move.  form_first: the handles stand above the picture.
-    links: name of a menu -> the slider that follows it.  panels: words on a button -> what it opens below.
-    pieces: names of pieces of HTML, each a row of its own, for what is no picture; whoever writes into
-    `pieces[name].value` escapes what is not its own.  below: further rows, under the picture and its table.
+    exhibit: its handles and all that stands around its picture, as data.
     A ValueError of `facts` or `draw` is shown as a sentence in place of the picture; any other error is a bug
     and surfaces.
     """
@@ -60,39 +50,37 @@ class Stage(Touchable):
     tells = False
     children: tuple[widgets.Widget, ...]
 
-    def __init__(self, handles: Sequence[Handle] = (), draw: Callable[..., Picture] | None = None, *,
-                 first: Picture | None = None, presets: Mapping[str, Mapping[str, object]] | None = None,
-                 buttons: Sequence[Button] = (), note: str = "", rows: Sequence[Sequence[str]] | None = None,
-                 keys: str = "", label: str = "", pages: str = "", form_first: bool = False,
-                 links: Mapping[str, Link] | None = None, panels: Mapping[str, Panel] | None = None,
-                 pieces: Sequence[str] = (), below: Sequence[Sequence[str]] = (),
-                 width: int = 360, label_width: int = 110):
-        self.draw, self.pages, self.cancel = draw, pages, threading.Event()
+    def __init__(self, exhibit: Exhibit):
+        self.exhibit, self.draw, self.pages = exhibit, exhibit.draw, exhibit.pages
+        self.cancel = threading.Event()
         self.thread: threading.Thread | None = None
         self._tallest = 0
         self._first: dict[str, Any] = {}
         self.targets = Targets()
-        self.controls = {handle.name: control(handle, width, label_width) for handle in handles}
-        self.tasks = [button.name for button in buttons if button.task]
+        self.controls = {handle.name: control(handle, exhibit.width, exhibit.label_width)
+                         for handle in exhibit.handles}
+        self.tasks = [button.name for button in exhibit.buttons if button.task]
         self.initial, self._held = self.values(), False
-        for name, link in (links or {}).items():
+        for name, link in exhibit.links.items():
             follow_each_other(name, self.controls, link, self.place)
         self.view, self.status, self.opened, self.words = (markup() for _ in range(4))
-        self.panels = dict(panels or {})
+        self.panels = dict(exhibit.panels)
         self.view.add_class("ql-view")
-        self.picture = first or self._drawn()
-        self.buttons = self._made(buttons, presets or {})
-        self.pieces = {name: markup() for name in pieces}
+        self.picture = exhibit.first or self._drawn()
+        self.buttons = self._made(exhibit.buttons, exhibit.presets)
+        self.pieces = {name: markup() for name in exhibit.pieces}
         self.named = {**self.controls, **self.buttons, **self.pieces}
-        placed = [list(row) for row in rows or [list(self.controls)]]
-        placed.append([name for name in self.buttons if not any(name in row for row in [*placed, *below])])
+        placed = [list(row) for row in exhibit.rows or [list(self.controls)]]
+        elsewhere = {name for row in [*placed, *exhibit.below] for name in row}
+        placed.append([name for name in self.buttons if name not in elsewhere])
         *lines, last = self._in_rows(placed)
-        lines += [markup(f'<span class="ql-note">{prose(note)}</span>')] if note else []
+        lines += [markup(f'<span class="ql-note">{prose(exhibit.note)}</span>')] if exhibit.note else []
         said = [self.status] if self.tasks or self.tells else []
-        body = [*lines, *said, self.view, last] if form_first else [self.view, *said, *lines, last]
-        touch = [Touch(label, keys, self.touched)] if keys else []
-        super().__init__([*body, self.opened, self.words, *self._in_rows(below), *touch], self.controls)
-        if draw:
+        body = [*lines, *said, self.view, last] if exhibit.form_first else [self.view, *said, *lines, last]
+        touch = [Touch(exhibit.label, exhibit.keys, self.touched)] if exhibit.keys else []
+        body += [self.opened, self.words, *self._in_rows(exhibit.below), *touch]
+        super().__init__(body, self.controls)
+        if self.draw:
             # each handle redraws at once; other exhibits wait for a button
             self.add_class("ql-moving")
         for widget in self.controls.values():
@@ -209,12 +197,7 @@ class Stage(Touchable):
         self.children = (*(child for child in self.children if not isinstance(child, Stage)), *guests)
 
     def _drawn(self) -> Picture:
-        if self.draw is None:
-            return notice("", "")
-        try:
-            return self.draw(**self.facts(**self.values()))
-        except ValueError as error:
-            return notice(str(error), STUCK)
+        return self.exhibit.picture(self.values(), self.facts)
 
     def _panel(self, words: str, values: Mapping) -> str:
         """A panel's HTML; a ValueError becomes a sentence, as it does in the picture's place."""
@@ -329,16 +312,3 @@ class Stage(Touchable):
         if isinstance(control, widgets.IntSlider):
             return [*range(control.min, control.max + 1, control.step)]
         return [stop[1] if isinstance(stop, tuple) else stop for stop in control.options]
-
-
-def show(picture: Picture) -> Stage:
-    """A picture with no handles, shown with all of the stage's care (theme, table, PNG for readers without a
-    kernel).
-    """
-    return Stage(draw=lambda: picture)
-
-
-def refusal(title: str, error: object, call: str) -> Stage:
-    """A picture that says why nothing can be shown: what is needed, what is wrong, and the call that works.
-    """
-    return show(notice(title, f"{str(error).rstrip('.')}. {call}"))

@@ -2,23 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from .. import __version__
+from .exhibit import Exhibit
+
+if TYPE_CHECKING:
+    from .base import Stage
 
 P = ParamSpec("P")
-S = TypeVar("S")
 PLAIN = (str, int, float, bool, type(None))
 
 
-def recalled(function: Callable[P, S]) -> Callable[P, S]:
-    """The function whose exhibits know the call that made them (`call`, Python with `ql`)."""
+def recalled(function: Callable[P, "Exhibit | Stage"]) -> Callable[P, "Stage"]:
+    """The function whose exhibits stand on stage and know the call that made them (`call`, Python with `ql`).
+
+    `inspect.unwrap` gives the function itself, whose `Exhibit` needs no widgets.
+    """
     @wraps(function)
-    def made(*args: P.args, **kwargs: P.kwargs) -> S:
+    def made(*args: P.args, **kwargs: P.kwargs) -> "Stage":
+        from .base import Stage
+
         exhibit = function(*args, **kwargs)
+        staged = Stage(exhibit) if isinstance(exhibit, Exhibit) else exhibit
         given = [*map(as_code, args), *(f"{name}={as_code(value)}" for name, value in kwargs.items())]
-        exhibit.made_by(f"ql.{function.__name__}({', '.join(given)})")     # type: ignore[attr-defined]
-        return exhibit
+        staged.made_by(f"ql.{function.__name__}({', '.join(given)})")
+        return staged
 
     return made
 

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.browser
 GOOD = '''
 import ipywidgets as widgets
 from quantlab.stage.base import Stage
+from quantlab.stage.exhibit import Exhibit
 from quantlab.stage.handles import slider
 from quantlab.stage.touchable import Touchable
 from quantlab.canvas.svg import page, text
@@ -19,11 +20,13 @@ from quantlab.canvas.svg import page, text
 def draw(bits):
     return page(120, [text(20, 100, "x" * bits)], finding=f"{bits} bits here")
 
-Stage([slider("bits", "bits", 4, 2, 8)], draw)
+Stage(Exhibit([slider("bits", "bits", 4, 2, 8)], draw))
 '''
-DEAD = 'Stage([slider("bits", "bits", 4, 0, 100)], lambda bits: draw(3))'
-CUT = 'Stage(draw=lambda: page(120, [text(700, 100, "cut at the right edge")], finding="Words are cut"))'
-SLOW = 'import time; Stage([slider("bits", "bits", 4, 2, 8)], lambda bits: time.sleep(1) or draw(bits))'
+DEAD = 'Stage(Exhibit([slider("bits", "bits", 4, 0, 100)], lambda bits: draw(3)))'
+CUT = ('Stage(Exhibit(draw=lambda: page(120, [text(700, 100, "cut at the right edge")], '
+       'finding="Words are cut")))')
+SLOW = ('import time; Stage(Exhibit([slider("bits", "bits", 4, 2, 8)], '
+        'lambda bits: time.sleep(1) or draw(bits)))')
 NAMELESS = 'v = Touchable([widgets.IntSlider(3)]); v'
 BEYOND = '''
 from IPython.display import HTML

@@ -8,7 +8,8 @@ import pandas as pd
 import quantlab as ql
 from quantlab.exhibits.sensitivity import plot_sensitivity
 from quantlab.lessons.quiz import Question
-from quantlab.stage.base import show
+from quantlab.stage.base import Stage
+from quantlab.stage.exhibit import show
 
 REFUSALS = "refusals: "
 #: They run a model: on another processor the last digits differ, and with them a tenth of a pixel.
@@ -75,8 +76,12 @@ def _grid() -> list[list[float]]:
     return [[math.sin(row * 7 + k * k) * (1 + 5 * (k == row)) for k in range(64)] for row in range(32)]
 
 
+def _shown(picture) -> Stage:
+    return Stage(show(picture))
+
+
 VALUES = {"nan": lambda: math.nan, "inf": lambda: math.inf, "by_tensor": _by_tensor, "answers": _answers,
-          "wave": _wave, "grid": _grid, "show": lambda: show, "Question": lambda: Question,
+          "wave": _wave, "grid": _grid, "show": lambda: _shown, "Question": lambda: Question,
           "plot_sensitivity": lambda: plot_sensitivity}
 
 

@@ -39,7 +39,7 @@ print(len(names))
 
 
 @pytest.mark.parametrize(("call", "shown"), [
-    ("ql.estimate_memory('qwen3:30b', 'Q3_K_M', n_ctx=32768, n_cpu_moe=12)", "(it.total, it.host, it.compute)"),
+    ("ql.estimate_memory('qwen3:30b', 'Q3_K_M', n_ctx=32768, n_cpu_moe=12)", "(it.total, it.host)"),
     ("ql.estimate_memory('gemma3:4b', 'IQ4_XS', type_k='q8_0', type_v='q4_0')", "(it.total, it.kv_cache)"),
     ("ql.recommend('llama3.1:8b', 8, n_ctx=16384)", "str(it)"),
     ("ql.kv_cache_bytes('deepseek-v2:16b', 4096)", "it"),
@@ -51,3 +51,27 @@ def test_the_same_is_counted_without_numpy(call, shown):
     told = f"str({shown})"
     here = eval(told, {"it": eval(call, {"ql": ql})})
     assert without(COUNTING, f"import quantlab as ql\nit = {call}\nprint({told})") == here.strip()
+
+
+#: Drawn where there are neither NumPy nor widgets: what a page's Python can draw by itself.
+@pytest.mark.parametrize("call", [
+    "explore_memory('gpt-oss:20b', 12, n_ctx=32768, type_kv='q8_0')", "explore_fit(8)", "plot_kv_cache()",
+    "plot_rule()", "explore_speed('llama3.1:8b', 'GeForce RTX 4090')", "plot_published_speeds()",
+    "explore_tag('hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL')"])
+def test_an_exhibit_of_memory_is_drawn_without_numpy_and_widgets(call):
+    code = f"""
+import inspect, quantlab as ql
+def unwrapped(name):
+    return inspect.unwrap(getattr(ql, name))
+class Names(dict):
+    def __missing__(self, name):
+        return unwrapped(name)
+exhibit = eval({call!r}, dict(), Names())
+for values in [{{}}, *exhibit.presets.values()][:2]:
+    print(exhibit.picture(exhibit.initial | values).svg)
+"""
+    staged = eval(f"ql.{call}", {"ql": ql})
+    pictures = [staged.picture.svg]
+    for values in [*staged.exhibit.presets.values()][:1]:
+        pictures.append(staged.exhibit.picture(staged.initial | values).svg)
+    assert without(COUNTING - {"httpx"}, code).splitlines() == "\n".join(pictures).splitlines()

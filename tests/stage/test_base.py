@@ -10,7 +10,8 @@ import pytest
 
 from quantlab.canvas.style import Picture
 from quantlab.canvas.svg import hatching, page, rect
-from quantlab.stage.base import Stage, html_table, show
+from quantlab.stage.base import Stage, html_table
+from quantlab.stage.exhibit import Exhibit, show
 from quantlab.stage.handles import Button, Link, Panel, menu, number_field, slider
 from quantlab.stage.keys import across, along, turned
 from quantlab.stage.touchable import Touchable, png
@@ -24,10 +25,14 @@ def draw(bits: int, size: float = 4.0) -> Picture:
                 finding=f"{bits} bits of {size} GiB", table=(("bits", "size"), (str(bits), str(size))))
 
 
+def staged(*declared, **more) -> Stage:
+    return Stage(Exhibit(*declared, **more))
+
+
 def explorer(**more) -> Stage:
     handles = [slider("bits", "bits per weight", 4, 2, 8),
                number_field("size", "size in GiB", 4.0, 1, 30, 0.1)]
-    return Stage(handles, draw, **more)
+    return staged(handles, draw, **more)
 
 
 def height(made: Stage) -> int:
@@ -57,7 +62,7 @@ def test_every_move_redraws_picture_and_finding():
 
 def test_set_moves_several_controls_and_draws_once():
     calls = []
-    made = Stage([slider("a", "a", 1, 0, 9), slider("b", "b", 1, 0, 9)],
+    made = staged([slider("a", "a", 1, 0, 9), slider("b", "b", 1, 0, 9)],
                  lambda a, b: calls.append((a, b)) or page(90, [], finding=f"{a} {b}"))
     calls.clear()
     made.set(a=5, b=6)
@@ -113,7 +118,7 @@ def test_a_bug_in_a_drawing_is_not_hidden():
         raise TypeError("a bug")
 
     with pytest.raises(TypeError):
-        Stage([slider("bits", "bits", 4, 2, 8)], broken)
+        staged([slider("bits", "bits", 4, 2, 8)], broken)
 
 
 def test_the_page_never_jumps_back_and_never_cuts():
@@ -128,7 +133,7 @@ def test_the_page_never_jumps_back_and_never_cuts():
 
 
 def test_an_explorer_that_starts_with_a_refusal_has_room_later():
-    made = Stage([slider("bits", "bits", 7, 2, 8)], draw)
+    made = staged([slider("bits", "bits", 7, 2, 8)], draw)
     made.controls["bits"].value = 5
     assert height(made) >= 200
 
@@ -165,7 +170,7 @@ def test_the_assistant_is_on_the_page_and_speaks_the_finding():
 
 def test_words_from_outside_are_escaped():
     evil = "<script>alert(1)</script>"
-    made = Stage(draw=lambda: page(90, [], finding=evil, table=((evil,), (evil,))), note=evil)
+    made = staged(draw=lambda: page(90, [], finding=evil, table=((evil,), (evil,))), note=evil)
     made.buttons["As table"].value = True
     shown = [made.view.value, made.words.value, *(child.value for child in made.children
                                                   if isinstance(child, widgets.HTML))]
@@ -175,14 +180,14 @@ def test_words_from_outside_are_escaped():
 
 def test_two_pictures_on_a_page_do_not_share_their_hatching():
     hatched = page(120, [hatching("over"), rect(16, 80, 90, 20, "url(#over)")], finding="hatched")
-    one, two = show(hatched).view.value, show(hatched).view.value
+    one, two = Stage(show(hatched)).view.value, Stage(show(hatched)).view.value
     (first,), (second,) = re.findall(r'id="(over[^"]*)"', one), re.findall(r'id="(over[^"]*)"', two)
     assert first != second
     assert f"url(#{first})" in one and f"url(#{second})" in two
 
 
 def test_show_has_a_picture_a_sentence_and_nothing_to_reset():
-    made = show(draw(4))
+    made = Stage(show(draw(4)))
     assert "Reset" not in made.buttons
     assert made._repr_mimebundle_()["text/plain"] == "4 bits of 4.0 GiB"
 
@@ -203,7 +208,7 @@ def test_a_task_reports_refuses_a_second_one_and_ends_in_words():
         assert go.wait(10)
         raise OSError("the disk is full")
 
-    made = Stage(first=page(90, [], finding="nothing yet"), buttons=[
+    made = staged(first=page(90, [], finding="nothing yet"), buttons=[
         Button("run", "Run", "Begin", lambda: made.start(work), task=True),
         Button("cancel", "Cancel", "Stop", lambda: made.stop())])
     assert made.buttons["cancel"].disabled and not made.buttons["run"].disabled
@@ -240,7 +245,7 @@ def test_arrows_and_clicks_move_the_handle_that_was_named():
 
 def test_an_exhibit_with_a_task_has_a_line_that_tells_and_can_show_a_later_table():
     run = Button("run", "Run", "Begin", lambda: None, task=True)
-    made = Stage([slider("bits", "bits", 7, 2, 8)], draw, buttons=[run])
+    made = staged([slider("bits", "bits", 7, 2, 8)], draw, buttons=[run])
     assert made.status in made.children and "As table" in made.buttons and not made.working
     assert explorer().status not in explorer().children
 
@@ -269,7 +274,7 @@ def test_page_keys_can_go_round():
 
 def test_a_menu_and_its_slider_follow_each_other_and_one_move_draws_once():
     drawn, sizes = [], {"small": 2, "large": 8, "free": None}
-    made = Stage([menu("name", "name", "free", sizes), slider("size", "size", 4, 0, 9)],
+    made = staged([menu("name", "name", "free", sizes), slider("size", "size", 4, 0, 9)],
                  lambda name, size: drawn.append((name, size)) or page(90, [], finding=f"{name} {size}"),
                  presets={"Large": {"name": "large"}}, links={"name": Link("size", sizes.get, "free")})
     drawn.clear()
@@ -291,14 +296,14 @@ def test_a_panel_shows_what_holds_for_the_picture_and_stands_beside_the_table():
 
 
 def test_pieces_of_html_stand_in_rows_above_and_below_the_picture_and_guests_at_the_end():
-    made = Stage([slider("bits", "bits", 4, 2, 8)], first=page(90, [], finding="nothing yet"),
+    made = staged([slider("bits", "bits", 4, 2, 8)], first=page(90, [], finding="nothing yet"),
                  form_first=True, pieces=("above", "beneath"), rows=[["bits"], ["above"]],
                  buttons=[Button("last", "Last", "Below all", lambda: None)], below=[["last"], ["beneath"]])
     stands = list(made.children).index
     assert stands(made.pieces["above"]) < stands(made.view) < stands(made.pieces["beneath"])
     made.reveal("above", False)
     assert made.pieces["above"].layout.display == "none"
-    first, second = show(draw(3)), show(draw(4))
+    first, second = Stage(show(draw(3))), Stage(show(draw(4)))
     made.host(first)
     made.host(second)
     assert first not in made.children and made.children[-1] is second
@@ -307,7 +312,7 @@ def test_pieces_of_html_stand_in_rows_above_and_below_the_picture_and_guests_at_
 
 
 def test_the_table_of_an_exhibit_that_waits_for_a_button_is_offered_once_there_is_one():
-    made = Stage(first=page(90, [], finding="nothing yet"),
+    made = staged(first=page(90, [], finding="nothing yet"),
                  buttons=[Button("run", "Run", "Begin", lambda: None, task=True)])
     assert made.buttons["As table"].layout.display == "none"
     made.show(draw(4))
