@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks api record bench bench-full bench-truth bench-memory fuzz tools ollama reset doctor clean
+.PHONY: help lab test lint notebooks api record bench bench-full bench-truth bench-memory fuzz site tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,6 +37,9 @@ api: .venv/.ready-dev  ## write docs/api.md again from the docstrings, and docs/
 	@$(PYTHON_IN) tools/api.py
 	@$(PYTHON_IN) tools/type_tables.py
 
+site: .venv/.ready-dev  ## build site/: every lesson as a page whose pictures move without Python
+	@$(ONE_THREAD) $(PYTHON_IN) -m tools.site.build $(ARGS)
+
 record: .venv/.ready-dev  ## record again what lessons show where no Ollama answers (a quiet machine, a quarter of an hour)
 	@$(ONE_THREAD) $(PYTHON_IN) -m tools.record $(ARGS)
 
@@ -68,5 +71,5 @@ doctor: .venv/.ready-lab  ## what was found on this machine, for you and for a b
 	@$(PYTHON_IN) -m quantlab doctor $(ARGS)
 
 clean:  ## remove everything that was made here, except my_notebooks/
-	rm -rf .venv .tools build dist *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .tools build dist site *.egg-info test-artifacts .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

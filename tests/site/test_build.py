@@ -1,0 +1,90 @@
+"""The pages: which cells move, which words are explained, and links that lead nowhere are found."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from quantlab.stage.still import ASLEEP
+from tools.site import lessons
+from tools.site.build import ROOT, build
+from tools.site.glossary import linked, terms
+from tools.site.lessons import anchor, exhibit_of, github_anchor, in_html
+from tools.site.links import faults
+
+
+@pytest.mark.parametrize(("source", "found"), [
+    ("ql.explore_llama()", ("explore_llama", "ql.explore_llama()")),
+    ('ql.explore_llama().aim("00-1", "00-2")', ("explore_llama", "ql.explore_llama()")),
+    ('import quantlab as ql\n\nql.explore_block(qtype="Q8_0")',
+     ("explore_block", "ql.explore_block(qtype='Q8_0')")),
+    ("ql.explore_model_map(mine.first)", None),         # nobody has this file here
+    ("ql.explore_memory()", None),                      # millions of states
+    ("%timeit ql.explore_llama()", None),
+    ("x = 3", None),
+])
+def test_an_exhibit_moves_where_it_is_called_with_plain_arguments(source, found):
+    assert exhibit_of(source) == found
+
+
+def test_every_exhibit_with_frames_stands_on_some_page():
+    """What is packed is called by a lesson; a name that no lesson calls would be dead weight."""
+    called = set()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code" and (found := exhibit_of("".join(cell["source"]))):
+                called.add(found[0])
+    assert called == {*lessons.MAIN}
+
+
+def test_words_of_the_glossary_are_linked_once_and_never_in_links_code_or_headings():
+    known = {"Scale": "The number that codes are multiplied with.", "Super-block": "256 <weights>", "Q8": "x"}
+    html = linked('<h2>Scale</h2><p>No <a href="x">scale</a>, <code>scale</code>; super-blocks have scales '
+                  "&amp; a scale, drawn to scale.</p><p>A scale.</p>", known)
+    assert html.count('class="term"') == 2
+    assert '>scales</a> &amp; a scale, drawn to scale.</p><p>A scale.</p>' in html
+    assert 'title="256 &lt;weights&gt;">super-blocks</a>' in html
+    assert html.startswith('<h2>Scale</h2><p>No <a href="x">scale</a>, <code>scale</code>; ')
+
+
+def test_every_word_of_the_glossary_has_a_meaning_in_plain_words():
+    known = terms(ROOT / "notebooks" / "glossary.ipynb")
+    assert len(known) > 25
+    assert [word for word, meaning in known.items() if not meaning or set("`*[]→") & set(meaning)] == []
+
+
+def test_headings_have_the_places_that_links_of_their_kind_lead_to():
+    assert anchor("A file that explains itself") == "A-file-that-explains-itself"
+    assert github_anchor("`FORMATS`, in one table") == "formats-in-one-table"
+    assert 'id="Two-words"' in in_html("## Two words") and "¶" not in in_html("## Two words")
+    assert 'href="types.html#a"' in in_html("[types](../docs/types.md#a)")
+
+
+def test_links_that_lead_nowhere_or_away_are_found(tmp_path):
+    Path(tmp_path, "a.html").write_text('<p id="x"></p><a href="b.html#y">1</a><a href="c.html">2</a>'
+                                        '<a href="#z">3</a><a href="#x">4</a><a href="https://e.org">5</a>'
+                                        '<img src="https://e.org/p.png"><script src="none.js"></script>')
+    Path(tmp_path, "b.html").write_text('<img src="data:image/png;base64,AA"><a href="a.html#x">6</a>')
+    assert faults(tmp_path) == [
+        "a.html fetches https://e.org/p.png", "a.html fetches none.js",
+        "a.html links b.html#y, but there is no such place", "a.html links c.html, which is not there",
+        "a.html links #z, but there is no such place"]
+
+
+def test_the_landing_page_is_light_and_a_page_has_a_title_a_language_and_no_kernel(tmp_path):
+    pages = {path.stem: path for path in build(tmp_path, only=["00"])}
+    index = pages["index"].read_text(encoding="utf-8")
+    weight = sum((tmp_path / name).stat().st_size for name in ("index.html", "site.css", "site.js"))
+    assert weight <= 1_500_000
+    lesson = pages["00_start_here"].read_text(encoding="utf-8")
+    for html in (index, lesson):
+        assert '<html lang="en">' in html and "<title>" in html and html.count("<h1") == 1
+        assert 'class="ql-play"' in html and ASLEEP not in html and ".ipynb" not in html
+
+
+def test_what_is_evaluated_is_a_call_with_constants():
+    """A page is built from notebooks: nothing of a cell is run but the call of an exhibit."""
+    _, call = exhibit_of('ql.explore_block(qtype="Q4_0") if __import__("os") else 0')
+    tree = ast.parse(call, mode="eval").body
+    assert isinstance(tree, ast.Call) and ast.unparse(tree.func) == "ql.explore_block"

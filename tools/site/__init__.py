@@ -1,0 +1,1 @@
+"""The workbook as a site: static pages whose pictures move without Python (`make site`)."""

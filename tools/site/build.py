@@ -1,0 +1,128 @@
+"""Build the site: `python -m tools.site.build [folder]`, or `make site`.
+
+A landing page with the llama, every lesson, the glossary, the public names and the other pages of docs/:
+static files with one style sheet and one script. Nothing is asked of another host. Links are checked at the
+end.
+"""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from html import escape, unescape
+from pathlib import Path
+
+from .glossary import linked, terms
+from .lessons import body, github_anchor, in_html, moving
+from .links import faults
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+GLOSSARY = "glossary"
+NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "glossary.html": "Glossary",
+       "api.html": "Public names"}
+TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
+FIRST = re.compile(r"</h1>\s*<p>(.*?)</p>", re.S)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<meta name="description" content="{description}">
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="site.css">
+<script src="site.js" defer></script>
+</head>
+<body>
+<a class="skip" href="#main">To the text</a>
+<nav aria-label="Site">{nav}</nav>
+<main id="main">
+{body}
+</main>
+<footer>quantlab: quantization you can touch. Everything on these pages was computed or measured; nothing is
+asked of another computer.</footer>
+</body>
+</html>
+"""
+WELCOME = """<h1>Quantization you can touch</h1>
+<p>A language model is billions of numbers. Quantization stores each of them in a few bits, and this page
+shows what that does. Move the sliders: fewer bits, one pixel that is far too bright, scales that are shared
+by fewer pixels.</p>
+{llama}
+<p>The same arithmetic packs the weights of every model that Ollama runs. The lessons take it apart, with real
+weights, real files and real memory.</p>
+<h2 id="lessons">Lessons</h2>
+<ol class="lessons">
+{lessons}
+</ol>
+<h2 id="your-own">On your own computer</h2>
+<p>Here you look and move what is there. On your own computer every picture takes your models, your card and
+your prompts. You need Python 3.11, 3.12 or 3.13, git and make. The command</p>
+<pre>make lab</pre>
+<p>in a copy of the project sets everything up and opens the lessons.</p>
+"""
+
+
+def page(title: str, html: str) -> str:
+    """A whole page around the body `html`."""
+    first = re.search(r"<p>(.*?)</p>", html, re.S)
+    nav = "".join(f'<a href="{place}">{words}</a>' for place, words in NAV.items())
+    return PAGE.format(title=escape(title), nav=nav, body=html, description=escape(_plain(first[1])[:200])
+                       if first else "")
+
+
+def _plain(html: str) -> str:
+    """The words of a piece of HTML."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
+
+
+def landing(lessons: Iterable[tuple[str, str]]) -> str:
+    """The first page.  lessons: (name of the page, its body)."""
+    rows = []
+    for name, html in lessons:
+        title, first = TITLE.search(html), FIRST.search(html)
+        words = _plain(first[1]) if first else ""
+        rows.append(f'<li><a href="{name}.html">{escape(_plain(title[1]) if title else name)}</a>'
+                    f"<br>{escape(words)}</li>")
+    return WELCOME.format(llama=moving("explore_llama", "ql.explore_llama()"), lessons="\n".join(rows))
+
+
+def build(folder: Path, only: Iterable[str] | None = None) -> list[Path]:
+    """Write the site into `folder`, which is emptied first.  only: the beginnings of the lessons' names.
+
+    Returns the pages.  ValueError for a link that leads nowhere or asks another host for a part of a page.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    notebooks, docs = ROOT / "notebooks", ROOT / "docs"
+    known = terms(notebooks / f"{GLOSSARY}.ipynb")
+    bodies = {path.stem: body(path) for path in sorted(notebooks.glob("*.ipynb"))
+              if only is None or path.stem.startswith((*only, GLOSSARY))}
+    lessons = [(name, html) for name, html in bodies.items() if name != GLOSSARY]
+    pages = {"index": ("quantlab: quantization you can touch", landing(lessons))}
+    pages |= {name: (_title(html, name), linked(html, known)) for name, html in lessons}
+    pages[GLOSSARY] = ("Glossary", bodies[GLOSSARY])
+    for path in sorted(docs.glob("*.md")):
+        html = in_html(path.read_text(encoding="utf-8"), github_anchor)
+        pages[path.stem] = (_title(html, path.stem), html)
+    for name, (title, html) in pages.items():
+        (folder / f"{name}.html").write_text(page(title, html), encoding="utf-8")
+    for name in ("site.css", "site.js"):
+        shutil.copy(HERE / name, folder / name)
+    if only is None and (wrong := faults(folder)):
+        raise ValueError(f"{len(wrong)} links lead nowhere or away: {'; '.join(wrong[:20])}")
+    return [folder / f"{name}.html" for name in pages]
+
+
+def _title(html: str, name: str) -> str:
+    found = TITLE.search(html)
+    return _plain(found[1]) if found else name
+
+
+if __name__ == "__main__":
+    os.environ["QUANTLAB_PROFILE"] = "reference"        # the pictures of every machine are the same
+    made = build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site"))
+    print(f"{len(made)} pages in {made[0].parent}, {sum(one.stat().st_size for one in made) / 1e6:.1f} MB; "
+          f"open {made[0]}")

@@ -1,0 +1,163 @@
+"""An exhibit walked at every stop of its main handles, and packed so small that a page can carry it.
+
+Neighbouring pictures share most of their shapes. A packed exhibit is a list of different shapes, and for each
+picture the numbers of its own, deflated: a shape that stays costs next to nothing. `site.js` puts the
+pictures together again.
+"""
+
+import base64
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from quantlab.canvas.style import Picture
+from quantlab.stage.base import Stage
+from quantlab.stage.handles import Handle
+from quantlab.stage.touchable import own_names
+from quantlab.words import html_table
+
+#: Exhibit -> its main handles; with the stops that are shown where those are not all.
+MAIN: dict[str, dict[str, Sequence | None]] = {
+    "explore_llama": {"bits": None, "hot": None, "scale": None},
+    "explore_bits": {"bits": None, "piece": None},
+    "explore_float": {"value": (-100000.0, -math.pi, -1.0, -0.148619622, -0.1, -1e-6, 0.0, 1e-8, 1e-6, 0.0001,
+                                0.01, 0.1, 0.148619622, 0.3, 0.5, 1.0, 1.1, 2.0, math.pi, 7.3, 17.0, 100.0,
+                                240.0, 448.0, 1000.0, 65504.0, 70000.0, 100000.0, 1e10)},
+    "explore_outlier": {"size": None, "block": (16, 32, 64, 256, 1024), "bits": (3, 4)},
+    "explore_types": {"ftype": None, "model": None, "unit": None},
+    "explore_scale_search": {"group": tuple(range(10)), "far": None},
+    "explore_model_map": {"size": None},
+    "explore_recital": {"qtype": None, "passage": (0, 1, 2, 3, 30)},
+    "explore_sensitivity": {"qtype": None, "per": None, "mix": None},
+    "explore_quality": {"pure": None, "key": None, "unit": None},
+    "explore_block": {"qtype": None, "block": (0, 1)},
+}
+MOST = 400              # pictures of one exhibit
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A main handle as a page draws it.  kind: as `Handle.kind`.  stops: values, and their words."""
+
+    name: str
+    label: str
+    kind: str
+    values: tuple
+    words: tuple[str, ...]
+    first: int
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A walked exhibit: `pictures` has one for each combination of stops, the last axis moving fastest.
+
+    presets: words on a button -> the stop of each axis, in their order.
+    """
+
+    axes: tuple[Axis, ...]
+    pictures: tuple[Picture, ...]
+    presets: Mapping[str, Sequence[int]]
+    note: str
+
+    @property
+    def first(self) -> Picture:
+        """The picture that the exhibit begins with."""
+        return self.pictures[place(self.axes, [axis.first for axis in self.axes])]
+
+    def packed(self) -> str:
+        """All pictures, findings and tables as base64 of a raw deflate of JSON: "parts" are the different
+        shapes and rows, "frames" and "tables" the numbers of their parts, "finding" the sentences.
+        """
+        parts: dict[str, int] = {}
+
+        def numbers(cut: Sequence[str]) -> list[int]:
+            return [parts.setdefault(part, len(parts)) for part in cut]
+
+        told = {"frames": [numbers(shapes(one.svg)) for one in self.pictures],
+                "tables": [numbers(shapes(html_table(one.table))) for one in self.pictures],
+                "finding": [one.finding for one in self.pictures], "parts": [*parts]}
+        text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+        return base64.b64encode(squeeze.compress(text.encode()) + squeeze.flush()).decode()
+
+
+def place(axes: Sequence[Axis], stops: Sequence[int]) -> int:
+    """The number of the picture at these stops."""
+    at = 0
+    for stop, axis in zip(stops, axes, strict=True):
+        at = at * len(axis.values) + stop
+    return at
+
+
+def shapes(svg: str) -> list[str]:
+    """The text of a drawing, cut between its elements."""
+    return re.split(r"(?<=>)(?=<)", svg)
+
+
+def walked(name: str, stage: Stage, owner: str = "it") -> Frames:
+    """The exhibit `name` of MAIN at all its main stops; it is reset afterwards.
+
+    owner: what the ids of its drawings end with, so that no two exhibits of a page share one.
+
+    Raises ValueError for an exhibit without such handles, and for more than MOST pictures.
+    """
+    handles = {handle.name: handle for handle in stage.exhibit.handles}
+    chosen = {key: only for key, only in MAIN[name].items() if key in handles}
+    if not chosen:
+        raise ValueError(f"{name} has none of the handles {', '.join(MAIN[name])} here")
+    axes = tuple(_axis(stage, handles[key], stage.values()[key], only) for key, only in chosen.items())
+    if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
+        raise ValueError(f"{name} at every stop is {count} pictures, {MOST} at most: leave out some stops")
+    pictures, start = [], _others(stage, axes)
+    for values in product(*(axis.values for axis in axes)):
+        if _others(stage, axes) != start:               # a handle has followed the one that was moved
+            stage.reset()
+        for axis, value in zip(axes, values, strict=True):
+            if stage.values()[axis.name] != value:
+                stage.controls[axis.name].value = value         # as a hand does it: others may follow
+        pictures.append(replace(stage.picture, svg=own_names(stage.picture.svg, owner)))
+    stage.reset()
+    return Frames(axes, tuple(pictures), dict(_presets(stage, axes)), stage.exhibit.note)
+
+
+def _others(stage: Stage, axes: Sequence[Axis]) -> dict[str, Any]:
+    """What all other handles say."""
+    return {key: value for key, value in stage.values().items() if key not in {axis.name for axis in axes}}
+
+
+def _axis(stage: Stage, handle: Handle, value: Any, only: Sequence | None) -> Axis:
+    if handle.kind == "number":
+        pairs = [(f"{stop:g}", stop) for stop in sorted({*(only or ()), value})]
+    elif handle.kind == "check":
+        pairs = [("no", False), ("yes", True)]
+    elif handle.kind == "slider":
+        pairs = [(str(stop), stop) for stop in stage._stops(handle.name)]
+    else:
+        pairs = [stop if isinstance(stop, tuple) else (str(stop), stop)
+                 for stop in _options(stage.controls[handle.name].options)]
+    if only is not None:
+        pairs = [pair for pair in pairs if pair[1] in {*only, value}]
+    values = tuple(stop for _, stop in pairs)
+    return Axis(handle.name, handle.label, handle.kind, values, tuple(str(words) for words, _ in pairs),
+                values.index(value))
+
+
+def _options(options: Any) -> list:
+    return [*options.items()] if isinstance(options, Mapping) else [*options]
+
+
+def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[int]]]:
+    """Those presets that the main handles can show by themselves."""
+    names = {axis.name for axis in axes}
+    for words, values in stage.exhibit.presets.items():
+        others = {key: value for key, value in values.items() if key not in names}
+        if any(stage.values()[key] != value for key, value in others.items()):
+            continue
+        if all(axis.name not in values or values[axis.name] in axis.values for axis in axes):
+            yield words, [axis.values.index(values[axis.name]) if axis.name in values else axis.first
+                          for axis in axes]

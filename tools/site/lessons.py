@@ -1,0 +1,118 @@
+"""A lesson as the body of a page: its words, its stored outputs, and exhibits that move in place of stills.
+
+The notebook is read as it stands (`quantlab.cli.export` makes links to pages and drops what needs a kernel).
+An exhibit that is called with plain arguments and has frames (`frames.MAIN`) becomes a player; any other
+shows its last picture with its words.
+"""
+
+import ast
+import re
+from collections.abc import Callable
+from functools import cache
+from html import escape, unescape
+from pathlib import Path
+
+import nbformat
+from nbconvert.filters import ansi2html, markdown2html
+
+import quantlab as ql
+from quantlab.cli.export import ForAPage
+
+from .frames import MAIN, walked
+from .player import player
+
+#: Links between lessons and docs, wherever they stand: all pages are in one folder.
+NEAR = re.compile(r"\]\((?:\.\./(?:docs|notebooks)/|\./)?([\w-]+)\.(?:md|ipynb)(#[\w-]*)?\)")
+ANCHOR_LINK = re.compile(r'<a class="anchor-link".*?</a>', re.S)
+HEADING = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.S)
+FOR_A_KERNEL = re.compile(r"<style>\.jp-.*?</style>|<style scoped>.*?</style>|<figcaption>.*?</figcaption>",
+                          re.S)
+
+
+def body(path: Path) -> str:
+    """The lesson's HTML, without head and navigation."""
+    notebook, _ = ForAPage().preprocess(nbformat.read(path, as_version=4), {})
+    pieces = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            pieces.append(in_html(cell.source))
+        elif cell.cell_type == "code":
+            pieces.append(_code(cell))
+    return "\n".join(pieces)
+
+
+def in_html(markdown: str, place: Callable[[str], str] | None = None) -> str:
+    """Markdown as HTML, with ids at its headings, and wide tables in a box.
+
+    place: the id of a heading's words: `anchor` unless said.
+    """
+    def heading(found: re.Match) -> str:
+        words = ANCHOR_LINK.sub("", found[3])
+        plain = re.sub(r"<[^>]+>", "", words).strip()
+        return f'<h{found[1]} id="{(place or anchor)(plain)}">{words}</h{found[1]}>'
+
+    return boxed(HEADING.sub(heading, markdown2html(NEAR.sub(r"](\1.html\2)", markdown))))
+
+
+def anchor(heading: str) -> str:
+    """The id of a lesson's heading, as JupyterLab makes it: hyphens for spaces."""
+    return heading.replace(" ", "-").replace('"', "&quot;")
+
+
+def github_anchor(heading: str) -> str:
+    """The id of a heading of docs/, as GitHub makes it: small letters, without signs."""
+    return re.sub(r"[^\w -]", "", unescape(heading).lower()).replace(" ", "-")
+
+
+def boxed(html: str) -> str:
+    """Tables in boxes of their own, which scroll where the window is narrow."""
+    box = '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>'
+    return re.sub(r"<table\b[^>]*>", box, html).replace("</table>", "</table></div>")
+
+
+def _code(cell) -> str:
+    shown = "".join(map(_output, cell.outputs))
+    if (call := exhibit_of(cell.source)) and (moves := moving(*call)):
+        shown = moves
+    if not cell.source.strip():
+        return shown
+    return (f'<details class="code"><summary>Code of this step</summary><pre>{escape(cell.source)}</pre>'
+            f"</details>{shown}")
+
+
+def exhibit_of(source: str) -> tuple[str, str] | None:
+    """(name, call) of the exhibit with frames that a cell shows with plain arguments; None for others."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAIN:
+            values = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if all(isinstance(value, ast.Constant) for value in values):
+                return node.func.attr, ast.unparse(node)
+    return None
+
+
+@cache
+def moving(name: str, call: str) -> str:
+    """The player of an exhibit; "" for one that has none of its main handles here."""
+    stage = eval(call, {"ql": ql})
+    owner = re.sub(r"\W+", "-", call.removeprefix("ql.")).strip("-")
+    try:
+        return player(walked(name, stage, owner), name.removeprefix("explore_").replace("_", " "))
+    except ValueError:
+        return ""
+
+
+def _output(output) -> str:
+    """One stored output as HTML: a page's, a picture's, or plain text."""
+    if output.output_type == "stream":
+        return f"<pre>{ansi2html(output.text)}</pre>"
+    data = output.get("data", {})
+    if "text/html" in data:
+        return boxed(FOR_A_KERNEL.sub("", data["text/html"]))
+    if "image/png" in data:
+        alt = escape(data.get("text/plain", ""))
+        return f'<img alt="{alt}" src="data:image/png;base64,{data["image/png"]}">'
+    return f'<pre>{escape(data.get("text/plain", ""))}</pre>'
