@@ -3,6 +3,7 @@ bit and see which weights move.  Lessons: 02, 03, 05, 12.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..basics.sample import given_weights
 from ..canvas.blocks import BlockView, draw_block, tile_rows
 from ..canvas.style import Picture
-from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
+from ..formats.anatomy import Anatomy, anatomy, flipped, moved, with_byte
 from ..formats.table import FORMATS
 from ..formats.tensor import QuantizedTensor, get_format
 from ..stage.base import Stage
@@ -106,8 +107,10 @@ def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> 
                 f"weight{f's {first:,} to' if several else ''} {last:,}")
     if edited:
         subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
-    return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=block_table(view),
-                      finding=said or f"{selection(view)} (block {block:,})")
+    picture = draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle,
+                         table=block_table(view), finding=said or f"{selection(view)} (block {block:,})")
+    n_moved = len(moved(view.parts.decode(view.stored), view.parts.decode(view.raw)))
+    return replace(picture, numbers={"edited": edited, "moved": n_moved})
 
 
 # ---- handles

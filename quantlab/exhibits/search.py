@@ -77,6 +77,8 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
              else "steps from zero to the largest weight")
     return page(548 if found else 442, [*_errors(land, words), *below], finding=finding,
                 table=(*_table(land), *(entry_table(found) if found else ())),
+                numbers={"steps": float(land.tried[land.best]), "plain": land.best == 0,
+                         "left": float(land.tried_error[land.best])},
                 subtitle=f"{qtype}, group {group} of real weights: {len(land.tried)} candidates; picked "
                          f"weight {picked} is {number(float(x[picked]))}, the one farthest from zero "
                          f"{number(float(x[farthest]))}")

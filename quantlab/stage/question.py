@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -52,6 +53,12 @@ class MultipleChoice(Touchable):
         self.show_me.on_click(lambda _button: self.show())
         self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
         self.children = [*self._parts, self.show_me, self.assistant]
+        return self
+
+    def aim(self, *numbers: str) -> "MultipleChoice":
+        """Targets under what waits for the guess, as `Stage.aim` has them."""
+        make: Any = self._make
+        self._make = lambda: make().aim(*numbers)
         return self
 
     def show(self) -> None:
