@@ -68,8 +68,8 @@ _ROOMS = {
     "exhibits.types": "explore_types plot_bytes_by_role",
     "exhibits.votes": "explore_votes",
     "lessons.checks":
-        "check_best_scale check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits "
-        "check_q4_0_bytes check_q4_0_gigabytes check_q6_k_bits",
+        "check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits check_q4_0_bytes check_q4_0_gigabytes",
+    "lessons.exercises": "check",
     "lessons.checks_models":
         "check_best_type check_cache_of_a_window check_file_bits check_kv_bytes_per_token "
         "check_q5_k_m_bytes check_three_ways",
@@ -81,6 +81,9 @@ _ROOMS = {
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = sorted(_HOME)
+
+#: Names of earlier days, which go on working in learners' own copies; now it is `check("05-1", answer)`.
+_HOME |= dict.fromkeys(("check_best_scale", "check_q6_k_bits"), "lessons.checks")
 
 
 def __getattr__(name: str):

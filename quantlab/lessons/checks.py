@@ -1,5 +1,6 @@
 """The exercises about blocks and bits (lessons 00 to 03, 05, 11, 12): each check computes the right answer
-from the package, and knows the usual wrong ones with the hint that belongs to each.
+from the package, and knows the usual wrong ones with the hint that belongs to each. By number they stand in
+exercises.py.
 """
 
 import numpy as np
