@@ -1,5 +1,5 @@
 """The block explorer: any format, real weights, every bit in the colour of the value it belongs to; change a
-bit and see which weights move.  Lessons: 02, 03, 05, 12.
+bit and see which weights move.  Lessons: 02, 03, 05, 12, 15.
 """
 
 from collections.abc import Iterable, Mapping

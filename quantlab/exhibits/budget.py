@@ -1,7 +1,7 @@
 """Spend your bits: a budget, a slider for each role, the size at once and the KL divergence a moment later.
 
 The measuring happens in a thread and begins when the hand rests; what was measured is remembered, and what is
-liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lesson 05.
+liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lessons: 05, 16.
 """
 
 import threading

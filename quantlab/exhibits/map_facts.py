@@ -141,8 +141,8 @@ class MapFacts:
         return f"{name} is {more} {beside}: {unequal} of {matrices} matrices differ{where}"
 
     def numbers(self) -> dict[str, float]:
-        """What targets are measured by: bytes and bits per weight of the first side, of each of its roles the
-        bits per weight ("attn_v"), how many of its matrices had to fall back, and how many tensors differ.
+        """What targets are measured by: bytes and bits per weight of the first side, bits per weight of each of
+        its roles ("attn_v"), how many matrices of its layers had to fall back, and how many tensors differ.
         """
         side = self.sides[0]
         roles: dict[str, list] = defaultdict(list)
@@ -151,7 +151,7 @@ class MapFacts:
         told = {role: bits_per_weight(sum(one.nbytes for one in found), sum(one.n_weights for one in found))
                 for role, found in roles.items()}
         return {**told, "nbytes": side.nbytes, "bpw": side.bpw, "differ": len(self.unequal),
-                "fallen_back": sum(bool(tensor.instead) for tensor in side.tensors.values())}
+                "fallen_back": sum(bool(side.tensors[name].instead) for _, name in self.stack)}
 
     def subtitle(self, name: str) -> str:
         side, n = self.sides[0], self.grid.left_out

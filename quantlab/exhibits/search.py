@@ -1,4 +1,4 @@
-"""Lessons 11 and 12: the error of a group of weights for every scale, the candidates that ggml tries, and how
+"""Lessons 11, 12 and 15: the error of a group of weights for every scale, the candidates that ggml tries, and how
 importance moves the best one; in a codebook type also the entries that were tried for eight of the weights.
 """
 

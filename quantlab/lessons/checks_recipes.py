@@ -69,7 +69,7 @@ RULE_MISTAKES = {
 
 
 def check_more_bits(answer: object) -> Feedback:
-    """Lesson 16: which layers llama.cpp raises (`use_more_bits` in its source), in models of 5 to 80 layers."""
+    """Lesson 16: which layers llama.cpp raises, `use_more_bits` in its source; models of 5 to 80 layers."""
     def use_more_bits(i_layer: int, n_layer: int) -> bool:
         return CONDITIONS[RAISED](Place(i_layer, n_layer, True, False, 1, 0, False, False))
 
