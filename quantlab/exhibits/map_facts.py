@@ -141,8 +141,8 @@ class MapFacts:
         return f"{name} is {more} {beside}: {unequal} of {matrices} matrices differ{where}"
 
     def numbers(self) -> dict[str, float]:
-        """What targets are measured by: bytes and bits per weight of the first side, bits per weight of each of
-        its roles ("attn_v"), how many matrices of its layers had to fall back, and how many tensors differ.
+        """What targets are measured by: bytes and bits per weight of the first side and of each of its roles
+        ("attn_v"), how many matrices of its layers had to fall back, and how many tensors differ.
         """
         side = self.sides[0]
         roles: dict[str, list] = defaultdict(list)

@@ -1,5 +1,7 @@
-"""Lessons 11, 12 and 15: the error of a group of weights for every scale, the candidates that ggml tries, and how
-importance moves the best one; in a codebook type also the entries that were tried for eight of the weights.
+"""The error of a group of weights for every scale, the candidates that ggml tries, and how importance moves
+the best one; in a codebook type also the entries that were tried for eight of the weights.
+
+Lessons: 11, 12, 15.
 """
 
 from math import ceil

@@ -1,7 +1,7 @@
 """Which option of a guess about weights and files is right, worked out from the tables that the lesson uses.
 
-A function for each guess of lessons 00 to 05, 11, 12, 15 and 16 in `data/predictions.toml`: `right` is the index of
-the true option, and the other values are the numbers in braces that stand in its sentences.
+A function for each guess of lessons 00 to 05, 11, 12, 15 and 16 in `data/predictions.toml`: `right` is the
+index of the true option, and the other values are the numbers in braces that stand in its sentences.
 """
 
 import numpy as np
@@ -170,10 +170,9 @@ def error_without_the_search() -> Facts:
 
 
 def bits_of_broken_rows() -> Facts:
-    bpw = {model: float(8 * mix.nbytes.sum() / mix.n_weights.sum())
-           for model, mix in ((model, tensor_list(model, "Q4_K_M")) for model in ("llama-3.1-8b", "smollm2:135m"))}
-    return {"right": between(bpw["smollm2:135m"], 4.7, 6), "llama": bpw["llama-3.1-8b"],
-            "smollm": bpw["smollm2:135m"]}
+    llama, smollm = (tensor_list(model, "Q4_K_M") for model in ("llama-3.1-8b", "smollm2:135m"))
+    bpw = [float(8 * mix.nbytes.sum() / mix.n_weights.sum()) for mix in (llama, smollm)]
+    return {"right": between(bpw[1], 4.7, 6), "llama": bpw[0], "smollm": bpw[1]}
 
 
 def what_a_bent_ruler_gains() -> Facts:
