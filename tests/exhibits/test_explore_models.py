@@ -112,7 +112,7 @@ def test_every_example_tag_draws_and_nonsense_is_a_sentence():
 @pytest.mark.parametrize(("name", "finding"), [
     ("hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "in a mix of its packager, no mix of llama.cpp"),
     ("hf.co/bartowski/m-GGUF:Q4_K_L", "in a mix of its packager"), ("m:q3_K_L", "and a mix: which tensors"),
-    ("m:IQ4_NL_4_4", "IQ4_NL_4_4 is a name of earlier days"),
+    ("m:IQ4_NL_4_4", "IQ4_NL_4_4 is an old name"),
     ("m:IQ4_KS", "IQ4_KS is a type of the program ik"),
     ("gpt-oss:120b-cloud", "other people's computers"), ("m:MXFP4_MOE", "32 of them share a scale"),
 ])
