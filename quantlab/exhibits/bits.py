@@ -88,7 +88,7 @@ def _bit_bars() -> Picture:
                             f"+ {bpw - code:g} for its share of {shared} = {bpw:g} bits", size=11)]
         table.append((name, str(code), f"{bpw:g}", takes))
     return page(100 + 38 * len(rows), shapes, table=tuple(table),
-                finding="“4-bit” weights take 4.5 bits: every 32 of them bring a scale along",
+                finding="“4-bit” weights take 4.5 bits: every 32 of them store a scale, too",
                 subtitle="Bits for one weight: green the code, blue the weight's share of its block's scale")
 
 
