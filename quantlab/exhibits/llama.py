@@ -31,14 +31,12 @@ def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, s
         return (f"A hot pixel, but a scale for every {BLOCK} pixels: the llama is back, {ruined} pixels are "
                 "ruined")
     left = f"{shades} shades" if shades > 1 else "one shade"
+    fate = ("the llama is gone" if shades == 1 else "only rough shapes are left" if seen < 0.6
+            else "a llama with visible steps" if seen < 0.85 else "clearly a llama")
     if hot > 1:
-        fate = ("the llama is gone" if seen < 0.5 else "the llama is hard to see" if seen < 0.85
-                else "the llama is still there")
         return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
-    fate = ("only rough shapes are left" if seen < 0.6 else "a llama with visible steps" if seen < 0.85
-            else "clearly a llama")
     if block:
-        return f"{bits} bits, {left} of its own for every {BLOCK} pixels: {fate}"
+        return f"{bits} bits, {left} for every {BLOCK} pixels: {fate}"
     if shades == before:
         return f"{bits} bits, all {before} shades of the original: {fate}"
     return f"{bits} bits, {left} instead of {before}: {fate}"

@@ -109,6 +109,12 @@ def test_every_example_tag_draws_and_nonsense_is_a_sentence():
         png(explorer.picture)
 
 
+@pytest.mark.parametrize("name", [*EXAMPLES, "llama3.2:3b-instruct-q4_0"])
+def test_every_example_but_the_one_that_is_shown_has_a_button(name):
+    assert [words for words in explore_tag(name).buttons if words in EXAMPLES] == [
+        example for example in EXAMPLES if example != name]
+
+
 @pytest.mark.parametrize(("name", "finding"), [
     ("hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "in a mix of its packager, no mix of llama.cpp"),
     ("hf.co/bartowski/m-GGUF:Q4_K_L", "in a mix of its packager"), ("m:q3_K_L", "and a mix: which tensors"),
