@@ -1,4 +1,4 @@
-"""The llama of lesson 00: it is gone only where one shade is left, and a block keeps the harm of a hot pixel."""
+"""The llama of lesson 00: it is gone only where one shade is left; blocks limit what a hot pixel ruins."""
 
 import pytest
 
