@@ -3,7 +3,6 @@ bit and see which weights move.  Lessons: 02, 03, 05, 12, 15.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ..basics.sample import given_weights
 from ..canvas.blocks import BlockView, draw_block, tile_rows
 from ..canvas.style import Picture
-from ..formats.anatomy import Anatomy, anatomy, flipped, moved, with_byte
+from ..formats.anatomy import Anatomy, anatomy, flipped, with_byte
 from ..formats.table import FORMATS
 from ..formats.tensor import QuantizedTensor, get_format
 from ..stage.base import Stage
@@ -19,7 +18,16 @@ from ..stage.handles import Button, menu, slider, text_line
 from ..stage.keys import across, along
 from ..stage.share import recalled
 from ..words import bits
-from .block_facts import block_table, byte_said, fields_of, flip_said, group_of, selection, words_of
+from .block_facts import (
+    block_table,
+    byte_said,
+    edit_numbers,
+    fields_of,
+    flip_said,
+    group_of,
+    selection,
+    words_of,
+)
 
 HEX = "0123456789ABCDEF"
 STEPS = {"ArrowLeft": -1, "ArrowRight": 1, "Shift+ArrowLeft": -8, "Shift+ArrowRight": 8}       # bits
@@ -107,10 +115,9 @@ def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> 
                 f"weight{f's {first:,} to' if several else ''} {last:,}")
     if edited:
         subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
-    picture = draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle,
-                         table=block_table(view), finding=said or f"{selection(view)} (block {block:,})")
-    n_moved = len(moved(view.parts.decode(view.stored), view.parts.decode(view.raw)))
-    return replace(picture, numbers={"edited": edited, "moved": n_moved})
+    return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=block_table(view),
+                      finding=said or f"{selection(view)} (block {block:,})",
+                      numbers={"edited": edited, **edit_numbers(view)})
 
 
 # ---- handles
