@@ -3,7 +3,7 @@ final one of lesson 10.
 
 Every option has something to say, right or wrong, and the first answer counts. Numbers in the answers are
 computed where they stand, from the tables that the lessons use. Below a lesson's quiz stands the ledger: what
-you guessed in it, and what was true.
+you guessed in it, what was true, and which targets you reached.
 """
 
 import tomllib
@@ -15,11 +15,12 @@ from importlib.resources import files
 from ..formats.table import FORMATS
 from ..memory.rule import recommend_quantization
 from ..models.recipes import tensor_list
+from ..stage import ledger
+from ..stage.aims import aims
 from ..stage.base import Touchable, markup
 from ..stage.question import LETTERS, MultipleChoice
 from ..stage.still import SILENT, figure
 from ..words import one_of
-from . import ledger
 from .predictions import judged, prediction, written
 
 
@@ -97,11 +98,11 @@ class Quiz(Touchable):
         if not left:
             self.say(words)
 
-
     def _write_guesses(self) -> None:
         if self.lesson is not None:
-            asked = sum(number.startswith(self.lesson) for number in written())
-            self.guesses.value = ledger.ledger_html(self.lesson, of=asked)
+            asked, given = (sum(number.startswith(self.lesson) for number in table)
+                            for table in (written(), aims()))
+            self.guesses.value = ledger.ledger_html(self.lesson, asked, given)
 
 
 def quiz(*questions: Question | str) -> Quiz:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 
 from ..words import one_of, prose
+from . import ledger
 
 #: How a number is compared; "in" for one of several.
 SIGNS: dict[str, Callable[[Any, Any], bool]] = {
@@ -73,6 +74,8 @@ class Targets(widgets.HTML):
         if fresh:
             self.reached |= dict.fromkeys(fresh, True)
             self._write()
+        for number in fresh:
+            ledger.TARGETS.enter(number, ledger.Reached(aim(number).task))
         return [f"Target reached: {aim(number).task} {aim(number).reached}" for number in fresh]
 
     def _write(self) -> None:
