@@ -75,7 +75,8 @@ _ROOMS = {
         "check_q5_k_m_bytes check_three_ways",
     "lessons.checks_running":
         "check_divergence check_modelfile check_split_speed check_tokens_per_second",
-    "lessons.quiz": "final_quiz predict quiz",
+    "lessons.last_quiz": "final_quiz",
+    "lessons.quiz": "predict quiz",
     "cli.doctor": "doctor",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
