@@ -108,7 +108,8 @@ class CustomModelLab(ModelLab):
         try:
             found = parse_modelfile(self.controls["text"].value)
         except ModelfileError as error:
-            self.tell(f"{error}.")
+            words = str(error)
+            self.tell(f"{words[:1].upper()}{words[1:]}.")
             return
         said = [f"{name} {value}" for name, value in found.parameters.items()]
         self.tell(f"A valid Modelfile: a model on {found.base}" + f" with {', '.join(said)}." * bool(said))

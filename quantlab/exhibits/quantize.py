@@ -111,23 +111,20 @@ class QuantizeLab(ModelLab):
 
     def moved(self, change) -> None:
         """What would be written is said; without a server the menu shows one recorded run after the other."""
-        ftype = self.controls["ftype"].value
-        if self._held or change.owner is self.controls["question"]:
-            return
-        self.redraw()
-        if self.live or self.plan[0] or change.owner is not self.controls["ftype"]:
-            return
-        if ftype in self.runs:
-            self.show(draw_own_file(self.runs[ftype]))
-        else:
-            self.tell(f"{ftype} was not recorded; there are {', '.join(self.runs)}. With Ollama you can make "
-                      "it.")
+        if not self._held and change.owner is not self.controls["question"]:
+            self.redraw()
 
     def redraw(self) -> None:
-        """Say what would be written, with or without a server."""
+        """Say what would be written, with or without a server; without one show the recorded run."""
         if self._held or self.working:
             return
-        self.tell(self.planned())
+        words, ftype = self.planned(), self.controls["ftype"].value
+        if not self.live and ftype in self.runs:
+            self.show(draw_own_file(self.runs[ftype]))
+        elif not self.live and not words:
+            words = (f"{ftype} was not recorded; there are {', '.join(self.runs)}. With Ollama you can make "
+                     "it; write a source, such as tiny, to see its size.")
+        self.tell(words)
         if reached := self.targets.look(self.gauges()):
             self.say(" ".join(reached))
 
