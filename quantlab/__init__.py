@@ -38,7 +38,7 @@ _ROOMS = {
     "lab.comparison": "Comparison",
     "lab.custom": "add_tiny_models create_custom_model",
     "lab.open": "my_models",
-    "lab.records": "RecordedComparison recorded seed_scores",
+    "lab.records": "RecordedComparison recorded",
     "lab.tags": "available_table get_available_quantizations",
     "lab.versions": "about_ollama",
     "exhibits.bits": "explore_bits plot_bit_bars plot_lineup",
@@ -74,8 +74,9 @@ _ROOMS = {
         "check_best_type check_cache_of_a_window check_file_bits check_kv_bytes_per_token "
         "check_q5_k_m_bytes check_three_ways",
     "lessons.checks_running":
-        "check_modelfile check_split_speed check_tokens_per_second",
-    "lessons.quiz": "final_quiz predict quiz",
+        "check_divergence check_modelfile check_split_speed check_tokens_per_second",
+    "lessons.last_quiz": "final_quiz",
+    "lessons.quiz": "predict quiz",
     "cli.doctor": "doctor",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}

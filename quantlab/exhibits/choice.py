@@ -135,8 +135,10 @@ def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, mod
     for head, said in _notes(chosen, options, measured, shapes[model], n_ctx, size, card):
         y += 23
         body += [text(LEFT, y, head, size=12, bold=True), text(LEFT + 112, y, said, size=12)]
+    said = {"bpw": chosen.bpw, "spare": chosen.room / GIB} if chosen else {}
+    said["billions"] = billions(model, shapes)
     return page(y + 16, body, finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
-                subtitle=_subtitle(model, shapes, n_ctx),
+                subtitle=_subtitle(model, shapes, n_ctx), numbers=said,
                 table=(("type", "bits per weight", "needed on the card",
                         f"same token, measured on {measured[0]}", "verdict"),
                        *((o.estimate.ftype, f"{o.bpw:.2f}", _total(o), _same(measured[1], o.estimate.ftype),

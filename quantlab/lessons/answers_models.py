@@ -1,11 +1,11 @@
 """Which option of a guess about memory, quality, names and speed is right, worked out from the tables that
-the lesson uses: lessons 06 to 10, 13 and 14. As in `answers_weights`.
+the lesson uses: lessons 06 to 10, 13, 14 and 17. As in `answers_weights`.
 """
 
 import numpy as np
 
 from ..exhibits.recital import n_recited, recorded_recitals
-from ..inference.compare import recorded_quality
+from ..inference.compare import recorded_quality, recorded_table
 from ..inference.in_types import model_in_types
 from ..lab.checks import has
 from ..lab.records import RecordedComparison, seed_scores
@@ -79,11 +79,6 @@ def passages_at_q3_k() -> Facts:
     return {"right": right, "known": known, "passages": passages}
 
 
-def best_copy_of_a_q4_1() -> Facts:
-    kld = recorded_quality("smollm2_q4_1").set_index("ftype").kld
-    return {"right": 3 if kld.idxmin() == "Q4_1" and kld["Q4_1"] == 0 else 0}
-
-
 def change_that_makes_32k_fit() -> Facts:
     llama, small = MODELS["llama3.1:8b"], {"type_k": "q8_0", "type_v": "q8_0"}
     free, missing = _room("Q4_K_M", 32768, **small), -_room("Q4_K_S", 32768)
@@ -135,6 +130,14 @@ def five_layers_in_main_memory() -> Facts:
     loss = 1 - split.limit / whole.limit
     return {"right": int(np.argmin([abs(loss - guess) for guess in (0.15, 0.05, 0.4)])), "loss": loss,
             "slower": card / main}
+
+
+def places_at_q4_k() -> Facts:
+    table = recorded_table("quality")
+    rows = {row["ftype"]: row for row in (table["rows"] if table else ()) if row.get("pure")}
+    moved = {name: 100 * (1 - rows[name]["top1"]) for name in ("Q8_0", "Q4_K", "Q2_K")}
+    right = 2 if moved["Q8_0"] < 2 and 8 < moved["Q4_K"] < 20 and 40 < moved["Q2_K"] < 60 else 0
+    return {"right": right, "moved": moved["Q4_K"], "passages": rows["Q4_K"]["passages"]}
 
 
 def _room(ftype: str, n_ctx: int, **settings) -> float:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from quantlab.exhibits.bits import plot_lineup
-from quantlab.lessons.quiz import Question, final_quiz, of_lessons, predict, quiz
+from quantlab.lessons.last_quiz import final_quiz
+from quantlab.lessons.quiz import Question, of_lessons, predict, quiz
 from quantlab.stage import ledger
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
