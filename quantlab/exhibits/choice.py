@@ -141,7 +141,9 @@ def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, mod
                         f"same token, measured on {measured[0]}", "verdict"),
                        *((o.estimate.ftype, f"{o.bpw:.2f}", _total(o), _same(measured[1], o.estimate.ftype),
                           "suggested: " * (o is chosen) + why)
-                         for o, why in zip(options, reasons, strict=True))))
+                         for o, why in zip(options, reasons, strict=True))),
+                numbers={"suggested": chosen.estimate.ftype if chosen else "",
+                         "billions": billions(model, shapes)})
 
 
 def _row(option: CardFit, why: str, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
