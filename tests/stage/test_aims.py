@@ -19,7 +19,7 @@ def exhibits() -> dict[str, str]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "code" and ".aim(" in source:
                 call, _, rest = source[source.index("ql.explore_"):].partition(".aim(")
-                found |= dict.fromkeys(eval(f"({rest.rpartition(')')[0]},)"), call)
+                found |= dict.fromkeys(eval(f"({rest.partition(')')[0]},)"), call)
     return found
 
 
