@@ -49,17 +49,17 @@ MOST_SLOTS = 8
 #: Of the slider of layers whose experts stay in main memory.
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
-NOTE = ("Context is for each conversation, as Ollama's num_ctx. The compute buffer is for as many tokens at "
-        "a time as Ollama takes.")
+NOTE = ("Context: tokens of each conversation, Ollama's num_ctx. The compute buffer is for as many tokens at a "
+        "time as Ollama takes.")
 SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of "
           "the card free, the other ways leave what the driver needs.")
 USUAL: dict[str, Any] = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1,
                              flash=True, n_cpu_moe=0)
 PRESETS = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
-           "A sliding window keeps it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
+           "Sliding-window model": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
            "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
-           "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8),
-           "70 B at home": USUAL | dict(model="llama3.1:70b", vram=24),
+           "7 B, no model named": USUAL | dict(model=BY_SIZE, params=7, vram=8),
+           "70 B on 24 GB": USUAL | dict(model="llama3.1:70b", vram=24),
            "Experts in main memory": USUAL | dict(model="qwen3:30b", vram=12, n_cpu_moe=24)}
 
 
@@ -235,7 +235,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                                                      partial(_settings, shapes)),
                          "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
                                                    partial(_splits, shapes))},
-                 note=f"{said}{NOTE} {says('batch')} {says('tight_batch')}")
+                 note=said + NOTE)
 
 
 def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:

@@ -68,7 +68,7 @@ class Mix(NamedTuple):
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 92, 424
 ROW, THICK = 25, 15
-COLUMNS = (("computed", 504), ("lesson", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
+COLUMNS = (("computed", 504), ("the table", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
 
 
 ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
@@ -173,7 +173,7 @@ def _row(one: Mix, unit: str, y: float, scale: float, chosen: bool) -> list[str]
         x += size * scale
     shapes.append(_mark(BARS_LEFT + COMMON_TABLE[one.ftype] * scale, y))
     return shapes + [text(x, y + 12, words, size=12, anchor="end", bold=chosen,
-                          fill=MUTE if column == "lesson" else INK)
+                          fill=MUTE if column == "the table" else INK)
                      for (column, x), words in zip(COLUMNS, _columns(one, unit), strict=True)]
 
 
