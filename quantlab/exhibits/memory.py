@@ -183,7 +183,8 @@ def _draw(shapes: Shapes, **values) -> Picture:
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
                            ways=[(what, brings) for what, brings, _ in changes],
                            ways_title="What the free memory could buy instead" if fits
-                           else "Any one of these is enough", table=_table(now, found, sizes, notes))
+                           else "Any one of these is enough", table=_table(now, found, sizes, notes),
+                           numbers={"room": now.card - found.needed, "kv_cache": found.kv_cache})
 
 
 @recalled
