@@ -129,8 +129,8 @@ def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Pictur
     numbers = {"bandwidth": bandwidth, "vram": gpu.vram_bytes / GIB, "billions": billions(model, shapes),
                **{f"low_{row.label}": row.low for row in rows}}
     return draw_speeds(rows, finding=_finding(rows), numbers=numbers,
-                       subtitle=f"{model} on a {card} ({bandwidth:g} GB/s), {n_ctx:,} tokens in the context, "
-                                "one conversation",
+                       subtitle=f"{model} on a {card} ({bandwidth:,.0f} GB/s), {n_ctx:,} tokens in the "
+                                "context, one conversation",
                        note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
 
 
