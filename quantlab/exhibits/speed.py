@@ -64,7 +64,7 @@ def _finding(rows: list[SpeedRow]) -> str:
     best = whole[-1]
     words = f"{best.label}: {_about(best.low)} to {_about(best.high)} tokens a second"
     if not split:
-        return f"All fit; {words}"
+        return f"All types fit; {words}"
     ratio = best.limit / split[0].limit
     return f"{words}; {split[0].label} is split, and {number(ratio, 2)} times slower"
 
@@ -75,9 +75,9 @@ def _about(speed: float) -> str:
 
 
 def _measured_finding(rows: list[SpeedRow]) -> str:
-    shares = {row.label: max(row.measured) / row.limit for row in rows}
+    shares = {row.label.replace(", ", " with "): max(row.measured) / row.limit for row in rows}
     best, worst = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-    return (f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
+    return (f"{best} reaches {100 * shares[best]:.0f} % of what memory allows, {worst} only "
             f"{100 * shares[worst]:.0f} %")
 
 

@@ -30,7 +30,7 @@ def test_each_handle_changes_the_picture(change):
 
 
 def test_a_card_large_enough_has_nothing_split_and_one_too_small_nothing_whole():
-    assert ql.explore_speed("qwen3:0.6b", "GeForce RTX 4090").finding.startswith("All fit")
+    assert ql.explore_speed("qwen3:0.6b", "GeForce RTX 4090").finding.startswith("All types fit")
     assert ql.explore_speed("llama3.1:70b", "GeForce RTX 4060").finding.startswith("None fits whole")
 
 

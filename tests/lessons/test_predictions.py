@@ -96,3 +96,18 @@ def test_a_ledger_that_cannot_be_written_is_kept_in_the_session(monkeypatch, tmp
     (tmp_path / "quantlab").write_text("a file where a folder should be")
     ql.predict("05-4").choose(1)
     assert ledger.guesses()["05-4"].guessed == "an ffn_down"
+
+
+def waiting() -> list[str]:
+    """The cells in which an exhibit waits for a guess."""
+    sources = ["".join(cell["source"]) for file in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+               for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
+    return [source[source.index("ql.predict("):] for source in sources if ").then(" in source]
+
+
+@pytest.mark.parametrize("cell", waiting())
+def test_what_waits_for_a_guess_is_made_by_the_guess_and_not_before(cell):
+    guess = eval(cell, {"ql": ql})
+    assert guess.shown is None and "<img" not in guess.still_html()
+    guess.choose(0)
+    assert guess.shown.finding and "Nothing can be drawn" not in guess.shown.finding

@@ -13,7 +13,7 @@ import pytest
 from tests.notebooks.test_structure import LESSONS, headings, prose
 
 #: Heading -> how its word is found, where that is not by the heading itself, in the singular or plural: other
-#: spellings, and words that also mean something else.  "Type a number" is no type, and a line of code no code.
+#: spellings, and words that also mean something else: "Type a number" is no type, a line of code no code.
 SPELLED = {
     "Weight": r"(?<!same )weights?|parameters?(?= model| in )|billion parameters",
     "Quantization": r"quantiz(?:ation|ing|es?|ed)",
