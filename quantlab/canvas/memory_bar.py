@@ -39,6 +39,7 @@ def draw_memory_bar(terms: Sequence[Term], card: float, card_words: str, *, find
     could be done.
 
     card, rule: GiB, and words for it.  ways: (what to do, what it brings), at most WAYS are drawn.
+    numbers: what targets are measured by.
     """
     total = sum(term.size for term in terms)
     longest = min(max(card, total, rule[0] if rule else 0), MOST * card)

@@ -187,7 +187,8 @@ def _draw(shapes: Shapes, **values) -> Picture:
                            ways=[(what, brings) for what, brings, _ in changes],
                            ways_title="What you could do with the free memory" if fits
                            else "Any one of these changes is enough", table=_table(now, found, sizes, notes),
-                           numbers={"spare": (now.card - found.needed) / GIB, "bpw": fit.bpw})
+                           numbers={"spare": (now.card - found.needed) / GIB, "bpw": fit.bpw,
+                                    "room": now.card - found.needed, "kv_cache": found.kv_cache})
 
 
 @recalled

@@ -120,14 +120,13 @@ def gemma_or_llama_at_128k() -> Facts:
     held = {name: kv_cache_bytes(shape, 131072) / GIB for name, shape in (("gemma", gemma), ("llama", llama))}
     times = held["llama"] / held["gemma"]
     return {"right": 0 if times < 1 else int(np.argmin([abs(np.log(times / guess)) for guess in (2, 6)])) + 1,
-            "layers": {"gemma": gemma.n_layer, "llama": llama.n_layer}, **held,
-            "windowed": sum(gemma.is_sliding(layer) for layer in range(gemma.n_layer))}
+            "layers": {"gemma": gemma.n_layer, "llama": llama.n_layer}, **held}
 
 
-def tokens_on_a_4090() -> Facts:
-    card = GPUS["GeForce RTX 4090"]
+def tokens_on_a_4060() -> Facts:
+    card = GPUS["GeForce RTX 4060"]
     speed = expected_speed("llama3.1:8b", "Q4_K_M", card.bandwidth, n_ctx=8192)
-    return {"right": int(np.argmin([abs(speed.limit - guess) for guess in (177, 96, 47.8)])),
+    return {"right": int(np.argmin([abs(speed.limit - guess) for guess in (48, 89, 177)])),
             "bandwidth": card.bandwidth / 1e9, "gigabytes": speed.card / 1e9, "limit": speed.limit}
 
 

@@ -13,6 +13,7 @@ from ..exhibits.llama import BLOCK as PIXELS
 from ..exhibits.llama import HOT, llama
 from ..exhibits.outliers import OUTLIER, N
 from ..formats.anatomy import anatomy, flipped, moved
+from ..formats.grid import codebook
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
 from ..inference.compare import recorded_quality, recorded_table
@@ -213,3 +214,14 @@ def _rmse(name: str) -> float:
 def _ordinal(index: int) -> str:
     words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
     return words[index] if index < len(words) else f"{index + 1}th"
+
+
+def rounded_eights_in_the_book() -> Facts:
+    """Rounded one by one to 1, 3 or 5 steps, the largest of the 16 weights that share a scale to 5."""
+    groups = np.abs(sample_weights()).reshape(-1, 16)
+    steps = 5 * groups / groups.max(axis=1, keepdims=True)
+    levels = np.clip(np.rint((steps - 1) / 2), 0, 2).astype(int).reshape(-1, 8)
+    in_order = 3 ** np.arange(8)
+    book = np.searchsorted([8, 25, 43], codebook("IQ2_XS")) @ in_order
+    share = float(np.isin(levels @ in_order, book).mean())
+    return {"right": between(share, 0.2, 0.5), "share": share, "eights": len(levels)}
