@@ -78,6 +78,8 @@ class Source:
 
     def _function(self, module: str, node: Function, name: str = "", skip: int = 0) -> str:
         returns = "" if skip else _type(" -> ", node.returns)
+        if any(ast.unparse(decorator) == "recalled" for decorator in node.decorator_list):
+            returns = " -> Stage"                       # stage/share.py puts the exhibit on stage
         return _wrapped(name or node.name, self._arguments(module, node.args)[skip:], returns)
 
     def _class(self, module: str, node: ast.ClassDef) -> str:

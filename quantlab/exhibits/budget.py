@@ -1,12 +1,13 @@
 """Spend your bits: a budget, a slider for each role, the size at once and the KL divergence a moment later.
 
 The measuring happens in a thread and begins when the hand rests; what was measured is remembered, and what is
-liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lesson 05.
+liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lessons: 05, 16.
 """
 
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,9 +37,11 @@ NOTE = ("“As in the mix” gives a role what llama.cpp's mix of this budget gi
 # ---- picture
 
 def _picture(game: Game, budget: str, values: Mapping[str, str], verdict: tuple[str, str]) -> Picture:
-    return draw_budget(game.parts(budget, values), (budget, game.limit(budget)), game.marks(budget, values),
-                       game.lines(budget, verdict), finding=game.finding(budget, values),
-                       subtitle=game.subtitle(), table=game.table(budget, values))
+    parts, marks = game.parts(budget, values), game.marks(budget, values)
+    picture = draw_budget(parts, (budget, game.limit(budget)), marks, game.lines(budget, verdict),
+                          finding=game.finding(budget, values), subtitle=game.subtitle(),
+                          table=game.table(budget, values))
+    return replace(picture, numbers=game.numbers(budget, values))
 
 
 # ---- handles

@@ -21,9 +21,9 @@ LARGEST = 2 * 10**9     # bytes of a file that is measured unasked
 
 
 def _measured_finding(rows: list[SpeedRow]) -> str:
-    shares = {row.label: max(row.measured) / row.limit for row in rows}
+    shares = {row.label.replace(", ", " with "): max(row.measured) / row.limit for row in rows}
     best, worst = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-    return (f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
+    return (f"{best} reaches {100 * shares[best]:.0f} % of what memory allows, {worst} only "
             f"{100 * shares[worst]:.0f} %")
 
 

@@ -1,6 +1,6 @@
 """Lesson 14: tokens a second from bytes and bandwidth, for a card of your choice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,8 +15,8 @@ from ..memory.speed import EFFICIENCY, published_speeds
 from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
-from ..words import number, one_of, wrapped
-from .cards import Shapes, with_own
+from ..words import GIB, number, one_of, wrapped
+from .cards import Shapes, billions, with_own
 
 LEFT, RIGHT, TOP, STEP = 170, 500, 96, 30
 NOTE_LETTERS = 125      # that a line under the picture has room for
@@ -52,7 +52,7 @@ def _finding(rows: list[SpeedRow]) -> str:
     best = whole[-1]
     words = f"{best.label}: {_about(best.low)} to {_about(best.high)} tokens a second"
     if not split:
-        return f"All fit; {words}"
+        return f"All types fit; {words}"
     ratio = best.limit / split[0].limit
     return f"{words}; {split[0].label} is split, and {number(ratio, 2)} times slower"
 
@@ -71,14 +71,19 @@ def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Pictur
         words = f"{best.layers} of {layers} layers on the card" if best.layers is not None else (
             best.words.removeprefix("the "))
         rows.append(SpeedRow(ftype, best.speed.low, best.speed.high, best.speed.limit, words, fit.room < 0))
-    return draw_speeds(rows, finding=_finding(rows),
-                       subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
+    bandwidth = gpu.bandwidth / 1e9
+    numbers = {"bandwidth": bandwidth, "vram": gpu.vram_bytes / GIB, "billions": billions(model, shapes),
+               **{f"low_{row.label}": row.low for row in rows}}
+    return draw_speeds(rows, finding=_finding(rows), numbers=numbers,
+                       subtitle=f"{model} on a {card} ({bandwidth:,.0f} GB/s), {n_ctx:,} tokens in the "
+                                "context, one conversation",
                        note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
 
 
-def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "") -> Picture:
+def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "",
+                numbers: Mapping[str, float] | None = None) -> Picture:
     """A bar for what is expected, a tick for the limit, dots for what was measured.  The axis is logarithmic:
-    equal steps, equal ratios.
+    equal steps, equal ratios.  numbers: what targets are measured by.
     """
     values = [value for row in rows for value in (row.low, row.limit, *row.measured)]
     axis, bottom = Axis(min(values) / 1.25, max(values) * 1.25, LEFT, RIGHT, log=True), TOP + STEP * len(rows)
@@ -100,7 +105,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
              *((row.label, f"{number(row.low, 3)} to {number(row.high, 3)}", number(row.limit, 3),
                 ", ".join(number(value, 3) for value in row.measured) or "–", row.words) for row in rows))
     height = bottom + (38 + 18 * len(notes) if notes else 34)
-    return page(height, body, finding=finding, subtitle=subtitle, table=table)
+    return page(height, body, finding=finding, subtitle=subtitle, table=table, numbers=numbers)
 
 
 def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:

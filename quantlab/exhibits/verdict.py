@@ -95,7 +95,9 @@ def draw_verdict(rows: Sequence[Mapping], metric: Metric, notice: str = "") -> P
              *((clipped(row["name"], 80), row["quantization"], f"{row['bytes']:,}", f"{row['speed']:.1f}",
                 _times(row), printable(row["verdict"]), printable(", ".join(row["remarks"])))
                for row in rows))
-    return page(bottom + 44, body, finding=_finding(rows), table=table,
+    found = {name: sum(row["answer"] == answer for row in rows)
+             for name, answer in (("good", GOOD), ("worse", WORSE), ("open", OPEN))}
+    return page(bottom + 44, body, finding=_finding(rows), table=table, numbers=found,
                 subtitle="against the reference, paired by prompt; the line is the 95 % interval, the shaded "
                          "side is good enough")
 

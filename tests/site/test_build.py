@@ -19,6 +19,11 @@ from tools.site.links import faults
     ('ql.explore_llama().aim("00-1", "00-2")', ("explore_llama", "ql.explore_llama()")),
     ('import quantlab as ql\n\nql.explore_block(qtype="Q8_0")',
      ("explore_block", "ql.explore_block(qtype='Q8_0')")),
+    ('ql.predict("05-4").then(ql.explore_sensitivity).aim("05-1")',
+     ("explore_sensitivity", "ql.explore_sensitivity()")),
+    ('ql.predict("a").then(ql.explore_block, qtype="Q4_0")',
+     ("explore_block", "ql.explore_block(qtype='Q4_0')")),
+    ('ql.predict("a").then(ql.explore_block, weights)', None),
     ("ql.explore_model_map(mine.first)", None),         # nobody has this file here
     ("ql.explore_memory()", None),                      # millions of states
     ("%timeit ql.explore_llama()", None),

@@ -73,7 +73,8 @@ def boxed(html: str) -> str:
 def _code(cell) -> str:
     shown = "".join(map(_output, cell.outputs))
     if (call := exhibit_of(cell.source)) and (moves := moving(*call)):
-        shown = moves
+        folded = f"{shown}<details><summary>Show me</summary>{moves}</details>"
+        shown = folded if guessed(cell.source) else moves
     if not cell.source.strip():
         return shown
     return (f'<details class="code"><summary>Code of this step</summary><pre>{escape(cell.source)}</pre>'
@@ -87,11 +88,20 @@ def exhibit_of(source: str) -> tuple[str, str] | None:
     except SyntaxError:
         return None
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAIN:
-            values = [*node.args, *(keyword.value for keyword in node.keywords)]
-            if all(isinstance(value, ast.Constant) for value in values):
-                return node.func.attr, ast.unparse(node)
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr == "then" and node.args:      # .then(ql.explore_x, its arguments)
+            node = ast.Call(node.args[0], node.args[1:], node.keywords)
+        values = [*node.args, *(keyword.value for keyword in node.keywords)]
+        plain = all(isinstance(value, ast.Constant) for value in values)
+        if plain and getattr(node.func, "attr", "") in MAIN:
+            return node.func.attr, ast.unparse(node)
     return None
+
+
+def guessed(source: str) -> bool:
+    """Whether the exhibit of a cell waits for a guess: the question stays, and it opens by a press."""
+    return ".then(" in source
 
 
 @cache
