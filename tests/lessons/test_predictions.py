@@ -1,6 +1,7 @@
 """The guesses of the lessons: each is asked, each option has a sentence of its own, and the true one is
 worked out from the tables."""
 
+import ast
 import gc
 import json
 import re
@@ -124,10 +125,13 @@ def test_a_quiz_that_is_shown_again_leaves_nothing_listening_behind():
 
 
 def waiting() -> list[str]:
-    """The cells in which an exhibit waits for a guess."""
+    """The cells in which an exhibit waits for a guess, but for those that need what other cells made."""
     sources = ["".join(cell["source"]) for file in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
                for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
-    return [source[source.index("ql.predict("):] for source in sources if ").then(" in source]
+    found = [source[source.index("ql.predict("):] for source in sources if ").then(" in source]
+    named = {cell: {node.id for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name)}
+             for cell in found}
+    return [cell for cell in found if named[cell] <= {"ql"}]
 
 
 @pytest.mark.parametrize("cell", waiting())
