@@ -55,8 +55,9 @@ class MeasuredLab(Stage):
             self.tables = {("tiny", kind): (found["rows"], when_and_where(found)) for kind in kinds}
         known = ["tiny", *runnable_models()]
         model = listed_as(model, known)
+        models = menu("model", "model", model, dict.fromkeys(["tiny", model, *known]))
         super().__init__(
-            [menu("model", "model", model, dict.fromkeys(["tiny", model, *known])), *handles], draw, width=350, label_width=90, buttons=[
+            [models, *handles], draw, width=350, label_width=90, buttons=[
                 Button("run", "Measure here", f"Measure every {self.thing} of this model on this machine",
                        lambda: self.start(self._measure), task=True),
                 Button("cancel", "Stop", "Stop; what is finished stays", self.stop)], **more)

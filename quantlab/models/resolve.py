@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from .architecture import Architecture
-from .catalog import MODELS, catalog_name, full_name
+from .catalog import MODELS, catalog_name, library_name
 from .no_model import NoModel
 from .source import BUNDLED, Model, open_model
 from .store import StoreError, name_key
@@ -48,7 +48,7 @@ def listed_as(model, names: Iterable[str]):
 
 def _key(model) -> str:
     """What all spellings have in common that `open_model` takes for the same model."""
-    text = full_name(str(model)).strip()
+    text = library_name(str(model)).strip()
     return text.lower() if text.lower() in BUNDLED else name_key(text)
 
 

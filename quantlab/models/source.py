@@ -20,7 +20,7 @@ from .. import profile
 from ..profile import is_reference
 from ..words import nearest
 from .architecture import Architecture
-from .catalog import DATA, MODELS, catalog_name, full_name
+from .catalog import DATA, MODELS, catalog_name, library_name
 from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import GGUFArray, shown
 from .gguf_file import GGUFFile
@@ -215,7 +215,7 @@ def open_model(source) -> Model:
         return _from_file(Path(text).name, text)
     if (bundled := text.strip().lower()) in BUNDLED:
         return _from_file(bundled, BUNDLED[bundled])
-    text = full_name(text)
+    text = library_name(text)
     try:
         stored = find_model(text)
     except StoreError as error:

@@ -52,7 +52,7 @@ def test_the_menu_lists_the_pulled_models_that_can_run_and_measure(tmp_path, mon
 
 
 #: What is pulled -> other spellings of it: letter case, the parts that Ollama fills in, and short names.
-SPELLINGS = {"smollm2/135m": ("SmolLM2-135M", "smollm2:135m:local", "registry.ollama.ai/Library/SMOLLM2:135m"),
+SPELLINGS = {"smollm2/135m": ("SmolLM2-135M", "smollm2:135m:local", "HTTP:///library/SMOLLM2:135m"),
              "llama3.2/latest": ("llama3.2", " LLAMA3.2\n", "https:///library/llama3.2:LATEST"),
              "llama2/7b": ("LLAMA-2-7B", "library/llama2:7B"), "Gemma3/270m": ("gemma3:270M",)}
 
