@@ -57,10 +57,9 @@ SPELLINGS = {"smollm2/135m": ("SmolLM2-135M", "smollm2:135m:local", "HTTP:///lib
              "llama2/7b": ("LLAMA-2-7B", "library/llama2:7B"), "Gemma3/270m": ("gemma3:270M",)}
 
 
-@pytest.mark.parametrize(("pulled", "spelled"), [(pulled, spelled) for pulled, every in SPELLINGS.items()
-                                                 for spelled in every])
-def test_a_model_is_found_under_every_spelling_and_stands_in_the_menu_once(pulled, spelled, tmp_path,
-                                                                           monkeypatch):
+@pytest.mark.parametrize(("pulled", "spelled"),
+                         [(pulled, spelled) for pulled, every in SPELLINGS.items() for spelled in every])
+def test_a_model_is_found_under_every_spelling_and_listed_once(pulled, spelled, tmp_path, monkeypatch):
     pull(tmp_path, pulled, BUNDLED["tiny"].read_bytes())
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
     monkeypatch.setenv("QUANTLAB_PROFILE", "live")
