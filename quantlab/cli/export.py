@@ -8,7 +8,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-LINK = re.compile(r"(\]\((?:\./)?[\w-]+)\.ipynb((?:#[\w-]*)?\))")
+LINK = re.compile(r"(\]\((?:\./)?[\w-]+)\.ipynb((?:#[^)\s]*)?\))")
 
 
 class ForAPage(Preprocessor):

@@ -259,6 +259,7 @@ WRONG: dict[str, dict] = {
         12: "How many seconds does each",
     },
 }
+JUDGES = {judge.__name__: judge for judge in EXERCISES.values()}
 CASES = [(check, wrong, words) for check, answers in WRONG.items() for wrong, words in answers.items()]
 
 
@@ -271,7 +272,7 @@ def test_at_least_ten_wrong_answers_are_tried_at_every_check_of_a_number():
 
 @pytest.mark.parametrize("check, wrong, words", CASES, ids=str)
 def test_each_mistake_is_named(check, wrong, words):
-    feedback = getattr(ql, check)(wrong)
+    feedback = JUDGES[check](wrong)
     assert feedback.voice in ("almost", "not yet") and re.search(words, feedback.message), feedback
     assert not re.fullmatch(r".* is too (small|large)[^.]*\\.", feedback.message)
 
@@ -290,7 +291,7 @@ def test_each_mistake_is_named(check, wrong, words):
     ],
 )
 def test_what_is_rounded_to_three_digits_or_was_printed_is_right(check, answer, more):
-    feedback = getattr(ql, check)(answer)
+    feedback = JUDGES[check](answer)
     assert feedback.voice == "correct" and more in feedback.message
 
 

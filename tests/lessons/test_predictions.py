@@ -121,18 +121,3 @@ def test_a_quiz_that_is_shown_again_leaves_nothing_listening_behind():
     ledger.GUESSES.enter("00-1", ledger.Guess("?", "a", "b", False))
     alive = [watcher for watcher in ledger._watching if watcher()]
     assert len(ledger._watching) == len(alive) <= before + 5
-
-
-def waiting() -> list[str]:
-    """The cells in which an exhibit waits for a guess."""
-    sources = ["".join(cell["source"]) for file in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-               for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
-    return [source[source.index("ql.predict("):] for source in sources if ").then(" in source]
-
-
-@pytest.mark.parametrize("cell", waiting())
-def test_what_waits_for_a_guess_is_made_by_the_guess_and_not_before(cell):
-    guess = eval(cell, {"ql": ql})
-    assert guess.shown is None and "<img" not in guess.still_html()
-    guess.choose(0)
-    assert guess.shown.finding and "Nothing can be drawn" not in guess.shown.finding

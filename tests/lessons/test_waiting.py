@@ -40,6 +40,7 @@ def test_it_appears(number, monkeypatch, tmp_path):
     setup, _, call = last.rpartition("ql.predict(")
     exec(setup, names)
     guess = eval("ql.predict(" + call, names)
-    assert guess.shown is None
-    guess.show()
+    assert guess.shown is None and "<img" not in guess.still_html()
+    guess.choose(0)
     assert guess.shown in guess.children and len(guess.shown.finding.split()) >= 4
+    assert "Nothing can be drawn" not in guess.shown.finding

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from quantlab.cli.export import LINK
 from quantlab.stage.still import ASLEEP
 from tools.site import lessons
 from tools.site.build import ROOT, build
@@ -64,6 +65,7 @@ def test_headings_have_the_places_that_links_of_their_kind_lead_to():
     assert github_anchor("`FORMATS`, in one table") == "formats-in-one-table"
     assert 'id="Two-words"' in in_html("## Two words") and "¶" not in in_html("## Two words")
     assert 'href="types.html#a"' in in_html("[types](../docs/types.md#a)")
+    assert LINK.sub(r"\1.html\2", "[a](glossary.ipynb#llama.cpp)") == "[a](glossary.html#llama.cpp)"
 
 
 def test_links_that_lead_nowhere_or_away_are_found(tmp_path):

@@ -22,7 +22,7 @@ from .frames import MAIN, walked
 from .player import player
 
 #: Links between lessons and docs, wherever they stand: all pages are in one folder.
-NEAR = re.compile(r"\]\((?:\.\./(?:docs|notebooks)/|\./)?([\w-]+)\.(?:md|ipynb)(#[\w-]*)?\)")
+NEAR = re.compile(r"\]\((?:\.\./(?:docs|notebooks)/|\./)?([\w-]+)\.(?:md|ipynb)(#[^)\s]*)?\)")
 ANCHOR_LINK = re.compile(r'<a class="anchor-link".*?</a>', re.S)
 HEADING = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.S)
 FOR_A_KERNEL = re.compile(r"<style>\.jp-.*?</style>|<style scoped>.*?</style>|<figcaption>.*?</figcaption>",
