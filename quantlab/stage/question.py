@@ -66,7 +66,7 @@ class MultipleChoice(Touchable):
         self.show_me.add_class("ql-c-show_me")
         self.show_me.on_click(lambda _button: self.show())
         self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
-        self.children = [*self._parts, self.show_me, self.assistant]
+        self.children = [*self._parts, self.assistant, self.show_me]     # the last alone is replaced
         return self
 
     def aim(self, *numbers: str) -> "MultipleChoice":
@@ -81,7 +81,7 @@ class MultipleChoice(Touchable):
             return
         made = self._make()
         self.shown = made if isinstance(made, Touchable) else Answered(made)
-        self.children = [*self._parts, self.shown, self.assistant]
+        self.children = [*self._parts, self.assistant, self.shown]
 
     def choose(self, index: int) -> None:
         """What a click on option `index` does."""
