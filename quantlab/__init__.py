@@ -67,14 +67,7 @@ _ROOMS = {
     "exhibits.tag": "explore_tag",
     "exhibits.types": "explore_types plot_bytes_by_role",
     "exhibits.votes": "explore_votes",
-    "lessons.checks":
-        "check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits check_q4_0_bytes check_q4_0_gigabytes",
     "lessons.exercises": "check",
-    "lessons.checks_models":
-        "check_best_type check_cache_of_a_window check_file_bits check_kv_bytes_per_token "
-        "check_q5_k_m_bytes check_three_ways",
-    "lessons.checks_running":
-        "check_divergence check_modelfile check_split_speed check_tokens_per_second",
     "lessons.last_quiz": "final_quiz",
     "lessons.quiz": "predict quiz",
     "cli.doctor": "doctor",
@@ -84,7 +77,13 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 __all__ = sorted(_HOME)
 
 #: Names of earlier days, which go on working in learners' own copies; now it is `check("05-1", answer)`.
-_HOME |= dict.fromkeys(("check_best_scale", "check_q6_k_bits"), "lessons.checks")
+_HOME |= {name: room for room, names in {
+    "lessons.checks": "check_best_scale check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits "
+                      "check_q4_0_bytes check_q4_0_gigabytes check_q6_k_bits",
+    "lessons.checks_models": "check_best_type check_cache_of_a_window check_file_bits "
+                             "check_kv_bytes_per_token check_q5_k_m_bytes check_three_ways",
+    "lessons.checks_running": "check_modelfile check_split_speed check_tokens_per_second",
+}.items() for name in names.split()}
 
 
 def __getattr__(name: str):

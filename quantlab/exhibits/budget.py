@@ -16,6 +16,7 @@ from ..canvas.style import Picture
 from ..inference.chunks import held_out_text
 from ..inference.compare import recorded_table
 from ..inference.mixes import TYPES, MixBench
+from ..models.resolve import listed_as
 from ..profile import is_reference
 from ..stage.base import Stage, refusal
 from ..stage.handles import Button, menu, stops
@@ -173,6 +174,7 @@ def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | 
     tokens of them.
     Raises ValueError, in words, for a text that will not do and for a budget that the model cannot have.
     """
+    model = listed_as(model, ["tiny"])
     runs, words = expected(model)
     if not runs:
         return refusal(NEEDED, words, "explore_bit_budget() takes the tiny Llama.")

@@ -49,8 +49,8 @@ MOST_SLOTS = 8
 #: Of the slider of layers whose experts stay in main memory.
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
-NOTE = ("Context: tokens of each conversation, Ollama's num_ctx. The compute buffer is for as many tokens at a "
-        "time as Ollama takes.")
+NOTE = ("Context: tokens of each conversation, Ollama's num_ctx. The compute buffer is for as many tokens at "
+        "a time as Ollama takes.")
 SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of "
           "the card free, the other ways leave what the driver needs.")
 USUAL: dict[str, Any] = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1,

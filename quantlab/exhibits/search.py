@@ -77,11 +77,10 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
         finding, below = _finding(x, land, SEARCHES[qtype].nmax), _weights(land, x, importance, picked)
     words = ("steps from the smallest weight to the largest" if not book and SEARCHES[qtype].steps
              else "steps from zero to the largest weight")
-    numbers = {"left": float(land.tried_error[land.best]), "compared": found.compared if found else 0}
+    numbers = {"left": float(land.tried_error[land.best]), "compared": found.compared if found else 0,
+               "steps": float(land.tried[land.best]), "plain": land.best == 0}
     return page(548 if found else 442, [*_errors(land, words), *below], finding=finding, numbers=numbers,
                 table=(*_table(land), *(entry_table(found) if found else ())),
-                numbers={"steps": float(land.tried[land.best]), "plain": land.best == 0,
-                         "left": float(land.tried_error[land.best])},
                 subtitle=f"{qtype}, group {group} of real weights: {len(land.tried)} candidates; picked "
                          f"weight {picked} is {number(float(x[picked]))}, the one farthest from zero "
                          f"{number(float(x[farthest]))}")

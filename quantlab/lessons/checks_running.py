@@ -52,7 +52,7 @@ def check_divergence(answer: object) -> Feedback:
              expected / np.log(10): "That is with log10. Nats come from ln, `np.log`.",
              float(terms.mean()): "That is the mean of three terms. Add them up: p is the weight already.",
              float(np.log(p / q).sum()): "Each term has a weight: p ln (p/q).",
-             float(abs(terms).sum()): "Terms below 0 count as they are: without their sign they add up wrong.",
+             float(abs(terms).sum()): "Terms below 0 count as they are: without their sign the sum is wrong.",
              float(terms[0]): "That is the first token alone. Add the other two.",
              float(terms[:2].sum()): "The third token is missing.",
              float(abs(p - q).sum()): "Those are the differences. The divergence compares by a logarithm.",

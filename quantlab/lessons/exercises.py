@@ -31,6 +31,7 @@ EXERCISES: dict[str, Callable[..., Feedback]] = {
     "14-1": checks_running.check_split_speed,
     "15-1": checks_recipes.check_weight_of_q4_k,
     "16-1": checks_recipes.check_more_bits,
+    "17-1": checks_running.check_divergence,
 }
 
 

@@ -40,8 +40,8 @@ def _on_weights() -> list[Question]:
         ], 1),
         Question(f"The scale of a block is {step:.3f}. How far from its old value can a weight of the block "
                  "end up, if it is between two levels?", [
-            (f"at most {step / 2:.4f}, half a scale", "Yes: it goes to the nearer of two levels, and they are "
-                                                      "one scale apart. (Lesson 01)"),
+            (f"at most {step / 2:.4f}, half a scale",
+             "Yes: it goes to the nearer of two levels, and they are one scale apart. (Lesson 01)"),
             (f"at most {step:.3f}, a whole scale", "Then it would not have gone to the nearer level."),
             ("as far as it likes", "Rounding moves a weight to the nearest level, and no further."),
         ], 0),
@@ -142,7 +142,8 @@ def _on_formats() -> list[Question]:
         Question("How does IQ2_XS store a weight in 2.3 bits?", [
             ("eight weights share one number: an entry in a book of 512 patterns",
              "Yes, with their signs and a scale for each 16. (Lesson 12)"),
-            ("it leaves out every other weight", "All weights are there; they are chosen in groups of eight."),
+            ("it leaves out every other weight",
+             "All weights are there; they are chosen in groups of eight."),
             ("it stores three values, −1, 0 and 1",
              "That is a ternary format, such as TQ2_0. It is made for ternary models."),
         ], 0),

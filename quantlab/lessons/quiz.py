@@ -1,8 +1,8 @@
 """Multiple-choice questions: a prediction before an experiment, and the quiz at the end of a lesson (lesson
 10's is in `last_quiz`).
 
-Every option has something to say, right or wrong, and the first answer counts. Below a lesson's quiz stands the ledger: what
-you guessed in it, what was true, and which targets you reached.
+Every option has something to say, right or wrong, and the first answer counts. Below a lesson's quiz stands
+the ledger: what you guessed in it, what was true, and which targets you reached.
 """
 
 import tomllib

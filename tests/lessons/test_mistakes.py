@@ -291,7 +291,7 @@ def test_each_mistake_is_named(check, wrong, words):
     ],
 )
 def test_what_is_rounded_to_three_digits_or_was_printed_is_right(check, answer, more):
-    feedback = getattr(ql, check)(answer)
+    feedback = JUDGES[check](answer)
     assert feedback.voice == "correct" and more in feedback.message
 
 

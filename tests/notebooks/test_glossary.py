@@ -34,7 +34,7 @@ SPELLED = {
     "Mix": r"mix(?:es)?|ftypes?",
     "Tag": r"tags?",
     "Feed-forward part": r"feed-forward",
-    "Head": r"(?:attention |KV )?heads(?= |,|\.)(?! of)",
+    "Head": r"(?:attention |KV )?heads(?= |,|\.|\])(?! of)",
     "Expert": r"experts|mixtures? of experts|MoE",
     "Sliding window": r"sliding[- ]windows?",
     "GB and GiB": r"GiB",
