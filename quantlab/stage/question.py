@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 
@@ -70,9 +70,14 @@ class MultipleChoice(Touchable):
         return self
 
     def aim(self, *numbers: str) -> "MultipleChoice":
-        """Targets under what waits for the guess, as `Stage.aim` has them."""
-        make: Any = self._make
-        self._make = lambda: make().aim(*numbers)
+        """Targets under what waits for the guess (`Stage.aim`).  ValueError where nothing waits."""
+        if (make := self._make) is None:
+            raise ValueError("no exhibit waits for this guess: write .then(ql.explore_...) before .aim(...)")
+
+        def with_targets() -> Any:
+            return cast(Any, make()).aim(*numbers)
+
+        self._make = with_targets
         return self
 
     def show(self) -> None:
