@@ -25,8 +25,8 @@ from tests.inference.llama_oracle import ON
 
 N_CTX, CHUNKS = 256, 2
 MODELS = {"smollm2_135m": SMOLLM2, "gemma3_270m": GEMMA}
-#: Name -> ggml's number.
-NUMBERS = {name: number for number, name in TENSOR_TYPES.items()}
+#: llama.cpp's name of a cache type -> ggml's number.
+NUMBERS = {name.lower(): number for number, name in TENSOR_TYPES.items()}
 #: Types of keys, and of values.
 PAIRS = (("f16", "f16"), ("bf16", "bf16"), ("q8_0", "q8_0"), ("q5_1", "q5_1"), ("q5_0", "q5_0"),
          ("q4_1", "q4_1"), ("q4_0", "q4_0"), ("q8_0", "q4_0"), ("q4_0", "q8_0"))
@@ -44,7 +44,7 @@ def compared(file: Path) -> dict:
         floats = in_float32(file, Path(folder) / "floats.gguf", model.weights)
 
         def llama_cpp(key: str, value: str, **settings) -> np.ndarray:
-            types = {"type_k": NUMBERS[key.upper()], "type_v": NUMBERS[value.upper()], "flash_attn_type": ON}
+            types = {"type_k": NUMBERS[key], "type_v": NUMBERS[value], "flash_attn_type": ON}
             return np.concatenate([later_half(theirs(floats, chunk, **types, **settings))
                                    for chunk in chunks])
 
