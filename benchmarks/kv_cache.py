@@ -19,13 +19,14 @@ from benchmarks.agreement import GEMMA, klds, theirs, three
 from benchmarks.quantize_model import SMOLLM2
 from quantlab.inference.chunks import chunks_of
 from quantlab.inference.quality import standard_error
+from quantlab.models.types import TENSOR_TYPES
 from tests.inference.files import in_float32
 from tests.inference.llama_oracle import ON
 
 N_CTX, CHUNKS = 256, 2
 MODELS = {"smollm2_135m": SMOLLM2, "gemma3_270m": GEMMA}
-#: llama.cpp's name -> its number (enum ggml_type).
-NUMBERS = {"f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
+#: llama.cpp's name of a cache type -> ggml's number.
+NUMBERS = {name.lower(): number for number, name in TENSOR_TYPES.items()}
 #: Types of keys, and of values.
 PAIRS = (("f16", "f16"), ("bf16", "bf16"), ("q8_0", "q8_0"), ("q5_1", "q5_1"), ("q5_0", "q5_0"),
          ("q4_1", "q4_1"), ("q4_0", "q4_0"), ("q8_0", "q4_0"), ("q4_0", "q8_0"))

@@ -79,6 +79,7 @@ __all__ = sorted(_HOME)
 
 #: Names of earlier days, which go on working in learners' own copies; now it is `check("05-1", answer)`.
 _HOME |= {name: room for room, names in {
+    "lab.records": "seed_scores",
     "lessons.checks": "check_best_scale check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits "
                       "check_q4_0_bytes check_q4_0_gigabytes check_q6_k_bits",
     "lessons.checks_models": "check_best_type check_cache_of_a_window check_file_bits "

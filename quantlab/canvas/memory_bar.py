@@ -2,8 +2,8 @@
 hatched in grey.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from .style import GREEN, GREY, INK, SOFT, VERMILION, WIDTH, Picture, Table, ink_on
 from .svg import hatching, line, page, quiet, rect, text
@@ -33,13 +33,11 @@ class Term(NamedTuple):
 
 def draw_memory_bar(terms: Sequence[Term], card: float, card_words: str, *, finding: str, subtitle: str,
                     rule: tuple[float, str] | None = None, ways: Sequence[tuple[str, str]] = (),
-                    ways_title: str = "", table: Table = (),
-                    numbers: Mapping[str, Any] | None = None) -> Picture:
+                    ways_title: str = "", table: Table = ()) -> Picture:
     """Terms side by side inside the outline of a card; below the rule's figure, each term in words, and what
     could be done.
 
     card, rule: GiB, and words for it.  ways: (what to do, what it brings), at most WAYS are drawn.
-    numbers: what targets are measured by.
     """
     total = sum(term.size for term in terms)
     longest = min(max(card, total, rule[0] if rule else 0), MOST * card)
@@ -60,8 +58,7 @@ def draw_memory_bar(terms: Sequence[Term], card: float, card_words: str, *, find
     for i, (head, words) in enumerate(ways[:WAYS]):
         body += [text(LEFT, y + 24 * (i + 1), f"✓ {head}", bold=True, fill=GREEN),
                  text(WHY, y + 24 * (i + 1), words, size=12)]
-    return page(int(y + 24 * WAYS + 12), body, finding=finding, subtitle=subtitle, table=table,
-                numbers=numbers)
+    return page(int(y + 24 * WAYS + 12), body, finding=finding, subtitle=subtitle, table=table)
 
 
 def _bar(terms: Sequence[Term], scale: float, edge: float, longest: float) -> list[str]:

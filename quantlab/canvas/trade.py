@@ -2,9 +2,9 @@
 the machine drift?), models by speed and harm.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..words import number, size
 from .labels import Label, beside
@@ -60,8 +60,7 @@ class Scale(NamedTuple):
 
 
 def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str], x_words: str, scale: Scale,
-                *, finding: str, subtitle: str, table: Table = (),
-                numbers: Mapping[str, Any] | None = None) -> Picture:
+                *, finding: str, subtitle: str, table: Table = ()) -> Picture:
     """Points in the order of their size; `chosen` is the number of one of them, `lines` say all its numbers
     (the first one bold).
 
@@ -96,8 +95,7 @@ def draw_pareto(points: Sequence[Point], chosen: int | None, lines: Sequence[str
         return page(y0, body, finding=finding, subtitle=subtitle, table=table)
     body.append(here(points[chosen].said, circle(*places[chosen], 9, "none", stroke=INK)))
     body += panel(lines, y0, STRIP)
-    return page(y0 + STRIP + 8, body, finding=finding, subtitle=subtitle, table=table, role="group",
-                numbers=numbers)
+    return page(y0 + STRIP + 8, body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
 def _links(points: Sequence[Point], places: Sequence[Pixel]) -> tuple[list[str], list[Pixel]]:

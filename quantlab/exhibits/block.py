@@ -117,8 +117,8 @@ def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> 
     if edited:
         subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
     return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=block_table(view),
-                      finding=said or f"{selection(view)} (block {block:,})",
-                      numbers={"edited": edited, **edit_numbers(view)})
+                      finding=said or f"{selection(view)} (block {block:,})"
+                      ).telling({"edited": edited, **edit_numbers(view)})
 
 
 # ---- handles

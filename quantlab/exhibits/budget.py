@@ -7,7 +7,6 @@ liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lesson
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -42,7 +41,7 @@ def _picture(game: Game, budget: str, values: Mapping[str, str], verdict: tuple[
     picture = draw_budget(parts, (budget, game.limit(budget)), marks, game.lines(budget, verdict),
                           finding=game.finding(budget, values), subtitle=game.subtitle(),
                           table=game.table(budget, values))
-    return replace(picture, numbers=game.numbers(budget, values))
+    return picture.telling(game.numbers(budget, values))
 
 
 # ---- handles

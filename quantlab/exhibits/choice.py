@@ -140,12 +140,12 @@ def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, mod
     if chosen:
         numbers |= {"suggested": chosen.estimate.ftype, "bpw": chosen.bpw, "spare": chosen.room / GIB}
     return page(y + 16, body, finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
-                subtitle=_subtitle(model, shapes, n_ctx), numbers=numbers,
+                subtitle=_subtitle(model, shapes, n_ctx),
                 table=(("type", "bits per weight", "needed on the card",
                         f"same token, measured on {measured[0]}", "verdict"),
                        *((o.estimate.ftype, f"{o.bpw:.2f}", _total(o), _same(measured[1], o.estimate.ftype),
                           "suggested: " * (o is chosen) + why)
-                         for o, why in zip(options, reasons, strict=True))))
+                         for o, why in zip(options, reasons, strict=True)))).telling(numbers)
 
 
 def _row(option: CardFit, why: str, y: float, scale: float, edge: float, chosen: bool) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..basics.affine import NF4, rms
+from ..basics.affine import NF4
 from ..basics.sample import given_weights
 from ..canvas.plane import Axis
 from ..canvas.style import BLUE, GREEN, GREY, INK, MEANING, SOFT, VERMILION, Picture
@@ -15,12 +15,11 @@ from ..canvas.svg import circle, fact_lines, line, page, polyline, quiet, rect, 
 from ..formats.codebook import EVEN_SIGNS, SIGNS
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
-from ..formats.tensor import quantize
-from ..profile import stable
 from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu, slider
 from ..stage.share import recalled
 from ..words import number, one_of
+from .errors import off_by
 
 LEFT, RIGHT = 112, 740
 
@@ -108,8 +107,8 @@ def _draw(x: np.ndarray, found: Ranking, rank: int, book: str, eight: int) -> Pi
                          "real matrix; the scale is the best for this entry",
                 table=(("weight", "before", "stored"),
                        *((str(i), f"{a:.4f}", f"{b:.4f}")
-                         for i, (a, b) in enumerate(zip(x, stored, strict=True)))),
-                numbers={"off": float(found.errors[rank]), "wrong_signs": int(found.turned >= 0)})
+                         for i, (a, b) in enumerate(zip(x, stored, strict=True))))
+                ).telling({"off": float(found.errors[rank]), "wrong_signs": int(found.turned >= 0)})
 
 
 def _eight(before: np.ndarray, stored: np.ndarray, turned: int) -> list[str]:
@@ -148,14 +147,8 @@ def _ranking(errors: np.ndarray, rank: int) -> list[str]:
 
 def _off(weights: np.ndarray) -> dict[str, str]:
     """Format -> its rmse in percent of the weights' spread; of the rulers whose blocks the weights fill."""
-    found = {}
-    for name in RULERS:
-        if name not in FORMATS or weights.size % FORMATS[name].block_size:
-            continue
-        blocks = weights.reshape(-1, FORMATS[name].block_size)
-        error = rms(quantize(blocks, name).dequantize() - blocks) / (float(weights.std()) or 1.0)
-        found[name] = f"{100 * stable(error):.1f} %"
-    return found
+    return {name: f"{100 * off_by(weights, name):.1f} %" for name in RULERS
+            if name in FORMATS and weights.size % FORMATS[name].block_size == 0}
 
 
 def _draw_levels(weights: np.ndarray, off: dict[str, str]) -> Picture:

@@ -1,4 +1,4 @@
-"""Lessons 06 and 13: what fits on a card, every type at every context; the lesson's rule of thumb, which
+"""Lessons 06 and 13: what fits on a card, every type at every context; the rule of thumb, which
 knows no context, beside the truth; and what the KV cache of real models takes.
 """
 

@@ -186,9 +186,9 @@ def _draw(shapes: Shapes, **values) -> Picture:
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
                            ways=[(what, brings) for what, brings, _ in changes],
                            ways_title="What you could do with the free memory" if fits
-                           else "Any one of these changes is enough", table=_table(now, found, sizes, notes),
-                           numbers={"spare": (now.card - found.needed) / GIB, "bpw": fit.bpw,
-                                    "room": now.card - found.needed, "kv_cache": found.kv_cache})
+                           else "Any one of these changes is enough", table=_table(now, found, sizes, notes)
+                           ).telling({"spare": (now.card - found.needed) / GIB, "bpw": fit.bpw,
+                                      "kv_cache": found.kv_cache / GIB})
 
 
 @recalled

@@ -2,7 +2,6 @@
 each other. What it says of them is in map_facts.py.  Lessons: 03, 04, 05, 09, 16.
 """
 
-from dataclasses import replace
 from functools import partial
 
 from ..canvas.maps import MapFocus, draw_model_map
@@ -38,7 +37,7 @@ def _picture(facts: MapFacts, focus: MapFocus, model: str) -> Picture:
                              subtitle=facts.subtitle(model), full=full,
                              note=f"The whole bar is 16 bits for every weight: {size(full)}.",
                              table=facts.table())
-    return replace(picture, numbers=facts.numbers())
+    return picture.telling(facts.numbers())
 
 
 # ---- handles

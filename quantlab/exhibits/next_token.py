@@ -3,7 +3,7 @@ expected before. Tokens are a model's and a learner's words: they are only ever 
 line ends made visible.  Lesson: 07.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 from threading import Thread
 from typing import NamedTuple
@@ -97,8 +97,7 @@ LEFT, ROOM, ROW, COLUMNS = 166, 330, 29, (662, 744)
 
 
 def draw_next_token(tokens: Sequence[TextToken], chosen: int, chances: Sequence[Chance], others: Chance,
-                    names: tuple[str, str], *, finding: str, subtitle: str,
-                    numbers: Mapping[str, float] | None = None) -> Picture:
+                    names: tuple[str, str], *, finding: str, subtitle: str) -> Picture:
     """A strip of the text's tokens with what the quantization moved after each, and bars of what may follow
     the chosen one.
 
@@ -112,8 +111,8 @@ def draw_next_token(tokens: Sequence[TextToken], chosen: int, chances: Sequence[
                 "yes" * one.follows) for one in (*chances, others)),
              *((f"after {visible(one.token, 40)}", "KL divergence", f"{one.kld:.2g} nats",
                 "another token" * one.flips, "") for one in tokens))
-    return page(int(height), [*strip, *bars], finding=finding, subtitle=subtitle, table=table, role="group",
-                numbers=numbers)
+    return page(int(height), [*strip, *bars], finding=finding, subtitle=subtitle, table=table,
+                role="group").telling({"nats": tokens[chosen].kld, "flips": sum(one.flips for one in tokens)})
 
 
 def _strip(tokens: Sequence[TextToken], chosen: int) -> tuple[list[str], float]:
@@ -302,7 +301,6 @@ class NextToken(Stage):
                            for token, nats, flip in zip(self.tokens, kld, flips, strict=True)],
                 "chosen": place - 1, "chances": chances, "others": others, "names": names,
                 "finding": _finding(p, q, names, self.spelled),
-                "numbers": {"nats": float(kld[place - 1]), "flips": int(flips.sum())},
                 "subtitle": f"KL divergence here: {number(stable(float(kld[place - 1]), 2), 2)} nats. "
                             f"{qtype}: {self.lm.size_words(qtype)}. "
                             f"After “{clipped('…' + text[-30:] if len(text) > 31 else text, 32)}”"}

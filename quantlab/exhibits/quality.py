@@ -222,8 +222,9 @@ def draw_quality(rows: Sequence[Mapping], where: str, model: str, pure: bool, ke
         return not_measured(model, where)
     return draw_pareto(facts.points(key, unit), facts.names.index(focus), facts.lines(focus), SIZES[unit][0],
                        Scale(measure.axis, measure.log, lambda v: told(v, 3)), table=facts.table(),
-                       finding=facts.finding(focus, key, unit), numbers=facts.rows[facts.names.index(focus)],
-                       subtitle=f"{model}, {TYPES_OF[pure]}. {where}")
+                       finding=facts.finding(focus, key, unit),
+                       subtitle=f"{model}, {TYPES_OF[pure]}. {where}"
+                       ).telling(facts.rows[facts.names.index(focus)])
 
 
 @recalled

@@ -79,11 +79,11 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
              else "steps from zero to the largest weight")
     numbers = {"left": float(land.tried_error[land.best]), "compared": found.compared if found else 0,
                "steps": float(land.tried[land.best]), "plain": land.best == 0}
-    return page(548 if found else 442, [*_errors(land, words), *below], finding=finding, numbers=numbers,
+    return page(548 if found else 442, [*_errors(land, words), *below], finding=finding,
                 table=(*_table(land), *(entry_table(found) if found else ())),
                 subtitle=f"{qtype}, group {group} of real weights: {len(land.tried)} candidates; picked "
                          f"weight {picked} is {number(float(x[picked]))}, the one farthest from zero "
-                         f"{number(float(x[farthest]))}")
+                         f"{number(float(x[farthest]))}").telling(numbers)
 
 
 def _landscape(qtype: str, x: np.ndarray, w: np.ndarray) -> Landscape:

@@ -60,8 +60,7 @@ def draw_sensitivity(facts: SensitivityFacts, chosen: Place | None, notes: Seque
         y += STRIP
     body += [quiet(16, y + 22 + 19 * i, words, size=12) for i, words in enumerate(notes)]
     return page(int(y + 22 + 19 * len(notes)), body, finding=facts.finding(), subtitle=subtitle,
-                table=facts.table(), role="img" if chosen is None else "group",
-                numbers=facts.numbers(chosen))
+                table=facts.table(), role="img" if chosen is None else "group").telling(facts.numbers(chosen))
 
 
 def _tone(shade: float) -> str:

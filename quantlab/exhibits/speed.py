@@ -1,6 +1,6 @@
 """Lesson 14: tokens a second from bytes and bandwidth, for a card of your choice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -74,16 +74,16 @@ def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Pictur
     bandwidth = gpu.bandwidth / 1e9
     numbers = {"bandwidth": bandwidth, "vram": gpu.vram_bytes / GIB, "billions": billions(model, shapes),
                **{f"low_{row.label}": row.low for row in rows}}
-    return draw_speeds(rows, finding=_finding(rows), numbers=numbers,
+    return draw_speeds(rows, finding=_finding(rows),
                        subtitle=f"{model} on a {card} ({bandwidth:,.0f} GB/s), {n_ctx:,} tokens in the "
                                 "context, one conversation",
-                       note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
+                       note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach."
+                       ).telling(numbers)
 
 
-def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "",
-                numbers: Mapping[str, float] | None = None) -> Picture:
+def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "") -> Picture:
     """A bar for what is expected, a tick for the limit, dots for what was measured.  The axis is logarithmic:
-    equal steps, equal ratios.  numbers: what targets are measured by.
+    equal steps, equal ratios.
     """
     values = [value for row in rows for value in (row.low, row.limit, *row.measured)]
     axis, bottom = Axis(min(values) / 1.25, max(values) * 1.25, LEFT, RIGHT, log=True), TOP + STEP * len(rows)
@@ -105,7 +105,7 @@ def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: 
              *((row.label, f"{number(row.low, 3)} to {number(row.high, 3)}", number(row.limit, 3),
                 ", ".join(number(value, 3) for value in row.measured) or "–", row.words) for row in rows))
     height = bottom + (38 + 18 * len(notes) if notes else 34)
-    return page(height, body, finding=finding, subtitle=subtitle, table=table, numbers=numbers)
+    return page(height, body, finding=finding, subtitle=subtitle, table=table)
 
 
 def _legend(rows: Sequence[SpeedRow], y: float) -> list[str]:

@@ -158,8 +158,8 @@ def _draw(ftype: str, model: str, unit: str) -> Picture:
     head = ("type", f"computed, {unit}", "common table", "difference", "bits per weight", "tensors")
     return page(y + 168, body, finding=_finding(chosen, unit),
                 subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.",
-                table=(head, *((one.ftype, *_columns(one, unit), _in_words(one)) for one in mixes)),
-                numbers={"nbytes": chosen.nbytes, "bpw": chosen.bpw, "off": _beside(chosen, unit)[2]})
+                table=(head, *((one.ftype, *_columns(one, unit), _in_words(one)) for one in mixes))
+                ).telling({"nbytes": chosen.nbytes, "bpw": chosen.bpw, "off": _beside(chosen, unit)[2]})
 
 
 def _row(one: Mix, unit: str, y: float, scale: float, chosen: bool) -> list[str]:

@@ -97,9 +97,9 @@ def draw_verdict(rows: Sequence[Mapping], metric: Metric, notice: str = "") -> P
                for row in rows))
     found = {name: sum(row["answer"] == answer for row in rows)
              for name, answer in (("good", GOOD), ("worse", WORSE), ("open", OPEN))}
-    return page(bottom + 44, body, finding=_finding(rows), table=table, numbers=found,
+    return page(bottom + 44, body, finding=_finding(rows), table=table,
                 subtitle="against the reference, paired by prompt; the line is the 95 % interval, the shaded "
-                         "side is good enough")
+                         "side is good enough").telling(found)
 
 
 def _model(row: Mapping, y: float, scale: HarmScale) -> list[str]:

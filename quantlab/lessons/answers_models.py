@@ -15,15 +15,15 @@ from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
 from ..memory.kv_cache import kv_cache_bytes
-from ..memory.rule import GB_PER_BILLION, OVERHEAD
+from ..memory.rule import rule_of_thumb_gb
 from ..memory.settings import Settings
 from ..memory.speed import expected_speed
 from ..memory.weights import weight_bytes
 from ..models.catalog import MODELS
 from ..models.recipes import tensor_list
+from ..words import GB, GIB
 from .answers_weights import Facts, between
 
-GIB = 2**30
 #: The seven models that lesson 06 holds the rule of thumb against.
 SEVEN = ("llama3.2:3b", "mistral:7b", "llama3.1:8b", "qwen3:8b", "qwen3:14b", "qwen3:32b", "llama3.1:70b")
 
@@ -37,10 +37,15 @@ def smallest_type_at_64k_on_8_gib() -> Facts:
 
 
 def rule_of_thumb_for_f16() -> Facts:
-    errors = [MODELS[model].n_params * GB_PER_BILLION["f16"] * OVERHEAD
-              / estimate_memory(model, "F16", n_ctx=2048).total - 1 for model in SEVEN]
-    error = float(np.mean(errors))
+    error = error_of_the_rule("f16", 2048)
     return {"right": 1 if error < -0.05 else 0 if error < 0.1 else 2, "error": error}
+
+
+def error_of_the_rule(quant: str, n_ctx: int) -> float:
+    """Of the rule of thumb as a share of the truth: the mean over the seven models."""
+    errors = [GB * rule_of_thumb_gb(MODELS[model].n_params / 1e9)[quant]
+              / estimate_memory(model, quant.upper(), n_ctx=n_ctx).total - 1 for model in SEVEN]
+    return float(np.mean(errors))
 
 
 def contests_of_equal_models() -> Facts:

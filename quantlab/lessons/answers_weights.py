@@ -12,6 +12,7 @@ from ..exhibits.bits import LINEUP
 from ..exhibits.llama import BLOCK as PIXELS
 from ..exhibits.llama import HOT, llama
 from ..exhibits.outliers import OUTLIER, N
+from ..exhibits.types import COMMON_TABLE, mix
 from ..formats.anatomy import anatomy, flipped, moved
 from ..formats.grid import codebook
 from ..formats.table import FORMATS
@@ -85,20 +86,17 @@ def weights_of_byte_2() -> Facts:
 
 
 def meaning_of_m() -> Facts:
-    bits = [float(8 * mix.nbytes.sum() / mix.n_weights.sum())
-            for mix in (tensor_list("llama-3.1-8b", name) for name in ("Q4_K_S", "Q4_K_M"))]
-    return {"right": 2 if bits[1] > bits[0] else 1}
+    small, medium = (mix("llama-3.1-8b", name).bpw for name in ("Q4_K_S", "Q4_K_M"))
+    return {"right": 2 if medium > small else 1}
 
 
 def how_far_above_the_common_table() -> Facts:
-    old, new = (tensor_list(model, "Q4_0") for model in ("llama-2-7b", "llama-3.1-8b"))
-    above = [float(mix.nbytes.sum()) / 3.5e9 - 1 for mix in (old, new)]
-    weights = [float(mix.n_weights.sum()) for mix in (old, new)]
-    per_weight = [float(mix.nbytes.sum()) / n for mix, n in zip((old, new), weights, strict=True)]
-    more = weights[1] / weights[0] - 1
+    old, new = (mix(model, "Q4_0") for model in ("llama-2-7b", "llama-3.1-8b"))
+    above = [one.nbytes / 1e9 / COMMON_TABLE["Q4_0"] - 1 for one in (old, new)]
+    more = new.n_weights / old.n_weights - 1
     return {"right": int(np.argmin([abs(above[1] - guess) for guess in (above[0], more, 1 / 3)])),
             "llama_2": above[0], "llama_3": above[1], "more_weights": more,
-            "more_bits": per_weight[1] / per_weight[0] - 1}
+            "more_bits": new.bpw / old.bpw - 1}
 
 
 def error_of_q5_0() -> Facts:
@@ -171,9 +169,8 @@ def error_without_the_search() -> Facts:
 
 
 def bits_of_broken_rows() -> Facts:
-    llama, smollm = (tensor_list(model, "Q4_K_M") for model in ("llama-3.1-8b", "smollm2:135m"))
-    bpw = [float(8 * mix.nbytes.sum() / mix.n_weights.sum()) for mix in (llama, smollm)]
-    return {"right": between(bpw[1], 4.7, 6), "llama": bpw[0], "smollm": bpw[1]}
+    llama, smollm = (mix(model, "Q4_K_M").bpw for model in ("llama-3.1-8b", "smollm2:135m"))
+    return {"right": between(smollm, 4.7, 6), "llama": llama, "smollm": smollm}
 
 
 def what_a_bent_ruler_gains() -> Facts:

@@ -2,6 +2,7 @@
 usual mistake has its hint.
 """
 
+from ..exhibits.types import NAMES, mix
 from ..formats.table import FORMATS
 from ..memory.advice import candidates
 from ..memory.cards import GPUS
@@ -9,10 +10,8 @@ from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
 from ..models.catalog import MODELS, PUBLISHED
 from ..models.recipes import tensor_list
-from ..words import bits, gib, listed, size
+from ..words import GB, GIB, bits, gib, listed, size
 from .feedback import NOT_STARTED, Feedback, check_choice, check_number
-
-GB, GIB = 1e9, 2**30
 
 
 def check_file_bits(answer: object) -> Feedback:
@@ -23,8 +22,8 @@ def check_file_bits(answer: object) -> Feedback:
     hints = {nbytes / weights: "Those are bytes per weight.",
              weights / nbytes: "That is weights per byte: turn it over, make it bits.",
              4: "That is the number in the name.",
-             4.844: "That is Llama-2-7B's Q4_K_M, printed above. Compute it for this file.",
-             4.894: "That is Llama-3.1-8B's Q4_K_M, printed above. Compute it for this file.",
+             **{mix(model, "Q4_K_M").bpw: f"That is {name}'s Q4_K_M, printed above. Compute it for this file."
+                for model, name in NAMES.items()},
              8: "That is the number of bits in a byte: multiply the bytes per weight by it.",
              FORMATS["Q4_K"].bpw: "That is a block of Q4_K. The file is a mix.",
              8 * nbytes / 8e9: "8B is a rounded name: count the weights there really are.",
@@ -150,7 +149,8 @@ def _lever(name: str, way: dict) -> Feedback | str:
 def check_best_type(answer: object) -> Feedback:
     """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
     options = candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)
-    expected = max((option for option in options if option.room >= 0), key=lambda o: o.bpw).estimate.ftype
+    best = max((option for option in options if option.room >= 0), key=lambda o: o.bpw)
+    expected, for_weights = best.estimate.ftype, best.estimate.weights + best.room
     room = {option.estimate.ftype: option.room for option in options}
     hints = {
         "Q8_0": "That is what the rule of thumb says. It has forgotten the context: "
@@ -165,7 +165,7 @@ def check_best_type(answer: object) -> Feedback:
         "Q5_K": "That is the type of a block. Files of it are Q5_K_S and Q5_K_M: which one?",
         "Q4_K": "That is the type of a block, and there is room for more bits.",
         **dict.fromkeys(("BF16", "F32"), "Not even the weights fit."),
-        "5.36": "That is the room for the weights in GiB. Which type fits into it?",
+        f"{for_weights / GIB:.2f}": "That is the room for the weights in GiB. Which type fits into it?",
         **{f"Q{n}": "The name of a file says more, such as Q4_K_M." for n in (2, 3, 4, 5, 6, 8)},
         "Q5_K_L": "llama.cpp has no such type. The files of Q5_K are Q5_K_S and Q5_K_M.",
         **dict.fromkeys(("Q5_0", "Q5_1", "Q4_1"), "It would fit, but it is of an older kind: a K type of as "

@@ -12,7 +12,7 @@ from . import checks, checks_models, checks_recipes, checks_running
 from .feedback import Feedback
 
 #: Number of an exercise -> what judges its answer.
-EXERCISES: dict[str, Callable[..., Feedback]] = {
+EXERCISES: dict[str, Callable[[object], Feedback]] = {
     "00-1": checks.check_bits_per_pixel,
     "01-1": checks.check_q4_0_gigabytes,
     "02-1": checks.check_bits_per_weight,
@@ -35,13 +35,10 @@ EXERCISES: dict[str, Callable[..., Feedback]] = {
 }
 
 
-def check(number: str, *answers: object) -> Feedback:
+def check(number: str, answer: object) -> Feedback:
     """Judge the answer to an exercise of the lessons by its number, such as "05-1" (lesson 05, its first).
 
-    answers: what the exercise asks for; three dots are an exercise that was not started.
-    Raises ValueError for a number that there is not, and for more or fewer answers than the exercise has.
+    answer: what the exercise asks for; three dots are an exercise that was not started.
+    Raises ValueError for a number that there is not.
     """
-    judge = EXERCISES[one_of("exercise", number, EXERCISES)]
-    if len(answers) != (wanted := judge.__code__.co_argcount):
-        raise ValueError(f"exercise {number} has {wanted} answer{'s' * (wanted > 1)}, got {len(answers)}")
-    return judge(*answers)
+    return EXERCISES[one_of("exercise", number, EXERCISES)](answer)

@@ -5,17 +5,16 @@ and its question cannot come apart.
 """
 
 from ..basics.sample import sample_weights
+from ..exhibits.types import mix
 from ..formats.table import FORMATS
 from ..inference.compare import recorded_quality
 from ..memory.cards import GPUS
-from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
-from ..memory.rule import GB_PER_BILLION, OVERHEAD
 from ..memory.speed import expected_speed
 from ..models.catalog import MODELS
 from ..models.recipes import tensor_list
 from ..words import GIB
-from .answers_models import SEVEN
+from .answers_models import error_of_the_rule
 from .quiz import Question, Quiz
 
 
@@ -23,7 +22,7 @@ def final_quiz() -> Quiz:
     """The quiz of lesson 10: a question for each of the other lessons, a score, an explanation behind every
     option, and the ledger of all lessons.
     """
-    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_beyond()], "")
+    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running()], "")
 
 
 def _on_weights() -> list[Question]:
@@ -68,10 +67,10 @@ def _on_weights() -> list[Question]:
 
 
 def _on_files() -> list[Question]:
-    mix = tensor_list("llama-3.1-8b", "Q4_K_M")
-    bits = 8 * mix.nbytes.sum() / mix.n_weights.sum()
-    raised = mix[(mix.role == "attn_v") & (mix.type == "Q6_K")]
-    short, long = (_rule_error(n_ctx) for n_ctx in (2048, 131072))
+    tensors, bits = tensor_list("llama-3.1-8b", "Q4_K_M"), mix("llama-3.1-8b", "Q4_K_M").bpw
+    raised = tensors[(tensors.role == "attn_v") & (tensors.type == "Q6_K")]
+    short, long = (f"{100 * error_of_the_rule('q4_K_M', n_ctx):+.0f} %".replace("-", "−")
+                   for n_ctx in (2048, 131072))
     return [
         Question(f"A Q4_K_M file of Llama-3.1-8B takes {bits:.2f} bits per weight, Q4_K alone "
                  f"{FORMATS['Q4_K'].bpw:g}. What does the M raise?", [
@@ -90,13 +89,6 @@ def _on_files() -> list[Question]:
             ("for nothing", f"For a short chat it is near: {short} on average over seven models."),
         ], 1),
     ]
-
-
-def _rule_error(n_ctx: int) -> str:
-    """Of the rule of thumb for Q4_K_M in per cent of the truth, the mean of lesson 06's seven models."""
-    errors = [MODELS[model].n_params * GB_PER_BILLION["q4_K_M"] * OVERHEAD
-              / estimate_memory(model, "Q4_K_M", n_ctx=n_ctx).total - 1 for model in SEVEN]
-    return f"{100 * sum(errors) / len(errors):+.0f} %".replace("-", "−")
 
 
 def _on_practice() -> list[Question]:
@@ -124,10 +116,6 @@ def _on_practice() -> list[Question]:
              "Then each weight is rounded twice, and the first rounding cannot be undone."),
         ], 1),
     ]
-
-
-def _beyond() -> list[Question]:
-    return [*_on_formats(), *_on_running()]
 
 
 def _on_formats() -> list[Question]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 
@@ -66,13 +66,18 @@ class MultipleChoice(Touchable):
         self.show_me.add_class("ql-c-show_me")
         self.show_me.on_click(lambda _button: self.show())
         self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
-        self.children = [*self._parts, self.show_me, self.assistant]
+        self.children = [*self._parts, self.assistant, self.show_me]     # the last alone is replaced
         return self
 
     def aim(self, *numbers: str) -> "MultipleChoice":
-        """Targets under what waits for the guess, as `Stage.aim` has them."""
-        make: Any = self._make
-        self._make = lambda: make().aim(*numbers)
+        """Targets under what waits for the guess (`Stage.aim`).  ValueError where nothing waits."""
+        if (make := self._make) is None:
+            raise ValueError("no exhibit waits for this guess: write .then(ql.explore_...) before .aim(...)")
+
+        def with_targets() -> Any:
+            return cast(Any, make()).aim(*numbers)
+
+        self._make = with_targets
         return self
 
     def show(self) -> None:
@@ -81,7 +86,7 @@ class MultipleChoice(Touchable):
             return
         made = self._make()
         self.shown = made if isinstance(made, Touchable) else Answered(made)
-        self.children = [*self._parts, self.shown, self.assistant]
+        self.children = [*self._parts, self.assistant, self.shown]
 
     def choose(self, index: int) -> None:
         """What a click on option `index` does."""

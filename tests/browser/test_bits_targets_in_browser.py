@@ -24,15 +24,19 @@ def reached(lesson, number: str, seconds: float = 8) -> bool:
     return lesson.wait_until(lambda: "Reached" in target(lesson, number).inner_text(), seconds)
 
 
+def press_until_reached(lesson, number: str, key: str, most: int) -> None:
+    for _ in range(most):
+        if "Reached" in target(lesson, number).inner_text():
+            break
+        lesson.page.keyboard.press(key)
+        lesson.answered()
+    assert reached(lesson, number)
+
+
 def test_a_slider_makes_the_file_small_enough(lesson):
     knob = explorer(lesson, "05-1").locator(".ql-c-size .noUi-handle")
     knob.focus()
-    for _ in range(30):
-        if "Reached" in target(lesson, "05-1").inner_text():
-            break
-        lesson.page.keyboard.press("ArrowLeft")
-        lesson.answered()
-    assert reached(lesson, "05-1")
+    press_until_reached(lesson, "05-1", "ArrowLeft", 30)
     lesson.hears(explorer(lesson, "05-1"), aim("05-1").reached)
 
 
@@ -76,12 +80,7 @@ def test_a_dragged_group_and_another_type(lesson):
     knob = search.locator(".ql-c-group .noUi-handle")
     knob.focus()
     lesson.page.keyboard.press("Home")
-    for _ in range(200):
-        if "Reached" in target(lesson, "11-1").inner_text():
-            break
-        lesson.page.keyboard.press("ArrowRight")
-        lesson.answered()
-    assert reached(lesson, "11-1")
+    press_until_reached(lesson, "11-1", "ArrowRight", 200)
 
 
 def test_nothing_went_wrong_and_nothing_is_cut(lesson):

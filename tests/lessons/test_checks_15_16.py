@@ -59,8 +59,6 @@ def test_true_and_false_are_written_so():
 @pytest.mark.parametrize("number", EXERCISES)
 def test_every_exercise_by_its_number(number):
     assert ql.check(number, ...).voice == "not started"
-    with pytest.raises(ValueError, match=f"{number} has 1 answer, got 2"):
-        ql.check(number, 1, 2)
 
 
 def test_an_unknown_number_and_the_names_of_earlier_days():
@@ -68,3 +66,4 @@ def test_an_unknown_number_and_the_names_of_earlier_days():
         ql.check("05-7", 1)
     assert ql.check_q6_k_bits(6.5625) == ql.check("05-1", 6.5625)
     assert ql.check_best_scale(0.0968) == ql.check("11-1", 0.0968)
+    assert len(ql.seed_scores()) == 5

@@ -7,7 +7,6 @@ import pytest
 from quantlab.exhibits.bits import plot_lineup
 from quantlab.lessons.last_quiz import final_quiz
 from quantlab.lessons.quiz import Question, of_lessons, predict, quiz
-from quantlab.stage import ledger
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -72,7 +71,6 @@ def test_all_lessons_but_the_last_have_a_quiz():
 
 
 def test_the_ledger_below_a_quiz_grows_with_each_guess(monkeypatch):
-    monkeypatch.setattr(ledger.GUESSES, "session", {})
     monkeypatch.setenv("QUANTLAB_PROFILE", "reference")
     sheet = quiz("05")
     assert "guess 4 times" in sheet.guesses.value and "<table>" not in sheet.guesses.value

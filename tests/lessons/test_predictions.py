@@ -24,9 +24,7 @@ TAUGHT = {"00-1": 1, "01-1": 3, "01-2": 1, "02-1": 1, "02-2": 0, "03-1": 1, "03-
 
 
 @pytest.fixture(autouse=True)
-def own_ledger(monkeypatch, tmp_path):
-    monkeypatch.setattr(ledger.GUESSES, "session", {})
-    monkeypatch.setattr(ledger.TARGETS, "session", {})
+def own_files(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
@@ -104,7 +102,6 @@ def test_a_ledger_that_cannot_be_written_is_kept_in_the_session(monkeypatch, tmp
 
 def test_a_target_that_is_reached_stands_in_the_ledger_too(monkeypatch):
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
-    monkeypatch.setattr(ledger.TARGETS, "session", {})
     asked, shown = ql.quiz("00"), ql.explore_llama().aim("00-1")
     assert "0 of 2 reached" in asked.guesses.value
     shown.set(**aims()["00-1"].solution)
