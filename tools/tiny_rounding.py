@@ -67,7 +67,7 @@ def as_stored(weights: dict, types: dict[str, str]) -> dict[str, np.ndarray]:
 
 @partial(jax.jit, donate_argnums=(0, 2, 3))
 def adam(weights, gradient, first, second, number, rate):
-    """One step of Adam (Kingma and Ba, 2014) on the exact weights."""
+    """One step of Adam (arXiv:1412.6980) on the exact weights."""
     first = {name: BETA1 * first[name] + (1 - BETA1) * g for name, g in gradient.items()}
     second = {name: BETA2 * second[name] + (1 - BETA2) * g * g for name, g in gradient.items()}
     weights = {name: w - rate * first[name] / (1 - BETA1 ** number)

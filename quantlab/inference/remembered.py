@@ -21,8 +21,8 @@ from ..models.whole_file import whole_file
 
 PACKAGE = Path(__file__).resolve().parent.parent
 #: The code that the numbers come from.
-CODE = ("formats/*.py", "inference/*.py", "models/recipe*.py", "models/plan.py", "models/writer.py",
-        "models/gguf_*.py")
+CODE = ("formats/*.py", "methods/*.py", "inference/*.py", "models/recipe*.py", "models/plan.py",
+        "models/writer.py", "models/gguf_*.py")
 CACHE_VARIABLE = "QUANTLAB_CACHE"
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.kept import as_kept, cache_type, hadamard
+from quantlab.inference.kept import as_kept, cache_type
+from quantlab.methods.rotation import hadamard
 from quantlab.models.cache_types import CACHE_TYPES, columns_turned
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
