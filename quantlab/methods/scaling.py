@@ -26,7 +26,7 @@ from .feedback import checked_moments, output_error
 
 ALPHAS = tuple(i / 10 for i in range(11))
 #: Rows of a matrix on which an alpha is judged, evenly spread: the search needs a mean, not every row.
-JUDGED_ROWS = 512
+JUDGED_ROWS = 256
 
 
 def column_scales(matrices: Sequence[np.ndarray], moments: np.ndarray, qtypes: Sequence[str], *,

@@ -67,7 +67,7 @@ METHODS = {method.name: method for method in (
            "llama.cpp's imatrix (Kawrakow, 2024, pull request 4861)"),
     Method("scaling", "activation-aware scaling", MOMENTS,
            "columns with large inputs are larger, the norm or matrix in front smaller; then as by importance",
-           "eleven trials of encoding 512 rows; a square of columns in memory",
+           "eleven trials of encoding 256 rows; a square of columns in memory",
            "AWQ (Lin et al., arXiv:2306.00978)", scales=True),
     Method("feedback", "error feedback", MOMENTS,
            "codes: later columns make good what rounding earlier ones did to the output",
