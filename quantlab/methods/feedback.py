@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .even import even_format, searched
+from .grids import format_with_codes, searched
 
 #: Added to H's diagonal, as a share of its mean: what was never seen together is not trusted entirely.
 DAMPING = 0.01
@@ -96,9 +96,9 @@ def column_order(weight: np.ndarray, block_size: int) -> np.ndarray:
 def fed_back(x: np.ndarray, qtype: str, known: Factor) -> np.ndarray:
     """(rows, n) weights as blocks of `qtype`, row after row, rounded with error feedback.
 
-    Raises ValueError for a type without an even grid, and where `known` is of another number of columns.
+    Raises ValueError for a type without a code for each weight, and where `known` has other columns.
     """
-    form = even_format(qtype, "error feedback")
+    form = format_with_codes(qtype, "error feedback")
     n, size = x.shape[1], form.block_size
     if len(known.order) != n:
         raise ValueError(f"the second moments are of {len(known.order)} columns; the matrix has {n}")
@@ -116,9 +116,8 @@ def fed_back(x: np.ndarray, qtype: str, known: Factor) -> np.ndarray:
         codes, errors = np.empty(block.shape), np.empty((size, len(x)))
         near = left[begin:begin + size]
         for i, column in enumerate(where):
-            code = grid.nearest(near[i], column)
-            codes[:, column] = code
-            errors[i] = (near[i] - grid.start[:, column] - grid.step[:, column] * code) / upper[i, i]
+            codes[:, column], values = grid.nearest(near[i], column)
+            errors[i] = (near[i] - values) / upper[i, i]
             near[i + 1:] -= upper[i, i + 1:size, None] * errors[i]
         left[begin + size:] -= upper[:, size:].T @ errors
         blocks[:, place] = grid.packed(codes)

@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from ..formats.tensor import quantize
-from .even import even_format
 from .feedback import checked_moments, factor, fed_back
+from .grids import format_with_codes
 
 NOTHING, SQUARES, MOMENTS = "nothing", "squares", "second moments"
 Encoder = Callable[[np.ndarray], np.ndarray]
@@ -48,7 +48,7 @@ class Method:
         if moments is None or self.needs == NOTHING:
             return partial(_plain, qtype=qtype)
         if self.name == "feedback":
-            form = even_format(qtype, self.title)
+            form = format_with_codes(qtype, self.title)
             return partial(fed_back, qtype=qtype, known=factor(moments, form.block_size))
         return partial(_plain, qtype=qtype,
                        importance=np.diag(checked_moments(moments)).astype(np.float32))

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..formats.tensor import quantize
-from ..methods.even import even_format
+from ..methods.grids import format_with_codes
 from ..methods.scaling import column_scales
 from ..methods.table import METHODS, MOMENTS, NOTHING, Encoder, Method
 from ..words import one_of
@@ -118,7 +118,7 @@ def _check_types(jobs: list[Job], known: Calibration, method: Method) -> None:
     for job in jobs:
         if not job.kept and block_of(job.qtype)[0] > 1 and job.info.name in known.inputs:
             try:
-                even_format(job.qtype, method.title)
+                format_with_codes(job.qtype, method.title)
             except ValueError as error:
                 raise ValueError(f"{job.name} would be {job.qtype}: {error}") from None
 

@@ -5,8 +5,8 @@ import pytest
 
 import quantlab as ql
 from quantlab.methods import scaling
-from quantlab.methods.even import EVEN, searched
 from quantlab.methods.feedback import column_order, factor, fed_back, output_error
+from quantlab.methods.grids import EVEN, LISTED, searched
 from quantlab.methods.rotation import mixing, peak, rotated, turned_back
 from quantlab.methods.table import METHODS
 from tests.formats import by_gguf
@@ -27,24 +27,27 @@ def cost(blocks: np.ndarray, qtype: str, weights: np.ndarray, moments: np.ndarra
     return output_error(decoded.reshape(weights.shape) - weights.astype(np.float64), moments)
 
 
-@pytest.mark.parametrize("qtype", EVEN)
+@pytest.mark.parametrize("qtype", EVEN + LISTED)
 def test_a_grid_says_what_the_decoder_says(qtype):
     weights, form = drawn()[0], ql.FORMATS[qtype]
     grid = searched(weights, form)
-    codes = np.random.default_rng(1).integers(grid.low, grid.high + 1, grid.start.shape)
-    np.testing.assert_allclose(form.decode(grid.packed(codes)), grid.start + grid.step * codes, rtol=2e-6,
-                               atol=1e-6)
+    codes = np.random.default_rng(1).integers(grid.low, grid.high + 1, grid.values.shape[1:])
+    listed = grid.values[0] + (grid.values[1] - grid.values[0]) * codes if qtype in EVEN else (
+        np.take_along_axis(grid.values, codes[None], axis=0)[0])
+    np.testing.assert_allclose(form.decode(grid.packed(codes)), listed, rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("qtype", EVEN)
+@pytest.mark.parametrize("qtype", EVEN + LISTED)
 def test_the_nearest_codes_are_never_farther_than_the_encoder_s(qtype):
     weights, form = drawn()[0], ql.FORMATS[qtype]
     grid, x = searched(weights, form), weights.reshape(-1, form.block_size)
-    ours = form.decode(grid.packed(grid.nearest(x)))
+    codes, values = grid.nearest(x)
+    ours = form.decode(grid.packed(codes))
+    np.testing.assert_allclose(ours, values, rtol=2e-6, atol=1e-6)
     assert (np.abs(ours - x) <= np.abs(form.decode(grid.blocks) - x) + 1e-5).all()
 
 
-@pytest.mark.parametrize("qtype", EVEN)
+@pytest.mark.parametrize("qtype", EVEN + LISTED)
 def test_error_feedback_changes_the_output_less_than_any_rounding_without(qtype):
     weights, moments = drawn()
     costs = {name: cost(METHODS[name].encoder(qtype, moments)(weights), qtype, weights, moments)
@@ -72,7 +75,7 @@ def test_inputs_without_correlation_leave_nothing_to_make_good(qtype):
     blocks = fed_back(weights, qtype, factor(diagonal, form.block_size))
     known = factor(diagonal, form.block_size)
     grid = searched(weights, form, known.importance)
-    nearest = grid.packed(grid.nearest(weights.reshape(-1, form.block_size)))
+    nearest = grid.packed(grid.nearest(weights.reshape(-1, form.block_size))[0])
     assert (form.decode(blocks) == form.decode(nearest)).mean() > 0.9999
 
 
@@ -106,10 +109,10 @@ def test_what_are_no_second_moments_is_refused_with_the_number(moments, words):
         factor(moments, min(32, len(moments)))
 
 
-def test_a_type_without_an_even_grid_is_refused_by_name():
+def test_a_type_whose_codes_stand_for_several_weights_is_refused_by_name():
     weights, moments = drawn()
-    for qtype in set(ql.FORMATS) - set(EVEN):
-        with pytest.raises(ValueError, match=f"{qtype} do not lie evenly; these do: TQ1_0"):
+    for qtype in set(ql.FORMATS) - {*EVEN, *LISTED}:
+        with pytest.raises(ValueError, match=f"{qtype} has none for a single one; these have: Q1_0"):
             METHODS["feedback"].encoder(qtype, moments)
     with pytest.raises(ValueError, match="are of 512 columns; the matrix has 256"):
         fed_back(weights[:, :256], "Q4_0", factor(moments, 32))
