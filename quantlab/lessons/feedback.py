@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..words import nearest, prose, told
+from ..words import counted, nearest, prose, told
 from .misses import ENOUGH, diagnosis, digits_of, side
 
 VOICES = {"not started": ("○", "#8a929e"), "wrong kind": ("?", "#CC79A7"), "not yet": ("✗", "#D55E00"),
@@ -175,10 +175,11 @@ def _other_arguments(function: Callable, reference: Callable) -> str:
 
 
 def _off(given: Any, wanted: np.ndarray) -> str:
-    """How a single number is off, where the mistake is not a known one; "" for arrays and what is no number.
+    """How a single number is off, where the mistake is not a known one; "" for arrays, True and False, and
+    what is no number.
     """
     value = _as_number(given)
-    if value is None or not math.isfinite(value) or wanted.ndim:
+    if value is None or not math.isfinite(value) or wanted.ndim or wanted.dtype.kind == "b":
         return ""
     return diagnosis(value, float(wanted), False) or f"That is {side(value, float(wanted))}."
 
@@ -199,6 +200,8 @@ def _first_difference(given: Any, wanted: np.ndarray) -> str:
         given = np.asarray(given, dtype=float if wanted.dtype.kind in "fiu" else None)
     except (TypeError, ValueError):
         return f"{_kind(given)} came back, numbers were expected."
+    if given.ndim and not wanted.ndim:
+        return f"{counted(given.size, 'number')} came back in a list or an array, one number was expected."
     if given.shape != wanted.shape:
         return f"the result has shape {given.shape}, {wanted.shape} was expected."
     numbers = wanted.dtype.kind in "fiu"
@@ -207,7 +210,8 @@ def _first_difference(given: Any, wanted: np.ndarray) -> str:
         return ""
     where = tuple(int(i) for i in np.argwhere(~same)[0])
     place = f" at {list(where)}" if where else ""
-    return f"{given[where]:.6g} came back{place}, {wanted[where]:.6g} was expected."
+    shown = "{:.6g}" if numbers else "{}"
+    return f"{shown.format(given[where])} came back{place}, {shown.format(wanted[where])} was expected."
 
 
 def _copies(arguments: tuple) -> tuple:

@@ -16,9 +16,9 @@ from importlib import import_module
 from importlib.resources import files
 from typing import NamedTuple
 
+from ..stage import ledger
 from ..stage.question import LETTERS
 from ..words import one_of
-from . import ledger
 
 ROOMS = ("answers_weights", "answers_models")
 
@@ -50,8 +50,9 @@ def judged(number: str, found: Prediction, index: int) -> tuple[str, str]:
     """(tone, sentence) for a choice: why, and where it was not the true one, which is. The first choice goes
     into the ledger.
     """
-    ledger.enter(number, found.question, found.options[index][0], found.options[found.right][0],
-                index == found.right)
+    guess = ledger.Guess(found.question, found.options[index][0], found.options[found.right][0],
+                         index == found.right)
+    ledger.GUESSES.enter(number, guess)
     why = found.options[index][1]
     if index == found.right:
         return "right", f"That is what happens. {why}"

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 
 from ..words import one_of, prose
+from . import ledger
 
 #: How a number is compared; "in" for one of several.
 SIGNS: dict[str, Callable[[Any, Any], bool]] = {
@@ -28,7 +29,7 @@ class Aim(NamedTuple):
     """A target: what to do, how it is begun, what it teaches; it is met where all of `when` hold.
 
     when: (name of a handle or of one of the picture's numbers, sign, value) each.
-    solution: handle -> value, one of the ways that lead there.
+    solution: handle -> value, one of the ways that lead there.  press: buttons and keys after it.
     """
 
     task: str
@@ -36,6 +37,7 @@ class Aim(NamedTuple):
     reached: str
     when: list[tuple[str, str, Any]]
     solution: dict[str, Any]
+    press: Sequence[str] = ()
 
     def met(self, now: Mapping[str, Any]) -> bool:
         """Whether it is met by what the exhibit shows.  A number that the picture has not told is not met."""
@@ -47,7 +49,7 @@ def aims() -> dict[str, Aim]:
     """Number -> target, in the order of the lessons."""
     rows = tomllib.loads((files("quantlab") / "data" / "targets.toml").read_text(encoding="utf-8"))
     return {number: Aim(row["task"], row["hint"], row["reached"], [tuple(one) for one in row["when"]],
-                        row.get("solution", {})) for number, row in rows.items()}
+                        row.get("solution", {}), row.get("press", [])) for number, row in rows.items()}
 
 
 def aim(number: str) -> Aim:
@@ -73,6 +75,8 @@ class Targets(widgets.HTML):
         if fresh:
             self.reached |= dict.fromkeys(fresh, True)
             self._write()
+        for number in fresh:
+            ledger.TARGETS.enter(number, ledger.Reached(aim(number).task))
         return [f"Target reached: {aim(number).task} {aim(number).reached}" for number in fresh]
 
     def _write(self) -> None:
