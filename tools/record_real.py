@@ -19,7 +19,7 @@ import numpy as np
 
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import QUALITY, compare_quality
-from quantlab.inference.remembered import sha256
+from quantlab.models.digests import sha256
 from tools.off_the_grid import SEED, make
 from tools.record_tiny_quality import COLUMNS, told, write
 from tools.test_models import GEMMA, GEMMA_PARTS, PACKAGE, Q4_1

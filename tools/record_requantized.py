@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import QUALITY, compare_quality
-from quantlab.inference.remembered import sha256
+from quantlab.models.digests import sha256
 from tools.record_tiny_quality import COLUMNS, told, write
 from tools.test_models import PACKAGE, Q4_1
 

@@ -22,9 +22,9 @@ from quantlab.inference.chunks import HELD_OUT, held_out_text, tokens_of
 from quantlab.inference.compare import FOLDER, RECORDED, compare_quality
 from quantlab.inference.load import load_lm
 from quantlab.inference.mixes import READ, TYPES, MixBench
-from quantlab.inference.remembered import sha256
 from quantlab.inference.sensitivity import collect_imatrix, sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
+from quantlab.models.digests import sha256
 from quantlab.models.imatrix_file import Imatrix
 from quantlab.models.progress import Progress
 

@@ -1,1 +1,1 @@
-"""Floor 3, inference: a language model in NumPy, and how its quality changes when it is quantized."""
+"""Floor 4, inference: a language model in NumPy, and how its quality changes when it is quantized."""

@@ -21,6 +21,7 @@ from concurrent.futures import Executor
 from functools import partial
 from math import prod
 
+from ..models.digests import digest, sha256
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.plan import plan
 from ..models.progress import Progress
@@ -32,7 +33,6 @@ from .chunks import Text
 from .kept import PARTS, pairs_of
 from .llama import LanguageModel
 from .load import load_lm
-from .remembered import digest, sha256
 from .variants import ModelOnText, as_table
 
 COLUMNS = ("ftype", "nbytes", "bpw", "ppl", "ppl_se", "kld", "kld_se", "kld99", "top1", "mean_p_diff",

@@ -1,4 +1,5 @@
-"""What lets a signal of the feed-forward part pass: SiLU, GELU, or gpt-oss's clamped gate.
+"""What lets a signal pass: in the feed-forward part SiLU, GELU, or gpt-oss's clamped gate; in attention the
+shares that softmax gives, and the cap that keeps scores small.
 
     GATES["silu"](gate, up)
 
@@ -51,3 +52,22 @@ GATES = {"silu": lambda gate, up: silu(gate) * up, "gelu": lambda gate, up: gelu
          "clamped": clamped_gate}
 GATES_OF_LLAMA_CPP = {**GATES, "gelu": lambda gate, up: tabled_gelu(gate) * up}
 REFERENCES = {"exact": GATES, "llama.cpp": GATES_OF_LLAMA_CPP}
+
+
+def capped(x: np.ndarray, cap: float) -> np.ndarray:
+    """x, softly kept between -cap and cap; 0: as it is."""
+    return np.tanh(x / np.float32(cap)) * np.float32(cap) if cap else x
+
+
+def softmax(scores: np.ndarray, sinks: np.ndarray | None = None) -> np.ndarray:
+    """Scores -> shares that add up to 1, along the last axis; done in place.  sinks: one more score, whose
+    share nobody gets.
+    """
+    most = scores.max(axis=-1, keepdims=True)
+    if sinks is not None:
+        most = np.maximum(most, sinks)
+    scores -= most
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    scores /= total if sinks is None else total + np.exp(sinks - most)
+    return scores

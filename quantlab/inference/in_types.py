@@ -10,6 +10,7 @@ from functools import lru_cache
 from threading import Lock
 
 from ..formats.table import FORMATS
+from ..models.digests import sha256
 from ..models.recipes import recipe
 from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
@@ -17,7 +18,6 @@ from .compare import measured_against
 from .llama import LanguageModel
 from .load import load_lm
 from .recital import knows_passages
-from .remembered import sha256
 
 #: From many bits to few, as a slider shows them.
 TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "IQ4_XS", "Q3_K", "Q2_K")

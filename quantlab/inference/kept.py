@@ -12,12 +12,12 @@ ggml_compute_forward_flash_attn_ext).  Lesson: 13.
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
+from ..methods.rotation import hadamard
 from ..models.cache_types import CACHE_TYPES, columns_turned
 from ..words import one_of
 
@@ -79,12 +79,3 @@ def _rounded(x: np.ndarray, qtype: str, n: int) -> np.ndarray:
     rows = x.reshape(-1, n) @ hadamard(n) if n else x.reshape(-1, x.shape[-1])
     rows = quantize(np.ascontiguousarray(rows), qtype).dequantize()
     return (rows @ hadamard(n) if n else rows).reshape(x.shape)
-
-
-@cache
-def hadamard(n: int) -> np.ndarray:
-    """(n, n) float32: the Walsh-Hadamard matrix that is its own inverse.  n: a power of two."""
-    matrix = np.full((1, 1), n ** -0.5, np.float32)
-    while len(matrix) < n:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return matrix

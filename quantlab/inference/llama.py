@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .gates import REFERENCES
+from .gates import REFERENCES, capped, softmax
 from .graph import Graph
 from .kept import EXACT, as_kept, cache_type, rounded_queries
 from .rope import Rope, Turns
@@ -124,20 +124,32 @@ class LanguageModel:
 
     def _through_layers(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:
         """Tokens -> (T, n_embd): what the last layer leaves."""
-        g, norms = self.graph, self.graph.family.norms
-        x = times(self.weights["token_embd.weight"][tokens], g.embedding_scale)     # each token's own vector
-        positions = np.arange(cache.n, cache.n + len(tokens))
+        x, positions = self.embedded(tokens), np.arange(cache.n, cache.n + len(tokens))
         turns = self._turns(positions, cache.n_ctx)
-        for layer in range(g.n_layer):
-            block = f"blk.{layer}."
-            h = self._norm(x, block, norms.before_attention)
-            h = self._attention(h, layer, cache, positions, turns)
-            x = x + times(self._norm(h, block, norms.after_attention), g.residual_scale)
-            h = self._norm(x, block, norms.before_ffn)
-            h = self._mixture(h, block) if g.n_expert else self._feed_forward(h, block)
-            x = x + times(self._norm(h, block, norms.after_ffn), g.residual_scale)
+        for layer in range(self.graph.n_layer):
+            x = self._through_layer(x, layer, cache, positions, turns)
         cache.n += len(tokens)
         return x
+
+    def embedded(self, tokens: np.ndarray) -> np.ndarray:
+        """(T, n_embd): each token's own vector, which goes into the first layer."""
+        return times(self.weights["token_embd.weight"][tokens], self.graph.embedding_scale)
+
+    def one_layer(self, x: np.ndarray, layer: int) -> np.ndarray:
+        """(T, n_embd), what goes into a layer for a whole text with nothing before it -> what comes out."""
+        positions = np.arange(len(x))
+        return self._through_layer(x, layer, self.new_cache(len(x)), positions,
+                                   self._turns(positions, len(x)))
+
+    def _through_layer(self, x: np.ndarray, layer: int, cache: Cache, positions: np.ndarray,
+                       turns: Mapping[Rope, Turns]) -> np.ndarray:
+        g, norms, block = self.graph, self.graph.family.norms, f"blk.{layer}."
+        h = self._norm(x, block, norms.before_attention)
+        h = self._attention(h, layer, cache, positions, turns)
+        x = x + times(self._norm(h, block, norms.after_attention), g.residual_scale)
+        h = self._norm(x, block, norms.before_ffn)
+        h = self._mixture(h, block) if g.n_expert else self._feed_forward(h, block)
+        return x + times(self._norm(h, block, norms.after_ffn), g.residual_scale)
 
     def _attention(self, x: np.ndarray, layer: int, cache: Cache, positions: np.ndarray,
                    turns: Mapping[Rope, Turns]) -> np.ndarray:
@@ -322,22 +334,3 @@ class LanguageModel:
 def times(x: np.ndarray, scale: float) -> np.ndarray:
     """x times a number."""
     return x if scale == 1 else x * np.float32(scale)
-
-
-def capped(x: np.ndarray, cap: float) -> np.ndarray:
-    """x, softly kept between -cap and cap; 0: as it is."""
-    return np.tanh(x / np.float32(cap)) * np.float32(cap) if cap else x
-
-
-def softmax(scores: np.ndarray, sinks: np.ndarray | None = None) -> np.ndarray:
-    """Scores -> shares that add up to 1, along the last axis; done in place.  sinks: one more score, whose
-    share nobody gets.
-    """
-    most = scores.max(axis=-1, keepdims=True)
-    if sinks is not None:
-        most = np.maximum(most, sinks)
-    scores -= most
-    np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
-    scores /= total if sinks is None else total + np.exp(sinks - most)
-    return scores

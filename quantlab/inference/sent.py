@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from ..models.digests import files_digest
 from ..models.gguf_split import open_gguf
-from .remembered import code_digest, files_digest
+from .remembered import code_digest
 from .stored import Matrix
 
 

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache, partial
 from threading import Lock
 
 from ..formats.tensor import check_executor
+from ..models.digests import digest, files_digest
 from ..models.progress import Cancelled, watched
 from ..models.source import Model, open_model
 from .chunks import Text, Tick, checked_text, chunks_of, held_out_text
@@ -19,7 +20,7 @@ from .llama import LanguageModel
 from .load import load_lm
 from .quality import Reference
 from .recital import count_recited, knows_passages, read_passages
-from .remembered import Measurements, code_digest, digest, files_digest
+from .remembered import Measurements, code_digest
 from .sent import demand_same, where
 
 USUAL_CHUNKS = 16       # of the held-out text: 4,096 tokens of the tiny model

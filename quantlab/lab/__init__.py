@@ -1,3 +1,3 @@
-"""Floor 3, the lab: the only room that talks to a server. Tags, comparisons, custom models, and runs recorded
+"""Floor 4, the lab: the only room that talks to a server. Tags, comparisons, custom models, and runs recorded
 earlier.
 """

@@ -1,1 +1,1 @@
-"""Floor 3, memory: how many bytes a model needs, and whether they fit."""
+"""Floor 4, memory: how many bytes a model needs, and whether they fit."""

@@ -1,3 +1,3 @@
-"""Floor 2, models: what a model is made of. The only room that opens model files and reads Ollama's local
+"""Floor 3, models: what a model is made of. The only room that opens model files and reads Ollama's local
 store.
 """

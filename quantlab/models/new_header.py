@@ -17,8 +17,11 @@ from .wishes import Wishes
 QUANTIZATION_VERSION = 2        # ggml.h: GGML_QNT_VERSION
 VERSION, FILE_TYPE = "general.quantization_version", "general.file_type"
 REQUANTIZED = "quantlab.requantized_from"
+#: By what method a file was rounded, and what text its calibration had read.
+METHOD, CALIBRATION = "quantlab.method", "quantlab.calibration"
 SPLIT = ("split.no", "split.count", "split.tensors.count")
 IMATRIX = tuple(f"quantize.imatrix.{key}" for key in ("file", "dataset", "entries_count", "chunks_count"))
+MADE = {*IMATRIX, REQUANTIZED, METHOD, CALIBRATION}     # how the source was made, and not the new file
 FIXED = ("general.architecture", "general.alignment", *SPLIT)
 GUESSED = 1024                  # llama.h: LLAMA_FTYPE_GUESSED
 LONGEST = 127                   # bytes of a key or of a text that llama-quantize takes
@@ -72,7 +75,7 @@ def new_metadata(model: Model, ftype: str, imatrix: Imatrix | None, requantized:
     requantized: whether a quantized tensor is quantized again.
     """
     copied = ftype == COPY
-    dropped = {VERSION, FILE_TYPE, *SPLIT} | (set() if copied else {*IMATRIX, REQUANTIZED})
+    dropped = {VERSION, FILE_TYPE, *SPLIT} | (set() if copied else MADE)
     pairs = {key: model.gguf.bytes_at(*place) for key, place in model.gguf.pairs.items()
              if key not in dropped}
     own = {VERSION: QUANTIZATION_VERSION, FILE_TYPE: _file_type(model) if copied else ftype_number(ftype)}

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from .source import Model
 from .types import bits_per_weight, block_of, tensor_nbytes
 from .wishes import Wishes
 
+if TYPE_CHECKING:
+    from .calibrated import Rounding
+
 #: llama-quantize refuses to write these without an importance matrix, and Q2_K in a Q2_K_S file
 #: (tensor_requires_imatrix).
 NEED_IMATRIX = {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"}
@@ -28,7 +32,8 @@ NEED_NONE = {*EMBEDDINGS, OUTPUT}       # never measured
 @dataclass(frozen=True, eq=False)
 class Job:
     """A tensor of the source (`info`), the type it gets, its importances, (matrices, columns) or None, its
-    name in the new file, and the part of a split file that it belongs to, from 0.
+    name in the new file, the part of a split file that it belongs to, from 0, and how it is rounded by a
+    method of its own (calibrated.py), or None.
     """
 
     info: TensorInfo
@@ -36,11 +41,12 @@ class Job:
     name: str
     imatrix: np.ndarray | None = None
     part: int = 0
+    rounding: "Rounding | None" = None
 
     @property
     def kept(self) -> bool:
         """Whether the bytes stay as they are."""
-        return self.qtype == self.info.qtype
+        return self.qtype == self.info.qtype and self.rounding is None
 
     @property
     def kind(self) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from ..formats.reference import REFERENCES
 from ..formats.table import FORMATS
 from ..formats.tensor import begin, check_executor, dequantize, in_order, quantize
+from .calibrated import Rounding, method_for, with_method
 from .gguf_file import GGUFFile
 from .gguf_header import DEFAULT_ALIGNMENT, TensorInfo, header_bytes, padding
 from .gguf_split import part_paths
@@ -42,9 +43,9 @@ IN_FLIGHT = 1 << 25     # weights that an executor may hold at a time: 64 MiB of
 
 def quantize_model(src, dst, ftype: str | None = None, imatrix=None, executor: Executor | None = None, *,
                    by: str = "llama.cpp", progress: Callable[[Progress], object] | str | None = "show",
-                   cancel=None, allow_requantize: bool = False, pure: bool = False,
-                   replace: bool = False, keep_split: bool = False, override_kv=None, dry_run: bool = False,
-                   reference: str = REFERENCES[0], **wishes) -> Path | Any:
+                   cancel=None, allow_requantize: bool = False, pure: bool = False, replace: bool = False,
+                   keep_split: bool = False, override_kv=None, dry_run: bool = False, calibration=None,
+                   method: str | None = None, reference: str = REFERENCES[0], **wishes) -> Path | Any:
     """Write the model `src` (a path, the name of a pulled model, or an open Model) to the file `dst`,
     quantized; returns its path.
 
@@ -60,7 +61,9 @@ def quantize_model(src, dst, ftype: str | None = None, imatrix=None, executor: E
     without it only an earlier quantized file of the same model is.  keep_split: a source in parts becomes as
     many parts, and the first one's path is returned.  override_kv: {key: value} of the metadata, or texts
     `KEY=TYPE:VALUE`.  dry_run: a FilePlan, which shows itself as a table, and nothing is written.
-    reference: "0.26.0" for the bytes that a newer ggml writes in rare blocks.  wishes: types, output_type,
+    reference: "0.26.0" for the bytes that a newer ggml writes in rare blocks.  calibration: what `calibrate`
+    measured, or its folder; method: what is made of it, "feedback" (unless named), "importance" or "scaling"
+    (methods/table.py): an ordinary file, whose metadata name the method.  wishes: types, output_type,
     embedding_type, leave_output and prune_layers, as `recipe` takes them.
 
     `dst` appears when it is whole and on the disk. After an error, a stop or Ctrl-C nothing is left. What a
@@ -69,9 +72,13 @@ def quantize_model(src, dst, ftype: str | None = None, imatrix=None, executor: E
     """
     imatrix, dst = as_imatrix(imatrix), None if dry_run and dst is None else as_place(dst)
     check_executor(executor)
+    known, how = method_for(calibration, method, imatrix)
     with open_weights(src) as model:
-        planned = plan(model, ftype, imatrix, by, allow_requantize, pure, wishes=wishes_of(**wishes),
-                       override=as_override(override_kv), keep_split=keep_split, reference=reference)
+        planned = plan(model, ftype, known.imatrix(model) if known else imatrix, by, allow_requantize, pure,
+                       wishes=wishes_of(**wishes), override=as_override(override_kv), keep_split=keep_split,
+                       reference=reference)
+        if known:
+            planned = with_method(planned, model, known, how, progress, cancel)
         if dry_run:
             return planned
         for note in planned.notes:
@@ -166,15 +173,16 @@ class Slab(NamedTuple):
 
 
 def encode_rows(raw: bytes, info: TensorInfo, qtype: str, imatrix: np.ndarray | None, first: int,
-                reference: str) -> bytes:
+                reference: str, rounding: Rounding | None = None, matrix: int = 0) -> bytes:
     """Rows of a tensor as they are stored, from its row `first` on -> the same rows as `qtype` stores them.
-    Runs on the executor.
+    Runs on the executor.  matrix: which of the tensor's they are in.
     """
     n, (block_size, type_size) = info.shape[0], block_of(info.qtype)
     try:
         x = (np.frombuffer(raw, FORMATS[info.qtype].dtype["x"]).reshape(-1, n) if info.qtype in ("F16", "F32")
              else dequantize(raw, info.qtype, (len(raw) // type_size * block_size // n, n)))
-        blocks = quantize(x, qtype, imatrix, reference=reference).blocks
+        blocks = (quantize(x, qtype, imatrix, reference=reference).blocks if rounding is None else
+                  rounding.blocks(x, qtype, first, matrix, imatrix))
     except ValueError as error:
         raise ValueError(f"tensor {info.name}: {not_finite(x, info, first) or error}") from None
     for name in blocks.dtype.names or ():
@@ -228,4 +236,5 @@ def _begun(file: GGUFFile, slab: Slab, executor: Executor | None, reference: str
     if job.kept:
         return raw
     weights = None if job.imatrix is None else job.imatrix[slab.matrix]
-    return begin(executor, encode_rows, raw, info, job.qtype, weights, slab.first_row, reference)
+    return begin(executor, encode_rows, raw, info, job.qtype, weights, slab.first_row, reference,
+                 job.rounding, slab.matrix)

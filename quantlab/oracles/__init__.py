@@ -1,4 +1,4 @@
-"""Floor 4, the oracles: llama.cpp's own planner on a virtual card and hollow files, for tests, benches and
+"""Floor 5, the oracles: llama.cpp's own planner on a virtual card and hollow files, for tests, benches and
 those who ask. Nothing on a learner's way imports this room; it needs the `oracles` extra.
 
     from quantlab import oracles

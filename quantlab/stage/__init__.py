@@ -1,1 +1,1 @@
-"""Floor 3, the stage: what all exhibits share. The only room that knows ipywidgets, anywidget and resvg."""
+"""Floor 4, the stage: what all exhibits share. The only room that knows ipywidgets, anywidget and resvg."""

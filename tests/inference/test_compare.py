@@ -13,9 +13,10 @@ from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import COLUMNS
 from quantlab.inference.load import load_lm
 from quantlab.inference.quality import Divergence, divergence
-from quantlab.inference.remembered import Measurements, cache_folder, code_digest, digest, files_digest
+from quantlab.inference.remembered import Measurements, cache_folder, code_digest
 from quantlab.inference.sensitivity import collect_imatrix
 from quantlab.inference.variants import STOPPED
+from quantlab.models.digests import digest, files_digest
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 

@@ -12,7 +12,8 @@ import quantlab as ql
 from benchmarks.agreement import opening
 from benchmarks.kv_cache import MODELS, NUMBERS, PAIRS
 from benchmarks.run import RESULTS
-from quantlab.inference.kept import as_kept, cache_type, hadamard
+from quantlab.inference.kept import as_kept, cache_type
+from quantlab.methods.rotation import hadamard
 from quantlab.models.cache_types import CACHE_TYPES, columns_turned
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied, in_float32

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import quantlab as ql
-from quantlab.inference.gates import silu
+from quantlab.inference.gates import silu, softmax
 from quantlab.inference.generate import generate_tokens, prompt_tokens
-from quantlab.inference.llama import softmax
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 from tests.inference.int8_activations import Rounding

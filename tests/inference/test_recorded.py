@@ -20,9 +20,9 @@ from quantlab.inference.compare import (
 from quantlab.inference.load import load_lm
 from quantlab.inference.mixes import READ, MixBench
 from quantlab.inference.quality import Reference
-from quantlab.inference.remembered import sha256
 from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
+from quantlab.models.digests import sha256
 from quantlab.models.writer import quantize_model
 from tools.off_the_grid import make, moved, steps
 from tools.record_tiny_quality import imatrix_behind
