@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from quantlab.exhibits.llama import SCOPES, explore_llama
-from quantlab.stage.base import png
+from quantlab.stage.touchable import png
 
 explorer = explore_llama()
 pictures = []

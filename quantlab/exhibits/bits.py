@@ -33,7 +33,7 @@ def _lineup_finding(reveal: bool) -> str:
     if not reveal:
         return "Line-up: one of these five is the original, in 32 bits. Which?"
     original = next(letter for letter, bits in LINEUP.items() if bits is None)
-    return f"It was {original}. Suspect B hides three quarters of the bits, suspect A seven eighths"
+    return f"It was {original}. Suspect B keeps 8 of the 32 bits, suspect A only 4"
 
 
 def _suspect(weights: np.ndarray, bits: int | None) -> tuple[np.ndarray, tuple[str, str, str]]:
@@ -88,7 +88,7 @@ def _bit_bars() -> Picture:
                             f"+ {bpw - code:g} for its share of {shared} = {bpw:g} bits", size=11)]
         table.append((name, str(code), f"{bpw:g}", takes))
     return page(100 + 38 * len(rows), shapes, table=tuple(table),
-                finding="“4-bit” weights take 4.5 bits: every 32 of them bring a scale along",
+                finding="“4-bit” weights take 4.5 bits: every 32 of them store a scale, too",
                 subtitle="Bits for one weight: green the code, blue the weight's share of its block's scale")
 
 
@@ -98,12 +98,12 @@ def _rounding(weights: np.ndarray, bits: int) -> Picture:
     """
     stored = quantize_absmax(weights, bits)
     restored, levels, rmse = stored.dequantize(), stored.levels(), stored.rmse
-    zeros = float((restored == 0).mean())
+    zeros, error = float((restored == 0).mean()), rmse / max(float(weights.std()), 1e-30)
     reach = 1.06 * max(float(np.abs(weights).max()), float(np.abs(levels).max()), 1e-30)
     facts = (("levels", f"{len(levels)}"),
              ("from one to the next", number(float(levels[1] - levels[0]), 3)),
              ("root mean square error", number(rmse, 3)),
-             ("… of a typical weight", percent(rmse / max(float(weights.std()), 1e-30))),
+             ("… of a typical weight", percent(error)),
              ("weights that became 0", percent(zeros)))
     shapes = [*_histogram(weights, reach), *_journeys(weights, restored, levels, reach),
               *_size_bars(weights.size, bits, stored.nbytes), *fact_lines(520, 744, 196, facts, 22)]
@@ -111,7 +111,8 @@ def _rounding(weights: np.ndarray, bits: int) -> Picture:
                 subtitle="Attention weights of all-MiniLM-L6-v2, a real model; each goes to the nearest "
                          "level",
                 table=(("what", "value"), *facts, ("bytes", size(stored.nbytes)),
-                       ("as FP32", size(4 * weights.size))))
+                       ("as FP32", size(4 * weights.size))),
+                numbers={"weights": weights.size, "error": error, "zeros": zeros})
 
 
 def _x(value: float, reach: float) -> float:

@@ -18,7 +18,16 @@ from ..stage.handles import Button, menu, slider, text_line
 from ..stage.keys import across, along
 from ..stage.share import recalled
 from ..words import bits
-from .block_facts import block_table, byte_said, fields_of, flip_said, group_of, selection, words_of
+from .block_facts import (
+    block_table,
+    byte_said,
+    edit_numbers,
+    fields_of,
+    flip_said,
+    group_of,
+    selection,
+    words_of,
+)
 
 HEX = "0123456789ABCDEF"
 STEPS = {"ArrowLeft": -1, "ArrowRight": 1, "Shift+ArrowLeft": -8, "Shift+ArrowRight": 8}       # bits
@@ -107,7 +116,8 @@ def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> 
     if edited:
         subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
     return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=block_table(view),
-                      finding=said or f"{selection(view)} (block {block:,})")
+                      finding=said or f"{selection(view)} (block {block:,})",
+                      numbers={"edited": edited, **edit_numbers(view)})
 
 
 # ---- handles

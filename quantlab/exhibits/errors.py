@@ -100,7 +100,8 @@ def draw_error_map(shade: np.ndarray, rows: Sequence[FormatError], chosen: Forma
                 subtitle=f"{shape[0] * shape[1]:,} real weights stored and read back; error: rmse as a share "
                          "of their spread (standard deviation)",
                 table=(("format", "bits per weight", "error, % of the weights' spread"),
-                       *((row.name, f"{row.bpw:g}", f"{100 * row.error:.2f}") for row in rows)))
+                       *((row.name, f"{row.bpw:g}", f"{100 * row.error:.2f}") for row in rows)),
+                numbers={"bpw": chosen.bpw, "error": chosen.error})
 
 
 def _dots(rows: Sequence[FormatError], chosen: FormatError) -> list[str]:

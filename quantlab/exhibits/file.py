@@ -15,7 +15,7 @@ from ..models.source import Model, open_model
 from ..stage.base import Stage, refusal
 from ..stage.handles import menu
 from ..stage.share import recalled
-from ..words import bits_of, clipped, size
+from ..words import bits_of, clipped, percent, size
 
 X, SPAN = 16, WIDTH - 32
 STRIP_Y, ZOOM_Y, HEX_Y = 76, 146, 206
@@ -123,7 +123,7 @@ def _header(model: Model) -> dict:
     return dict(fields=header_fields(gguf.bytes_at(0, 256)), offset=0,
                 finding=f"“GGUF”, version {gguf.version}: the first {head:,} bytes say what the rest means",
                 subtitle=f"{clipped(model.name, 60)}, {size(gguf.size)}: the header is "
-                         f"{head / gguf.size:.1%}. Below: its first bytes.",
+                         f"{percent(head / gguf.size)} of it. Below: its first bytes.",
                 footer=f"“As table” shows {'all' if len(pairs) < 40 else 'the first 40 of'} the metadata.",
                 table=(("Key", "Value"), *((key, clipped(value, 60)) for key, value in pairs[:40])))
 

@@ -25,18 +25,18 @@ def llama() -> np.ndarray:
     return stored.astype(np.float32) / 255 - np.float32(0.5)
 
 
-def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float) -> str:
+def _finding(bits: int, hot: int, block: int | None, shades: int, before: int, seen: float,
+             ruined: int) -> str:
     if block and hot > 1:
-        return (f"{bits} bits and a hot pixel, but every {BLOCK} pixels have their own scale: the llama is "
-                "back")
+        return (f"A hot pixel, but a scale for every {BLOCK} pixels: the llama is back, {ruined} pixels are "
+                "ruined")
     left = f"{shades} shades" if shades > 1 else "one shade"
+    fate = ("the llama is gone" if shades == 1 else "only rough shapes are left" if seen < 0.6
+            else "a llama with visible steps" if seen < 0.85 else "clearly a llama")
     if hot > 1:
-        fate = "the llama is gone" if seen < 0.5 else "a llama in the fog" if seen < 0.85 else "still a llama"
         return f"One pixel {hot}× too bright leaves {left} for all the others: {fate}"
-    fate = ("a woodcut of a llama" if seen < 0.6 else "a llama, a bit posterized" if seen < 0.85
-            else "still very much a llama")
     if block:
-        return f"{bits} bits, {left} of its own for every {BLOCK} pixels: {fate}"
+        return f"{bits} bits, {left} for every {BLOCK} pixels: {fate}"
     if shades == before:
         return f"{bits} bits, all {before} shades of the original: {fate}"
     return f"{bits} bits, {left} instead of {before}: {fate}"
@@ -55,13 +55,14 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     ruined = _ruined(original, restored, bits, block)
     seen = 1 - rms((restored - original)[cool]) / float(original[cool].std())
     facts = (("shades used", f"{shades}" + (" a block" if block else "")),
-             ("bits per pixel, scales included", f"{stored.bpw:.1f}"))
+             ("bits per pixel, scales included", f"{stored.bpw:.1f}"),
+             ("pixels the hot one ruins", f"{ruined:,}"))
     whose = "the levels of one block" if block else "the levels to store them"
     body = [image(16, 70, restored, 5), quiet(520, 84, "the original", size=12), image(520, 92, original, 2),
             quiet(520, 250, f"pixel values, and {whose}", size=10),
             *_value_line(520, 320, 192, original, stored.levels(len(stored.scale) // 2)),
             *fact_lines(520, 744, 360, facts)]
-    return page(416, body, finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen),
+    return page(416, body, finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen, ruined),
                 subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: "
                          f"{scale}",
                 table=(("What", "Value"), *facts), numbers={"ruined": ruined, "shades": shades})

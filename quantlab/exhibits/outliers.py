@@ -27,7 +27,7 @@ def _finding(size: int, block: int, bits: int, relative: float, zeros: float) ->
         share = "all" if zeros == 1 else percent(zeros)
         return f"One weight {size}× the largest, one scale: {share} of the other {N - 1:,} became 0"
     return (f"One weight {size}× the largest spoils its block of {block}; the other {N - block:,} weights "
-            "never notice")
+            "stay as good as they were")
 
 
 def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
@@ -57,7 +57,8 @@ def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
                 table=(("what", "value"), ("rmse of the others", number(rmse, 3)),
                        ("the same without the outlier", number(clean_rmse, 3)),
                        ("others that became 0", percent(zeros)),
-                       ("bits per weight", f"{bits + 16 / block:.4g}")))
+                       ("bits per weight", f"{bits + 16 / block:.4g}")),
+                numbers={"zeros": zeros, "bpw": bits + 16 / block, "error": rmse / typical})
 
 
 def _frames(block: int) -> list[str]:

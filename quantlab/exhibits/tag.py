@@ -36,13 +36,13 @@ EXAMPLES = ("llama3.1:8b-instruct-q4_K_M", "llama3.2:3b-instruct-q8_0", "llama3.
 def _finding(tag: str, pieces: list[TagPiece]) -> str:
     said = {piece.kind: piece for piece in pieces}
     if in_the_cloud(pieces):
-        return f"“{tag}” runs on other people's computers: which types it has there is not said"
+        return f"“{tag}” runs on other people's computers: it does not say which types it has there"
     if "bits" not in said:
         return f"“{tag}” does not say its quantization: the maintainers chose it"
     if "family" not in said:
         return f"“{said['bits'].text}”: {said['bits'].meaning}"
     if (name := quant_of(tag)).upper() in GONE and "mix" in said:
-        return f"{name} is a name of earlier days: the file cannot be loaded any more"
+        return f"{name} is an old name: such a file cannot be loaded any more"
     if any(FORK in piece.meaning for piece in pieces):
         return f"{quant_of(tag)} is {FORK}"
     if "own" in said.get("mix", said["bits"]).meaning or "packager" in said:
@@ -77,7 +77,8 @@ def _draw(name: str) -> Picture:
                  text(23, y + 14, words[:20], mono=True, fill=ink_on(tone)), text(200, y + 14, meaning)]
     return page(HEIGHT, body, finding=_finding(tag, pieces),
                 subtitle="family : size - variant - quantization, and only the family is needed",
-                table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)))
+                table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)),
+                numbers={piece.kind: piece.text.lower() for piece in pieces})
 
 
 @recalled
@@ -88,5 +89,6 @@ def explore_tag(name: str = EXAMPLES[0]) -> Stage:
     if not isinstance(name, str):
         raise ValueError(f"a model name is text such as {EXAMPLES[0]!r}, not {name!r}")
     return Stage([text_line("name", "model name", name, live=True)], _draw, width=460, label_width=90,
-                 presets={example: {"name": example} for example in EXAMPLES[1:]},
-                 note="Letters only: whether such a model exists is for the next section.")
+                 presets={example: {"name": example} for example in EXAMPLES if example != name},
+                 note="This box reads letters and asks no server. The next section asks whether a model "
+                      "exists.")

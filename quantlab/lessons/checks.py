@@ -13,23 +13,28 @@ GB, GIB = 1e9, 2**30
 def check_bits_per_pixel(answer: object) -> Feedback:
     """Lesson 00: bits per pixel with 4-bit codes and a scale of 16 bits for every 16 pixels."""
     hints = {4: "You counted the codes. What else is in the block?",
-             FORMATS["Q4_0"].bpw: "That is for 32 pixels a scale, as above.",
+             FORMATS["Q4_0"].bpw: "That is with a scale for every 32 pixels, as above.",
              4 + 1 / 16: "A scale takes 16 bits, not one.",
              16 * 4 + 16: "Those are the bits of the block. Share them among its 16 pixels.",
              16 * 4: "Those are the codes of the whole block. Add the scale, then take one pixel's share.",
              4 + 16: "You gave every pixel a scale of its own. 16 of them share one.",
              (16 * 4 + 16) / 32: "Those are the bits of this block over 32 pixels. It has 16.",
              4 + 2 / 16: "The scale has 2 bytes; here bits are counted.",
-             4 + 32 / 16: "A scale takes 16 bits, not 32."}
+             4 + 32 / 16: "A scale takes 16 bits, not 32.",
+             16 / 16: "That is one pixel's share of the scale. Add the bits of its code.",
+             16: "Those are the bits of the scale. Add 16 codes, then take one pixel's share.",
+             32 * 4 + 16: "That is a block of 32 pixels. Here it has 16.",
+             (32 * 4 + 16) / 16: "You counted 32 codes. The block has 16.",
+             (16 * 4 + 16) / 8: "Those are the bytes of the block. Make them bits, and share them."}
     return check_number(answer, (16 * 4 + 16) / 16, hints, unit="bits",
                         start="Add up the bits of one block: 16 codes and one scale.",
-                        praise="5 bits: smaller blocks shield better and cost more.")
+                        praise="5 bits: smaller blocks protect better and cost more.")
 
 
 def check_q4_0_gigabytes(answer: object) -> Feedback:
     """Lesson 01: 8 billion weights as Q4_0, in GB."""
     nbytes = 8e9 * FORMATS["Q4_0"].bpw / 8
-    hints = {4: "You counted the codes. Every 32 of them bring a scale along.",
+    hints = {4: "You counted the codes. Every 32 of them have a scale, too.",
              8 * nbytes / GB: "Those are gigabits: a byte has 8 bits.",
              nbytes: "Right, but in bytes.",
              nbytes / GIB: "Right, but in GiB; a GB is 10⁹ bytes.",
@@ -40,11 +45,16 @@ def check_q4_0_gigabytes(answer: object) -> Feedback:
              FORMATS["Q4_0"].bpw / 8: "Those are the bytes of one weight.",
              FORMATS["Q4_0"].type_size: "Those are the bytes of one block.",
              nbytes / 32: "Those are the bytes of one weight in 32.",
-             FORMATS["Q8_0"].bpw: "That is Q8_0."}
+             FORMATS["Q8_0"].bpw: "That is Q8_0.",
+             8 * nbytes: "Those are bits. A byte has 8 bits, a GB 10⁹ bytes.",
+             4.2: "Right, but in GiB, and rounded; a GB is 10⁹ bytes.",
+             8: "That is a byte a weight. How many bits does Q4_0 take?",
+             0.5: "Those are the scales. Each weight has a code of 4 bits, too.",
+             7e9 * 4 / 8 / GB: "That is for 7 billion weights, and without the scales.",
+             7e9 * 4.5 / 8 / GB: "That is for 7 billion weights. Here there are 8."}
     return check_number(answer, nbytes / GB, hints, unit="GB",
                         start="Begin with the bits of one weight, its share of the scale included.",
-                        praise="4.5 GB: billions of weights times bits per weight, divided by 8. It can be "
-                               "done in the head.")
+                        praise="4.5 GB: billions of weights times bits per weight, divided by 8.")
 
 
 #: Why -> the function that makes this mistake.
@@ -63,7 +73,20 @@ PRICE_MISTAKES = {
     "Codes of 4 bits are built in: let bits decide.": lambda bits, block_size: 4 + 16 / block_size,
     "Those are bytes: a byte has 8 bits.": lambda bits, block_size: (bits + 16 / block_size) / 8,
     "The two arguments have changed places.": lambda bits, block_size: block_size + 16 / bits,
-    "A scale takes 16 bits, not one.": lambda bits, block_size: bits + 1 / block_size}
+    "A scale takes 16 bits, not one.": lambda bits, block_size: bits + 1 / block_size,
+    "That is right for Q4_0 alone: let bits and block_size decide.": lambda bits, block_size: 4 + 16 / 32,
+    "A scale takes 16 bits, not 8.": lambda bits, block_size: bits + 8 / block_size,
+    "That is the scale's share alone: add the bits of the code.": lambda bits, block_size: 16 / block_size,
+    "Only the scale is shared: `bits + 16 / block_size` needs no brackets.":
+        lambda bits, block_size: (bits + 16) / block_size,
+    "The scale costs bits: add its share, do not take it off.":
+        lambda bits, block_size: bits - 16 / block_size,
+    "Code and scale are both stored: add them, do not multiply.":
+        lambda bits, block_size: bits * 16 / block_size,
+    "`2**bits` is how many codes there are. A code takes `bits` bits.":
+        lambda bits, block_size: 2**bits + 16 / block_size,
+    "Those are the bytes of the whole block: make them bits, and share them among its weights.":
+        lambda bits, block_size: (bits * block_size + 16) / 8}
 
 
 def check_bits_per_weight(answer: object) -> Feedback:
@@ -71,7 +94,7 @@ def check_bits_per_weight(answer: object) -> Feedback:
     return check_function(
         answer, lambda bits, block_size: bits + 16 / block_size,
         [(4, 32), (8, 32), (4, 64), (3, 16), (4, 4096)], mistakes=PRICE_MISTAKES,
-        praise="That is the price list of every plain format: Q4_0 is (4, 32), Q8_0 is (8, 32).")
+        praise="This is the price of every plain format: Q4_0 is (4, 32), Q8_0 is (8, 32).")
 
 
 def check_q4_0_bytes(answer: object) -> Feedback:
@@ -84,12 +107,12 @@ def check_q4_0_bytes(answer: object) -> Feedback:
         weights * 4: "That is F32: four bytes a weight.",
         expected * 8: "Those are bits.",
         blocks * FORMATS["Q8_0"].type_size: "That is Q8_0, 34 bytes a block.",
-        blocks: "That is the number of blocks. How many bytes has one?",
+        blocks: "That is the number of blocks. How many bytes does one have?",
         weights: "That is the number of weights, a byte each.",
         weights * 2: "That is F16: two bytes a weight.",
         blocks * FORMATS["Q4_1"].type_size: "That is Q4_1, 20 bytes a block.",
         blocks * 2: "Those are the scales alone. Each block has 16 bytes of codes, too.",
-        384 * 18: "You took 384 blocks: one a row. A row of 384 weights has 12.",
+        384 * 18: "You took 384 blocks, one a row. A row of 384 weights has 12.",
         384 // 32 * 18: "That is one row. There are 384.",
         expected / 1000: "Right, but in KB. The question asks for bytes.",
         expected / 1024: "Right, but in KiB. The question asks for bytes.",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..words import nearest, prose, told
+from ..words import counted, nearest, prose, told
 from .misses import ENOUGH, diagnosis, digits_of, side
 
 VOICES = {"not started": ("○", "#8a929e"), "wrong kind": ("?", "#CC79A7"), "not yet": ("✗", "#D55E00"),
@@ -199,6 +199,8 @@ def _first_difference(given: Any, wanted: np.ndarray) -> str:
         given = np.asarray(given, dtype=float if wanted.dtype.kind in "fiu" else None)
     except (TypeError, ValueError):
         return f"{_kind(given)} came back, numbers were expected."
+    if given.ndim and not wanted.ndim:
+        return f"{counted(given.size, 'number')} came back in a list or an array, one number was expected."
     if given.shape != wanted.shape:
         return f"the result has shape {given.shape}, {wanted.shape} was expected."
     numbers = wanted.dtype.kind in "fiu"

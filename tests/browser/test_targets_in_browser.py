@@ -1,4 +1,4 @@
-"""Targets, guesses and their ledger under a hand: by slider or by preset, a target turns green and stays so."""
+"""Targets, guesses and their ledger under a hand: by slider or preset, a target turns green and stays so."""
 
 import pytest
 

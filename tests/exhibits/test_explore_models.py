@@ -109,10 +109,16 @@ def test_every_example_tag_draws_and_nonsense_is_a_sentence():
         png(explorer.picture)
 
 
+@pytest.mark.parametrize("name", [*EXAMPLES, "llama3.2:3b-instruct-q4_0"])
+def test_every_example_but_the_one_that_is_shown_has_a_button(name):
+    assert [words for words in explore_tag(name).buttons if words in EXAMPLES] == [
+        example for example in EXAMPLES if example != name]
+
+
 @pytest.mark.parametrize(("name", "finding"), [
     ("hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "in a mix of its packager, no mix of llama.cpp"),
     ("hf.co/bartowski/m-GGUF:Q4_K_L", "in a mix of its packager"), ("m:q3_K_L", "and a mix: which tensors"),
-    ("m:IQ4_NL_4_4", "IQ4_NL_4_4 is a name of earlier days"),
+    ("m:IQ4_NL_4_4", "IQ4_NL_4_4 is an old name"),
     ("m:IQ4_KS", "IQ4_KS is a type of the program ik"),
     ("gpt-oss:120b-cloud", "other people's computers"), ("m:MXFP4_MOE", "32 of them share a scale"),
 ])
