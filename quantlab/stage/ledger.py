@@ -100,8 +100,8 @@ def ledger_html(lesson: str, guesses: int, targets: int) -> str:
 
 def _guessed(where: str, found: dict[str, Guess], of: int) -> str:
     if not found:
-        return (f"<b>Your guesses.</b> {where.capitalize()} asked you to guess {of} times. Your answers appear "
-                "here, beside the true ones.")
+        return (f"<b>Your guesses.</b> {where.capitalize()} asked you to guess {of} times. Your answers "
+                "appear here, beside the true ones.")
     right = sum(guess.right for guess in found.values())
     rows = "".join(f"<tr><td>{prose(guess.question)}</td><td>{'✓' if guess.right else '✗'} "
                    f"{prose(guess.guessed)}</td><td>{prose(guess.true)}</td></tr>"
