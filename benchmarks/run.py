@@ -9,8 +9,10 @@ benchmarks/results/<name>.json.
     python benchmarks/run.py quality         eleven types of the tiny model and SmolLM2's perplexity: a minute
     python benchmarks/run.py same_file       the same quantized file here, in llama.cpp, and in llama.cpp once
                                              more: two minutes
-    python benchmarks/run.py gemma           Gemma 3 270M: its perplexity, and six types here and in
-                                             llama.cpp: five minutes
+    python benchmarks/run.py gemma           Gemma 3 270M: perplexity, logits and six types, here and in
+                                             llama.cpp: seven minutes
+    python benchmarks/run.py kv_cache        nine caches of few bits of two real models, here and in
+                                             llama.cpp: half an hour
     python benchmarks/run.py house           how many rooms, modules and code tokens, now and before G
     python benchmarks/run.py readers         five readers of `make app`: a move, and memory: two minutes
     python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
@@ -37,7 +39,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
 BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "large_model", "whole_files", "gemma",
-              "readers", "truth", "memory", "fuzz")
+              "kv_cache", "readers", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 

@@ -12,15 +12,13 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
 import quantlab as ql
+from benchmarks.agreement import kld, theirs
 from benchmarks.quantize_model import SMOLLM2
-from quantlab.inference.quality import log_softmax
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
 from tests.inference.int8_activations import Rounding
-from tests.inference.llama_oracle import F16, ON, LlamaCpp
+from tests.inference.llama_oracle import F16, ON
 
 N_CTX = 256
 #: Model -> (its 16-bit file, the file types).
@@ -32,12 +30,6 @@ GOALS = {"tiny": 2e-4, "smollm2_135m": 0.01}
 ITSELF = {"again": {}, "steps_of_1_token": {"n_ubatch": 1}, "steps_of_7_tokens": {"n_ubatch": 7},
           "two_threads": {"n_threads_batch": 2}, "flash_attention": {"flash_attn_type": ON},
           "f16_kv_its_default": {"type_k": F16, "type_v": F16}}
-
-
-def kld(base: np.ndarray, logits: np.ndarray) -> float:
-    """Mean KL divergence of (T, n_vocab) logits from others, three digits."""
-    p, q = log_softmax(base), log_softmax(logits)
-    return float(f"{(np.exp(p) * (p - q)).sum(axis=1).mean():.3g}")
 
 
 def compared(source: Path, ftype: str, folder: Path) -> dict:
@@ -55,12 +47,6 @@ def compared(source: Path, ftype: str, folder: Path) -> dict:
             "llama_cpp_on_its_weights_as_float32": kld(base, exact),
             "quantlab_with_inputs_rounded": kld(base, Rounding.of(model, file).logits(tokens)),
             "llama_cpp_itself": itself}
-
-
-def theirs(file: Path, tokens: list[int], **settings) -> np.ndarray:
-    """llama.cpp's logits with some of its settings changed."""
-    with LlamaCpp(file, N_CTX, **settings) as oracle:
-        return oracle.logits(tokens)
 
 
 def main() -> dict:

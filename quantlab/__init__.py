@@ -38,7 +38,7 @@ _ROOMS = {
     "lab.comparison": "Comparison",
     "lab.custom": "add_tiny_models create_custom_model",
     "lab.open": "my_models",
-    "lab.records": "RecordedComparison recorded seed_scores",
+    "lab.records": "RecordedComparison recorded",
     "lab.tags": "available_table get_available_quantizations",
     "lab.versions": "about_ollama",
     "exhibits.bits": "explore_bits plot_bit_bars plot_lineup",
@@ -67,20 +67,24 @@ _ROOMS = {
     "exhibits.tag": "explore_tag",
     "exhibits.types": "explore_types plot_bytes_by_role",
     "exhibits.votes": "explore_votes",
-    "lessons.checks":
-        "check_best_scale check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits "
-        "check_q4_0_bytes check_q4_0_gigabytes check_q6_k_bits",
-    "lessons.checks_models":
-        "check_best_type check_cache_of_a_window check_file_bits check_kv_bytes_per_token "
-        "check_q5_k_m_bytes check_three_ways",
-    "lessons.checks_running":
-        "check_modelfile check_split_speed check_tokens_per_second",
-    "lessons.quiz": "final_quiz predict quiz",
+    "lessons.exercises": "check",
+    "lessons.last_quiz": "final_quiz",
+    "lessons.quiz": "predict quiz",
     "cli.doctor": "doctor",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = sorted(_HOME)
+
+#: Names of earlier days, which go on working in learners' own copies; now it is `check("05-1", answer)`.
+_HOME |= {name: room for room, names in {
+    "lab.records": "seed_scores",
+    "lessons.checks": "check_best_scale check_bits_per_pixel check_bits_per_weight check_iq2_xs_bits "
+                      "check_q4_0_bytes check_q4_0_gigabytes check_q6_k_bits",
+    "lessons.checks_models": "check_best_type check_cache_of_a_window check_file_bits "
+                             "check_kv_bytes_per_token check_q5_k_m_bytes check_three_ways",
+    "lessons.checks_running": "check_modelfile check_split_speed check_tokens_per_second",
+}.items() for name in names.split()}
 
 
 def __getattr__(name: str):

@@ -12,7 +12,7 @@ from html import escape
 from math import floor, isinf, isnan, log10
 from textwrap import wrap
 
-GIB = 2**30
+GB, GIB = 1e9, 2**30
 
 
 def number(value: float, digits: int = 4) -> str:

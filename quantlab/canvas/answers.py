@@ -103,7 +103,7 @@ def _side_by_side(kind: str, label: str, before: str, prompt: str,
     cards: name, note, flags, and the answer as HTML.
     """
     least = 330 if len(cards) in (2, 4) else 230
-    grid = (f"display:grid;grid-template-columns:repeat(auto-fit,minmax({least}px,1fr));gap:12px;"
+    grid = (f"display:grid;grid-template-columns:repeat(auto-fit,minmax(min({least}px,100%),1fr));gap:12px;"
             f"max-width:{WIDTH}px")
     body = ""
     for name, note, flags, said in cards:

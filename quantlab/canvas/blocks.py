@@ -6,7 +6,7 @@ value that owns the chosen bit, and the chosen weight; last the weights of the s
 Clickable surfaces carry `data-first` (the number of their first bit in reading order) and `data-bits`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import groupby
@@ -86,7 +86,7 @@ class StructField(NamedTuple):
 
 
 def draw_block(view: BlockView, words: BlockWords, group: WeightGroup, *, finding: str, subtitle: str,
-               table: Table, numbers: Mapping[str, object]) -> Picture:
+               table: Table) -> Picture:
     """The whole picture; its height depends on the format alone."""
     rows = tile_rows(words.fields, len(view.raw))
     y = rows[-1].y + rows[-1].height + 14
@@ -96,7 +96,7 @@ def draw_block(view: BlockView, words: BlockWords, group: WeightGroup, *, findin
     body += [*_names(view.parts, words.fields, rows), *_byte(view, words, y), *_value(view, words.value, y),
              *_weight(words, y), *draw_group(group, y + COLUMNS)]
     return page(int(y + COLUMNS + group_height(group)), body, finding=finding, subtitle=subtitle, table=table,
-                role="group", numbers=numbers)
+                role="group")
 
 
 def colour_of(parts: Anatomy, name: str) -> str:

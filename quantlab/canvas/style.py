@@ -8,7 +8,7 @@ the dark theme; `standalone` replaces them by their fallbacks for readers withou
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 INK = "var(--jp-content-font-color1, #1b1f24)"       # text and outlines
@@ -55,6 +55,10 @@ class Picture:
     height: int
     table: Table = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def telling(self, numbers: Mapping[str, Any]) -> "Picture":
+        """The same picture with the numbers that targets are measured by."""
+        return replace(self, numbers=numbers)
 
 
 def ink_on(colour: str) -> str:

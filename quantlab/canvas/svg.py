@@ -6,10 +6,9 @@ Every text is escaped here, so a view may draw what a model or a file says.
 Small parts of a picture that can be touched: surfaces that take clicks, and characters in their cells.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from textwrap import wrap
-from typing import Any
 
 from .style import FONT, INK, LINE, MUTE, PAPER, SMALL, SOFT, TEXT, TITLE, VERMILION, WIDTH, Picture, Table
 
@@ -118,19 +117,17 @@ def hatching(name: str = "over", colour: str = VERMILION) -> str:
 
 
 def page(height: int, body: Iterable[str], *, finding: str, subtitle: str = "", width: int = WIDTH,
-         table: Table = (), role: str = "img", numbers: Mapping[str, Any] | None = None) -> Picture:
+         table: Table = (), role: str = "img") -> Picture:
     """The finished picture: the finding as its title, a quiet subtitle, and the shapes of `body` below y =
     70.
 
     role: "group" for a picture with parts that a screen reader may name by themselves.
-    numbers: what targets are measured by.
     """
     head = [text(16, 30, finding, size=_title_size(finding, width), bold=True)]
     if subtitle:
         head.append(text(16, 52, subtitle, size=max(9, min(12, (width - 32) / (0.6 * len(subtitle)))),
                          fill=MUTE))
-    return Picture(_sheet(width, height, finding, [*head, *body], role), finding, width, height, table,
-                   numbers or {})
+    return Picture(_sheet(width, height, finding, [*head, *body], role), finding, width, height, table)
 
 
 def notice(words: str, advice: str) -> Picture:

@@ -111,8 +111,8 @@ def _rounding(weights: np.ndarray, bits: int) -> Picture:
                 subtitle="Attention weights of all-MiniLM-L6-v2, a real model; each goes to the nearest "
                          "level",
                 table=(("what", "value"), *facts, ("bytes", size(stored.nbytes)),
-                       ("as FP32", size(4 * weights.size))),
-                numbers={"weights": weights.size, "error": error, "zeros": zeros})
+                       ("as FP32", size(4 * weights.size)))
+                ).telling({"weights": weights.size, "error": error, "zeros": zeros})
 
 
 def _x(value: float, reach: float) -> float:

@@ -1,5 +1,5 @@
 """The block explorer: any format, real weights, every bit in the colour of the value it belongs to; change a
-bit and see which weights move.  Lessons: 02, 03, 05, 12.
+bit and see which weights move.  Lessons: 02, 03, 05, 12, 15.
 """
 
 from collections.abc import Iterable, Mapping
@@ -116,8 +116,8 @@ def _picture(view: BlockView, block: int, count: int, said: str, typed: str) -> 
     if edited:
         subtitle += f".   {edited} bit{'s' * (edited > 1)} edited"
     return draw_block(view, words_of(view, typed), group_of(view), subtitle=subtitle, table=block_table(view),
-                      finding=said or f"{selection(view)} (block {block:,})",
-                      numbers={"edited": edited, **edit_numbers(view)})
+                      finding=said or f"{selection(view)} (block {block:,})"
+                      ).telling({"edited": edited, **edit_numbers(view)})
 
 
 # ---- handles

@@ -104,14 +104,15 @@ def movement(parts: Anatomy, before: bytes, after: bytes) -> str:
 
 
 def edit_numbers(view: BlockView) -> dict[str, object]:
-    """What targets are measured by: which weights moved, by which factor all of them did (0: by several), and
-    the code of the chosen weight (None in a codebook format).
+    """What targets are measured by: which weights moved, and how many; by which factor all of them did (0: by
+    several), and the code of the chosen weight (None in a codebook format).
     """
     parts = view.parts
     was, now, codes = parts.decode(view.stored), parts.decode(view.raw), parts.values(view.raw)[parts.code]
     with np.errstate(all="ignore"):
         times = np.unique(now[was != 0] / was[was != 0])
-    return {"moved": moved(was, now).tolist(), "times": times[0].item() if len(times) == 1 else 0,
+    which = moved(was, now).tolist()
+    return {"moved": which, "n_moved": len(which), "times": times[0].item() if len(times) == 1 else 0,
             "code": codes[view.weight].item() if len(codes) == parts.form.block_size else None}
 
 

@@ -1,7 +1,7 @@
 """Spend your bits: a budget, a slider for each role, the size at once and the KL divergence a moment later.
 
 The measuring happens in a thread and begins when the hand rests; what was measured is remembered, and what is
-liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lesson 05.
+liked becomes a file that Ollama runs. Its facts are in budget_facts.py.  Lessons: 05, 16.
 """
 
 import threading
@@ -15,6 +15,7 @@ from ..canvas.style import Picture
 from ..inference.chunks import held_out_text
 from ..inference.compare import recorded_table
 from ..inference.mixes import TYPES, MixBench
+from ..models.resolve import listed_as
 from ..profile import is_reference
 from ..stage.base import Stage, refusal
 from ..stage.handles import Button, menu, stops
@@ -35,9 +36,11 @@ NOTE = ("“As in the mix” gives a role what llama.cpp's mix of this budget gi
 # ---- picture
 
 def _picture(game: Game, budget: str, values: Mapping[str, str], verdict: tuple[str, str]) -> Picture:
-    return draw_budget(game.parts(budget, values), (budget, game.limit(budget)), game.marks(budget, values),
-                       game.lines(budget, verdict), finding=game.finding(budget, values),
-                       subtitle=game.subtitle(), table=game.table(budget, values))
+    parts, marks = game.parts(budget, values), game.marks(budget, values)
+    picture = draw_budget(parts, (budget, game.limit(budget)), marks, game.lines(budget, verdict),
+                          finding=game.finding(budget, values), subtitle=game.subtitle(),
+                          table=game.table(budget, values))
+    return picture.telling(game.numbers(budget, values))
 
 
 # ---- handles
@@ -170,6 +173,7 @@ def explore_bit_budget(model: str = "tiny", budget: str = "Q3_K_M", text: str | 
     tokens of them.
     Raises ValueError, in words, for a text that will not do and for a budget that the model cannot have.
     """
+    model = listed_as(model, ["tiny"])
     runs, words = expected(model)
     if not runs:
         return refusal(NEEDED, words, "explore_bit_budget() takes the tiny Llama.")

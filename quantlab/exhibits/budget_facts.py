@@ -162,6 +162,15 @@ class Game:
         more = f"{ratio:.1f} times" if ratio > 1.95 else f"{percent(ratio - 1)} above"
         return f"{kld} is {more} {theirs}" + (f", and {spare} are left to spend" if nbytes < limit else "")
 
+    def numbers(self, budget: str, values: Mapping[str, str]) -> dict[str, float]:
+        """What targets are measured by: bytes, those that are left of the budget, and once it is measured the
+        KLD, and as a share of the KLD of the mix to beat.
+        """
+        types = self.types(budget, values)
+        nbytes, now, rival = self.bench.nbytes(types), self.find(types), self.find(self.bench.mix(budget))
+        told = {"nbytes": nbytes, "left": self.limit(budget) - nbytes}
+        return told | ({"kld": now.kld, "share": now.kld / rival.kld} if now and rival else {})
+
     def lines(self, budget: str, last: tuple[str, str]) -> list[tuple[str, str]]:
         """Below the plane: what is to be beaten, your best, and what the last press came to."""
         best, name = self.best(budget), self.alike(budget)

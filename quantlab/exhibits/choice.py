@@ -80,7 +80,8 @@ def _notes(chosen: CardFit | None, options: tuple[CardFit, ...], measured: tuple
     pulled = [("Pulled", clipped(note, 104)) for note in pulled_notes(chosen.shape, found.ftype)]
     return [("Counted", counted), *pulled, driver, ("Speed", _speed(chosen, model, card)),
             ("Measured", _measured(found.ftype, [option.estimate.ftype for option in options], *measured)),
-            ("Not known", "whether its answers are good enough for you. Ask it, and one other: lesson 07.")]
+            ("Not known", "whether its answers are good enough for you. Compare it with another type: "
+                          "lesson 07.")]
 
 
 def _measured(chosen: str, types: list[str], name: str, same: dict[str, float]) -> str:
@@ -135,13 +136,16 @@ def _draw(measured: tuple[str, dict[str, float]], shapes: Shapes, wish: str, mod
     for head, said in _notes(chosen, options, measured, shapes[model], n_ctx, size, card):
         y += 23
         body += [text(LEFT, y, head, size=12, bold=True), text(LEFT + 112, y, said, size=12)]
+    numbers: dict[str, object] = {"suggested": "", "billions": billions(model, shapes)}
+    if chosen:
+        numbers |= {"suggested": chosen.estimate.ftype, "bpw": chosen.bpw, "spare": chosen.room / GIB}
     return page(y + 16, body, finding=_finding(chosen, model, wish, f"{words}, {n_ctx // 1024}k context"),
                 subtitle=_subtitle(model, shapes, n_ctx),
                 table=(("type", "bits per weight", "needed on the card",
                         f"same token, measured on {measured[0]}", "verdict"),
                        *((o.estimate.ftype, f"{o.bpw:.2f}", _total(o), _same(measured[1], o.estimate.ftype),
                           "suggested: " * (o is chosen) + why)
-                         for o, why in zip(options, reasons, strict=True))))
+                         for o, why in zip(options, reasons, strict=True)))).telling(numbers)
 
 
 def _row(option: CardFit, why: str, y: float, scale: float, edge: float, chosen: bool) -> list[str]:
@@ -189,5 +193,5 @@ def explore_choice(model="llama3.1:8b", vram_gb: float | None = None, quality=No
                **machine}
     return Stage(handles, partial(_draw, measured, shapes), presets=presets, label_width=120,
                  links={"card": by_card},
-                 note=said + "A rule over bytes, with its reasons. What is measured stands beside it and "
-                             "decides nothing: that is your part.")
+                 note=said + "The suggestion follows from bytes alone. What was measured stands beside it, "
+                             "and you decide.")

@@ -19,6 +19,7 @@ from ..stage.base import Stage, show
 from ..stage.handles import menu, slider
 from ..stage.share import recalled
 from ..words import number, one_of
+from .errors import off_by
 
 LEFT, RIGHT = 112, 740
 
@@ -106,7 +107,8 @@ def _draw(x: np.ndarray, found: Ranking, rank: int, book: str, eight: int) -> Pi
                          "real matrix; the scale is the best for this entry",
                 table=(("weight", "before", "stored"),
                        *((str(i), f"{a:.4f}", f"{b:.4f}")
-                         for i, (a, b) in enumerate(zip(x, stored, strict=True)))))
+                         for i, (a, b) in enumerate(zip(x, stored, strict=True))))
+                ).telling({"off": float(found.errors[rank]), "wrong_signs": int(found.turned >= 0)})
 
 
 def _eight(before: np.ndarray, stored: np.ndarray, turned: int) -> list[str]:
@@ -143,10 +145,16 @@ def _ranking(errors: np.ndarray, rank: int) -> list[str]:
             quiet(left, bottom + 16, f"all {len(errors)} entries, the best first: how far they are off")]
 
 
-def _draw_levels(weights: np.ndarray) -> Picture:
+def _off(weights: np.ndarray) -> dict[str, str]:
+    """Format -> its rmse in percent of the weights' spread; of the rulers whose blocks the weights fill."""
+    return {name: f"{100 * off_by(weights, name):.1f} %" for name in RULERS
+            if name in FORMATS and weights.size % FORMATS[name].block_size == 0}
+
+
+def _draw_levels(weights: np.ndarray, off: dict[str, str]) -> Picture:
     """A histogram of weights, each divided by the largest of its block, above the levels of several formats.
 
-    weights: (blocks, 32).
+    weights: (blocks, 32).  off: format -> its error in words; empty: none is told.
     """
     shares = weights / np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30)
     counts, _ = np.histogram(shares, bins=54, range=(-1, 1))
@@ -162,23 +170,32 @@ def _draw_levels(weights: np.ndarray) -> Picture:
         body += [text(LEFT - 8, y + 5, name, anchor="end", bold=True), line(at(-1), y, at(1), y),
                  *(rect(at(level) - 1.5, y - 9, 3, 18, MEANING["code"], radius=1) for level in marks),
                  quiet(at(-1), y + 25, RULERS[name])]
+        if name in off:
+            body.append(text(at(1), y + 25, f"off by {off[name]}", size=12, anchor="end", bold=True))
     body += [quiet(at(v), 182 + 50 * len(levels), words, anchor="middle")
              for v, words in ((-1, "− largest"), (0, "0"), (1, "+ largest"))]
-    return page(194 + 50 * len(levels), body,
-                finding=f"{100 * float((np.abs(shares) < 0.5).mean()):.0f} % of the weights lie in the inner "
-                        "half of their block's range: there levels pay",
-                subtitle=f"{weights.size:,} real weights, each divided by the largest of its block of 32",
-                table=(("format", "levels, as shares of the largest"),
-                       *((name, ", ".join(f"{v:.3g}" for v in marks)) for name, marks in levels.items())))
+    inner = (f"{100 * float((np.abs(shares) < 0.5).mean()):.0f} % of the weights lie in the inner half of "
+             "their block's range")
+    errors = ", ".join(f"{name} is off by {off[name]}" for name in ("Q4_0", "IQ4_NL") if name in off)
+    return page(194 + 50 * len(levels), body, finding=errors or inner,
+                subtitle=f"{weights.size:,} real weights, each divided by the largest of its block of 32"
+                         + "; errors: rmse as a share of the weights' spread" * bool(off),
+                table=(("format", "levels, as shares of the largest", *["off by"] * bool(off)),
+                       *((name, ", ".join(f"{v:.3g}" for v in marks),
+                          *[off.get(name, "–")] * bool(off))
+                         for name, marks in levels.items())))
 
 
 @recalled
-def plot_levels(x: np.ndarray | None = None) -> Stage:
+def plot_levels(x: np.ndarray | None = None, errors: bool = False) -> Stage:
     """The levels of the 4-bit formats (and of a ternary one) under a histogram of weights divided by the
     largest of their block of 32.
+
+    errors: also say how far each format is off on these weights.
     """
     flat = given_weights(x, 32).ravel()
-    return show(_draw_levels(flat[: flat.size // 32 * 32].reshape(-1, 32)))
+    weights = flat[: flat.size // 32 * 32].reshape(-1, 32)
+    return show(_draw_levels(weights, _off(weights) if errors else {}))
 
 
 @recalled

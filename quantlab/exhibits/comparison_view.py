@@ -1,6 +1,8 @@
 """A comparison to look at: the verdict, the answers to each prompt side by side, the report and the vote."""
 
 import os
+from copy import copy
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -18,8 +20,13 @@ from ..words import printable
 from .verdict import draw_verdict
 from .votes import explore_votes
 
+MARGIN_NOTE = ("A margin belongs before the measurement. Move it here to see what it decides; the report "
+               "says the one that is set.")
 LINK = "text-decoration:underline;color:var(--jp-content-link-color, #0072B2)"
 EMPTY = draw_verdict([], DIVERGENCE)
+#: Margins to try, in the metric's unit: a share of all prompts, or nats per token.
+MARGINS = {True: (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+           False: (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)}
 
 
 def answers_menu() -> handles.Handle:
@@ -90,17 +97,37 @@ class ShownComparison(Stage):
 
 
 class ComparisonView(ShownComparison):
-    """A comparison that was made elsewhere or before: nothing is asked."""
+    """A comparison that was made elsewhere or before: nothing is asked, only the margin can be moved.  `made`
+    is a copy with that margin.
+    """
 
     def __init__(self, made: Comparison):
-        super().__init__([answers_menu()], first=EMPTY, rows=[[]], buttons=self.looks(),
-                         pieces=("said", "page"),
+        self.notice = made.provenance if isinstance(made, RecordedComparison) else ""
+        metric = made.metric
+        margins = sorted({*MARGINS[metric.share], metric.margin})
+        margin = handles.stops("margin", "margin", metric.margin,
+                               [(f"{metric.told(value)} {metric.unit}", value) for value in margins],
+                               width=480)
+        back = Button("back", "Reset", "Back to the margin and the prompt of the start", self.reset)
+        super().__init__([margin, answers_menu()], first=EMPTY, rows=[["margin", "back"]], note=MARGIN_NOTE,
+                         buttons=[*self.looks(), back], pieces=("said", "page"), label_width=80,
                          below=[["prompt", "report", "csv", "vote"], ["page"], ["said"]])
-        self.show_made(made, made.provenance if isinstance(made, RecordedComparison) else "")
+        self.show_made(copy(made), self.notice)
+        self.initial = self.values()
 
     def moved(self, change) -> None:
-        if not self._held:
+        """Another margin is another verdict; another prompt shows its answers."""
+        if not self._held and change.owner is self.controls["prompt"]:
             self.show_answers()
+        else:
+            self.redraw()
+
+    def redraw(self) -> None:
+        if self._held or self.made is None:
+            return
+        self.made.metric = replace(self.made.metric, margin=self.controls["margin"].value)
+        self.show(draw_verdict(overview(self.made), self.made.metric, self.notice))
+        self.show_answers()
 
 
 def linked(path: Path, words: str) -> str:

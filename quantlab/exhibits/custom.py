@@ -3,12 +3,13 @@ Lesson 09.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..canvas.answers import dialogue, notice_strip, terminal
 from ..canvas.style import Picture
 from ..canvas.svg import page
 from ..lab.custom import create_custom_model
-from ..lab.modelfile import parse_modelfile
+from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import provenance, recorded
 from ..lab.server import LabError
 from ..models.store import name_key
@@ -68,12 +69,13 @@ class CustomModelLab(ModelLab):
         run = {**recorded("custom"), "name": "coding-assistant", "notice": provenance("custom")}
         self.usual = run["modelfile"].split()[1]
         handles = [text_line("name", "Name", run["name"]), menu("base", "Base model", None, (), width=370),
-                   text_area("text", "Modelfile", run["modelfile"], width=740, height=150)]
+                   text_area("text", "Modelfile", run["modelfile"], live=True, width=740, height=150)]
         make = [Button("create", "Create", "Create the model on the server", self.press_create, task=True),
                 Button("download", "Download and create", "Yes, download the base model first",
                        lambda: self.press_create(download=True), hidden=True)]
         super().__init__(handles, options, draw_custom_model, run, make, [["name", "base"], ["text"]])
         self.look(base)
+        self.initial = self.values()
 
     def look(self, base: str | None = None) -> None:
         """Find the server; without one the recorded model stays."""
@@ -91,9 +93,36 @@ class CustomModelLab(ModelLab):
         self.tell(self.why or ready)
 
     def moved(self, change) -> None:
-        """Another base goes into the Modelfile."""
-        if change.owner is self.controls["base"] and not self._held:
+        """Another base goes into the Modelfile, and a Modelfile is read as it is typed."""
+        if self._held:
+            return
+        if change.owner is self.controls["base"]:
             self.take_base()
+        elif change.owner is self.controls["text"]:
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Say what the Modelfile as it stands would do, or what is wrong with it."""
+        if self._held or self.working:
+            return
+        try:
+            found = parse_modelfile(self.controls["text"].value)
+        except ModelfileError as error:
+            words = str(error)
+            self.tell(f"{words[:1].upper()}{words[1:]}.")
+            return
+        said = [f"{name} {value}" for name, value in found.parameters.items()]
+        self.tell(f"A valid Modelfile: a model on {found.base}" + f" with {', '.join(said)}." * bool(said))
+        if reached := self.targets.look(self.gauges()):
+            self.say(" ".join(reached))
+
+    def gauges(self) -> dict[str, Any]:
+        """The parameters of the Modelfile as it stands, too."""
+        try:
+            found = parse_modelfile(self.controls["text"].value).parameters
+        except ModelfileError:
+            found = {}
+        return {**super().gauges(), **found}
 
     def take_base(self) -> None:
         """The chosen base into the Modelfile's FROM."""

@@ -44,6 +44,16 @@ def _fitting(size: int) -> list[str]:
             and size % form.block_size == 0]
 
 
+def off_by(weights: np.ndarray, name: str) -> float:
+    """How far a format is off: its rmse as a share of the weights' spread, in three digits."""
+    return _share(_errors(weights, name), weights)
+
+
+def _share(error: np.ndarray, weights: np.ndarray) -> float:
+    """The rms of an error as a share of the weights' standard deviation."""
+    return stable(max(rms(error) / (float(weights.std(dtype=float)) or 1.0), 1e-9))
+
+
 def _errors(weights: np.ndarray, name: str) -> np.ndarray:
     """What storing changed, in the shape of the weights; rows that are no multiple of a block are read as one
     long row.
@@ -100,8 +110,8 @@ def draw_error_map(shade: np.ndarray, rows: Sequence[FormatError], chosen: Forma
                 subtitle=f"{shape[0] * shape[1]:,} real weights stored and read back; error: rmse as a share "
                          "of their spread (standard deviation)",
                 table=(("format", "bits per weight", "error, % of the weights' spread"),
-                       *((row.name, f"{row.bpw:g}", f"{100 * row.error:.2f}") for row in rows)),
-                numbers={"bpw": chosen.bpw, "error": chosen.error})
+                       *((row.name, f"{row.bpw:g}", f"{100 * row.error:.2f}") for row in rows))
+                ).telling({"bpw": chosen.bpw, "error": chosen.error})
 
 
 def _dots(rows: Sequence[FormatError], chosen: FormatError) -> list[str]:
@@ -139,10 +149,8 @@ def explore_error_map(x: np.ndarray | None = None, qtype: str = "Q4_K") -> Stage
     if not errors:
         raise ValueError(f"{weights.size} weights are no whole number of blocks; at least a multiple of 32 "
                          "is wanted")
-    spread = float(weights.std(dtype=float)) or 1.0
     names = sorted(errors, key=lambda name: FORMATS[name].bpw)
-    rows = [FormatError(name, FORMATS[name].bpw, stable(max(rms(errors[name]) / spread, 1e-9)))
-            for name in names]
+    rows = [FormatError(name, FORMATS[name].bpw, _share(errors[name], weights)) for name in names]
     yardstick = YARDSTICK if YARDSTICK in names else names[0]
     full = float(np.quantile(_cells(errors[yardstick]), 0.95)) or 1.0
 

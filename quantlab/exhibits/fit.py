@@ -1,4 +1,4 @@
-"""Lessons 06 and 13: what fits on a card, every type at every context; the lesson's rule of thumb, which
+"""Lessons 06 and 13: what fits on a card, every type at every context; the rule of thumb, which
 knows no context, beside the truth; and what the KV cache of real models takes.
 """
 
@@ -32,7 +32,7 @@ from ..models.source import Model
 from ..stage.base import Stage, show
 from ..stage.handles import menu
 from ..stage.share import recalled
-from ..words import GIB, clipped, one_of
+from ..words import GB, GIB, clipped, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -238,7 +238,8 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
     shape_of(model)
     if quant not in GB_PER_BILLION:
         raise ValueError(f"the rule has no {quant!r}; it knows {', '.join(GB_PER_BILLION)}")
-    rule = rule_of_thumb_gb(billions(model))[quant]
+    rule_gb = rule_of_thumb_gb(billions(model))[quant]
+    rule = rule_gb * GB / GIB
     rows: list[Row] = []
     table: list[tuple[str, ...]] = [("context", "weights, GiB", "KV cache, GiB", "compute, GiB", "rule, GB",
                         "the rule is")]
@@ -250,14 +251,14 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Stage:
         parts = [BarPiece(what, part, MEANING[tone]) for (what, tone), part in
                  zip(OWNERS, sizes, strict=True)]
         rows.append(Row(name, [Bar(parts, f"{sum(sizes):.1f} GiB: rule {off}")]))
-        table.append((f"{CONTEXTS[name]:,}", *(f"{part:.2f}" for part in sizes), f"{rule:.2f}", off))
+        table.append((f"{CONTEXTS[name]:,}", *(f"{part:.2f}" for part in sizes), f"{rule_gb:.2f}", off))
     picture = draw_bars(rows,
                         finding=f"One number for every context: the rule is {table[1][-1]} at 2k, "
                                 f"{table[-1][-1]} at 128k",
                         subtitle=f"{model} as {quant}: weights, KV cache (f16) and compute buffer in GiB; "
                                  "the line is what the rule says.",
                         most=math.inf, limit=rule, legend=[(MEANING[tone], what) for what, tone in OWNERS],
-                        limit_words=f"rule: {rule:.1f}", table=tuple(table))
+                        limit_words=f"rule: {rule_gb:.1f} GB", table=tuple(table))
     return show(picture)
 
 

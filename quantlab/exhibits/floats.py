@@ -88,9 +88,9 @@ def _draw(value: float) -> Picture:
                 finding=_finding(value, float_anatomy(value, "FP16"), float_anatomy(value, "BF16")),
                 subtitle="FP32, BF16, FP16 and two FP8: the same number with fewer and fewer bits, most "
                          "significant bit left",
-                table=(("format", *PARTS, "stored", "error", "range"), *rows),
-                numbers={"whole": value.is_integer(),
-                         **{name: float_anatomy(value, name).error for name in FLOATS}})
+                table=(("format", *PARTS, "stored", "error", "range"), *rows)
+                ).telling({"whole": value.is_integer(),
+                           **{name: float_anatomy(value, name).error for name in FLOATS}})
 
 
 def _bits_row(row: FloatRow, y: float) -> list[str]:

@@ -65,7 +65,9 @@ def _draw(original: np.ndarray, bits: int, hot: int, scale: str) -> Picture:
     return page(416, body, finding=_finding(bits, hot, block, shades, len(np.unique(original)), seen, ruined),
                 subtitle=f"{original.size:,} pixels, stored in {bits} bits each with scales of 16 bits: "
                          f"{scale}",
-                table=(("What", "Value"), *facts), numbers={"ruined": ruined, "shades": shades})
+                table=(("What", "Value"), *facts)
+                ).telling({"ruined": ruined, "shades": shades, "bpw": stored.bpw,
+                           "error": rms((restored - original)[cool])})
 
 
 def _ruined(original: np.ndarray, restored: np.ndarray, bits: int, block: int | None) -> int:

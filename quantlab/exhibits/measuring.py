@@ -15,7 +15,7 @@ from ..inference.in_types import ModelInTypes, model_in_types
 from ..inference.load import load_lm
 from ..inference.stored import can_be_kept
 from ..models.ollama_blobs import architecture_name
-from ..models.resolve import open_weights
+from ..models.resolve import listed_as, open_weights
 from ..models.source import Model, open_model
 from ..models.store import pulled_models
 from ..profile import is_reference
@@ -53,9 +53,11 @@ class MeasuredLab(Stage):
         self._notes: dict[str, str] = {}
         if (found := recorded_table(name)) is not None:
             self.tables = {("tiny", kind): (found["rows"], when_and_where(found)) for kind in kinds}
-        models = dict.fromkeys(["tiny", model, *runnable_models()])
+        known = ["tiny", *runnable_models()]
+        model = listed_as(model, known)
+        models = menu("model", "model", model, dict.fromkeys(["tiny", model, *known]))
         super().__init__(
-            [menu("model", "model", model, models), *handles], draw, width=350, label_width=90, buttons=[
+            [models, *handles], draw, width=350, label_width=90, buttons=[
                 Button("run", "Measure here", f"Measure every {self.thing} of this model on this machine",
                        lambda: self.start(self._measure), task=True),
                 Button("cancel", "Stop", "Stop; what is finished stays", self.stop)], **more)

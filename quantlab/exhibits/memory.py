@@ -29,7 +29,7 @@ from ..models.source import Model
 from ..stage.base import Stage
 from ..stage.handles import Handle, Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
-from ..words import GIB, gib, html_table, one_of
+from ..words import GB, GIB, gib, html_table, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -49,17 +49,17 @@ MOST_SLOTS = 8
 #: Of the slider of layers whose experts stay in main memory.
 MOST_LAYERS = max(shape.n_layer for shape in MODELS.values() if shape.n_expert)
 OWNERS = {"weights": "weights", "KV cache": "kv_cache", "compute": "compute", "driver": "overhead"}
-NOTE = ("Context is for each conversation, as Ollama's num_ctx. The compute buffer is for as many tokens at "
+NOTE = ("Context: tokens of each conversation, Ollama's num_ctx. The compute buffer is for as many tokens at "
         "a time as Ollama takes.")
 SPLITS = (f"Expected with main memory that reads {HOST_BANDWIDTH / 1e9:g} GB/s; llama.cpp leaves 1 GiB of "
           "the card free, the other ways leave what the driver needs.")
 USUAL: dict[str, Any] = dict(model="llama3.1:8b", ftype="Q4_K_M", n_ctx=8192, type_kv="f16", n_parallel=1,
                              flash=True, n_cpu_moe=0)
 PRESETS = {"Why does my 8 GB card not run this?": USUAL | dict(n_ctx=32768, vram=8),
-           "A sliding window keeps it small": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
+           "Sliding-window model": USUAL | dict(model="gemma3:4b", n_ctx=131072, vram=8),
            "Without flash attention": USUAL | dict(n_ctx=32768, vram=12, flash=False),
-           "Just 7 B": USUAL | dict(model=BY_SIZE, params=7, vram=8),
-           "70 B at home": USUAL | dict(model="llama3.1:70b", vram=24),
+           "7 B, no model named": USUAL | dict(model=BY_SIZE, params=7, vram=8),
+           "70 B on 24 GB": USUAL | dict(model="llama3.1:70b", vram=24),
            "Experts in main memory": USUAL | dict(model="qwen3:30b", vram=12, n_cpu_moe=24)}
 
 
@@ -71,7 +71,7 @@ def _finding(now: Situation, found: MemoryEstimate) -> str:
     if now.card < found.total + found.overhead.low:
         return f"{gib(-left)} too much: {share}"
     if now.card < found.total + found.overhead.high:
-        return f"Touch and go, the driver decides: {share}"
+        return f"It may or may not fit, the driver decides: {share}"
     return f"It fits, {gib(left)} to spare: {share}"
 
 
@@ -128,9 +128,11 @@ def _cache_words(shape: Architecture, tokens: int) -> str:
 
 
 def _rule(ftype: str, params_b: float) -> tuple[float, str] | None:
-    """The lesson's rule of thumb for this type, where it has a figure."""
+    """The rule of thumb for this type in GiB and in words, where it has a figure."""
     rule = {quant.upper(): needed for quant, needed in rule_of_thumb_gb(params_b).items()}
-    return (rule[ftype], f"the rule of thumb: {rule[ftype]:.1f} GB") if ftype in rule else None
+    if ftype not in rule:
+        return None
+    return rule[ftype] * GB / GIB, f"the rule of thumb: {rule[ftype]:.1f} GB"
 
 
 def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...], notes: Sequence[str]) -> Table:
@@ -169,7 +171,8 @@ def script(model: str, ftype: str, where: str = "bash", **values) -> str:
 def _draw(shapes: Shapes, **values) -> Picture:
     now, model = situation(**values, shapes=shapes), values["model"]
     params_b = values["params"] if model == BY_SIZE else billions(model, shapes)
-    found = now.estimate()
+    fit = now.fit()
+    found = fit.estimate
     over, fits = found.overhead, found.needed <= now.card
     sizes = (found.weights, found.kv_cache, found.compute, over.usual)
     between = (None, None, None, (over.low / GIB, over.high / GIB))
@@ -182,8 +185,10 @@ def _draw(shapes: Shapes, **values) -> Picture:
                            if values["card"] in GPUS else f"card: {card}", finding=_finding(now, found),
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
                            ways=[(what, brings) for what, brings, _ in changes],
-                           ways_title="What the free memory could buy instead" if fits
-                           else "Any one of these is enough", table=_table(now, found, sizes, notes))
+                           ways_title="What you could do with the free memory" if fits
+                           else "Any one of these changes is enough", table=_table(now, found, sizes, notes)
+                           ).telling({"spare": (now.card - found.needed) / GIB, "bpw": fit.bpw,
+                                      "kv_cache": found.kv_cache / GIB})
 
 
 @recalled
@@ -231,7 +236,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                                                      partial(_settings, shapes)),
                          "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
                                                    partial(_splits, shapes))},
-                 note=f"{said}{NOTE} {says('batch')} {says('tight_batch')}")
+                 note=said + NOTE)
 
 
 def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:

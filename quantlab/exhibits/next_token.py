@@ -110,7 +110,8 @@ def draw_next_token(tokens: Sequence[TextToken], chosen: int, chances: Sequence[
                 "yes" * one.follows) for one in (*chances, others)),
              *((f"after {visible(one.token, 40)}", "KL divergence", f"{one.kld:.2g} nats",
                 "another token" * one.flips, "") for one in tokens))
-    return page(int(height), [*strip, *bars], finding=finding, subtitle=subtitle, table=table, role="group")
+    return page(int(height), [*strip, *bars], finding=finding, subtitle=subtitle, table=table,
+                role="group").telling({"nats": tokens[chosen].kld, "flips": sum(one.flips for one in tokens)})
 
 
 def _strip(tokens: Sequence[TextToken], chosen: int) -> tuple[list[str], float]:

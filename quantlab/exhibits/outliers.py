@@ -57,8 +57,8 @@ def _damage(weights: np.ndarray, size: int, block: int, bits: int) -> Picture:
                 table=(("what", "value"), ("rmse of the others", number(rmse, 3)),
                        ("the same without the outlier", number(clean_rmse, 3)),
                        ("others that became 0", percent(zeros)),
-                       ("bits per weight", f"{bits + 16 / block:.4g}")),
-                numbers={"zeros": zeros, "bpw": bits + 16 / block, "error": rmse / typical})
+                       ("bits per weight", f"{bits + 16 / block:.4g}"))
+                ).telling({"zeros": zeros, "bpw": bits + 16 / block, "error": rmse / typical})
 
 
 def _frames(block: int) -> list[str]:

@@ -223,7 +223,8 @@ def draw_quality(rows: Sequence[Mapping], where: str, model: str, pure: bool, ke
     return draw_pareto(facts.points(key, unit), facts.names.index(focus), facts.lines(focus), SIZES[unit][0],
                        Scale(measure.axis, measure.log, lambda v: told(v, 3)), table=facts.table(),
                        finding=facts.finding(focus, key, unit),
-                       subtitle=f"{model}, {TYPES_OF[pure]}. {where}")
+                       subtitle=f"{model}, {TYPES_OF[pure]}. {where}"
+                       ).telling(facts.rows[facts.names.index(focus)])
 
 
 @recalled

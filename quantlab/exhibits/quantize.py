@@ -82,6 +82,7 @@ class QuantizeLab(ModelLab):
     """Lesson 09's second exhibit."""
 
     def __init__(self, source: str, ftype: str, imatrix: str, options: Mapping):
+        self.plan: tuple[str, dict[str, float]] = "", {}
         self.runs = {run["ftype"]: {**run, "notice": provenance("own_file")}
                      for run in recorded("own_file")["runs"]}
         controls = [handles.text_line("source", "From", source, width=450,
@@ -110,34 +111,48 @@ class QuantizeLab(ModelLab):
 
     def moved(self, change) -> None:
         """What would be written is said; without a server the menu shows one recorded run after the other."""
-        ftype = self.controls["ftype"].value
-        if self.live and change.owner is not self.controls["question"]:
-            self.tell(self.planned())
-        if self.live or change.owner is not self.controls["ftype"]:
+        if not self._held and change.owner is not self.controls["question"]:
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Say what would be written, with or without a server; without one show the recorded run."""
+        if self._held or self.working:
             return
-        if ftype in self.runs:
+        words, ftype = self.planned(), self.controls["ftype"].value
+        if not self.live and ftype in self.runs:
             self.show(draw_own_file(self.runs[ftype]))
-            self.tell("")
-        else:
-            self.tell(f"{ftype} was not recorded; there are {', '.join(self.runs)}. With Ollama you can make "
-                      "it.")
+        elif not self.live and not words:
+            words = (f"{ftype} was not recorded; there are {', '.join(self.runs)}. With Ollama you can make "
+                     "it; write a source, such as tiny, to see its size.")
+        self.tell(words)
+        if reached := self.targets.look(self.gauges()):
+            self.say(" ".join(reached))
+
+    def gauges(self) -> dict[str, Any]:
+        """The bytes and the bits per weight of the file that would be written, too."""
+        return {**super().gauges(), **self.plan[1]}
 
     def planned(self) -> str:
         """What Quantize and create would write, or why it cannot and what to do instead; "" without a source.
         """
         values: dict = self.values()
-        source, ftype, imatrix = (values[name].strip() for name in ("source", "ftype", "imatrix"))
+        self.plan = self._plan(*(values[name].strip() for name in ("source", "ftype", "imatrix")))
+        return self.plan[0]
+
+    @staticmethod
+    def _plan(source: str, ftype: str, imatrix: str) -> tuple[str, dict[str, float]]:
         if not source:
-            return ""
+            return "", {}
         try:
             with open_weights(source) as model:
                 try:
                     file: Any = quantize_model(model, None, ftype, imatrix or None, dry_run=True)
                 except ValueError as error:
-                    return f"{str(error).rstrip('.')}. {TYPES_OUTSIDE}"
+                    return f"{str(error).rstrip('.')}. {TYPES_OUTSIDE}", {}
         except ValueError as error:
-            return str(error)
-        return f"{clipped(source, 60)} as {ftype}: {size(file.nbytes)}, {file.bpw:.2f} bits a weight."
+            return str(error), {}
+        words = f"{clipped(source, 60)} as {ftype}: {size(file.nbytes)}, {file.bpw:.2f} bits a weight."
+        return words, {"bytes": file.nbytes, "bpw": file.bpw}
 
     def press_make(self) -> None:
         """What Quantize and create does."""

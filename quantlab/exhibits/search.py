@@ -1,5 +1,7 @@
-"""Lessons 11 and 12: the error of a group of weights for every scale, the candidates that ggml tries, and how
-importance moves the best one; in a codebook type also the entries that were tried for eight of the weights.
+"""The error of a group of weights for every scale, the candidates that ggml tries, and how importance moves
+the best one; in a codebook type also the entries that were tried for eight of the weights.
+
+Lessons: 11, 12, 15.
 """
 
 from math import ceil
@@ -75,11 +77,13 @@ def _draw(rows: np.ndarray, qtype: str, group: int, far: float, picked: int, tim
         finding, below = _finding(x, land, SEARCHES[qtype].nmax), _weights(land, x, importance, picked)
     words = ("steps from the smallest weight to the largest" if not book and SEARCHES[qtype].steps
              else "steps from zero to the largest weight")
+    numbers = {"left": float(land.tried_error[land.best]), "compared": found.compared if found else 0,
+               "steps": float(land.tried[land.best]), "plain": land.best == 0}
     return page(548 if found else 442, [*_errors(land, words), *below], finding=finding,
                 table=(*_table(land), *(entry_table(found) if found else ())),
                 subtitle=f"{qtype}, group {group} of real weights: {len(land.tried)} candidates; picked "
                          f"weight {picked} is {number(float(x[picked]))}, the one farthest from zero "
-                         f"{number(float(x[farthest]))}")
+                         f"{number(float(x[farthest]))}").telling(numbers)
 
 
 def _landscape(qtype: str, x: np.ndarray, w: np.ndarray) -> Landscape:

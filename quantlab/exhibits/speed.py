@@ -25,8 +25,8 @@ from ..profile import is_reference, stable
 from ..stage.base import Stage, show
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
-from ..words import number, one_of, wrapped
-from .cards import Shapes, with_own
+from ..words import GIB, number, one_of, wrapped
+from .cards import Shapes, billions, with_own
 
 LEFT, RIGHT, TOP, STEP = 170, 500, 96, 30
 NOTE_LETTERS = 125      # that a line under the picture has room for
@@ -64,7 +64,7 @@ def _finding(rows: list[SpeedRow]) -> str:
     best = whole[-1]
     words = f"{best.label}: {_about(best.low)} to {_about(best.high)} tokens a second"
     if not split:
-        return f"All fit; {words}"
+        return f"All types fit; {words}"
     ratio = best.limit / split[0].limit
     return f"{words}; {split[0].label} is split, and {number(ratio, 2)} times slower"
 
@@ -75,9 +75,9 @@ def _about(speed: float) -> str:
 
 
 def _measured_finding(rows: list[SpeedRow]) -> str:
-    shares = {row.label: max(row.measured) / row.limit for row in rows}
+    shares = {row.label.replace(", ", " with "): max(row.measured) / row.limit for row in rows}
     best, worst = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-    return (f"{best} comes to {100 * shares[best]:.0f} % of what memory allows, {worst} to "
+    return (f"{best} reaches {100 * shares[best]:.0f} % of what memory allows, {worst} only "
             f"{100 * shares[worst]:.0f} %")
 
 
@@ -125,9 +125,14 @@ def _draw(shapes: Shapes, model: str, card: str, n_ctx: int, ram: int) -> Pictur
         words = f"{best.layers} of {layers} layers on the card" if best.layers is not None else (
             best.words.removeprefix("the "))
         rows.append(SpeedRow(ftype, best.speed.low, best.speed.high, best.speed.limit, words, fit.room < 0))
+    bandwidth = gpu.bandwidth / 1e9
+    numbers = {"bandwidth": bandwidth, "vram": gpu.vram_bytes / GIB, "billions": billions(model, shapes),
+               **{f"low_{row.label}": row.low for row in rows}}
     return draw_speeds(rows, finding=_finding(rows),
-                       subtitle=f"{model} on a {card}, {n_ctx:,} tokens in the context, one conversation",
-                       note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach.")
+                       subtitle=f"{model} on a {card} ({bandwidth:,.0f} GB/s), {n_ctx:,} tokens in the "
+                                "context, one conversation",
+                       note=f"Expected: {USUAL} of what the bandwidth allows, as published runs reach."
+                       ).telling(numbers)
 
 
 def draw_speeds(rows: Sequence[SpeedRow], *, finding: str, subtitle: str, note: str = "") -> Picture:

@@ -77,8 +77,8 @@ def _draw(name: str) -> Picture:
                  text(23, y + 14, words[:20], mono=True, fill=ink_on(tone)), text(200, y + 14, meaning)]
     return page(HEIGHT, body, finding=_finding(tag, pieces),
                 subtitle="family : size - variant - quantization, and only the family is needed",
-                table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces)),
-                numbers={piece.kind: piece.text.lower() for piece in pieces})
+                table=(("Letters", "Meaning"), *((piece.text, piece.meaning) for piece in pieces))
+                ).telling({piece.kind: piece.text.lower() for piece in pieces})
 
 
 @recalled

@@ -1,4 +1,4 @@
-"""Lesson 04: the file types of the lesson's table, their true sizes, and what each one is mixed from. Exact,
+"""Lesson 04: the file types of a common table, their true sizes, and what each one is mixed from. Exact,
 from tensor lists.
 
     mix("llama-3.1-8b", "Q4_K_M").bpw       # 4.89, not 4.5 and not 4
@@ -32,8 +32,8 @@ from ..stage.share import recalled
 from ..words import bits_of
 from ..words import size as in_bytes
 
-#: The lesson's "Quantization Types Comparison" for a "7B" model: type -> GB as printed there, smallest first.
-LESSON_TABLE = {"Q4_0": 3.5, "Q4_K_S": 3.8, "Q4_K_M": 4.0, "Q5_K_S": 4.5, "Q5_K_M": 4.8, "Q6_K": 5.5,
+#: A common table of types for a "7B" model: type -> GB as printed there, smallest first.
+COMMON_TABLE = {"Q4_0": 3.5, "Q4_K_S": 3.8, "Q4_K_M": 4.0, "Q5_K_S": 4.5, "Q5_K_M": 4.8, "Q6_K": 5.5,
                 "Q8_0": 7.0, "F16": 14.0}
 
 
@@ -68,7 +68,7 @@ class Mix(NamedTuple):
 LEFT, RIGHT = 16, WIDTH - 16
 BARS_LEFT, BARS_RIGHT = 92, 424
 ROW, THICK = 25, 15
-COLUMNS = (("computed", 504), ("lesson", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
+COLUMNS = (("computed", 504), ("the table", 566), ("difference", 636), ("bits per weight", RIGHT - 2))
 
 
 ROLES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd",
@@ -120,13 +120,13 @@ def _columns(one: Mix, unit: str) -> tuple[str, str, str, str]:
 
 
 def _beside(one: Mix, unit: str) -> tuple[float, float, float]:
-    """A file's size, what the lesson says, and by how many percent the size is larger than that."""
-    size, claim = one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype]
+    """A file's size, what the common table says, and by how many percent the size is larger than that."""
+    size, claim = one.nbytes / UNITS[unit], COMMON_TABLE[one.ftype]
     return size, claim, 100 * (size / claim - 1)
 
 
 def _printed(claim: float) -> str:
-    """As the lesson prints it: ~3.5 GB, ~14 GB."""
+    """As the common table prints it: ~3.5 GB, ~14 GB."""
     return f"~{claim:.1f} GB" if claim < 10 else f"~{claim:.0f} GB"
 
 
@@ -142,11 +142,10 @@ def _amount(share: Share, unit: str) -> str:
 
 
 def _draw(ftype: str, model: str, unit: str) -> Picture:
-    """Rows of sizes, a hollow mark where the lesson puts each; below them the tensor types of the chosen row.
-    """
-    mixes = [mix(model, name) for name in LESSON_TABLE]
+    """Rows of sizes, a hollow mark where the common table puts each; below, the types of the chosen row."""
+    mixes = [mix(model, name) for name in COMMON_TABLE]
     chosen = mix(model, ftype)
-    most = max(max(one.nbytes / UNITS[unit], LESSON_TABLE[one.ftype]) for one in mixes)
+    most = max(max(one.nbytes / UNITS[unit], COMMON_TABLE[one.ftype]) for one in mixes)
     scale, y = (BARS_RIGHT - BARS_LEFT) / most, 94
     body = [quiet(x, 82, words, anchor="end") for words, x in COLUMNS]
     for one in mixes:
@@ -159,7 +158,8 @@ def _draw(ftype: str, model: str, unit: str) -> Picture:
     head = ("type", f"computed, {unit}", "common table", "difference", "bits per weight", "tensors")
     return page(y + 168, body, finding=_finding(chosen, unit),
                 subtitle=f"{NAMES[model]}, {chosen.n_weights:,} weights, sizes in {unit}. {read}.",
-                table=(head, *((one.ftype, *_columns(one, unit), _in_words(one)) for one in mixes)))
+                table=(head, *((one.ftype, *_columns(one, unit), _in_words(one)) for one in mixes))
+                ).telling({"nbytes": chosen.nbytes, "bpw": chosen.bpw, "off": _beside(chosen, unit)[2]})
 
 
 def _row(one: Mix, unit: str, y: float, scale: float, chosen: bool) -> list[str]:
@@ -171,9 +171,9 @@ def _row(one: Mix, unit: str, y: float, scale: float, chosen: bool) -> list[str]
         shapes.append(rect(x, y, size * scale, THICK, BITS_TONES[bits_of(share.qtype)], radius=0,
                            title=f"{share.qtype} {size:.2f}"))
         x += size * scale
-    shapes.append(_mark(BARS_LEFT + LESSON_TABLE[one.ftype] * scale, y))
+    shapes.append(_mark(BARS_LEFT + COMMON_TABLE[one.ftype] * scale, y))
     return shapes + [text(x, y + 12, words, size=12, anchor="end", bold=chosen,
-                          fill=MUTE if column == "lesson" else INK)
+                          fill=MUTE if column == "the table" else INK)
                      for (column, x), words in zip(COLUMNS, _columns(one, unit), strict=True)]
 
 
@@ -201,19 +201,19 @@ def _mix(one: Mix, unit: str, y: float) -> list[str]:
 
 @recalled
 def explore_types(model: str = "llama-3.1-8b", ftype: str = "Q4_K_M") -> Stage:
-    """Eight file types with sizes computed from every tensor of a real model, beside the sizes that the
-    lesson prints.
+    """Eight file types with sizes computed from every tensor of a real model, beside the sizes of a
+    common table.
 
     model: "llama-3.1-8b" or "llama-2-7b"; ftype: the type to begin with.  Raises ValueError for another one.
     """
     if model not in NAMES:
         raise ValueError(f"no tensor lists of {model!r} for this picture; there are {', '.join(NAMES)}")
-    if ftype not in LESSON_TABLE:
-        raise ValueError(f"no type {ftype!r} in the lesson's table; there are {', '.join(LESSON_TABLE)}")
+    if ftype not in COMMON_TABLE:
+        raise ValueError(f"no type {ftype!r} in this picture; there are {', '.join(COMMON_TABLE)}")
     weights = [(f"{name}: {mix(key, 'F16').n_weights / 1e9:.2f} billion weights", key)
                for key, name in NAMES.items()]
     units = [("GB: 1,000,000,000 bytes", "GB"), ("GiB: 1,073,741,824 bytes", "GiB")]
-    handles = [stops("ftype", "type", ftype, LESSON_TABLE), menu("model", "model", model, weights),
+    handles = [stops("ftype", "type", ftype, COMMON_TABLE), menu("model", "model", model, weights),
                menu("unit", "unit", "GB", units)]
     presets = {"The table's own case": dict(model="llama-2-7b", ftype="Q4_0", unit="GB"),
                "The default today": dict(model="llama-3.1-8b", ftype="Q4_K_M", unit="GB")}

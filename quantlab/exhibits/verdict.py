@@ -95,9 +95,11 @@ def draw_verdict(rows: Sequence[Mapping], metric: Metric, notice: str = "") -> P
              *((clipped(row["name"], 80), row["quantization"], f"{row['bytes']:,}", f"{row['speed']:.1f}",
                 _times(row), printable(row["verdict"]), printable(", ".join(row["remarks"])))
                for row in rows))
+    found = {name: sum(row["answer"] == answer for row in rows)
+             for name, answer in (("good", GOOD), ("worse", WORSE), ("open", OPEN))}
     return page(bottom + 44, body, finding=_finding(rows), table=table,
                 subtitle="against the reference, paired by prompt; the line is the 95 % interval, the shaded "
-                         "side is good enough")
+                         "side is good enough").telling(found)
 
 
 def _model(row: Mapping, y: float, scale: HarmScale) -> list[str]:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..models.architecture import MOST_LAYERS
+from ..models.families import SWA_PATTERN
 from ..models.gguf_cursor import shown
-from ..models.loadable import ROPE_SCALINGS
+from ..models.loadable import DEMANDED, ROPE_SCALINGS, TURN_IN_PART
+from ..models.metadata import KEYS, USUAL_WINDOW
 from ..models.ollama_blobs import architecture_name
 from .families import FAMILIES, Family
 from .keys import Keys
@@ -30,7 +32,8 @@ class Graph:
     residual_scale: of word vectors, and of what a layer adds.  logit_scale: logits are divided by it.
     attention_cap, final_cap: scores and logits stay below it, softly (0: no cap).  temperature_scale: how
     much sharper attention gets with each n_ctx_original tokens.
-    window: tokens that a local layer sees (0: all layers see all), pattern: see Family.  global_rope,
+    window: tokens that a local layer sees (0: all layers see all), pattern p: each p-th layer sees all, the
+    others a window.  global_rope,
     local_rope: None where nothing turns.  longrope: a context beyond n_ctx_original has `rope_factors_long`,
     a shorter one `rope_factors_short`.
     """
@@ -93,8 +96,8 @@ def read_graph(name: str, metadata: Mapping[str, object], shapes: Shapes) -> Gra
     counts |= _experts(keys, family, counts["n_ff"]) | {"n_vocab": vectors[1] if len(vectors) == 2 else 0,
                                                         "tied_embeddings": "output.weight" not in shapes}
     scales = _scales(keys, family, counts)
-    window = _window(keys, family)
-    turning = _ropes(keys, family, counts, bool(window["window"]))
+    window = _window(keys, arch)
+    turning = _ropes(keys, arch, counts, bool(window["window"]))
     keys.demand_all_read()
     return Graph(arch=arch, family=family, **counts, **scales, **window, **turning)
 
@@ -148,20 +151,22 @@ def _scales(keys: Keys, family: Family, counts: dict) -> dict:
             "temperature_scale": said.get("attention.temperature_scale", 0.0)}
 
 
-def _window(keys: Keys, family: Family) -> dict:
+def _window(keys: Keys, arch: str) -> dict:
     """How far local layers look back, and which layers are local."""
-    if not family.pattern:
+    if arch not in SWA_PATTERN:
         return {"window": 0}
-    window = keys.count("sliding_window", family.window, least=0)
+    must_say = KEYS["sliding_window"] in DEMANDED.get(arch, "")
+    window = keys.count("sliding_window", None if must_say else USUAL_WINDOW.get(arch, 0), least=0)
     if not window:
         keys.skip("attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa")
     return {"window": window, "pattern": keys.whole(
-        "attention.sliding_window_pattern", family.pattern, least=0, most=MOST_LAYERS)}
+        "attention.sliding_window_pattern", SWA_PATTERN[arch], least=0, most=MOST_LAYERS)}
 
 
-def _ropes(keys: Keys, family: Family, counts: dict, windows: bool) -> dict:
+def _ropes(keys: Keys, arch: str, counts: dict, windows: bool) -> dict:
     """RoPE of the layers that see all, and of those that see a window."""
-    base, n_rot = keys.number("rope.freq_base", 10000.0), _columns(keys, family, counts["head_dim"])
+    family = FAMILIES[arch]
+    base, n_rot = keys.number("rope.freq_base", 10000.0), _columns(keys, arch, counts["head_dim"])
     kind = keys.word("rope.scaling.type", "linear", ROPE_SCALINGS)
     stretch = _stretch(keys, family, kind, counts["n_ctx_train"])
     long = family.rope_tensors == "long" or (kind == "longrope" and family.rope_tensors == "freqs")
@@ -193,10 +198,10 @@ def _stretch(keys: Keys, family: Family, kind: str, n_ctx_train: int) -> Stretch
                    attention=keys.number("rope.scaling.attn_factor", 1.0), **more)
 
 
-def _columns(keys: Keys, family: Family, usual: int) -> int:
+def _columns(keys: Keys, arch: str, usual: int) -> int:
     """How many columns of a head turn."""
     n_rot = keys.count("rope_dim", usual, most=usual)
-    if n_rot % 2 or (n_rot != usual and not family.partial_rope):
+    if n_rot % 2 or (n_rot != usual and arch not in TURN_IN_PART):
         raise ValueError(f"RoPE is to turn {n_rot} of the {usual} columns of a head of {keys.name}; here it "
-                         f"turns {'an even number' if family.partial_rope else 'all, in pairs'}")
+                         f"turns {'an even number' if arch in TURN_IN_PART else 'all, in pairs'}")
     return n_rot

@@ -12,22 +12,12 @@ import numpy as np
 
 from ..models.architecture import LARGEST
 from ..models.gguf_cursor import GGUFArray, shown
+from ..models.loadable import NEUTRAL
 from ..models.metadata import KEYS
 
 #: Keys that say nothing about the numbers of a text model, whatever they hold.
 SILENT = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned")
 PARTS = ("vision.", "mm.", "audio.")            # of encoders of pictures and sounds, which are loaded apart
-#: Key -> the value at which it changes nothing in the graphs that are run here.
-NEUTRAL = {"attention.causal": True, "attention.clamp_kqv": 0, "attention.max_alibi_bias": 0,
-           "attention.sliding_window": 0, "attn_logit_softcapping": 0, "final_logit_softcapping": 0,
-           "attention.scale": 0, "attention.temperature_scale": 0, "residual_scale": 0, "embedding_scale": 0,
-           "expert_count": 0, "expert_used_count": 0, "expert_group_count": 0, "expert_group_used_count": 0,
-           "expert_shared_count": 0, "expert_shared_feed_forward_length": 0, "expert_feed_forward_length": 0,
-           "expert_weights_norm": True, "expert_weights_scale": 1, "leading_dense_block_count": 0,
-           "nextn_predict_layers": 0, "pooling_type": 0, "use_parallel_residual": False, "num_loops": 1,
-           "rope.scaling.yarn_beta_fast": 32, "rope.scaling.yarn_beta_slow": 1,
-           "rope.scaling.yarn_ext_factor": 1, "rope.scaling.yarn_attn_factor": 1,
-           "rope.scaling.yarn_log_multiplier": 0}
 
 
 class Keys:

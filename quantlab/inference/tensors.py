@@ -6,7 +6,7 @@ Source: llama.cpp's src/models/*.cpp (load_arch_tensors, create_tensor_qkv).
 
 from collections.abc import Iterator, Mapping
 
-from ..models.wiring import plain_shape
+from ..models.wiring import may_be_biased, plain_shape
 from .graph import Graph, Shapes
 
 Named = tuple[str, tuple[int, ...]]         # a tensor's name and shape, in ggml's order: row length first
@@ -78,7 +78,7 @@ def _optional(g: Graph, needed: Mapping[str, tuple[int, ...]]) -> Iterator[Named
     """Biases of the matrices that may have one, and what slows RoPE down."""
     for name, shape in needed.items():
         stem, _, end = name.rpartition(".")
-        if end == "weight" and stem.rpartition(".")[2] in g.family.biases:
+        if end == "weight" and stem.rpartition(".")[2] in may_be_biased(g.arch):
             yield f"{stem}.bias", shape[1:]
     if g.family.rope_tensors and g.global_rope is not None:
         names = ("rope_factors_long", "rope_factors_short") if g.longrope else ("rope_freqs",)

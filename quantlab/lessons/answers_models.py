@@ -1,11 +1,11 @@
 """Which option of a guess about memory, quality, names and speed is right, worked out from the tables that
-the lesson uses: lessons 06 to 10, 13 and 14. As in `answers_weights`.
+the lesson uses: lessons 06 to 10, 13, 14 and 17. As in `answers_weights`.
 """
 
 import numpy as np
 
 from ..exhibits.recital import n_recited, recorded_recitals
-from ..inference.compare import recorded_quality
+from ..inference.compare import recorded_quality, recorded_table
 from ..inference.in_types import model_in_types
 from ..lab.checks import has
 from ..lab.records import RecordedComparison, seed_scores
@@ -15,30 +15,37 @@ from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
 from ..memory.kv_cache import kv_cache_bytes
-from ..memory.rule import GB_PER_BILLION, OVERHEAD
+from ..memory.rule import rule_of_thumb_gb
 from ..memory.settings import Settings
 from ..memory.speed import expected_speed
 from ..memory.weights import weight_bytes
 from ..models.catalog import MODELS
 from ..models.recipes import tensor_list
+from ..words import GB, GIB
 from .answers_weights import Facts, between
 
-GIB = 2**30
 #: The seven models that lesson 06 holds the rule of thumb against.
 SEVEN = ("llama3.2:3b", "mistral:7b", "llama3.1:8b", "qwen3:8b", "qwen3:14b", "qwen3:32b", "llama3.1:70b")
 
 
-def llama_at_32k_on_8_gib() -> Facts:
-    free = {n_ctx: _room("Q4_K_M", n_ctx) for n_ctx in (8192, 32768)}
-    return {"right": 0 if free[32768] > 0.5 else 1 if free[32768] > -0.5 else 2, "free_at_8k": free[8192],
-            "missing": -free[32768], "cache": kv_cache_bytes(MODELS["llama3.1:8b"], 32768) / GIB}
+def smallest_type_at_64k_on_8_gib() -> Facts:
+    small, large = (weight_bytes(tensor_list("llama-3.1-8b", ftype)) / GIB for ftype in ("Q2_K", "Q4_K_M"))
+    half, whole = (kv_cache_bytes(MODELS["llama3.1:8b"], n_ctx) / GIB for n_ctx in (32768, 65536))
+    missing = -_room("Q2_K", 65536)
+    return {"right": between(missing, 0, 1), "saved": large - small, "more": whole - half, "cache": whole,
+            "missing": missing}
 
 
 def rule_of_thumb_for_f16() -> Facts:
-    errors = [MODELS[model].n_params * GB_PER_BILLION["f16"] * OVERHEAD
-              / estimate_memory(model, "F16", n_ctx=2048).total - 1 for model in SEVEN]
-    error = float(np.mean(errors))
+    error = error_of_the_rule("f16", 2048)
     return {"right": 1 if error < -0.05 else 0 if error < 0.1 else 2, "error": error}
+
+
+def error_of_the_rule(quant: str, n_ctx: int) -> float:
+    """Of the rule of thumb as a share of the truth: the mean over the seven models."""
+    errors = [GB * rule_of_thumb_gb(MODELS[model].n_params / 1e9)[quant]
+              / estimate_memory(model, quant.upper(), n_ctx=n_ctx).total - 1 for model in SEVEN]
+    return float(np.mean(errors))
 
 
 def contests_of_equal_models() -> Facts:
@@ -79,16 +86,17 @@ def passages_at_q3_k() -> Facts:
     return {"right": right, "known": known, "passages": passages}
 
 
-def best_copy_of_a_q4_1() -> Facts:
-    kld = recorded_quality("smollm2_q4_1").set_index("ftype").kld
-    return {"right": 3 if kld.idxmin() == "Q4_1" and kld["Q4_1"] == 0 else 0}
-
-
-def change_that_makes_32k_fit() -> Facts:
-    llama, small = MODELS["llama3.1:8b"], {"type_k": "q8_0", "type_v": "q8_0"}
-    free, missing = _room("Q4_K_M", 32768, **small), -_room("Q4_K_S", 32768)
-    return {"right": 1 if free > 0 and missing > 0 else 0, "free": free, "missing": missing,
-            "full": kv_cache_bytes(llama, 32768) / GIB, "half": kv_cache_bytes(llama, 32768, **small) / GIB}
+def most_bits_at_32k_on_8_gib() -> Facts:
+    card, types = GPUS["GeForce RTX 4060"].vram_bytes, ("Q6_K", "Q5_K_M", "Q4_K_M", "Q2_K")
+    short, long = ({option.estimate.ftype: option for option in candidates("llama3.1:8b", card, n_ctx)}
+                   for n_ctx in (8192, 32768))
+    at_8k, at_32k = (choose([*options.values()], "quality") for options in (short, long))
+    assert at_8k and at_32k
+    caches = {f"cache_{name}": kv_cache_bytes(MODELS["llama3.1:8b"], n_ctx) / GIB
+              for name, n_ctx in (("8k", 8192), ("32k", 32768))}
+    return {"right": types.index(at_32k.estimate.ftype), "at_8k": at_8k.estimate.ftype, **caches,
+            "more": caches["cache_32k"] - caches["cache_8k"],
+            "missing": {ftype: -option.room / GIB for ftype, option in long.items()}}
 
 
 def speed_or_memory() -> Facts:
@@ -117,14 +125,13 @@ def gemma_or_llama_at_128k() -> Facts:
     held = {name: kv_cache_bytes(shape, 131072) / GIB for name, shape in (("gemma", gemma), ("llama", llama))}
     times = held["llama"] / held["gemma"]
     return {"right": 0 if times < 1 else int(np.argmin([abs(np.log(times / guess)) for guess in (2, 6)])) + 1,
-            "layers": {"gemma": gemma.n_layer, "llama": llama.n_layer}, **held,
-            "windowed": sum(gemma.is_sliding(layer) for layer in range(gemma.n_layer))}
+            "layers": {"gemma": gemma.n_layer, "llama": llama.n_layer}, **held}
 
 
-def tokens_on_a_4090() -> Facts:
-    card = GPUS["GeForce RTX 4090"]
+def tokens_on_a_4060() -> Facts:
+    card = GPUS["GeForce RTX 4060"]
     speed = expected_speed("llama3.1:8b", "Q4_K_M", card.bandwidth, n_ctx=8192)
-    return {"right": int(np.argmin([abs(speed.limit - guess) for guess in (177, 96, 47.8)])),
+    return {"right": int(np.argmin([abs(speed.limit - guess) for guess in (48, 89, 177)])),
             "bandwidth": card.bandwidth / 1e9, "gigabytes": speed.card / 1e9, "limit": speed.limit}
 
 
@@ -137,7 +144,15 @@ def five_layers_in_main_memory() -> Facts:
             "slower": card / main}
 
 
-def _room(ftype: str, n_ctx: int, **settings) -> float:
+def places_at_q4_k() -> Facts:
+    table = recorded_table("quality")
+    rows = {row["ftype"]: row for row in (table["rows"] if table else ()) if row.get("pure")}
+    moved = {name: 100 * (1 - rows[name]["top1"]) for name in ("Q8_0", "Q4_K", "Q2_K")}
+    right = 2 if moved["Q8_0"] < 2 and 8 < moved["Q4_K"] < 20 and 40 < moved["Q2_K"] < 60 else 0
+    return {"right": right, "moved": moved["Q4_K"], "passages": rows["Q4_K"]["passages"]}
+
+
+def _room(ftype: str, n_ctx: int) -> float:
     """GiB that llama3.1:8b leaves free on a card of 8 GiB; below 0 what is missing."""
     card = GPUS["GeForce RTX 4060"].vram_bytes
-    return fits(MODELS["llama3.1:8b"], card, ftype, Settings(n_ctx=n_ctx, **settings)).room / GIB
+    return fits(MODELS["llama3.1:8b"], card, ftype, Settings(n_ctx=n_ctx)).room / GIB

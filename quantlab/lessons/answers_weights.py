@@ -1,7 +1,7 @@
 """Which option of a guess about weights and files is right, worked out from the tables that the lesson uses.
 
-A function for each guess of lessons 00 to 05, 11 and 12 in `data/predictions.toml`: `right` is the index of
-the true option, and the other values are the numbers in braces that stand in its sentences.
+A function for each guess of lessons 00 to 05, 11, 12, 15 and 16 in `data/predictions.toml`: `right` is the
+index of the true option, and the other values are the numbers in braces that stand in its sentences.
 """
 
 import numpy as np
@@ -12,6 +12,9 @@ from ..exhibits.bits import LINEUP
 from ..exhibits.llama import BLOCK as PIXELS
 from ..exhibits.llama import HOT, llama
 from ..exhibits.outliers import OUTLIER, N
+from ..exhibits.types import COMMON_TABLE, mix
+from ..formats.anatomy import anatomy, flipped, moved
+from ..formats.grid import codebook
 from ..formats.table import FORMATS
 from ..formats.tensor import quantize
 from ..inference.compare import recorded_quality, recorded_table
@@ -83,20 +86,17 @@ def weights_of_byte_2() -> Facts:
 
 
 def meaning_of_m() -> Facts:
-    bits = [float(8 * mix.nbytes.sum() / mix.n_weights.sum())
-            for mix in (tensor_list("llama-3.1-8b", name) for name in ("Q4_K_S", "Q4_K_M"))]
-    return {"right": 2 if bits[1] > bits[0] else 1}
+    small, medium = (mix("llama-3.1-8b", name).bpw for name in ("Q4_K_S", "Q4_K_M"))
+    return {"right": 2 if medium > small else 1}
 
 
 def how_far_above_the_common_table() -> Facts:
-    old, new = (tensor_list(model, "Q4_0") for model in ("llama-2-7b", "llama-3.1-8b"))
-    above = [float(mix.nbytes.sum()) / 3.5e9 - 1 for mix in (old, new)]
-    weights = [float(mix.n_weights.sum()) for mix in (old, new)]
-    per_weight = [float(mix.nbytes.sum()) / n for mix, n in zip((old, new), weights, strict=True)]
-    more = weights[1] / weights[0] - 1
+    old, new = (mix(model, "Q4_0") for model in ("llama-2-7b", "llama-3.1-8b"))
+    above = [one.nbytes / 1e9 / COMMON_TABLE["Q4_0"] - 1 for one in (old, new)]
+    more = new.n_weights / old.n_weights - 1
     return {"right": int(np.argmin([abs(above[1] - guess) for guess in (above[0], more, 1 / 3)])),
             "llama_2": above[0], "llama_3": above[1], "more_weights": more,
-            "more_bits": per_weight[1] / per_weight[0] - 1}
+            "more_bits": new.bpw / old.bpw - 1}
 
 
 def error_of_q5_0() -> Facts:
@@ -148,12 +148,29 @@ def why_the_curve_jumps() -> Facts:
 
 
 def what_the_search_gains() -> Facts:
-    groups = sample_weights().reshape(-1, 32)
-    low, high = np.minimum(groups.min(axis=1, keepdims=True), 0), groups.max(axis=1, keepdims=True)
-    plain = np.rint((groups - low) / (high - low) * 15) * (high - low) / 15 + low
-    gain = 1 - _rmse("Q4_K") / rms(plain - groups)
+    gain = 1 - _rmse("Q4_K") / _plain_rmse()
     return {"right": int(np.argmin([abs(gain - guess) for guess in (0.01, 0.08, 0.5)])), "gain": gain,
-            "groups": len(groups)}
+            "groups": sample_weights().size // 32}
+
+
+def weights_of_the_scale_of_scales() -> Facts:
+    """Of the first super-block, which lesson 15 shows."""
+    raw = quantize(sample_weights().reshape(-1, 256)[0], "Q4_K").tobytes()
+    parts = anatomy("Q4_K")
+    changed = len(moved(parts.decode(raw), parts.decode(flipped(raw, 1, 0))))
+    return {"right": [32, changed, 256].index(changed), "moved": changed, "zeros": 256 - changed}
+
+
+def error_without_the_search() -> Facts:
+    error = {"Q4_1": _rmse("Q4_1"), "plain": _plain_rmse(), "Q4_K": _rmse("Q4_K")}
+    halfway = (error["Q4_1"] + error["Q4_K"]) / 2
+    nearest = [abs(error["plain"] - guess) for guess in (error["Q4_1"], halfway, error["Q4_K"])]
+    return {"right": int(np.argmin(nearest)), "error": error}
+
+
+def bits_of_broken_rows() -> Facts:
+    llama, smollm = (mix(model, "Q4_K_M").bpw for model in ("llama-3.1-8b", "smollm2:135m"))
+    return {"right": between(smollm, 4.7, 6), "llama": llama, "smollm": smollm}
 
 
 def what_a_bent_ruler_gains() -> Facts:
@@ -178,6 +195,14 @@ def _hurt_alone() -> list[dict]:
     return [row for row in table["rows"] if row["by"] == "tensor" and row["qtype"] == "Q2_K"]
 
 
+def _plain_rmse() -> float:
+    """4-bit codes with the plain scale and minimum of each 32 weights, neither of them rounded."""
+    groups = sample_weights().reshape(-1, 32)
+    low, high = np.minimum(groups.min(axis=1, keepdims=True), 0), groups.max(axis=1, keepdims=True)
+    plain = np.rint((groups - low) / (high - low) * 15) * (high - low) / 15 + low
+    return rms(plain - groups)
+
+
 def _rmse(name: str) -> float:
     rows = sample_weights().reshape(-1, 256)
     return rms(quantize(rows, name).dequantize() - rows)
@@ -186,3 +211,14 @@ def _rmse(name: str) -> float:
 def _ordinal(index: int) -> str:
     words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
     return words[index] if index < len(words) else f"{index + 1}th"
+
+
+def rounded_eights_in_the_book() -> Facts:
+    """Rounded one by one to 1, 3 or 5 steps, the largest of the 16 weights that share a scale to 5."""
+    groups = np.abs(sample_weights()).reshape(-1, 16)
+    steps = 5 * groups / groups.max(axis=1, keepdims=True)
+    levels = np.clip(np.rint((steps - 1) / 2), 0, 2).astype(int).reshape(-1, 8)
+    in_order = 3 ** np.arange(8)
+    book = np.searchsorted([8, 25, 43], codebook("IQ2_XS")) @ in_order
+    share = float(np.isin(levels @ in_order, book).mean())
+    return {"right": between(share, 0.2, 0.5), "share": share, "eights": len(levels)}

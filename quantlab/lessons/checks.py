@@ -1,13 +1,13 @@
 """The exercises about blocks and bits (lessons 00 to 03, 05, 11, 12): each check computes the right answer
-from the package, and knows the usual wrong ones with the hint that belongs to each.
+from the package, and knows the usual wrong ones with the hint that belongs to each. By number they stand in
+exercises.py.
 """
 
 import numpy as np
 
 from ..formats.table import FORMATS
+from ..words import GB, GIB
 from .feedback import Feedback, check_function, check_number
-
-GB, GIB = 1e9, 2**30
 
 
 def check_bits_per_pixel(answer: object) -> Feedback:
@@ -47,7 +47,7 @@ def check_q4_0_gigabytes(answer: object) -> Feedback:
              nbytes / 32: "Those are the bytes of one weight in 32.",
              FORMATS["Q8_0"].bpw: "That is Q8_0.",
              8 * nbytes: "Those are bits. A byte has 8 bits, a GB 10⁹ bytes.",
-             4.2: "Right, but in GiB, and rounded; a GB is 10⁹ bytes.",
+             round(nbytes / GIB, 1): "Right, but in GiB, and rounded; a GB is 10⁹ bytes.",
              8: "That is a byte a weight. How many bits does Q4_0 take?",
              0.5: "Those are the scales. Each weight has a code of 4 bits, too.",
              7e9 * 4 / 8 / GB: "That is for 7 billion weights, and without the scales.",

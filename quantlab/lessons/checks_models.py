@@ -2,6 +2,7 @@
 usual mistake has its hint.
 """
 
+from ..exhibits.types import NAMES, mix
 from ..formats.table import FORMATS
 from ..memory.advice import candidates
 from ..memory.cards import GPUS
@@ -9,10 +10,8 @@ from ..memory.estimate import estimate_memory
 from ..memory.kv_cache import kv_cache_bytes
 from ..models.catalog import MODELS, PUBLISHED
 from ..models.recipes import tensor_list
-from ..words import bits, gib, listed, size
+from ..words import GB, GIB, bits, gib, listed, size
 from .feedback import NOT_STARTED, Feedback, check_choice, check_number
-
-GB, GIB = 1e9, 2**30
 
 
 def check_file_bits(answer: object) -> Feedback:
@@ -23,17 +22,20 @@ def check_file_bits(answer: object) -> Feedback:
     hints = {nbytes / weights: "Those are bytes per weight.",
              weights / nbytes: "That is weights per byte: turn it over, make it bits.",
              4: "That is the number in the name.",
+             **{mix(model, "Q4_K_M").bpw: f"That is {name}'s Q4_K_M, printed above. Compute it for this file."
+                for model, name in NAMES.items()},
+             8: "That is the number of bits in a byte: multiply the bytes per weight by it.",
              FORMATS["Q4_K"].bpw: "That is a block of Q4_K. The file is a mix.",
              8 * nbytes / 8e9: "8B is a rounded name: count the weights there really are.",
-             expected * GB / GIB: "A GiB slipped in. Bytes need no other unit.",
-             expected * GIB / GB: "A GiB slipped in. Bytes need no other unit.",
-             nbytes: "Those are all bytes: share them among the weights, and make bits of them.",
-             8 * nbytes: "Those are all bits: share them among the weights.",
+             expected * GB / GIB: "One of the numbers is in GiB. Take plain bytes.",
+             expected * GIB / GB: "One of the numbers is in GiB. Take plain bytes.",
+             nbytes: "Those are all bytes: divide them by the weights, and make bits of them.",
+             8 * nbytes: "Those are all bits: divide them by the weights.",
              16: "That is a file of 16 bits: this one is smaller."}
     return check_number(answer, expected, hints, rel_tol=2e-3, unit="bits",
                         start="Divide the bytes by the weights, then make bits of it.",
-                        praise=f"{expected:.2f} bits: a Q4_K_M, by its size alone. Dense models of 7 B and "
-                               "more land at 4.8 to 5.0.")
+                        praise=f"{expected:.2f} bits per weight: a Q4_K_M. Its size alone tells you. Dense "
+                               "models of 7 B and more have 4.8 to 5.0 in a Q4_K_M.")
 
 
 def check_kv_bytes_per_token(answer: object) -> Feedback:
@@ -68,9 +70,16 @@ LEVERS = {"type_k": "the type of the cache", "type_v": "the type of the cache", 
         "ftype": "the quantization", "n_gpu_layers": "the layers on the card",
         "n_ubatch": "the tokens of a step", "model": "the model"}
 
+#: Arguments that are no way out here, and why.
+NO_LEVERS = {"flash_attention": "is on already, and the card is still too small",
+             "n_parallel": "is 1 already: there is one conversation",
+             "n_cpu_moe": "moves experts, and this model has none",
+             "vram": "is the card, and the card stays"}
+
 #: What Ollama and llama.cpp call them, and what people try.
-OTHER_NAMES = {"num_ctx": "n_ctx", "type_kv": "type_k and type_v", "kv_type": "type_k and type_v",
-               "kv_cache": "type_k and type_v", "OLLAMA_KV_CACHE_TYPE": "type_k and type_v",
+OTHER_NAMES = {**dict.fromkeys(("num_ctx", "ctx", "context"), "n_ctx"),
+               **dict.fromkeys(("type_kv", "kv_type", "kv_cache", "OLLAMA_KV_CACHE_TYPE"),
+                               "type_k and type_v"),
                "num_gpu": "n_gpu_layers", "quant": "ftype", "quantization": "ftype"}
 
 
@@ -96,9 +105,9 @@ def check_three_ways(answer: object) -> Feedback:
             return lever
         levers.append(lever)
     if twice := [lever for lever in levers if levers.count(lever) > 1]:
-        return Feedback("almost", f"All three fit, but {twice[0]} is turned twice. What else takes room?")
-    return Feedback("correct", f"Three levers: {', '.join(levers)}. Each costs something else: precision of "
-                               "the notes, memory of the talk, quality of the weights, or speed.")
+        return Feedback("almost", f"All three fit, but {twice[0]} is changed twice. What else takes room?")
+    return Feedback("correct", f"You changed {listed(levers)}. Each has its price: precise notes, a long "
+                               "conversation, good weights, or speed.")
 
 
 def _partly(there: list[tuple[int, dict]], count: int) -> Feedback:
@@ -112,33 +121,36 @@ def _partly(there: list[tuple[int, dict]], count: int) -> Feedback:
 
 
 def _lever(name: str, way: dict) -> Feedback | str:
-    """The lever that this way turns, or what is wrong with it."""
+    """What this way changes, or what is wrong with it."""
     if unknown := [argument for argument in way if argument not in LEVERS]:
-        words = (f"goes by the name of {OTHER_NAMES[unknown[0]]} here" if unknown[0] in OTHER_NAMES
-                 else f"is nothing to turn here; there are {', '.join(LEVERS)}")
+        words = (f"is called {OTHER_NAMES[unknown[0]]} here" if unknown[0] in OTHER_NAMES
+                 else NO_LEVERS.get(unknown[0], f"changes nothing here; there are {', '.join(LEVERS)}"))
         return Feedback("not yet", f"{name}: {unknown[0]!r} {words}.")
     levers = {LEVERS[argument] for argument, value in way.items() if START.get(argument) != value}
     if not levers:
         return Feedback("not yet", f"{name} changes nothing.")
     if len(levers) > 1:
-        return Feedback("almost", f"{name} turns {' and '.join(sorted(levers))}. One at a time, so that you "
+        return Feedback("almost", f"{name} changes {' and '.join(sorted(levers))}. One at a time, to "
                                   "see what each brings.")
     if "the model" in levers:
-        return Feedback("almost", f"{name} takes another model. That always works; the 14 billion parameters "
-                                  "shall stay.")
+        return Feedback("almost", f"{name} takes another model. That always works, but here the model is "
+                                  "Qwen3-14B.")
     try:
         left = CARD_OF_12_GIB - estimate_memory(**(START | way)).needed
     except (ValueError, TypeError) as error:
         return Feedback("not yet", f"{name}: {error}")
     if left < 0:
-        return Feedback("not yet", f"{name} is still {gib(-left)} too much.")
+        missing = {"type_k", "type_v"} - way.keys()
+        half = f" Half of the cache is as it was: give {missing.pop()}, too." if len(missing) == 1 else ""
+        return Feedback("not yet", f"{name} is still {gib(-left)} too much.{half}")
     return levers.pop()
 
 
 def check_best_type(answer: object) -> Feedback:
     """Lesson 08: the largest type of Llama-3.1-8B that fits a 10 GiB card with 32,768 tokens of context."""
     options = candidates("llama3.1:8b", GPUS["GeForce RTX 3080"].vram_bytes, 32768)
-    expected = max((option for option in options if option.room >= 0), key=lambda o: o.bpw).estimate.ftype
+    best = max((option for option in options if option.room >= 0), key=lambda o: o.bpw)
+    expected, for_weights = best.estimate.ftype, best.estimate.weights + best.room
     room = {option.estimate.ftype: option.room for option in options}
     hints = {
         "Q8_0": "That is what the rule of thumb says. It has forgotten the context: "
@@ -153,6 +165,9 @@ def check_best_type(answer: object) -> Feedback:
         "Q5_K": "That is the type of a block. Files of it are Q5_K_S and Q5_K_M: which one?",
         "Q4_K": "That is the type of a block, and there is room for more bits.",
         **dict.fromkeys(("BF16", "F32"), "Not even the weights fit."),
+        f"{for_weights / GIB:.2f}": "That is the room for the weights in GiB. Which type fits into it?",
+        **{f"Q{n}": "The name of a file says more, such as Q4_K_M." for n in (2, 3, 4, 5, 6, 8)},
+        "Q5_K_L": "llama.cpp has no such type. The files of Q5_K are Q5_K_S and Q5_K_M.",
         **dict.fromkeys(("Q5_0", "Q5_1", "Q4_1"), "It would fit, but it is of an older kind: a K type of as "
                                                   "many bits keeps more.")}
     return check_choice(answer, expected, hints,

@@ -1,4 +1,8 @@
-"""The exercises about running models (lessons 07, 09, 14): clocks, a Modelfile, and times that add up."""
+"""The exercises about running models (lessons 07, 09, 14, 17): clocks, a Modelfile, times that add up, and
+how far two distributions are apart.
+"""
+
+import numpy as np
 
 from ..lab.modelfile import ModelfileError, parse_modelfile
 from ..lab.records import recorded
@@ -31,6 +35,40 @@ def check_tokens_per_second(answer: object) -> Feedback:
                         start="Divide eval_count by the seconds of eval_duration.",
                         praise="Tokens written over the time it took to write them; nothing else belongs in "
                                "there.")
+
+
+#: Three tokens that may come next, before and after: the exercise of lesson 17.
+BEFORE, AFTER = np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.3, 0.2])
+
+
+def check_divergence(answer: object) -> Feedback:
+    """Lesson 17: the KL divergence of (0.5, 0.3, 0.2) from (0.7, 0.2, 0.1), in nats."""
+    p, q = BEFORE, AFTER
+    terms = p * np.log(p / q)
+    expected, back = float(terms.sum()), float((q * np.log(q / p)).sum())
+    hints = {back: "p and q have changed places: the original's probabilities weigh the sum.",
+             -back: "The fraction is turned over, and so are the weights: p ln (p/q).",
+             expected / np.log(2): "Those are bits, from log2. Nats come from ln, `np.log`.",
+             expected / np.log(10): "That is with log10. Nats come from ln, `np.log`.",
+             float(terms.mean()): "That is the mean of three terms. Add them up: p is the weight already.",
+             float(np.log(p / q).sum()): "Each term has a weight: p ln (p/q).",
+             float(abs(terms).sum()): "Terms below 0 count as they are: without their sign the sum is wrong.",
+             float(terms[0]): "That is the first token alone. Add the other two.",
+             float(terms[:2].sum()): "The third token is missing.",
+             float(abs(p - q).sum()): "Those are the differences. The divergence compares by a logarithm.",
+             float(abs(p - q).max()): "That is the largest difference. The divergence compares by a "
+                                      "logarithm.",
+             float(((p - q) ** 2).sum()): "Those are squared differences. The divergence compares by a "
+                                          "logarithm.",
+             float(-(p * np.log(q)).sum()): "That is the cross-entropy. Take off the entropy of p, "
+                                            "−Σ p ln p.",
+             float(-(p * np.log(p)).sum()): "That is the entropy of p: how unsure the original is by itself.",
+             float((p * (p / q)).sum()): "The logarithm is missing.",
+             float(np.exp(expected)): "One step too many: leave it as a logarithm."}
+    return check_number(answer, expected, hints, unit="nats", rel_tol=5e-3,
+                        start="For each of the three tokens work out p ln (p/q), then add them up.",
+                        praise="About 0.085 nats: the words that the original would write become 8 % less "
+                               "likely, on average.")
 
 
 def check_modelfile(answer: object) -> Feedback:

@@ -175,10 +175,11 @@ def _other_arguments(function: Callable, reference: Callable) -> str:
 
 
 def _off(given: Any, wanted: np.ndarray) -> str:
-    """How a single number is off, where the mistake is not a known one; "" for arrays and what is no number.
+    """How a single number is off, where the mistake is not a known one; "" for arrays, True and False, and
+    what is no number.
     """
     value = _as_number(given)
-    if value is None or not math.isfinite(value) or wanted.ndim:
+    if value is None or not math.isfinite(value) or wanted.ndim or wanted.dtype.kind == "b":
         return ""
     return diagnosis(value, float(wanted), False) or f"That is {side(value, float(wanted))}."
 
@@ -209,7 +210,8 @@ def _first_difference(given: Any, wanted: np.ndarray) -> str:
         return ""
     where = tuple(int(i) for i in np.argwhere(~same)[0])
     place = f" at {list(where)}" if where else ""
-    return f"{given[where]:.6g} came back{place}, {wanted[where]:.6g} was expected."
+    shown = "{:.6g}" if numbers else "{}"
+    return f"{shown.format(given[where])} came back{place}, {shown.format(wanted[where])} was expected."
 
 
 def _copies(arguments: tuple) -> tuple:

@@ -88,7 +88,7 @@ def reason(option: CardFit, chosen: CardFit | None, wish: str) -> str:
         return f"fits, at {option.bpw:.2f} bits a weight instead of {chosen.bpw:.2f}"
     if wish == "speed":
         return f"fits, but reads {100 * more / chosen.estimate.weights:.0f} % more for every token"
-    return f"fits, for {gib(more)} more: worth it if you can tell" if wish == "balance" else \
+    return f"fits, for {gib(more)} more: try if it is worth it" if wish == "balance" else \
         f"fits, but takes {gib(more)} more"
 
 

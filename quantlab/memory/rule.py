@@ -1,4 +1,4 @@
-"""The lesson's rule of thumb, exactly as it is taught (how far it is from the truth is lesson 06's subject),
+"""A common rule of thumb, exactly as it is taught (how far it is from the truth is lesson 06's subject),
 and a shape for "about 7 billion parameters" when no model is named: what most open models of that size look
 like.
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..models.architecture import Architecture
 from .settings import is_amount
 
-#: Gigabytes per billion parameters, as the lesson gives them; best quality last.
+#: Gigabytes per billion parameters, as the rule gives them; best quality last.
 GB_PER_BILLION = {"q4_K_M": 0.5, "q5_K_M": 0.625, "q8_0": 1.0, "f16": 2.0}
 OVERHEAD = 1.2
 TOO_LARGE = "Model too large for available VRAM"
@@ -25,7 +25,7 @@ LARGEST_BILLIONS = 10_000.0
 
 
 def rule_of_thumb_gb(model_params_b: float) -> dict[str, float]:
-    """GB that the lesson's rule expects for each quantization of a model with so many billion parameters.
+    """GB that the rule expects for each quantization of a model with so many billion parameters.
 
     Raises ValueError unless 0 < model_params_b <= 10,000.
     """
@@ -36,7 +36,7 @@ def rule_of_thumb_gb(model_params_b: float) -> dict[str, float]:
 
 
 def recommend_quantization(vram_gb: float, model_params_b: float) -> str:
-    """The best of q4_K_M, q5_K_M, q8_0 and f16 that fits by the lesson's rule (parameters x ratio x 1.2), or
+    """The best of q4_K_M, q5_K_M, q8_0 and f16 that fits by the rule of thumb (parameters x ratio x 1.2), or
     TOO_LARGE.
 
     vram_gb: memory of the card in GB, 0 or more.  model_params_b: parameters in billions.  Weights only: the

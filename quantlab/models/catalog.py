@@ -60,10 +60,16 @@ PUBLISHED: dict[str, Origin] = {
 SHORT_NAMES = {"llama-2-7b": "llama2:7b", "llama-3.1-8b": "llama3.1:8b", "smollm2-135m": "smollm2:135m"}
 
 
+def library_name(name: str) -> str:
+    """The name in Ollama's library that a short name stands for, in any letter case; others stay as they are.
+    """
+    return SHORT_NAMES.get(name.strip().lower(), name)
+
+
 def catalog_name(name: str) -> str | None:
     """The name in MODELS that `name` means, a short name or any spelling that Ollama takes for it; else None.
     """
-    known = SHORT_NAMES.get(name) or name_key(name)
+    known = name_key(library_name(name))
     return known if known in MODELS else None
 
 

@@ -21,7 +21,7 @@ FAMILIES = {"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "
 EMBEDDINGS, OUTPUT = ("token_embd.weight", "per_layer_token_embd.weight"), "output.weight"
 #: Each p-th layer sees the whole context, the others only a window (llama.cpp: set_swa_pattern); 1: no local
 #: layers.
-SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "llama4": 4, "gemma3n": 5}
+SWA_PATTERN = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "llama4": 4, "gemma3n": 5, "olmo2": 4}
 
 QKV_BIAS = {"qwen2", "gpt-oss"}
 QK_NORM = {"qwen3", "qwen3moe", "gemma3", *PER_LAYER, *DELTA_NET, *SHORT_CONVOLUTION}

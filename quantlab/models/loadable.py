@@ -23,15 +23,32 @@ DEMANDED = {"": "context_length embedding_length block_count attention.layer_nor
 #: Keys that may have one number for each layer instead of one for all.
 PER_LAYER = {"attention.head_count", "attention.head_count_kv", "feed_forward_length", "expert_used_count",
              "expert_feed_forward_length"}
+#: Key -> the value at which it changes nothing in a graph without a special rule for it; of the type that
+#: llama.cpp reads.
+NEUTRAL: dict[str, bool | int | float] = {
+    "attention.causal": True, "attention.clamp_kqv": 0.0, "attention.max_alibi_bias": 0.0,
+    "attention.sliding_window": 0, "attn_logit_softcapping": 0.0, "final_logit_softcapping": 0.0,
+    "attention.scale": 0.0, "attention.temperature_scale": 0.0, "residual_scale": 0.0, "embedding_scale": 0.0,
+    "expert_count": 0, "expert_used_count": 0, "expert_group_count": 0, "expert_group_used_count": 0,
+    "expert_shared_count": 0, "expert_shared_feed_forward_length": 0, "expert_feed_forward_length": 0,
+    "expert_weights_norm": True, "expert_weights_scale": 1.0, "leading_dense_block_count": 0,
+    "nextn_predict_layers": 0, "pooling_type": 0, "use_parallel_residual": False, "num_loops": 1,
+    "rope.scaling.yarn_beta_fast": 32.0, "rope.scaling.yarn_beta_slow": 1.0,
+    "rope.scaling.yarn_ext_factor": 1.0, "rope.scaling.yarn_attn_factor": 1.0,
+    "rope.scaling.yarn_log_multiplier": 0.0}
+
+
+def _neutral(kind: type) -> set[str]:
+    return {key for key, value in NEUTRAL.items() if type(value) is kind}
+
+
 #: Value type -> keys that llama.cpp reads as nothing else, behind "<arch>.".
 TYPED = {
-    UINT32: {*KEYS.values(), "attention.value_length", "rope.scaling.original_context_length",
-             "expert_group_count", "expert_group_used_count", "nextn_predict_layers",
-             "attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa",
-             "embedding_length_out"},
-    FLOAT32: {"attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.factor",
-              "rope.scaling.attn_factor"},
-    BOOL: {"attention.causal", "rope.scaling.finetuned"},
+    UINT32: {*KEYS.values(), *_neutral(int), "attention.value_length", "rope.scaling.original_context_length",
+             "attention.value_length_swa", "rope.dimension_count_swa", "embedding_length_out"},
+    FLOAT32: {*_neutral(float), "attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.factor",
+              "rope.scaling.attn_factor", "logit_scale"},
+    BOOL: {*_neutral(bool), "rope.scaling.finetuned"},
     STRING: {"rope.scaling.type"},
 }
 #: Read of every file, though only some architectures make use of it.

@@ -29,7 +29,7 @@ KEYS = {"n_layer": "block_count", "n_embd": "embedding_length", "n_head": "atten
         "kv_lora_rank": "attention.kv_lora_rank", "q_lora_rank": "attention.q_lora_rank",
         "rope_dim": "rope.dimension_count", "sliding_window": "attention.sliding_window",
         "n_ctx_train": "context_length"}
-#: Keys that the loader reads for these architectures only.
+#: Keys that the loader reads for these architectures only; "": for none of those that are known here.
 READ_BY = {
     "attention.sliding_window": "gemma2 gemma3 gemma3n gemma4 phi3 gpt-oss",
     "attention.key_length_swa": "gemma4", "attention.shared_kv_layers": "gemma4",
@@ -42,8 +42,18 @@ READ_BY = {
     "expert_shared_feed_forward_length": "granite granitemoe granitehybrid nemotron_h_moe qwen3next "
                                          "qwen35moe",
     "interleave_moe_layer_step": "llama4",
-} | dict.fromkeys(("ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank",
-                   "ssm.group_count"), " ".join(MAMBA2 | DELTA_NET))
+    "attn_logit_softcapping": "gemma2", "final_logit_softcapping": "gemma2 gemma3",
+    "attention.temperature_scale": "deepseek2 mistral3",
+    "expert_weights_norm": "deepseek2", "expert_weights_scale": "deepseek2",
+    "rope.scaling.yarn_log_multiplier": "deepseek2 mistral3",
+    "rope.scaling.yarn_beta_fast": "mistral3", "rope.scaling.yarn_beta_slow": "mistral3",
+    **dict.fromkeys(("attention.scale", "logit_scale", "residual_scale", "embedding_scale"),
+                    "granite granitemoe"),
+    **dict.fromkeys(("attention.clamp_kqv", "attention.max_alibi_bias", "use_parallel_residual", "num_loops",
+                     "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"), ""),
+    **dict.fromkeys(("ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank",
+                     "ssm.group_count"), " ".join(MAMBA2 | DELTA_NET)),
+}
 NEEDED = ("n_layer", "n_embd", "n_head")
 #: Architectures whose files can be quantized and run here, though nobody counts their memory.
 RECIPES_ONLY = ("olmo2", "smollm3")

@@ -6,14 +6,14 @@ where its weights are needed.
         model.tensor("token_embd.weight")
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from .architecture import Architecture
-from .catalog import MODELS, SHORT_NAMES, catalog_name
+from .catalog import MODELS, catalog_name, library_name
 from .no_model import NoModel
-from .source import Model, open_model
-from .store import StoreError
+from .source import BUNDLED, Model, open_model
+from .store import StoreError, name_key
 
 
 def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
@@ -31,7 +31,7 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
     if isinstance(model, Model):
         return model if file_first else _checked(model, close=False)
     known = MODELS.get(catalog_name(model) or "") if isinstance(model, str) else None
-    if known and (not file_first or model in SHORT_NAMES):
+    if known and not file_first:
         return known
     try:
         return open_model(model) if file_first else _checked(open_model(model))
@@ -39,6 +39,17 @@ def shape_of(model, *, file_first: bool = False) -> Architecture | Model:
         if known:
             return known
         raise
+
+
+def listed_as(model, names: Iterable[str]):
+    """The one of these names that `model` is another spelling of; without one, `model` as it was given."""
+    return next((name for name in names if _key(name) == _key(model)), model)
+
+
+def _key(model) -> str:
+    """What all spellings have in common that `open_model` takes for the same model."""
+    text = library_name(str(model)).strip()
+    return text.lower() if text.lower() in BUNDLED else name_key(text)
 
 
 def _checked(found: Model, close: bool = True) -> Model:
@@ -62,8 +73,7 @@ def open_weights(model) -> Iterator[Model]:
     if isinstance(model, Architecture):
         raise ValueError(f"only the shape of a {model.arch} model is given, and its weights are needed: give "
                          "the name of a pulled model or the path of a GGUF file")
-    name = SHORT_NAMES.get(model, model) if isinstance(model, str) else model
-    with nullcontext(model) if isinstance(model, Model) else open_model(name) as found:
+    with nullcontext(model) if isinstance(model, Model) else open_model(model) as found:
         found.demand_model()
         _ = found.gguf
         yield found

@@ -20,7 +20,7 @@ from .. import profile
 from ..profile import is_reference
 from ..words import nearest
 from .architecture import Architecture
-from .catalog import DATA, MODELS, catalog_name
+from .catalog import DATA, MODELS, catalog_name, library_name
 from .families import FAMILIES, TensorShape, role_and_layer
 from .gguf_cursor import GGUFArray, shown
 from .gguf_file import GGUFFile
@@ -210,10 +210,12 @@ def open_model(source) -> Model:
     text = os.path.expanduser(os.fspath(source))
     if not isinstance(text, str) or "\0" in text:
         raise ValueError(f"{shown(text)} cannot be the name of a model or a file")
-    if text in BUNDLED:
-        return _from_file(text, BUNDLED[text])
-    if isinstance(source, Path) or text.lower().endswith(".gguf") or os.path.isfile(text):
+    if text not in BUNDLED and (isinstance(source, Path) or text.lower().endswith(".gguf")
+                                or os.path.isfile(text)):
         return _from_file(Path(text).name, text)
+    if (bundled := text.strip().lower()) in BUNDLED:
+        return _from_file(bundled, BUNDLED[bundled])
+    text = library_name(text)
     try:
         stored = find_model(text)
     except StoreError as error:
@@ -234,9 +236,9 @@ def _from_server(name: str, why: str) -> Model:
 
 
 def _refusal(name: str, why: str) -> StoreError:
-    if catalog_name(name):
-        return StoreError(f"of {name} only the shape is known here, and its file is needed: "
-                          f"`ollama pull {name}` gets it ({why})")
+    if known := catalog_name(name):
+        return StoreError(f"of {known} only the shape is known here, and its file is needed: "
+                          f"`ollama pull {known}` gets it ({why})")
     pulled = [] if is_reference() else [stored.name for stored in pulled_models()]
     return StoreError(f"no model {shown(name)} here: {why}{nearest(name, [*MODELS, *pulled, *BUNDLED])}; "
                       f"{A_MODEL_IS}")

@@ -102,16 +102,20 @@ def _optional(name: str, a: Architecture, wanted: Shapes) -> tuple[int, ...]:
     stem, _, end = name.rpartition(".")
     role, matrix = stem.rpartition(".")[2], wanted.get(f"{stem}.weight", ())
     if end == "bias" and matrix and len(matrix) == 2:
-        takes = OPTIONAL_BIASES.get(a.arch, "attn_q attn_k attn_v")
-        return matrix[1:] if role in takes.split() else ()
+        return matrix[1:] if role in may_be_biased(a.arch) else ()
     if end in ("scale", "input_scale") and matrix:                      # NVFP4's
         return (a.n_expert,) if role.endswith("_exps") else (1,)
     return ()
 
 
-#: Architecture -> the roles of matrices that may have a bias; for the others, those of attention.
-OPTIONAL_BIASES = {"llama": "attn_q attn_k attn_v attn_output ffn_gate ffn_up ffn_down", "deepseek2": "",
-                   "phi3": "attn_qkv", "qwen2": "output"}
+def may_be_biased(arch: str) -> tuple[str, ...]:
+    """The roles of matrices that may have a bias: queries, keys and values, and in few families others."""
+    return () if arch == "deepseek2" else (*QKV, *MORE_BIASES.get(arch, "").split())
+
+
+QKV = ("attn_q", "attn_k", "attn_v", "attn_qkv")
+MORE_BIASES = {"qwen2": "output"} | dict.fromkeys(("llama", "mistral3", "granite", "granitemoe"),
+                                                  "attn_output ffn_gate ffn_up ffn_down")
 
 
 def plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

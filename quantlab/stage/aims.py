@@ -29,7 +29,7 @@ class Aim(NamedTuple):
     """A target: what to do, how it is begun, what it teaches; it is met where all of `when` hold.
 
     when: (name of a handle or of one of the picture's numbers, sign, value) each.
-    solution: handle -> value, one of the ways that lead there.
+    solution: handle -> value, one of the ways that lead there.  press: buttons and keys after it.
     """
 
     task: str
@@ -37,6 +37,7 @@ class Aim(NamedTuple):
     reached: str
     when: list[tuple[str, str, Any]]
     solution: dict[str, Any]
+    press: Sequence[str] = ()
 
     def met(self, now: Mapping[str, Any]) -> bool:
         """Whether it is met by what the exhibit shows.  A number that the picture has not told is not met."""
@@ -48,7 +49,7 @@ def aims() -> dict[str, Aim]:
     """Number -> target, in the order of the lessons."""
     rows = tomllib.loads((files("quantlab") / "data" / "targets.toml").read_text(encoding="utf-8"))
     return {number: Aim(row["task"], row["hint"], row["reached"], [tuple(one) for one in row["when"]],
-                        row.get("solution", {})) for number, row in rows.items()}
+                        row.get("solution", {}), row.get("press", [])) for number, row in rows.items()}
 
 
 def aim(number: str) -> Aim:

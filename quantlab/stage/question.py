@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
+from typing import Any, cast
 
 import ipywidgets as widgets
 
@@ -13,6 +14,19 @@ from .touchable import Touchable
 LETTERS = "ABCDEFGH"
 TONES = {"right": "success", "near": "warning", "wrong": "danger", "chosen": "info"}
 MARKS = {"right": "✓", "near": "≈", "wrong": "✗", "chosen": "→"}
+
+
+class Answered(Touchable):
+    """What waited for a guess and is no exhibit: a table, or words."""
+
+    def __init__(self, made: object):
+        table = getattr(made, "_repr_html_", None)
+        self.html = table() if table else f"<pre>{escape(str(made))}</pre>"
+        super().__init__([widgets.HTML(f'<div class="ql-question">{self.html}</div>')])
+        self.say(" ".join(str(made).split()))
+
+    def still_html(self) -> str:
+        return figure(self.html, SILENT)
 
 
 class MultipleChoice(Touchable):
@@ -44,22 +58,35 @@ class MultipleChoice(Touchable):
         """Let an exhibit wait for the guess: it appears below after the first choice, or by *Show me*. Until
         then nothing of it is made, shown or saved.
 
-        make: called with the other arguments, such as `ql.plot_lineup`.
+        make: called with the other arguments, such as `ql.plot_lineup`; what it returns is an exhibit, or a
+        table, or whatever else has words.
         """
         self._make = partial(make, *args, **kwargs)
         self.show_me = widgets.Button(description="Show me", tooltip="the answer, without a guess")
         self.show_me.add_class("ql-c-show_me")
         self.show_me.on_click(lambda _button: self.show())
         self.assistant.labels = {**self.assistant.labels, "ql-c-show_me": self.show_me.description}
-        self.children = [*self._parts, self.show_me, self.assistant]
+        self.children = [*self._parts, self.assistant, self.show_me]     # the last alone is replaced
+        return self
+
+    def aim(self, *numbers: str) -> "MultipleChoice":
+        """Targets under what waits for the guess (`Stage.aim`).  ValueError where nothing waits."""
+        if (make := self._make) is None:
+            raise ValueError("no exhibit waits for this guess: write .then(ql.explore_...) before .aim(...)")
+
+        def with_targets() -> Any:
+            return cast(Any, make()).aim(*numbers)
+
+        self._make = with_targets
         return self
 
     def show(self) -> None:
         """What waits for the guess appears."""
         if self._make is None or self.shown is not None:
             return
-        self.shown = self._make()
-        self.children = [*self._parts, self.shown, self.assistant]
+        made = self._make()
+        self.shown = made if isinstance(made, Touchable) else Answered(made)
+        self.children = [*self._parts, self.assistant, self.shown]
 
     def choose(self, index: int) -> None:
         """What a click on option `index` does."""

@@ -1,4 +1,4 @@
-"""Targets, guesses and their ledger under a hand: by slider or preset, a target turns green and stays so."""
+"""Targets, guesses and their ledger under a hand: by slider and preset, a target turns green and stays so."""
 
 import pytest
 
@@ -14,7 +14,13 @@ def shown(lesson, number: str):
     return lesson.page.locator(".ql-explorer .ql-aim", has_text=aim(number).task)
 
 
-def test_a_preset_reaches_a_target_and_a_slider_the_other(lesson):
+def press_end(lesson, explorer, handle: int) -> None:
+    explorer.locator(".noUi-handle").nth(handle).focus()
+    lesson.page.keyboard.press("End")
+    lesson.answered()
+
+
+def test_a_preset_and_a_slider_reach_a_target(lesson):
     llama = lesson.explorers()[0]
     assert lesson.page.locator(".ql-explorer .ql-aim.ql-met").count() == 0
     hint = shown(lesson, "00-1").locator("summary")
@@ -22,14 +28,13 @@ def test_a_preset_reaches_a_target_and_a_slider_the_other(lesson):
     lesson.page.keyboard.press("Enter")
     assert lesson.wait_until(lambda: aim("00-1").hint in shown(lesson, "00-1").inner_text())
     llama.locator("button:has-text('Blocks save it')").click()
+    press_end(lesson, llama, 1)                             # the pixel to 100 times white
     assert lesson.wait_until(lambda: "Reached" in shown(lesson, "00-1").inner_text())
     lesson.hears(llama, aim("00-1").reached)
     assert "Try this" in shown(lesson, "00-2").inner_text()
     llama.locator("button:has-text('One pixel ruins it')").click()
-    for handle in (0, 1):                                   # bits to 8, the pixel to 100 times white
-        llama.locator(".noUi-handle").nth(handle).focus()
-        lesson.page.keyboard.press("End")
-        lesson.answered()
+    for handle in (0, 1):                                   # 8 bits, and 100 times white
+        press_end(lesson, llama, handle)
     assert lesson.wait_until(lambda: "Reached" in shown(lesson, "00-2").inner_text())
     llama.locator("button:has-text('Reset')").click()
     lesson.answered()

@@ -51,6 +51,42 @@ def test_the_menu_lists_the_pulled_models_that_can_run_and_measure(tmp_path, mon
     assert runnable_models() == ["bard:Q8_0"]
 
 
+#: What is pulled -> other spellings of it: letter case, the parts that Ollama fills in, and short names.
+SPELLINGS = {"smollm2/135m": ("SmolLM2-135M", "smollm2:135m:local", "HTTP:///library/SMOLLM2:135m"),
+             "llama3.2/latest": ("llama3.2", " LLAMA3.2\n", "https:///library/llama3.2:LATEST"),
+             "llama2/7b": ("LLAMA-2-7B", "library/llama2:7B"), "Gemma3/270m": ("gemma3:270M",)}
+
+
+@pytest.mark.parametrize(("pulled", "spelled"),
+                         [(pulled, spelled) for pulled, every in SPELLINGS.items() for spelled in every])
+def test_a_model_is_found_under_every_spelling_and_listed_once(pulled, spelled, tmp_path, monkeypatch):
+    pull(tmp_path, pulled, BUNDLED["tiny"].read_bytes())
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    monkeypatch.setenv("QUANTLAB_PROFILE", "live")
+    listed = pulled.replace("/", ":")
+    for explorer in (explore_quality, explore_sensitivity):
+        lab = explorer(spelled)
+        assert [*lab.controls["model"].options] == ["tiny", listed] and lab.controls["model"].value == listed
+    for explorer in (explore_bit_budget, explore_next_token, explore_recital):
+        assert "cannot be run" not in explorer(spelled).picture.finding
+        assert "needs a language model" not in explorer(spelled).picture.finding
+    assert re.search(r" as IQ4_XS: [\d.]+ MB", explore_quantize(spelled).planned())
+    with ql.open_model(spelled) as model:
+        assert model.types == ql.open_model("TINY").types
+
+
+def test_the_bundled_llama_has_its_recorded_tables_under_any_letter_case():
+    for explorer in (explore_quality, explore_sensitivity):
+        assert explorer("Tiny").found()[1].startswith("Recorded")
+    assert explore_bit_budget(" TINY").game.recorded == explore_bit_budget().game.recorded
+
+
+def test_what_has_to_be_pulled_is_said_by_the_name_that_ollama_knows():
+    for spelled in ("Llama-3.1-8B", "LLAMA3.1:8b"):
+        with pytest.raises(ValueError, match=r"of llama3\.1:8b only the shape .* `ollama pull llama3\.1:8b`"):
+            explore_quality(spelled)
+
+
 def test_what_can_be_measured_is_said_before_it_is(tmp_path):
     file = ql.quantize_model("tiny", tmp_path / "t.gguf", "Q8_0", progress=None)
     lab = explore_quality(str(file))

@@ -30,7 +30,7 @@ def test_each_handle_changes_the_picture(change):
 
 
 def test_a_card_large_enough_has_nothing_split_and_one_too_small_nothing_whole():
-    assert ql.explore_speed("qwen3:0.6b", "GeForce RTX 4090").finding.startswith("All fit")
+    assert ql.explore_speed("qwen3:0.6b", "GeForce RTX 4090").finding.startswith("All types fit")
     assert ql.explore_speed("llama3.1:70b", "GeForce RTX 4060").finding.startswith("None fits whole")
 
 
@@ -68,3 +68,12 @@ def test_without_a_server_the_recorded_run_is_shown_and_says_why(nobody):
     lines = [words for words in re.findall(r">([^<>]+)</text>", shown.svg) if len(words) > 60]
     assert max(map(len, lines)) <= 125, "a long reason is wrapped, not cut"
     assert usual.height == draw_speeds([SpeedRow("a", 1, 2, 3, "")], finding="", subtitle="").height + 22
+
+
+def test_what_targets_are_measured_by_is_what_is_drawn():
+    shown = ql.explore_speed().at(card="GeForce RTX 3070", model="qwen3:30b")
+    numbers = shown.picture.numbers
+    for name, expected, *_ in shown.picture.table[1:]:
+        assert numbers[f"low_{name}"] == pytest.approx(float(expected.split(" to ")[0]), rel=5e-3)
+    assert (numbers["bandwidth"], numbers["vram"]) == (448, 8) and 30 < numbers["billions"] < 31
+    assert "448 GB/s" in shown.picture.svg

@@ -9,7 +9,7 @@ import pytest
 import quantlab as ql
 from quantlab.exhibits.cards import ANY_CARD as OTHER
 from quantlab.exhibits.choice import CONTEXTS, explore_choice
-from quantlab.exhibits.types import LESSON_TABLE, NAMES, UNITS, explore_types, mix
+from quantlab.exhibits.types import COMMON_TABLE, NAMES, UNITS, explore_types, mix
 from quantlab.memory.advice import CHOICES, WISHES, candidates, choose
 from quantlab.memory.cards import GPUS
 from tests.thinned import some
@@ -20,20 +20,20 @@ STRIDE = 8      # of the models each eighth, and others for the next wish
 
 def test_every_stop_of_the_types_draws_something_else():
     explorer, seen = explore_types(), set()
-    for ftype, model, unit in itertools.product(LESSON_TABLE, NAMES, UNITS):
+    for ftype, model, unit in itertools.product(COMMON_TABLE, NAMES, UNITS):
         explorer.set(ftype=ftype, model=model, unit=unit)
         assert f"{mix(model, ftype).nbytes / UNITS[unit]:.2f} {unit}" in explorer.finding
         assert f"{mix(model, ftype).bpw:.2f} bits per weight" in explorer.finding
         assert len(explorer.picture.svg) < 100_000
         seen.add(explorer.picture.svg)
-    assert len(seen) == len(LESSON_TABLE) * len(NAMES) * len(UNITS)
+    assert len(seen) == len(COMMON_TABLE) * len(NAMES) * len(UNITS)
 
 
 def test_differences_are_those_to_the_lessons_column():
     explorer = explore_types("llama-3.1-8b")
     for row in explorer.picture.table[1:]:
         expected = 100 * (ql.weight_bytes(ql.tensor_list("llama-3.1-8b", row[0])) / 1e9
-                          / LESSON_TABLE[row[0]] - 1)
+                          / COMMON_TABLE[row[0]] - 1)
         assert row[3] == f"+{expected:.0f} %"
     explorer.set(model="llama-2-7b", ftype="Q5_K_M")
     assert "as a common table says" in explorer.finding

@@ -8,8 +8,6 @@ import pytest
 import quantlab as ql
 from quantlab.inference.families import FAMILIES
 from quantlab.inference.sensitivity import collect_imatrix
-from quantlab.models.families import SWA_PATTERN
-from quantlab.models.metadata import USUAL_WINDOW
 from quantlab.models.recipes import recipe
 from quantlab.models.source import BUNDLED, from_show, open_model
 from tests.inference.files import copied
@@ -151,12 +149,6 @@ def test_each_family_can_be_quantized_on_the_way(tmp_path, arch):
         np.testing.assert_array_equal(made.weights[name], values, err_msg=name)
         kept = values.ndim == 1 or "ffn_gate_inp" in name or name.endswith("bias")
         assert np.array_equal(values, plain[name]) == kept, name
-
-
-def test_windows_are_those_that_the_memory_is_counted_with():
-    for arch in SWA_PATTERN.keys() & FAMILIES.keys():
-        assert FAMILIES[arch].pattern == SWA_PATTERN[arch], arch
-        assert (FAMILIES[arch].window or 0) == USUAL_WINDOW.get(arch, 0), arch
 
 
 def test_a_reference_that_is_none_is_refused():

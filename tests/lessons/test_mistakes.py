@@ -6,6 +6,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.lab.records import recorded
+from quantlab.lessons.exercises import EXERCISES
 from quantlab.lessons.feedback import check_function, check_number
 from quantlab.lessons.misses import diagnosis, digits_of, is_cut, side
 from quantlab.models.recipes import tensor_list
@@ -112,6 +113,9 @@ WRONG: dict[str, dict] = {
         9.81: "twice",
         5: "rounded to 1 digit",
         6: "Divide the bytes",
+        4.844: "Llama-2-7B",
+        4.894: "Llama-3.1-8B",
+        8: "bits in a byte",
     },
     "check_kv_bytes_per_token": {
         KV // 2: "Nearly",
@@ -144,6 +148,27 @@ WRONG: dict[str, dict] = {
         SPEED * 1e3: "10⁶",
         -SPEED: "sign",
         SPEED * 1.3: "Divide eval_count",
+    },
+    "check_divergence": {
+        0.09203: "changed places",
+        0.1228: "bits",
+        0.03697: "log10",
+        0.02837: "mean of three",
+        -0.7621: "has a weight",
+        0.3859: "Terms below 0",
+        0.23553: "first token alone",
+        0.15444: "third token",
+        0.4: "differences",
+        0.2: "largest difference",
+        0.06: "squared",
+        0.8869: "cross-entropy",
+        0.8018: "entropy of p",
+        1.1633: "logarithm is missing",
+        1.0889: "One step too many",
+        -0.08512: "sign",
+        8.512: "decimal point",
+        0.09: "rounded to 1 digit",
+        0.5: "For each of the three",
     },
     "check_q5_k_m_bytes": {
         BYTES / 1e9: "GB",
@@ -234,18 +259,20 @@ WRONG: dict[str, dict] = {
         12: "How many seconds does each",
     },
 }
+JUDGES = {judge.__name__: judge for judge in EXERCISES.values()}
 CASES = [(check, wrong, words) for check, answers in WRONG.items() for wrong, words in answers.items()]
 
 
 def test_at_least_ten_wrong_answers_are_tried_at_every_check_of_a_number():
-    others = {"check_best_type", "check_three_ways", "check_modelfile", "check_bits_per_weight"}
-    assert WRONG.keys() | others == {name for name in ql.__all__ if name.startswith("check_")}
+    others = {"check_best_type", "check_three_ways", "check_modelfile", "check_bits_per_weight",
+              "check_weight_of_q4_k", "check_more_bits"}
+    assert WRONG.keys() | others == {judge.__name__ for judge in EXERCISES.values()}
     assert min(map(len, WRONG.values())) >= 10
 
 
 @pytest.mark.parametrize("check, wrong, words", CASES, ids=str)
 def test_each_mistake_is_named(check, wrong, words):
-    feedback = getattr(ql, check)(wrong)
+    feedback = JUDGES[check](wrong)
     assert feedback.voice in ("almost", "not yet") and re.search(words, feedback.message), feedback
     assert not re.fullmatch(r".* is too (small|large)[^.]*\\.", feedback.message)
 
@@ -264,7 +291,7 @@ def test_each_mistake_is_named(check, wrong, words):
     ],
 )
 def test_what_is_rounded_to_three_digits_or_was_printed_is_right(check, answer, more):
-    feedback = getattr(ql, check)(answer)
+    feedback = JUDGES[check](answer)
     assert feedback.voice == "correct" and more in feedback.message
 
 
@@ -278,6 +305,9 @@ TYPES = {
     "Q5_K_S": "more bits",
     "Q2_K": "more bits",
     "Q5_K": "type of a block",
+    "Q5": "name of a file says more",
+    "Q5_K_L": "no such type",
+    "5.36": "room for the weights",
     "Q4_K": "type of a block",
     "Q5_0": "older kind",
     "IQ4_XS": "more bits",
@@ -363,7 +393,7 @@ FITS = {"type_k": "q8_0", "type_v": "q8_0"}
         ([FITS, ..., ...], "not yet", "Filled in: 1 of 3"),
         ([..., FITS, dict(n_ctx=8192)], "not yet", "2 of 3"),
         ([dict(ftype="Q3_K_M"), ..., ...], "not yet", "Way 1 is still 0.17 GiB too much"),
-        ([FITS, ..., dict(vram=3)], "not yet", "Way 3: 'vram' is nothing to turn"),
+        ([FITS, ..., dict(vram=3)], "not yet", "Way 3: 'vram' is the card"),
         ([..., ..., dict(model="qwen3:8b")], "almost", "another model"),
         ([..., ..., ...], "not started", "dots"),
         ([..., 5, ...], "wrong kind", "three dicts"),

@@ -16,16 +16,15 @@ from quantlab.stage.aims import aims
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 #: What the lessons teach, by number: where the computed answer moves away from it, a lesson holds no more.
 TAUGHT = {"00-1": 1, "01-1": 3, "01-2": 1, "02-1": 1, "02-2": 0, "03-1": 1, "03-2": 1, "03-3": 2, "04-1": 2,
-          "04-2": 1, "04-3": 1, "05-1": 2, "05-2": 2, "05-3": 1, "05-4": 2, "05-5": 1, "06-1": 2, "06-2": 2,
-          "07-1": 2, "07-2": 0, "07-3": 2, "07-4": 2, "07-5": 1, "07-6": 3, "08-1": 1, "08-2": 2, "09-1": 2,
+          "04-2": 1, "04-3": 1, "05-1": 2, "05-2": 2, "05-3": 1, "05-4": 2, "06-1": 2, "06-2": 2,
+          "07-1": 2, "07-2": 0, "07-3": 2, "07-4": 2, "07-5": 1, "08-1": 3, "08-2": 2, "09-1": 2,
           "09-2": 2, "09-3": 2, "09-4": 2, "09-5": 2, "10-1": 0, "11-1": 1, "11-2": 1, "11-3": 1, "12-1": 0,
-          "12-2": 1, "12-3": 1, "13-1": 2, "13-2": 2, "14-1": 0, "14-2": 2}
+          "12-2": 1, "12-3": 1, "13-1": 2, "13-2": 2, "14-1": 0, "14-2": 2, "15-1": 1, "15-2": 0, "15-3": 1,
+          "16-1": 1, "16-2": 2, "17-1": 2, "17-2": 1}
 
 
 @pytest.fixture(autouse=True)
-def own_ledger(monkeypatch, tmp_path):
-    monkeypatch.setattr(ledger.GUESSES, "session", {})
-    monkeypatch.setattr(ledger.TARGETS, "session", {})
+def own_files(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
@@ -103,7 +102,6 @@ def test_a_ledger_that_cannot_be_written_is_kept_in_the_session(monkeypatch, tmp
 
 def test_a_target_that_is_reached_stands_in_the_ledger_too(monkeypatch):
     monkeypatch.delenv("QUANTLAB_PROFILE", raising=False)
-    monkeypatch.setattr(ledger.TARGETS, "session", {})
     asked, shown = ql.quiz("00"), ql.explore_llama().aim("00-1")
     assert "0 of 2 reached" in asked.guesses.value
     shown.set(**aims()["00-1"].solution)

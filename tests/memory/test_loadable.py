@@ -2,11 +2,13 @@
 is refused in a sentence, and what it takes is counted as it plans it. The full matrix: 2,000 files.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from quantlab.memory.estimate import estimate_memory
 from quantlab.memory.settings import Settings
-from quantlab.models.loadable import GENERAL, TYPED
+from quantlab.models.loadable import GENERAL, NEUTRAL, TYPED
 from quantlab.models.recipes import recipe
 from quantlab.oracles import planner as oracle
 from tests.memory.rewritten import PACKED, plans, rewritten
@@ -96,6 +98,24 @@ def test_what_the_loader_refuses_is_refused_and_what_it_takes_is_counted(name, t
         else:
             found = estimate_memory(path, n_ctx=2048)
             assert (found.weights, found.kv_cache, found.compute) == truth and found.exact, words
+
+
+@pytest.mark.parametrize("arch", ["granite", "mistral3"])
+def test_a_key_of_another_type_is_refused_where_the_family_reads_it(arch, tmp_path):
+    """Every key that can be neutral; what llama.cpp does not read of this family may be of any type."""
+    a = replace(SMALL["llama"], arch=arch)
+    source = oracle.write_hollow(tmp_path / "source.gguf", a, recipe("F16", a))
+    paths = [rewritten(source, tmp_path / f"{key}.gguf", {f"{arch}.{key}": (TEXT, str(value))})
+             for key, value in NEUTRAL.items()]
+    truths = plans(paths, Settings(n_ctx=2048))
+    assert {isinstance(truth, str) for truth in truths} == {True, False}
+    for key, path, truth in zip(NEUTRAL, paths, truths, strict=True):
+        if isinstance(truth, str):
+            with pytest.raises(ValueError, match=rf"{key} (is|of) "):
+                estimate_memory(path, n_ctx=2048)
+        else:
+            found = estimate_memory(path, n_ctx=2048)
+            assert (found.weights, found.kv_cache, found.compute) == truth, key
 
 
 VOCABULARY = {"tokenizer.ggml.model": (8, "llama"),

@@ -6,13 +6,13 @@ import gguf
 import pytest
 
 import quantlab as ql
-from quantlab.exhibits.types import LESSON_TABLE, mix
+from quantlab.exhibits.types import COMMON_TABLE, mix
 
 MODELS = ("llama-2-7b", "llama-3.1-8b")
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("ftype", LESSON_TABLE)
+@pytest.mark.parametrize("ftype", COMMON_TABLE)
 def test_bytes_are_those_of_ggufs_block_sizes(model, ftype):
     expected = 0
     for n_weights, qtype in zip(ql.tensor_list(model, ftype).n_weights, ql.tensor_list(model, ftype).type,
@@ -34,12 +34,12 @@ def test_the_mix_of_q4_k_m_in_words():
 
 def test_a_file_costs_more_than_the_number_in_its_name():
     for model in MODELS:
-        for ftype in LESSON_TABLE:
+        for ftype in COMMON_TABLE:
             assert mix(model, ftype).bpw > int(ftype.removeprefix("Q").removeprefix("F").split("_")[0])
 
 
 def test_the_lessons_q4_0_is_codes_without_scales():
-    assert LESSON_TABLE["Q4_0"] == 7e9 * 4 / 8 / 1e9
+    assert COMMON_TABLE["Q4_0"] == 7e9 * 4 / 8 / 1e9
 
 
 def test_what_was_not_recorded_is_refused():

@@ -178,8 +178,9 @@ def test_a_gemma_with_its_encoder_in_the_same_file_is_not_called_exact():
         estimate_memory(blind)
 
 
-def test_biases_that_few_have_are_exact_on_the_card_and_near_with_layers_in_main_memory(tmp_path):
-    a = SMALL["llama"]
+@pytest.mark.parametrize("arch", ["llama", "mistral3", "granite"])
+def test_biases_that_few_have_are_exact_on_the_card_and_near_with_layers_in_main_memory(arch, tmp_path):
+    a = replace(SMALL["llama"], arch=arch)
     add = {f"blk.{i}.{tensor.name[6:].replace('weight', 'bias')}": tensor.shape[1:] for i in range(a.n_layer)
            for tensor in a.tensors() if tensor.layer == 0 and len(tensor.shape) == 2}
     path = hollow(tmp_path / "hollow.gguf", a, add=add)

@@ -67,8 +67,8 @@ def test_the_nearest_names_are_pulled_ones_too(store, monkeypatch):
 
 def test_a_name_of_the_catalog_means_its_shape_and_the_file_where_bytes_matter(store):
     assert shape_of("llama3.1:8b") is LLAMA
-    assert shape_of("llama-3.1-8b", file_first=True) is LLAMA
-    assert isinstance(shape_of("llama3.1:8b", file_first=True), Model)
+    for spelled in ("llama-3.1-8b", "Llama-3.1-8B", "LLAMA3.1:8b"):
+        assert shape_of(spelled) is LLAMA and isinstance(shape_of(spelled, file_first=True), Model)
     assert shape_of("qwen3:8b", file_first=True) is MODELS["qwen3:8b"]
     with open_weights("llama-3.1-8b") as model:
         assert model.tensor("norm").shape == (4,)

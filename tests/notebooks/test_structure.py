@@ -20,7 +20,8 @@ FOLDER = ROOT / "notebooks"
 LESSONS = ["00_start_here", "01_what_is_quantization", "02_blocks_and_outliers", "03_gguf_and_tags",
            "04_quantization_types", "05_k_quants", "06_will_it_fit", "07_quality_testing",
            "08_when_to_use_which", "09_custom_models", "10_takeaways_and_quiz", "11_scale_search_and_imatrix",
-           "12_codebooks_and_fp4", "13_kv_cache_and_context", "14_speed_and_bandwidth"]
+           "12_codebooks_and_fp4", "13_kv_cache_and_context", "14_speed_and_bandwidth",
+           "15_a_super_block_by_hand", "16_mixes_of_your_own", "17_measuring_a_model"]
 TAGS = {"setup", "predict", "explore", "exercise", "check", "solution", "show-code", "needs-ollama", "quiz"}
 OF_THIS_MACHINE = re.compile(
     r"(?<![\w.~])/(home|root|work|tmp|Users|private)/\w|[A-Z]:\\Users|site-packages|pyenv")
@@ -117,7 +118,8 @@ def test_needed_sections(name):
 
 def walk_minutes(name: str) -> float:
     """Minutes of a walk: reading at 180 words a minute, and what hands do in each kind of cell."""
-    by_tag = {"predict": 0.7, "explore": 1.2, "exercise": 2.5, "quiz": 1.5, "check": 0.2}
+    questions = len(ql.final_quiz().questions) if name.startswith("10") else 3
+    by_tag = {"predict": 0.7, "explore": 1.2, "exercise": 2.5, "quiz": 0.5 * questions, "check": 0.2}
     cost = sum(by_tag.get(next(iter(set(c.metadata.get("tags", [])) & by_tag.keys()), ""), 0.6)
                for c in cells(name, "code"))
     return len(prose(name).split()) / 180 + cost + 0.8 * len(targets(name))
@@ -132,7 +134,7 @@ def targets(name: str) -> list[str]:
 @every_lesson
 def test_the_minutes_it_says_are_those_of_a_walk(name):
     own = int(re.search(r"[Aa]bout (\d+) minutes", prose(name))[1])
-    assert abs(own - walk_minutes(name)) <= 4, f"{own} minutes, a walk takes {walk_minutes(name):.0f}"
+    assert abs(own - walk_minutes(name)) <= 2, f"{own} minutes, a walk takes {walk_minutes(name):.0f}"
 
 
 @every_lesson
@@ -162,7 +164,7 @@ def test_predict_explore_exercise_check(name):
         assert cells(name, "code", tag), f"a cell tagged {tag}"
     assert all("ql.predict(" in c.source for c in cells(name, "code", "predict"))
     assert all("..." in c.source for c in cells(name, "code", "exercise")), "the learner replaces three dots"
-    assert all("ql.check_" in c.source for c in cells(name, "code", "check"))
+    assert all(re.search(r"ql\.check(_\w+)?\(", c.source) for c in cells(name, "code", "check"))
     assert "<details>" in prose(name)
     assert len(re.findall(r"<summary>[^<]*hint", prose(name), re.IGNORECASE)) >= 2
     assert re.search(r"<summary>[^<]*solution", prose(name), re.IGNORECASE)
@@ -220,10 +222,9 @@ def test_nothing_needs_fonts_or_room_that_may_be_missing(name):
 @every_lesson
 def test_cells_are_thin(name):
     code = cells(name, "code")
+    assert max(len(c.source.splitlines()) for c in code) <= 12
     lengths = [n_lines(c.source) for c in code if "show-code" not in c.metadata.get("tags", [])]
-    whole = [n_lines(c.source) for c in cells(name, "code", "show-code")]
-    assert max(lengths) <= 12 and statistics.median(lengths) <= 3, lengths
-    assert max(whole, default=0) <= 12, whole
+    assert statistics.median(lengths) <= 3, lengths
     assert all(c.source.strip() for c in read(name).cells), "no empty cells"
 
 

@@ -1,0 +1,78 @@
+"""The exercises of lessons 15 and 16, in which the learner writes a line of ggml's decoder and of llama.cpp's
+recipe; each usual mistake is told from the others.
+"""
+
+from ..models.recipe_rules import CONDITIONS, RAISED, Place
+from .feedback import Feedback, check_function
+
+#: Why -> the function that makes this mistake.
+DECODING_MISTAKES = {
+    "The minimum is subtracted, not added.":
+        lambda d, dmin, scale, minimum, code: d * scale * code + dmin * minimum,
+    "The minimum has a scale of its own: dmin.":
+        lambda d, dmin, scale, minimum, code: d * scale * code - minimum,
+    "The minimum's scale is dmin, not d.":
+        lambda d, dmin, scale, minimum, code: d * scale * code - d * minimum,
+    "The minimum is missing.": lambda d, dmin, scale, minimum, code: d * scale * code,
+    "The sub-scale is a small whole number: d makes the step of it.":
+        lambda d, dmin, scale, minimum, code: scale * code - dmin * minimum,
+    "The sub-block's own scale is missing: the step is d times scale.":
+        lambda d, dmin, scale, minimum, code: d * code - dmin * minimum,
+    "The code is missing: the step is taken code times.":
+        lambda d, dmin, scale, minimum, code: d * scale - dmin * minimum,
+    "The code multiplies the step only: the minimum is the same for all codes.":
+        lambda d, dmin, scale, minimum, code: (d * scale - dmin * minimum) * code,
+    "The sub-block's own minimum is missing: dmin is multiplied by it.":
+        lambda d, dmin, scale, minimum, code: d * scale * code - dmin,
+    "Q4_K's codes run from 0 to 15: there are no 8 to take away.":
+        lambda d, dmin, scale, minimum, code: d * scale * (code - 8) - dmin * minimum,
+    "The minimum is taken away after the multiplication, not from the code.":
+        lambda d, dmin, scale, minimum, code: d * scale * (code - dmin * minimum),
+    "The two terms have changed places.":
+        lambda d, dmin, scale, minimum, code: dmin * minimum - d * scale * code}
+
+
+def check_weight_of_q4_k(answer: object) -> Feedback:
+    """Lesson 15: the weight from d, dmin, the sub-block's scale and minimum, and the code."""
+    return check_function(
+        answer, lambda d, dmin, scale, minimum, code: d * scale * code - dmin * minimum,
+        [(0.5, 0.25, 3, 2, 4), (0.5, 0.25, 3, 2, 0), (0.001, 0.01, 63, 17, 15), (0.25, 1.0, 1, 0, 9)],
+        mistakes=DECODING_MISTAKES,
+        praise="Two products and a subtraction: that is all that a graphics card does for each weight.")
+
+
+#: Why -> the function that makes this mistake.
+RULE_MISTAKES = {
+    "The last eighth is missing.": lambda i, n: i < n // 8 or (i - n // 8) % 3 == 2,
+    "The first eighth is missing.": lambda i, n: i >= 7 * n // 8 or (i - n // 8) % 3 == 2,
+    "Every third layer between the two is missing.": lambda i, n: i < n // 8 or i >= 7 * n // 8,
+    "No layer is raised: one of the three conditions is enough, so join them by `or`.":
+        lambda i, n: i < n // 8 and i >= 7 * n // 8 and (i - n // 8) % 3 == 2,
+    "Every third layer is counted from the end of the first eighth: n // 8 is missing.":
+        lambda i, n: i < n // 8 or i >= 7 * n // 8 or i % 3 == 2,
+    "The remainder is 2, not 0: the third of three.":
+        lambda i, n: i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 0,
+    "The remainder is 2, not 1: the third of three.":
+        lambda i, n: i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 1,
+    "`/` keeps the fraction: C divides whole numbers as `//` does.":
+        lambda i, n: i < n / 8 or i >= 7 * n / 8 or (i - n / 8) % 3 == 2,
+    "C works out 7 * n first and divides then: 7 * n // 8.":
+        lambda i, n: i < n // 8 or i >= 7 * (n // 8) or (i - n // 8) % 3 == 2,
+    "The last eighth begins at 7 * n // 8, not one later: `>=`.":
+        lambda i, n: i < n // 8 or i > 7 * n // 8 or (i - n // 8) % 3 == 2,
+    "The first eighth ends before layer n // 8: `<`.":
+        lambda i, n: i <= n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2,
+    "The rule is turned over: these are the layers that are not raised.":
+        lambda i, n: not (i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2),
+    "32 layers are built in: let n_layer decide.": lambda i, n: i < 4 or i >= 28 or (i - 4) % 3 == 2,
+    "Every layer is raised: look at the signs.": lambda i, n: True}
+
+
+def check_more_bits(answer: object) -> Feedback:
+    """Lesson 16: which layers llama.cpp raises, `use_more_bits` in its source; models of 5 to 80 layers."""
+    def use_more_bits(i_layer: int, n_layer: int) -> bool:
+        return CONDITIONS[RAISED](Place(i_layer, n_layer, True, False, 1, 0, False, False))
+
+    examples = [(i, n) for n in (32, 30, 5, 80) for i in range(n)]
+    return check_function(answer, use_more_bits, examples, mistakes=RULE_MISTAKES,
+                          praise="Layer by layer the rule of llama.cpp, for models of 5 to 80 layers.")
