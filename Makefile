@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks api record bench bench-full bench-truth bench-memory fuzz site tools ollama reset doctor clean
+.PHONY: help lab app test lint notebooks api record bench bench-full bench-truth bench-memory fuzz site tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,11 +12,16 @@ help:  ## this list
 
 .venv/.ready-lab: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh lab
+.venv/.ready-app: pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh app
 .venv/.ready-dev: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh dev
 
 lab: .venv/.ready-lab  ## set everything up and open the lessons (your own copies, in my_notebooks/)
 	@$(PYTHON_IN) -m quantlab lab $(ARGS)
+
+app: .venv/.ready-app  ## set everything up and serve lessons and playground as pages without code (ARGS="--port=8866")
+	@$(PYTHON_IN) -m quantlab app $(ARGS)
 
 test: .venv/.ready-dev  ## set everything up and run all tests (CI=true: install Chromium and Ollama, skip nothing)
 	@if [ "$(CI)" = true ]; then tools/system.sh; fi

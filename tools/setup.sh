@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wants=${1:-lab}
-case "$wants" in lab) what="." ;; dev) what=".[dev,oracles,app]" ;; *) echo "setup: '$wants' is not lab or dev" >&2; exit 2 ;; esac
+case "$wants" in lab) what="." ;; app) what=".[app]" ;; dev) what=".[dev,oracles,app]" ;; *) echo "setup: '$wants' is not lab, app or dev" >&2; exit 2 ;; esac
 
 find_python() {
     for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do

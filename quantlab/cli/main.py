@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from .. import __version__
-from . import commands, jupyterlab, workspace
+from . import app, commands, jupyterlab, workspace
 
 KINDS: dict[type, dict] = {str: {}, int: {"type": int, "metavar": "N"}, bool: {"action": "store_true"},
                            float: {"type": float, "metavar": "X"}}
@@ -23,6 +23,7 @@ JSON = ("--json", bool, "as JSON, in bytes and tokens", "as_json")
 #: the parameter that it is, where that has another name. What is not given is left to the function.
 COMMANDS: dict[Callable, list[tuple]] = {
     jupyterlab.lab: [],
+    app.app: [],
     commands.doctor: [("--markdown", bool, "as a table to paste into a bug report")],
     workspace.reset: [("lessons", {"nargs": "*", "metavar": "NN"}, "numbers such as 01 06; else all")],
     commands.export: [("lessons", {"nargs": "*", "metavar": "NN"}, "numbers such as 01 06; else all"),
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, extra = parser.parse_known_args(arguments)
     given = vars(options)
     command = given.pop("command")
-    if command is jupyterlab.lab:
+    if command in (jupyterlab.lab, app.app):            # they hand the rest on
         given["arguments"] = extra
     elif extra:
         parser.error(f"unknown arguments: {' '.join(extra)}")

@@ -69,7 +69,7 @@ def test_the_maps_say_the_minutes_that_the_lesson_says(name):
 
 
 def test_all_lessons_are_there():
-    assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == [*LESSONS, "glossary"]
+    assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == [*LESSONS, "glossary", "playground"]
 
 
 def test_the_glossary_explains_each_word_in_a_few_sentences_and_leads_to_its_lesson():
@@ -79,6 +79,13 @@ def test_the_glossary_explains_each_word_in_a_few_sentences_and_leads_to_its_les
         assert 6 <= len(said.split()) <= 60, word
     assert {target for target in re.findall(r"\]\((\d\d_\w+)\.ipynb\)", prose("glossary"))} <= set(LESSONS)
     assert len(cells("glossary", "code")) >= 5, "a picture for each group of words"
+
+
+def test_the_playground_has_every_exhibit_and_the_lessons_have_the_words():
+    code = "\n".join(cell.source for cell in cells("playground", "code"))
+    exhibits = {name for name in ql.__all__ if name.startswith("explore_")}
+    assert exhibits == set(re.findall(r"ql\.(explore_\w+)", code))
+    assert len(prose("playground").split()) < 200
 
 
 def test_words_are_linked_where_the_glossary_has_them():
