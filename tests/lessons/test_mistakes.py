@@ -442,7 +442,7 @@ def test_a_byte_has_8_bits_is_said_of_storage_only(judge, wrong):
     assert "byte" not in message and "block" not in message and len(message) > 30, message
 
 
-@pytest.mark.parametrize("judge, wrong, words", [("check_q4_0_bytes", 82945, "82,945 bytes is too large by 1."),
+@pytest.mark.parametrize("judge, wrong, words", [("check_q4_0_bytes", 82945, "82,945 bytes is too large by 1"),
                                                  ("check_q4_0_bytes", 1, "1 byte is too small"),
                                                  ("check_q5_k_m_bytes", BYTES - 4, "too small by 4."),
                                                  ("check_tokens_per_second", SPEED * 110, "110 times")])
@@ -454,10 +454,10 @@ def test_the_last_word_is_written_as_people_write_numbers(judge, wrong, words):
     "number, wrong, words",
     [
         ("02-1", lambda bits, block_size: bits + 3, "4 bits of the code, and 16 / 32 of the scale"),
-        ("15-1", lambda d, dmin, scale, minimum, code: d + code, "The step is 0.5 · 3, taken 4 times, less 0.25"),
-        ("16-1", lambda i, n: i < n // 8 or i > 99, "It is between layers 4 and 28, and number 3 of its three"),
-        ("16-1", lambda i, n: i % 2 == 1, "It is in the first eighth, layers 0 to 3"),
-        ("16-1", lambda i, n: i < n // 8 or i == 6 or (i > 6 and i % 3 == 0 and i < 9), "last eighth|number"),
+        ("15-1", lambda d, dmin, scale, minimum, code: d + code, "The step is 0.5 · 3, taken 4 times, less"),
+        ("16-1", lambda i, n: i < n // 8 or i > 99, "between layers 4 and 28, and number 3"),
+        ("16-1", lambda i, n: i % 2 == 1, "in the first eighth, layers 0 to 3"),
+        ("16-1", lambda i, n: i < n // 8 or (i < 28 and i % 3 == 0), "number 3 of its three"),
         ("16-1", lambda i, n: i <= n // 8 + 1, "not raised"),
     ],
 )
