@@ -42,7 +42,7 @@ def _on_weights() -> list[Question]:
             (f"at most {step / 2:.4f}, half a scale",
              "Yes: it goes to the nearer of two levels, and they are one scale apart. (Lesson 01)"),
             (f"at most {step:.3f}, a whole scale", "Then it would not have gone to the nearer level."),
-            ("as far as it likes", "Rounding moves a weight to the nearest level, and no further."),
+            ("any distance away", "Rounding moves a weight to the nearest level, and no further."),
         ], 0),
         Question("One scale for a whole tensor, and one weight 50 times larger than the rest. "
                  "What happens?", [
@@ -69,8 +69,7 @@ def _on_weights() -> list[Question]:
 def _on_files() -> list[Question]:
     tensors, bits = tensor_list("llama-3.1-8b", "Q4_K_M"), mix("llama-3.1-8b", "Q4_K_M").bpw
     raised = tensors[(tensors.role == "attn_v") & (tensors.type == "Q6_K")]
-    short, long = (f"{100 * error_of_the_rule('q4_K_M', n_ctx):+.0f} %".replace("-", "−")
-                   for n_ctx in (2048, 131072))
+    short, long = (f"{-100 * error_of_the_rule('q4_K_M', n_ctx):.0f} %" for n_ctx in (2048, 131072))
     return [
         Question(f"A Q4_K_M file of Llama-3.1-8B takes {bits:.2f} bits per weight, Q4_K alone "
                  f"{FORMATS['Q4_K'].bpw:g}. What does the M raise?", [
@@ -84,9 +83,9 @@ def _on_files() -> list[Question]:
             ("for every context: its 1.2 pays for the conversation",
              "The 1.2 only pays for the bits per weight that the rule leaves out. The conversation is not in "
              "it."),
-            (f"for a chat of 2,048 tokens, where it is {short} off on average",
-             f"Yes. At 131,072 tokens it is {long} off, because it does not know the KV cache. (Lesson 06)"),
-            ("for nothing", f"For a short chat it is near: {short} on average over seven models."),
+            (f"for a chat of 2,048 tokens, where it is {short} too low on average",
+             f"Yes. At 131,072 tokens it is {long} too low, because it does not know the KV cache. (Lesson 06)"),
+            ("for nothing", f"For a short chat it is near: {short} too low on average over seven models."),
         ], 1),
     ]
 

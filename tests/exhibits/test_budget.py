@@ -10,7 +10,7 @@ import quantlab as ql
 from quantlab.exhibits.budget import explore_bit_budget
 from quantlab.exhibits.budget_facts import MIX, Try
 from quantlab.exhibits.budget_file import named_types, write_and_run
-from quantlab.inference.mixes import TYPES
+from quantlab.inference.mixes import TYPES, gap
 from quantlab.models.source import open_model
 from quantlab.stage.touchable import png
 from quantlab.words import size
@@ -82,6 +82,22 @@ def test_the_presets_and_the_best_so_far(game):
                                                      if k != "budget"})) is best
     game.buttons["hold"].click()
     assert "On the next 1,016 tokens" in game.picture.svg and "Q3_K_M" in game.verdict[1]
+
+
+def test_the_mix_of_lesson_16_holds_on_text_it_was_not_tuned_on(game):
+    fresh(game)
+    game.set(budget="Q4_K_M", token_embd="Q5_K", attn_v="Q5_K", attn_output="Q5_K",
+             **{role: "Q4_K" for role in ("attn_q", "attn_k", "ffn_gate", "ffn_up", "ffn_down")})
+    game.wait()
+    assert "You beat Q4_K_M: KLD 0.0204 is 12 % below Q4_K_M's 0.0232" in game.finding
+    game.buttons["hold"].click()
+    assert "KLD 0.0199 against Q4_K_M's 0.0233, yours is nearer" in game.verdict[1]
+    rules = game.game
+    mine, theirs = (rules.other().measure(types).kld for types in (
+        rules.types("Q4_K_M", rules.best("Q4_K_M").values), rules.bench.mix("Q4_K_M")))
+    found = gap(mine, theirs)
+    assert -found.mean == pytest.approx(0.0034, abs=5e-5) and 2 * found.se == pytest.approx(0.0012, abs=5e-5)
+    fresh(game)
 
 
 def test_the_other_budgets_rename_the_button_and_move_the_limit(game):
