@@ -18,9 +18,9 @@ import numpy as np
 
 from ..formats.table import FORMATS
 from ..models.families import role_and_layer
+from ..models.progress import Progress, watched
 from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
-from ..models.progress import Progress, watched
 from ..models.resolve import open_weights
 from ..models.source import Model
 from ..models.types import tensor_nbytes
@@ -63,14 +63,14 @@ class MixBench:
 
     model: as `load_lm` takes it.  text: what to predict.  chunks: so many chunks of it are read (as many as
     2,048 tokens fill).  matrices: name -> shape (ggml's order) of what can be quantized.  roles: role -> its
-    matrices' names.  own: name -> type and shape of every tensor in the file.  path: of the file.
+    matrices' names.  own: name -> type and shape of every tensor in the file.  path, n_weights: of the file.
     Raises ValueError as `load_lm` and `Reference` do.
     """
 
     def __init__(self, model, text: str, *, chunks: int | None = None):
         with open_weights(model) as source:
             self.own, self.name, self.lm = source.types, source.name, load_lm(source)
-            self.path = source.gguf.paths[0]
+            self.path, self.n_weights = source.gguf.paths[0], source.n_weights
             self.mixes = {ftype: _recipe(ftype, source) for ftype in PROGRAMS["llama.cpp"].offered}
         # the matrices: what any mix quantizes
         quantized = {name for types in self.mixes.values() for name, qtype in types.items()

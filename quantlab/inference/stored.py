@@ -10,6 +10,7 @@ The forward pass (llama.py) does the same whether a matrix is an array or stored
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -86,8 +87,8 @@ def product(x: np.ndarray, matrix: Matrix) -> np.ndarray:
 
 
 def rounded(matrix: Matrix, qtype: str, told: Callable[[int], None] = lambda n: None) -> Matrix:
-    """The matrix after it was quantized: as float32, or in its blocks where it was stored.  told: called after
-    each piece with the number of its weights.
+    """The matrix after it was quantized: as float32, or in its blocks where it was stored.  told: called
+    after each piece with the number of its weights.
     """
     if isinstance(matrix, np.ndarray):
         made = quantize(matrix, qtype).dequantize()
@@ -109,8 +110,12 @@ def all_rounded(weights: Mapping[str, Matrix], types: Mapping[str, str],
     for name, qtype in types.items():
         left[qtype] += prod(weights[name].shape)
     tick = watched(left, "weights", progress, None)
-    return {name: rounded(weights[name], qtype, lambda n, name=name, qtype=qtype: tick(qtype, n, name))
+    return {name: rounded(weights[name], qtype, partial(_told, tick, name, qtype))
             for name, qtype in types.items()}
+
+
+def _told(tick: Callable[[str, int, str], None], name: str, qtype: str, n: int) -> None:
+    tick(qtype, n, name)
 
 
 def can_be_kept(n_weights: int) -> bool:
