@@ -264,7 +264,8 @@ class Stage(Touchable):
                 self.tell(str(error))
                 self.say(str(error))
             finally:
-                self.busy(False)
+                if self.thread in (None, threading.current_thread()):   # else the next one has begun
+                    self.busy(False)
 
         self.thread = threading.Thread(target=task, daemon=True)
         self.thread.start()
