@@ -250,7 +250,7 @@ class NextToken(Stage):
         """What is shown will be moved: a small model's other types are made ready meanwhile."""
         super()._ipython_display_()
         if self.lm.n_weights < SMALL_MODEL:
-            with suppress(RuntimeError):        # where there are no threads, each is made when it is asked for
+            with suppress(RuntimeError):    # where there are no threads, each is made when it is asked for
                 Thread(target=self._make_ready, daemon=True).start()
 
     def _make_ready(self) -> None:

@@ -1,5 +1,5 @@
-"""A byte-level vocabulary's text to tokens in Python alone: for places that load no compiled module, a page in a
-browser among them. Elsewhere the library `tokenizers` does the same, faster.
+"""A byte-level vocabulary's text to tokens in Python alone: for places that load no compiled module, a page
+in a browser among them. Elsewhere the library `tokenizers` does the same, faster.
 
     Merging(own).encode("To be").ids
 
@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
 #: Unicode's white space: what `\\s` means in the library. Python's has four control characters more.
 SPACES = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -72,7 +72,7 @@ class Merging:
             return [self.vocabulary[word]]
         parts, never = list(word), len(self.ranks)
         while len(parts) > 1:
-            pairs = [self.ranks.get(pair, never) for pair in zip(parts, parts[1:], strict=False)]
+            pairs = [self.ranks.get(pair, never) for pair in pairwise(parts)]
             if (best := min(pairs)) == never:
                 break
             at = pairs.index(best)

@@ -7,8 +7,8 @@ that the model was trained to read.
 A byte-level vocabulary (GPT-2's idea) writes each byte as a printable character, so that a token is an
 ordinary word in a file. A SentencePiece vocabulary writes spaces as ▁ and rare bytes as <0xE2>. The merging
 is done by the library `tokenizers` (where it cannot be loaded, by bpe.py); where a text is cut before that is
-said by CUTS. The tokens are those of llama.cpp (tested).  Sources: GPT-2's encoder.py; llama.cpp's llama-vocab.cpp (the same names of the rules)
-and unicode.cpp.
+said by CUTS. The tokens are those of llama.cpp (tested).  Sources: GPT-2's encoder.py; llama.cpp's
+llama-vocab.cpp (the same names of the rules) and unicode.cpp.
 
 A chat template is a small Jinja program in the file. It comes from a stranger, so it runs in Jinja's sandbox:
 it can loop and join texts, and reaches nothing else. Source: the environment that Hugging Face's
@@ -208,8 +208,8 @@ def _built(own: Tokenizer):
 def _plain(own: Tokenizer) -> Merging:
     """The same in Python alone, where no compiled module can be loaded."""
     if own.model != "gpt2":
-        raise ValueError(f"a {VOCABULARIES[own.model]} vocabulary needs the package `tokenizers`, which cannot "
-                         "be loaded here; a byte-level one does without")
+        raise ValueError(f"a {VOCABULARIES[own.model]} vocabulary needs the package `tokenizers`, which "
+                         "cannot be loaded here; a byte-level one does without")
     kinds = dict(zip(own.tokens, own.types, strict=True))
     special = [token for token, kind in kinds.items() if token and kind in (CONTROL, UNKNOWN)]
     added = [token for token, kind in kinds.items() if token and kind == USER_DEFINED]
