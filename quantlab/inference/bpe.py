@@ -11,7 +11,7 @@ does not know; they are written out here, from its own table of Unicode.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import groupby, pairwise
@@ -41,7 +41,7 @@ class Merging:
 
     def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]], cuts: Sequence[str],
                  letters: Mapping[int, str], *, whole_words: bool = False, special: Sequence[str] = (),
-                 added: Sequence[str] = (), strips: Sequence[str] = ()):
+                 added: Sequence[str] = (), strips: Collection[str] = ()):
         self.vocabulary, self.whole_words, self.letters = vocabulary, whole_words, letters
         self.ranks = {pair: rank for rank, pair in reversed([*enumerate(merges)])}
         self.cuts = [re.compile(written_out(pattern)) for pattern in cuts]
