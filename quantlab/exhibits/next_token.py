@@ -4,6 +4,7 @@ line ends made visible.  Lesson: 07.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import sqrt
 from threading import Thread
 from typing import NamedTuple
@@ -263,7 +264,8 @@ class NextToken(InTypes):
         """What is shown will be moved: a small model's other types are made ready meanwhile."""
         super()._ipython_display_()
         if not self.large:
-            Thread(target=self._make_ready, daemon=True).start()
+            with suppress(RuntimeError):    # where there are no threads, each is made when it is asked for
+                Thread(target=self._make_ready, daemon=True).start()
 
     def _make_ready(self) -> None:
         here = TYPES.index(self.controls["qtype"].value)

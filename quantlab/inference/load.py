@@ -14,13 +14,12 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
 from math import prod
-from mmap import mmap
 from pathlib import Path
 
 import numpy as np
 
 from ..formats.tensor import quantize
-from ..models.gguf_file import GGUFFile
+from ..models.gguf_file import GGUFFile, Mapped
 from ..models.gguf_split import open_gguf
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name
@@ -182,7 +181,7 @@ class OwnFile(GGUFFile):
             weakref.finalize(self, _removed, self._map, path)
 
 
-def _removed(mapped: mmap, path: Path) -> None:
+def _removed(mapped: Mapped, path: Path) -> None:
     mapped.close()
     path.unlink(missing_ok=True)
 

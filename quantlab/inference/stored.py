@@ -7,6 +7,7 @@ multiplied: a model of 8 billion weights takes 32 GB as float32, and here a few 
 The forward pass (llama.py) does the same whether a matrix is an array or stored.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from functools import partial
 from math import prod
 
 import numpy as np
-import psutil
 
 from ..formats.tensor import QuantizedTensor, dequantize, get_format, quantize
 from ..models.gguf_file import GGUFFile
@@ -119,5 +119,11 @@ def _told(tick: Callable[[str, int, str], None], name: str, qtype: str, n: int) 
 
 
 def can_be_kept(n_weights: int) -> bool:
-    """Whether so many weights can be kept as float32 on this machine, now."""
+    """Whether so many weights can be kept as float32 on this machine, now; where nobody says what is free (in
+    WebAssembly), in what a process can address.
+    """
+    try:
+        import psutil
+    except (ImportError, NotImplementedError):
+        return 4 * n_weights <= SHARE * sys.maxsize
     return 4 * n_weights <= SHARE * psutil.virtual_memory().available

@@ -249,7 +249,8 @@ class Stage(Touchable):
         return self.thread is not None and self.thread.is_alive()
 
     def start(self, work: Callable[[], None]) -> None:
-        """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
+        """Run `work` in a thread, or at once where there are none (WebAssembly); ValueErrors and OSErrors
+        become sentences. Nothing happens while one runs.
         """
         if self.working:
             self.tell(BUSY)
@@ -268,7 +269,10 @@ class Stage(Touchable):
                     self.busy(False)
 
         self.thread = threading.Thread(target=task, daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:
+            task()
 
     def stop(self) -> None:
         """Ask the task to end; what is finished stays."""

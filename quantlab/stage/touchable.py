@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import anywidget
 import ipywidgets as widgets
-import resvg_py
 import traitlets
 from IPython.display import display, update_display
 
@@ -143,7 +142,11 @@ class Touch(anywidget.AnyWidget):
 
 
 def png(picture: Picture) -> bytes:
-    """The picture as PNG at twice its size, light theme; needs no browser."""
+    """The picture as PNG at twice its size, light theme; needs no browser, but a compiled module, which is
+    loaded only here.
+    """
+    import resvg_py
+
     return bytes(resvg_py.svg_to_bytes(svg_string=standalone(picture.svg), font_files=_fonts(),
                                        background="#ffffff", skip_system_fonts=True,
                                        font_family="DejaVu Sans", zoom=2))
