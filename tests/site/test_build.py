@@ -26,7 +26,8 @@ from tools.site.links import faults
      ("explore_block", "ql.explore_block(qtype='Q4_0')")),
     ('ql.predict("a").then(ql.explore_block, weights)', None),
     ("ql.explore_model_map(mine.first)", None),         # nobody has this file here
-    ("ql.explore_memory()", None),                      # millions of states
+    ("ql.explore_memory()", ("explore_memory", "ql.explore_memory()")),
+    ("ql.explore_recital", None),
     ("%timeit ql.explore_llama()", None),
     ("x = 3", None),
 ])
@@ -34,14 +35,14 @@ def test_an_exhibit_moves_where_it_is_called_with_plain_arguments(source, found)
     assert exhibit_of(source) == found
 
 
-def test_every_exhibit_with_frames_stands_on_some_page():
-    """What is packed is called by a lesson; a name that no lesson calls would be dead weight."""
+def test_every_exhibit_that_moves_stands_on_some_page():
+    """What moves is called by a lesson; a name that no lesson calls would be dead weight."""
     called = set()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code" and (found := exhibit_of("".join(cell["source"]))):
                 called.add(found[0])
-    assert called == {*lessons.MAIN}
+    assert called == {*lessons.MAIN, *lessons.ALIVE}
 
 
 def test_words_of_the_glossary_are_linked_once_and_never_in_links_code_or_headings():

@@ -13,9 +13,12 @@ from collections.abc import Iterable
 from html import escape, unescape
 from pathlib import Path
 
+from quantlab.words import size
+
 from .glossary import linked, terms
 from .lessons import body, github_anchor, in_html, moving
 from .links import faults
+from .shipped import ship
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -24,6 +27,8 @@ NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "glossary.html": 
        "api.html": "Public names"}
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 FIRST = re.compile(r"</h1>\s*<p>(.*?)</p>", re.S)
+CALL = re.compile(r'<figure class="ql-play"[^>]* data-call="([^"]*)"')
+PYTHON = '<meta name="python-bytes" content="{}">\n'
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -31,7 +36,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <meta name="description" content="{description}">
-<link rel="icon" href="data:,">
+{head}<link rel="icon" href="data:,">
 <link rel="stylesheet" href="site.css">
 <script src="site.js" defer></script>
 </head>
@@ -65,11 +70,11 @@ your prompts. You need Python 3.11, 3.12 or 3.13, git and make. The command</p>
 """
 
 
-def page(title: str, html: str) -> str:
-    """A whole page around the body `html`."""
+def page(title: str, html: str, head: str = "") -> str:
+    """A whole page around the body `html`.  head: further elements of its head."""
     first = re.search(r"<p>(.*?)</p>", html, re.S)
     nav = "".join(f'<a href="{place}">{words}</a>' for place, words in NAV.items())
-    return PAGE.format(title=escape(title), nav=nav, body=html, description=escape(_plain(first[1])[:200])
+    return PAGE.format(title=escape(title), nav=nav, body=html, head=head, description=escape(_plain(first[1])[:200])
                        if first else "")
 
 
@@ -89,8 +94,9 @@ def landing(lessons: Iterable[tuple[str, str]]) -> str:
     return WELCOME.format(llama=moving("explore_llama", "ql.explore_llama()"), lessons="\n".join(rows))
 
 
-def build(folder: Path, only: Iterable[str] | None = None) -> list[Path]:
-    """Write the site into `folder`, which is emptied first.  only: the beginnings of the lessons' names.
+def build(folder: Path, only: Iterable[str] | None = None, python: bool = True) -> list[Path]:
+    """Write the site into `folder`, which is emptied first.  only: the beginnings of the notebooks' names.
+    python: whether Pyodide is put beside the pages; without it its exhibits are pictures.
 
     Returns the pages.  ValueError for a link that leads nowhere or asks another host for a part of a page.
     """
@@ -99,16 +105,18 @@ def build(folder: Path, only: Iterable[str] | None = None) -> list[Path]:
     notebooks, docs = ROOT / "notebooks", ROOT / "docs"
     known = terms(notebooks / f"{GLOSSARY}.ipynb")
     bodies = {path.stem: body(path) for path in sorted(notebooks.glob("*.ipynb"))
-              if only is None or path.stem.startswith((*only, GLOSSARY))}
+              if only is None or path.stem.startswith((*only,))}
     lessons = [(name, html) for name, html in bodies.items() if name != GLOSSARY]
     pages = {"index": ("quantlab: quantization you can touch", landing(lessons))}
     pages |= {name: (_title(html, name), linked(html, known)) for name, html in lessons}
-    pages[GLOSSARY] = ("Glossary", bodies[GLOSSARY])
+    pages |= {GLOSSARY: ("Glossary", bodies[GLOSSARY])} if GLOSSARY in bodies else {}
     for path in sorted(docs.glob("*.md")):
         html = in_html(path.read_text(encoding="utf-8"), github_anchor)
         pages[path.stem] = (_title(html, path.stem), html)
+    calls = {unescape(call) for _, html in pages.values() for call in CALL.findall(html)}
+    head = PYTHON.format(size(ship(folder, sorted(calls)))) if python and calls else ""
     for name, (title, html) in pages.items():
-        (folder / f"{name}.html").write_text(page(title, html), encoding="utf-8")
+        (folder / f"{name}.html").write_text(page(title, html, head), encoding="utf-8")
     for name in ("site.css", "site.js"):
         shutil.copy(HERE / name, folder / name)
     if only is None and (wrong := faults(folder)):

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from quantlab.canvas.style import Picture
+from quantlab.canvas.style import Picture, own_names
 from quantlab.stage.base import Stage
 from quantlab.stage.handles import Handle
-from quantlab.stage.touchable import own_names
 from quantlab.words import html_table
+
+from .shown import Axis, Shown
 
 #: Exhibit -> its main handles; with the stops that are shown where those are not all.
 MAIN: dict[str, dict[str, Sequence | None]] = {
@@ -41,28 +42,21 @@ MOST = 400              # pictures of one exhibit
 
 
 @dataclass(frozen=True)
-class Axis:
-    """A main handle as a page draws it.  kind: as `Handle.kind`.  stops: values, and their words."""
-
-    name: str
-    label: str
-    kind: str
-    values: tuple
-    words: tuple[str, ...]
-    first: int
-
-
-@dataclass(frozen=True)
 class Frames:
     """A walked exhibit: `pictures` has one for each combination of stops, the last axis moving fastest.
 
-    presets: words on a button -> the stop of each axis, in their order.
+    presets: words on a button -> the axes that it moves, by number, with their stops.
     """
 
     axes: tuple[Axis, ...]
     pictures: tuple[Picture, ...]
-    presets: Mapping[str, Sequence[int]]
+    presets: Mapping[str, Sequence[tuple[int, Any]]]
     note: str
+
+    def shown(self, owner: str) -> Shown:
+        """What a page draws of it."""
+        return Shown(self.axes, self.first, max(one.height for one in self.pictures), self.presets,
+                     self.note, packed=self.packed(), owner=owner)
 
     @property
     def first(self) -> Picture:
@@ -151,7 +145,7 @@ def _options(options: Any) -> list:
     return [*options.items()] if isinstance(options, Mapping) else [*options]
 
 
-def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[int]]]:
+def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[tuple[int, Any]]]]:
     """Those presets that the main handles can show by themselves."""
     names = {axis.name for axis in axes}
     for words, values in stage.exhibit.presets.items():
@@ -159,5 +153,6 @@ def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[int
         if any(stage.values()[key] != value for key, value in others.items()):
             continue
         if all(axis.name not in values or values[axis.name] in axis.values for axis in axes):
-            yield words, [axis.values.index(values[axis.name]) if axis.name in values else axis.first
-                          for axis in axes]
+            at = {axis.name: i for i, axis in enumerate(axes)}
+            yield words, [(at[key], axes[at[key]].values.index(value)) for key, value in values.items()
+                          if key in at]

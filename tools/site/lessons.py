@@ -7,6 +7,7 @@ shows its last picture with its words.
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from html import escape, unescape
@@ -18,6 +19,8 @@ from nbconvert.filters import ansi2html, markdown2html
 import quantlab as ql
 from quantlab.cli.export import ForAPage
 
+from .alive import ALIVE
+from .alive import shown as drawn_here
 from .frames import MAIN, walked
 from .player import player
 
@@ -38,7 +41,7 @@ def body(path: Path) -> str:
             pieces.append(in_html(cell.source))
         elif cell.cell_type == "code":
             pieces.append(_code(cell))
-    return "\n".join(pieces)
+    return named("\n".join(pieces))
 
 
 def in_html(markdown: str, place: Callable[[str], str] | None = None) -> str:
@@ -94,7 +97,7 @@ def exhibit_of(source: str) -> tuple[str, str] | None:
             node = ast.Call(node.args[0], node.args[1:], node.keywords)
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
         plain = all(isinstance(value, ast.Constant) for value in values)
-        if plain and getattr(node.func, "attr", "") in MAIN:
+        if plain and getattr(node.func, "attr", "") in (*MAIN, *ALIVE):
             return node.func.attr, ast.unparse(node)
     return None
 
@@ -107,12 +110,24 @@ def guessed(source: str) -> bool:
 @cache
 def moving(name: str, call: str) -> str:
     """The player of an exhibit; "" for one that has none of its main handles here."""
-    stage = eval(call, {"ql": ql})
     owner = re.sub(r"\W+", "-", call.removeprefix("ql.")).strip("-")
+    if name in ALIVE:
+        return player(drawn_here(call, owner), name)
     try:
-        return player(walked(name, stage, owner), name.removeprefix("explore_").replace("_", " "))
+        return player(walked(name, eval(call, {"ql": ql}), owner).shown(owner), name)
     except ValueError:
         return ""
+
+
+def named(html: str) -> str:
+    """A page whose exhibits have names of their own: the second "explore_bits" is "explore_bits-2"."""
+    met: Counter[str] = Counter()
+
+    def name(found: re.Match) -> str:
+        met[found[2]] += 1
+        return f"{found[1]}{found[2]}" + (f"-{met[found[2]]}" if met[found[2]] > 1 else "")
+
+    return re.sub(r'(<figure class="ql-play" id=")(\w+)', name, html)
 
 
 def _output(output) -> str:
