@@ -143,7 +143,7 @@ def about_ollama(*keys: str, server: "Server | None" = None) -> About:
     """
     version = ""
     if not is_reference():
-        from .server import LabError, Server    # the sentences alone need no library that asks
+        from .server import LabError, Server  # the sentences alone need no library that asks
 
         with suppress(LabError):
             version = (server or Server(timeout=10)).version()

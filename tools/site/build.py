@@ -74,8 +74,8 @@ def page(title: str, html: str, head: str = "") -> str:
     """A whole page around the body `html`.  head: further elements of its head."""
     first = re.search(r"<p>(.*?)</p>", html, re.S)
     nav = "".join(f'<a href="{place}">{words}</a>' for place, words in NAV.items())
-    return PAGE.format(title=escape(title), nav=nav, body=html, head=head, description=escape(_plain(first[1])[:200])
-                       if first else "")
+    description = escape(_plain(first[1])[:200]) if first else ""
+    return PAGE.format(title=escape(title), nav=nav, body=html, head=head, description=description)
 
 
 def _plain(html: str) -> str:

@@ -1,5 +1,5 @@
-"""What the Python of a page does: it makes an exhibit from its call, once, and draws it for the stops on which
-the page's handles stand.
+"""What the Python of a page does: it makes an exhibit from its call, once, and draws it for the stops on
+which the page's handles stand.
 
 `shipped.py` packs this module beside the modules of quantlab that it needs, and `worker.js` calls `drawn`.
 """
