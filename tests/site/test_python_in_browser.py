@@ -5,23 +5,28 @@ Python draws here, with handles that follow each other as the notebook's do.
 import json
 import random
 import re
+from urllib.parse import urlencode
 
 import pytest
 
 import quantlab as ql
+from quantlab.stage.aims import aim
 from quantlab.words import size
 from tools.site import in_page
 from tools.site.alive import shown
-from tools.site.build import build
+from tools.site.build import written
+from tools.site.lessons import moving
 from tools.site.shipped import FOLDER
 
 from .conftest import serving
 from .test_alive import any_stops
 
 pytestmark = pytest.mark.browser
-#: Where an exhibit stands: page and name.
-PLACES = {"explore_memory": "06_will_it_fit", "explore_fit": "06_will_it_fit",
-          "explore_speed": "14_speed_and_bandwidth", "explore_tag": "03_gguf_and_tags"}
+#: Exhibit -> its call on the page, as lessons 03, 06 and 14 have it.
+CALLS = {"explore_memory": "ql.explore_memory('llama3.1:8b', 8, n_ctx=32768)",
+         "explore_fit": "ql.explore_fit(8, model='llama3.1:8b')",
+         "explore_speed": "ql.explore_speed('llama3.1:8b', 'GeForce RTX 4090')",
+         "explore_tag": "ql.explore_tag()"}
 ASK = """([call, owner, states]) => new Promise((done, fail) => {
   const worker = new Worker("python/worker.js", {type: "module"}), told = [];
   worker.onerror = (event) => fail(new Error(event.message));
@@ -45,7 +50,9 @@ MOVE = """(figure, [number, stop]) => {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, pyodide_here):
     folder = tmp_path_factory.mktemp("alive")
-    build(folder, only=["03", "06", "14"])
+    html = "".join(moving(name, call, ("06-1",) if name == "explore_memory" else ())
+                   for name, call in CALLS.items())
+    written(folder, {"page": ("Python", f"<h1>Python</h1>{html}")})
     return folder
 
 
@@ -60,15 +67,14 @@ def opened(browser, address):
     """Opens a page at an exhibit; `page.asked` are all requests, `page.errors` what failed."""
     contexts = []
 
-    def open_page(name: str, exhibit: str, start: str = address):
+    def open_page(exhibit: str, start: str = address, at: str = ""):
         contexts.append(browser.new_context(viewport={"width": 1000, "height": 900}))
         page = contexts[-1].new_page()
         page.asked, page.errors = [], []
         page.on("request", lambda request: page.asked.append(request.url))
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda said: said.type == "error" and page.errors.append(said.text))
-        page.goto(f"{start}/{name}.html")
-        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        page.goto(f"{start}/page.html{at}")
         page.locator(f"#{exhibit}").scroll_into_view_if_needed()
         page.wait_for_function(f"document.querySelector('#{exhibit} .ql-status').textContent")
         return page
@@ -83,10 +89,10 @@ def settled(page, exhibit: str, finding: str) -> None:
                            arg=[exhibit, finding], timeout=90_000)
 
 
-@pytest.mark.parametrize("exhibit", PLACES)
+@pytest.mark.parametrize("exhibit", CALLS)
 def test_the_pages_python_draws_the_bytes_of_this_one(opened, exhibit):
     """At fifty drawn states: picture, finding, table and numbers, as text that is equal in every byte."""
-    page, rng = opened(PLACES[exhibit], exhibit), random.Random(exhibit)
+    page, rng = opened(exhibit), random.Random(exhibit)
     call, owner = page.locator(f"#{exhibit}").evaluate("(one) => [one.dataset.call, one.dataset.owner]")
     axes = shown(call, owner).axes
     states = [any_stops(axes, rng) for _ in range(50)]
@@ -97,7 +103,7 @@ def test_the_pages_python_draws_the_bytes_of_this_one(opened, exhibit):
 
 
 def test_python_is_loaded_when_it_is_touched_and_its_bytes_are_said_before(opened, site):
-    page = opened("06_will_it_fit", "explore_memory")
+    page = opened("explore_memory")
     figure = page.locator("#explore_memory")
     weight = sum(path.stat().st_size for path in (site / FOLDER).iterdir())
     assert size(weight) in figure.locator(".ql-status").inner_text()
@@ -116,12 +122,10 @@ def test_python_is_loaded_when_it_is_touched_and_its_bytes_are_said_before(opene
                                       if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:"))]
 
 
-@pytest.mark.parametrize(("exhibit", "made"), [
-    ("explore_memory", lambda: ql.explore_memory("llama3.1:8b", 8, n_ctx=32768)),
-    ("explore_fit", lambda: ql.explore_fit(8, model="llama3.1:8b"))])
-def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit, made):
+@pytest.mark.parametrize("exhibit", ["explore_memory", "explore_fit"])
+def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit):
     """Menus, sliders and presets in drawn order: after each, all handles stand where the notebook's stand."""
-    page, stage, rng = opened(PLACES[exhibit], exhibit), made(), random.Random(exhibit)
+    page, stage, rng = opened(exhibit), eval(CALLS[exhibit], {"ql": ql}), random.Random(exhibit)
     figure = page.locator(f"#{exhibit}")
     axes = shown(figure.get_attribute("data-call"), "x").axes
     buttons = [*figure.locator("[data-to], [data-reset]").all_inner_texts()]
@@ -142,12 +146,12 @@ def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit
 
 
 def test_a_text_is_read_at_every_letter_and_panels_open(opened):
-    page = opened("03_gguf_and_tags", "explore_tag")
+    page = opened("explore_tag")
     figure = page.locator("#explore_tag")
     figure.locator("input[type=text]").fill("mistral:7b-instruct-q5_K_S")
     stage = ql.explore_tag("mistral:7b-instruct-q5_K_S")
     settled(page, "explore_tag", stage.finding)
-    page = opened("06_will_it_fit", "explore_memory")
+    page = opened("explore_memory")
     figure = page.locator("#explore_memory")
     figure.get_by_role("button", name="As Ollama settings").click()
     figure.locator(".ql-tab").last.click(timeout=90_000)
@@ -156,11 +160,25 @@ def test_a_text_is_read_at_every_letter_and_panels_open(opened):
 
 
 def test_from_a_folder_it_says_that_it_needs_a_server(opened, site):
-    page = opened("06_will_it_fit", "explore_memory", start=site.as_uri())
+    page = opened("explore_memory", start=site.as_uri())
     figure = page.locator("#explore_memory")
     assert "python -m http.server" in figure.locator(".ql-status").inner_text()
     assert not figure.locator(".ql-handles").is_visible()
     assert figure.locator("svg").get_attribute("aria-label") == json.loads(in_page.drawn(
         figure.get_attribute("data-call"), "x", in_page.first_stops(
             in_page.made(figure.get_attribute("data-call"))), []))["finding"]
+    assert page.errors == []
+
+
+def test_a_link_opens_one_picture_and_a_target_is_reached(opened):
+    """The address that the button leaves opens the same picture, here with a target that is met by it."""
+    stage = ql.explore_memory("llama3.1:8b", 8, n_ctx=32768)
+    stage.set(**aim("06-1").solution)
+    moved = {name: value for name, value in stage.values().items() if value != stage.initial[name]}
+    page = opened("explore_memory", at=f"#explore_memory?{urlencode(moved)}")
+    settled(page, "explore_memory", stage.finding)
+    figure = page.locator("#explore_memory")
+    assert figure.locator(".ql-met").inner_text().startswith("✓ Reached:")
+    figure.get_by_role("button", name="Link to this picture").click()
+    assert page.evaluate("decodeURIComponent(location.hash)") == f"#explore_memory?{urlencode(moved)}"
     assert page.errors == []

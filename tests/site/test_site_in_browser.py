@@ -39,7 +39,7 @@ REPAINT = """async (figure) => {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    build(folder, only=["glossary", *(name[:2] for name in MOVED if name != "index")], python=False)
+    build(folder, only=["glossary", *MOVED], python=False)
     return folder
 
 

@@ -12,11 +12,16 @@ from quantlab.words import prose
 
 from .shown import Axis, Shown
 
+LINK = ('<button type="button" data-link title="Copies an address that opens this page at this picture">'
+        "Link to this picture</button>")
 TOGGLE = '<button type="button" aria-expanded="false" title="{}" {}>{}</button>'
 
 
-def player(shown: Shown, name: str) -> str:
-    """The exhibit as a `<figure>` whose id is `name`, such as "explore_llama": a link may lead there."""
+def player(shown: Shown, name: str, targets: str = "") -> str:
+    """The exhibit as a `<figure>` whose id is `name`, such as "explore_llama": a link may lead there.
+
+    targets: what there is to try, as HTML (`asked.targets`).
+    """
     label, first = escape(name.removeprefix("explore_").replace("_", " ")), shown.first
     note = f'<p class="ql-note">{prose(shown.note)}</p>' if shown.note else ""
     return (f'<figure class="ql-play" id="{name}" aria-label="{label}"{_data(shown)}>'
@@ -26,7 +31,7 @@ def player(shown: Shown, name: str) -> str:
             f'<p class="ql-live" aria-live="polite"></p><p class="ql-status" hidden></p>'
             f'<div class="ql-handles" role="group" aria-label="{label}" hidden>'
             f'{"".join(map(_handle, shown.axes))}<div class="ql-buttons">{_buttons(shown)}</div></div>{note}'
-            f'<div class="ql-opened" hidden></div><div class="ql-shown" hidden></div>'
+            f'<div class="ql-opened" hidden></div><div class="ql-shown" hidden></div>{targets}'
             + (f'<script type="text/plain">{shown.packed}</script>' if shown.packed else "") + "</figure>")
 
 
@@ -48,7 +53,7 @@ def _buttons(shown: Shown) -> str:
                      for words, tip in shown.panels.items())
     table = TOGGLE.format("The same facts in words and numbers", "data-table", "As table")
     return (f'{presets}<button type="button" data-reset>Reset</button>{panels}'
-            f'{table if shown.first.table else ""}')
+            f'{table if shown.first.table else ""}{LINK}')
 
 
 def _handle(axis: Axis) -> str:

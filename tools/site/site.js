@@ -1,4 +1,4 @@
-/* The one script of the site: it moves the exhibits. Walked ones (tools/site/frames.py packs them) bring all
+/* It moves the exhibits. Walked ones (tools/site/frames.py packs them) bring all
    their pictures along; the others are drawn by the page's own Python (tools/site/worker.js), once touched. */
 "use strict";
 (() => {
@@ -19,7 +19,8 @@
     const whole = (numbers) => numbers.map((i) => told.parts[i]).join("");
     return (stops, _opened, paint) => {
       const at = stops.reduce((sum, stop, i) => sum * axes[i].words.length + stop, 0);
-      paint({ svg: whole(told.frames[at]), finding: told.finding[at], table: whole(told.tables[at]) });
+      paint({ svg: whole(told.frames[at]), finding: told.finding[at], table: whole(told.tables[at]),
+        numbers: told.numbers[at] });
     };
   }
 
@@ -83,6 +84,7 @@
     const handles = [...group.querySelectorAll("input,select")];
     const typed = (i) => !axes[i].values.length;
     const state = () => handles.map((handle, i) => (typed(i) ? handle.value : Number(handle.value)));
+    const value = (i) => (typed(i) ? handles[i].value : axes[i].values[handles[i].value]);
     const [width, tallest] = frame.style.aspectRatio.split("/").map(Number);
     let timer = 0, height = tallest;
 
@@ -109,8 +111,10 @@
       figure.dataset.finding = told.finding;
       shown.innerHTML = shown.hidden ? "" : told.table;
       opened.innerHTML = told.panels || "";
+      const now = Object.fromEntries(axes.map((axis, i) => [axis.name, value(i)]));
+      const reached = quantlab.look(figure, { ...now, ...told.numbers });
       clearTimeout(timer);
-      timer = setTimeout(() => { live.textContent = told.finding; }, REST);
+      timer = setTimeout(() => { live.textContent = [told.finding, ...reached].join(" "); }, REST);
     }
 
     function show() {
@@ -125,12 +129,35 @@
       source(state(), panels.map((button) => button.dataset.panel), paint);
     }
 
+    // An address names the exhibit, and the handles that are not where they were at first.
+    async function link(button) {
+      const moved = axes.map((axis, i) => [axis.name, String(value(i)), String(axis.first) !== handles[i].value]);
+      const words = new URLSearchParams(moved.filter(([, , is]) => is).map(([name, words]) => [name, words]));
+      history.replaceState(null, "", `#${figure.id}${words.size ? `?${words}` : ""}`);
+      const copied = navigator.clipboard?.writeText(location.href);
+      button.dataset.said = live.textContent = await copied?.then(() => "Copied", () => "")
+        || "It stands in the address bar";
+    }
+
+    function go(words) {
+      const unknown = [];
+      const asked = new URLSearchParams(words);
+      axes.forEach((axis, i) => {
+        const stop = typed(i) ? asked.get(axis.name) : axis.values.map(String).indexOf(asked.get(axis.name));
+        if (asked.has(axis.name) && stop === -1) unknown.push(`${axis.name}=${asked.get(axis.name)}`);
+        handles[i].value = asked.has(axis.name) && stop !== -1 ? stop : axis.first;
+      });
+      show();
+      if (unknown.length) tell(`This address asks for ${unknown.join(", ")}, where this picture has no stop.`);
+    }
+
     handles.forEach((handle, i) => handle.addEventListener("input", () => { follow(i); show(); }));
     group.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
       if (button.dataset.to) JSON.parse(button.dataset.to).forEach(([i, stop]) => put(i, stop));
       else if ("reset" in button.dataset) axes.forEach((axis, i) => put(i, axis.first));
+      else if ("link" in button.dataset) { link(button); return; }
       else {
         const open = button.getAttribute("aria-expanded") !== "true";
         button.setAttribute("aria-expanded", String(open));
@@ -141,6 +168,19 @@
     if (figure.dataset.call) tell(BEFORE);
     group.hidden = false;
     figure.classList.add("ql-awake");
+    return go;
+  }
+
+  const awake = new Map();
+  const woken = (figure) => awake.get(figure) ?? awake.set(figure, wake(figure)).get(figure);
+
+  async function arrive() {                   // by a link that opens one picture
+    const [, name, words] = location.hash.match(/^#(\w[\w-]*)\?(.*)$/) ?? [];
+    const figure = name && document.getElementById(name);
+    if (!figure?.matches(".ql-play")) return;
+    for (let one = figure.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+    figure.scrollIntoView({ block: "center" });
+    (await woken(figure))?.(words);
   }
 
   // ---- what a panel of commands offers
@@ -159,8 +199,10 @@
   const near = new IntersectionObserver((entries) => entries.forEach((entry) => {
     if (entry.isIntersecting) {
       near.unobserve(entry.target);
-      wake(entry.target);
+      woken(entry.target);
     }
   }), { rootMargin: "800px" });
   document.querySelectorAll(".ql-play").forEach((figure) => near.observe(figure));
+  addEventListener("hashchange", arrive);
+  arrive();
 })();
