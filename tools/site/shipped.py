@@ -1,12 +1,10 @@
 """What a page's Python needs, put beside the pages: Pyodide's files, and those modules and tables of quantlab
 that the exhibits open, found out by drawing them.
-
-The two large files are deflated here, since not every host does it; `worker.js` inflates them.
 """
 
-import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -19,9 +17,6 @@ from tools.pyodide import folder as pyodide_folder
 ROOT = Path(__file__).resolve().parents[2]
 IN_PAGE, WORKER = (Path(__file__).with_name(name) for name in ("in_page.py", "worker.js"))
 FOLDER, PACKAGE = "python", "quantlab.zip"
-DEFLATED = ("pyodide.asm.mjs", "pyodide.asm.wasm")
-AS_IT_IS = ("pyodide.mjs", "python_stdlib.zip")
-LOCK = "pyodide-lock.json"
 #: Draws each call at its first values, at its presets and with its panels, where nothing but Python is
 #: installed, and tells the files of quantlab that were opened for it.
 TRACE = """
@@ -65,14 +60,7 @@ def package(files: Iterable[Path]) -> bytes:
 
 def ship(site: Path, calls: Iterable[str]) -> int:
     """Put everything into the folder `python` of the site; returns the bytes that a page loads of it."""
-    to, source = site / FOLDER, pyodide_folder()
-    to.mkdir()
-    for name in AS_IT_IS:
-        (to / name).write_bytes((source / name).read_bytes())
-    for name in DEFLATED:
-        (to / f"{name}.gz").write_bytes(gzip.compress((source / name).read_bytes(), 9, mtime=0))
-    lock = json.loads((source / LOCK).read_text(encoding="utf-8"))
-    (to / LOCK).write_text(json.dumps({"info": lock["info"], "packages": {}}), encoding="utf-8")
+    to = Path(shutil.copytree(pyodide_folder(), site / FOLDER))
     (to / PACKAGE).write_bytes(package(needed(calls)))
     (to / WORKER.name).write_bytes(WORKER.read_bytes())
     return sum(path.stat().st_size for path in to.iterdir())
