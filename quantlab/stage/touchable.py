@@ -3,7 +3,6 @@ takes clicks and keys, and a PNG for readers without a kernel.
 """
 
 import base64
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
@@ -164,17 +163,6 @@ def _fonts() -> list[str]:
 def framed(svg: str, width: int, height: int) -> str:
     """The drawing in a box that shrinks with the window and keeps room for a picture of `height`."""
     return f'<div class="ql-frame" style="max-width:{width}px;aspect-ratio:{width}/{height}">{svg}</div>'
-
-
-def own_names(svg: str, owner: str) -> str:
-    """`svg` with its ids made the owner's own: a page looks for `url(#over)` in its first drawing, even when
-    that is off the screen and has no hatching to lend.
-    """
-    for name in set(re.findall(r' id="([\w-]+)"', svg)):
-        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(
-            f"url(#{name})", f"url(#{name}-{owner})"
-        )
-    return svg
 
 
 def _label(name: str, control: widgets.Widget) -> str:
