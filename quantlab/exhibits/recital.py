@@ -224,7 +224,8 @@ class Recital(Stage):
                    number_field("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
         here = Button("Recite it here", "Recite it here",
                       "Quantize the model and let it recite now, on this computer", self.recite_here)
-        presets = FEWER_BITS | {"2 bits, trained": {"qtype": stop} for stop in model.stops if stop in TRAINED}
+        last = model.stops[-1]
+        presets = FEWER_BITS | ({"2 bits, trained": {"qtype": last}} if last in TRAINED else {})
         super().__init__(Exhibit(handles, draw_recital, presets=presets, buttons=[here], note=NOTE,
                                  keys=KEYS, label=LABEL, pages="qtype"))
         self.tell("")
