@@ -12,9 +12,11 @@ from typing import NamedTuple
 from ..canvas.recital import PassageRow, PassageTile, Said, draw_recital
 from ..canvas.style import Table
 from ..inference.generate import generate_tokens, prompt_tokens
-from ..inference.in_types import TYPES, ModelInTypes
+from ..inference.in_types import TRAINED, TYPES, ModelInTypes
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
+from ..models.digests import sha256
+from ..models.source import BUNDLED
 from ..stage.base import BUSY, Stage
 from ..stage.exhibit import Exhibit
 from ..stage.handles import Button, menu, number_field, stops, text_line
@@ -90,7 +92,7 @@ def _record() -> dict:
 def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
     """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
     record = _record() if model.knows_passages else {}
-    if not record or record["model_sha256"] != model.digest or record["tokens"] != RECITED:
+    if not record or record["model_sha256"] != digests(model) or record["tokens"] != RECITED:
         return {}
     found = {}
     for qtype, rows in record["types"].items():
@@ -100,15 +102,20 @@ def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
     return found
 
 
+def digests(model: ModelInTypes) -> list[str]:
+    """SHA-256 of the model's file and of those that stand behind its types."""
+    return [model.digest, *(sha256(BUNDLED[TRAINED[stop][1]]) for stop in model.stops if stop in TRAINED)]
+
+
 def record_recitals(model: ModelInTypes, tell: Callable[[str], None]) -> dict:
-    """What `recorded_recitals` reads: every type of the slider, every passage."""
+    """What `recorded_recitals` reads: every stop of the slider, every passage."""
     types, should = {}, []
-    for qtype in TYPES:
+    for qtype in model.stops:
         rows = recite(model.at(qtype, tell))
         types[qtype], should = [[row.right, row.wrote] for row in rows], [row.should for row in rows]
         tell(f"{qtype}: {n_recited(rows)} of {sum(row.by_heart for row in rows)} learned by heart, "
              f"{n_recited(rows, by_heart=False)} of {sum(not row.by_heart for row in rows)} others")
-    return {"model_sha256": model.digest, "tokens": RECITED, "should": should, "types": types}
+    return {"model_sha256": digests(model), "tokens": RECITED, "should": should, "types": types}
 
 
 def n_recited(rows: Sequence[Recited], by_heart: bool = True) -> int:
@@ -129,13 +136,14 @@ def _count(words: int) -> str:
 
 
 def _score(qtype: str, known: Mapping[int, Recited], taught: bool, own: str) -> str:
-    rows, still = list(known.values()), "" if qtype == own else " still"
+    rows, still = list(known.values()), "" if qtype == own or qtype in TRAINED else " still"
     if not taught:
         return f"At {qtype} it recites {sum(row.recited for row in rows)} of {len(rows)} passages tried"
     n, of = n_recited(rows), sum(row.by_heart for row in rows)
+    at = f"Trained for {TRAINED[qtype][0]}," if qtype in TRAINED else f"At {qtype}"
     if not n:
-        return f"At {qtype} it knows none of {of} passages"
-    return f"At {qtype} it{still} knows {f'all {n}' if n == of else f'{n} of {of}'} passages"
+        return f"{at} it knows none of {of} passages"
+    return f"{at} it{still} knows {f'all {n}' if n == of else f'{n} of {of}'} passages"
 
 
 def _of_this(one: Recited, taught: bool) -> str:
@@ -194,9 +202,9 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> S
     if first is None:
         raise ValueError(f"no passage begins with {passage!r}; there are {', '.join(openings[:5])} and "
                          f"{len(openings) - 5} more")
-    qtype = one_of("type", qtype, TYPES)
+    qtype = one_of("type", qtype, (*TYPES, *TRAINED))
     return run_or_refuse(model, "The recital needs", "explore_recital",
-                         lambda model: Recital(model, qtype, first))
+                         lambda model: Recital(model, one_of("type", qtype, model.stops), first))
 
 
 class Recital(InTypes):
@@ -211,14 +219,16 @@ class Recital(InTypes):
         untaught = " …   (not learned)" if self.taught else " …"
         openings = [(one["opening"] + (" …" if one["by_heart"] else untaught), i)
                     for i, one in enumerate(read_passages())]
-        handles = [stops("qtype", "type", qtype, TYPES, width=350),
+        handles = [stops("qtype", "type", qtype, model.stops, width=350),
                    menu("passage", "opening", passage, [*openings, ("(my own words)", OWN)], width=370),
                    text_line("own", "my own words", "My kingdom for a", width=350),
                    number_field("temperature", "temperature", 0.0, 0, 2, 0.1, width=175, label_width=95),
                    number_field("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
         here = Button("Recite it here", "Recite it here",
                       "Quantize the model and let it recite now, on this computer", self.recite_here)
-        super().__init__(model, Exhibit(handles, draw_recital, presets=FEWER_BITS, buttons=[here], note=NOTE,
+        last = model.stops[-1]
+        presets = FEWER_BITS | ({"2 bits, trained": {"qtype": last}} if last in TRAINED else {})
+        super().__init__(model, Exhibit(handles, draw_recital, presets=presets, buttons=[here], note=NOTE,
                                  keys=KEYS, label=LABEL, pages="qtype"))
         self.tell("")
 
@@ -251,7 +261,8 @@ class Recital(InTypes):
             return
         seconds, now = time.perf_counter() - start, self.lines.get(qtype, {})
         same = sum(now[i] == before[i] for i in now if i in before)
-        told = f"Quantized to {qtype} and recited on this computer, just now, in {seconds:.1f} seconds."
+        made = "Unpacked" if qtype in TRAINED else f"Quantized to {qtype}"
+        told = f"{made} and recited on this computer, just now, in {seconds:.1f} seconds."
         if qtype in self.recorded:
             told += f" {same} of {len(now)} are the very words that were recorded."
         self.tell(told)
@@ -325,5 +336,8 @@ class Recital(InTypes):
         as_recorded = self.lines[qtype] is self.recorded.get(qtype)
         origin = "Recorded; the button recites it here" if as_recorded else "Recited on this computer"
         whose = "" if self.lm.name == "tiny" else f"{self.lm.title}, "
+        if qtype in TRAINED:
+            return (f"Another model in the same {self.lm.size_words(qtype)}: trained on with its weights as "
+                    f"{TRAINED[qtype][0]}'s blocks. {origin}")
         return (f"{whose}{qtype} in every matrix: {self.lm.size_words(qtype)} ({self.lm.own}: "
                 f"{size(self.lm.nbytes)}). {origin}")
