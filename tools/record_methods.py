@@ -14,7 +14,7 @@ went: by the role of the matrices, in their weights, and in their outputs on the
 import argparse
 import json
 import platform
-import resource
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from quantlab.exhibits.methods_facts import by_heart
 from quantlab.exhibits.recital import recite
 from quantlab.inference.calibrate import calibrate
 from quantlab.inference.chunks import HELD_OUT, held_out_text, tokens_of
@@ -61,7 +62,7 @@ class Measured(NamedTuple):
     closely: bool = False
 
 
-CALIBRATED = ("importance", "scaling", "feedback")
+CALIBRATED = ("importance", "feedback", "scaling")
 MIXES = ("Q4_0", "Q4_K_M", "Q3_K_M", "Q2_K")
 MODELS = {"tiny": Measured(BUNDLED["tiny"], ("Q8_0", "Q4_0", "Q4_K", "Q3_K", "Q2_K"), True, 256, 64, 64,
                              CALIBRATED, True),
@@ -77,10 +78,8 @@ def code_text() -> str:
 
 def cases(how: Measured) -> Iterator[tuple[str, str, str]]:
     """(ftype, method, what calibration read) of each row."""
-    for ftype in how.ftypes:
-        yield ftype, "nearest", ""
-        yield from ((ftype, method, SAME) for method in CALIBRATED)
-        yield from ((ftype, method, CODE) for method in how.on_code)
+    for text, methods in (("", ("nearest",)), (SAME, CALIBRATED), (CODE, how.on_code)):
+        yield from ((ftype, method, text) for method in methods for ftype in how.ftypes)
 
 
 def record(name: str) -> None:
@@ -117,7 +116,7 @@ def record(name: str) -> None:
                     known[SEEN] = calibrate(lm, tokens[:seen], Path(folder) / SEEN, n_ctx=how.n_ctx,
                                             progress=None)
                 rows[case] |= {"passages": [[one.right, "" if one.recited else one.wrote]
-                                            for one in recite(new) if one.by_heart],
+                                            for one in recite(new, by_heart())],
                                "errors": errors_by_role(lm, new, planned, known[SEEN])}
             file.unlink()
             table |= {"rows": [rows[one] for one in cases(how) if one in rows]}
@@ -137,8 +136,9 @@ def timed(work: Callable, *given) -> tuple[Any, dict]:
     """Runs in the process of `apart`."""
     began = time.process_time()
     found = work(*given)
+    status = Path("/proc/self/status").read_text()      # getrusage would count the parent's memory, too
     return found, {"seconds": round(time.process_time() - began, 1),
-                   "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+                   "memory_mb": round(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)}
 
 
 def calibrated(source: Path, text, n_ctx: int, about: str) -> Calibration:

@@ -31,8 +31,8 @@ from .methods_facts import (
 
 TOP, STEP = 90, 27                      # of the bars, pixels
 LEFT, RIGHT = 210, 590
-ROLES = TOP + 5 * STEP + 30             # where the errors by role begin
-WIDTHS = (150, 430, 230)                # of both columns of errors: where each begins, how wide it is
+ROLES = TOP + 4 * STEP + 42             # where the errors by role begin
+WIDTHS = (150, 440, 215)                # of both columns of errors: where each begins, how wide it is
 LOOK = (15, 20, 82, 2)                  # of the text: size, line height, letters in a line, most lines
 
 
@@ -98,7 +98,7 @@ def _roles(errors: Mapping, plain: Mapping) -> list[str]:
             end, tick = (left + width * one[i] / most[i] for one in (pair, plain[role]))
             shapes += [rect(left, y + 2, end - left, 12, (GREY, MEANING["error"])[i]),
                        line(tick, y - 1, tick, y + 17, stroke=INK, width=2),
-                       text(left + width + 38, y + 12, percent(pair[i]), size=11, anchor="end")]
+                       text(left + width + 48, y + 12, percent(pair[i]), size=11, anchor="end")]
     return shapes
 
 
