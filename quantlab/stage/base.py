@@ -255,7 +255,6 @@ class Stage(Touchable):
             self.tell(BUSY)
             return
         self.cancel.clear()
-        self.busy(True)
 
         def task():
             try:
@@ -268,6 +267,7 @@ class Stage(Touchable):
                     self.busy(False)
 
         self.thread = threading.Thread(target=task, daemon=True)
+        self.busy(True)
         self.thread.start()
 
     def stop(self) -> None:
