@@ -49,7 +49,7 @@ def test_it_is_reached_by_hand(lesson, number):
         root.locator(f"button:has-text('{alike.buttons[press].description}')").click()
         lesson.answered()
     assert lesson.wait_until(lambda: "Reached" in shown.text_content(), 20), root.text_content()
-    lesson.hears(root, target.reached)
+    assert " ".join(target.reached.replace("`", "").split()) in " ".join(shown.text_content().split())
 
 
 def test_nothing_went_wrong(lesson):
