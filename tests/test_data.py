@@ -16,7 +16,7 @@ def test_every_data_file_has_a_section():
 
 
 def test_the_data_stays_small():
-    """12 MB, of which the tiny Llama has 8.4."""
+    """12 MB, of which the tiny Llama has 8.4 and the one trained on for Q2_K 1.4."""
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 12e6
 
 

@@ -128,10 +128,10 @@ def _called(row: dict) -> str:
     return f"{row['ftype']}, cache {kept['type_k']} and {kept['type_v']}" if kept else row["ftype"]
 
 
-def _of_row(measured: ModelOnText, row: dict, quantized: bool, imatrix: Imatrix | None,
-            pure: bool) -> LanguageModel:
+def _of_row(measured: ModelOnText, row: dict, quantized: bool, imatrix: Imatrix | None, pure: bool,
+            progress: Callable[[Progress], object] | None = None) -> LanguageModel:
     """The model of a row: quantized, where types were named, and with the row's cache."""
-    lm = (load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure) if quantized
+    lm = (load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure, progress=progress) if quantized
           else measured.reference.lm)
     return lm.with_cache(**_cache_of(row))
 

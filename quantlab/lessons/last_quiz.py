@@ -84,7 +84,7 @@ def _on_files() -> list[Question]:
              "The 1.2 only pays for the bits per weight that the rule leaves out. The conversation is not in "
              "it."),
             (f"for a chat of 2,048 tokens, where it is {short} too low on average",
-             f"Yes. At 131,072 tokens it is {long} too low, because it does not know the KV cache. (Lesson 06)"),
+             f"Yes. At 131,072 tokens it is {long} too low: it does not know the KV cache. (Lesson 06)"),
             ("for nothing", f"For a short chat it is near: {short} too low on average over seven models."),
         ], 1),
     ]

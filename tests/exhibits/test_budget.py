@@ -50,7 +50,8 @@ def test_a_mix_is_measured_after_the_hand_rests_and_only_once(game, monkeypatch)
     fresh(game)
     count = []
     measure = game.game.bench.measure
-    monkeypatch.setattr(game.game.bench, "measure", lambda types: count.append(1) or measure(types))
+    monkeypatch.setattr(game.game.bench, "measure",
+                        lambda types, **how: count.append(1) or measure(types, **how))
     for stop in ("Q4_K", "Q5_K", "Q4_K"):                       # on the way: not measured
         game.set(attn_v=stop)
         assert "measuring" in game.finding and "measuring…" in game.picture.svg
@@ -178,10 +179,53 @@ def test_the_button_writes_nothing_under_the_reference_profile(game, tmp_path, m
 def test_the_button_writes_in_a_thread_and_measuring_goes_on(game, tmp_path, monkeypatch):
     fresh(game)
     monkeypatch.setattr("quantlab.exhibits.budget.is_reference", lambda: False)
-    monkeypatch.setattr("quantlab.exhibits.budget.write_and_run", lambda *more: "done")
+    monkeypatch.setattr("quantlab.exhibits.budget.write_and_run", lambda *more, **how: "done")
     game.buttons["run"].click()
     game.wait()
     assert game.verdict == ("Your file", "done")
     game.set(attn_q="Q5_K")
     game.wait()
     assert "measuring" not in game.finding
+
+
+# ---- stopped on the way
+
+def test_a_measurement_can_be_cancelled_says_so_and_goes_on_at_the_next_move(game, monkeypatch):
+    fresh(game)
+    begun, measure = threading.Event(), game.game.bench.measure
+
+    def slow(types, progress, cancel):
+        begun.set()
+        cancel.wait(60)
+        return measure(types, progress, cancel)
+    assert game.buttons["cancel"].disabled
+    with monkeypatch.context() as patched:
+        patched.setattr(game.game.bench, "measure", slow)
+        game.set(attn_q="Q6_K", ffn_gate="Q2_K")
+        assert begun.wait(60) and not game.buttons["cancel"].disabled
+        game.buttons["cancel"].click()
+        game.wait()
+    assert game.verdict[0] == "Not measured" and game.verdict[1].startswith("stopped after 0 of 2,048 tokens")
+    assert "Not measured" in game.picture.svg and not game.working
+    game.set(ffn_gate="Q4_K")
+    game.wait()
+    assert "measuring" not in game.finding and "Not measured" not in game.picture.svg
+
+
+def test_a_file_that_is_cancelled_while_it_is_written_is_gone(game, tmp_path, monkeypatch):
+    fresh(game)
+    monkeypatch.setattr("quantlab.exhibits.budget.is_reference", lambda: False)
+    monkeypatch.setattr("quantlab.exhibits.budget_file.is_reference", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    shown = []
+
+    def stop_half_way(words, busy=False, share=None):
+        shown.append((words, busy, share))
+        if share and share > 0.4:
+            game.buttons["cancel"].click()
+    monkeypatch.setattr(game, "tell", stop_half_way)
+    game.buttons["run"].click()
+    game.wait()
+    words = "stopped while tiny-Q3_K_M-mine.gguf was written; nothing is left of it"
+    assert game.verdict == ("Your file", words) and not list(tmp_path.iterdir())
+    assert 0.4 < max(share or 0 for _, _, share in shown) < 0.9 and shown[0][0].startswith("Writing tiny-")

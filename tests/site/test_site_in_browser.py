@@ -7,7 +7,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import quantlab as ql
-from tests.browser.window import find_chromium, open_browser
 from tools.site.build import build
 from tools.site.frames import walked
 
@@ -40,16 +39,8 @@ REPAINT = """async (figure) => {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    build(folder, only=[name[:2] for name in MOVED if name != "index"])
+    build(folder, only=["glossary", *MOVED], python=False)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if find_chromium() is None:
-        pytest.skip("no Chromium: `make tools` installs it")
-    with open_browser() as one:
-        yield one
 
 
 @pytest.fixture
