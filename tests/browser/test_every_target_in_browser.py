@@ -41,15 +41,15 @@ def test_it_is_reached_by_hand(lesson, number):
     target, alike = aims()[number], eval(EXHIBITS[number], {"ql": ql})
     root = lesson.page.locator(".ql-explorer:has(.ql-aim)").nth(NUMBERS.index(number))
     shown = root.locator(".ql-aim")
-    assert "Try this" in shown.inner_text()
+    assert "Try this" in shown.text_content()
     for name, value in target.solution.items():
         move(lesson.page, root, name, alike.controls[name], value)
         lesson.answered()
     for press in target.press:
         root.locator(f"button:has-text('{alike.buttons[press].description}')").click()
         lesson.answered()
-    assert lesson.wait_until(lambda: "Reached" in shown.inner_text(), 20), root.inner_text()
-    lesson.hears(root, target.reached)
+    assert lesson.wait_until(lambda: "Reached" in shown.text_content(), 20), root.text_content()
+    assert " ".join(target.reached.replace("`", "").split()) in " ".join(shown.text_content().split())
 
 
 def test_nothing_went_wrong(lesson):
