@@ -140,8 +140,8 @@ def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit
                 stop = rng.randrange(len(axes[number].values))
                 figure.evaluate(MOVE, [number, stop])
                 stage.controls[axes[number].name].value = axes[number].values[stop]
-            at = figure.evaluate(STATE)
-            assert {axis.name: axis.values[stop] for axis, stop in zip(axes, at, strict=True)} == stage.values()
+            at = zip(axes, figure.evaluate(STATE), strict=True)
+            assert {axis.name: axis.values[stop] for axis, stop in at} == stage.values()
     stage.redraw()
     settled(page, exhibit, stage.finding)
     assert page.errors == []
