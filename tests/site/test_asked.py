@@ -2,7 +2,7 @@
 
 import json
 import re
-from html import unescape
+from html import escape, unescape
 
 import pytest
 
@@ -16,6 +16,7 @@ from tools.site import asked
 from tools.site.build import ROOT
 from tools.site.cells import told
 from tools.site.frames import place, walked
+from tools.site.lessons import picture
 
 
 def cells():
@@ -28,9 +29,17 @@ def cells():
 
 def test_what_a_cell_asks_is_found():
     found = told('ql.predict("05-4").then(ql.explore_sensitivity).aim("05-3")')
-    assert found == (("explore_sensitivity", "ql.explore_sensitivity()"), "05-4", "", ("05-3",), True)
+    assert found == (("explore_sensitivity", "ql.explore_sensitivity()"), "05-4", "", ("05-3",), True, "")
     assert told('ql.quiz("05")').quiz == "05" and told("ql.final_quiz()").quiz == "10"
+    assert told('ql.predict("06-2").then(ql.plot_rule, quant="f16")').picture == "ql.plot_rule(quant='f16')"
+    assert told('ql.predict("06-2").then(ql.plot_rule, mine)').picture == ""
     assert told('ql.predict("mine?", ["a"], 0, "why")').guess == "" and told("%%bash").quiz == ""
+
+
+def test_a_picture_that_waits_for_a_guess_is_drawn():
+    calls = {found.picture for _, source in cells() if (found := told(source)).picture}
+    assert len(calls) > 4
+    assert f'aria-label="{escape(ql.plot_rule(quant="f16").finding)}"' in picture("ql.plot_rule(quant='f16')")
 
 
 def test_every_guess_target_and_quiz_of_the_tables_is_found_in_its_lesson():
