@@ -20,13 +20,13 @@ from .methods_facts import (
     PLAIN,
     SHOWN,
     WIDE,
-    Bar,
+    MethodBar,
     MethodRows,
     by_heart,
     overall,
     passage_row,
+    passage_said,
     recited,
-    said_of,
 )
 
 TOP, STEP = 90, 27                      # of the bars, pixels
@@ -62,7 +62,7 @@ def _other(text: str) -> str:
     return next(name for name in TEXTS if name != text)
 
 
-def _bars(bars: Sequence[Bar], method: str) -> list[str]:
+def _bars(bars: Sequence[MethodBar], method: str) -> list[str]:
     known = [one["kld"] for bar in bars for one in (bar.row, bar.other) if one]
     unit, shapes = (RIGHT - LEFT) / max(known), []
     for i, bar in enumerate(bars):
@@ -103,7 +103,7 @@ def _roles(errors: Mapping, plain: Mapping) -> list[str]:
 
 
 def _passage(row: Mapping, passage: int) -> list[str]:
-    wrote, should = said_of(row, passage)
+    wrote, should = passage_said(row, passage)
     y, (_, leading, _, most) = ROLES + 172, LOOK
     shapes = [quiet(16, y, "it goes on, always with its likeliest token:", size=12),
               *said_lines(wrote, 30, y + 20, LOOK, (MUTE, INK, MEANING["error"]), "bold underline"),

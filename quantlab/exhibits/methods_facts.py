@@ -22,7 +22,7 @@ CALIBRATED = tuple(name for name in SHOWN if name != PLAIN)
 WIDE = 1.96
 
 
-class Bar(NamedTuple):
+class MethodBar(NamedTuple):
     """A method at one type: its row, None where it was not measured, and the row of the other text."""
 
     method: str
@@ -48,10 +48,10 @@ class MethodRows:
             raise ValueError(f"With {self.title}, {METHODS[method].title} was not measured on {TEXTS[text]}: "
                              f"choose {' or '.join(there) or 'another text'}") from None
 
-    def bars(self, ftype: str, text: str) -> list[Bar]:
+    def bars(self, ftype: str, text: str) -> list[MethodBar]:
         """All methods at one type, as far as they were recorded with this text."""
         other = next(name for name in TEXTS if name != text)
-        return [Bar(name, self.rows.get((ftype, name, "" if name == PLAIN else text)),
+        return [MethodBar(name, self.rows.get((ftype, name, "" if name == PLAIN else text)),
                     self.rows.get((ftype, name, other))) for name in SHOWN]
 
     # ---- words
@@ -101,12 +101,12 @@ def recited(row: Mapping) -> int:
 
 def passage_row(row: Mapping) -> PassageRow:
     """Its tiles."""
-    tiles = [PassageTile(one["opening"], right == RECITED, str(len(said_of(row, i)[0].good.split())))
+    tiles = [PassageTile(one["opening"], right == RECITED, str(len(passage_said(row, i)[0].good.split())))
              for i, (one, (right, _)) in enumerate(zip(by_heart(), row["passages"], strict=True))]
     return PassageRow("", 0, tiles)
 
 
-def said_of(row: Mapping, passage: int) -> tuple[Said, Said]:
+def passage_said(row: Mapping, passage: int) -> tuple[Said, Said]:
     """What a file wrote after the opening of a passage, and what it should have written."""
     should = should_be()[passage]
     return parted(by_heart()[passage]["opening"], (row["passages"][passage][1] or should) + "…", should + "…")

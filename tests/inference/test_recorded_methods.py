@@ -1,5 +1,5 @@
-"""The record of the methods: cells of it are measured again, by this package and by llama.cpp, and what lesson 18
-says of it holds.
+"""The record of the methods: cells of it are measured again, by this package and by llama.cpp, and lesson 18's
+claims hold.
 """
 
 import numpy as np
@@ -62,7 +62,8 @@ def test_llama_cpp_finds_the_same_divergence(tokens, files, tiny):
     for key, path in files.items():
         with LlamaCpp(path, n_ctx=RECORD["n_ctx"]) as model:
             pairs = zip(bases, scored(model, cut, RECORD["n_ctx"], CHUNKS), strict=True)
-            theirs[key] = printed([(base, other, right) for (base, right), (other, _) in pairs], stored=False)["kld"]
+            found = printed([(base, other, right) for (base, right), (other, _) in pairs], stored=False)
+            theirs[key] = found["kld"]
         ours[key] = reference.divergence(ql.load_lm(path)).numbers()["kld"]
     for key, kld in theirs.items():
         assert kld == pytest.approx(ours[key], rel=0.05, abs=1e-3), key
