@@ -10,7 +10,8 @@ from quantlab.exhibits.in_a_thread import STOPPED
 from tests.ollama_fixture import FILES, needs
 
 pytestmark = pytest.mark.browser
-SOURCES = (f'import quantlab as ql\nql.explore_next_token({str(FILES["F16"])!r}, "O Romeo,", qtype="IQ4_XS")',)
+FILE = str(FILES["F16"])
+SOURCES = (f'import quantlab as ql\nql.explore_next_token({FILE!r}, "O Romeo,", qtype="IQ4_XS")',)
 
 
 def test_a_large_model_can_be_stopped_while_it_is_quantized(lesson):
