@@ -1,4 +1,4 @@
-"""The quiz of lesson 10: a question for each lesson, from 00 to 17.
+"""The quiz of lesson 10: a question for each other lesson, from 00 to the last.
 
 Numbers in the answers are computed where they stand, from the tables that the lessons use, so that a lesson
 and its question cannot come apart.
@@ -8,6 +8,7 @@ from ..basics.sample import sample_weights
 from ..exhibits.types import mix
 from ..formats.table import FORMATS
 from ..inference.compare import recorded_quality
+from ..inference.recorded_methods import recorded_methods
 from ..memory.cards import GPUS
 from ..memory.kv_cache import kv_cache_bytes
 from ..memory.speed import expected_speed
@@ -154,6 +155,7 @@ def _on_running() -> list[Question]:
     card = GPUS["GeForce RTX 4090"]
     whole = expected_speed("llama3.1:8b", "Q4_K_M", card.bandwidth, n_ctx=8192)
     top = recorded_quality().set_index("ftype").loc["Q4_K_M"]
+    made = recorded_methods().query("ftype == 'Q4_0' and calibration != 'code'").set_index("method").kld
     return [
         Question("Your model fits, but long chats do not. What grew?", [
             ("the weights", "They are the same from the first token to the last."),
@@ -179,4 +181,13 @@ def _on_running() -> list[Question]:
             ("it has forgotten the passages, and only seems to know them",
              "It writes them word for word. What moved are the probabilities."),
         ], 1),
+        Question("Two Q4_0 files of one model have the same size, and one of them is nearer to the original. "
+                 "How can that be?", [
+            ("it has more bits where it matters", "Then it would be larger: both have 4.5 bits a weight."),
+            ("it cannot be: Q4_0 says how a weight is rounded",
+             "Q4_0 says how a weight is stored. Which of the 16 levels it gets, the program chooses."),
+            ("its errors were chosen so that they cancel in what the model computes",
+             f"Yes: error feedback makes {made.nearest:.3f} nats of the tiny Llama {made.feedback:.3f}. "
+             "(Lesson 18)"),
+        ], 2),
     ]
