@@ -46,7 +46,7 @@ def _blocks(x: np.ndarray, name: str) -> np.ndarray:
 def shown(call: str) -> dict:
     """How long a call took, and how what it shows differs from the record: a module that is missing, too."""
     old = {key: value[:MOVES] if key == "moves" else value for key, value in recording.load()[call].items()}
-    recording.bundle = lambda root: old["bundle"]       # a saved notebook has a PNG, and PNGs are compiled
+    recording.bundle = lambda root: old["bundle"]       # a saved notebook has a PNG, by a compiled module
     start = time.monotonic()
     try:
         differs = recording.differences(old, recording.record(call, old))

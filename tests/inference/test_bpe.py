@@ -11,7 +11,7 @@ from quantlab.inference.cuts import CUTS, WHOLE_WORDS
 from quantlab.inference.tokenizer import BYTES, Tokenizer
 from quantlab.models.resolve import open_weights
 
-CHARACTERS = "aäeßſK Zz09٣½²ⅷ\t\n\r  \u00a0\u2003\x85.,'’!?+<|=~中文日本гдеक्षि🦙\u200b\x00\x1c\x7f'sS'Tre"
+CHARACTERS = "aäeßſK Zz09٣½²ⅷ\t\n\r  \u00a0\u2003\x85.,'’!?+<|=~中文日本гдеक्षि🦙\u200b\x00\x1c\x7f'sS'reE"
 
 
 def texts(count: int, seed: str) -> list[str]:
