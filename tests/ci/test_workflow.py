@@ -103,8 +103,8 @@ def test_github_understands_the_workflows(tmp_path):
     files = sorted((ROOT / ".github/workflows").glob("*.yml"))
     assert len(files) == 2 and [said for file in files if (said := actionlint(file))] == []
     wrong = tmp_path / "wrong.yml"
-    wrong.write_text(files[1].read_text("utf-8").replace("needs: build", "needs: bulid"), "utf-8")
-    assert "bulid" in actionlint(wrong)
+    wrong.write_text(files[1].read_text("utf-8").replace("needs: build", "needs: nobody"), "utf-8")
+    assert "nobody" in actionlint(wrong)
 
 
 def test_go_is_new_enough_for_the_server():
