@@ -1,5 +1,5 @@
-"""The record of the methods: cells of it are measured again, by this package and by llama.cpp, and lesson 18's
-claims hold.
+"""The record of the methods: cells of it are measured again, by this package and by llama.cpp, and what
+lesson 18 says of it holds.
 """
 
 import numpy as np
@@ -78,8 +78,8 @@ def test_each_record_has_every_method_at_every_type(model):
     in_files = {name for name, method in METHODS.items() if method.in_files}
     for ftype, rows in table.groupby("ftype"):
         assert set(rows[rows.calibration != "code"].method) == in_files, ftype
-        assert "code" in set(rows.calibration)
-        assert rows.nbytes.max() - rows.nbytes.min() < 1000, "the same bytes, but for the header"
+        assert rows.nbytes.max() < 1.003 * rows.nbytes.min(), "the same bytes, but for the header"
+    assert "code" in set(table.calibration)
     assert table.attrs["provenance"].startswith("Recorded on ")
 
 
