@@ -54,6 +54,7 @@ def targets(numbers: Sequence[str], reachable: Sequence[str]) -> str:
 
 
 def _target(number: str, found: Aim) -> str:
+    said = escape(f"Target reached: {found.task} {found.reached}")
     return (f'<div class="ql-target" data-number="{number}" data-when="{escape(json.dumps(found.when))}" '
-            f'data-said="{escape(f"Target reached: {found.task} {found.reached}")}">{target_html(found, False)}'
+            f'data-said="{said}">{target_html(found, False)}'
             f"<template>{target_html(found, True)}</template></div>")
