@@ -9,7 +9,7 @@ import pytest
 import quantlab as ql
 from quantlab.lessons.predictions import prediction, written
 from quantlab.lessons.quiz import of_lessons
-from quantlab.stage.aims import aim, aims, line
+from quantlab.stage.aims import aim, aims, target_html
 from quantlab.words import prose
 from tests.thinned import some
 from tools.site import asked
@@ -74,9 +74,9 @@ def test_a_quiz_has_all_its_questions_and_their_right_options(lesson):
 
 def test_a_target_carries_its_condition_and_one_out_of_reach_is_sent_to_the_notebook():
     html = asked.targets(["00-1", "02-2"], ["00-1"])
-    assert json.loads(unescape(re.search(r'data-when="([^"]*)"', html)[1])) == [list(one) for one in
-                                                                                aim("00-1").when]
-    assert line(aim("00-1"), True) in html and html.count("ql-target") == 1
+    when = json.loads(unescape(re.search(r'data-when="([^"]*)"', html)[1]))
+    assert when == [list(one) for one in aim("00-1").when]
+    assert target_html(aim("00-1"), True) in html and html.count("ql-target") == 1
     assert "<b>In the notebook:</b>" in html and prose(aim("02-2").task) in html
 
 
