@@ -225,8 +225,8 @@ def open_or_refuse(model, need: str, call: str, made: Callable[[], Stage]) -> Ex
     return made()
 
 
-def cannot_run(model, need: str, call: str, error: ValueError) -> Exhibit:
+def cannot_run(model, need: str, call: str, error: ValueError, takes: str = "the tiny Llama") -> Exhibit:
     """The picture that says why a model cannot be run, and what measures it all the same."""
     runs, words = expected(model)
     return refusal(f"{need} a language model that can be run here", error if runs else words,
-                   f"{call}() takes the tiny Llama.")
+                   f"{call}() takes {takes}.")

@@ -190,4 +190,10 @@ def _on_running() -> list[Question]:
              f"Yes: error feedback makes {made.nearest:.3f} nats of the tiny Llama {made.feedback:.3f}. "
              "(Lesson 18)"),
         ], 2),
+        Question("A mixture does not fit on your card. What should stay in main memory?", [
+            ("whole layers, as many as do not fit", "Of a layer a token reads all attention, and slowly there."),
+            ("only experts, as llama.cpp's --n-cpu-moe does it",
+             "Yes: they are most of the bytes, and a token reads few of them. (Lesson 19)"),
+            ("the experts that are not needed", "The next token wakes others, so all must be in memory."),
+        ], 1),
     ]

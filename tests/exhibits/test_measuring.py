@@ -17,7 +17,6 @@ from quantlab.exhibits.quality import explore_quality
 from quantlab.exhibits.quantize import explore_quantize
 from quantlab.exhibits.recital import explore_recital
 from quantlab.exhibits.sensitivity import explore_sensitivity
-from quantlab.inference import stored
 from quantlab.inference.graph import OUTSIDE
 from quantlab.models.source import BUNDLED
 from tests.inference.files import copied
@@ -129,7 +128,7 @@ def test_a_better_file_of_the_same_model_is_named(tmp_path, monkeypatch):
 
 
 def test_how_long_a_large_model_takes_and_that_it_stays_in_the_file(monkeypatch):
-    monkeypatch.setattr(stored.psutil, "virtual_memory", lambda: SimpleNamespace(available=8e9))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8e9))
     assert patience(135_000_000) == "That takes a while: about 15 seconds for each point."
     assert patience(8_030_000_000) == (
         "That takes a while: about 15 minutes for each point. Its weights would take 32.1 GB of memory, so "

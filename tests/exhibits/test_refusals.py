@@ -15,12 +15,15 @@ from quantlab.stage.base import Stage
 
 #: Explorers that show or run a file, and the call that their refusal ends with.
 OF_A_FILE = {name: f"{name}()" for name in (
-    "explore_bit_budget", "explore_file", "explore_model_map", "explore_next_token", "explore_quality",
-    "explore_recital", "explore_sensitivity")}
+    "explore_bit_budget", "explore_experts", "explore_file", "explore_model_map", "explore_next_token",
+    "explore_quality", "explore_recital", "explore_sensitivity")}
 #: Explorers that count with a shape.
-OF_A_SHAPE = {"explore_choice", "explore_fit", "explore_memory", "explore_speed", "explore_types"}
+OF_A_SHAPE = {"explore_choice", "explore_fit", "explore_memory", "explore_speed", "explore_split",
+              "explore_types"}
 #: It says in a line what would be written, beside a recorded run.
 IN_A_LINE = {"explore_quantize"}
+#: It shows models that were measured beforehand, by their names in the record.
+OF_A_RECORD = {"explore_methods"}
 #: What nobody has, and what is said of it.
 NONE = {"no-such-model:9b": "no-such-model:9b", "hf.co/nobody/Nothing-GGUF:Q4_K_M": "hf.co/nobody",
         "/no/such/file.gguf": "file.gguf", "quanted llama": "quanted llama", "": "",
@@ -50,7 +53,7 @@ def machine(request, tmp_path, monkeypatch):
 
 
 def test_every_explorer_of_a_model_is_of_a_known_kind():
-    assert of_models() == {*OF_A_FILE, *OF_A_SHAPE, *IN_A_LINE}
+    assert of_models() == {*OF_A_FILE, *OF_A_SHAPE, *IN_A_LINE, *OF_A_RECORD}
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_FILE))
