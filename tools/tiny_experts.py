@@ -25,7 +25,7 @@ from tiny_tokens import batch_of, mean_nats, prepare, windows_of
 
 import quantlab as ql
 
-N_EXPERT, N_USED, STEPS = 8, 2, 300
+N_EXPERT, N_USED, STEPS = 8, 2, 200
 WINDOWS = 4                 # a step: a quarter of a batch will do where the weights are another model's
 WIDTH = N_FF // N_EXPERT
 LOUDER = 3.0                # two of eight speak where all did: what they add starts as much larger

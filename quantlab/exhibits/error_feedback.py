@@ -26,7 +26,7 @@ PLACES = tuple(round(0.1 * i, 1) for i in range(41))
 
 # ---- facts
 
-class Pair(NamedTuple):
+class RoundedPair(NamedTuple):
     """Two weights in steps, and the two whole steps that are nearest, and that error feedback chooses.
 
     moved: what the second weight is before it is rounded.  cost_nearest, cost_fed: how much each choice
@@ -61,25 +61,24 @@ def fed_back_steps(weights: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray
     return chosen, left
 
 
-def pair_of(first: float, second: float, correlation: float) -> Pair:
+def pair_of(first: float, second: float, correlation: float) -> RoundedPair:
     """Both ways to round two weights."""
     weights, moments = np.array([first, second]), inputs_of(2, correlation)
     nearest = np.rint(weights)
     fed, moved = fed_back_steps(weights, moments)
-    return Pair(weights, nearest, fed, float(moved[1]), output_error((nearest - weights)[None], moments),
-                output_error((fed - weights)[None], moments))
+    costs = (output_error((chosen - weights)[None], moments) for chosen in (nearest, fed))
+    return RoundedPair(weights, nearest, fed, float(moved[1]), *costs)
 
 
 @cache
 def share_left(n: int, correlation: float) -> float:
-    """What error feedback leaves of the mean output error of n columns: each costs 1 / U_jj^2 in place of 1.
-    """
+    """What error feedback leaves of the mean output error of n columns: each costs 1 / U_jj^2, not 1."""
     return float((1 / np.diag(factor(inputs_of(n, correlation), n, damping=0).upper) ** 2).mean())
 
 
 # ---- words
 
-def _finding(pair: Pair) -> str:
+def _finding(pair: RoundedPair) -> str:
     plain, fed = number(pair.cost_nearest, 2), number(pair.cost_fed, 2)
     if (pair.nearest == pair.fed).all():
         return f"Both ways choose {_steps(pair.fed)}: the output changes by {fed}"
@@ -119,7 +118,7 @@ def draw_pair(first: float, second: float, correlation: float) -> Picture:
                            **{f"left_{n}": share for n, share in shares.items()}})
 
 
-def _plane(pair: Pair, correlation: float) -> list[str]:
+def _plane(pair: RoundedPair, correlation: float) -> list[str]:
     across, up = Axis(LOW, HIGH, LEFT, LEFT + SIDE), Axis(LOW, HIGH, TOP + SIDE, TOP)
 
     def at(point) -> tuple[float, float]:

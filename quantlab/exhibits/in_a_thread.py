@@ -15,7 +15,7 @@ from ..stage.exhibit import Exhibit
 from ..stage.handles import Button
 from .measuring import SMALL_MODEL
 
-STOPPED = "Stopped, and nothing is left of a file that is not whole"
+STOPPED = "Stopped: nothing half-made is kept"
 GO_ON = "Move a handle to begin again."
 
 

@@ -22,7 +22,7 @@ CALIBRATED = tuple(name for name in SHOWN if name != PLAIN)
 WIDE = 1.96
 
 
-class Bar(NamedTuple):
+class MethodBar(NamedTuple):
     """A method at one type: its row, None where it was not measured, and the row of the other text."""
 
     method: str
@@ -37,6 +37,7 @@ class MethodRows:
         self.record, (self.title, self.against) = methods_record(model), MODELS[model]
         self.rows = {(row["ftype"], row["method"], row["calibration"]): row for row in self.record["rows"]}
         self.ftypes = list(dict.fromkeys(ftype for ftype, _, _ in self.rows))
+        self.texts = [text for text in TEXTS if any(read == text for _, _, read in self.rows)]
         self.recites = any("passages" in row for row in self.record["rows"])
 
     def at(self, ftype: str, method: str, text: str) -> Mapping:
@@ -45,13 +46,13 @@ class MethodRows:
             return self.rows[ftype, method, "" if method == PLAIN else text]
         except KeyError:
             there = [METHODS[name].title for name in CALIBRATED if (ftype, name, text) in self.rows]
-            raise ValueError(f"With {self.title}, {METHODS[method].title} was not measured on {TEXTS[text]}: "
-                             f"choose {' or '.join(there) or 'another text'}") from None
+            raise ValueError(f"{self.title} was not measured at {ftype} with {METHODS[method].title} on "
+                             f"{TEXTS[text]}: choose {' or '.join(there) or 'another text'}") from None
 
-    def bars(self, ftype: str, text: str) -> list[Bar]:
+    def bars(self, ftype: str, text: str) -> list[MethodBar]:
         """All methods at one type, as far as they were recorded with this text."""
         other = next(name for name in TEXTS if name != text)
-        return [Bar(name, self.rows.get((ftype, name, "" if name == PLAIN else text)),
+        return [MethodBar(name, self.rows.get((ftype, name, "" if name == PLAIN else text)),
                     self.rows.get((ftype, name, other))) for name in SHOWN]
 
     # ---- words
@@ -101,12 +102,12 @@ def recited(row: Mapping) -> int:
 
 def passage_row(row: Mapping) -> PassageRow:
     """Its tiles."""
-    tiles = [PassageTile(one["opening"], right == RECITED, str(len(said_of(row, i)[0].good.split())))
+    tiles = [PassageTile(one["opening"], right == RECITED, str(len(passage_said(row, i)[0].good.split())))
              for i, (one, (right, _)) in enumerate(zip(by_heart(), row["passages"], strict=True))]
     return PassageRow("", 0, tiles)
 
 
-def said_of(row: Mapping, passage: int) -> tuple[Said, Said]:
+def passage_said(row: Mapping, passage: int) -> tuple[Said, Said]:
     """What a file wrote after the opening of a passage, and what it should have written."""
     should = should_be()[passage]
     return parted(by_heart()[passage]["opening"], (row["passages"][passage][1] or should) + "…", should + "…")

@@ -5,6 +5,7 @@ line ends made visible.  Lesson: 07.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from math import sqrt
 from threading import Thread
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from ..canvas.style import BLUE, INK, MEANING, MUTE, SMALL, SOFT, WIDTH, Picture
 from ..canvas.svg import here, line, page, quiet, rect, text, touchable
 from ..inference.generate import prompt_tokens
 from ..inference.in_types import TYPES, ModelInTypes
+from ..inference.llama import LanguageModel
 from ..inference.quality import log_softmax
 from ..profile import stable
 from ..stage.base import Stage
@@ -51,6 +53,15 @@ class Chance(NamedTuple):
     after: float
     leads: str = ""
     follows: bool = False
+
+
+def spelling(lm: LanguageModel, token: int) -> str:
+    """A token as text; bytes that are no whole character are written as numbers."""
+    piece = lm.tokenizer.piece(int(token))
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return f"<{piece.hex(' ').upper()}>"
 
 
 def visible(token: str, letters: int = 16) -> str:
@@ -293,14 +304,6 @@ class NextToken(InTypes):
             self.tell("")
         return reading.read[qtype]
 
-    def spelled(self, token: int) -> str:
-        """A token as text; bytes that are no whole character are written as numbers."""
-        piece = self.lm.reference.tokenizer.piece(int(token))
-        try:
-            return piece.decode()
-        except UnicodeDecodeError:
-            return f"<{piece.hex(' ').upper()}>"
-
     def facts(self, prompt: str, qtype: str, place: int) -> dict:
         if not prompt:
             raise ValueError("The text is empty: type something for the model to continue")
@@ -311,12 +314,13 @@ class NextToken(InTypes):
         flips = before.argmax(1) != after.argmax(1)
         p, q = np.exp(before[place - 1]), np.exp(after[place - 1])
         follows = tokens[place] if place < len(tokens) else None
-        chances, others = likeliest(p, q, follows, names, self.spelled)
+        spelled = partial(spelling, self.lm.reference)
+        chances, others = likeliest(p, q, follows, names, spelled)
         text = self.lm.reference.tokenizer.decode(tokens[:place])
-        return {"tokens": [TextToken(self.spelled(token), float(nats), bool(flip))
+        return {"tokens": [TextToken(spelled(token), float(nats), bool(flip))
                            for token, nats, flip in zip(tokens, kld, flips, strict=True)],
                 "chosen": place - 1, "chances": chances, "others": others, "names": names,
-                "finding": _finding(p, q, names, self.spelled),
+                "finding": _finding(p, q, names, spelled),
                 "subtitle": f"KL divergence here: {number(stable(float(kld[place - 1]), 2), 2)} nats. "
                             f"{qtype}: {self.lm.size_words(qtype)}. "
                             f"After “{clipped('…' + text[-30:] if len(text) > 31 else text, 32)}”"}

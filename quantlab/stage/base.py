@@ -250,7 +250,6 @@ class Stage(Touchable):
             self.tell(BUSY)
             return
         self.cancel.clear()
-        self.busy(True)
 
         def task():
             try:
@@ -263,9 +262,11 @@ class Stage(Touchable):
                     self.busy(False)
 
         self.thread = threading.Thread(target=task, daemon=True)
+        self.busy(True)
         try:
             self.thread.start()
-        except RuntimeError:
+        except RuntimeError:                # no threads here
+            self.thread = None
             task()
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 #: What is missing there; a file cannot be mapped, nor a thread be started.
 BARE = """
 import mmap, sys, threading
-for name in ("psutil", "tokenizers", "resvg_py", "ollama", "ssl"):
+for name in ("psutil", "tokenizers", "resvg_py", "ollama", "ssl", "fcntl"):
     sys.modules[name] = None
 class Unmapped(mmap.mmap):
     def __new__(cls, *given, **named):
@@ -29,7 +29,7 @@ def bare(code: str) -> str:
 
 
 @pytest.mark.parametrize("call", ["explore_file()", "explore_memory()", "explore_comparison()",
-                                  'explore_recital(qtype="Q3_K")', "explore_llama()"])
+                                  "explore_votes()", 'explore_recital(qtype="Q3_K")', "explore_llama()"])
 def test_what_is_drawn_is_what_is_drawn_elsewhere(call):
     code = f"""
 from tests.exhibits import recording

@@ -53,7 +53,7 @@ def test_every_explorer_of_a_model_is_of_a_known_kind():
     assert of_models() == {*OF_A_FILE, *OF_A_SHAPE, *IN_A_LINE}
 
 
-@pytest.mark.parametrize("name", OF_A_FILE)
+@pytest.mark.parametrize("name", sorted(OF_A_FILE))
 def test_what_cannot_be_opened_is_said_in_the_pictures_place_with_a_call_that_works(name, machine):
     for model, said in NONE.items():
         stage = getattr(ql, name)(model)
@@ -62,7 +62,7 @@ def test_what_cannot_be_opened_is_said_in_the_pictures_place_with_a_call_that_wo
         assert stage.call.startswith(f"ql.{name}(")
 
 
-@pytest.mark.parametrize("name", OF_A_FILE)
+@pytest.mark.parametrize("name", sorted(OF_A_FILE))
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"PK\3\4 a zip", b"GGUF\3\0\0\0" + b"\xff" * 16])
 def test_a_broken_file_is_said_in_the_pictures_place(name, content, tmp_path):
     file = tmp_path / "broken.gguf"
@@ -72,7 +72,7 @@ def test_a_broken_file_is_said_in_the_pictures_place(name, content, tmp_path):
         assert path.name in words_of(stage) and OF_A_FILE[name] in words_of(stage) and not stage.controls
 
 
-@pytest.mark.parametrize("name", OF_A_SHAPE)
+@pytest.mark.parametrize("name", sorted(OF_A_SHAPE))
 def test_a_shape_that_is_not_known_is_an_error_with_names_that_are(name, machine):
     for model in ("no-such-model:9b", "/no/such/file.gguf"):
         with pytest.raises(ValueError, match=re.escape(model.rsplit("/", 1)[-1])):

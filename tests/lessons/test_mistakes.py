@@ -279,6 +279,23 @@ WRONG: dict[str, dict] = {
         182: "decimal point",
         12: "How many seconds does each",
     },
+    "check_experts_read": {
+        10.15: "all the experts",
+        0.0529: "one layer",
+        0.3173: "one expert of each",
+        0.423: "one matrix",
+        10.1523: "all the experts|gigabits",
+        1.269e9: "in bytes",
+        1269: "in MB",
+        1.182: "GiB",
+        1.1944: "counted the codes",
+        4.777: "16 bits",
+        8.883: "sleep",
+        2.389: "in billions|a byte for each",
+        0.01322: "one expert of one layer",
+        -1.269: "sign",
+        3: "How many weights has an expert",
+    },
 }
 JUDGES = {judge.__name__: judge for judge in EXERCISES.values()}
 CASES = [(check, wrong, words) for check, answers in WRONG.items() for wrong, words in answers.items()]

@@ -2,20 +2,21 @@
 
 import json
 import re
-from html import unescape
+from html import escape, unescape
 
 import pytest
 
 import quantlab as ql
 from quantlab.lessons.predictions import prediction, written
 from quantlab.lessons.quiz import of_lessons
-from quantlab.stage.aims import aim, aims, line
+from quantlab.stage.aims import aim, aims, target_html
 from quantlab.words import prose
 from tests.thinned import some
 from tools.site import asked
 from tools.site.build import ROOT
 from tools.site.cells import told
 from tools.site.frames import place, walked
+from tools.site.lessons import picture
 
 
 def cells():
@@ -28,9 +29,17 @@ def cells():
 
 def test_what_a_cell_asks_is_found():
     found = told('ql.predict("05-4").then(ql.explore_sensitivity).aim("05-3")')
-    assert found == (("explore_sensitivity", "ql.explore_sensitivity()"), "05-4", "", ("05-3",), True)
+    assert found == (("explore_sensitivity", "ql.explore_sensitivity()"), "05-4", "", ("05-3",), True, "")
     assert told('ql.quiz("05")').quiz == "05" and told("ql.final_quiz()").quiz == "10"
+    assert told('ql.predict("06-2").then(ql.plot_rule, quant="f16")').picture == "ql.plot_rule(quant='f16')"
+    assert told('ql.predict("06-2").then(ql.plot_rule, mine)').picture == ""
     assert told('ql.predict("mine?", ["a"], 0, "why")').guess == "" and told("%%bash").quiz == ""
+
+
+def test_a_picture_that_waits_for_a_guess_is_drawn():
+    calls = {found.picture for _, source in cells() if (found := told(source)).picture}
+    assert len(calls) > 4
+    assert f'aria-label="{escape(ql.plot_rule(quant="f16").finding)}"' in picture("ql.plot_rule(quant='f16')")
 
 
 def test_every_guess_target_and_quiz_of_the_tables_is_found_in_its_lesson():
@@ -65,9 +74,9 @@ def test_a_quiz_has_all_its_questions_and_their_right_options(lesson):
 
 def test_a_target_carries_its_condition_and_one_out_of_reach_is_sent_to_the_notebook():
     html = asked.targets(["00-1", "02-2"], ["00-1"])
-    assert json.loads(unescape(re.search(r'data-when="([^"]*)"', html)[1])) == [list(one) for one in
-                                                                                aim("00-1").when]
-    assert line(aim("00-1"), True) in html and html.count("ql-target") == 1
+    when = json.loads(unescape(re.search(r'data-when="([^"]*)"', html)[1]))
+    assert when == [list(one) for one in aim("00-1").when]
+    assert target_html(aim("00-1"), True) in html and html.count("ql-target") == 1
     assert "<b>In the notebook:</b>" in html and prose(aim("02-2").task) in html
 
 

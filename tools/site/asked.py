@@ -9,7 +9,7 @@ from html import escape
 import quantlab as ql
 from quantlab.lessons.predictions import written
 from quantlab.lessons.quiz import Quiz
-from quantlab.stage.aims import Aim, aim, aims, line
+from quantlab.stage.aims import Aim, aim, aims, target_html
 from quantlab.stage.question import LETTERS, MARKS, MultipleChoice
 from quantlab.words import prose
 
@@ -54,6 +54,7 @@ def targets(numbers: Sequence[str], reachable: Sequence[str]) -> str:
 
 
 def _target(number: str, found: Aim) -> str:
+    said = escape(f"Target reached: {found.task} {found.reached}")
     return (f'<div class="ql-target" data-number="{number}" data-when="{escape(json.dumps(found.when))}" '
-            f'data-said="{escape(f"Target reached: {found.task} {found.reached}")}">{line(found, False)}'
-            f"<template>{line(found, True)}</template></div>")
+            f'data-said="{said}">{target_html(found, False)}'
+            f"<template>{target_html(found, True)}</template></div>")

@@ -16,7 +16,7 @@ from .frames import MAIN
 class Told(NamedTuple):
     """exhibit: (name, call) of the one that moves on a page and is called with plain arguments.  guess,
     quiz: numbers of their tables; the quiz of all lessons is "10".  targets: numbers.  waits: whether the
-    exhibit waits for the guess.
+    exhibit waits for the guess.  picture: the call of a picture without handles that does.
     """
 
     exhibit: tuple[str, str] | None = None
@@ -24,6 +24,7 @@ class Told(NamedTuple):
     quiz: str = ""
     targets: tuple[str, ...] = ()
     waits: bool = False
+    picture: str = ""
 
 
 def told(source: str) -> Told:
@@ -48,6 +49,8 @@ def told(source: str) -> Told:
         elif name == "then" and node.args:              # .then(ql.explore_x, its arguments)
             found = found._replace(waits=True)
             node = ast.Call(node.args[0], node.args[1:], node.keywords)
+            if getattr(node.func, "attr", "").startswith("plot_") and _literal(node):
+                found = found._replace(picture=ast.unparse(node))
         if not found.exhibit and _moves(node):
             found = found._replace(exhibit=(node.func.attr, ast.unparse(node)))
     return found
@@ -59,7 +62,16 @@ def _plain(nodes: list[ast.expr]) -> tuple:
     return tuple(values) if len(values) == len(nodes) else ()
 
 
+def _literal(call: ast.Call) -> bool:
+    """Whether its arguments are constants, or tuples of them."""
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return all(isinstance(node, ast.Constant | ast.Tuple | ast.Load) for value in values
+               for node in ast.walk(value))
+
+
 def _moves(call: ast.Call) -> bool:
+    """Whether it is an exhibit with frames, or one that the page's Python draws, and its arguments are plain.
+    """
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
     return (all(isinstance(value, ast.Constant) for value in values)
             and getattr(call.func, "attr", "") in (*MAIN, *ALIVE))

@@ -16,6 +16,7 @@ import nbformat
 from nbconvert.filters import ansi2html, markdown2html
 
 import quantlab as ql
+from quantlab.canvas.style import own_names
 from quantlab.cli.export import ForAPage
 from quantlab.stage.aims import aim
 
@@ -78,6 +79,7 @@ def boxed(html: str) -> str:
 def _code(cell) -> str:
     found, shown = told(cell.source), "".join(map(_output, cell.outputs))
     moves = moving(*found.exhibit, found.targets) if found.exhibit else ""
+    moves = moves or (picture(found.picture) if found.picture else "")
     if found.guess:
         folded = f'<details class="ql-then"><summary>Show me</summary>{moves}</details>'
         shown = guess(found.guess) + (folded if moves and found.waits else moves)
@@ -103,6 +105,14 @@ def moving(name: str, call: str, wanted: tuple[str, ...] = ()) -> str:
         return ""
     reachable = [number for number in wanted if frames.reaches(aim(number))]
     return player(frames.shown(owner), name, targets(wanted, reachable))
+
+
+def picture(call: str) -> str:
+    """A picture without handles, as it is drawn now."""
+    made = eval(call, {"ql": ql}).picture
+    svg = own_names(made.svg, re.sub(r"\W+", "-", call).strip("-"))
+    return (f'<figure><div class="ql-scroll" tabindex="0" role="region" aria-label="The picture">'
+            f'<div class="ql-frame" style="max-width:{made.width}px">{svg}</div></div></figure>')
 
 
 def named(html: str) -> str:

@@ -9,6 +9,7 @@
     + "“python -m http.server”, and open http://localhost:8000.";
   const BEFORE = `A first touch loads Python into this page: ${size}, once.`;
   const LOADING = `Python is loading: ${size}.`;
+  const COUNTING = "Python is counting.", PATIENCE = 400;     // milliseconds after which that is said
 
   // ---- where a picture comes from: (stops, panels that are open) -> what stands there
 
@@ -58,9 +59,11 @@
         while (next) {
           const wish = next;
           next = null;
+          const slow = arrived && setTimeout(() => tell(COUNTING), PATIENCE);
           paint(await ask(wish));
-          if (!arrived) tell("");
+          clearTimeout(slow);
           arrived = true;
+          tell("");
         }
       } catch (error) {
         tell(`Python does not answer: ${error.message}`);
