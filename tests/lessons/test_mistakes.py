@@ -495,7 +495,7 @@ def test_the_last_word_is_written_as_people_write_numbers(judge, wrong, words):
         ("15-1", lambda d, dmin, scale, minimum, code: d + code, "The step is 0.5 · 3, taken 4 times, less"),
         ("16-1", lambda i, n: i < n // 8 or i > 99, "between layers 4 and 28, and number 3"),
         ("16-1", lambda i, n: i % 2 == 1, "in the first eighth, layers 0 to 3"),
-        ("16-1", lambda i, n: i < n // 8 or (i < 28 and i % 3 == 0), "number 3 of its three"),
+        ("16-1", lambda i, n: i < n // 8 or (i < 28 and i % 3 == 0), "last eighth, layers 28"),
         ("16-1", lambda i, n: i <= n // 8 + 1, "not raised"),
     ],
 )
