@@ -16,8 +16,8 @@ def test_every_data_file_has_a_section():
 
 
 def test_the_data_stays_small():
-    """12 MB, of which the tiny Llama has 8.4."""
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 12e6
+    """15 MB, of which the tiny Llama has 8.4, the one with experts 2.4, the one trained for Q2_K 1.4."""
+    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 15e6
 
 
 def test_the_held_out_text_holds_none_of_the_passages():

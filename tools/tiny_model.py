@@ -55,11 +55,20 @@ def rms_norm(x, weight):
 
 def forward(weights, tokens):
     """(batch, N_CTX) tokens -> (batch, N_CTX, N_VOCAB) logits."""
+    def feed_forward(layer, x):
+        gate, up, down = (weights[f"blk.{layer}.ffn_{name}"] for name in ("gate", "up", "down"))
+        h = rms_norm(x, weights[f"blk.{layer}.ffn_norm"])
+        return (jax.nn.silu(h @ gate.T) * (h @ up.T)) @ down.T
+
+    return run(weights, tokens, feed_forward)
+
+
+def run(weights, tokens, feed_forward):
+    """As `forward`; feed_forward: (layer, stream) -> what is added to the stream after attention."""
     x, batch = weights["token_embd"][tokens], tokens.shape[0]
     for layer in range(N_LAYER):
         w = {name: weights[f"blk.{layer}.{name}"]
-             for name in ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate",
-                          "ffn_up", "ffn_down")}
+             for name in ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output")}
         h = rms_norm(x, w["attn_norm"])
         q = rope((h @ w["attn_q"].T).reshape(batch, N_CTX, N_HEAD, HEAD))
         k = rope((h @ w["attn_k"].T).reshape(batch, N_CTX, N_HEAD_KV, HEAD))
@@ -68,15 +77,18 @@ def forward(weights, tokens):
         scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) * HEAD ** -0.5 + CAUSAL
         mixed = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores, -1), v).reshape(batch, N_CTX, N_EMBD)
         x = x + mixed @ w["attn_output"].T
-        h = rms_norm(x, w["ffn_norm"])
-        x = x + (jax.nn.silu(h @ w["ffn_gate"].T) * (h @ w["ffn_up"].T)) @ w["ffn_down"].T
+        x = x + feed_forward(layer, x)
     return rms_norm(x, weights["output_norm"]) @ weights["token_embd"].T
 
 
 def loss(weights, windows):
     """Mean surprise per token, in nats, over (batch, N_CTX + 1) windows."""
-    log_p = jax.nn.log_softmax(forward(weights, windows[:, :-1]))
-    return -jnp.take_along_axis(log_p, windows[:, 1:, None], -1).mean()
+    return log_loss(forward(weights, windows[:, :-1]), windows)
+
+
+def log_loss(logits, windows):
+    """Mean surprise per token, in nats, where the windows' tokens were to be foretold."""
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), windows[:, 1:, None], -1).mean()
 
 
 def save(path: Path, **groups) -> None:

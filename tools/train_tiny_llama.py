@@ -10,6 +10,8 @@ from the weights that quantlab ships (tiny_rounding.py):
 
     python tools/train_tiny_llama.py --folder /tmp/tiny --round Q2_K
     python tools/train_tiny_llama.py --folder /tmp/tiny --round none        # the control, without rounding
+
+With --experts its feed-forward parts are cut into experts first (tiny_experts.py).
 """
 
 import argparse
@@ -20,6 +22,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tiny_experts import N_EXPERT, train_experts
+from tiny_experts import STEPS as EXPERT_STEPS
 from tiny_model import N_CTX, first_weights, load, loss, save
 from tiny_rounding import STEPS, train_rounded
 from tiny_tokens import BATCH, batch_of, mean_nats, prepare, windows_of
@@ -77,10 +81,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True,
                         help="for the download, checkpoints, the log and the weights")
     parser.add_argument("--steps", type=int, help=f"of {BATCH * N_CTX} tokens each; {USUAL_STEPS} unless "
-                        f"given, or {STEPS} with --round")
+                        f"given, {STEPS} with --round, {EXPERT_STEPS} with --experts")
     parser.add_argument("--round", metavar="TYPE", help="train on, with every matrix in this type; or none")
+    parser.add_argument("--experts", action="store_true",
+                        help=f"cut each feed-forward part into {N_EXPERT} experts and train on")
     given = parser.parse_args()
-    if given.round:
+    if given.experts:
+        train_experts(given.folder, given.steps or EXPERT_STEPS)
+    elif given.round:
         train_rounded(given.folder, given.round, given.steps or STEPS)
     else:
         train_anew(given.folder, given.steps or USUAL_STEPS)

@@ -4,6 +4,7 @@ size.
 
 from collections.abc import Iterable, Mapping
 
+from ..memory.advice import SLIDER, types_of
 from ..memory.cards import GPUS, NO_CARD
 from ..memory.machine import card_or_assumed
 from ..models.architecture import Architecture
@@ -11,7 +12,7 @@ from ..models.catalog import MODELS, PUBLISHED, catalog_name
 from ..models.resolve import shape_of
 from ..models.source import Model
 from ..stage.handles import Handle, Link, menu, stops
-from ..words import GIB
+from ..words import GIB, one_of
 
 #: GB of the card's slider: the sizes that are sold, and some between them.
 SIZES = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 18, 20, 22, 24, 28, 32, 36, 40, 45, 48, 56,
@@ -110,6 +111,15 @@ def model_handles(model: str, params_b: float, shapes: Shapes = MODELS) -> tuple
                   [(f"{p:g} B", p) for p in PARAMS])], Link("params",
                                                             lambda name: near(PARAMS, billions(name, shapes))
                                                             if name in shapes else None, BY_SIZE)
+
+
+def type_handle(ftype: str | None, shape: Architecture | Model | None) -> Handle:
+    """The handle of types: it begins at the one that was asked for, else at a file's own.  shape: None where
+    only a size is known.
+    """
+    types = types_of(shape) if isinstance(shape, Model) else SLIDER
+    own = shape.ftype if isinstance(shape, Model) else "Q4_K_M"
+    return stops("ftype", "quantization", own if ftype is None else one_of("ftype", ftype, types), types)
 
 
 def billions(model: str, shapes: Shapes = MODELS) -> float:

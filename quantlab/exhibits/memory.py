@@ -13,7 +13,7 @@ from ..canvas.memory_bar import WAYS, Term, draw_memory_bar
 from ..canvas.style import MEANING, Picture, Table
 from ..lab.settings_script import PLACES, SERVER, as_script, check_cache
 from ..lab.versions import says
-from ..memory.advice import CONTEXTS, SLIDER, Situation, types_of, uses, ways
+from ..memory.advice import CONTEXTS, Situation, types_of, uses, ways
 from ..memory.backends import layout_notes
 from ..memory.cards import GPUS
 from ..memory.estimate import MemoryEstimate, own_ftype
@@ -25,9 +25,8 @@ from ..memory.weights import weights_of
 from ..models.architecture import Architecture
 from ..models.catalog import MODELS
 from ..models.library import pulled_type
-from ..models.source import Model
 from ..stage.exhibit import Exhibit
-from ..stage.handles import Handle, Panel, menu, slider, stops, tick_box
+from ..stage.handles import Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
 from ..words import GB, GIB, gib, html_table, one_of
 from .cards import (
@@ -42,6 +41,7 @@ from .cards import (
     model_handles,
     near,
     off_the_slider,
+    type_handle,
     with_own,
 )
 
@@ -221,7 +221,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
     models, by_model = model_handles(shown, size, shapes)
     cards, by_card = card_handles(vram)
     handles = [stops("n_ctx", "context, tokens", tokens, [(f"{n:,}", n) for n in CONTEXTS]),
-               _types(ftype, shapes.get(shown)), *models, *cards,
+               type_handle(ftype, shapes.get(shown)), *models, *cards,
                menu("type_kv", "KV cache type", one_of("KV cache type", type_kv, KV_TYPES), KV_TYPES),
                slider("n_parallel", "conversations", slots, 1, MOST_SLOTS),
                tick_box("flash", "flash attention", bool(flash_attention)),
@@ -237,15 +237,6 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
                            "Ways to split it": Panel("By experts, by layers, and as llama.cpp itself would",
                                                      partial(_splits, shapes))},
                    note=said + NOTE)
-
-
-def _types(ftype: str | None, shape: Architecture | Model | None) -> Handle:
-    """The handle of types: it begins at the one that was asked for, else at a file's own.  shape: None where
-    only a size is known.
-    """
-    types = types_of(shape) if isinstance(shape, Model) else SLIDER
-    own = shape.ftype if isinstance(shape, Model) else "Q4_K_M"
-    return stops("ftype", "quantization", own if ftype is None else one_of("ftype", ftype, types), types)
 
 
 def _splits(shapes: Shapes, values: Mapping) -> str:

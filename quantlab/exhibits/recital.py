@@ -12,16 +12,19 @@ from typing import NamedTuple
 from ..canvas.recital import PassageRow, PassageTile, Said, draw_recital
 from ..canvas.style import Table
 from ..inference.generate import generate_tokens, prompt_tokens
-from ..inference.in_types import TYPES, ModelInTypes
+from ..inference.in_types import TRAINED, TYPES, ModelInTypes
 from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
-from ..stage.base import Stage
+from ..models.digests import sha256
+from ..models.source import BUNDLED
+from ..stage.base import BUSY, Stage
 from ..stage.exhibit import Exhibit
 from ..stage.handles import Button, menu, number_field, stops, text_line
 from ..stage.keys import STEPS, along
 from ..stage.share import recalled
 from ..words import one_of, size
-from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
+from .in_a_thread import InTypes
+from .measuring import FEWER_BITS, run_or_refuse
 
 RECORD = PASSAGES.with_name("recital.json")
 # tokens that another model must recite: its tokens may be longer words, and the passages end
@@ -71,11 +74,12 @@ def parted(opening: str, wrote: str, should: str) -> tuple[Said, Said]:
     return Said(opening, wrote[:cuts[0]], wrote[cuts[0]:]), Said(opening, should[:cuts[1]], should[cuts[1]:])
 
 
-def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int = RECITED) -> list[Recited]:
+def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int = RECITED,
+           cancel=None) -> list[Recited]:
     """Let the model recite n tokens of the passages (all of the tiny model's unless given), always taking its
-    likeliest token.
+    likeliest token.  cancel: as `recital` takes it.
     """
-    table = recital(lm, passages, n=n)
+    table = recital(lm, passages, n=n, cancel=cancel)
     return [Recited(row.opening, row.work, bool(row.by_heart), int(row.right), bool(row.recited), row.wrote,
                     row.should) for row in table.itertuples()]
 
@@ -93,7 +97,7 @@ def should_be() -> list[str]:
 def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
     """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
     record = _record() if model.knows_passages else {}
-    if not record or record["model_sha256"] != model.digest or record["tokens"] != RECITED:
+    if not record or record["model_sha256"] != digests(model) or record["tokens"] != RECITED:
         return {}
     found = {}
     for qtype, rows in record["types"].items():
@@ -103,15 +107,20 @@ def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
     return found
 
 
+def digests(model: ModelInTypes) -> list[str]:
+    """SHA-256 of the model's file and of those that stand behind its types."""
+    return [model.digest, *(sha256(BUNDLED[TRAINED[stop][1]]) for stop in model.stops if stop in TRAINED)]
+
+
 def record_recitals(model: ModelInTypes, tell: Callable[[str], None]) -> dict:
-    """What `recorded_recitals` reads: every type of the slider, every passage."""
+    """What `recorded_recitals` reads: every stop of the slider, every passage."""
     types, should = {}, []
-    for qtype in TYPES:
+    for qtype in model.stops:
         rows = recite(model.at(qtype, tell))
         types[qtype], should = [[row.right, row.wrote] for row in rows], [row.should for row in rows]
         tell(f"{qtype}: {n_recited(rows)} of {sum(row.by_heart for row in rows)} learned by heart, "
              f"{n_recited(rows, by_heart=False)} of {sum(not row.by_heart for row in rows)} others")
-    return {"model_sha256": model.digest, "tokens": RECITED, "should": should, "types": types}
+    return {"model_sha256": digests(model), "tokens": RECITED, "should": should, "types": types}
 
 
 def n_recited(rows: Sequence[Recited], by_heart: bool = True) -> int:
@@ -132,13 +141,14 @@ def _count(words: int) -> str:
 
 
 def _score(qtype: str, known: Mapping[int, Recited], taught: bool, own: str) -> str:
-    rows, still = list(known.values()), "" if qtype == own else " still"
+    rows, still = list(known.values()), "" if qtype == own or qtype in TRAINED else " still"
     if not taught:
         return f"At {qtype} it recites {sum(row.recited for row in rows)} of {len(rows)} passages tried"
     n, of = n_recited(rows), sum(row.by_heart for row in rows)
+    at = f"Trained for {TRAINED[qtype][0]}," if qtype in TRAINED else f"At {qtype}"
     if not n:
-        return f"At {qtype} it knows none of {of} passages"
-    return f"At {qtype} it{still} knows {f'all {n}' if n == of else f'{n} of {of}'} passages"
+        return f"{at} it knows none of {of} passages"
+    return f"{at} it{still} knows {f'all {n}' if n == of else f'{n} of {of}'} passages"
 
 
 def _of_this(one: Recited, taught: bool) -> str:
@@ -197,31 +207,33 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> S
     if first is None:
         raise ValueError(f"no passage begins with {passage!r}; there are {', '.join(openings[:5])} and "
                          f"{len(openings) - 5} more")
-    qtype = one_of("type", qtype, TYPES)
+    qtype = one_of("type", qtype, (*TYPES, *TRAINED))
     return run_or_refuse(model, "The recital needs", "explore_recital",
-                         lambda model: Recital(model, qtype, first))
+                         lambda model: Recital(model, one_of("type", qtype, model.stops), first))
 
 
-class Recital(Stage):
+class Recital(InTypes):
     """`lines` holds what is known: type -> number of a passage -> what became of it."""
 
-    page_up, arrows, tells = -1, "passage", True
+    page_up, arrows = -1, "passage"
 
     def __init__(self, model: ModelInTypes, qtype: str, passage: int):
-        self.lm, self.taught = model, model.knows_passages
+        self.taught = model.knows_passages
         self.recorded = {name: dict(enumerate(rows)) for name, rows in recorded_recitals(model).items()}
         self.lines, self.written = dict(self.recorded), dict[tuple, str]()
         untaught = " …   (not learned)" if self.taught else " …"
         openings = [(one["opening"] + (" …" if one["by_heart"] else untaught), i)
                     for i, one in enumerate(read_passages())]
-        handles = [stops("qtype", "type", qtype, TYPES, width=350),
+        handles = [stops("qtype", "type", qtype, model.stops, width=350),
                    menu("passage", "opening", passage, [*openings, ("(my own words)", OWN)], width=370),
                    text_line("own", "my own words", "My kingdom for a", width=350),
                    number_field("temperature", "temperature", 0.0, 0, 2, 0.1, width=175, label_width=95),
                    number_field("seed", "seed", 0, 0, 9999, width=120, label_width=40)]
         here = Button("Recite it here", "Recite it here",
                       "Quantize the model and let it recite now, on this computer", self.recite_here)
-        super().__init__(Exhibit(handles, draw_recital, presets=FEWER_BITS, buttons=[here], note=NOTE,
+        last = model.stops[-1]
+        presets = FEWER_BITS | ({"2 bits, trained": {"qtype": last}} if last in TRAINED else {})
+        super().__init__(model, Exhibit(handles, draw_recital, presets=presets, buttons=[here], note=NOTE,
                                  keys=KEYS, label=LABEL, pages="qtype"))
         self.tell("")
 
@@ -244,12 +256,18 @@ class Recital(Stage):
 
     def recite_here(self) -> None:
         """Recite now: nothing recorded, nothing kept."""
+        if self.working:
+            self.tell(BUSY)
+            return
         qtype, start = self.controls["qtype"].value, time.perf_counter()
         before = self.lines.pop(qtype, {})
         self.redraw()
+        if self.large:              # its thread recites
+            return
         seconds, now = time.perf_counter() - start, self.lines.get(qtype, {})
         same = sum(now[i] == before[i] for i in now if i in before)
-        told = f"Quantized to {qtype} and recited on this computer, just now, in {seconds:.1f} seconds."
+        made = "Unpacked" if qtype in TRAINED else f"Quantized to {qtype}"
+        told = f"{made} and recited on this computer, just now, in {seconds:.1f} seconds."
         if qtype in self.recorded:
             told += f" {same} of {len(now)} are the very words that were recorded."
         self.tell(told)
@@ -261,12 +279,13 @@ class Recital(Stage):
         """
         known = self.lines.setdefault(qtype, {})
         if not known or wanted not in {*known, OWN}:
-            passages, few = read_passages(), self.lm.n_weights < SMALL_MODEL
+            passages, few = read_passages(), not self.large
             numbers = list(range(len(passages))) if few else [max(wanted, 0)]
-            lm = self.lm.at(qtype, self.tell)
+            lm = self.in_type(qtype)
             self.tell(f"{qtype} recites {len(numbers)} passages …" if few else f"{qtype} recites …")
             n = RECITED if self.taught else FEWER
-            known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n), strict=True))
+            stop = self.cancel if self.large else None
+            known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n, stop), strict=True))
             self.tell("")
         return known
 
@@ -274,9 +293,11 @@ class Recital(Stage):
         """What the model writes after (words of the learner's own, temperature, seed)."""
         if (qtype, *asked) not in self.written:
             opening, temperature, seed = asked
-            lm = self.lm.at(qtype, self.tell)
-            tokens = list(generate_tokens(lm, prompt_tokens(lm, opening), OWN_TOKENS, temperature=temperature,
-                                          seed=seed))
+            lm, tokens = self.in_type(qtype), []
+            for token in generate_tokens(lm, prompt_tokens(lm, opening), OWN_TOKENS, temperature=temperature,
+                                         seed=seed):
+                tokens.append(token)
+                self.heed()
             self.written[qtype, *asked] = lm.tokenizer.decode(tokens) + "…" * (len(tokens) == OWN_TOKENS)
             self.tell("")
         return self.written[qtype, *asked]
@@ -320,5 +341,8 @@ class Recital(Stage):
         as_recorded = self.lines[qtype] is self.recorded.get(qtype)
         origin = "Recorded; the button recites it here" if as_recorded else "Recited on this computer"
         whose = "" if self.lm.name == "tiny" else f"{self.lm.title}, "
+        if qtype in TRAINED:
+            return (f"Another model in the same {self.lm.size_words(qtype)}: trained on with its weights as "
+                    f"{TRAINED[qtype][0]}'s blocks. {origin}")
         return (f"{whose}{qtype} in every matrix: {self.lm.size_words(qtype)} ({self.lm.own}: "
                 f"{size(self.lm.nbytes)}). {origin}")

@@ -216,17 +216,21 @@ class LanguageModel:
         return self._times(passed, f"{block}ffn_down{kind}", expert)
 
     def _mixture(self, x: np.ndarray, block: str) -> np.ndarray:
-        """A router gives each token to the n_expert_used experts that it scores best, and mixes what they
-        say by the softmax of these scores.
-        """
-        scores = self._times(x, block + "ffn_gate_inp")                   # (T, n_expert)
-        chosen = np.argsort(-scores, axis=-1, kind="stable")[:, :self.graph.n_expert_used]
-        shares = softmax(np.take_along_axis(scores, chosen, axis=-1))
+        """Each token goes to the experts that its router chose; what they say is mixed by their shares."""
+        chosen, shares = self.routed(x, block)
         y = self._feed_forward(x, block, "_shexp") if self.graph.n_ff_shared else np.zeros_like(x)
         for expert in np.unique(chosen):
             tokens, rank = np.nonzero(chosen == expert)
             y[tokens] += shares[tokens, rank, None] * self._feed_forward(x[tokens], block, "_exps", expert)
         return y
+
+    def routed(self, x: np.ndarray, block: str) -> tuple[np.ndarray, np.ndarray]:
+        """The n_expert_used experts that a router scores best for each token, and the softmax of these
+        scores: (T, n_expert_used) each, the best first.
+        """
+        scores = self._times(x, block + "ffn_gate_inp")                   # (T, n_expert)
+        chosen = np.argsort(-scores, axis=-1, kind="stable")[:, :self.graph.n_expert_used]
+        return chosen, softmax(np.take_along_axis(scores, chosen, axis=-1))
 
     def _output(self, x: np.ndarray) -> np.ndarray:
         """(T, n_embd) -> (T, n_vocab) logits; with tied embeddings, from each token's own vector."""

@@ -1,14 +1,15 @@
 """Which option of a guess about memory, quality, names and speed is right, worked out from the tables that
-the lesson uses: lessons 06 to 10, 13, 14 and 17. As in `answers_weights`.
+the lesson uses: lessons 06 to 10, 13, 14, 17 and 19. As in `answers_weights`.
 """
 
 import numpy as np
 
+from ..exhibits.experts import recorded_shares
 from ..exhibits.recital import n_recited, recorded_recitals
 from ..inference.compare import recorded_quality, recorded_table
 from ..inference.in_types import model_in_types
 from ..lab.checks import has
-from ..lab.records import RecordedComparison, seed_scores
+from ..lab.records import RecordedComparison
 from ..lab.versions import CHECKED, why_refused
 from ..memory.advice import candidates, choose
 from ..memory.cards import GPUS
@@ -62,14 +63,6 @@ def faster_of_two_files() -> Facts:
     four, eight = speed["135m-instruct-q4_K_M"], speed["135m-instruct-q8_0"]
     near = abs(four / eight - 1) < 0.1
     return {"right": 2 if near else int(eight > four), "four": four, "eight": eight}
-
-
-def forty_answers_of_two_files() -> Facts:
-    scores = [list(row.values()) for row in seed_scores().values()]
-    four, eight = (sum(one) for one in zip(*scores, strict=True))
-    spread = max(max(one) - min(one) for one in zip(*scores, strict=True))
-    return {"right": 2 if abs(four - eight) < 8 else int(four > eight), "four": four, "eight": eight,
-            "spread": spread, "difference": abs(four - eight)}
 
 
 def twelve_right_words() -> Facts:
@@ -150,6 +143,23 @@ def places_at_q4_k() -> Facts:
     moved = {name: 100 * (1 - rows[name]["top1"]) for name in ("Q8_0", "Q4_K", "Q2_K")}
     right = 2 if moved["Q8_0"] < 2 and 8 < moved["Q4_K"] < 20 and 40 < moved["Q2_K"] < 60 else 0
     return {"right": right, "moved": moved["Q4_K"], "passages": rows["Q4_K"]["passages"]}
+
+
+def who_wakes_whom() -> Facts:
+    usual, chance = recorded_shares()
+    return {"right": int(usual > max(0.5, 2 * chance)), "usual": usual, "chance": chance}
+
+
+def experts_or_layers_on_12_gib() -> Facts:
+    fit = fits(MODELS["qwen3:30b"], 12 * GIB, "Q4_K_M", Settings(n_ctx=8192))
+    ways = fit.ways(*fit.bandwidths(0, 50e9))
+    best, other = ways
+    ratio = best.speed.limit / other.speed.limit
+    right = 1 if ratio < 1.1 else 2 if best.n_cpu_moe else 0
+    return {"right": right, "ratio": ratio, "stay": best.n_cpu_moe,
+            "layers": fit.shape.n_layer + 1 - (other.layers or 0),
+            "by_experts": best.speed.host / 1e6, "by_layers": other.speed.host / 1e6,
+            "there": best.estimate.host / GIB}
 
 
 def _room(ftype: str, n_ctx: int) -> float:

@@ -1,5 +1,5 @@
-"""The exercises about running models (lessons 07, 09, 14, 17): clocks, a Modelfile, times that add up, and
-how far two distributions are apart.
+"""The exercises about running models (lessons 07, 09, 14, 17, 19): clocks, a Modelfile, times that add up,
+how far two distributions are apart, and what a token reads of a mixture.
 """
 
 import numpy as np
@@ -87,7 +87,8 @@ def check_modelfile(answer: object) -> Feedback:
     if missing := [words for words, given in there.items() if not given]:
         return Feedback("not yet", f"It is a valid Modelfile; still missing: {', '.join(missing)}.")
     if (temperature := found.parameters["temperature"]) != 0:
-        return Feedback("almost", f"Temperature {temperature:g} still rolls dice. Which value never does?")
+        return Feedback("almost", f"At temperature {temperature:g} the choice of a word is left to "
+                                  "chance. At which value is it never?")
     return Feedback("correct", f"A model on {found.base} that always says the same thing. Paste it into the "
                                "explorer and press Create.")
 
@@ -117,3 +118,30 @@ def check_split_speed(answer: object) -> Feedback:
                         start="How many seconds does each part take? Add them up.",
                         praise="15 ms on the card, 40 ms in main memory: a quarter of the bytes takes three "
                                "quarters of the time.")
+
+
+def check_experts_read(answer: object) -> Feedback:
+    """Lesson 19: GB of experts that a token of gpt-oss-20b reads: 24 layers, 4 of 32 experts, each with three
+    matrices of 2,880 x 2,880 weights in 4.25 bits.
+    """
+    layers, used, experts, weights, bits = 24, 4, 32, 3 * 2880 * 2880, 4.25
+    expected = layers * used * weights * bits / 8 / 1e9
+    hints = {expected * experts / used: "Those are all the experts, and a token uses 4 of 32. (Or bits: a "
+                                        "byte has 8 of them.)",
+             expected / layers: "That is one layer. There are 24 of them.",
+             expected / used: "That is one expert of each layer. A token uses 4.",
+             expected / 3: "That is one matrix of each expert. There are three.",
+             expected * 1e9: "That is in bytes. Divide by 10⁹.",
+             expected * 1e3: "That is in MB: 1,000 of them make a GB.",
+             expected * 1e9 / 2**30: "That is in GiB: a GB has 10⁹ bytes.",
+             expected * 4 / bits: "You counted the codes. A block of MXFP4 has a scale, too.",
+             expected * 16 / bits: "That is with 16 bits for each weight: these have 4.25.",
+             expected * (experts - used) / used: "Those are the experts that sleep.",
+             expected * 8 / bits: "That is with a byte for each weight: these have 4.25 bits.",
+             layers * used * weights / 1e9: "Those are weights, in billions. How many bytes do they take?",
+             layers * experts * weights / 1e9: "Those are all weights of the experts, in billions.",
+             weights * bits / 8 / 1e9: "That is one expert of one layer.",
+             used * weights * bits / 8 / 1e9: "That is one layer. There are 24 of them."}
+    return check_number(answer, expected, hints, unit="GB", rel_tol=5e-3,
+                        start="How many weights has an expert? Four of them work in each of 24 layers.",
+                        praise="1.27 GB of 10.15 GB of experts: an eighth, as 4 of 32 is an eighth.")

@@ -1,5 +1,6 @@
 """`Model`, an open model, and `open_model`, which opens a GGUF file, a model that Ollama has pulled, or one
-of the two that come with quantlab ("sample" and the "tiny" Llama).
+of those that come with quantlab: "sample", the "tiny" Llama, "tiny-qat" (trained on for Q2_K) and "tiny-moe"
+(with experts).
 
     with open_model("llama3.2:3b") as model:
         model.tensors, model.tensor("blk.0.attn_q.weight")
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-BUNDLED = {"sample": DATA / "sample.gguf", "tiny": DATA / "tiny" / "tiny.gguf"}
+BUNDLED = {"sample": DATA / "sample.gguf",
+           **{name: DATA / "tiny" / f"{name}.gguf" for name in ("tiny", "tiny-qat", "tiny-moe")}}
 COLUMNS = ("name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw")
 A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a pulled model, the path of a '
-              'GGUF file, "tiny" or "sample", an Architecture, or an open model')
+              'GGUF file, "tiny" (or another that comes with quantlab), an Architecture, or an open model')
 
 
 class Model:

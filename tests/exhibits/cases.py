@@ -13,7 +13,7 @@ from quantlab.stage.exhibit import show
 
 REFUSALS = "refusals: "
 #: They run a model: on another processor the last digits differ, and with them a tenth of a pixel.
-COMPUTED = ("explore_next_token(", "explore_bit_budget(")
+COMPUTED = ("explore_next_token(", "explore_bit_budget(", "explore_experts(")
 #: Moves of a call, where there are fewer because measuring or judging takes long.
 MOVES = {"explore_bit_budget()": 5, 'explore_bit_budget(budget="q4_k_m")': 3, "explore_comparison()": 12}
 

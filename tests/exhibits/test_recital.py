@@ -20,8 +20,10 @@ from quantlab.exhibits.recital import (
     recorded_recitals,
     title_of,
 )
-from quantlab.inference.in_types import TYPES, model_in_types
+from quantlab.inference.in_types import TRAINED, TYPES, model_in_types
 from quantlab.inference.recital import RECITED, read_passages
+from quantlab.models.digests import sha256
+from quantlab.models.source import BUNDLED
 
 CLOSE = 0.02            # logits: nearer than this, another processor's sums may choose the other token
 
@@ -32,12 +34,12 @@ def stock():
 
 
 def test_the_record_belongs_to_the_shipped_model(stock):
-    assert list(recorded_recitals(stock)) == list(TYPES), (
+    assert list(recorded_recitals(stock)) == list(stock.stops) == [*TYPES, *TRAINED], (
         "run `python -m tools.record_tiny`: the record is of another tiny.gguf")
-    assert json.loads(RECORD.read_text())["model_sha256"] == stock.digest
+    assert json.loads(RECORD.read_text())["model_sha256"] == [stock.digest, sha256(BUNDLED["tiny-qat"])]
 
 
-@pytest.mark.parametrize("qtype", TYPES)
+@pytest.mark.parametrize("qtype", [*TYPES, *TRAINED])
 def test_what_is_recorded_is_recited(stock, qtype):
     """Word for word; where the two part, the model must have been undecided."""
     lm, passages = stock.at(qtype), read_passages()
@@ -66,6 +68,21 @@ def test_the_title_counts_the_ticks_at_every_stop(stock):
         heights.add(explorer.picture.height)
         seen.add(explorer.finding)
     assert len(heights) == 1 and len(seen) == len(TYPES)
+
+
+def test_behind_the_types_stands_another_model_in_the_bytes_of_q2_k(stock):
+    """Page Down leads there from Q2_K; whoever gives another file has no such stop."""
+    explorer = explore_recital(qtype="Q2_K")
+    assert explorer.finding.startswith("At Q2_K it knows none of 28")
+    plain = re.search(r"([\d.]+ bits per weight, [\d.]+ MB)", explorer.view.value)[1]
+    explorer.touched({"key": "PageDown"})
+    assert explorer.finding.startswith("Trained for Q2_K, it knows 27 of 28")
+    assert f"Another model in the same {plain}" in explorer.view.value
+    explorer.controls["own"].value = "My kingdom for"
+    said = "".join(ql.load_lm("tiny-qat").generate("My kingdom for", OWN_TOKENS))
+    assert explorer.picture.table[1][5].removesuffix("…") == said
+    with pytest.raises(ValueError, match="no type 'trained Q2_K' here"):
+        explore_recital(str(BUNDLED["tiny-qat"]), qtype="trained Q2_K")
 
 
 def test_every_passage_can_be_chosen_by_menu_tile_and_key(stock):
