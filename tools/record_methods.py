@@ -1,30 +1,41 @@
-"""Measure the methods of rounding once and for all: quantlab/data/methods/{tiny,smollm2_135m}.json.
+"""Measure the methods of rounding once and for all: quantlab/data/methods/{tiny,smollm2,gemma3}.json.
 
     python -m tools.record_methods tiny             # three minutes on an idle core
-    python -m tools.record_methods smollm2_135m     # an hour
+    python -m tools.record_methods smollm2          # an hour
 
 Each method writes a file, which is opened and held against the 16-bit weights on scenes that calibration
 never saw. Calibration reads other scenes of the same plays; "code" calibrates on quantlab's own Python
 source instead, a text of the wrong kind. What was measured is written after each row, and not again.
+Calibrations and files are each made in a process of their own, whose time on the processor and largest
+memory are the row's. Of the tiny model it is also counted what it still recites, and measured where the error
+went: by the role of the matrices, in their weights, and in their outputs on the scenes that are predicted.
 """
 
 import argparse
 import json
 import platform
-import resource
+import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from quantlab.exhibits.methods_facts import by_heart
+from quantlab.exhibits.recital import recite
 from quantlab.inference.calibrate import calibrate
 from quantlab.inference.chunks import HELD_OUT, held_out_text, tokens_of
 from quantlab.inference.load import load_lm
 from quantlab.inference.quality import Reference
+from quantlab.methods.feedback import output_error
 from quantlab.models.calibration import Calibration
 from quantlab.models.digests import digest, sha256
+from quantlab.models.plan import FilePlan
 from quantlab.models.source import BUNDLED, DATA
 from quantlab.models.writer import quantize_model
 from tools.off_the_grid import make
@@ -32,12 +43,13 @@ from tools.test_models import GEMMA, Q4_1
 
 FOLDER = DATA / "methods"
 NUMBERS = ("kld", "kld_se", "ppl", "ppl_se", "ln_ratio", "ln_ratio_se", "top1")
-SAME, CODE = "scenes", "code"
+SAME, CODE, SEEN = "scenes", "code", "predicted"
 
 
 class Measured(NamedTuple):
     """A model's table.  source: of its weights.  ftypes, pure: what is written.  n_ctx, chunks: what is
-    predicted.  calibrated: chunks that calibration reads, behind those.
+    predicted.  calibrated: chunks that calibration reads, behind those.  on_code: methods that calibrate on
+    code, too.  closely: passages and errors by role are measured, too.
     """
 
     source: Path
@@ -46,11 +58,16 @@ class Measured(NamedTuple):
     n_ctx: int
     chunks: int
     calibrated: int
+    on_code: tuple[str, ...] = ("feedback",)
+    closely: bool = False
 
 
-MODELS = {"tiny": Measured(BUNDLED["tiny"], ("Q4_0", "Q4_K", "Q3_K", "Q2_K"), True, 256, 64, 64),
-          "smollm2_135m": Measured(Q4_1, ("Q4_0", "Q4_K_M", "Q3_K_M"), False, 512, 8, 32),
-          "gemma3_270m": Measured(GEMMA, ("Q4_0", "Q4_K_M", "Q3_K_M"), False, 512, 8, 32)}
+CALIBRATED = ("importance", "feedback", "scaling")
+MIXES = ("Q4_0", "Q4_K_M", "Q3_K_M", "Q2_K")
+MODELS = {"tiny": Measured(BUNDLED["tiny"], ("Q8_0", "Q4_0", "Q4_K", "Q3_K", "Q2_K"), True, 256, 64, 64,
+                             CALIBRATED, True),
+          "smollm2": Measured(Q4_1, MIXES, False, 512, 4, 12),
+          "gemma3": Measured(GEMMA, MIXES, False, 512, 4, 8)}
 
 
 def code_text() -> str:
@@ -59,13 +76,10 @@ def code_text() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
-def cases(ftypes: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+def cases(how: Measured) -> Iterator[tuple[str, str, str]]:
     """(ftype, method, what calibration read) of each row."""
-    for ftype in ftypes:
-        yield ftype, "nearest", ""
-        for text in (SAME, CODE):
-            for method in ("importance", "scaling", "feedback"):
-                yield ftype, method, text
+    for text, methods in (("", ("nearest",)), (SAME, CALIBRATED), (CODE, how.on_code)):
+        yield from ((ftype, method, text) for method in methods for ftype in how.ftypes)
 
 
 def record(name: str) -> None:
@@ -80,36 +94,85 @@ def record(name: str) -> None:
         seen = how.chunks * how.n_ctx
         texts = {SAME: tokens[seen:seen + how.calibrated * how.n_ctx],
                  CODE: tokens_of(lm, code_text())[:how.calibrated * how.n_ctx]}
-        reference, known = Reference(lm, tokens[:seen], n_ctx=how.n_ctx), {}
-        for case in cases(how.ftypes):
+        reference = Reference(lm, tokens[:seen], n_ctx=how.n_ctx)
+        known: dict[str, Calibration] = {}
+        for case in cases(how):
             if case in rows:
                 continue
             ftype, method, text = case
             if text and text not in known:
-                began = time.perf_counter()
-                known[text] = calibrate(lm, texts[text], Path(folder) / text, n_ctx=how.n_ctx, about=text,
-                                        progress=None)
-                table["calibration_seconds"] = round(time.perf_counter() - began, 1)
-            file, seconds = written(source, Path(folder), how, ftype, method, known.get(text))
-            found = reference.divergence(load_lm(file)).numbers()
+                known[text], cost = apart(calibrated, source, texts[text], how.n_ctx, text)
+                table.setdefault("calibrating", {}).setdefault(text, cost)
+            file, cost = apart(written, source, Path(folder), how, ftype, method, known.get(text))
+            new = load_lm(file)
+            found = reference.divergence(new).numbers()
             rows[case] = {"ftype": ftype, "method": method, "calibration": text,
-                          "nbytes": file.stat().st_size, "seconds": seconds,
+                          "nbytes": file.stat().st_size, **cost,
                           **{key: round(found[key], 6) for key in NUMBERS}}
+            if how.closely:
+                planned = quantize_model(source, None, ftype, pure=how.pure, calibration=known.get(text),
+                                         method=method, progress=None, dry_run=True)
+                if SEEN not in known:
+                    known[SEEN] = calibrate(lm, tokens[:seen], Path(folder) / SEEN, n_ctx=how.n_ctx,
+                                            progress=None)
+                rows[case] |= {"passages": [[one.right, "" if one.recited else one.wrote]
+                                            for one in recite(new, by_heart())],
+                               "errors": errors_by_role(lm, new, planned, known[SEEN])}
             file.unlink()
-            table |= {"rows": [rows[one] for one in cases(how.ftypes) if one in rows],
-                      "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+            table |= {"rows": [rows[one] for one in cases(how) if one in rows]}
             FOLDER.mkdir(exist_ok=True)
             out.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-            print(*case, {key: rows[case][key] for key in ("kld", "kld_se", "ppl", "seconds")}, flush=True)
+            print(*case, {key: rows[case][key] for key in ("kld", "kld_se", "ppl", "seconds", "memory_mb")},
+                  flush=True)
+
+
+def apart(work: Callable, *given) -> tuple[Any, dict]:
+    """What `work` returns in a new process; its seconds on the processor, and its largest memory."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(timed, work, *given).result()
+
+
+def timed(work: Callable, *given) -> tuple[Any, dict]:
+    """Runs in the process of `apart`."""
+    began = time.process_time()
+    found = work(*given)
+    status = Path("/proc/self/status").read_text()      # getrusage would count the parent's memory, too
+    return found, {"seconds": round(time.process_time() - began, 1),
+                   "memory_mb": round(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)}
+
+
+def calibrated(source: Path, text, n_ctx: int, about: str) -> Calibration:
+    """Kept in the user's cache folder, where a run that was stopped finds it."""
+    return calibrate(load_lm(source), text, n_ctx=n_ctx, about=about, progress=None)
 
 
 def written(source: Path, folder: Path, how: Measured, ftype: str, method: str,
-            known: Calibration | None) -> tuple[Path, float]:
-    """The file that a method writes, and in how many seconds."""
-    began = time.perf_counter()
-    path = quantize_model(source, folder / f"{ftype}-{method}.gguf", ftype, pure=how.pure, calibration=known,
+            known: Calibration | None) -> Path:
+    """The file that a method writes."""
+    return quantize_model(source, folder / f"{ftype}-{method}.gguf", ftype, pure=how.pure, calibration=known,
                           method=method, progress=None)
-    return path, round(time.perf_counter() - began, 1)
+
+
+def errors_by_role(lm, new, planned: FilePlan, seen: Calibration) -> dict[str, list[float]]:
+    """Role -> the error of its matrices as a share of them, and that of their outputs, both as root mean
+    squares over all layers.  planned: how the new weights were scaled.  seen: the inputs.
+    """
+    sums: dict[str, np.ndarray] = {}
+    for job in planned.jobs:
+        name = job.info.name
+        if name not in seen.inputs:
+            continue
+        true, stored = (np.asarray(one.weights[name], np.float64) for one in (lm, new))
+        if job.rounding and job.rounding.columns is not None:
+            stored = stored / job.rounding.columns
+        if job.rounding and job.rounding.rows is not None:
+            stored = stored * job.rounding.rows[:, None]
+        off, moments = stored - true, seen.moments(name)
+        role = name.split(".")[2]
+        sums[role] = sums.get(role, 0) + np.array([(off**2).sum(), (true**2).sum(),
+                                                   output_error(off, moments), output_error(true, moments)])
+    return {role: [round(float(np.sqrt(one[0] / one[1])), 5), round(float(np.sqrt(one[2] / one[3])), 5)]
+            for role, one in sums.items()}
 
 
 def head_of(name: str, source: Path) -> dict:
@@ -117,7 +180,7 @@ def head_of(name: str, source: Path) -> dict:
     how = MODELS[name]
     return {"about": f"Made by tools/record_methods.py {name}", "sha256": sha256(source),
             "date": datetime.now(UTC).date().isoformat(),
-            "machine": f"{platform.machine()}, NumPy on the processor",
+            "machine": f"{platform.machine()}, NumPy on one core; seconds of its time",
             "text": "scenes of Shakespeare (the tiny model's held_out.txt): the first chunks are predicted, "
                     "those behind them calibrate", "text_sha256": sha256(HELD_OUT),
             "code": "the source of quantlab/formats", "code_digest": digest(code_text().encode()),

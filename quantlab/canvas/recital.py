@@ -64,13 +64,13 @@ def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Seque
     for said, words, (look, inks, how, edge) in zip((wrote, should), labels, looks, strict=True):
         size, leading, _, most = look
         body += [quiet(MARGIN, y + 12, words, size=12),
-                 *_lines(said, MARGIN + 14, y + 22 + size, look, inks, how),
+                 *said_lines(said, MARGIN + 14, y + 22 + size, look, inks, how),
                  line(MARGIN + 3, y + 22, MARGIN + 3, y + 26 + leading * most, stroke=edge, width=3)]
         y += 40 + leading * most
     for row in rows:
-        body += [text(MARGIN, y + 12, row.words, size=12), _tiles(row, y + 20)]
+        body += [text(MARGIN, y + 12, row.words, size=12), passage_tiles(row, y + 20)]
         if chosen is not None and 0 <= chosen - row.first < len(row.passages):
-            body.append(_frame(row, chosen, y + 20))
+            body.append(tile_frame(row, chosen, y + 20))
         y += TILE + 34
     key = ("✓ recited to the end; a number: so many words came, then a wrong one. Click a tile to see its "
            "passage.")
@@ -78,7 +78,7 @@ def draw_recital(wrote: Said, should: Said, labels: tuple[str, str], rows: Seque
     return page(int(y + 20), body, finding=finding, subtitle=subtitle, table=table, role="group")
 
 
-def _lines(said: Said, x: float, y: float, look: tuple[int, int, int, int], inks: tuple[str, str, str],
+def said_lines(said: Said, x: float, y: float, look: tuple[int, int, int, int], inks: tuple[str, str, str],
            how: str) -> list[str]:
     """The text line by line, each line in the parts it has of the three; lines beyond the last one end in an
     ellipsis.
@@ -118,7 +118,8 @@ def _spaced(words: str) -> str:
     return re.sub(r"^ | $| {2,}", lambda found: "\u00a0" * len(found[0]), words)
 
 
-def _tiles(row: PassageRow, y: float) -> str:
+def passage_tiles(row: PassageRow, y: float) -> str:
+    """A tile for each passage of a row, which takes clicks; y: of its upper edge."""
     shapes, tips = [], []
     for i, passage in enumerate(row.passages):
         x = MARGIN + STEP * i
@@ -138,7 +139,8 @@ def _told(passage: PassageTile, more: str = "") -> str:
     return f"{passage.opening}: {'recited' if passage.recited else f'{passage.mark} words{more}'}"
 
 
-def _frame(row: PassageRow, chosen: int, y: float) -> str:
+def tile_frame(row: PassageRow, chosen: int, y: float) -> str:
+    """A frame around the chosen tile of a row, with what a screen reader says of it."""
     said = _told(row.passages[chosen - row.first], ", then a wrong one")
     x = MARGIN + STEP * (chosen - row.first)
     return here(said, rect(x - 2, y - 2, TILE + 4, TILE + 4, "none", stroke=INK, stroke_width=2.5, radius=6))

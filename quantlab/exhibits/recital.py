@@ -87,6 +87,11 @@ def _record() -> dict:
     return json.loads(RECORD.read_text(encoding="utf-8"))
 
 
+def should_be() -> list[str]:
+    """How each passage goes on, in the tokens that count, as it was recorded."""
+    return _record()["should"]
+
+
 def recorded_recitals(model: ModelInTypes) -> dict[str, list[Recited]]:
     """Type -> what this very file recited when tools/record_tiny.py was run; nothing for any other file."""
     record = _record() if model.knows_passages else {}

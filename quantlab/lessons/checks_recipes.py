@@ -1,9 +1,9 @@
-"""The exercises of lessons 15 and 16, in which the learner writes a line of ggml's decoder and of llama.cpp's
-recipe; each usual mistake is told from the others.
+"""The exercises of lessons 15, 16 and 18, in which the learner writes a line of ggml's decoder and of
+llama.cpp's recipe, and feeds an error back; each usual mistake is told from the others.
 """
 
 from ..models.recipe_rules import CONDITIONS, RAISED, Place
-from .feedback import Feedback, check_function
+from .feedback import Feedback, check_function, check_number
 
 #: Why -> the function that makes this mistake.
 DECODING_MISTAKES = {
@@ -76,3 +76,35 @@ def check_more_bits(answer: object) -> Feedback:
     examples = [(i, n) for n in (32, 30, 5, 80) for i in range(n)]
     return check_function(answer, use_more_bits, examples, mistakes=RULE_MISTAKES,
                           praise="Layer by layer the rule of llama.cpp, for models of 5 to 80 layers.")
+
+
+#: The exercise of lesson 18: two weights in steps, and the correlation of their inputs.
+FIRST, SECOND, CORRELATION = 2.4, 1.3, 0.8
+
+
+def check_moved_weight(answer: object) -> Feedback:
+    """Lesson 18: what the second of two weights is moved to once the first is rounded."""
+    error = FIRST - round(FIRST)
+    move = CORRELATION * error
+    hints = {SECOND: "That is the second weight as it was. The first one's error moves it.",
+             move: "That is how far it moves. Add it to the second weight.",
+             error: "That is the error of the first weight. How much of it reaches the second?",
+             SECOND - move: "It moves the other way: the first weight became smaller, the second grows.",
+             SECOND + error: "That would be a correlation of 1. Here it is 0.8.",
+             SECOND + error / CORRELATION: "You divided by the correlation: multiply by it.",
+             SECOND + CORRELATION**2 * error: "The correlation comes once, not twice.",
+             SECOND + CORRELATION: "The correlation is multiplied with the error of the first weight.",
+             SECOND + CORRELATION * FIRST: "The error of the first weight counts, not the weight itself.",
+             CORRELATION * SECOND: "The second weight is kept, and something is added to it.",
+             CORRELATION * (SECOND + error): "Only the error is multiplied by the correlation.",
+             FIRST + CORRELATION * (SECOND - 1): "The weights have changed places: 2.4 is rounded first.",
+             SECOND + CORRELATION * (1 - error):
+                 "The first weight is rounded to 2: its error is 0.4, not 0.6.",
+             SECOND - CORRELATION * (1 - error):
+                 "2.4 is rounded to 2, the nearest step, not to 3.",
+             2: "That is the step that it is rounded to afterwards. What is it before that?",
+             1: "That is its nearest step without error feedback."}
+    return check_number(answer, SECOND + move, hints, unit="steps", rel_tol=1e-3,
+                        start="The first weight is rounded to 2. How large is its error, and how much of it "
+                              "does the second one take over?",
+                        praise="1.62 is rounded to 2, in place of 1: the sum of both errors is smaller.")

@@ -32,6 +32,7 @@ EXERCISES: dict[str, Callable[[object], Feedback]] = {
     "15-1": checks_recipes.check_weight_of_q4_k,
     "16-1": checks_recipes.check_more_bits,
     "17-1": checks_running.check_divergence,
+    "18-1": checks_recipes.check_moved_weight,
     "19-1": checks_running.check_experts_read,
 }
 

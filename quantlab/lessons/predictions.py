@@ -20,7 +20,7 @@ from ..stage import ledger
 from ..stage.question import LETTERS
 from ..words import one_of
 
-ROOMS = ("answers_weights", "answers_models")
+ROOMS = ("answers_weights", "answers_models", "answers_methods")
 
 
 class Prediction(NamedTuple):

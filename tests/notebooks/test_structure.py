@@ -22,7 +22,7 @@ LESSONS = ["00_start_here", "01_what_is_quantization", "02_blocks_and_outliers",
            "08_when_to_use_which", "09_custom_models", "10_takeaways_and_quiz", "11_scale_search_and_imatrix",
            "12_codebooks_and_fp4", "13_kv_cache_and_context", "14_speed_and_bandwidth",
            "15_a_super_block_by_hand", "16_mixes_of_your_own", "17_measuring_a_model",
-           "19_many_experts"]
+           "18_beyond_rounding", "19_many_experts"]
 TAGS = {"setup", "predict", "explore", "exercise", "check", "solution", "show-code", "needs-ollama", "quiz"}
 OF_THIS_MACHINE = re.compile(
     r"(?<![\w.~])/(home|root|work|tmp|Users|private)/\w|[A-Z]:\\Users|site-packages|pyenv")
