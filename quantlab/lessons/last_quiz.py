@@ -23,7 +23,7 @@ def final_quiz() -> Quiz:
     """The quiz of lesson 10: a question for each of the other lessons, a score, an explanation behind every
     option, and the ledger of all lessons.
     """
-    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running()], "")
+    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running(), *_beyond()], "")
 
 
 def _on_weights() -> list[Question]:
@@ -155,7 +155,6 @@ def _on_running() -> list[Question]:
     card = GPUS["GeForce RTX 4090"]
     whole = expected_speed("llama3.1:8b", "Q4_K_M", card.bandwidth, n_ctx=8192)
     top = recorded_quality().set_index("ftype").loc["Q4_K_M"]
-    made = recorded_methods().query("ftype == 'Q4_0' and calibration != 'code'").set_index("method").kld
     return [
         Question("Your model fits, but long chats do not. What grew?", [
             ("the weights", "They are the same from the first token to the last."),
@@ -181,6 +180,12 @@ def _on_running() -> list[Question]:
             ("it has forgotten the passages, and only seems to know them",
              "It writes them word for word. What moved are the probabilities."),
         ], 1),
+    ]
+
+
+def _beyond() -> list[Question]:
+    made = recorded_methods().query("ftype == 'Q4_0' and calibration != 'code'").set_index("method").kld
+    return [
         Question("Two Q4_0 files of one model have the same size, and one of them is nearer to the original. "
                  "How can that be?", [
             ("it has more bits where it matters", "Then it would be larger: both have 4.5 bits a weight."),
@@ -191,7 +196,8 @@ def _on_running() -> list[Question]:
              "(Lesson 18)"),
         ], 2),
         Question("A mixture does not fit on your card. What should stay in main memory?", [
-            ("whole layers, as many as do not fit", "Of a layer a token reads all attention, and slowly there."),
+            ("whole layers, as many as do not fit",
+             "Of a layer a token reads all attention, and slowly there."),
             ("only experts, as llama.cpp's --n-cpu-moe does it",
              "Yes: they are most of the bytes, and a token reads few of them. (Lesson 19)"),
             ("the experts that are not needed", "The next token wakes others, so all must be in memory."),
