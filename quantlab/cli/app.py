@@ -2,6 +2,7 @@
 or for whoever wants to drag and not to program. Every reader has a kernel of their own.
 """
 
+import csv
 import json
 import os
 import re
@@ -14,18 +15,18 @@ from .jupyterlab import SETTINGS, STARTUP
 
 WIDGETS = ["anywidget", "@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 #: Seconds until a kernel ends whose page is gone without a goodbye. A closed page says goodbye, which the
-#: cross-site check would refuse, since Voila gives it no token. Only widgets are loaded.
+#: cross-site check would refuse, since Voila gives it no token. Only widgets are loaded, and all of a page at
+#: once: no message is dropped for being one of many, or the last exhibits of the playground stay stills.
 SETTINGS_OF_VOILA = {"VoilaConfiguration": {"template": "quantlab", "extension_allowlist": WIDGETS,
                                             "extension_denylist": ["quantlab"]},
                      "Voila": {"tornado_settings": {"disable_check_xsrf": True}},
+                     "ZMQChannelsWebsocketConnection": {"limit_rate": False},
                      "MappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60}}
 CHECK = re.compile(r"^ql\.(check\w*)\((?:(.+), )?(\w+)\)\s*$", re.MULTILINE)
 #: What is only for those who see the code: how to run it, and dots to replace.
 KEYS = re.compile(r"^.*<kbd>Shift</kbd>.*(?:\n(?!\n).*)*\n?", re.MULTILINE)
 DOTS = re.compile(r"\s*(?:Replace|replace) the (?:three )?dots[^.:]*[.:]")
-PAGE = re.compile(r"\]\(\.\./docs/([\w-]+)\.md\)")
-#: A file of the project, which is not among the pages.
-FILE = re.compile(r"\[([^\]]+)\]\(\.\./((?!docs/|notebooks/)[^)]+)\)")
+PAGE = re.compile(r"\]\(\.\./(docs/[\w-]+\.md|quantlab/data/[\w-]+\.csv)\)")
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
@@ -50,7 +51,7 @@ def app(arguments: list[str]) -> int:
 
 def for_readers(root: Path, folder: Path) -> None:
     """Write the lessons into `folder` as readers get them who do not see code: a field for each exercise, and
-    the pages of `docs/` to which they lead.
+    the pages of `docs/` and tables of `quantlab/data/` to which they lead.
     """
     pages: set[str] = set()
     for lesson in workspace.originals(root):
@@ -59,17 +60,30 @@ def for_readers(root: Path, folder: Path) -> None:
             source = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
                 pages |= set(PAGE.findall(source))
-                words = FILE.sub(r"\1 (`\2`)", DOTS.sub("", KEYS.sub("", source)))
-                cell["source"] = PAGE.sub(r"](\1.ipynb)", words)
+                cell["source"] = PAGE.sub(_served, DOTS.sub("", KEYS.sub("", source)))
             elif "check" in cell["metadata"].get("tags", []):
                 cell["source"] = CHECK.sub(_field, source)
         _write(folder / lesson.name, book)
     for page in sorted(pages):
-        words = (root / "docs" / f"{page}.md").read_text(encoding="utf-8")
+        file = root / page
+        words = _table(file) if file.suffix == ".csv" else file.read_text(encoding="utf-8")
         linked = re.sub(r"\]\(\.\./notebooks/", "](", words)
-        cell = {"cell_type": "markdown", "id": page, "metadata": {}, "source": linked}
-        _write(folder / f"{page}.ipynb", {"cells": [cell], "metadata": KERNEL, "nbformat": 4,
-                                          "nbformat_minor": 5})
+        cell = {"cell_type": "markdown", "id": file.stem, "metadata": {}, "source": linked}
+        _write(folder / f"{file.stem}.ipynb", {"cells": [cell], "metadata": KERNEL, "nbformat": 4,
+                                               "nbformat_minor": 5})
+
+
+def _served(link: re.Match) -> str:
+    """A link to a page or a table as one to the page that is served instead."""
+    return f"]({Path(link[1]).stem}.ipynb)"
+
+
+def _table(file: Path) -> str:
+    """A CSV file as a page: its name, and a table in Markdown."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        head, *rows = ([cell.replace("|", "\\|") for cell in row] for row in csv.reader(lines))
+    drawn = [" | ".join(row) for row in (head, ["---"] * len(head), *rows)]
+    return f"# {file.name}\n\n" + "\n".join(f"| {row} |" for row in drawn) + "\n"
 
 
 def _write(file: Path, book: dict) -> None:

@@ -23,7 +23,8 @@ def final_quiz() -> Quiz:
     """The quiz of lesson 10: a question for each of the other lessons, a score, an explanation behind every
     option, and the ledger of all lessons.
     """
-    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running(), *_beyond()], "")
+    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running(), *_beyond()],
+                "")
 
 
 def _on_weights() -> list[Question]:

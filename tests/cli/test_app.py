@@ -39,6 +39,13 @@ def test_no_sentence_speaks_of_dots_or_of_running_cells(served):
         assert not re.search(r"three dots|<kbd>Shift</kbd>", told), name
 
 
+def test_a_table_that_is_linked_to_is_a_page(served):
+    page = texts(served["published_speeds"], "markdown")[0]
+    lines = (ROOT / "quantlab/data/published_speeds.csv").read_text(encoding="utf-8").splitlines()
+    assert page.startswith("# published_speeds.csv\n\n| " + lines[0].replace(",", " | ") + " |\n| --- |")
+    assert page.count("\n| ") == len(lines) + 1
+
+
 def test_links_lead_to_pages_that_are_served(served):
     for name, cells in served.items():
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", "\n".join(texts(cells, "markdown"))):
