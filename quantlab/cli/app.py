@@ -15,12 +15,10 @@ from .jupyterlab import SETTINGS, STARTUP
 
 WIDGETS = ["anywidget", "@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 #: Seconds until a kernel ends whose page is gone without a goodbye. A closed page says goodbye, which the
-#: cross-site check would refuse, since Voila gives it no token. Only widgets are loaded, and all of a page at
-#: once: no message is dropped for being one of many, or the last exhibits of the playground stay stills.
+#: cross-site check would refuse, since Voila gives it no token. Only widgets are loaded.
 SETTINGS_OF_VOILA = {"VoilaConfiguration": {"template": "quantlab", "extension_allowlist": WIDGETS,
                                             "extension_denylist": ["quantlab"]},
                      "Voila": {"tornado_settings": {"disable_check_xsrf": True}},
-                     "ZMQChannelsWebsocketConnection": {"limit_rate": False},
                      "MappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60}}
 CHECK = re.compile(r"^ql\.(check\w*)\((?:(.+), )?(\w+)\)\s*$", re.MULTILINE)
 #: What is only for those who see the code: how to run it, and dots to replace.

@@ -56,15 +56,3 @@ def test_a_lesson_without_code(address, chromium):
     page.locator(".ql-explorer .noUi-handle").first.wait_for(timeout=60_000)
     assert faults == []
     page.close()
-
-
-def test_every_exhibit_of_the_playground_wakes(address, chromium):
-    """Twenty-five exhibits at once: none stays the still that is saved in front of its view."""
-    page, faults = chromium.new_page(viewport={"width": 1200, "height": 900}), []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.goto(f"{address}/voila/render/playground.ipynb", wait_until="commit")
-    page.locator(".ql-explorer .noUi-handle").first.wait_for(timeout=240_000)
-    stills = "[...document.querySelectorAll('.ql-still')].filter(one => one.offsetParent).length"
-    page.wait_for_function(f"{stills} === 0", timeout=30_000)
-    assert faults == [] and page.locator(".ql-explorer").count() >= 25
-    page.close()
