@@ -71,17 +71,16 @@ def test_llama_cpp_finds_the_same_divergence(tokens, files, tiny):
         assert theirs[ftype, "feedback"] < 0.75 * theirs[ftype, "importance"]
 
 
-@pytest.mark.parametrize(("model", "left_out"), [("tiny", set()), ("smollm2", {"scaling"})])
-def test_each_record_has_the_methods_at_every_type(model, left_out):
-    """left_out: what takes too long at some types of a larger model."""
+@pytest.mark.parametrize("model", MODELS)
+def test_each_record_has_the_methods_at_every_type(model):
     table = ql.recorded_methods(model)
     assert list(table.columns) == list(COLUMNS) and not table.isna().any(axis=None)
     in_files = {name for name, method in METHODS.items() if method.in_files}
     for ftype, rows in table.groupby("ftype"):
-        assert set(rows[rows.calibration != "code"].method) >= in_files - left_out, ftype
+        assert set(rows[rows.calibration != "code"].method) == in_files, ftype
         assert rows.nbytes.max() < 1.003 * rows.nbytes.min(), "the same bytes, but for the header"
     assert table.attrs["provenance"].startswith("Recorded on ")
-    assert min(table.attrs["largest_columns"].values()) > 0 and model in MODELS
+    assert min(table.attrs["largest_columns"].values()) > 0
 
 
 @pytest.mark.parametrize("ftype", ["Q4_0", "Q4_K", "Q3_K", "Q2_K"])
