@@ -1,6 +1,6 @@
 # quantlab. `make lab` to learn, `make test` to check; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab app test lint notebooks api record bench bench-full bench-truth bench-memory fuzz site tools ollama reset doctor clean
+.PHONY: help lab app test lint notebooks api record bench bench-full bench-truth bench-memory fuzz site site-check tools ollama reset doctor clean
 PYTHON_IN := .venv/bin/python
 # Compiled modules are kept whatever the shell says: without them each kernel compiles pandas again, for a second.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,6 +45,9 @@ api: .venv/.ready-dev  ## write docs/api.md again from the docstrings, and docs/
 site: .venv/.ready-dev  ## build site/: every lesson as a page whose pictures move without Python
 	@$(ONE_THREAD) $(PYTHON_IN) -m tools.site.build $(ARGS)
 
+site-check: .venv/.ready-dev  ## run the package in WebAssembly: the bytes of each type, and which exhibits draw there (six minutes)
+	@$(ONE_THREAD) $(PYTHON_IN) benchmarks/run.py site_check
+
 record: .venv/.ready-dev  ## record again what lessons show where no Ollama answers (a quiet machine, a quarter of an hour)
 	@$(ONE_THREAD) $(PYTHON_IN) -m tools.record $(ARGS)
 
@@ -63,7 +66,7 @@ bench-memory: .venv/.ready-dev  ## measure again what llama.cpp allocates; stops
 fuzz: .venv/.ready-dev  ## open 100,000 spoiled GGUF headers: each is refused in words or opened rightly (four minutes)
 	@$(PYTHON_IN) benchmarks/run.py fuzz
 
-tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models, llama_model_quantize (asks for root)
+tools: .venv/.ready-dev  ## install what the tests need beyond Python: Chromium, an Ollama server, test models, llama_model_quantize, WebAssembly (asks for root)
 	@tools/system.sh
 
 ollama:  ## find an Ollama server, or build one, kept outside the checkout (no system packages)

@@ -14,7 +14,9 @@ benchmarks/results/<name>.json.
     python benchmarks/run.py kv_cache        nine caches of few bits of two real models, here and in
                                              llama.cpp: half an hour
     python benchmarks/run.py house           how many rooms, modules and code tokens, now and before G
+    python benchmarks/run.py site_check      `make site-check`: every exhibit in WebAssembly: six minutes
     python benchmarks/run.py readers         five readers of `make app`: a move, and memory: two minutes
+    python benchmarks/run.py site            the pages: weight, a slow line, a stop, Python: a minute
     python benchmarks/run.py truth           `make bench-truth`: a hundred million weights per type
     python benchmarks/run.py memory          `make bench-memory`: what llama.cpp allocates, measured again
     python benchmarks/run.py fuzz            `make fuzz`: a hundred thousand spoiled GGUF headers
@@ -39,7 +41,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
 BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "large_model", "whole_files", "gemma",
-              "kv_cache", "readers", "truth", "memory", "fuzz")
+              "kv_cache", "readers", "site", "site_check", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 

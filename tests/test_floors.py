@@ -14,8 +14,8 @@ FLOORS = {"profile": 0, "words": 0, "basics": 1, "formats": 1, "methods": 2, "mo
           "memory": 4, "inference": 4, "lab": 4, "stage": 4, "exhibits": 5, "oracles": 5,
           "lessons": 6, "cli": 6}
 #: A library -> the rooms that may know it.
-OWNERS = {"ipywidgets": {"stage"}, "anywidget": {"stage"}, "traitlets": {"stage"}, "resvg_py": {"stage"},
-          "httpx": {"lab"}, "ollama": {"lab"}, "matplotlib": {"canvas"},
+OWNERS = {"ipywidgets": {"stage"}, "anywidget": {"stage"}, "traitlets": {"stage", "cli"},
+          "resvg_py": {"stage"}, "httpx": {"lab"}, "ollama": {"lab"}, "matplotlib": {"canvas"},
           "tokenizers": {"inference"}, "jinja2": {"inference"}}
 SHAPES = {"text", "rect", "line", "circle", "polyline", "hatching", "page"}      # only pictures draw
 #: They run the learner's own code, which may raise anything.

@@ -103,6 +103,8 @@ def record(name: str) -> None:
             if text and text not in known:
                 known[text], cost = apart(calibrated, source, texts[text], how.n_ctx, text)
                 table.setdefault("calibrating", {}).setdefault(text, cost)
+                if text == SAME:
+                    table["largest_columns"] = largest_columns(known[text])
             file, cost = apart(written, source, Path(folder), how, ftype, method, known.get(text))
             new = load_lm(file)
             found = reference.divergence(new).numbers()
@@ -173,6 +175,18 @@ def errors_by_role(lm, new, planned: FilePlan, seen: Calibration) -> dict[str, l
                                                    output_error(off, moments), output_error(true, moments)])
     return {role: [round(float(np.sqrt(one[0] / one[1])), 5), round(float(np.sqrt(one[2] / one[3])), 5)]
             for role, one in sums.items()}
+
+
+def largest_columns(known: Calibration) -> dict[str, float]:
+    """Role -> the share that one column of a hundred, those with the largest inputs, has of the mean square
+    of all inputs; the mean over layers.
+    """
+    shares: dict[str, list[float]] = {}
+    for name in known.counts:
+        squares = np.sort(np.diag(known.moments(name)))[::-1]
+        few = max(len(squares) // 100, 1)
+        shares.setdefault(name.split(".")[2], []).append(float(squares[:few].sum() / squares.sum()))
+    return {role: round(float(np.mean(found)), 3) for role, found in shares.items()}
 
 
 def head_of(name: str, source: Path) -> dict:

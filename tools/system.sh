@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make tools`, and CI: what the tests need beyond Python. Debian packages (Chromium, npm, a compiler, cmake), an Ollama
-# server, the test models, and llama.cpp's own quantizer. The only script here that installs system packages; it says what before it does.
+# server, the test models, llama.cpp's own quantizer, a Python in WebAssembly, and Pyodide. The only script here that installs
+# system packages; it says what before it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,3 +23,5 @@ fi
 tools/ollama.sh >/dev/null
 .venv/bin/python tools/test_models.py
 .venv/bin/python tools/llama_quantize.py
+.venv/bin/python tools/wasm_python.py
+.venv/bin/python tools/pyodide.py >/dev/null

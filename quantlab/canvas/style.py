@@ -78,3 +78,14 @@ def standalone(svg: str) -> str:
     JupyterLab.
     """
     return re.sub(r"var\(--[\w-]+,\s*([^)]+)\)", r"\1", svg)
+
+
+def own_names(svg: str, owner: str) -> str:
+    """`svg` with its ids made the owner's own: a page looks for `url(#over)` in its first drawing, even when
+    that is off the screen and has no hatching to lend.
+    """
+    for name in set(re.findall(r' id="([\w-]+)"', svg)):
+        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(
+            f"url(#{name})", f"url(#{name}-{owner})"
+        )
+    return svg

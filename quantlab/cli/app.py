@@ -24,6 +24,8 @@ CHECK = re.compile(r"^ql\.(check\w*)\((?:(.+), )?(\w+)\)\s*$", re.MULTILINE)
 KEYS = re.compile(r"^.*<kbd>Shift</kbd>.*(?:\n(?!\n).*)*\n?", re.MULTILINE)
 DOTS = re.compile(r"\s*(?:Replace|replace) the (?:three )?dots[^.:]*[.:]")
 PAGE = re.compile(r"\]\(\.\./docs/([\w-]+)\.md\)")
+#: A file of the project, which is not among the pages.
+FILE = re.compile(r"\[([^\]]+)\]\(\.\./((?!docs/|notebooks/)[^)]+)\)")
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
@@ -57,7 +59,8 @@ def for_readers(root: Path, folder: Path) -> None:
             source = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
                 pages |= set(PAGE.findall(source))
-                cell["source"] = PAGE.sub(r"](\1.ipynb)", DOTS.sub("", KEYS.sub("", source)))
+                words = FILE.sub(r"\1 (`\2`)", DOTS.sub("", KEYS.sub("", source)))
+                cell["source"] = PAGE.sub(r"](\1.ipynb)", words)
             elif "check" in cell["metadata"].get("tags", []):
                 cell["source"] = CHECK.sub(_field, source)
         _write(folder / lesson.name, book)
@@ -77,4 +80,4 @@ def _field(call: re.Match) -> str:
     """The call of a check as the field that makes it."""
     check, number, answer = call.groups()
     judged = f"lambda answer: ql.{check}({number}, answer)" if number else f"ql.{check}"
-    return f"from quantlab.lessons.field import Field\nField({judged}, {answer!r})"
+    return f"from quantlab.lessons.field import answer_field\nanswer_field({judged}, {answer!r})"

@@ -15,18 +15,20 @@ from ..canvas.style import Picture
 from ..inference.chunks import held_out_text
 from ..inference.compare import recorded_table
 from ..inference.mixes import TYPES, MixBench
+from ..models.progress import Cancelled
 from ..models.resolve import listed_as
 from ..profile import is_reference
-from ..stage.base import Stage
+from ..stage.base import BUSY, Stage
 from ..stage.exhibit import Exhibit, refusal
 from ..stage.handles import Button, menu, stops
 from ..stage.share import recalled
 from ..words import one_of
 from .budget_facts import MIX, Game
 from .budget_file import write_and_run
-from .measuring import expected
+from .measuring import SMALL_MODEL, expected
 
 NOTHING = "", ""        # no press yet
+NOT_MEASURED = "Not measured"
 STOPS = [("as in the mix", MIX), *((name, name) for name in TYPES[:-1]), ("F16: as it is", "F16")]
 REST = 0.2              # seconds without a move before measuring
 NEEDED = "The budget needs a language model that can be run here"
@@ -52,6 +54,8 @@ class BitBudget(Stage):
     is, or why nothing could be measured.
     """
 
+    tells = True
+
     def __init__(self, game: Game, budget: str, said: str = ""):
         self.game, self.lock, self.verdict = game, threading.RLock(), NOTHING
         handles = [menu("budget", "budget", budget, game.bench.budgets(), width=230),
@@ -67,7 +71,9 @@ class BitBudget(Stage):
                    Button("hold", "Does it hold?", "Measure your best on text that you did not tune it on",
                           self.hold),
                    Button("run", "Write it and run it", "Write what the sliders say as a file, and give it "
-                          "to Ollama", self.run)]
+                          "to Ollama", self.run),
+                   Button("cancel", "Cancel", "Stop measuring or writing; nothing is left of a file that is "
+                          "not whole", self.stop)]
         super().__init__(Exhibit(handles, _picture, buttons=buttons, note=f"{NOTE} {said}".strip(), width=345,
                                  label_width=90))
         self.redraw()                           # what is not known yet is measured
@@ -101,7 +107,14 @@ class BitBudget(Stage):
 
     def hold(self) -> None:
         """Measure your best and the mix to beat on the next part of the text."""
-        self._press("Does it hold?", lambda: self.game.hold(self.budget))
+        if self.working:
+            self.tell(BUSY)
+            return
+        self.cancel.clear()
+        (self._hold if self.game.bench.n_weights < SMALL_MODEL else partial(self.start, self._hold))()
+
+    def _hold(self) -> None:
+        self._press("Does it hold?", lambda: self.game.hold(self.budget, **self.watch))
 
     def run(self) -> None:
         """Write what the sliders say as a file, and let Ollama run it; in a thread, but for a dry run."""
@@ -110,20 +123,33 @@ class BitBudget(Stage):
     def _write(self) -> None:
         budget, values = self.now()
         types = self.game.types(budget, values)
-        self._press("Your file", lambda: write_and_run(self.game.bench, types, budget, self.say, self.cancel))
+        self._press("Your file", lambda: write_and_run(self.game.bench, types, budget, self.doing,
+                                                       **self.watch))
 
     def _press(self, title: str, work: Callable[[], str]) -> None:
         """Do what a button says, and show what came of it."""
         try:
             words = work()
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, Cancelled) as error:
             words = str(error)
         with self.lock:
             if self.thread is threading.current_thread():
                 self.thread = None
             self.verdict = title, words
+            self.tell("")
             self.redraw()
         self.say(words)
+
+    def doing(self, words: str) -> None:
+        """What a task does now, on the page and for a screen reader."""
+        self.tell(words, busy=True)
+        self.say(words)
+
+    @property
+    def watch(self) -> dict[str, Any]:
+        """The line on the page that hears how far a task is, and what the Cancel button sets."""
+        return {"progress": lambda step: self.tell(str(step), True, step.done / max(step.total, 1)),
+                "cancel": self.cancel}
 
     # ---- measuring
 
@@ -145,11 +171,15 @@ class BitBudget(Stage):
             while seen != (seen := self.now()):
                 time.sleep(REST)
             try:
-                self.game.measure(*seen)
+                self.game.measure(*seen, **self.watch)
+            except Cancelled as error:
+                trouble = f"{error}; move a slider to go on"
             except ValueError as error:             # predictions that are no numbers
                 trouble = str(error)
             with self.lock:
-                self.verdict = ("Not measured", trouble) if trouble else self.verdict
+                self.tell("")
+                if trouble or self.verdict[0] == NOT_MEASURED:
+                    self.verdict = (NOT_MEASURED, trouble) if trouble else NOTHING
                 if trouble or not self._unknown():
                     self.thread = None
                     super().redraw()

@@ -83,12 +83,15 @@ class Game:
         """The try of these types, if they were measured."""
         return self.known.get(key(types))
 
-    def measure(self, budget: str, values: Mapping[str, str]) -> None:
-        """Measure a mix, and the one to beat, too, so that both can be compared position by position."""
+    def measure(self, budget: str, values: Mapping[str, str], **watch) -> None:
+        """Measure a mix, and the one to beat, too, so that both can be compared position by position.
+
+        watch: progress and cancel, as `MixBench.measure` takes them.
+        """
         for types, sliders in ((self.bench.mix(budget), {}), (self.types(budget, values), dict(values))):
             before = self.find(types)
             if before is None or before.klds is None:
-                found = self.bench.measure(types)
+                found = self.bench.measure(types, **watch)
                 self.known[key(types)] = Try(self.bench.nbytes(types), found.mean_kld, found.kld_se,
                                              found.kld, {} if key(types) in self.named else sliders)
 
@@ -100,12 +103,13 @@ class Game:
 
     # ---- words
 
-    def hold(self, budget: str) -> str:
-        """The best try and the mix to beat, on the next part of the text; in words."""
+    def hold(self, budget: str, **watch) -> str:
+        """The best try and the mix to beat, on the next part of the text; in words.  watch: as in `measure`.
+        """
         best = self.best(budget)
         if best is None:
             return "nothing yet: first find a mix of your own within the budget"
-        mine, theirs = (self.other().measure(types)
+        mine, theirs = (self.other().measure(types, **watch)
                         for types in (self.types(budget, best.values), self.bench.mix(budget)))
         difference = gap(mine.kld, theirs.kld)
         verdict = f"{'yours' if difference.mean < 0 else budget} is nearer"

@@ -10,6 +10,7 @@ from ..inference.mixes import MixBench
 from ..lab.custom import create_custom_model
 from ..lab.names import own_name
 from ..lab.server import LabError, Server
+from ..models.progress import Cancelled, Progress
 from ..models.writer import quantize_model
 from ..profile import is_reference
 from ..words import clipped, size
@@ -27,11 +28,13 @@ def named_types(bench: MixBench, types: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_and_run(bench: MixBench, types: Mapping[str, str], budget: str, step: Callable[[str], None],
-                  cancel: threading.Event | None = None) -> str:
+                  cancel: threading.Event | None = None,
+                  progress: Callable[[Progress], object] | None = None) -> str:
     """Write the mix beside the notebook, give the file to Ollama, and let it go on with a few words; what
     came of it, as a sentence.
 
     budget: the mix whose size was the limit; the file says it of itself.  step: told what is being done.
+    progress: told how far the writing is.  A cancelled file is gone, which the sentence says.
     The reference profile writes nothing and asks nobody.  Raises ValueError and OSError as `quantize_model`.
     """
     stem = f"{own_name(bench.path.name)}-{budget}-mine"
@@ -41,7 +44,10 @@ def write_and_run(bench: MixBench, types: Mapping[str, str], budget: str, step: 
         return (f"{path.name} would have {size(planned.nbytes)}, {planned.bpw:.2f} bits a weight; the "
                 "reference profile writes no file")
     step(f"Writing {path.name}")
-    quantize_model(bench.path, path, budget, types=wanted, cancel=cancel, progress=None)
+    try:
+        quantize_model(bench.path, path, budget, types=wanted, cancel=cancel, progress=progress)
+    except Cancelled:
+        return f"stopped while {path.name} was written; nothing is left of it"
     name, made = f"my-{stem}".lower(), f"{path.name} ({size(path.stat().st_size)}) was written"
     try:
         model = create_custom_model(name, f"FROM {path}", server=Server(), progress=step)

@@ -23,6 +23,7 @@ from ..stage.exhibit import Exhibit
 from ..stage.handles import slider, text_line, tick_box
 from ..stage.keys import STEPS, along
 from ..stage.share import recalled
+from .measuring import cannot_run
 from .next_token import spelling, visible
 
 MIXTURE, RECORD = "tiny-moe", DATA / "tiny" / "experts.json"
@@ -208,9 +209,13 @@ def explore_experts(model="tiny-moe", prompt: str = PROMPT, *, layer: int = 0,
     model: "tiny-moe", which comes with quantlab, or any other mixture of at most 12 layers and 8 experts that
     `open_model` opens and that runs here.  prompt, layer: what to begin with.  habits: say what else wakes
     the expert that counts most; it was counted for tiny-moe only.
-    Raises ValueError for a model without experts, for a larger one, and for a layer that is not there.
+    A model that cannot be run is said in a sentence. ValueError for a model without experts, for a larger
+    one, and for a layer that is not there.
     """
-    lm = load_lm(model)
+    try:
+        lm = load_lm(model)
+    except ValueError as error:
+        return Stage(cannot_run(model, "The grid needs", "explore_experts", error, "a small mixture"))
     graph = lm.graph
     if not graph.n_expert:
         routes(lm, [0])

@@ -213,8 +213,20 @@ def run_or_refuse(model, need: str, call: str, made: Callable[[ModelInTypes], St
     return made(types)
 
 
-def cannot_run(model, need: str, call: str, error: ValueError) -> Exhibit:
+def open_or_refuse(model, need: str, call: str, made: Callable[[], Stage]) -> Exhibit | Stage:
+    """The exhibit `made` of a model whose weights are at hand, or the picture of `run_or_refuse`; whether it
+    can be run is said later, beside the models that are here.
+    """
+    try:
+        with open_weights(model):
+            pass
+    except ValueError as error:
+        return cannot_run(model, need, call, error)
+    return made()
+
+
+def cannot_run(model, need: str, call: str, error: ValueError, takes: str = "the tiny Llama") -> Exhibit:
     """The picture that says why a model cannot be run, and what measures it all the same."""
     runs, words = expected(model)
     return refusal(f"{need} a language model that can be run here", error if runs else words,
-                   f"{call}() takes the tiny Llama.")
+                   f"{call}() takes {takes}.")

@@ -29,6 +29,7 @@ from .methods_facts import (
     recited,
 )
 
+SCENES = "scenes"
 TOP, STEP = 90, 27                      # of the bars, pixels
 LEFT, RIGHT = 210, 590
 ROLES = TOP + 4 * STEP + 42             # where the errors by role begin
@@ -36,13 +37,14 @@ WIDTHS = (150, 440, 215)                # of both columns of errors: where each 
 LOOK = (15, 20, 82, 2)                  # of the text: size, line height, letters in a line, most lines
 
 
-def draw_methods(rows: MethodRows, ftype: str, method: str, text: str, passage: int = 0) -> Picture:
+def draw_methods(rows: MethodRows, ftype: str, method: str, text: str = SCENES, passage: int = 0) -> Picture:
     """Bars of KL divergence, a bar a method; below, the errors by role and a passage, or the file's numbers.
     """
     row, bars = rows.at(ftype, method, text), rows.bars(ftype, text)
     plain = rows.at(ftype, PLAIN, text)
-    body = [quiet(16, TOP - 12, f"KL divergence at {ftype}, {size(plain['nbytes'])} each; tick: calibrated "
-                                f"on {TEXTS[_other(text)]} instead"), *_bars(bars, method)]
+    tick = f"; tick: calibrated on {TEXTS[_other(text)]} instead" * any(bar.other for bar in bars)
+    body = [quiet(16, TOP - 12, f"KL divergence at {ftype}, {size(plain['nbytes'])} each{tick}"),
+            *_bars(bars, method)]
     numbers = {"kld": row["kld"], "share": row["kld"] / plain["kld"], "megabytes": row["nbytes"] / 1e6,
                "ppl": row["ppl"], "harm": row["kld"] / plain["kld"] - 1}
     if rows.recites:
@@ -70,7 +72,7 @@ def _bars(bars: Sequence[MethodBar], method: str) -> list[str]:
         shapes += [rect(10, y - 2, 740, STEP - 2, SOFT, radius=4)] if chosen else []
         shapes.append(text(16, y + 15, METHODS[bar.method].title, size=12, bold=chosen))
         if bar.row is None:
-            shapes.append(quiet(LEFT, y + 15, "not measured with this text"))
+            shapes.append(quiet(LEFT, y + 15, "not measured"))
             continue
         kld, off = bar.row["kld"], WIDE * bar.row["kld_se"]
         shapes += [rect(LEFT, y + 3, unit * kld, 15, MEANING["error"], opacity=1 if chosen else 0.45),
@@ -142,7 +144,7 @@ def explore_methods(model: str = "tiny", *, ftype: str = "", method: str = PLAIN
     """Four ways to round to the same bytes, as recorded: how far the predictions move, where the error went,
     and which passages are still known.
 
-    model: "tiny", "smollm2" or "gemma3".  ftype: the type to begin with; method: "nearest", "importance",
+    model: "tiny" or "smollm2".  ftype: the type to begin with; method: "nearest", "importance",
     "scaling" or "feedback".  Raises ValueError for others.
     """
     rows = MethodRows(one_of("model", model, MODELS))
@@ -150,8 +152,9 @@ def explore_methods(model: str = "tiny", *, ftype: str = "", method: str = PLAIN
         name for name in rows.ftypes if name.startswith("Q3_K"))
     handles = [stops("ftype", "type", ftype, rows.ftypes),
                menu("method", "method", one_of("method", method, SHOWN),
-                    [(METHODS[name].title, name) for name in SHOWN]),
-               menu("text", "calibrated on", "scenes", [(words, name) for name, words in TEXTS.items()])]
+                    [(METHODS[name].title, name) for name in SHOWN])]
+    if len(rows.texts) > 1:
+        handles.append(menu("text", "calibrated on", SCENES, [(TEXTS[name], name) for name in rows.texts]))
     if rows.recites:
         handles.append(menu("passage", "passage", 0, [(one["opening"] + " …", i)
                                                       for i, one in enumerate(by_heart())]))

@@ -37,6 +37,7 @@ class MethodRows:
         self.record, (self.title, self.against) = methods_record(model), MODELS[model]
         self.rows = {(row["ftype"], row["method"], row["calibration"]): row for row in self.record["rows"]}
         self.ftypes = list(dict.fromkeys(ftype for ftype, _, _ in self.rows))
+        self.texts = [text for text in TEXTS if any(read == text for _, _, read in self.rows)]
         self.recites = any("passages" in row for row in self.record["rows"])
 
     def at(self, ftype: str, method: str, text: str) -> Mapping:
@@ -45,8 +46,8 @@ class MethodRows:
             return self.rows[ftype, method, "" if method == PLAIN else text]
         except KeyError:
             there = [METHODS[name].title for name in CALIBRATED if (ftype, name, text) in self.rows]
-            raise ValueError(f"With {self.title}, {METHODS[method].title} was not measured on {TEXTS[text]}: "
-                             f"choose {' or '.join(there) or 'another text'}") from None
+            raise ValueError(f"{self.title} was not measured at {ftype} with {METHODS[method].title} on "
+                             f"{TEXTS[text]}: choose {' or '.join(there) or 'another text'}") from None
 
     def bars(self, ftype: str, text: str) -> list[MethodBar]:
         """All methods at one type, as far as they were recorded with this text."""

@@ -4,6 +4,7 @@ line ends made visible.  Lesson: 07.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from math import sqrt
 from threading import Thread
@@ -23,6 +24,7 @@ from ..stage.exhibit import Exhibit
 from ..stage.handles import slider, stops, text_line
 from ..stage.share import recalled
 from ..words import clipped, number, one_of, percent, printable
+from .in_a_thread import InTypes
 from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse, told_against
 
 ROWS = 9                # likeliest tokens of the reference that get a row
@@ -240,69 +242,83 @@ def explore_next_token(model="tiny", prompt: str = PROMPT, *, qtype: str = "Q3_K
                          lambda model: NextToken(model, str(prompt), qtype))
 
 
-class NextToken(Stage):
-    """`read` holds what the models made of the present text: type -> (tokens, n_vocab) ln p."""
+class Reading(NamedTuple):
+    """A text in tokens, and what the models made of it: type -> (tokens, n_vocab) ln p."""
 
-    page_up, arrows, tells = -1, "place", True
+    text: str
+    tokens: list[int]
+    read: dict[str, np.ndarray]
+
+    @property
+    def last(self) -> int:
+        """The last place at which the slider can stand."""
+        return max(len(self.tokens), 1)
+
+
+class NextToken(InTypes):
+    """`reading` is the present text."""
+
+    page_up, arrows = -1, "place"
 
     def __init__(self, model: ModelInTypes, prompt: str, qtype: str):
         self.lm = model
-        self._begin(prompt)
+        self.reading = self._begun(prompt)
         live = model.n_weights < SMALL_MODEL            # a larger one waits for Enter
         handles = [text_line("prompt", "your text", prompt, live=live, width=740),
                    stops("qtype", "type", qtype, TYPES),
-                   slider("place", "after token", self.last, 1, self.last)]
-        super().__init__(Exhibit(handles, draw_next_token, presets=FEWER_BITS, keys=KEYS, label=LABEL,
+                   slider("place", "after token", self.reading.last, 1, self.reading.last)]
+        super().__init__(model, Exhibit(handles, draw_next_token, presets=FEWER_BITS, keys=KEYS, label=LABEL,
                                  note=" ".join([NOTE, *told_against(model.against)]), pages="qtype",
                                  label_width=80))
 
     def _ipython_display_(self):
         """What is shown will be moved: a small model's other types are made ready meanwhile."""
         super()._ipython_display_()
-        if self.lm.n_weights < SMALL_MODEL:
-            Thread(target=self._make_ready, daemon=True).start()
+        if not self.large:
+            with suppress(RuntimeError):    # where there are no threads, each is made when it is asked for
+                Thread(target=self._make_ready, daemon=True).start()
 
     def _make_ready(self) -> None:
         here = TYPES.index(self.controls["qtype"].value)
         for qtype in sorted(TYPES, key=lambda name: abs(TYPES.index(name) - here)):
             self.lm.at(qtype, lambda words: None)
 
-    def _begin(self, prompt: str) -> None:
-        """Another text: what was read of the one before is let go."""
-        self.read: dict[str, np.ndarray] = {}
-        self.text, self.tokens = prompt, list(prompt_tokens(self.lm.reference, prompt)) if prompt else []
-        self.last = max(len(self.tokens), 1)
+    def _begun(self, prompt: str) -> Reading:
+        """Another text, of which nothing was read yet."""
+        return Reading(prompt, list(prompt_tokens(self.lm.reference, prompt)) if prompt else [], {})
 
     def redraw(self) -> None:
         """Draw; a new text begins at its end."""
-        if not self._held and self.controls["prompt"].value != self.text:
-            self._begin(self.controls["prompt"].value)
+        if not self._held and self.controls["prompt"].value != self.reading.text:
+            self.reading = self._begun(self.controls["prompt"].value)
             with self.held():
-                self.controls["place"].max = self.last
-            self.place(place=self.last)
+                self.controls["place"].max = self.reading.last
+            self.place(place=self.reading.last)
         super().redraw()
 
-    def expected(self, qtype: str) -> np.ndarray:
+    def expected(self, reading: Reading, qtype: str) -> np.ndarray:
         """(tokens, n_vocab) ln p of what follows each token of the text."""
-        if qtype not in self.read:
-            self.read[qtype] = log_softmax(self.lm.at(qtype, self.tell).logits(self.tokens))
+        if qtype not in reading.read:
+            self.heed()
+            reading.read[qtype] = log_softmax(self.in_type(qtype).logits(reading.tokens))
             self.tell("")
-        return self.read[qtype]
+        return reading.read[qtype]
 
     def facts(self, prompt: str, qtype: str, place: int) -> dict:
         if not prompt:
             raise ValueError("The text is empty: type something for the model to continue")
-        names = self.lm.own, qtype
-        before, after = (self.expected(name) for name in names)
+        now = self.reading          # while a large model reads, another text may be typed
+        tokens, place, names = now.tokens, min(place, now.last), (self.lm.own, qtype)
+        before, after = (self.expected(now, name) for name in names)
         kld = np.maximum((np.exp(before) * (before - after)).sum(1), 0)
         flips = before.argmax(1) != after.argmax(1)
         p, q = np.exp(before[place - 1]), np.exp(after[place - 1])
-        follows = self.tokens[place] if place < len(self.tokens) else None
+        follows = tokens[place] if place < len(tokens) else None
         spelled = partial(spelling, self.lm.reference)
         chances, others = likeliest(p, q, follows, names, spelled)
-        text = self.lm.reference.tokenizer.decode(self.tokens[:place])
+        text = self.lm.reference.tokenizer.decode(tokens[:place])
         return {"tokens": [TextToken(spelled(token), float(nats), bool(flip))
-                           for token, nats, flip in zip(self.tokens, kld, flips, strict=True)],
+                           for token, nats, flip in zip(tokens, kld, flips, strict=True)],
                 "chosen": place - 1, "chances": chances, "others": others, "names": names,
                 "finding": _finding(p, q, names, spelled),
                 "subtitle": f"KL divergence here: {number(stable(float(kld[place - 1]), 2), 2)} nats. "

@@ -17,12 +17,12 @@ from ..canvas.trade import Point, Scale, draw_pareto
 from ..formats.table import FORMATS
 from ..inference.compare import compare_quality
 from ..models.recipe_rules import PROGRAMS
-from ..models.source import open_model
+from ..stage.base import Stage
 from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu
 from ..stage.share import recalled
 from ..words import bits, number, percent, size, told
-from .measuring import PLAIN, MeasuredLab, not_measured, nothing_measured, plain_rows
+from .measuring import PLAIN, MeasuredLab, not_measured, nothing_measured, open_or_refuse, plain_rows
 
 USUAL = "Q4_K_M"
 #: Not quantized; for experts only.
@@ -256,17 +256,15 @@ LABEL = ("Types by size and quality. Left and right: the next smaller or larger 
 
 
 @recalled
-def explore_quality(model: str = "tiny") -> "QualityLab":
+def explore_quality(model: str = "tiny") -> Exhibit | Stage:
     """How good is each type for its size? A point per type; choose the measure, walk through the types, or
     measure another model.
 
     model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled model, best in 16 bits, of
     a family that runs here; the menu lists those that Ollama's store has. What can be done with it is said
-    before it is measured. Raises ValueError for a model that cannot be opened.
+    before it is measured. A model that cannot be opened is said in a sentence.
     """
-    with open_model(model):
-        pass
-    return QualityLab(model)
+    return open_or_refuse(model, "The table needs", "explore_quality", lambda: QualityLab(model))
 
 
 class QualityLab(MeasuredLab):

@@ -174,7 +174,8 @@ class QuantizeLab(ModelLab):
             self.tell("Stopped. Nothing is left of the file.")
             return
         seconds, name = time.monotonic() - start, f"my-{stem}-{ftype}".lower()
-        self.model = create_custom_model(name, f"FROM {path}", server=self.server, progress=self.step)
+        self.model = create_custom_model(name, f"FROM {path}", server=self.server, progress=self.step,
+                                         cancel=self.cancel)
         details = self.server.show(name)["details"]
         number = next(number for number, known in FTYPES.items() if known == ftype)
         self.made = {"source": source, "source_bytes": source_bytes, "ftype": ftype, "file_type": number,

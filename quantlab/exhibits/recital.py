@@ -17,13 +17,14 @@ from ..inference.llama import LanguageModel
 from ..inference.recital import PASSAGES, RECITED, read_passages, recital
 from ..models.digests import sha256
 from ..models.source import BUNDLED
-from ..stage.base import Stage
+from ..stage.base import BUSY, Stage
 from ..stage.exhibit import Exhibit
 from ..stage.handles import Button, menu, number_field, stops, text_line
 from ..stage.keys import STEPS, along
 from ..stage.share import recalled
 from ..words import one_of, size
-from .measuring import FEWER_BITS, SMALL_MODEL, run_or_refuse
+from .in_a_thread import InTypes
+from .measuring import FEWER_BITS, run_or_refuse
 
 RECORD = PASSAGES.with_name("recital.json")
 # tokens that another model must recite: its tokens may be longer words, and the passages end
@@ -73,11 +74,12 @@ def parted(opening: str, wrote: str, should: str) -> tuple[Said, Said]:
     return Said(opening, wrote[:cuts[0]], wrote[cuts[0]:]), Said(opening, should[:cuts[1]], should[cuts[1]:])
 
 
-def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int = RECITED) -> list[Recited]:
+def recite(lm: LanguageModel, passages: Sequence[Mapping] | None = None, n: int = RECITED,
+           cancel=None) -> list[Recited]:
     """Let the model recite n tokens of the passages (all of the tiny model's unless given), always taking its
-    likeliest token.
+    likeliest token.  cancel: as `recital` takes it.
     """
-    table = recital(lm, passages, n=n)
+    table = recital(lm, passages, n=n, cancel=cancel)
     return [Recited(row.opening, row.work, bool(row.by_heart), int(row.right), bool(row.recited), row.wrote,
                     row.should) for row in table.itertuples()]
 
@@ -210,13 +212,13 @@ def explore_recital(model="tiny", *, qtype: str = "F16", passage: str = "") -> S
                          lambda model: Recital(model, one_of("type", qtype, model.stops), first))
 
 
-class Recital(Stage):
+class Recital(InTypes):
     """`lines` holds what is known: type -> number of a passage -> what became of it."""
 
-    page_up, arrows, tells = -1, "passage", True
+    page_up, arrows = -1, "passage"
 
     def __init__(self, model: ModelInTypes, qtype: str, passage: int):
-        self.lm, self.taught = model, model.knows_passages
+        self.taught = model.knows_passages
         self.recorded = {name: dict(enumerate(rows)) for name, rows in recorded_recitals(model).items()}
         self.lines, self.written = dict(self.recorded), dict[tuple, str]()
         untaught = " …   (not learned)" if self.taught else " …"
@@ -231,7 +233,7 @@ class Recital(Stage):
                       "Quantize the model and let it recite now, on this computer", self.recite_here)
         last = model.stops[-1]
         presets = FEWER_BITS | ({"2 bits, trained": {"qtype": last}} if last in TRAINED else {})
-        super().__init__(Exhibit(handles, draw_recital, presets=presets, buttons=[here], note=NOTE,
+        super().__init__(model, Exhibit(handles, draw_recital, presets=presets, buttons=[here], note=NOTE,
                                  keys=KEYS, label=LABEL, pages="qtype"))
         self.tell("")
 
@@ -254,9 +256,14 @@ class Recital(Stage):
 
     def recite_here(self) -> None:
         """Recite now: nothing recorded, nothing kept."""
+        if self.working:
+            self.tell(BUSY)
+            return
         qtype, start = self.controls["qtype"].value, time.perf_counter()
         before = self.lines.pop(qtype, {})
         self.redraw()
+        if self.large:              # its thread recites
+            return
         seconds, now = time.perf_counter() - start, self.lines.get(qtype, {})
         same = sum(now[i] == before[i] for i in now if i in before)
         made = "Unpacked" if qtype in TRAINED else f"Quantized to {qtype}"
@@ -272,12 +279,13 @@ class Recital(Stage):
         """
         known = self.lines.setdefault(qtype, {})
         if not known or wanted not in {*known, OWN}:
-            passages, few = read_passages(), self.lm.n_weights < SMALL_MODEL
+            passages, few = read_passages(), not self.large
             numbers = list(range(len(passages))) if few else [max(wanted, 0)]
-            lm = self.lm.at(qtype, self.tell)
+            lm = self.in_type(qtype)
             self.tell(f"{qtype} recites {len(numbers)} passages …" if few else f"{qtype} recites …")
             n = RECITED if self.taught else FEWER
-            known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n), strict=True))
+            stop = self.cancel if self.large else None
+            known |= dict(zip(numbers, recite(lm, [passages[i] for i in numbers], n, stop), strict=True))
             self.tell("")
         return known
 
@@ -285,9 +293,11 @@ class Recital(Stage):
         """What the model writes after (words of the learner's own, temperature, seed)."""
         if (qtype, *asked) not in self.written:
             opening, temperature, seed = asked
-            lm = self.lm.at(qtype, self.tell)
-            tokens = list(generate_tokens(lm, prompt_tokens(lm, opening), OWN_TOKENS, temperature=temperature,
-                                          seed=seed))
+            lm, tokens = self.in_type(qtype), []
+            for token in generate_tokens(lm, prompt_tokens(lm, opening), OWN_TOKENS, temperature=temperature,
+                                         seed=seed):
+                tokens.append(token)
+                self.heed()
             self.written[qtype, *asked] = lm.tokenizer.decode(tokens) + "…" * (len(tokens) == OWN_TOKENS)
             self.tell("")
         return self.written[qtype, *asked]

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from ..canvas.style import INK, MEANING, Picture
 from ..canvas.svg import here, page, panel, quiet, rect, text, touchable
 from ..inference.sensitivity import sensitivity
+from ..stage.base import Stage
 from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu
 from ..stage.keys import STEPS, along
 from ..stage.share import recalled
 from ..words import number, one_of
-from .measuring import MeasuredLab, not_measured, nothing_measured, plain_rows
+from .measuring import MeasuredLab, not_measured, nothing_measured, open_or_refuse, plain_rows
 from .sensitivity_facts import HARM, PER_BYTE, Place, SensitivityFacts, raised_by
 
 QTYPES = ("Q2_K", "Q3_K", "Q4_K")
@@ -143,16 +144,18 @@ LABEL = ("Map of the model's tensors and how much each hurts. Left and right: th
 
 
 @recalled
-def explore_sensitivity(model: str = "tiny", qtype: str = "Q2_K", mix: str = "Q3_K_M") -> "SensitivityLab":
+def explore_sensitivity(model: str = "tiny", qtype: str = "Q2_K", mix: str = "Q3_K_M") -> Exhibit | Stage:
     """Which tensors need their bits? Each tile says how far the predictions move when that tensor alone is
     stored in `qtype`.
 
     model: "tiny", whose recorded table is shown at once, a GGUF path, or a pulled model, best in 16 bits, of
     a family that runs here; what can be done with it is said before it is measured.  mix: the ftype of
-    llama.cpp whose raised tensors are marked.  Raises ValueError for a type, a mix or a model that is not
-    known.
+    llama.cpp whose raised tensors are marked.  A model that cannot be opened is said in a sentence.  Raises
+    ValueError for a type or a mix that is not known.
     """
-    return SensitivityLab(model, one_of("qtype", qtype, QTYPES), one_of("mix", mix, MARKED_MIXES))
+    chosen = one_of("qtype", qtype, QTYPES), one_of("mix", mix, MARKED_MIXES)
+    return open_or_refuse(model, "The map needs", "explore_sensitivity",
+                          lambda: SensitivityLab(model, *chosen))
 
 
 class SensitivityLab(MeasuredLab):

@@ -66,7 +66,7 @@ class VoteLab(Stage):
         self.pair = waiting[0]
         place = f"Pair {len(self.ballot.pairs) - len(waiting) + 1} of {len(self.ballot.pairs)}"
         self.view.value = ballot_html(self.pair.prompt, self.pair.left, self.pair.right, place)
-        self.say(f"{place}. Which answer is better? Nobody tells who wrote it until the end.")
+        self.say(f"{place}. Which answer is better? You see who wrote it after the last vote.")
 
     def pressed(self, key: str) -> None:
         """An arrow key votes; with Shift it does nothing."""

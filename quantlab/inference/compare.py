@@ -4,8 +4,9 @@ recorded earlier and shipped.
     ql.compare_quality("tiny", ["Q8_0", "Q4_K_M", "Q2_K"])
     ql.recorded_quality()
 
-The recorded tables are made by tools/record_tiny_quality.py, record_real.py, record_requantized.py and
-record_cache.py, each with its text, date and machine. A table names its files of weights by SHA-256.
+The recorded tables are made by tools/record_tiny_quality.py, record_real.py, record_requantized.py,
+record_cache.py and record_importance.py, each with its text, date and machine. A table names its files of
+weights by SHA-256.
 
 Which digits repeat on every processor: the last bits of a float32 sum depend on it. With OpenBLAS's kernels
 for four generations of processors perplexities agreed in seven digits, kld in four, kld99 in three (Q8_0;
@@ -44,6 +45,8 @@ RECORDED = ("quality", "sensitivity", "budget")
 QUALITY = {"tiny": FOLDER / "quality.json"} | {
     name: DATA / name / "quality.json"
     for name in ("gemma3_270m", "smollm2_135m", "smollm2_q4_1", "kv_cache")}
+#: What an importance matrix is worth to SmolLM2.
+IMPORTANCE = DATA / "smollm2_135m" / "importance.json"
 
 
 def compare_quality(model, ftypes: str | Sequence[str] | None = None, text: Text | None = None, *,
@@ -128,10 +131,10 @@ def _called(row: dict) -> str:
     return f"{row['ftype']}, cache {kept['type_k']} and {kept['type_v']}" if kept else row["ftype"]
 
 
-def _of_row(measured: ModelOnText, row: dict, quantized: bool, imatrix: Imatrix | None,
-            pure: bool) -> LanguageModel:
+def _of_row(measured: ModelOnText, row: dict, quantized: bool, imatrix: Imatrix | None, pure: bool,
+            progress: Callable[[Progress], object] | None = None) -> LanguageModel:
     """The model of a row: quantized, where types were named, and with the row's cache."""
-    lm = (load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure) if quantized
+    lm = (load_lm(measured.model, row["ftype"], imatrix=imatrix, pure=pure, progress=progress) if quantized
           else measured.reference.lm)
     return lm.with_cache(**_cache_of(row))
 

@@ -11,6 +11,7 @@ from threading import Lock
 
 from ..formats.table import FORMATS
 from ..models.digests import sha256
+from ..models.progress import Progress
 from ..models.recipes import recipe
 from ..models.resolve import open_weights
 from ..models.types import tensor_nbytes
@@ -76,8 +77,9 @@ class ModelInTypes:
         """The type's bits per weight, and the bytes of all tensors in MB: "3.44 bits per weight, 1.8 MB"."""
         return f"{FORMATS[blocks_of(qtype)].bpw:.3g} bits per weight, {self.nbytes_at(qtype) / 1e6:,.1f} MB"
 
-    def at(self, qtype: str, tell: Callable[[str], None] = lambda words: None) -> LanguageModel:
-        """The model in this type; `tell` hears what is going on while it is made."""
+    def at(self, qtype: str, tell: Callable[[str], None] = lambda words: None, *,
+           progress: Callable[[Progress], object] | None = None, cancel=None) -> LanguageModel:
+        """The model in this type; `tell` hears that it is made.  progress, cancel: as in `load_lm`."""
         if qtype == self.own:
             return self.reference
         made = self._made.get(qtype)
@@ -86,7 +88,7 @@ class ModelInTypes:
                 made = load_lm(TRAINED[qtype][1])
             else:
                 tell(f"Quantizing {_in_millions(self.n_weights)} weights to {qtype} …")
-                made = load_lm(self._given, qtype, pure=True)
+                made = load_lm(self._given, qtype, pure=True, progress=progress, cancel=cancel)
         with self._lock:                            # a thread may make further types ready
             self._made.pop(qtype, None)
             while self._made and 4 * self.n_weights * (len(self._made) + 1) > ROOM:

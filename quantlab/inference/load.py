@@ -11,19 +11,20 @@ import secrets
 import tempfile
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from math import prod
-from mmap import mmap
 from pathlib import Path
 
 import numpy as np
 
 from ..formats.tensor import quantize
-from ..models.gguf_file import GGUFFile
+from ..models.gguf_file import GGUFFile, Mapped
 from ..models.gguf_split import open_gguf
 from ..models.imatrix_file import Imatrix, as_imatrix
 from ..models.ollama_blobs import in_encoder, llama_cpp_metadata, llama_cpp_name
 from ..models.plan import Job, plan
+from ..models.progress import Progress, watched
 from ..models.resolve import open_weights
 from ..models.source import Model
 from ..models.whole_file import clear_abandoned
@@ -40,7 +41,8 @@ from .tokenizer import Tokenizer
 
 
 def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False, reference: str = "exact",
-            keep: bool | None = None, **wishes) -> LanguageModel:
+            keep: bool | None = None, progress: Callable[[Progress], object] | str | None = "show",
+            cancel=None, **wishes) -> LanguageModel:
     """Load a language model of one of the families in `quantlab.inference.families`; it computes in float32.
 
     model: "tiny" (comes with quantlab), the path of a GGUF file, the name of a pulled Ollama model, or an
@@ -58,6 +60,8 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
     None then means the mix of the file in `types`.
     reference: "exact" computes as the models were trained; "llama.cpp" rounds GELU (Gemma's) to float16 and
     RoPE's angles to float32, as llama.cpp's processor code does: for comparisons with it.
+    progress, cancel: while it is quantized, as in `quantize_model`; a stopped run leaves no file and raises
+    Cancelled.
     A quantized file can be quantized again: that shows why nobody should. What is unusual about the wishes or
     the imatrix is told as a warning.
     Raises ValueError, in words, for an architecture that cannot be run here, for a key or a tensor that its
@@ -71,10 +75,10 @@ def load_lm(model, ftype: str | None = None, *, imatrix=None, pure: bool = False
         jobs = _jobs(source, ftype, importances, pure, wished)
         weights: dict[str, Matrix]
         if can_be_kept(source.n_weights) if keep is None else keep:
-            weights = {known: _weights(source.gguf, name, jobs.get(new)) for name, new, known in names}
+            weights = _all_weights(source.gguf, names, jobs, (progress, cancel))
         else:
-            file = (_written(source, ftype, imatrix=importances, pure=pure, **wishes) if jobs
-                    else open_gguf(source.gguf.paths[0]))
+            file = (_written(source, ftype, imatrix=importances, pure=pure, progress=progress, cancel=cancel,
+                             **wishes) if jobs else open_gguf(source.gguf.paths[0]))
             weights = {known: of_file(file, new) if _is_matrix(known, file.infos[new].shape)
                        else file.tensor(new) for _, new, known in names}
         how = {"ftype": ftype, "imatrix": importances, "pure": pure, "keep": keep, **wishes}
@@ -124,6 +128,21 @@ def _jobs(model: Model, ftype: str | None, imatrix: Imatrix | None, pure: bool,
     return {job.name: job for job in planned.jobs}
 
 
+def _all_weights(file: GGUFFile, names: list[tuple[str, str, str]], jobs: Mapping[str, Job],
+                 watch: tuple) -> dict[str, Matrix]:
+    """Every tensor as float32, by its name in llama.cpp.  watch: progress and cancel, of what is quantized.
+    """
+    weights: dict[str, Matrix] = {}
+    mine = {name: jobs[new] for name, new, _ in names if new in jobs}
+    tick = watched(sum((Counter({job.kind: job.info.n_weights}) for job in mine.values()), Counter()),
+                   "weights", *watch)
+    for name, _, known in names:
+        weights[known] = _weights(file, name, job := mine.get(name))
+        if job is not None:
+            tick(job.kind, job.info.n_weights, name)
+    return weights
+
+
 def _weights(file: GGUFFile, name: str, job: Job | None) -> np.ndarray:
     """One tensor as float32; its part of the mapped file is let go at once."""
     info = file.infos[name]
@@ -162,7 +181,7 @@ class OwnFile(GGUFFile):
             weakref.finalize(self, _removed, self._map, path)
 
 
-def _removed(mapped: mmap, path: Path) -> None:
+def _removed(mapped: Mapped, path: Path) -> None:
     mapped.close()
     path.unlink(missing_ok=True)
 
@@ -177,4 +196,4 @@ def _written(source: Model, ftype: str | None, **how) -> OwnFile:
     for part in folder.glob("*.gguf.*.part"):           # of runs that were killed
         clear_abandoned(part.with_name(part.name.partition(".gguf.")[0] + ".gguf"))
     path = folder / f"{secrets.token_hex(8)}.gguf"
-    return OwnFile(quantize_model(source, path, ftype, progress=None, allow_requantize=True, **how))
+    return OwnFile(quantize_model(source, path, ftype, allow_requantize=True, **how))

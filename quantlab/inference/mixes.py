@@ -8,7 +8,7 @@ role.  Lesson: 05.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cached_property
 from math import prod
@@ -18,6 +18,7 @@ import numpy as np
 
 from ..formats.table import FORMATS
 from ..models.families import role_and_layer
+from ..models.progress import Progress, watched
 from ..models.recipe_rules import PROGRAMS
 from ..models.recipes import recipe
 from ..models.resolve import open_weights
@@ -27,7 +28,7 @@ from ..words import one_of
 from .chunks import checked_n_ctx, chunks_of
 from .load import load_lm
 from .quality import Divergence, Reference, standard_error
-from .stored import Matrix, rounded
+from .stored import Matrix, all_rounded
 
 ROUNDED_KEPT = 1 << 30  # bytes of rounded tensors that are kept, counted as float32
 NOISE = 2               # a difference below so many standard errors is a tie
@@ -62,14 +63,14 @@ class MixBench:
 
     model: as `load_lm` takes it.  text: what to predict.  chunks: so many chunks of it are read (as many as
     2,048 tokens fill).  matrices: name -> shape (ggml's order) of what can be quantized.  roles: role -> its
-    matrices' names.  own: name -> type and shape of every tensor in the file.  path: of the file.
+    matrices' names.  own: name -> type and shape of every tensor in the file.  path, n_weights: of the file.
     Raises ValueError as `load_lm` and `Reference` do.
     """
 
     def __init__(self, model, text: str, *, chunks: int | None = None):
         with open_weights(model) as source:
             self.own, self.name, self.lm = source.types, source.name, load_lm(source)
-            self.path = source.gguf.paths[0]
+            self.path, self.n_weights = source.gguf.paths[0], source.n_weights
             self.mixes = {ftype: _recipe(ftype, source) for ftype in PROGRAMS["llama.cpp"].offered}
         # the matrices: what any mix quantizes
         quantized = {name for types in self.mixes.values() for name, qtype in types.items()
@@ -124,23 +125,30 @@ class MixBench:
         return sum(tensor_nbytes(shape, self._stored(name, types.get(name, "F16")))
                    for name, (_, shape) in self.own.items())
 
-    def measure(self, types: Mapping[str, str]) -> Divergence:
+    def measure(self, types: Mapping[str, str], progress: Callable[[Progress], object] | None = None,
+                cancel=None) -> Divergence:
         """How far the predictions move when each matrix is rounded to its type; matrices not named stay as
-        they are.
+        they are.  progress, cancel: as in `perplexity`, and heeded while matrices are rounded, too.
         """
-        weights = {name: self._round(name, qtype) for name, qtype in types.items() if qtype != "F16"}
-        return self.reference.divergence(self.lm.with_weights(weights))
+        tick = watched({"mix": self.reference.n_tokens}, "tokens", progress, cancel)
+        weights = self._all_rounded({name: qtype for name, qtype in types.items() if qtype != "F16"},
+                                    lambda step: tick("mix", 0, f"{100 * step.done // step.total} % rounded"))
+        return self.reference.divergence(self.lm.with_weights(weights),
+                                         lambda n: tick("mix", n, "the text is read"))
 
     def _stored(self, name: str, qtype: str) -> str:
         return self.own[name][0] if qtype == "F16" or name not in self.matrices else qtype
 
-    def _round(self, name: str, qtype: str) -> Matrix:
-        if (name, qtype) not in self._rounded:
-            self._rounded[name, qtype] = rounded(self.lm.weights[name], qtype)
-            while len(self._rounded) > 1 and self._kept() > ROUNDED_KEPT:
-                self._rounded.popitem(last=False)
-        self._rounded.move_to_end((name, qtype))
-        return self._rounded[name, qtype]
+    def _all_rounded(self, types: Mapping[str, str], progress: Callable) -> dict[str, Matrix]:
+        new = {name: qtype for name, qtype in types.items() if (name, qtype) not in self._rounded}
+        made = all_rounded(self.lm.weights, new, progress)
+        self._rounded |= {(name, qtype): made[name] for name, qtype in new.items()}
+        for at in types.items():
+            self._rounded.move_to_end(at)
+        weights = {name: self._rounded[name, qtype] for name, qtype in types.items()}
+        while len(self._rounded) > 1 and self._kept() > ROUNDED_KEPT:
+            self._rounded.popitem(last=False)
+        return weights
 
     def _kept(self) -> int:
         return 4 * sum(prod(matrix.shape) for matrix in self._rounded.values())

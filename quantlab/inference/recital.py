@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 
+from ..models.progress import Cancelled
 from ..models.source import DATA
 from .generate import prompt_tokens
 from .tokenizer import Tokens
@@ -35,12 +36,13 @@ def knows_passages(metadata) -> bool:
     return metadata.get("general.name") == TINY
 
 
-def recital(lm, passages=None, *, n: int = RECITED):
+def recital(lm, passages=None, *, n: int = RECITED, cancel=None):
     """A pandas table, a row per passage: opening, work, by_heart, right (tokens right before the first
     mistake), recited, wrote, should.
 
     passages: those of the tiny model unless given, dicts with opening, goes_on, work, by_heart.  n: tokens
     that must be right.
+    cancel: anything with `is_set()`; asked before each token, and Cancelled is raised when it is set.
     wrote: the n tokens that the model says after the opening; should: those of the text.
     """
     import pandas as pd
@@ -49,7 +51,8 @@ def recital(lm, passages=None, *, n: int = RECITED):
     for passage in read_passages() if passages is None else passages:
         opening, should = _tokens(lm, passage, n)
         right = n_right(lm, opening, should)
-        wrote = lm.tokenizer.decode([*should[:right], *_go_on(lm, [*opening, *should[:right]], n - right)])
+        said = should[:right]
+        wrote = lm.tokenizer.decode([*said, *_go_on(lm, [*opening, *said], n - right, cancel)])
         rows.append({"opening": passage["opening"], "work": passage["work"], "by_heart": passage["by_heart"],
                      "right": right, "recited": right == n, "wrote": wrote,
                      "should": lm.tokenizer.decode(should)})
@@ -90,10 +93,12 @@ def _tokens(lm, passage: dict, n: int) -> tuple[Tokens, Tokens]:
     return opening, tokens[len(opening) : len(opening) + n]
 
 
-def _go_on(lm, tokens: Tokens, n: int) -> list[int]:
+def _go_on(lm, tokens: Tokens, n: int, cancel) -> list[int]:
     """The n likeliest tokens, one after the other (ends of a text included: a recital has a fixed length)."""
     said: list[int] = []
     cache = lm.new_cache(len(tokens) + n)
     while len(said) < n:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled(f"stopped after {len(said)} of {n} tokens")
         said.append(int(lm.forward(said[-1:] or tokens, cache, last=True)[0].argmax()))
     return said

@@ -27,7 +27,7 @@ from ..models.types import tensor_nbytes
 from ..words import one_of
 from .chunks import Text, as_read, chunks_of, ticking
 from .llama import LanguageModel
-from .stored import rounded
+from .stored import all_rounded
 from .variants import ModelOnText, as_table
 
 GROUPS = ("tensor", "role", "layer")
@@ -58,9 +58,10 @@ def sensitivity(model, qtype: str, text: Text | None = None, *, by: str = "tenso
     return as_table(rows, COLUMNS, ("layer", "n_weights", "saved"))
 
 
-def _with_rounded(measured: ModelOnText, row: dict) -> LanguageModel:
+def _with_rounded(measured: ModelOnText, row: dict,
+                  progress: Callable[[Progress], object] | None = None) -> LanguageModel:
     own = measured.reference.lm
-    return own.with_weights({name: rounded(own.weights[name], row["qtype"]) for name in row["names"]})
+    return own.with_weights(all_rounded(own.weights, dict.fromkeys(row["names"], row["qtype"]), progress))
 
 
 def _groups(types: Mapping[str, tuple[str, tuple[int, ...]]], by: str) -> dict[tuple, list[str]]:

@@ -52,6 +52,6 @@ def _loaded(pickled: bytes) -> LoadedWeights:
 
     *same, how = pickle.loads(pickled)
     demand_same(*same)
-    weights = load_lm(same[0], **how).weights
+    weights = load_lm(same[0], **how, progress=None).weights
     assert isinstance(weights, LoadedWeights)
     return weights

@@ -7,15 +7,18 @@ multiplied: a model of 8 billion weights takes 32 GB as float32, and here a few 
 The forward pass (llama.py) does the same whether a matrix is an array or stored.
 """
 
-from collections.abc import Callable, Iterator
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
-import psutil
 
 from ..formats.tensor import QuantizedTensor, dequantize, get_format, quantize
 from ..models.gguf_file import GGUFFile
+from ..models.progress import Progress, watched
 
 PIECE = 1 << 22         # weights decoded at a time: 16 MiB of float32
 #: Weights are kept as float32 where they take no more than this share of the memory that is free.
@@ -83,15 +86,44 @@ def product(x: np.ndarray, matrix: Matrix) -> np.ndarray:
     return y
 
 
-def rounded(matrix: Matrix, qtype: str) -> Matrix:
-    """The matrix after it was quantized: as float32, or in its blocks where it was stored."""
+def rounded(matrix: Matrix, qtype: str, told: Callable[[int], None] = lambda n: None) -> Matrix:
+    """The matrix after it was quantized: as float32, or in its blocks where it was stored.  told: called
+    after each piece with the number of its weights.
+    """
     if isinstance(matrix, np.ndarray):
-        return quantize(matrix, qtype).dequantize()
-    form, pieces = get_format(qtype), matrix.pieces()
-    return of_blocks(QuantizedTensor(form, matrix.shape, np.concatenate(
-        [quantize(piece, qtype).blocks for _, piece in pieces])))
+        made = quantize(matrix, qtype).dequantize()
+        told(matrix.size)
+        return made
+    form, blocks = get_format(qtype), []
+    for _, piece in matrix.pieces():
+        blocks.append(quantize(piece, qtype).blocks)
+        told(piece.size)
+    return of_blocks(QuantizedTensor(form, matrix.shape, np.concatenate(blocks)))
+
+
+def all_rounded(weights: Mapping[str, Matrix], types: Mapping[str, str],
+                progress: Callable[[Progress], object] | None = None) -> dict[str, Matrix]:
+    """The matrices that `types` names, each rounded to its type.  progress: called with a Progress after each
+    piece; Cancelled when it returns False.
+    """
+    left: Counter[str] = Counter()
+    for name, qtype in types.items():
+        left[qtype] += prod(weights[name].shape)
+    tick = watched(left, "weights", progress, None)
+    return {name: rounded(weights[name], qtype, partial(_told, tick, name, qtype))
+            for name, qtype in types.items()}
+
+
+def _told(tick: Callable[[str, int, str], None], name: str, qtype: str, n: int) -> None:
+    tick(qtype, n, name)
 
 
 def can_be_kept(n_weights: int) -> bool:
-    """Whether so many weights can be kept as float32 on this machine, now."""
+    """Whether so many weights can be kept as float32 on this machine, now; where nobody says what is free (in
+    WebAssembly), in what a process can address.
+    """
+    try:
+        import psutil
+    except (ImportError, NotImplementedError):
+        return 4 * n_weights <= SHARE * sys.maxsize
     return 4 * n_weights <= SHARE * psutil.virtual_memory().available

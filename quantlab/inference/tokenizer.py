@@ -6,9 +6,9 @@ that the model was trained to read.
 
 A byte-level vocabulary (GPT-2's idea) writes each byte as a printable character, so that a token is an
 ordinary word in a file. A SentencePiece vocabulary writes spaces as ▁ and rare bytes as <0xE2>. The merging
-is done by the library `tokenizers`; where a text is cut before that is said by CUTS. The tokens are those of
-llama.cpp (tested).  Sources: GPT-2's encoder.py; llama.cpp's llama-vocab.cpp (the same names of the rules)
-and unicode.cpp.
+is done by the library `tokenizers` (where it cannot be loaded, by bpe.py); where a text is cut before that is
+said by CUTS. The tokens are those of llama.cpp (tested).  Sources: GPT-2's encoder.py; llama.cpp's
+llama-vocab.cpp (the same names of the rules) and unicode.cpp.
 
 A chat template is a small Jinja program in the file. It comes from a stranger, so it runs in Jinja's sandbox:
 it can loop and join texts, and reaches nothing else. Source: the environment that Hugging Face's
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..models.gguf_cursor import GGUFArray, shown
+from .bpe import Merging
 from .cuts import ALIASES, CUTS, WHOLE_WORDS
 from .specials import CONTROL, PARTS, UNKNOWN, USER_DEFINED, ends_of, kinds_of
 
@@ -166,7 +167,10 @@ class Tokenizer:
 
     @cached_property
     def _library(self):
-        return _built(self)
+        try:
+            return _built(self)
+        except ImportError:             # compiled modules cannot be loaded everywhere: in a page, for one
+            return _plain(self)
 
 
 def _built(own: Tokenizer):
@@ -199,6 +203,20 @@ def _built(own: Tokenizer):
     built.add_special_tokens(special)           # text, when special tokens are not asked for
     built.add_tokens([added(token) for token, kind in kinds.items() if token and kind == USER_DEFINED])
     return built
+
+
+def _plain(own: Tokenizer) -> Merging:
+    """The same in Python alone, where no compiled module can be loaded."""
+    if own.model != "gpt2":
+        raise ValueError(f"a {VOCABULARIES[own.model]} vocabulary needs the package `tokenizers`, which "
+                         "cannot be loaded here; a byte-level one does without")
+    kinds = dict(zip(own.tokens, own.types, strict=True))
+    special = [token for token, kind in kinds.items() if token and kind in (CONTROL, UNKNOWN)]
+    added = [token for token, kind in kinds.items() if token and kind == USER_DEFINED]
+    return Merging({token: number for number, token in enumerate(own.tokens)}, list(map(_pair, own.merges)),
+                   CUTS[own.pre], {byte: letter for letter, byte in BYTES.items()},
+                   whole_words=own.pre in WHOLE_WORDS, special=special, added=added,
+                   strips={*special, *added}.difference(KEEP_SPACES) if own.strips else ())
 
 
 def _pair(merge: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from threading import Lock
 
 from ..formats.tensor import check_executor
 from ..models.digests import digest, files_digest
-from ..models.progress import Cancelled, watched
+from ..models.progress import Cancelled, Progress, watched
 from ..models.source import Model, open_model
 from .chunks import Text, Tick, checked_text, chunks_of, held_out_text
 from .llama import LanguageModel
@@ -85,12 +85,13 @@ class ModelOnText:
         return row | {"seconds": time.perf_counter() - start}
 
     def fill(self, rows: list[dict], name: Callable[[dict], str], variant: Callable[[dict], dict],
-             load: Callable[["ModelOnText", dict], LanguageModel], progress, cancel, recite: bool = True,
+             load: Callable[..., LanguageModel], progress, cancel, recite: bool = True,
              executor: Executor | None = None) -> None:
         """Measure the rows of a table; each gets its numbers, or an "error" that says why not.
 
-        Rows that have an error already are left alone.  name, variant, load: what a row is called, what tells
-        it from others in JSON's types, and its model.  executor: measures a row a task.  Where `progress`,
+        Rows that have an error already are left alone.  name, variant: what a row is called, and what tells
+        it from others in JSON's types.  load: gives its model, of (this, row); what it is told as `progress`
+        hears how far the quantizing is, and stops it.  executor: measures a row a task.  Where `progress`,
         `cancel` or Ctrl-C stops the run, the rows that are finished stay, and the others say so; nobody waits
         for what an executor has begun.  Raises ValueError for a model or a text that will not do.
         """
@@ -105,8 +106,11 @@ class ModelOnText:
         def told(row: dict, n: int) -> None:
             tick(name(row), n, name(row))
 
+        def making(row: dict, step: Progress) -> None:
+            tick(name(row), 0, f"{name(row)}, {100 * step.done // step.total} % quantized")
+
         try:
-            for row, numbers in (self._here(new, load, recite, told) if executor is None else
+            for row, numbers in (self._here(new, load, recite, told, making) if executor is None else
                                  self._there(executor, new, load, recite, cancel, partial(told, n=n_tokens))):
                 try:
                     row |= (found := numbers())
@@ -123,9 +127,11 @@ class ModelOnText:
             return self.reference.n_tokens
         return chunks_of(load_lm(self.model, keep=False), self.text, self.n_ctx, self.chunks).size
 
-    def _here(self, rows: list[dict], load: Callable, recite: bool, told: Callable) -> Iterator[Measured]:
+    def _here(self, rows: list[dict], load: Callable, recite: bool, told: Callable,
+              making: Callable) -> Iterator[Measured]:
         for row in rows:
-            yield row, partial(self.numbers, partial(load, row=row), recite, partial(told, row))
+            loaded = partial(load, row=row, progress=partial(making, row))
+            yield row, partial(self.numbers, loaded, recite, partial(told, row))
 
     def _there(self, executor: Executor, rows: list[dict], load: Callable, recite: bool, cancel,
                told: Callable) -> Iterator[Measured]:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..models.whole_file import fcntl
+
 if sys.platform == "win32":
     import msvcrt
-else:
-    import fcntl
 
 FORMAT = "quantlab comparison 1"
 LOCK_BYTE = 1 << 40         # Windows locks bytes, not files: one far behind the end
@@ -127,12 +127,12 @@ def _json_object(line: bytes, path: Path, number: int) -> dict:
 
 
 def _lock(file, path: Path) -> None:
-    """Held until the file is closed, also by kill -9."""
+    """Held until the file is closed, also by kill -9. In WebAssembly there is nobody else to keep out."""
     try:
         if sys.platform == "win32":
             file.seek(LOCK_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
+        elif fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise ValueError(f"another run is writing {path}: wait for it, stop it, or give another name") \

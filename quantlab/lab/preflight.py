@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 
-import psutil
-
 from ..models.store import free_disk
 from ..words import size, text_table
 from .checks import TRIALS, Check, trial
@@ -249,6 +247,8 @@ def _room(plan: Plan, found: Preflight, server: Server) -> Iterator[str]:
     """
     if not server.is_here:
         return
+    import psutil
+
     memory, largest = psutil.virtual_memory(), max(found.rows, key=lambda row: row["memory"] or 0)
     if largest["memory"]:
         much = "; without a card that holds it, it will not run" if largest["memory"] > memory.total else ""

@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,12 +22,8 @@ from ..models.store import name_key
 from .address import read_address
 from .wire import certificates, client, cut_by, lines
 
-try:
+if TYPE_CHECKING:
     import ollama
-except ValueError:      # it reads OLLAMA_HOST on import, and stops at one that means nothing; we say so later
-    _unreadable = os.environ.pop("OLLAMA_HOST")
-    import ollama
-    os.environ["OLLAMA_HOST"] = _unreadable
 
 REQUEST_SECONDS = 300.0         # default limit of one request
 CONNECT_SECONDS = 3.0
@@ -39,6 +37,20 @@ class LabError(ValueError):
     def __init__(self, sentence: str, kind: str = "refused"):
         super().__init__(sentence)
         self.kind = kind
+
+
+@cache
+def _package():
+    """The package `ollama`, loaded when somebody is asked: it needs a compiled module, which is not
+    everywhere.
+    """
+    try:
+        import ollama
+    except ValueError:      # it reads OLLAMA_HOST on import, and stops at one that means nothing: we said so
+        unreadable = os.environ.pop("OLLAMA_HOST")
+        import ollama
+        os.environ["OLLAMA_HOST"] = unreadable
+    return ollama
 
 
 def heed(cancel: threading.Event | None) -> None:
@@ -188,8 +200,8 @@ class Server:
 
     # -- the wire
 
-    def _client(self) -> ollama.Client:
-        return ollama.Client(self.address, timeout=self._limits(), trust_env=not self.is_here,
+    def _client(self) -> "ollama.Client":
+        return _package().Client(self.address, timeout=self._limits(), trust_env=not self.is_here,
                              verify=certificates())
 
     def _limits(self) -> httpx.Timeout:
@@ -261,7 +273,10 @@ class Server:
                            "down") from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._cut("timeout") from error
-        except ollama.ResponseError as error:
+        except ImportError as error:
+            raise LabError(f"No server can be asked from here: this Python cannot load {error.name}.",
+                           "down") from error
+        except _package().ResponseError as error:
             kind = "missing" if error.status_code == 404 else "refused"
             raise LabError(f"Ollama says: {error.error}", kind) from error
         except OverflowError as error:

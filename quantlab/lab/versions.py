@@ -12,11 +12,14 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
+from typing import TYPE_CHECKING
 
 from ..models.catalog import rows_of
 from ..profile import is_reference
 from ..words import one_of, prose
-from .server import LabError, Server
+
+if TYPE_CHECKING:
+    from .server import Server
 
 CHECKED, OLDEST = "0.34.2", "0.12.5"          # OLDEST: the sources that were read go back to it
 NEWER, OLDER, ANCIENT, SAME, UNKNOWN = "newer", "older", "ancient", "same", "unknown"
@@ -131,7 +134,7 @@ HEADINGS = {
     UNKNOWN: f"Your Ollama calls itself {{!r}}, which is no release. It is taken to do what {CHECKED} does."}
 
 
-def about_ollama(*keys: str, server: Server | None = None) -> About:
+def about_ollama(*keys: str, server: "Server | None" = None) -> About:
     """Statements about Ollama for the server at hand: what its version does, and what today's does instead.
 
     keys: of quantlab/data/ollama.csv, such as "long_prompt"; all of them if none is given.  server: whom to
@@ -140,6 +143,8 @@ def about_ollama(*keys: str, server: Server | None = None) -> About:
     """
     version = ""
     if not is_reference():
+        from .server import LabError, Server  # the sentences alone need no library that asks
+
         with suppress(LabError):
             version = (server or Server(timeout=10)).version()
     return said_of(version, *keys)

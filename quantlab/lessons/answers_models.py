@@ -9,7 +9,7 @@ from ..exhibits.recital import n_recited, recorded_recitals
 from ..inference.compare import recorded_quality, recorded_table
 from ..inference.in_types import model_in_types
 from ..lab.checks import has
-from ..lab.records import RecordedComparison, seed_scores
+from ..lab.records import RecordedComparison
 from ..lab.versions import CHECKED, why_refused
 from ..memory.advice import candidates, choose
 from ..memory.cards import GPUS
@@ -63,14 +63,6 @@ def faster_of_two_files() -> Facts:
     four, eight = speed["135m-instruct-q4_K_M"], speed["135m-instruct-q8_0"]
     near = abs(four / eight - 1) < 0.1
     return {"right": 2 if near else int(eight > four), "four": four, "eight": eight}
-
-
-def forty_answers_of_two_files() -> Facts:
-    scores = [list(row.values()) for row in seed_scores().values()]
-    four, eight = (sum(one) for one in zip(*scores, strict=True))
-    spread = max(max(one) - min(one) for one in zip(*scores, strict=True))
-    return {"right": 2 if abs(four - eight) < 8 else int(four > eight), "four": four, "eight": eight,
-            "spread": spread, "difference": abs(four - eight)}
 
 
 def twelve_right_words() -> Facts:

@@ -4,6 +4,8 @@ A function for each guess of lessons 00 to 05, 11, 12, 15 and 16 in `data/predic
 index of the true option, and the other values are the numbers in braces that stand in its sentences.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..basics.affine import quantize_absmax, rms
@@ -161,11 +163,10 @@ def weights_of_the_scale_of_scales() -> Facts:
     return {"right": [32, changed, 256].index(changed), "moved": changed, "zeros": 256 - changed}
 
 
-def error_without_the_search() -> Facts:
-    error = {"Q4_1": _rmse("Q4_1"), "plain": _plain_rmse(), "Q4_K": _rmse("Q4_K")}
-    halfway = (error["Q4_1"] + error["Q4_K"]) / 2
-    nearest = [abs(error["plain"] - guess) for guess in (error["Q4_1"], halfway, error["Q4_K"])]
-    return {"right": int(np.argmin(nearest)), "error": error}
+def what_six_bits_cost() -> Facts:
+    plain, six = _plain_rmse(), _plain_rmse(_six_bits)
+    growth = six / plain - 1
+    return {"right": between(growth, 0.01, 0.3), "growth": growth, "plain": plain, "six": six}
 
 
 def bits_of_broken_rows() -> Facts:
@@ -195,12 +196,20 @@ def _hurt_alone() -> list[dict]:
     return [row for row in table["rows"] if row["by"] == "tensor" and row["qtype"] == "Q2_K"]
 
 
-def _plain_rmse() -> float:
-    """4-bit codes with the plain scale and minimum of each 32 weights, neither of them rounded."""
+def _plain_rmse(stored: Callable[[np.ndarray], np.ndarray] = np.asarray) -> float:
+    """4-bit codes with the plain scale and minimum of each 32 weights; stored: how these two are rounded."""
     groups = sample_weights().reshape(-1, 32)
-    low, high = np.minimum(groups.min(axis=1, keepdims=True), 0), groups.max(axis=1, keepdims=True)
-    plain = np.rint((groups - low) / (high - low) * 15) * (high - low) / 15 + low
-    return rms(plain - groups)
+    low = np.minimum(groups.min(axis=1, keepdims=True), 0)
+    step, low = stored((groups.max(axis=1, keepdims=True) - low) / 15), -stored(-low)
+    codes = np.clip(np.rint((groups - low) / step), 0, 15)
+    return rms(codes * step + low - groups)
+
+
+def _six_bits(numbers: np.ndarray) -> np.ndarray:
+    """Scales or minima as whole numbers up to 63, times a float16 that eight of them share."""
+    eight = numbers.reshape(-1, 8)
+    d = (eight.max(axis=1, keepdims=True) / 63).astype(np.float16)
+    return (np.rint(eight / d) * d).astype(np.float32).reshape(-1, 1)
 
 
 def _rmse(name: str) -> float:

@@ -94,6 +94,7 @@ def check_bits_per_weight(answer: object) -> Feedback:
     return check_function(
         answer, lambda bits, block_size: bits + 16 / block_size,
         [(4, 32), (8, 32), (4, 64), (3, 16), (4, 4096)], mistakes=PRICE_MISTAKES,
+        because=lambda bits, block_size: f"{bits} bits of the code, and 16 / {block_size} of the scale.",
         praise="This is the price of every plain format: Q4_0 is (4, 32), Q8_0 is (8, 32).")
 
 

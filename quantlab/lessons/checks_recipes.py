@@ -38,6 +38,8 @@ def check_weight_of_q4_k(answer: object) -> Feedback:
         answer, lambda d, dmin, scale, minimum, code: d * scale * code - dmin * minimum,
         [(0.5, 0.25, 3, 2, 4), (0.5, 0.25, 3, 2, 0), (0.001, 0.01, 63, 17, 15), (0.25, 1.0, 1, 0, 9)],
         mistakes=DECODING_MISTAKES,
+        because=lambda d, dmin, scale, minimum, code:
+            f"The step is {d} · {scale}, taken {code} times, less {dmin} · {minimum}.",
         praise="Two products and a subtraction: that is all that a graphics card does for each weight.")
 
 
@@ -68,6 +70,17 @@ RULE_MISTAKES = {
     "Every layer is raised: look at the signs.": lambda i, n: True}
 
 
+def _why_raised(i_layer: int, n_layer: int) -> str:
+    """Which of the rule's conditions a layer meets, in a sentence."""
+    first, last = n_layer // 8, 7 * n_layer // 8
+    if i_layer < first or i_layer >= last:
+        side, layers = ("first", f"0 to {first - 1}") if i_layer < first else ("last", f"{last} and later")
+        return f"It is in the {side} eighth, layers {layers}."
+    after = (i_layer - first) % 3 + 1
+    return (f"It is between layers {first} and {last}, and number {after} of its three after the first "
+            f"eighth: {'raised' if after == 3 else 'not raised'}.")
+
+
 def check_more_bits(answer: object) -> Feedback:
     """Lesson 16: which layers llama.cpp raises, `use_more_bits` in its source; models of 5 to 80 layers."""
     def use_more_bits(i_layer: int, n_layer: int) -> bool:
@@ -75,6 +88,7 @@ def check_more_bits(answer: object) -> Feedback:
 
     examples = [(i, n) for n in (32, 30, 5, 80) for i in range(n)]
     return check_function(answer, use_more_bits, examples, mistakes=RULE_MISTAKES,
+                          because=_why_raised,
                           praise="Layer by layer the rule of llama.cpp, for models of 5 to 80 layers.")
 
 

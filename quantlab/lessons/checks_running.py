@@ -87,7 +87,8 @@ def check_modelfile(answer: object) -> Feedback:
     if missing := [words for words, given in there.items() if not given]:
         return Feedback("not yet", f"It is a valid Modelfile; still missing: {', '.join(missing)}.")
     if (temperature := found.parameters["temperature"]) != 0:
-        return Feedback("almost", f"Temperature {temperature:g} still rolls dice. Which value never does?")
+        return Feedback("almost", f"At temperature {temperature:g} the choice of a word is left to "
+                                  "chance. At which value is it never?")
     return Feedback("correct", f"A model on {found.base} that always says the same thing. Paste it into the "
                                "explorer and press Create.")
 

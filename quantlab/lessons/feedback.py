@@ -9,6 +9,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,8 @@ class Feedback:
                 f'<b>{mark} {self.voice.capitalize()}.</b> {prose(self.message)}</div>')
 
 
+STORAGE = "bits", "bytes", "GB"         # units in which a factor of 8 or 1,024 has its usual reason
+
 NOT_STARTED = Feedback("not started", "Replace the three dots in the cell above with your answer, run it, "
                                       "then run this cell again.")
 
@@ -66,9 +69,10 @@ def check_number(answer: Any, expected: float, hints: Mapping[float, str] | None
         return Feedback("almost", hint)
     if not exact and digits_of(value, expected) >= ENOUGH:
         return Feedback("correct", f"{value:g} is right; with more digits {told(expected, 7)}. {praise}")
-    if why := diagnosis(value, expected, exact):
+    if why := diagnosis(value, expected, exact, storage=unit in STORAGE):
         return Feedback("almost", why)
-    return Feedback("not yet", f"{f'{value:g} {unit}'.rstrip()} is {side(value, expected)}. {start}".rstrip())
+    said = f"{told(value, 15)} {unit.removesuffix('s') if value == 1 else unit}".rstrip()
+    return Feedback("not yet", f"{said} is {side(value, expected)}. {start}".rstrip())
 
 
 def _is_wrong(value: float, wrong: float, rel_tol: float) -> bool:
@@ -77,14 +81,21 @@ def _is_wrong(value: float, wrong: float, rel_tol: float) -> bool:
 
 
 def _as_number(answer: Any) -> float | None:
+    if isinstance(answer, bool | np.bool_):         # to Python True is 1, to a learner it is no number
+        return None
     try:
         return float(answer)
+    except OverflowError:
+        return math.inf
     except (TypeError, ValueError):
         return None
 
 
 def _no_number(answer: Any) -> str:
     """What was given instead of a number, and how to write it."""
+    written = ",".join(map(str, answer)) if isinstance(answer, tuple) else str(answer)
+    if re.fullmatch(r"-?\d+,(?!\d{3}$)\d+", written):         # no thousands: a comma as in 4,5
+        return f"{written} has a comma: Python writes a point there, {written.replace(',', '.')}."
     if isinstance(answer, tuple) and all(isinstance(part, int) for part in answer) and len(answer) > 1:
         return (f"Python reads {','.join(map(str, answer))} as {len(answer)} numbers: leave the commas out, "
                 "or write _ in their place.")
@@ -128,10 +139,12 @@ RAISED = {"ZeroDivisionError": "Something is divided by zero there: which of you
 
 def check_function(function: object, reference: Callable, examples: Sequence[tuple], *,
                    mistakes: Mapping[str, Callable] | None = None,
+                   because: Callable[..., str] | None = None,
                    praise: str = "Every example agrees.") -> Feedback:
     """Run the learner's function beside `reference` on each example (a tuple of arguments); show the first
     difference.  mistakes: why -> a function that makes this mistake; where the learner's gives the same on
-    every example, the reason is told.
+    every example, the reason is told.  because: what makes the wanted result of one example, in a sentence;
+    told where the mistake is none of these.
 
     An exception inside the learner's function becomes a sentence with its name and text, and the input.
     """
@@ -156,7 +169,7 @@ def check_function(function: object, reference: Callable, examples: Sequence[tup
         if message := _first_difference(given, wanted):
             named = next((why for why, wrong in (mistakes or {}).items()
                           if _alike(function, wrong, examples)), "")
-            why = named or _off(given, wanted)
+            why = named or f"{because(*arguments) if because else ''} {_off(given, wanted)}".strip()
             return Feedback("almost" if named else "not yet", f"For {asked}: {message} {why}".rstrip())
     return Feedback("correct", praise)
 
@@ -228,5 +241,6 @@ def _shown(reference: Callable, arguments: tuple) -> str:
 
 def _kind(thing: object) -> str:
     names = {"str": "text", "NoneType": "nothing (None)", "list": "a list", "ndarray": "an array",
-             "function": "a function", "int": "a number", "float": "a number"}
+             "function": "a function", "int": "a number", "float": "a number",
+             "bool": f"the word {thing}"}
     return names.get(type(thing).__name__, f"a {type(thing).__name__}")

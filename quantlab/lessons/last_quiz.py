@@ -1,4 +1,4 @@
-"""The quiz of lesson 10: a question for each lesson, from 00 to 17.
+"""The quiz of lesson 10: a question for each other lesson, from 00 to the last.
 
 Numbers in the answers are computed where they stand, from the tables that the lessons use, so that a lesson
 and its question cannot come apart.
@@ -8,6 +8,7 @@ from ..basics.sample import sample_weights
 from ..exhibits.types import mix
 from ..formats.table import FORMATS
 from ..inference.compare import recorded_quality
+from ..inference.recorded_methods import recorded_methods
 from ..memory.cards import GPUS
 from ..memory.kv_cache import kv_cache_bytes
 from ..memory.speed import expected_speed
@@ -22,7 +23,7 @@ def final_quiz() -> Quiz:
     """The quiz of lesson 10: a question for each of the other lessons, a score, an explanation behind every
     option, and the ledger of all lessons.
     """
-    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running()], "")
+    return Quiz([*_on_weights(), *_on_files(), *_on_practice(), *_on_formats(), *_on_running(), *_beyond()], "")
 
 
 def _on_weights() -> list[Question]:
@@ -42,7 +43,7 @@ def _on_weights() -> list[Question]:
             (f"at most {step / 2:.4f}, half a scale",
              "Yes: it goes to the nearer of two levels, and they are one scale apart. (Lesson 01)"),
             (f"at most {step:.3f}, a whole scale", "Then it would not have gone to the nearer level."),
-            ("as far as it likes", "Rounding moves a weight to the nearest level, and no further."),
+            ("any distance away", "Rounding moves a weight to the nearest level, and no further."),
         ], 0),
         Question("One scale for a whole tensor, and one weight 50 times larger than the rest. "
                  "What happens?", [
@@ -69,8 +70,7 @@ def _on_weights() -> list[Question]:
 def _on_files() -> list[Question]:
     tensors, bits = tensor_list("llama-3.1-8b", "Q4_K_M"), mix("llama-3.1-8b", "Q4_K_M").bpw
     raised = tensors[(tensors.role == "attn_v") & (tensors.type == "Q6_K")]
-    short, long = (f"{100 * error_of_the_rule('q4_K_M', n_ctx):+.0f} %".replace("-", "−")
-                   for n_ctx in (2048, 131072))
+    short, long = (f"{-100 * error_of_the_rule('q4_K_M', n_ctx):.0f} %" for n_ctx in (2048, 131072))
     return [
         Question(f"A Q4_K_M file of Llama-3.1-8B takes {bits:.2f} bits per weight, Q4_K alone "
                  f"{FORMATS['Q4_K'].bpw:g}. What does the M raise?", [
@@ -84,9 +84,9 @@ def _on_files() -> list[Question]:
             ("for every context: its 1.2 pays for the conversation",
              "The 1.2 only pays for the bits per weight that the rule leaves out. The conversation is not in "
              "it."),
-            (f"for a chat of 2,048 tokens, where it is {short} off on average",
-             f"Yes. At 131,072 tokens it is {long} off, because it does not know the KV cache. (Lesson 06)"),
-            ("for nothing", f"For a short chat it is near: {short} on average over seven models."),
+            (f"for a chat of 2,048 tokens, where it is {short} too low on average",
+             f"Yes. At 131,072 tokens it is {long} too low: it does not know the KV cache. (Lesson 06)"),
+            ("for nothing", f"For a short chat it is near: {short} too low on average over seven models."),
         ], 1),
     ]
 
@@ -179,5 +179,27 @@ def _on_running() -> list[Question]:
              "Yes. The divergence shows it long before an answer does. (Lesson 17)"),
             ("it has forgotten the passages, and only seems to know them",
              "It writes them word for word. What moved are the probabilities."),
+        ], 1),
+    ]
+
+
+def _beyond() -> list[Question]:
+    made = recorded_methods().query("ftype == 'Q4_0' and calibration != 'code'").set_index("method").kld
+    return [
+        Question("Two Q4_0 files of one model have the same size, and one of them is nearer to the original. "
+                 "How can that be?", [
+            ("it has more bits where it matters", "Then it would be larger: both have 4.5 bits a weight."),
+            ("it cannot be: Q4_0 says how a weight is rounded",
+             "Q4_0 says how a weight is stored. Which of the 16 levels it gets, the program chooses."),
+            ("its errors were chosen so that they cancel in what the model computes",
+             f"Yes: error feedback makes {made.nearest:.3f} nats of the tiny Llama {made.feedback:.3f}. "
+             "(Lesson 18)"),
+        ], 2),
+        Question("A mixture does not fit on your card. What should stay in main memory?", [
+            ("whole layers, as many as do not fit",
+             "Of a layer a token reads all attention, and slowly there."),
+            ("only experts, as llama.cpp's --n-cpu-moe does it",
+             "Yes: they are most of the bytes, and a token reads few of them. (Lesson 19)"),
+            ("the experts that are not needed", "The next token wakes others, so all must be in memory."),
         ], 1),
     ]

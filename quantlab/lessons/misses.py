@@ -9,13 +9,15 @@ from ..words import counted, told
 
 ENOUGH = 3              # significant digits from which on a rounded number is as good as the number itself
 NEAR = 2e-3             # how near a number must be to a factor of the right one
-#: Factors by which numbers of memory and speed are off: (times, in words, and why).
+#: Factors by which any number is off: (times, in words, and why).
 FACTORS = (
-    (8, "8 times", "a byte has 8 bits"), (1 / 8, "an eighth of", "a byte has 8 bits"),
     (2, "twice", "something is counted two times"),
     (1 / 2, "half", "something comes twice, and is counted once"),
     (4, "4 times", "a factor of two is in it twice too often"),
-    (1 / 4, "a quarter of", "twice a factor of two is missing"),
+    (1 / 4, "a quarter of", "twice a factor of two is missing"))
+#: Factors by which bits and bytes are off.
+OF_STORAGE = (
+    (8, "8 times", "a byte has 8 bits"), (1 / 8, "an eighth of", "a byte has 8 bits"),
     (32, "32 times", "that is for 32 weights, a block"), (1 / 32, "one 32nd of", "that was shared among 32"),
     (256, "256 times", "that is for 256 weights, a super-block"),
     (1 / 256, "one 256th of", "that was shared among 256 weights"),
@@ -44,12 +46,15 @@ def is_cut(value: float, expected: float) -> bool:
     return math.floor(abs(expected) * factor) == round(abs(value) * factor)
 
 
-def diagnosis(value: float, expected: float, exact: bool) -> str:
-    """What is wrong with a wrong number, in a sentence; "" where nothing that happens often fits."""
-    return next(_found(value, expected, exact), "")
+def diagnosis(value: float, expected: float, exact: bool, *, storage: bool = True) -> str:
+    """What is wrong with a wrong number, in a sentence; "" where nothing that happens often fits.
+
+    exact: every digit counts.  storage: it is a number of bits or bytes.
+    """
+    return next(_found(value, expected, exact, storage), "")
 
 
-def _found(value: float, expected: float, exact: bool) -> Iterator[str]:
+def _found(value: float, expected: float, exact: bool, storage: bool) -> Iterator[str]:
     said = told(value, 15)
     if digits := digits_of(value, expected):
         count = "every digit counts here" if exact else "give at least three"
@@ -67,7 +72,7 @@ def _found(value: float, expected: float, exact: bool) -> Iterator[str]:
                f"the {way}.")
     if math.isclose(value * expected, 1, rel_tol=NEAR):
         yield "That is the right number turned over: divide the other way round."
-    for ratio, words, why in FACTORS:
+    for ratio, words, why in FACTORS + (OF_STORAGE if storage else ()):
         if math.isclose(value, expected * ratio, rel_tol=NEAR):
             yield f"That is {words} the right number: {why}."
 
@@ -76,8 +81,10 @@ def side(value: float, expected: float) -> str:
     """Which way a number is off, and about how far."""
     way = "small" if value < expected else "large"
     ratio = value / expected if expected else 0.0
+    if abs(ratio - 1) < 0.005:
+        return f"too {way} by {told(abs(value - expected), 3)}"
     if ratio > 1.5:
-        return f"too {way}, {told(ratio, 2)} times as much as it should be"
+        return f"too {way}, {told(ratio, 2 if ratio < 100 else 3)} times as much as it should be"
     if 0 < ratio < 1 / 1.5:
         return f"too {way}, {told(100 * ratio, 2)} % of what it should be"
     if ratio > 0:

@@ -33,6 +33,7 @@ def compute_bytes(a: Architecture, settings: Settings, alike: frozenset[int] = f
     return _sizes(a, settings, _any_types(a, alike), (0,) * (a.n_layer + 1), 1)[0]
 
 
+@lru_cache(maxsize=8192)
 def split_compute_bytes(
     a: Architecture,
     weights: Weights,

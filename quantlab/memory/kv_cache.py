@@ -6,7 +6,7 @@ against what it allocates on a CUDA device: ordinary and grouped-query attention
 latent attention and its older files, which keep every head's keys and values.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 from ..models.architecture import Architecture
 from ..models.cache_types import CACHE_TYPES, FEW_BITS
@@ -32,6 +32,7 @@ def kv_cache_bytes(model, n_ctx: int, *, type_k: str = "f16", type_v: str = "f16
     return cache_bytes(shape_of(model).wired, Settings(n_ctx=n_ctx, type_k=type_k, type_v=type_v))
 
 
+@lru_cache(maxsize=8192)
 def host_cache_bytes(a: Architecture, settings: Settings, stop: int) -> int:
     """Bytes of the KV cache in main memory, of the layers before `stop`: there nothing is filled up."""
     kinds = zip(layers_by_sight(a, 0), layers_by_sight(a, stop), cells(a, settings),
@@ -43,6 +44,7 @@ def host_cache_bytes(a: Architecture, settings: Settings, stop: int) -> int:
         for every, later, n, rows in kinds for width, kv_type in rows)
 
 
+@lru_cache(maxsize=8192)
 def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> int:
     """Bytes of the KV cache in the layers from `first_layer` on: with all of them on a card, all of it lies
     there.

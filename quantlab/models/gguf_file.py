@@ -106,7 +106,7 @@ class GGUFFile:
         """Give the memory of these mapped bytes back, where the system can be told (Linux); they can be read
         again.
         """
-        if hasattr(mmap, "MADV_DONTNEED"):
+        if isinstance(self._map, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             page = start // mmap.PAGESIZE * mmap.PAGESIZE
             self._map.madvise(mmap.MADV_DONTNEED, page, min(stop, self.size) - page)
 
@@ -168,9 +168,21 @@ def _ggml_order(raw: bytes) -> bytes:
     return np.hstack([blocks[:, :1], codes]).tobytes()
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    """The file mapped for reading. Raises ValueError when there is no such file, or it is none, empty or
-    unreadable.
+class Whole(bytes):
+    """A file's bytes where files cannot be mapped: it is read whole, and let go with its last reader."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Mapped = mmap.mmap | Whole
+
+
+def _mapped(path: Path) -> Mapped:
+    """The file mapped for reading, or read where nothing can be mapped (WebAssembly). Raises ValueError when
+    there is no such file, or it is none, empty or unreadable.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -178,7 +190,10 @@ def _mapped(path: Path) -> mmap.mmap:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise ValueError(f"{path.name}: the file is empty")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except OSError:
+                return Whole(file.read())
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}") from None
     except PermissionError:

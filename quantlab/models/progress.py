@@ -53,16 +53,16 @@ class Clock:
         self.done: Counter[str] = Counter()
 
     def tick(self, kind: str, n: int, tensor: str) -> Progress:
-        """`n` more weights of a kind are done."""
+        """`n` more weights of a kind are done; 0: only time has passed."""
         now = time.monotonic()
         self.spent[kind] += now - self.last
         self.done[kind] += n
         self.left[kind] -= n
         self.last = now
         done, seconds = self.done.total(), now - self.start
-        pace = {kind: self.spent[kind] / self.done[kind] for kind in self.done}
+        pace = {kind: self.spent[kind] / n for kind, n in self.done.items() if n}
         left = None
-        if seconds > 2 * BETWEEN:
+        if done and seconds > 2 * BETWEEN:
             left = sum(n * pace.get(kind, seconds / done) for kind, n in self.left.items())
         return Progress(done, self.total, tensor, seconds, left, self.unit)
 

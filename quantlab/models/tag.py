@@ -58,7 +58,7 @@ OWN = {"l": "L: a packager's own name; bartowski's have word vectors and output 
        "xl": "XL: a packager's own name, no mix of llama.cpp; larger than L",
        "xxl": "XXL: a packager's own name, no mix of llama.cpp",
        "dynamic": "Unsloth Dynamic: a packager's own mix, each matrix with a type chosen for it"}
-DYNAMIC = "{}: of the packager's own mix; `types=` with that file makes it again (lesson 16)"
+DYNAMIC = "{}: of the packager's own mix; types= with that file makes it again (lesson 16)"
 
 
 class TagPiece(NamedTuple):

@@ -19,7 +19,7 @@ from types import ModuleType
 fcntl: ModuleType | None
 try:
     fcntl = import_module("fcntl")
-except ImportError:         # Windows, where an open file cannot be removed anyway
+except ImportError:         # WebAssembly; Windows, where an open file cannot be removed anyway
     fcntl = None
 
 LONGEST = 200               # letters of a name that a part's name begins with

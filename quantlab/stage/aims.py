@@ -80,10 +80,11 @@ class Targets(widgets.HTML):
         return [f"Target reached: {aim(number).task} {aim(number).reached}" for number in fresh]
 
     def _write(self) -> None:
-        self.value = "".join(_line(aim(number), met) for number, met in self.reached.items())
+        self.value = "".join(target_html(aim(number), met) for number, met in self.reached.items())
 
 
-def _line(target: Aim, met: bool) -> str:
+def target_html(target: Aim, met: bool) -> str:
+    """A target as HTML: what to try and a hint, or what it has taught."""
     if met:
         return (f'<div class="ql-aim ql-met"><b>✓ Reached:</b> {prose(target.task)} '
                 f"<div>{prose(target.reached)}</div></div>")

@@ -14,7 +14,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..canvas.style import Picture
+from ..canvas.style import Picture, own_names
 from ..canvas.svg import captioned
 from ..words import html_table, prose
 from .aims import Targets
@@ -23,7 +23,7 @@ from .exhibit import Exhibit
 from .handles import Button, Panel
 from .keys import STEPS, along, turned
 from .share import again, source
-from .touchable import Touch, Touchable, framed, own_names
+from .touchable import Touch, Touchable, framed
 
 TABLE = "As table"
 BUSY = "One thing after the other: press Cancel, or wait for the answer."
@@ -199,17 +199,11 @@ class Stage(Touchable):
     def _drawn(self) -> Picture:
         return self.exhibit.picture(self.values(), self.facts)
 
-    def _panel(self, words: str, values: Mapping) -> str:
-        """A panel's HTML; a ValueError becomes a sentence, as it does in the picture's place."""
-        try:
-            return self.panels[words].html(values)
-        except ValueError as error:
-            return f"<p>{prose(str(error))}</p>"
-
     def _write_panels(self) -> None:
         """What the pressed buttons open: the exhibit's own panels, and the table."""
         values, open_now = self.values(), [words for words in self.panels if self.buttons[words].value]
-        self.opened.value = "".join(self._panel(words, values) for words in open_now if words != TABLE)
+        self.opened.value = "".join(self.panels[words].shown(values) for words in open_now
+                                    if words != TABLE)
         self.words.value = self.panels[TABLE].html(values) if TABLE in open_now else ""
 
     # ---- buttons
@@ -249,13 +243,13 @@ class Stage(Touchable):
         return self.thread is not None and self.thread.is_alive()
 
     def start(self, work: Callable[[], None]) -> None:
-        """Run `work` in a thread; ValueErrors and OSErrors become sentences. Nothing happens while one runs.
+        """Run `work` in a thread, or at once where there are none (WebAssembly); ValueErrors and OSErrors
+        become sentences. Nothing happens while one runs.
         """
         if self.working:
             self.tell(BUSY)
             return
         self.cancel.clear()
-        self.busy(True)
 
         def task():
             try:
@@ -264,10 +258,16 @@ class Stage(Touchable):
                 self.tell(str(error))
                 self.say(str(error))
             finally:
-                self.busy(False)
+                if self.thread in (None, threading.current_thread()):   # else the next one has begun
+                    self.busy(False)
 
         self.thread = threading.Thread(target=task, daemon=True)
-        self.thread.start()
+        self.busy(True)
+        try:
+            self.thread.start()
+        except RuntimeError:                # no threads here
+            self.thread = None
+            task()
 
     def stop(self) -> None:
         """Ask the task to end; what is finished stays."""

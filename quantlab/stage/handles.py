@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from ..words import prose
+
 
 @dataclass(frozen=True)
 class Handle:
@@ -35,6 +37,15 @@ class Handle:
     width: int | None = None
     label_width: int | None = None
     height: int | None = None
+
+    @property
+    def choices(self) -> list[tuple[str, Any]]:
+        """(words, value) of each place where it can stand, in order; none where something is typed."""
+        if self.kind == "slider":
+            return [(str(stop), stop) for stop in range(int(self.low), int(self.high) + 1, int(self.step))]
+        if self.kind == "check":
+            return [("no", False), ("yes", True)]
+        return [stop if isinstance(stop, tuple) else (str(stop), stop) for stop in self.stops]
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,13 @@ class Panel:
 
     tip: str
     html: Callable[[Mapping[str, Any]], str]
+
+    def shown(self, values: Mapping[str, Any]) -> str:
+        """What it shows; a ValueError becomes a sentence, as it does in the picture's place."""
+        try:
+            return self.html(values)
+        except ValueError as error:
+            return f"<p>{prose(str(error))}</p>"
 
 
 def slider(name: str, label: str, value: int, low: int, high: int, step: int = 1, **look) -> Handle:

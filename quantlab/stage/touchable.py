@@ -3,7 +3,6 @@ takes clicks and keys, and a PNG for readers without a kernel.
 """
 
 import base64
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
@@ -13,7 +12,6 @@ from uuid import uuid4
 
 import anywidget
 import ipywidgets as widgets
-import resvg_py
 import traitlets
 from IPython.display import display, update_display
 
@@ -143,7 +141,11 @@ class Touch(anywidget.AnyWidget):
 
 
 def png(picture: Picture) -> bytes:
-    """The picture as PNG at twice its size, light theme; needs no browser."""
+    """The picture as PNG at twice its size, light theme; needs no browser, but a compiled module, which is
+    loaded only here.
+    """
+    import resvg_py
+
     return bytes(resvg_py.svg_to_bytes(svg_string=standalone(picture.svg), font_files=_fonts(),
                                        background="#ffffff", skip_system_fonts=True,
                                        font_family="DejaVu Sans", zoom=2))
@@ -161,17 +163,6 @@ def _fonts() -> list[str]:
 def framed(svg: str, width: int, height: int) -> str:
     """The drawing in a box that shrinks with the window and keeps room for a picture of `height`."""
     return f'<div class="ql-frame" style="max-width:{width}px;aspect-ratio:{width}/{height}">{svg}</div>'
-
-
-def own_names(svg: str, owner: str) -> str:
-    """`svg` with its ids made the owner's own: a page looks for `url(#over)` in its first drawing, even when
-    that is off the screen and has no hatching to lend.
-    """
-    for name in set(re.findall(r' id="([\w-]+)"', svg)):
-        svg = svg.replace(f' id="{name}"', f' id="{name}-{owner}"').replace(
-            f"url(#{name})", f"url(#{name}-{owner})"
-        )
-    return svg
 
 
 def _label(name: str, control: widgets.Widget) -> str:

@@ -1,8 +1,10 @@
-"""The workflow file: what its steps name exists here. (GitHub's own grammar is checked by its job `lint`.)"""
+"""The workflow files: what their steps name exists here, and GitHub's own grammar by actionlint, where Go is.
+"""
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-JOBS = WORKFLOW["jobs"]
+CI, PAGES = (yaml.safe_load((ROOT / ".github/workflows" / name).read_text(encoding="utf-8"))
+             for name in ("ci.yml", "pages.yml"))
+JOBS = CI["jobs"] | PAGES["jobs"]
 STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TARGETS = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -73,7 +76,35 @@ def test_the_ends_of_the_promised_range_of_pythons_are_tried():
 def test_skips_are_allowed_only_where_the_c_libraries_cannot_be():
     """conftest.py makes a failure of a skip where CI is true or 1, which GitHub sets by itself."""
     assert {name: job.get("env", {}).get("CI") for name, job in JOBS.items()} == {
-        "everything": None, "elsewhere": "false", "lint": None}
+        "everything": None, "elsewhere": "false", "lint": None, "build": None, "publish": None}
+
+
+def test_the_site_that_is_published_is_the_one_that_is_built():
+    """`make site` writes it, git ignores it, and only the job that publishes may write to GitHub Pages."""
+    built, uploaded = PAGES["jobs"]["build"]["steps"][-2:]
+    assert built["run"] == "make site" and uploaded["with"] == {"path": "site"}
+    assert "/site/" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    assert PAGES["permissions"] == {"contents": "read"}
+    assert {name: job.get("permissions") for name, job in PAGES["jobs"].items()} == {
+        "build": None, "publish": {"pages": "write", "id-token": "write"}}
+
+
+def actionlint(file: Path) -> str:
+    """What actionlint, in the version that CI runs, has against a workflow."""
+    tool = next(line for _, step in STEPS for line in lines(step) if "actionlint" in line)
+    done = subprocess.run([*shlex.split(tool), str(file)], cwd=ROOT, capture_output=True, text=True,
+                          timeout=300)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.install
+@pytest.mark.skipif(not shutil.which("go"), reason="actionlint is run by Go 1.26 or newer, which is not here")
+def test_github_understands_the_workflows(tmp_path):
+    files = sorted((ROOT / ".github/workflows").glob("*.yml"))
+    assert len(files) == 2 and [said for file in files if (said := actionlint(file))] == []
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(files[1].read_text("utf-8").replace("needs: build", "needs: nobody"), "utf-8")
+    assert "nobody" in actionlint(wrong)
 
 
 def test_go_is_new_enough_for_the_server():

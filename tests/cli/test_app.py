@@ -26,10 +26,10 @@ def test_every_exercise_is_a_field_that_calls_its_own_check(served):
     for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         checks = [cell for cell in cells if "check" in cell["metadata"].get("tags", [])]
-        fields = [source for source in texts(served[path.stem], "code") if "Field(" in source]
+        fields = [source for source in texts(served[path.stem], "code") if "answer_field(" in source]
         assert len(fields) == len(checks) >= 1, path.stem
         for source in fields:
-            made = eval(source.splitlines()[-1], {"ql": ql, "Field": lambda check, asked: check(...)})
+            made = eval(source.splitlines()[-1], {"ql": ql, "answer_field": lambda check, asked: check(...)})
             assert made.voice == "not started"
 
 

@@ -37,7 +37,7 @@ def printed(*arguments, **more) -> str:
 def test_version_and_help_name_what_there_is():
     assert printed("--version") == f"quantlab {ql.__version__}\n"
     words = printed("--help")
-    assert all(command.__name__ in words for command in COMMANDS) and len(COMMANDS) == 9
+    assert all(command.__name__ in words for command in COMMANDS) and len(COMMANDS) == 10
 
 
 def test_estimate_prints_what_the_function_returns(capsys):

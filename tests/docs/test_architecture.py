@@ -13,7 +13,7 @@ PAGES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "quantlab/data/READM
          "quantlab/data/tiny/README.md")
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 # by the commands, not in the repository
-MADE_HERE = {"my_notebooks/", ".venv/", ".tools/", "test-artifacts/"}
+MADE_HERE = {"my_notebooks/", "site/", ".venv/", ".tools/", "test-artifacts/"}
 ENDINGS = (".py", ".csv", ".json", ".txt", ".md", ".toml", ".yml", "/")
 
 

@@ -10,7 +10,7 @@ import quantlab as ql
 from quantlab.exhibits.budget import explore_bit_budget
 from quantlab.exhibits.budget_facts import MIX, Try
 from quantlab.exhibits.budget_file import named_types, write_and_run
-from quantlab.inference.mixes import TYPES
+from quantlab.inference.mixes import TYPES, gap
 from quantlab.models.source import open_model
 from quantlab.stage.touchable import png
 from quantlab.words import size
@@ -50,7 +50,8 @@ def test_a_mix_is_measured_after_the_hand_rests_and_only_once(game, monkeypatch)
     fresh(game)
     count = []
     measure = game.game.bench.measure
-    monkeypatch.setattr(game.game.bench, "measure", lambda types: count.append(1) or measure(types))
+    monkeypatch.setattr(game.game.bench, "measure",
+                        lambda types, **how: count.append(1) or measure(types, **how))
     for stop in ("Q4_K", "Q5_K", "Q4_K"):                       # on the way: not measured
         game.set(attn_v=stop)
         assert "measuring" in game.finding and "measuring…" in game.picture.svg
@@ -82,6 +83,22 @@ def test_the_presets_and_the_best_so_far(game):
                                                      if k != "budget"})) is best
     game.buttons["hold"].click()
     assert "On the next 1,016 tokens" in game.picture.svg and "Q3_K_M" in game.verdict[1]
+
+
+def test_the_mix_of_lesson_16_holds_on_text_it_was_not_tuned_on(game):
+    fresh(game)
+    game.set(budget="Q4_K_M", token_embd="Q5_K", attn_v="Q5_K", attn_output="Q5_K",
+             **{role: "Q4_K" for role in ("attn_q", "attn_k", "ffn_gate", "ffn_up", "ffn_down")})
+    game.wait()
+    assert "You beat Q4_K_M: KLD 0.0204 is 12 % below Q4_K_M's 0.0232" in game.finding
+    game.buttons["hold"].click()
+    assert "KLD 0.0199 against Q4_K_M's 0.0233, yours is nearer" in game.verdict[1]
+    rules = game.game
+    mine, theirs = (rules.other().measure(types).kld for types in (
+        rules.types("Q4_K_M", rules.best("Q4_K_M").values), rules.bench.mix("Q4_K_M")))
+    found = gap(mine, theirs)
+    assert -found.mean == pytest.approx(0.0034, abs=5e-5) and 2 * found.se == pytest.approx(0.0012, abs=5e-5)
+    fresh(game)
 
 
 def test_the_other_budgets_rename_the_button_and_move_the_limit(game):
@@ -162,10 +179,53 @@ def test_the_button_writes_nothing_under_the_reference_profile(game, tmp_path, m
 def test_the_button_writes_in_a_thread_and_measuring_goes_on(game, tmp_path, monkeypatch):
     fresh(game)
     monkeypatch.setattr("quantlab.exhibits.budget.is_reference", lambda: False)
-    monkeypatch.setattr("quantlab.exhibits.budget.write_and_run", lambda *more: "done")
+    monkeypatch.setattr("quantlab.exhibits.budget.write_and_run", lambda *more, **how: "done")
     game.buttons["run"].click()
     game.wait()
     assert game.verdict == ("Your file", "done")
     game.set(attn_q="Q5_K")
     game.wait()
     assert "measuring" not in game.finding
+
+
+# ---- stopped on the way
+
+def test_a_measurement_can_be_cancelled_says_so_and_goes_on_at_the_next_move(game, monkeypatch):
+    fresh(game)
+    begun, measure = threading.Event(), game.game.bench.measure
+
+    def slow(types, progress, cancel):
+        begun.set()
+        cancel.wait(60)
+        return measure(types, progress, cancel)
+    assert game.buttons["cancel"].disabled
+    with monkeypatch.context() as patched:
+        patched.setattr(game.game.bench, "measure", slow)
+        game.set(attn_q="Q6_K", ffn_gate="Q2_K")
+        assert begun.wait(60) and not game.buttons["cancel"].disabled
+        game.buttons["cancel"].click()
+        game.wait()
+    assert game.verdict[0] == "Not measured" and game.verdict[1].startswith("stopped after 0 of 2,048 tokens")
+    assert "Not measured" in game.picture.svg and not game.working
+    game.set(ffn_gate="Q4_K")
+    game.wait()
+    assert "measuring" not in game.finding and "Not measured" not in game.picture.svg
+
+
+def test_a_file_that_is_cancelled_while_it_is_written_is_gone(game, tmp_path, monkeypatch):
+    fresh(game)
+    monkeypatch.setattr("quantlab.exhibits.budget.is_reference", lambda: False)
+    monkeypatch.setattr("quantlab.exhibits.budget_file.is_reference", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    shown = []
+
+    def stop_half_way(words, busy=False, share=None):
+        shown.append((words, busy, share))
+        if share and share > 0.4:
+            game.buttons["cancel"].click()
+    monkeypatch.setattr(game, "tell", stop_half_way)
+    game.buttons["run"].click()
+    game.wait()
+    words = "stopped while tiny-Q3_K_M-mine.gguf was written; nothing is left of it"
+    assert game.verdict == ("Your file", words) and not list(tmp_path.iterdir())
+    assert 0.4 < max(share or 0 for _, _, share in shown) < 0.9 and shown[0][0].startswith("Writing tiny-")

@@ -80,8 +80,8 @@ def test_the_sizes_go_up_with_the_slider_and_each_is_the_sum_of_its_tensors(expl
 def test_the_size_and_the_menu_are_one_choice_and_draw_once(explorer, monkeypatch):
     explorer.buttons["Reset"].click()
     count = []
-    draw = explorer.draw
-    monkeypatch.setattr(explorer, "draw", lambda **values: count.append(values) or draw(**values))
+    show = explorer.show
+    monkeypatch.setattr(explorer, "show", lambda picture: count.append(picture) or show(picture))
     explorer.controls["size"].value = "Q2_K"
     assert explorer.controls["ftype"].value == "Q2_K" and len(count) == 1
     explorer.controls["ftype"].value = "Q6_K"

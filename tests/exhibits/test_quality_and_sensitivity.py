@@ -242,6 +242,3 @@ def test_names_and_bad_arguments(quality, lab):
         explore_sensitivity(qtype="Q5_K")
     with pytest.raises(ValueError, match="Q4_K_L"):
         explore_sensitivity(mix="Q4_K_L")
-    for explore in (explore_quality, explore_sensitivity):
-        with pytest.raises(ValueError, match="no such model"):
-            explore("no such model.gguf")

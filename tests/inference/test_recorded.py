@@ -1,6 +1,7 @@
 """The shipped tables belong to the shipped model, and rows measured again here come out the same."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from quantlab.formats.tensor import quantize
 from quantlab.inference.chunks import HELD_OUT
 from quantlab.inference.compare import (
     FOLDER,
+    IMPORTANCE,
     QUALITY,
     RECORDED,
     compare_quality,
@@ -24,10 +26,12 @@ from quantlab.inference.sensitivity import sensitivity
 from quantlab.inference.variants import USUAL_CHUNKS
 from quantlab.models.digests import sha256
 from quantlab.models.writer import quantize_model
+from tools import record_importance
 from tools.off_the_grid import make, moved, steps
 from tools.record_tiny_quality import imatrix_behind
 from tools.test_models import DIGESTS
 
+LESSON_11 = Path(__file__).parents[2] / "notebooks" / "11_scale_search_and_imatrix.ipynb"
 KLD = dict(rel=0.02, abs=2e-6)          # another processor's float32 sums move the third digit of a small KLD
 
 
@@ -125,6 +129,27 @@ def test_the_tables_of_real_models_name_their_files_and_order_types_by_bits(name
     assert table.index[0] == "Q8_0" and (table.error == "").all() and table.kld_se.max() < 0.05
     assert table.kld[["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q3_K_S"]].is_monotonic_increasing
     assert (table.kld_se < 0.1 * table.kld).all() and table.top1.between(0.5, 0.99).all()
+
+
+def test_what_an_importance_matrix_is_worth_names_the_same_weights_as_the_table_of_quality():
+    found = json.loads(IMPORTANCE.read_text())
+    table = json.loads(QUALITY["smollm2_135m"].read_text())
+    same = ("sha256", "source_sha256", "text_sha256", "n_ctx", "chunks", "predicted", "seed", "model")
+    assert {key: found[key] for key in same} == {key: table[key] for key in same}
+    assert found["matrices"] == 7 * found["stored"] == 210 and found["times"] > 100
+    cost = {row["imatrix"]: row["kld"] for row in found["rows"]}
+    assert tuple(cost) == tuple(record_importance.WAYS)
+    assert cost["measured"] < cost["alike"] / 2 < cost["without"] / 4
+    assert all(row["kld_se"] < 0.05 * row["kld"] for row in found["rows"])
+
+
+def test_importances_are_worth_what_lesson_11_measures(tiny):
+    """The record's own tool on the tiny model: the numbers that the lesson's cells print."""
+    found = record_importance.measured(tiny, "attn_v", "IQ3_S", read=16, predicted=4)
+    cells = json.loads(LESSON_11.read_text())["cells"]
+    printed = "".join(json.dumps(cell.get("outputs", [])) for cell in cells)
+    assert f"{found['times']:.1f} times, in {found['matrices']} matrices" in printed
+    assert str({row["imatrix"]: round(row["kld"], 4) for row in found["rows"]}) in printed
 
 
 def test_the_table_of_caches_has_short_and_long_texts():

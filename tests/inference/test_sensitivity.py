@@ -42,7 +42,7 @@ def test_a_stopped_map_keeps_its_rows_and_goes_on():
     said = []
 
     def stop(progress):
-        said.append(str(progress))
+        said.extend([str(progress)] * (not progress.tensor.endswith("quantized")))
         return len(said) < 5 and None
     table = sensitivity("tiny", "Q4_0", by="role", progress=stop, **QUICK)
     assert (table.error == "").sum() == 2 and (table.error == STOPPED).sum() == 6

@@ -13,10 +13,13 @@ from quantlab.inference.mixes import MixBench
 from quantlab.inference.quality import divergence, perplexity
 from quantlab.inference.sensitivity import collect_imatrix, sensitivity
 from quantlab.inference.stored import Stored, can_be_kept, product, rounded
+from quantlab.inference.variants import STOPPED
+from quantlab.models.progress import Cancelled
 from tests.inference.random_models import N_VOCAB, write
 from tests.inference.test_compare import folder  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("folder")
+TEXT = "A mix that is written to a file takes a while, and whoever asked for it may change their mind."
 TOKENS = np.random.default_rng(2).integers(0, N_VOCAB, 40)
 
 
@@ -62,6 +65,56 @@ def test_a_mix_is_written_to_a_file_that_is_gone_with_the_model(folder):  # noqa
     assert not list(folder.iterdir()) and left.name == "tiny" and left.graph.n_layer == kept.graph.n_layer
     assert all(np.array_equal(np.asarray(left.weights[name]), values)
                for name, values in kept.weights.items())
+
+
+class Stop:
+    """Heard as progress, asked as cancel: it says stop when the share is done."""
+
+    def __init__(self, share: float):
+        self.share, self.steps = share, []
+
+    def __call__(self, step):
+        self.steps.append(step)
+
+    def is_set(self) -> bool:
+        return bool(self.steps) and self.steps[-1].done >= self.share * self.steps[-1].total
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("how", [{"ftype": "Q4_K_M"}, {"ftype": "IQ4_NL", "pure": True},
+                                 {"ftype": "Q5_0", "prune_layers": [0]}])
+def test_quantizing_says_how_far_it_is_and_stops_when_told(keep, how, folder):  # noqa: F811
+    whole, half = Stop(2), Stop(0.4)
+    ql.load_lm("tiny", **how, keep=keep, progress=whole, cancel=whole)
+    shares = [step.done / step.total for step in whole.steps]
+    assert shares == sorted(shares) and shares[-1] == 1 and len(shares) > 10
+    with pytest.raises(Cancelled):
+        ql.load_lm("tiny", **how, keep=keep, progress=half, cancel=half)
+    with pytest.raises(Cancelled):
+        ql.load_lm("tiny", **how, keep=keep, progress=lambda step: step.done < 1e6)
+    assert 0.4 <= half.steps[-1].done / half.steps[-1].total < 0.9
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_a_file_in_its_own_types_has_nothing_to_tell_and_bad_handles_are_words():
+    ql.load_lm("tiny", progress=lambda step: pytest.fail(f"nothing is quantized: {step}"))
+    for bad in ({"progress": "loud"}, {"cancel": True}):
+        with pytest.raises(ValueError, match="cannot be"):
+            ql.load_lm("tiny", "Q8_0", **bad)
+
+
+@pytest.mark.parametrize("types", [["Q4_K_M"], ["Q8_0", "Q4_K_M"]])
+def test_a_large_mix_of_a_table_can_be_stopped_while_it_is_written(
+        types, smollm_f16, folder, nothing_fits):  # noqa: F811
+    said, last = [], "Q4_K_M, 10 % quantized"
+
+    def stop(step):
+        said.append((step.tensor, step.unit))
+        return step.tensor != last
+    table = ql.compare_quality(smollm_f16, types, TEXT, chunks=1, n_ctx=16, progress=stop)
+    assert table.error.tolist() == [*[""] * (len(types) - 1), STOPPED] and said[-1] == (last, "tokens")
+    left = {path.suffix for path in folder.iterdir()} if folder.exists() else set()
+    assert left <= {".json"}                    # what was measured before; no file of weights, and no part
 
 
 def test_what_takes_more_than_half_of_the_free_memory_stays_in_the_file(monkeypatch):

@@ -52,4 +52,4 @@ def test_the_quiz_asks_once_about_each_lesson():
 def test_what_the_quiz_says_of_the_rule_of_thumb_is_what_lesson_06_found():
     rule = next(question for question in final_quiz().questions if "rule of thumb" in question.text)
     assert rule.options[rule.right][0].endswith("on average") and "2,048" in rule.options[rule.right][0]
-    assert "−6 %" in rule.options[rule.right][0] and "−73 %" in rule.options[rule.right][1]
+    assert "6 % too low" in rule.options[rule.right][0] and " 73 % too low" in rule.options[rule.right][1]

@@ -4,7 +4,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.lessons.expression import read_expression
-from quantlab.lessons.field import Field
+from quantlab.lessons.field import answer_field
 
 
 @pytest.mark.parametrize(("typed", "value"), [
@@ -41,7 +41,7 @@ def test_numbers_do_not_grow_without_end():
 
 
 def test_a_field_says_what_the_check_says():
-    field = Field(ql.check_bits_per_pixel, "bits_per_pixel")
+    field = answer_field(ql.check_bits_per_pixel, "bits_per_pixel")
     assert "bits per pixel" in field.finding
     field.box.value = "4.5"
     assert field.said.value == ql.check_bits_per_pixel(4.5)._repr_html_()

@@ -407,6 +407,11 @@ def test_a_wrong_function_is_told_its_input_and_the_reason(words):
     [
         ((82, 944), "leave the commas out"),
         ("82,944", "without quotes, commas and unit"),
+        ((4, 5), "Python writes a point there, 4.5"),
+        ((0, 97), "0.97"),
+        ("4,5", "Python writes a point there, 4.5"),
+        (True, "not the word True"),
+        (10**400, "not a number one can measure"),
         ("18 bytes", "without quotes"),
         ([..., 5], "three dots are still in it"),
         ([5], "a list"),
@@ -465,6 +470,38 @@ def test_a_list_that_is_filled_in_part_is_judged_as_far_as_it_goes(ways, voice, 
 def test_a_wrong_number_of_any_exercise_is_looked_at(value, expected, exact, words):
     said = diagnosis(value, expected, exact)
     assert words in said and bool(said) == bool(words)
+
+
+@pytest.mark.parametrize("judge, wrong", [("check_cache_of_a_window", 40), ("check_divergence", 8 * 0.085116),
+                                          ("check_split_speed", 18.1818 * 32), ("check_best_scale", 0.774)])
+def test_a_byte_has_8_bits_is_said_of_storage_only(judge, wrong):
+    """Layers, nats, speeds and scales are no bytes."""
+    message = JUDGES[judge](wrong).message
+    assert "byte" not in message and "block" not in message and len(message) > 30, message
+
+
+@pytest.mark.parametrize("judge, wrong, words", [("check_q4_0_bytes", 82945, "82,945 bytes is too large"),
+                                                 ("check_q4_0_bytes", 1, "1 byte is too small"),
+                                                 ("check_q5_k_m_bytes", BYTES - 4, "too small by 4."),
+                                                 ("check_tokens_per_second", SPEED * 110, "110 times")])
+def test_the_last_word_is_written_as_people_write_numbers(judge, wrong, words):
+    assert words in JUDGES[judge](wrong).message
+
+
+@pytest.mark.parametrize(
+    "number, wrong, words",
+    [
+        ("02-1", lambda bits, block_size: bits + 3, "4 bits of the code, and 16 / 32 of the scale"),
+        ("15-1", lambda d, dmin, scale, minimum, code: d + code, "The step is 0.5 · 3, taken 4 times, less"),
+        ("16-1", lambda i, n: i < n // 8 or i > 99, "between layers 4 and 28, and number 3"),
+        ("16-1", lambda i, n: i % 2 == 1, "in the first eighth, layers 0 to 3"),
+        ("16-1", lambda i, n: i < n // 8 or (i < 28 and i % 3 == 0), "last eighth, layers 28"),
+        ("16-1", lambda i, n: i <= n // 8 + 1, "not raised"),
+    ],
+)
+def test_a_function_that_is_wrong_in_no_usual_way_is_told_what_holds_for_its_input(number, wrong, words):
+    feedback = ql.check(number, wrong)
+    assert feedback.voice == "not yet" and re.search(words, feedback.message), feedback
 
 
 @pytest.mark.parametrize("expected", [6.5625, 131072, 0.0967567, 1234567.0, 4.9, 2**-20])

@@ -5,13 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from quantlab.cli.export import LINK
 from quantlab.stage.still import ASLEEP
-from tools.site import lessons
+from tools.site.alive import ALIVE
 from tools.site.build import ROOT, build
+from tools.site.cells import told
+from tools.site.frames import MAIN
 from tools.site.glossary import linked, terms
-from tools.site.lessons import anchor, exhibit_of, github_anchor, in_html
+from tools.site.lessons import anchor, github_anchor, in_html
 from tools.site.links import faults
 
 
@@ -26,22 +29,23 @@ from tools.site.links import faults
      ("explore_block", "ql.explore_block(qtype='Q4_0')")),
     ('ql.predict("a").then(ql.explore_block, weights)', None),
     ("ql.explore_model_map(mine.first)", None),         # nobody has this file here
-    ("ql.explore_memory()", None),                      # millions of states
+    ("ql.explore_memory()", ("explore_memory", "ql.explore_memory()")),
+    ("ql.explore_recital", None),
     ("%timeit ql.explore_llama()", None),
     ("x = 3", None),
 ])
 def test_an_exhibit_moves_where_it_is_called_with_plain_arguments(source, found):
-    assert exhibit_of(source) == found
+    assert told(source).exhibit == found
 
 
-def test_every_exhibit_with_frames_stands_on_some_page():
-    """What is packed is called by a lesson; a name that no lesson calls would be dead weight."""
+def test_every_exhibit_that_moves_stands_on_some_page():
+    """What moves is called by a lesson; a name that no lesson calls would be dead weight."""
     called = set()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "code" and (found := exhibit_of("".join(cell["source"]))):
+            if cell["cell_type"] == "code" and (found := told("".join(cell["source"])).exhibit):
                 called.add(found[0])
-    assert called == {*lessons.MAIN}
+    assert called == {*MAIN, *ALIVE}
 
 
 def test_words_of_the_glossary_are_linked_once_and_never_in_links_code_or_headings():
@@ -80,11 +84,15 @@ def test_links_that_lead_nowhere_or_away_are_found(tmp_path):
 
 
 def test_the_landing_page_is_light_and_a_page_has_a_title_a_language_and_no_kernel(tmp_path):
-    pages = {path.stem: path for path in build(tmp_path, only=["00"])}
+    pages = {path.stem: path for path in build(tmp_path, only=["index", "00"], address="https://e.org/")}
     index = pages["index"].read_text(encoding="utf-8")
-    weight = sum((tmp_path / name).stat().st_size for name in ("index.html", "site.css", "site.js"))
+    weight = sum((tmp_path / name).stat().st_size
+                 for name in ("index.html", "site.css", "site.js", "asked.js"))
     assert weight <= 1_500_000
     lesson = pages["00_start_here"].read_text(encoding="utf-8")
+    assert 'property="og:image" content="https://e.org/card.png"' in index
+    with Image.open(tmp_path / "card.png") as card:
+        assert card.size == (1200, 630)
     for html in (index, lesson):
         assert '<html lang="en">' in html and "<title>" in html and html.count("<h1") == 1
         assert 'class="ql-play"' in html and ASLEEP not in html and ".ipynb" not in html
@@ -92,6 +100,6 @@ def test_the_landing_page_is_light_and_a_page_has_a_title_a_language_and_no_kern
 
 def test_what_is_evaluated_is_a_call_with_constants():
     """A page is built from notebooks: nothing of a cell is run but the call of an exhibit."""
-    _, call = exhibit_of('ql.explore_block(qtype="Q4_0") if __import__("os") else 0')
+    _, call = told('ql.explore_block(qtype="Q4_0") if __import__("os") else 0').exhibit
     tree = ast.parse(call, mode="eval").body
     assert isinstance(tree, ast.Call) and ast.unparse(tree.func) == "ql.explore_block"

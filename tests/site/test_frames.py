@@ -9,12 +9,11 @@ import zlib
 import pytest
 
 import quantlab as ql
-from quantlab.canvas.style import Picture
+from quantlab.canvas.style import Picture, own_names
 from quantlab.canvas.svg import page, text
 from quantlab.stage.base import Stage
 from quantlab.stage.exhibit import Exhibit
 from quantlab.stage.handles import slider
-from quantlab.stage.touchable import own_names
 from quantlab.words import html_table
 from tools.site import frames
 from tools.site.frames import MAIN, walked
@@ -54,7 +53,10 @@ def test_a_preset_leads_where_the_notebooks_button_leads(name):
     for words, stops in made.presets.items():
         stage.reset()
         stage.buttons[words].click()
-        assert made.pictures[frames.place(made.axes, stops)].finding == stage.finding
+        at = [axis.first for axis in made.axes]
+        for axis, stop in stops:
+            at[axis] = stop
+        assert made.pictures[frames.place(made.axes, at)].finding == stage.finding
 
 
 def drawn(a: int) -> Picture:

@@ -1,21 +1,25 @@
-"""Build the site: `python -m tools.site.build [folder]`, or `make site`.
+"""Build the site: `python -m tools.site.build [folder [address]]`, or `make site`.
 
 A landing page with the llama, every lesson, the glossary, the public names and the other pages of docs/:
-static files with one style sheet and one script. Nothing is asked of another host. Links are checked at the
-end.
+static files with one style sheet, two scripts, and Python for the exhibits that need it. Nothing is asked of
+another host. Links are checked at the end.
 """
 
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape, unescape
 from pathlib import Path
 
+from quantlab.words import size
+
+from .card import CARD, drawn_card
 from .glossary import linked, terms
 from .lessons import body, github_anchor, in_html, moving
 from .links import faults
+from .shipped import ship
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -24,6 +28,8 @@ NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "glossary.html": 
        "api.html": "Public names"}
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 FIRST = re.compile(r"</h1>\s*<p>(.*?)</p>", re.S)
+CALL = re.compile(r'<figure class="ql-play"[^>]* data-call="([^"]*)"')
+PYTHON = '<meta name="python-bytes" content="{}">\n'
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -31,8 +37,13 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <meta name="description" content="{description}">
-<link rel="icon" href="data:,">
+<meta property="og:title" content="{title}">
+<meta property="og:description" content="{description}">
+<meta property="og:image" content="{card}">
+<meta name="twitter:card" content="summary_large_image">
+{head}<link rel="icon" href="data:,">
 <link rel="stylesheet" href="site.css">
+<script src="asked.js" defer></script>
 <script src="site.js" defer></script>
 </head>
 <body>
@@ -65,12 +76,13 @@ your prompts. You need Python 3.11, 3.12 or 3.13, git and make. The command</p>
 """
 
 
-def page(title: str, html: str) -> str:
-    """A whole page around the body `html`."""
+def page(title: str, html: str, head: str = "", address: str = "") -> str:
+    """A whole page around the body `html`.  head: further elements of its head.  address: of the site."""
     first = re.search(r"<p>(.*?)</p>", html, re.S)
     nav = "".join(f'<a href="{place}">{words}</a>' for place, words in NAV.items())
-    return PAGE.format(title=escape(title), nav=nav, body=html, description=escape(_plain(first[1])[:200])
-                       if first else "")
+    description = escape(_plain(first[1])[:200]) if first else ""
+    return PAGE.format(title=escape(title), nav=nav, body=html, head=head, description=description,
+                       card=escape(address + CARD))
 
 
 def _plain(html: str) -> str:
@@ -89,8 +101,12 @@ def landing(lessons: Iterable[tuple[str, str]]) -> str:
     return WELCOME.format(llama=moving("explore_llama", "ql.explore_llama()"), lessons="\n".join(rows))
 
 
-def build(folder: Path, only: Iterable[str] | None = None) -> list[Path]:
-    """Write the site into `folder`, which is emptied first.  only: the beginnings of the lessons' names.
+def build(folder: Path, only: Iterable[str] | None = None, python: bool = True,
+          address: str = "") -> list[Path]:
+    """Write the site into `folder`, which is emptied first.  only: the beginnings of the notebooks' names,
+    and "index".
+    python: whether Pyodide is put beside the pages; without it its exhibits are pictures.  address: where the
+    site will be found, such as "https://name.example/"; whoever shows a card for a link wants it in full.
 
     Returns the pages.  ValueError for a link that leads nowhere or asks another host for a part of a page.
     """
@@ -99,21 +115,32 @@ def build(folder: Path, only: Iterable[str] | None = None) -> list[Path]:
     notebooks, docs = ROOT / "notebooks", ROOT / "docs"
     known = terms(notebooks / f"{GLOSSARY}.ipynb")
     bodies = {path.stem: body(path) for path in sorted(notebooks.glob("*.ipynb"))
-              if only is None or path.stem.startswith((*only, GLOSSARY))}
+              if only is None or path.stem.startswith((*only,))}
     lessons = [(name, html) for name, html in bodies.items() if name != GLOSSARY]
-    pages = {"index": ("quantlab: quantization you can touch", landing(lessons))}
+    pages = {}
+    if only is None or "index" in only:
+        pages["index"] = ("quantlab: quantization you can touch", landing(lessons))
     pages |= {name: (_title(html, name), linked(html, known)) for name, html in lessons}
-    pages[GLOSSARY] = ("Glossary", bodies[GLOSSARY])
+    pages |= {GLOSSARY: ("Glossary", bodies[GLOSSARY])} if GLOSSARY in bodies else {}
     for path in sorted(docs.glob("*.md")):
         html = in_html(path.read_text(encoding="utf-8"), github_anchor)
         pages[path.stem] = (_title(html, path.stem), html)
-    for name, (title, html) in pages.items():
-        (folder / f"{name}.html").write_text(page(title, html), encoding="utf-8")
-    for name in ("site.css", "site.js"):
-        shutil.copy(HERE / name, folder / name)
+    written(folder, pages, python, address)
     if only is None and (wrong := faults(folder)):
         raise ValueError(f"{len(wrong)} links lead nowhere or away: {'; '.join(wrong[:20])}")
     return [folder / f"{name}.html" for name in pages]
+
+
+def written(folder: Path, pages: Mapping[str, tuple[str, str]], python: bool = True,
+            address: str = "") -> None:
+    """Write pages and what they load.  pages: name -> (title, body)."""
+    calls = {unescape(call) for _, html in pages.values() for call in CALL.findall(html)}
+    head = PYTHON.format(size(ship(folder, sorted(calls)))) if python and calls else ""
+    for name, (title, html) in pages.items():
+        (folder / f"{name}.html").write_text(page(title, html, head, address), encoding="utf-8")
+    for name in ("site.css", "site.js", "asked.js"):
+        shutil.copy(HERE / name, folder / name)
+    (folder / CARD).write_bytes(drawn_card())
 
 
 def _title(html: str, name: str) -> str:
@@ -123,6 +150,6 @@ def _title(html: str, name: str) -> str:
 
 if __name__ == "__main__":
     os.environ["QUANTLAB_PROFILE"] = "reference"        # the pictures of every machine are the same
-    made = build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site"))
+    made = build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site"), address="".join(sys.argv[2:3]))
     print(f"{len(made)} pages in {made[0].parent}, {sum(one.stat().st_size for one in made) / 1e6:.1f} MB; "
           f"open {made[0]}")

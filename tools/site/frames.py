@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from quantlab.canvas.style import Picture
+from quantlab.canvas.style import Picture, own_names
+from quantlab.stage.aims import Aim, aims
 from quantlab.stage.base import Stage
 from quantlab.stage.handles import Handle
-from quantlab.stage.touchable import own_names
 from quantlab.words import html_table
+
+from .in_page import finite
+from .shown import Axis, Shown
 
 #: Exhibit -> its main handles; with the stops that are shown where those are not all.
 MAIN: dict[str, dict[str, Sequence | None]] = {
@@ -38,31 +41,35 @@ MAIN: dict[str, dict[str, Sequence | None]] = {
     "explore_block": {"qtype": None, "block": (0, 1)},
 }
 MOST = 400              # pictures of one exhibit
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A main handle as a page draws it.  kind: as `Handle.kind`.  stops: values, and their words."""
-
-    name: str
-    label: str
-    kind: str
-    values: tuple
-    words: tuple[str, ...]
-    first: int
+#: What targets speak of: names of handles, and of numbers that pictures tell.
+SPOKEN_OF = {name for aim in aims().values() for name, _, _ in aim.when}
 
 
 @dataclass(frozen=True)
 class Frames:
     """A walked exhibit: `pictures` has one for each combination of stops, the last axis moving fastest.
 
-    presets: words on a button -> the stop of each axis, in their order.
+    presets: words on a button -> the axes that it moves, by number, with their stops.
+    numbers: what targets are measured by, beside the main handles, for each picture.
     """
 
     axes: tuple[Axis, ...]
     pictures: tuple[Picture, ...]
-    presets: Mapping[str, Sequence[int]]
+    presets: Mapping[str, Sequence[tuple[int, Any]]]
     note: str
+    numbers: tuple[Mapping[str, Any], ...]
+
+    def reaches(self, aim: Aim) -> bool:
+        """Whether a target is met by one of the pictures."""
+        stops = product(*(axis.values for axis in self.axes))
+        names = [axis.name for axis in self.axes]
+        return any(aim.met({**dict(zip(names, values, strict=True)), **numbers})
+                   for values, numbers in zip(stops, self.numbers, strict=True))
+
+    def shown(self, owner: str) -> Shown:
+        """What a page draws of it."""
+        return Shown(self.axes, self.first, max(one.height for one in self.pictures), self.presets,
+                     self.note, packed=self.packed(), owner=owner)
 
     @property
     def first(self) -> Picture:
@@ -71,7 +78,8 @@ class Frames:
 
     def packed(self) -> str:
         """All pictures, findings and tables as base64 of a raw deflate of JSON: "parts" are the different
-        shapes and rows, "frames" and "tables" the numbers of their parts, "finding" the sentences.
+        shapes and rows, "frames" and "tables" the numbers of their parts, "finding" the sentences, "numbers"
+        what targets are measured by.
         """
         parts: dict[str, int] = {}
 
@@ -80,7 +88,8 @@ class Frames:
 
         told = {"frames": [numbers(shapes(one.svg)) for one in self.pictures],
                 "tables": [numbers(shapes(html_table(one.table))) for one in self.pictures],
-                "finding": [one.finding for one in self.pictures], "parts": [*parts]}
+                "finding": [one.finding for one in self.pictures], "numbers": self.numbers,
+                "parts": [*parts]}
         text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
         return base64.b64encode(squeeze.compress(text.encode()) + squeeze.flush()).decode()
@@ -113,7 +122,7 @@ def walked(name: str, stage: Stage, owner: str = "it") -> Frames:
     axes = tuple(_axis(stage, handles[key], stage.values()[key], only) for key, only in chosen.items())
     if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
         raise ValueError(f"{name} at every stop is {count} pictures, {MOST} at most: leave out some stops")
-    pictures, start = [], _others(stage, axes)
+    pictures, numbers, start = [], [], _others(stage, axes)
     for values in product(*(axis.values for axis in axes)):
         if _others(stage, axes) != start:               # a handle has followed the one that was moved
             stage.reset()
@@ -121,8 +130,17 @@ def walked(name: str, stage: Stage, owner: str = "it") -> Frames:
             if stage.values()[axis.name] != value:
                 stage.controls[axis.name].value = value         # as a hand does it: others may follow
         pictures.append(replace(stage.picture, svg=own_names(stage.picture.svg, owner)))
+        numbers.append(_numbers(stage, axes))
     stage.reset()
-    return Frames(axes, tuple(pictures), dict(_presets(stage, axes)), stage.exhibit.note)
+    return Frames(axes, tuple(pictures), dict(_presets(stage, axes)), stage.exhibit.note, tuple(numbers))
+
+
+def _numbers(stage: Stage, axes: Sequence[Axis]) -> dict[str, Any]:
+    """What targets speak of, without the main handles, as JSON has it."""
+    found = {name: getattr(value, "item", lambda value=value: value)()
+             for name, value in stage.gauges().items()
+             if name in SPOKEN_OF and name not in {axis.name for axis in axes}}
+    return finite({name: value for name, value in found.items() if isinstance(value, str | int | float)})
 
 
 def _others(stage: Stage, axes: Sequence[Axis]) -> dict[str, Any]:
@@ -151,7 +169,7 @@ def _options(options: Any) -> list:
     return [*options.items()] if isinstance(options, Mapping) else [*options]
 
 
-def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[int]]]:
+def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[tuple[int, Any]]]]:
     """Those presets that the main handles can show by themselves."""
     names = {axis.name for axis in axes}
     for words, values in stage.exhibit.presets.items():
@@ -159,5 +177,6 @@ def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[int
         if any(stage.values()[key] != value for key, value in others.items()):
             continue
         if all(axis.name not in values or values[axis.name] in axis.values for axis in axes):
-            yield words, [axis.values.index(values[axis.name]) if axis.name in values else axis.first
-                          for axis in axes]
+            at = {axis.name: i for i, axis in enumerate(axes)}
+            yield words, [(at[key], axes[at[key]].values.index(value)) for key, value in values.items()
+                          if key in at]

@@ -5,8 +5,8 @@ An exhibit that is called with plain arguments and has frames (`frames.MAIN`) be
 shows its last picture with its words.
 """
 
-import ast
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from html import escape, unescape
@@ -16,9 +16,15 @@ import nbformat
 from nbconvert.filters import ansi2html, markdown2html
 
 import quantlab as ql
+from quantlab.canvas.style import own_names
 from quantlab.cli.export import ForAPage
+from quantlab.stage.aims import aim
 
-from .frames import MAIN, walked
+from .alive import ALIVE
+from .alive import shown as drawn_here
+from .asked import guess, quiz, targets
+from .cells import told
+from .frames import walked
 from .player import player
 
 #: Links between lessons and docs, wherever they stand: all pages are in one folder.
@@ -38,7 +44,7 @@ def body(path: Path) -> str:
             pieces.append(in_html(cell.source))
         elif cell.cell_type == "code":
             pieces.append(_code(cell))
-    return "\n".join(pieces)
+    return named("\n".join(pieces))
 
 
 def in_html(markdown: str, place: Callable[[str], str] | None = None) -> str:
@@ -71,48 +77,53 @@ def boxed(html: str) -> str:
 
 
 def _code(cell) -> str:
-    shown = "".join(map(_output, cell.outputs))
-    if (call := exhibit_of(cell.source)) and (moves := moving(*call)):
-        folded = f"{shown}<details><summary>Show me</summary>{moves}</details>"
-        shown = folded if guessed(cell.source) else moves
+    found, shown = told(cell.source), "".join(map(_output, cell.outputs))
+    moves = moving(*found.exhibit, found.targets) if found.exhibit else ""
+    moves = moves or (picture(found.picture) if found.picture else "")
+    if found.guess:
+        folded = f'<details class="ql-then"><summary>Show me</summary>{moves}</details>'
+        shown = guess(found.guess) + (folded if moves and found.waits else moves)
+    elif found.quiz:
+        shown = quiz(found.quiz)
+    elif moves:
+        shown = moves
     if not cell.source.strip():
         return shown
     return (f'<details class="code"><summary>Code of this step</summary><pre>{escape(cell.source)}</pre>'
             f"</details>{shown}")
 
 
-def exhibit_of(source: str) -> tuple[str, str] | None:
-    """(name, call) of the exhibit with frames that a cell shows with plain arguments; None for others."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return None
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        if node.func.attr == "then" and node.args:      # .then(ql.explore_x, its arguments)
-            node = ast.Call(node.args[0], node.args[1:], node.keywords)
-        values = [*node.args, *(keyword.value for keyword in node.keywords)]
-        plain = all(isinstance(value, ast.Constant) for value in values)
-        if plain and getattr(node.func, "attr", "") in MAIN:
-            return node.func.attr, ast.unparse(node)
-    return None
-
-
-def guessed(source: str) -> bool:
-    """Whether the exhibit of a cell waits for a guess: the question stays, and it opens by a press."""
-    return ".then(" in source
-
-
 @cache
-def moving(name: str, call: str) -> str:
-    """The player of an exhibit; "" for one that has none of its main handles here."""
-    stage = eval(call, {"ql": ql})
+def moving(name: str, call: str, wanted: tuple[str, ...] = ()) -> str:
+    """The player of an exhibit with its targets; "" for one that has none of its main handles here."""
     owner = re.sub(r"\W+", "-", call.removeprefix("ql.")).strip("-")
+    if name in ALIVE:
+        return player(drawn_here(call, owner), name, targets(wanted, wanted))
     try:
-        return player(walked(name, stage, owner), name.removeprefix("explore_").replace("_", " "))
+        frames = walked(name, eval(call, {"ql": ql}), owner)
     except ValueError:
         return ""
+    reachable = [number for number in wanted if frames.reaches(aim(number))]
+    return player(frames.shown(owner), name, targets(wanted, reachable))
+
+
+def picture(call: str) -> str:
+    """A picture without handles, as it is drawn now."""
+    made = eval(call, {"ql": ql}).picture
+    svg = own_names(made.svg, re.sub(r"\W+", "-", call).strip("-"))
+    return (f'<figure><div class="ql-scroll" tabindex="0" role="region" aria-label="The picture">'
+            f'<div class="ql-frame" style="max-width:{made.width}px">{svg}</div></div></figure>')
+
+
+def named(html: str) -> str:
+    """A page whose exhibits have names of their own: the second "explore_bits" is "explore_bits-2"."""
+    met: Counter[str] = Counter()
+
+    def name(found: re.Match) -> str:
+        met[found[2]] += 1
+        return f"{found[1]}{found[2]}" + (f"-{met[found[2]]}" if met[found[2]] > 1 else "")
+
+    return re.sub(r'(<figure class="ql-play" id=")(\w+)', name, html)
 
 
 def _output(output) -> str:
