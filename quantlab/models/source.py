@@ -42,7 +42,7 @@ BUNDLED = {"sample": DATA / "sample.gguf",
            **{name: DATA / "tiny" / f"{name}.gguf" for name in ("tiny", "tiny-qat", "tiny-moe")}}
 COLUMNS = ("name", "role", "layer", "shape", "type", "n_weights", "nbytes", "bpw")
 A_MODEL_IS = ('a model is a name of MODELS such as "llama3.1:8b", the name of a pulled model, the path of a '
-              'GGUF file, "tiny" (or another that comes with quantlab), an Architecture, or an open model')
+              'GGUF file, "tiny" or "sample", an Architecture, or an open model')
 
 
 class Model:
