@@ -65,8 +65,8 @@ def compare_quality(model, ftypes: str | Sequence[str] | None = None, text: Text
     text: what to predict; without it scenes that the tiny model never saw.  n_ctx, chunks: see `perplexity`.
     executor: any `concurrent.futures.Executor`, such as `ProcessPoolExecutor()` or dask.distributed's
     `client.get_executor()`, which measures a type a task; each process opens the model by its path.
-    progress: called with a Progress after each chunk (on an executor after each type), and stops the run by
-    returning False; None: nothing is shown.
+    progress: called with a Progress while a type is quantized and after each chunk (on an executor after each
+    type), and stops the run by returning False; None: nothing is shown.
     cancel: anything with `is_set()`.  cache: True remembers rows in the user's cache folder, a path in that
     folder, None nowhere.
 
