@@ -80,13 +80,16 @@ def test_skips_are_allowed_only_where_the_c_libraries_cannot_be():
 
 
 def test_the_site_that_is_published_is_the_one_that_is_built():
-    """`make site` writes it, git ignores it, and only the job that publishes may write to GitHub Pages."""
+    """`make site` writes it, git ignores it, and only the job that publishes may write to Pages. The pages
+    know the address at which they will be.
+    """
     built, uploaded = PAGES["jobs"]["build"]["steps"][-2:]
-    assert built["run"] == "make site" and uploaded["with"] == {"path": "site"}
+    assert built["run"] == 'make site ARGS="site ${{ steps.pages.outputs.base_url }}/"'
+    assert uploaded["with"] == {"path": "site"}
     assert "/site/" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
     assert PAGES["permissions"] == {"contents": "read"}
     assert {name: job.get("permissions") for name, job in PAGES["jobs"].items()} == {
-        "build": None, "publish": {"pages": "write", "id-token": "write"}}
+        "build": {"contents": "read", "pages": "read"}, "publish": {"pages": "write", "id-token": "write"}}
 
 
 def actionlint(file: Path) -> str:
