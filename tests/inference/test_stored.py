@@ -31,7 +31,7 @@ def small_pieces(monkeypatch):
 
 @pytest.fixture
 def nothing_fits(monkeypatch):
-    monkeypatch.setattr(stored.psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=0))
 
 
 def kinds(lm) -> set[type]:
@@ -120,7 +120,7 @@ def test_a_large_mix_of_a_table_can_be_stopped_while_it_is_written(
 def test_what_takes_more_than_half_of_the_free_memory_stays_in_the_file(monkeypatch):
     weights = ql.open_model("tiny").n_weights
     for available, kind in ((8 * weights, np.ndarray), (8 * weights - 1, Stored)):
-        monkeypatch.setattr(stored.psutil, "virtual_memory", lambda n=available: SimpleNamespace(available=n))
+        monkeypatch.setattr("psutil.virtual_memory", lambda n=available: SimpleNamespace(available=n))
         assert can_be_kept(weights) == (kind is np.ndarray) and kinds(ql.load_lm("tiny")) == {kind}
 
 
