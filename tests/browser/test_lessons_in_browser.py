@@ -33,7 +33,7 @@ def assert_saved_pictures_are_shown(lesson: LessonPage) -> None:
     """Opened untrusted and not yet run: the pictures in the file are there, and no broken widget."""
     saved = ["".join(output.get("data", {}).get("text/html", "")) for output in lesson.saved_outputs()]
     expected = sum("<img" in html for html in saved)
-    shown = lesson.wait_until(lambda: lesson.pictures() >= expected)
+    shown = lesson.wait_until(lambda: lesson.pictures() >= expected, seconds=60)
     assert shown, f"{lesson.pictures()} of {expected} saved pictures"
     assert lesson.cell_errors() == []
 
