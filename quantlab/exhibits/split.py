@@ -14,8 +14,6 @@ from ..memory.fit import CardFit, fits
 from ..memory.overrides import is_expert
 from ..memory.settings import Settings
 from ..memory.splits import Way, faster
-from ..models.architecture import Architecture
-from ..models.source import Model
 from ..stage.exhibit import Exhibit
 from ..stage.handles import menu, slider, stops
 from ..stage.share import recalled
@@ -65,11 +63,7 @@ def milliseconds(way: Way, bandwidth: float, host: float) -> tuple[float, float]
 
 def mixtures(shapes: Shapes) -> list[str]:
     """The models of a menu that have experts."""
-    return [name for name, shape in shapes.items() if _shape(shape).n_expert]
-
-
-def _shape(model: Architecture | Model) -> Architecture:
-    return model.architecture
+    return [name for name, shape in shapes.items() if shape.architecture.n_expert]
 
 
 # ---- words
@@ -101,7 +95,7 @@ def _table(ways: Sequence[Way], times: Sequence[tuple[float, float]]) -> tuple[t
 
 def _draw(shapes: Shapes, model: str, ftype: str, n_ctx: int, card: str, vram: float, ram: int) -> Picture:
     shown, nbytes = shapes[model], card_bytes(card, vram)
-    shape, ftype = _shape(shown), ftype if ftype in types_of(shown) else own_ftype(shown)
+    shape, ftype = shown.architecture, ftype if ftype in types_of(shown) else own_ftype(shown)
     fit = fits(shown, nbytes, ftype, Settings(n_ctx=n_ctx))
     known = GPUS[card].bandwidth if card in GPUS else 0
     bandwidth, host = fit.bandwidths(known, ram * 1e9)
@@ -159,7 +153,7 @@ def explore_split(model="qwen3:30b", vram_gb: float | None = 12, *, ftype: str |
     Raises ValueError for a model without experts, for unknown names and for what is no number.
     """
     shown, shapes = with_own(model)
-    if not _shape(shapes[shown]).n_expert:
+    if not shapes[shown].architecture.n_expert:
         raise ValueError(f"{shown} has no experts: it can be split by whole layers only, as explore_memory "
                          "shows; qwen3:30b and gpt-oss:20b have experts")
     if isinstance(n_ctx, bool) or not isinstance(n_ctx, int | float) or n_ctx != n_ctx:

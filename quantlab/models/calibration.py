@@ -9,6 +9,7 @@ belongs to one file of weights, whose SHA-256 it carries. It is measured by `cal
 inference/calibrate.py, and used by `quantize_model`.
 """
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -107,10 +108,10 @@ def write_moments(folder: Path, name: str, moments: np.ndarray) -> None:
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:
-    """What stands before the numbers in a NumPy file: format version 1.0 of numpy.lib.format."""
-    words = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
-    words += " " * (-(len(words) + 11) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + len(words).to_bytes(2, "little") + words.encode()
+    """What stands before the numbers in a NumPy file."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return header.getvalue()
 
 
 def write_state(folder: Path, state: dict) -> None:

@@ -119,6 +119,13 @@ def test_the_field_is_told_in_mechanisms_that_are_here_with_a_source_and_a_date(
     assert set(SHOWN) <= MECHANISMS.keys()
 
 
+def test_lesson_18_counts_what_runs_in_ollama_as_the_table_does():
+    lesson = (FOLDER.parents[2] / "notebooks/18_beyond_rounding.ipynb").read_text(encoding="utf-8")
+    words = {3: "Three", 4: "Four", 5: "Five"}
+    runs = sum("Ollama" in row.programs for row in known_field())
+    assert f"{words[runs]} of the names run in Ollama 0.34.2" in lesson
+
+
 def test_every_name_of_the_field_has_its_picture():
     explorer = explore_field()
     seen = set()
