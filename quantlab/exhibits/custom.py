@@ -114,7 +114,7 @@ class CustomModelLab(ModelLab):
         said = [f"{name} {value}" for name, value in found.parameters.items()]
         self.tell(f"A valid Modelfile: a model on {found.base}" + f" with {', '.join(said)}." * bool(said))
         if reached := self.targets.look(self.gauges()):
-            self.say(" ".join(reached))
+            self.say("", *reached)
 
     def gauges(self) -> dict[str, Any]:
         """The parameters of the Modelfile as it stands, too."""

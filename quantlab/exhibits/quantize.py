@@ -126,7 +126,7 @@ class QuantizeLab(ModelLab):
                      "it; write a source, such as tiny, to see its size.")
         self.tell(words)
         if reached := self.targets.look(self.gauges()):
-            self.say(" ".join(reached))
+            self.say("", *reached)
 
     def gauges(self) -> dict[str, Any]:
         """The bytes and the bits per weight of the file that would be written, too."""

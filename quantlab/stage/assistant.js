@@ -40,13 +40,18 @@ function render({ model, el }) {
   live.textContent = model.get("finding"); // before it joins the page, so that a page full of explorers stays silent
   el.appendChild(live);
 
-  let speaking = null, naming = null, resting = null, waiting = null, tries = 0;
+  let unsaid = "", speaking = null, naming = null, resting = null, waiting = null, tries = 0;
   const root = () => el.closest(".ql-explorer");
   const speak = () => {
     if (root()) say_values(root(), model.get("labels"));
     clearTimeout(speaking); // a dragged slider says only where it came to rest
-    speaking = setTimeout(() => { live.textContent = model.get("finding"); }, 500);
+    speaking = setTimeout(() => {
+      const words = model.get("finding");
+      live.textContent = words.includes(unsaid) ? words : `${words} ${unsaid}`;
+      unsaid = "";
+    }, 500);
   };
+  const hear_news = () => { unsaid = model.get("news"); }; // said once, however fast the hand goes on
   const rest = () => { // what stands here when the hand has rested is what a saved notebook shows
     clearTimeout(resting);
     resting = setTimeout(() => { try { model.send({ rested: true }); } catch { /* no kernel: the still is its last word */ } }, 1000);

@@ -184,7 +184,7 @@ class Stage(Touchable):
         if self.tasks and not self.draw:
             self.reveal(TABLE, bool(picture.table))
         self._write_panels()
-        self.say(" ".join([picture.finding, *self.targets.look(self.gauges())]))
+        self.say(picture.finding, *self.targets.look(self.gauges()))
 
     def still(self) -> Picture:
         return self.picture
