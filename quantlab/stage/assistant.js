@@ -51,7 +51,6 @@ function render({ model, el }) {
       unsaid = "";
     }, 500);
   };
-  const hear_news = () => { unsaid = model.get("news"); }; // said once, however fast the hand goes on
   const rest = () => { // what stands here when the hand has rested is what a saved notebook shows
     clearTimeout(resting);
     resting = setTimeout(() => { try { model.send({ rested: true }); } catch { /* no kernel: the still is its last word */ } }, 1000);
@@ -155,6 +154,7 @@ function render({ model, el }) {
   for (const kind of TOUCHES) el.ownerDocument.addEventListener(kind, touch_mine, true);
 
   model.on("change:finding", speak);
+  model.on("change:news", () => { unsaid = model.get("news"); }); // said once, however fast the hand goes on
   model.on("change:changes", rest);
   model.on("msg:custom", answered);
   model.on("change:labels", () => { tries = 0; name(); });

@@ -1,5 +1,7 @@
 """Targets, guesses and their ledger under a hand: by slider and preset, a target turns green and stays so."""
 
+import re
+
 import pytest
 
 from quantlab.lessons.predictions import prediction
@@ -7,6 +9,7 @@ from quantlab.stage.aims import aim
 
 pytestmark = pytest.mark.browser
 SOURCES = ('import quantlab as ql\n\nql.explore_llama().aim("00-1", "00-2")',
+           'ql.explore_bits().aim("01-3")',
            'ql.predict("00-1").then(ql.plot_lineup, reveal=True)', 'ql.quiz("00")')
 
 
@@ -41,6 +44,16 @@ def test_a_preset_and_a_slider_reach_a_target(lesson):
     llama.locator("button:has-text('Reset')").click()
     lesson.answered()
     assert lesson.page.locator(".ql-explorer .ql-aim.ql-met").count() == 2
+
+
+def test_a_target_is_said_even_when_the_hand_goes_on_at_once(lesson):
+    weights = lesson.explorers()[1]
+    weights.locator("select").first.select_option(aim("01-3").solution["piece"])
+    lesson.answered()
+    weights.locator(".noUi-handle").first.focus()
+    for key in ("Home", "ArrowRight"):                      # 2 bits, and on before half a second is over
+        lesson.page.keyboard.press(key)
+    lesson.hears(weights, re.compile(f"3 bits.*{re.escape(aim('01-3').reached)}"))
 
 
 def test_what_was_reached_and_guessed_stands_below_the_quiz(lesson):

@@ -90,6 +90,7 @@
     const value = (i) => (typed(i) ? handles[i].value : axes[i].values[handles[i].value]);
     const [width, tallest] = frame.style.aspectRatio.split("/").map(Number);
     let timer = 0, height = tallest;
+    const unsaid = [];
 
     function put(i, stop) {                   // as a hand does it: a menu and its slider follow each other
       if (String(stop) === handles[i].value) return;
@@ -115,9 +116,9 @@
       shown.innerHTML = shown.hidden ? "" : told.table;
       opened.innerHTML = told.panels || "";
       const now = Object.fromEntries(axes.map((axis, i) => [axis.name, value(i)]));
-      const reached = quantlab.look(figure, { ...now, ...told.numbers });
+      unsaid.push(...quantlab.look(figure, { ...now, ...told.numbers }));     // said once, however fast the hand goes on
       clearTimeout(timer);
-      timer = setTimeout(() => { live.textContent = [told.finding, ...reached].join(" "); }, REST);
+      timer = setTimeout(() => { live.textContent = [told.finding, ...unsaid.splice(0)].join(" "); }, REST);
     }
 
     function show() {
