@@ -60,7 +60,7 @@ class Touchable(widgets.VBox):
         self.call = call
 
     def say(self, finding: str, *news: str) -> None:
-        """Announce a sentence politely (after the hand rests) and keep it as the widget's text.  news: said with
+        """Announce a sentence politely (after the hand rests) and keep it as its text.  news: said with
         it, and still said when the next finding comes before the hand has rested.
         """
         with self.assistant.hold_sync():
