@@ -267,7 +267,7 @@ def recommend(model, vram_gib: float | Iterable[float], *, n_ctx: int = 4096,
             raise
         speeds = bandwidth or usual_card(max(cards)).bandwidth, host_bandwidth
         option = _option(shape, weights, ftype, asked, cards, speeds)
-        ways = tuple(way._replace(estimate=of_this_file(way.estimate, model)) for way in option.ways)
+        ways = tuple(way.of(model) for way in option.ways)
         options.append(replace(option, ways=ways, quality=(quality or {}).get(ftype)))
     return Options(sorted(options, key=_place), _assumed(bandwidth, max(cards), host_bandwidth))
 

@@ -1,12 +1,16 @@
 """What is recommended fits, what is not does not; llama.cpp itself agrees where it can be asked."""
 
+from dataclasses import replace
+from random import Random
 
 import pytest
 
 import quantlab as ql
-from quantlab.memory.estimate import OVERHEAD, estimate_memory
+from quantlab.memory.estimate import OVERHEAD, estimate_memory, planned
 from quantlab.memory.fit import fits, recommend
+from quantlab.memory.kv_cache import has_flash
 from quantlab.memory.settings import Settings, memory_profile
+from quantlab.memory.splits import CLOSE, on_card
 from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import MODELS
 from tests.thinned import some
@@ -165,3 +169,20 @@ def test_what_cannot_be_is_said(name, settings, words):
 def test_experts_in_main_memory_are_counted_for_one_card(settings):
     with pytest.raises(ValueError, match="are counted for one card, and there are 2: give the GiB of one"):
         recommend("qwen3:30b", (8, 8), ftypes=["Q4_K_M"], **settings)
+
+
+@pytest.mark.parametrize("name", some(list(MODELS), 4))
+def test_the_quick_walk_is_never_near_the_border_within_which_a_split_is_walked_in_full(name):
+    shape, random = MODELS[name], Random(name)
+    for _ in range(3):
+        weights = weights_of(shape, random.choice(("Q8_0", "Q4_K_M", "IQ2_XS")))
+        kind = random.choice(("f16", "q8_0")) if has_flash(shape) else "f16"
+        settings = Settings(n_ctx=random.choice((512, 8192, 100_000)), type_k=kind, type_v=kind,
+                            n_ubatch=random.choice((64, 512, 2048)),
+                            n_gpu_layers=random.randrange(shape.n_layer + 1))
+        if shape.n_expert and random.random() < 0.5:
+            settings = replace(settings, n_gpu_layers=None, n_cpu_moe=random.randrange(1, shape.n_layer))
+        quick, full = (planned(shape, weights, settings, "", every).total for every in (False, True))
+        assert abs(quick - full) < CLOSE / 4, (settings, quick, full)
+        for budget in (full - 1, full, full + 1, quick - 1, quick, quick + 1):
+            assert on_card(shape, weights, settings, budget) == (full <= budget)
