@@ -21,8 +21,9 @@ from tools.site.shipped import FOLDER
 
 SLOW = {"offline": False, "latency": 40, "downloadThroughput": 10e6 / 8, "uploadThroughput": 10e6 / 8}
 STOPS, WAIT = 60, 120_000
-#: Moves the first handle stop by stop, there and back; milliseconds until each picture has been painted.
-WALK = """async ([name, count]) => {
+#: Moves the first handle stop by stop, there and back; milliseconds until each picture has been painted; if
+#: `whole`, with what follows when the hand rests.
+WALK = """async ([name, count, whole]) => {
   const figure = document.getElementById(name), frame = figure.querySelector(".ql-frame"), took = [];
   const handle = figure.querySelector(".ql-handles input"), text = handle.type === "text";
   const words = handle.value, last = Number(handle.max);
@@ -30,7 +31,11 @@ WALK = """async ([name, count]) => {
     await new Promise(requestAnimationFrame);
     const begun = performance.now();
     const drawn = new Promise((done) => {
-      const look = new MutationObserver(() => { look.disconnect(); done(); });
+      const look = new MutationObserver(() => {
+        if (whole && frame.ariaBusy === "true") return;
+        look.disconnect();
+        done();
+      });
       look.observe(frame, {childList: true});
     });
     handle.value = text ? words.slice(0, 1 + i % words.length) : last - Math.abs(last - i % (2 * last));
@@ -78,6 +83,7 @@ def _python(browser, address: str, name: str) -> dict:
         begun = _cpu()
         took = page.evaluate(WALK, [name, STOPS])
         found[what] = {**_quantiles(took), "cpu_ms_a_stop": round(1000 * (_cpu() - begun) / STOPS, 1)}
+    found["rested"] = _quantiles(page.evaluate(WALK, [name, STOPS, True]))
     page.context.close()
     return found
 

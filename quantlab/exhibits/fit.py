@@ -50,13 +50,13 @@ from .cards import (
 
 LEFT, TOP, ROW, GAP = 104, 96, 30, 3
 RIGHT = WIDTH - 96                      # what a row is marked with stands right of it
-TONES = {"fits": MEANING["good"], "splits": MEANING["split"], "experts": MEANING["split"]}
+TONES = {"fits": MEANING["good"], "splits": MEANING["split"], "experts": MEANING["split"], "over": SOFT}
 SIGNS = {"fits": "✓ ", "no": "✗ "}
 
 
 class Cell(NamedTuple):
-    """kind: "fits", "splits", "experts" (split by them) or "no"; words: a number; tip: the sentence that the
-    mouse is told.
+    """kind: "fits", "splits", "experts" (split by them), "no", or "over" while nobody has counted how it is
+    split; words: a number; tip: the sentence that the mouse is told.
     """
 
     kind: str
@@ -74,9 +74,10 @@ PLOTTED = ("2k", "8k", "32k", "128k")
 MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b-mla")
 
 
-def fit_cells(model: Architecture | Model, card: int,
-              type_kv: str = "f16") -> Iterator[tuple[str, list[Cell]]]:
-    """(type, a cell for each of CONTEXTS), largest file first.  card: bytes.
+def fit_cells(model: Architecture | Model, card: int, type_kv: str = "f16",
+              rough: bool = False) -> Iterator[tuple[str, list[Cell]]]:
+    """(type, a cell for each of CONTEXTS), largest file first.  card: bytes.  rough: how those that do not
+    fit are split is not counted, which takes long.
 
     Raises ValueError where the heads do not fit the type of the cache.
     """
@@ -92,6 +93,9 @@ def fit_cells(model: Architecture | Model, card: int,
                                   f"{what}fits, {room:.2f} GiB to spare"))
                 continue
             short_of = f"{what}{-room:.2f} GiB too much"
+            if rough:
+                cells.append(Cell("over", "…", short_of))
+                continue
             if fit.experts:
                 cells.append(Cell("experts", f"moe {fit.experts}", f"{short_of}; {fit.best().words}"))
                 continue
@@ -138,11 +142,12 @@ def trick(a: Architecture) -> str:
     return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads
 
 
-def _draw(shapes: Shapes, vram: float, params: float, card: str, model: str, type_kv: str) -> Picture:
+def _draw(shapes: Shapes, rough: bool, vram: float, params: float, card: str, model: str,
+          type_kv: str) -> Picture:
     source = typical_shape(params) if model == BY_SIZE else shapes[model]
     size = params if model == BY_SIZE else billions(model, shapes)
     shape, nbytes = source.architecture, card_bytes(card, vram)
-    rows = list(fit_cells(source, nbytes, type_kv))
+    rows = list(fit_cells(source, nbytes, type_kv, rough))
     said = recommend_quantization(nbytes / GIB, size)
     mark = "" if said == TOO_LARGE else said.upper()
     where = f"{card_label(card)}, {nbytes / GIB:.3g} GiB" if card in GPUS else f"{nbytes / GIB:.3g} GiB"
@@ -225,7 +230,8 @@ def explore_fit(vram_gb: float | None = None, params_b: float = 7, model=None,
         **machine,
     }
     said += off_the_slider("A size of", size, near(PARAMS, size), "B") if model is None else ""
-    return Exhibit(handles, partial(_draw, shapes), presets=presets, label_width=120,
+    return Exhibit(handles, partial(_draw, shapes, False), presets=presets, label_width=120,
+                   rough=partial(_draw, shapes, True),
                    links={"model": by_model, "card": by_card},
                    note=said + "Counted: weights, KV cache and compute buffer as llama.cpp allocates them, "
                                "and 0.5 GiB for the driver.")

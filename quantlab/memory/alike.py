@@ -47,6 +47,16 @@ def kinds_of_layers(
 
 
 @lru_cache(maxsize=256)
+def _differences(a: Architecture, types: Types) -> tuple[int, int, bool]:
+    """How many sorts of layers there are by their tensors, how many by what they see, and whether one matrix
+    makes queries, keys and values.
+    """
+    parts = [on_card for on_card, _ in _parts(a.n_layer, types, False, frozenset(), False)[:-1]]
+    fused = any(name.startswith("attn_qkv") for name, *_ in parts[0])
+    return len(set(parts)), len({a.is_sliding(i) for i in range(a.n_layer)}), fused
+
+
+@lru_cache(maxsize=256)
 def _parts(
     n_layer: int, types: Types, split: bool, kept: frozenset[str], typed: bool
 ) -> tuple[tuple[tuple[Part, ...], tuple[Part, ...]], ...]:
@@ -101,3 +111,20 @@ def layers_to_walk(kinds: Sequence[Hashable]) -> tuple[int, ...]:
         kept += [*range(start, start + 2 * period if most else end), *range(start + 2 * period + most, end)]
         start = end
     return tuple(kept)
+
+
+def layers_to_search(a: Architecture, types: Types, kinds: Sequence[Hashable]) -> tuple[int, ...]:
+    """The layers of a split model whose walk finds nearly the bytes of a walk through all, for a search.
+
+    Where layers differ in nothing but types: the first and the last of each kind, which are the same for most
+    splits. All of them where there is more to differ in, and where queries, keys and values are pieces of
+    one result (Phi-3), which leaves gaps of many sizes.
+    """
+    by_tensors, by_sight, fused = _differences(a, types)
+    if a.pattern or a.n_embd_per_layer or fused:
+        return tuple(range(a.n_layer))
+    if by_tensors > 1 or by_sight > 1:
+        return layers_to_walk(kinds)
+    last = {kind: i for i, kind in enumerate(kinds)}
+    first = {kind: i for i, kind in reversed([*enumerate(kinds)])}
+    return tuple(sorted({*first.values(), *last.values()}))

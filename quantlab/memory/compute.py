@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from ..models.architecture import Architecture
 from ..models.cache_types import FEW_BITS
-from .alike import TOGETHER, kinds_of_layers, layers_to_walk
+from .alike import TOGETHER, kinds_of_layers, layers_to_search, layers_to_walk
 from .ggml import LENT_FROM
 from .graphs import graph_of
 from .parts import Layers
@@ -46,8 +46,9 @@ def split_compute_bytes(
 
     Layers in main memory are computed on the card when many tokens come at once (scheduler.py): then the
     types of their weights matter, as these are copied there.  kept: tensors that lie in main memory though
-    their layer does not.  every: False leaves out layers that are like others, which is faster, and in three
-    of a thousand settings off by some MB: what lies between gaps can depend on all layers before.
+    their layer does not.  every: False, for a search, leaves out layers that are like others, which is
+    faster, and in three of a thousand settings off by some MB: what lies between gaps can depend on all
+    layers before.
     """
     on_card = weights.n_blocks_on_card(settings.n_gpu_layers)
     devices = (1,) * (a.n_layer - on_card) + (0,) * on_card + (int(settings.n_gpu_layers == 0),)
@@ -122,12 +123,13 @@ def _plan(
     every: bool = False,
     probe: bool = False,
 ) -> Layers:
-    """What is to be walked through: all layers if so asked, or where a model of many kinds of them lies in
-    two places.
+    """What is to be walked through: all layers if so asked, in a search those that answer nearly; without a
+    split the layers that are not like others are enough.
     """
     kinds = kinds_of_layers(a, types, devices, host, kept, typed=not probe)
-    several = (host in devices or kept) and (a.pattern or a.n_embd_per_layer) and not probe
-    layers = tuple(range(a.n_layer)) if several or every else layers_to_walk(kinds[:-1])
+    split = host in devices or kept
+    layers = (tuple(range(a.n_layer)) if every else layers_to_search(a, types, kinds[:-1])
+              if split and not probe else layers_to_walk(kinds[:-1]))
     walked = (*(kinds[i] for i in layers), kinds[-1])
     return Layers(a, settings, walked, host, by_name(types), layers, devices, kept, probe=probe)
 

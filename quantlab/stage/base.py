@@ -5,6 +5,7 @@ A picture is an SVG string that is replaced on every move: an inline matplotlib 
 long.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from .share import again, source
 from .touchable import Touch, Touchable, framed
 
 TABLE = "As table"
+SETTLED = 0.15          # seconds after which a hand has come to rest
 BUSY = "One thing after the other: press Cancel, or wait for the answer."
 
 
@@ -54,6 +56,7 @@ class Stage(Touchable):
         self.exhibit, self.draw, self.pages = exhibit, exhibit.draw, exhibit.pages
         self.cancel = threading.Event()
         self.thread: threading.Thread | None = None
+        self.later: asyncio.TimerHandle | None = None
         self._tallest = 0
         self._first: dict[str, Any] = {}
         self.targets = Targets()
@@ -159,9 +162,21 @@ class Stage(Touchable):
         self.set(**self.initial)
 
     def moved(self, change) -> None:
-        """A handle has moved: draw, unless several are being moved."""
-        if not self._held:
+        """A handle has moved: draw, unless several are being moved. Where a kernel waits for the next move, what
+        takes long follows when the hand has rested.
+        """
+        if self._held:
+            return
+        try:
+            kernel = asyncio.get_running_loop() if self.exhibit.rough else None
+        except RuntimeError:
+            kernel = None
+        if kernel is None:
             self.redraw()
+            return
+        self._settle()
+        self.show(self.exhibit.picture(self.values(), self.facts, rough=True))
+        self.later = kernel.call_later(SETTLED, self.redraw)
 
     # ---- the picture
 
@@ -171,8 +186,15 @@ class Stage(Touchable):
 
     def redraw(self) -> None:
         """Draw the picture of the present values."""
+        self._settle()
         if self.draw and not self._held:
             self.show(self._drawn())
+
+    def _settle(self) -> None:
+        """What was to be drawn later is not."""
+        if self.later is not None:
+            self.later.cancel()
+            self.later = None
 
     def show(self, picture: Picture) -> None:
         """Put a picture on stage: its drawing, its finding, its table. The page must not jump while dragging:

@@ -21,6 +21,7 @@ class Exhibit:
 
     handles: in the order in which they stand.  draw: a pure function that returns a `Picture`; None for an
     exhibit that shows its pictures by itself (`Stage.show`), beginning with `first`.
+    rough: the same without what takes long, for a page that would be slow to follow a hand; then `draw`.
     presets: words on a button -> {handle: value}.  buttons: what else can be pressed.  note: a line of help.
     rows: names of handles and buttons, row by row; by default all handles. Other buttons stand in a row of
     their own.
@@ -37,6 +38,7 @@ class Exhibit:
     draw: Callable[..., Picture] | None = None
     _: KW_ONLY
     first: Picture | None = None
+    rough: Callable[..., Picture] | None = None
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     buttons: Sequence[Button] = ()
     note: str = ""
@@ -58,16 +60,18 @@ class Exhibit:
         return {handle.name: handle.value for handle in self.handles}
 
     def picture(self, values: Mapping[str, Any],
-                facts: Callable[..., Mapping[str, Any]] = lambda **values: values) -> Picture:
+                facts: Callable[..., Mapping[str, Any]] = lambda **values: values,
+                rough: bool = False) -> Picture:
         """What is drawn for these values of the handles; a ValueError of `facts` or `draw` is shown as a
         sentence in place of the picture, any other error is a bug and surfaces.
 
-        facts: what `draw` is told for the values, where it is told more than those.
+        facts: what `draw` is told for the values, where it is told more than those.  rough: without what
+        takes long, where that can be left out.
         """
         if self.draw is None:
             return self.first or notice("", "")
         try:
-            return self.draw(**facts(**values))
+            return ((rough and self.rough) or self.draw)(**facts(**values))
         except ValueError as error:
             return notice(str(error), STUCK)
 

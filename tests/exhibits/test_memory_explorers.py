@@ -23,7 +23,7 @@ from quantlab.exhibits.fit import (
 )
 from quantlab.exhibits.memory import _finding, explore_memory, script
 from quantlab.lab.modelfile import parse_modelfile
-from quantlab.memory import machine
+from quantlab.memory import machine, splits
 from quantlab.memory.advice import SLIDER, Situation, longest, uses, ways
 from quantlab.memory.cards import GPUS
 from quantlab.memory.fit import recommend
@@ -384,3 +384,17 @@ def test_of_a_mixture_experts_leave_the_card_first_and_come_back_first():
     assert next(uses(replace(now, n_cpu_moe=48)))[2] == change
     cells = dict(fit_cells(now.model, now.card))["Q4_K_M"]
     assert cells[2].kind == "experts" and cells[2].words == f"moe {change['n_cpu_moe']}"
+
+
+@pytest.mark.parametrize("vram", [1, 3, 8, 80])
+def test_the_rough_table_says_the_same_and_counts_no_layers(vram, monkeypatch):
+    """What a page shows while a hand moves: the same finding, fits and sizes."""
+    stage = explore_fit(vram, model="qwen3:30b")
+    values, whole = stage.values(), stage.picture
+    monkeypatch.setattr(splits, "planned", lambda *_: pytest.fail("a split was walked through"))
+    rough = stage.exhibit.picture(values, rough=True)
+    assert rough.finding == whole.finding and len(rough.table) == len(whole.table)
+    for mine, theirs in zip(rough.table, whole.table, strict=True):
+        for said, more in zip(mine, theirs, strict=True):
+            assert more == said or (more.startswith(f"{said}; ") and "too much" in said)
+    assert (rough.svg == whole.svg) == (vram == 80)

@@ -8,7 +8,7 @@ import pytest
 import quantlab as ql
 from quantlab.memory.estimate import OVERHEAD, estimate_memory, planned
 from quantlab.memory.fit import fits, recommend
-from quantlab.memory.kv_cache import has_flash
+from quantlab.memory.kv_cache import has_flash, layers_by_sight
 from quantlab.memory.settings import Settings, memory_profile
 from quantlab.memory.splits import CLOSE, on_card
 from quantlab.memory.weights import weights_of
@@ -183,6 +183,6 @@ def test_the_quick_walk_is_never_near_the_border_within_which_a_split_is_walked_
         if shape.n_expert and random.random() < 0.5:
             settings = replace(settings, n_gpu_layers=None, n_cpu_moe=random.randrange(1, shape.n_layer))
         quick, full = (planned(shape, weights, settings, "", every).total for every in (False, True))
-        assert abs(quick - full) < CLOSE / 4, (settings, quick, full)
+        assert abs(quick - full) < CLOSE / 2 or all(layers_by_sight(shape)), (settings, quick, full)
         for budget in (full - 1, full, full + 1, quick - 1, quick, quick + 1):
             assert on_card(shape, weights, settings, budget) == (full <= budget)

@@ -4,6 +4,7 @@ Python draws here, with handles that follow each other as the notebook's do.
 
 import json
 import random
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -145,6 +146,27 @@ def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit
     stage.redraw()
     settled(page, exhibit, stage.finding)
     assert page.errors == []
+
+
+def test_what_takes_long_follows_when_the_hand_has_rested(opened):
+    """The first picture of a stop leaves out how the types that do not fit are split; the next one is whole."""
+    page, stage = opened("explore_fit"), eval(CALLS["explore_fit"], {"ql": ql})
+    figure = page.locator("#explore_fit")
+    figure.locator("input[type=range]").first.focus()
+    figure.evaluate("""figure => {
+      const frame = figure.querySelector(".ql-frame");
+      figure.seen = [];
+      const look = new MutationObserver(() => figure.seen.push(frame.textContent.includes("…")));
+      look.observe(frame, {childList: true});
+    }""")
+    page.keyboard.press("ArrowLeft")
+    stops = [value for _, value in stage.controls["vram"].options]
+    stage.set(vram=stops[stops.index(stage.values()["vram"]) - 1])
+    page.wait_for_function("document.querySelector('#explore_fit').seen.length > 1", timeout=90_000)
+    assert figure.evaluate("figure => figure.seen") == [True, False]
+    assert figure.locator(".ql-frame").get_attribute("aria-busy") == "false"
+    words = re.findall(r">([^<>]*/33)<", stage.picture.svg)
+    assert words and all(word in figure.locator("svg").inner_html() for word in words)
 
 
 def test_a_text_is_read_at_every_letter_and_panels_open(opened):

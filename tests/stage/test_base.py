@@ -1,16 +1,18 @@
 """The stage of all exhibits: what it promises to eyes, ears, keyboards and readers without a kernel."""
 
+import asyncio
 import base64
 import re
 import struct
 import threading
+from dataclasses import replace
 
 import ipywidgets as widgets
 import pytest
 
 from quantlab.canvas.style import Picture
 from quantlab.canvas.svg import hatching, page, rect
-from quantlab.stage.base import Stage, html_table
+from quantlab.stage.base import SETTLED, Stage, html_table
 from quantlab.stage.exhibit import Exhibit, show
 from quantlab.stage.handles import Button, Link, Panel, menu, number_field, slider
 from quantlab.stage.keys import across, along, turned
@@ -33,6 +35,11 @@ def explorer(**more) -> Stage:
     handles = [slider("bits", "bits per weight", 4, 2, 8),
                number_field("size", "size in GiB", 4.0, 1, 30, 0.1)]
     return staged(handles, draw, **more)
+
+
+
+def rough(bits: int, size: float) -> Picture:
+    return page(200, [], finding=f"{bits} bits, roughly")
 
 
 def height(made: Stage) -> int:
@@ -317,3 +324,24 @@ def test_the_table_of_an_exhibit_that_waits_for_a_button_is_offered_once_there_i
     assert made.buttons["As table"].layout.display == "none"
     made.show(draw(4))
     assert made.buttons["As table"].layout.display == ""
+
+
+def test_what_takes_long_follows_when_the_hand_has_rested():
+    drawn, made = [], explorer(rough=rough)
+    made.exhibit = replace(made.exhibit, draw=lambda **values: drawn.append(values) or draw(**values))
+
+    async def drag() -> None:
+        for bits in (5, 6):
+            made.controls["bits"].value = bits
+            assert made.finding == f"{bits} bits, roughly" and drawn == []
+        await asyncio.sleep(3 * SETTLED)
+        assert made.finding == "6 bits of 4.0 GiB" and len(drawn) == 1
+        made.controls["bits"].value = 5
+        made.set(bits=4)                                    # a preset does not wait, and nothing follows it
+        assert made.finding == "4 bits of 4.0 GiB"
+        await asyncio.sleep(3 * SETTLED)
+
+    asyncio.run(drag())
+    assert len(drawn) == 2
+    made.controls["bits"].value = 8                         # no kernel waits for the next move
+    assert made.finding == "8 bits of 4.0 GiB"

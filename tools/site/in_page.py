@@ -42,15 +42,18 @@ def first_stops(exhibit: Exhibit) -> list[int | str]:
             for handle in exhibit.handles]
 
 
-def drawn(call: str, owner: str, stops: Sequence[int | str], opened: Sequence[str]) -> str:
+def drawn(call: str, owner: str, stops: Sequence[int | str], opened: Sequence[str],
+          rough: bool = False) -> str:
     """JSON of what stands there now: picture (its ids end with `owner`), finding, table, numbers, and the
-    panels that are opened.
+    panels that are opened.  rough: without what takes long; it says whether something was left out.
     """
     exhibit = made(call)
     values = values_at(exhibit, stops)
-    picture = exhibit.picture(values)
+    rough = rough and exhibit.rough is not None
+    picture = exhibit.picture(values, rough=rough)
     return json.dumps({
-        "svg": own_names(picture.svg, owner), "finding": picture.finding, "table": html_table(picture.table),
+        "rough": rough, "svg": own_names(picture.svg, owner), "finding": picture.finding,
+        "table": html_table(picture.table),
         "width": picture.width, "height": picture.height, "numbers": finite(picture.numbers),
         "panels": "".join(exhibit.panels[words].shown(values) for words in opened)}, ensure_ascii=False)
 

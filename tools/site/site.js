@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const REST = 400;               // milliseconds after which a finding is read out
+  const SETTLED = 150;            // milliseconds after which a hand has come to rest
   const FOLDER = location.protocol === "file:";
   const size = document.querySelector("meta[name=python-bytes]")?.content;
   const NEEDS_A_SERVER = "To move this picture the page needs a server. In its folder run "
@@ -48,10 +49,11 @@
   }
 
   function drawn(figure, tell) {              // while one picture is drawn only the newest wish is kept
-    let busy = false, next = null, arrived = false;
+    let busy = false, next = null, arrived = false, rouse = () => {};
     const { call, owner } = figure.dataset;
     return async (stops, opened, paint) => {
       next = { call, owner, stops, opened };
+      rouse();
       if (busy) return;
       busy = true;
       if (!arrived) tell(LOADING);
@@ -60,10 +62,14 @@
           const wish = next;
           next = null;
           const slow = arrived && setTimeout(() => tell(COUNTING), PATIENCE);
-          paint(await ask(wish));
+          const told = await ask({ ...wish, rough: true });
+          paint(told);
           clearTimeout(slow);
           arrived = true;
           tell("");
+          if (!told.rough) continue;
+          await new Promise((done) => { rouse = done; setTimeout(done, SETTLED); });
+          if (!next) paint(await ask(wish));            // what takes long follows when the hand has rested
         }
       } catch (error) {
         tell(`Python does not answer: ${error.message}`);
@@ -112,6 +118,7 @@
         height = told.height;
         frame.style.aspectRatio = `${width}/${height}`;
       }
+      frame.ariaBusy = String(Boolean(told.rough));
       figure.dataset.finding = told.finding;
       shown.innerHTML = shown.hidden ? "" : told.table;
       opened.innerHTML = told.panels || "";

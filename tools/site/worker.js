@@ -31,7 +31,8 @@ self.onmessage = async ({ data }) => {
   try {
     python ??= started();
     const room = await python;
-    self.postMessage({ number: data.number, told: room.drawn(data.call, data.owner, data.stops, data.opened) });
+    const told = room.drawn(data.call, data.owner, data.stops, data.opened, Boolean(data.rough));
+    self.postMessage({ number: data.number, told });
   } catch (error) {
     self.postMessage({ number: data.number, error: String(error.message ?? error) });
   }
