@@ -162,8 +162,8 @@ class Stage(Touchable):
         self.set(**self.initial)
 
     def moved(self, change) -> None:
-        """A handle has moved: draw, unless several are being moved. Where a kernel waits for the next move, what
-        takes long follows when the hand has rested.
+        """A handle has moved: draw, unless several are being moved. Where a kernel waits for the next,
+        what takes long follows when the hand has rested.
         """
         if self._held:
             return

@@ -149,7 +149,7 @@ def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit
 
 
 def test_what_takes_long_follows_when_the_hand_has_rested(opened):
-    """The first picture of a stop leaves out how the types that do not fit are split; the next one is whole."""
+    """The first picture of a stop leaves out how types are split; the next one is whole."""
     page, stage = opened("explore_fit"), eval(CALLS["explore_fit"], {"ql": ql})
     figure = page.locator("#explore_fit")
     figure.locator("input[type=range]").first.focus()
