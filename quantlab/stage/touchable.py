@@ -30,7 +30,7 @@ class Assistant(anywidget.AnyWidget):
     _css = Path(__file__).with_name("assistant.css")
     labels = traitlets.Dict().tag(sync=True)        # css class of a control -> its label in words
     finding = traitlets.Unicode().tag(sync=True)
-    news = traitlets.Unicode().tag(sync=True)       # what must be heard once, even if the finding is a new one by then
+    news = traitlets.Unicode().tag(sync=True)       # what must be heard once, even beside a newer finding
     shares = traitlets.Bool().tag(sync=True)        # whether there is a picture to take along
     changes = traitlets.Int().tag(sync=True)        # how often something was shown
 
@@ -60,8 +60,9 @@ class Touchable(widgets.VBox):
         self.call = call
 
     def say(self, finding: str, *news: str) -> None:
-        """Announce a sentence politely (after the hand rests) and keep it as the widget's text.  news: sentences
-        that are said with it, and still said when the next finding comes before the hand has rested.
+        """Announce a sentence politely (after the hand rests) and keep it as the widget's text.  news:
+        sentences that are said with it, and still said when the next finding comes before the hand has
+        rested.
         """
         with self.assistant.hold_sync():
             self.assistant.finding = " ".join(filter(None, [finding, *news]))

@@ -103,7 +103,8 @@ def test_a_target_is_said_even_when_the_hand_goes_on_at_once(opened):
     for key in ("End", "ArrowLeft"):
         page.keyboard.press(key)
     page.wait_for_function("""() => {
-        const figure = document.querySelector('#explore_llama'), said = figure.querySelector('.ql-live').textContent;
+        const figure = document.querySelector('#explore_llama');
+        const said = figure.querySelector('.ql-live').textContent;
         return said.startsWith(figure.dataset.finding) && said.includes('Target reached');
     }""")
 

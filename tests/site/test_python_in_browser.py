@@ -22,10 +22,11 @@ from .conftest import serving
 from .test_alive import any_stops
 
 pytestmark = pytest.mark.browser
-#: Exhibit -> its call on the page, as lessons 03, 06 and 14 have it.
+#: Exhibit -> its call on the page, as lessons 03, 06, 13 and 14 have it.
 CALLS = {"explore_memory": "ql.explore_memory('llama3.1:8b', 8, n_ctx=32768)",
          "explore_fit": "ql.explore_fit(8, model='llama3.1:8b')",
          "explore_speed": "ql.explore_speed('llama3.1:8b', 'GeForce RTX 4090')",
+         "explore_kv_cache": "ql.explore_kv_cache('llama3.1:8b', 'gemma3:4b', n_ctx=131072, vram_gb=24)",
          "explore_tag": "ql.explore_tag()"}
 ASK = """([call, owner, states]) => new Promise((done, fail) => {
   const worker = new Worker("python/worker.js", {type: "module"}), told = [];
