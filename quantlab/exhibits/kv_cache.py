@@ -38,7 +38,7 @@ PRESETS = {"A long book": LONG, "The same in q8_0": LONG | dict(type_k="q8_0", t
                                                    n_ctx=32768)}
 
 
-class Cache(NamedTuple):
+class CacheRow(NamedTuple):
     """Of one model: its name, the bytes of its KV cache, those without its trick, and the trick in words.
 
     trained: the tokens it was trained for, 0 where that is not known.
@@ -51,15 +51,14 @@ class Cache(NamedTuple):
     trained: int
 
 
-def cache_of(name: str, shape: Architecture, settings: Settings) -> Cache:
+def cache_of(name: str, shape: Architecture, settings: Settings) -> CacheRow:
     """What a model keeps.  ValueError that names it where llama.cpp refuses the types."""
     try:
         check_cache_types(shape, settings)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    return Cache(name, cache_bytes(shape, settings),
-                 plain_bytes(shape, settings.n_ctx, settings.type_k, settings.type_v), trick(shape),
-                 shape.n_ctx_train)
+    plain = plain_bytes(shape, settings.n_ctx, settings.type_k, settings.type_v)
+    return CacheRow(name, cache_bytes(shape, settings), plain, trick(shape), shape.n_ctx_train)
 
 
 def trick(a: Architecture) -> str:
@@ -71,7 +70,7 @@ def trick(a: Architecture) -> str:
     return heads if everywhere == layers else f"{heads}, {everywhere} of {layers} layers"
 
 
-def _finding(caches: Sequence[Cache], tokens: str) -> str:
+def _finding(caches: Sequence[CacheRow], tokens: str) -> str:
     """The largest and the smallest, in a sentence."""
     *_, least = most, *_ = sorted(caches, key=lambda cache: cache.nbytes, reverse=True)
     if most.nbytes == least.nbytes:

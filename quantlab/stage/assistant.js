@@ -89,31 +89,44 @@ function render({ model, el }) {
   };
   const copy_mine = (event) => { if (root()?.contains(event.target)) { open_file(event); copy(event); } };
   el.ownerDocument.addEventListener("click", copy_mine);
-  // Copy as picture, copy as code: the clipboard is asked at once, while the browser believes that somebody pressed.
+  // Copied to take along: the clipboard is asked at once, while the browser believes that somebody pressed.
+  const TAKEN = { // kind -> words on its button, what they mean, type, name of a file, and what is made of Python's answer
+    picture: ["Copy as picture", "A PNG with title, settings and source", "image/png", "quantlab.png", (_, buffers) => buffers[0]],
+    code: ["Copy as code", "The call that makes it again", "text/plain", "quantlab.py", ({ text }) => text],
+    link: ["Link to this picture", "Copies an address that opens the site at this picture", "text/plain", "quantlab.txt",
+      ({ page, id, moved }) => picture_address.spell(page, id, moved)],
+  };
   let arrived = null;
-  const copied = (message, buffers) => arrived && arrived(message.copied === "code" ? message.text : new Blob([buffers[0]], { type: "image/png" }));
+  const copied = (message, buffers) => arrived && arrived([message, buffers]);
   const ask = (kind) => new Promise((done) => { arrived = done; model.send({ copy: kind }); });
-  const tell_on = (button, said) => { live.textContent = said; button.setAttribute("data-said", said); setTimeout(() => button.removeAttribute("data-said"), 4000); };
+  const tell_on = (button, said) => {
+    live.textContent = said;
+    button.setAttribute("data-said", said);
+    setTimeout(() => button.removeAttribute("data-said"), Math.max(4000, 90 * said.length));
+  };
   const share = (button, kind) => {
-    const data = ask(kind), type = kind === "code" ? "text/plain" : "image/png";
-    const blob = data.then((got) => (kind === "code" ? new Blob([got], { type }) : got));
-    const save = () => blob.then((got) => { // no clipboard for pictures here: a file is as good
+    const [, , type, name, made] = TAKEN[kind];
+    const answer = ask(kind).then(([message, buffers]) => {
+      if (message.refused) throw new Error(message.refused);
+      return [new Blob([made(message, buffers)], { type }), message.said || "Copied"];
+    });
+    const save = () => answer.then(([blob]) => { // no clipboard for it here: a file is as good
       const link = el.ownerDocument.createElement("a");
-      link.href = URL.createObjectURL(got);
-      link.download = kind === "code" ? "quantlab.py" : "quantlab.png";
+      link.href = URL.createObjectURL(blob);
+      link.download = name;
       link.click();
       tell_on(button, "Saved as a file");
-    });
+    }, (error) => tell_on(button, error.message));
     if (!navigator.clipboard || !window.ClipboardItem) { save(); return; }
-    navigator.clipboard.write([new ClipboardItem({ [type]: blob })]).then(() => tell_on(button, "Copied"), save);
+    navigator.clipboard.write([new ClipboardItem({ [type]: answer.then(([blob]) => blob) })])
+      .then(() => answer).then(([, said]) => tell_on(button, said), save);
   };
-  if (model.get("shares")) {
+  if (model.get("shares").length) {
     const bar = el.ownerDocument.createElement("div");
     bar.className = "ql-share";
-    for (const [kind, tip] of [["picture", "A PNG with title, settings and source"], ["code", "The call that makes it again"]]) {
+    for (const kind of model.get("shares")) {
       const button = el.ownerDocument.createElement("button");
-      button.textContent = `Copy as ${kind}`;
-      button.title = tip;
+      [button.textContent, button.title] = TAKEN[kind];
       button.addEventListener("click", () => share(button, kind));
       bar.appendChild(button);
     }

@@ -19,8 +19,8 @@ import quantlab as ql
 from quantlab.canvas.style import own_names
 from quantlab.cli.export import ForAPage
 from quantlab.stage.aims import aim
+from quantlab.stage.on_site import ALIVE
 
-from .alive import ALIVE
 from .alive import shown as drawn_here
 from .asked import guess, quiz, targets
 from .cells import told
