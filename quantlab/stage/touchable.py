@@ -34,7 +34,7 @@ class Assistant(anywidget.AnyWidget):
     labels = traitlets.Dict().tag(sync=True)        # css class of a control -> its label in words
     finding = traitlets.Unicode().tag(sync=True)
     news = traitlets.Unicode().tag(sync=True)       # what must be heard once, even beside a newer finding
-    shares = traitlets.List(traitlets.Unicode()).tag(sync=True)     # what can be taken along: kinds of assistant.js
+    shares = traitlets.List(traitlets.Unicode()).tag(sync=True)     # what can be taken along (assistant.js)
     changes = traitlets.Int().tag(sync=True)        # how often something was shown
 
 
