@@ -42,7 +42,7 @@ MAIN: dict[str, dict[str, Sequence | None]] = {
     "explore_block": {"qtype": None, "block": (0, 1)},
 }
 VARIABLE, HERE = "QUANTLAB_SITE", "http://localhost:8000/"
-SERVED = f"Copied. It opens at {HERE}: `make site`, then `python -m http.server --directory site`."
+SERVED = f"Copied. It opens at {HERE} after: make site, then python -m http.server --directory site"
 OTHERWISE = "The site has this exhibit, but not this picture: it was made with something that no page has."
 
 
