@@ -33,7 +33,7 @@ class Assistant(anywidget.AnyWidget):
     _css = Path(__file__).with_name("assistant.css")
     labels = traitlets.Dict().tag(sync=True)        # css class of a control -> its label in words
     finding = traitlets.Unicode().tag(sync=True)
-    news = traitlets.Unicode().tag(sync=True)       # what must be heard once, even beside a newer finding
+    news = traitlets.Unicode().tag(sync=True)       # said once, even if the finding is another one by then
     shares = traitlets.List(traitlets.Unicode()).tag(sync=True)     # what can be taken along (assistant.js)
     changes = traitlets.Int().tag(sync=True)        # how often something was shown
 
@@ -64,9 +64,8 @@ class Touchable(widgets.VBox):
         self.call = call
 
     def say(self, finding: str, *news: str) -> None:
-        """Announce a sentence politely (after the hand rests) and keep it as the widget's text.  news:
-        sentences that are said with it, and still said when the next finding comes before the hand has
-        rested.
+        """Announce a sentence politely (after the hand rests) and keep it as its text.  news: said with
+        it, and still said when the next finding comes before the hand has rested.
         """
         with self.assistant.hold_sync():
             self.assistant.finding = " ".join(filter(None, [finding, *news]))

@@ -31,7 +31,7 @@ def test_a_preset_and_a_slider_reach_a_target(lesson):
     lesson.page.keyboard.press("Enter")
     assert lesson.wait_until(lambda: aim("00-1").hint in shown(lesson, "00-1").inner_text())
     llama.locator("button:has-text('Blocks save it')").click()
-    lesson.answered()                                   # what the preset says comes before what a key says
+    lesson.answered()                                       # the preset comes before the key
     press_end(lesson, llama, 1)                             # the pixel to 100 times white
     assert lesson.wait_until(lambda: "Reached" in shown(lesson, "00-1").inner_text())
     lesson.hears(llama, aim("00-1").reached)
