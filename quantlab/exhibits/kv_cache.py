@@ -116,7 +116,7 @@ def _draw(shapes: Shapes, model: str, beside: str, n_ctx: int, type_k: str, type
           vram: float) -> Picture:
     names = [model, *[beside] * (beside not in (ALONE, model))]
     settings = Settings(n_ctx=n_ctx * n_parallel, n_parallel=n_parallel, type_k=type_k, type_v=type_v)
-    architectures = {name: shapes[name].architecture for name in names}
+    architectures = {name: shapes[name].wired for name in names}
     own, *other = [cache_bytes(shape, settings) for shape in architectures.values()]
     return draw_caches(architectures, settings, vram).telling(
         {"kv_cache": own / GIB, **({"ratio": other[0] / own} if other else {})})
@@ -162,5 +162,5 @@ def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) ->
     """
     if not models:
         raise ValueError(f"no models to draw: give names such as {MODELS_SHOWN[0]!r}")
-    shapes = {name: found[name].architecture for name, found in map(with_own, models)}
+    shapes = {name: found[name].wired for name, found in map(with_own, models)}
     return show(draw_caches(shapes, Settings(n_ctx=n_ctx)))

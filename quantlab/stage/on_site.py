@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..profile import as_reference
+from ..words import listed
 from .handles import Handle
 
 if TYPE_CHECKING:
@@ -136,7 +137,10 @@ def _moved(here: "Stage", there: "Stage") -> list[tuple[str, Any]]:
         wanted[handle.name] = _stop(there, handle, now[handle.name], only)
     there.set(**wanted)
     if there.picture.svg != here.picture.svg:
-        raise ValueError(OTHERWISE)
+        fixed = [f"“{handle.label}”" for handle in there.exhibit.handles
+                 if handle.name not in wanted and now.get(handle.name) != there.values()[handle.name]]
+        raise ValueError(f"The site has this exhibit, but {listed(fixed)} cannot be moved there." if fixed
+                         else OTHERWISE)
     return [(name, value) for name, value in wanted.items() if value != there.initial[name]]
 
 

@@ -123,7 +123,7 @@ def test_python_is_loaded_when_it_is_touched_and_its_bytes_are_said_before(opene
                                       if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:"))]
 
 
-@pytest.mark.parametrize("exhibit", ["explore_memory", "explore_fit"])
+@pytest.mark.parametrize("exhibit", ["explore_memory", "explore_fit", "explore_kv_cache"])
 def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit):
     """Menus, sliders and presets in drawn order: after each, all handles stand where the notebook's stand."""
     page, stage, rng = opened(exhibit), eval(CALLS[exhibit], {"ql": ql}), random.Random(exhibit)

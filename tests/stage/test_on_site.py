@@ -61,6 +61,7 @@ def test_the_first_page_that_can_show_it_is_named():
 @pytest.mark.parametrize(("make", "why"), [
     (lambda: ql.explore_bits(np.linspace(-1, 1, 384)), "without 'all 384 weights' for “which weights”"),
     (lambda: ql.explore_float(0.7), "without 0.7 for “your number”"),
+    (lambda: ql.explore_block().at(bit=5), "“bit” cannot be moved there"),
     (lambda: ql.explore_scale_search().at(group=300), "without 300 for “group”"),
     (lambda: ql.explore_memory(ql.MODELS["qwen3:14b"], 8), "made with something that no page has"),
 ])
@@ -74,7 +75,7 @@ def test_a_flipped_bit_is_on_no_page():
     assert "page" in block.link()
     block.touched({"spot": 3, "single": True})
     block.buttons["flip"].click() if "flip" in block.buttons else None
-    assert "no page has" in block.link()["refused"]
+    assert "cannot be moved there" in block.link()["refused"]
 
 
 def test_a_card_of_ones_own_is_a_size_on_the_page(monkeypatch):
