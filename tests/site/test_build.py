@@ -13,10 +13,10 @@ from PIL import Image
 from quantlab.cli.export import LINK
 from quantlab.stage.on_site import ALIVE, MAIN, OnPage
 from quantlab.stage.still import ASLEEP
-from tools.site.build import ROOT, build
+from tools.site.build import ROOT, build, written
 from tools.site.cells import told
 from tools.site.glossary import linked, terms
-from tools.site.lessons import anchor, body, github_anchor, in_html
+from tools.site.lessons import DATA, NEAR, anchor, body, github_anchor, in_html
 from tools.site.links import faults
 from tools.site.places import TABLE, places
 
@@ -88,6 +88,21 @@ def test_headings_have_the_places_that_links_of_their_kind_lead_to():
     assert 'id="Two-words"' in in_html("## Two words") and "¶" not in in_html("## Two words")
     assert 'href="types.html#a"' in in_html("[types](../docs/types.md#a)")
     assert LINK.sub(r"\1.html\2", "[a](glossary.ipynb#llama.cpp)") == "[a](glossary.html#llama.cpp)"
+
+
+def test_a_table_that_a_lesson_links_lies_beside_the_pages(tmp_path):
+    html = in_html("[the rows](../quantlab/data/published_speeds.csv), [types](../docs/types.md)")
+    written(tmp_path, {"a": ("A", f"<h1>A</h1>{html}"), "types": ("Types", "<h1>Types</h1>"),
+                       "index": ("Start", '<h1 id="lessons">Start</h1>'), "glossary": ("G", "<h1>G</h1>"),
+                       "api": ("Names", "<h1>Names</h1>")}, python=False)
+    assert faults(tmp_path) == []
+    assert (tmp_path / "data" / "published_speeds.csv").read_bytes().startswith(b"device,")
+
+
+def test_every_link_out_of_the_lessons_folder_is_of_a_kind_that_the_pages_know():
+    for path in [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(\.\./[^)]+\)", path.read_text(encoding="utf-8")):
+            assert NEAR.fullmatch(link) or DATA.fullmatch(link), (path.name, link)
 
 
 def test_links_that_lead_nowhere_or_away_are_found(tmp_path):

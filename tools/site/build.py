@@ -29,6 +29,7 @@ NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "glossary.html": 
        "api.html": "Public names"}
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 FIRST = re.compile(r"</h1>\s*<p>(.*?)</p>", re.S)
+TABLE = re.compile(r'<a href="data/([^"]+)"')
 CALL = re.compile(r'<figure class="ql-play"[^>]* data-call="([^"]*)"')
 PYTHON = '<meta name="python-bytes" content="{}">\n'
 PAGE = """<!doctype html>
@@ -143,6 +144,9 @@ def written(folder: Path, pages: Mapping[str, tuple[str, str]], python: bool = T
     for script in (HERE / "site.css", HERE / "site.js", HERE / "asked.js", ADDRESS):
         shutil.copy(script, folder / script.name)
     (folder / CARD).write_bytes(drawn_card())
+    for name in {name for _, html in pages.values() for name in TABLE.findall(html)}:
+        (folder / "data").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "quantlab" / "data" / name, folder / "data" / name)
 
 
 def _title(html: str, name: str) -> str:
