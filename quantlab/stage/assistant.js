@@ -40,7 +40,7 @@ function render({ model, el }) {
   live.textContent = model.get("finding"); // before it joins the page, so that a page full of explorers stays silent
   el.appendChild(live);
 
-  let unsaid = "", speaking = null, naming = null, resting = null, waiting = null, tries = 0;
+  let unsaid = "", speaking = null, naming = null, resting = null, waiting = null, fading = null, tries = 0;
   const root = () => el.closest(".ql-explorer");
   const speak = () => {
     if (root()) say_values(root(), model.get("labels"));
@@ -99,12 +99,13 @@ function render({ model, el }) {
   let arrived = null;
   const copied = (message, buffers) => arrived && arrived([message, buffers]);
   const ask = (kind) => new Promise((done) => { arrived = done; model.send({ copy: kind }); });
-  const tell_on = (button, said) => {
-    live.textContent = said;
-    button.setAttribute("data-said", said);
-    setTimeout(() => button.removeAttribute("data-said"), Math.max(4000, 90 * said.length));
+  const told = el.ownerDocument.createElement("span");
+  const tell = (said) => {
+    live.textContent = told.textContent = said;
+    clearTimeout(fading);
+    fading = setTimeout(() => { told.textContent = ""; }, Math.max(4000, 90 * said.length));
   };
-  const share = (button, kind) => {
+  const share = (kind) => {
     const [, , type, name, made] = TAKEN[kind];
     const answer = ask(kind).then(([message, buffers]) => {
       if (message.refused) throw new Error(message.refused);
@@ -115,11 +116,11 @@ function render({ model, el }) {
       link.href = URL.createObjectURL(blob);
       link.download = name;
       link.click();
-      tell_on(button, "Saved as a file");
-    }, (error) => tell_on(button, error.message));
+      tell("Saved as a file");
+    }, (error) => tell(error.message));
     if (!navigator.clipboard || !window.ClipboardItem) { save(); return; }
     navigator.clipboard.write([new ClipboardItem({ [type]: answer.then(([blob]) => blob) })])
-      .then(() => answer).then(([, said]) => tell_on(button, said), save);
+      .then(() => answer).then(([, said]) => tell(said), save);
   };
   if (model.get("shares").length) {
     const bar = el.ownerDocument.createElement("div");
@@ -127,9 +128,10 @@ function render({ model, el }) {
     for (const kind of model.get("shares")) {
       const button = el.ownerDocument.createElement("button");
       [button.textContent, button.title] = TAKEN[kind];
-      button.addEventListener("click", () => share(button, kind));
+      button.addEventListener("click", () => share(kind));
       bar.appendChild(button);
     }
+    bar.appendChild(told);
     el.appendChild(bar);
   }
 
@@ -173,7 +175,7 @@ function render({ model, el }) {
   model.on("change:labels", () => { tries = 0; name(); });
   name();
   return () => {
-    [speaking, naming, resting, waiting].forEach(clearTimeout);
+    [speaking, naming, resting, waiting, fading].forEach(clearTimeout);
     el.ownerDocument.removeEventListener("click", copy_mine);
     el.ownerDocument.removeEventListener("keydown", step_in, true);
     el.ownerDocument.removeEventListener("keydown", step_out, true);
