@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
+from quantlab.stage.on_site import ALIVE
 from tests.browser.window import open_browser
 from tests.site.conftest import serving
-from tools.site.alive import ALIVE
 from tools.site.build import landing, written
 from tools.site.lessons import moving
 from tools.site.shipped import FOLDER

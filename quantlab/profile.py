@@ -7,13 +7,16 @@ strictly. Without the variable a lesson shows what is really there, and says whi
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 VARIABLE = "QUANTLAB_PROFILE"
 REFERENCE = "reference"
 #: Gives a server's answer to /api/show with `verbose`, about a pulled model whose file cannot be read. Only
 #: the lab talks to servers, and the rooms below may not know it: `quantlab/__init__.py` sets this.
 ask_server: Callable[[str], Mapping[str, object]] | None = None
+_forced: ContextVar[bool] = ContextVar("_forced", default=False)
 
 
 def is_reference() -> bool:
@@ -22,10 +25,22 @@ def is_reference() -> bool:
     Raises ValueError for any other value than "reference", "live" or nothing: a typo must not silently mean
     "live".
     """
+    if _forced.get():
+        return True
     value = os.environ.get(VARIABLE, "")
     if value not in ("", "live", REFERENCE):
         raise ValueError(f"{VARIABLE}={value!r} is not a profile: use 'reference', 'live', or leave it unset")
     return value == REFERENCE
+
+
+@contextmanager
+def as_reference() -> Iterator[None]:
+    """What is made within is the reference's, whatever the variable says; other threads go on as before."""
+    before = _forced.set(True)
+    try:
+        yield
+    finally:
+        _forced.reset(before)
 
 
 def stable(value: float, digits: int = 3) -> float:

@@ -1,5 +1,5 @@
-"""Lessons 06 and 13: what fits on a card, every type at every context; the rule of thumb, which
-knows no context, beside the truth; and what the KV cache of real models takes.
+"""Lesson 06: what fits on a card, every type at every context; and the rule of thumb, which knows no context,
+beside the truth.
 """
 
 import math
@@ -14,7 +14,7 @@ from ..memory.advice import types_of
 from ..memory.cards import GPUS
 from ..memory.estimate import estimate_memory
 from ..memory.fit import fits
-from ..memory.kv_cache import KV_TYPES, check_cache_types, kv_cache_bytes, layers_by_sight
+from ..memory.kv_cache import KV_TYPES, check_cache_types
 from ..memory.pulled import pulled_notes
 from ..memory.rule import (
     GB_PER_BILLION,
@@ -71,7 +71,6 @@ LEGEND = (("fits", "fits: GiB to spare"), ("splits", "layers on the card, the re
 BY_EXPERTS = "split by layers; moe: by experts"
 OWNERS = (("weights", "weights"), ("KV cache", "kv_cache"), ("compute", "compute"))
 PLOTTED = ("2k", "8k", "32k", "128k")
-MODELS_SHOWN = ("llama2:7b", "llama3.1:8b", "gemma3:4b", "deepseek-v2:16b-mla")
 
 
 def fit_cells(model: Architecture | Model, card: int, type_kv: str = "f16",
@@ -124,22 +123,6 @@ def _reach(cells: list[Cell]) -> str:
     if not fitting:
         return "fits at no context"
     return "fits at every context here" if len(fitting) == len(cells) else f"fits up to {fitting[-1]}"
-
-
-def plain_bytes(a: Architecture, n_ctx: int) -> int:
-    """Bytes in f16 if each head kept a key and a value for each token in each layer (multi-head attention, as
-    in 2017).
-    """
-    return 2 * a.n_layer * a.n_head * (a.head_dim + a.value_dim) * n_ctx
-
-
-def trick(a: Architecture) -> str:
-    """How a model keeps its cache small, in a few words."""
-    everywhere, local = layers_by_sight(a)
-    if a.is_latent:
-        return f"{a.kv_lora_rank + a.rope_dim} numbers for all heads"
-    heads = f"{a.n_head_kv} of {a.n_head} heads" if a.n_head_kv < a.n_head else f"all {a.n_head} heads"
-    return f"{heads}, {everywhere} of {a.n_layer} layers" if local else heads
 
 
 def _draw(shapes: Shapes, rough: bool, vram: float, params: float, card: str, model: str,
@@ -267,32 +250,3 @@ def plot_rule(model: str = "llama3.1:8b", quant: str = "q4_K_M") -> Exhibit:
                         most=math.inf, limit=rule, legend=[(MEANING[tone], what) for what, tone in OWNERS],
                         limit_words=f"rule: {rule_gb:.1f} GB", table=tuple(table))
     return show(picture)
-
-
-@recalled
-def plot_kv_cache(models: tuple[str, ...] = MODELS_SHOWN, n_ctx: int = 32768) -> Exhibit:
-    """A bar for each model (names of MODELS), f16; hollow: as if every layer and every head kept everything.
-
-    Raises ValueError for an unknown model, with the nearest names, and for a context that cannot be.
-    """
-    if not models:
-        raise ValueError(f"no models to draw: give names such as {MODELS_SHOWN[0]!r}")
-    rows, table = [], [("model", "its trick", "GiB", "without it, GiB", "bytes a token")]
-    for name in models:
-        shape = shape_of(name).architecture
-        real, plain = kv_cache_bytes(shape, n_ctx) / GIB, plain_bytes(shape, n_ctx) / GIB
-        words = f"{real:.2f} GiB: {trick(shape)}"
-        bars = [Bar([BarPiece("KV cache", real, MEANING["kv_cache"])], words)]
-        if plain > real * 1.01:
-            bars.append(Bar([BarPiece("without it", plain, MEANING["original"])], f"{plain:.2f} GiB without",
-                            claimed=True))
-        rows.append(Row(name, bars))
-        table.append((name, trick(shape), f"{real:.2f}", f"{plain:.2f}", f"{real * GIB / n_ctx:,.0f}"))
-    sizes = sorted((float(row[2]), row[0]) for row in table[1:])
-    (least, small), (most, large) = sizes[0], sizes[-1]
-    return show(draw_bars(rows,
-                          finding=f"{n_ctx:,} tokens take {most:.1f} GiB in {large}, {least:.2f} in {small}",
-                          subtitle="KV cache in f16; hollow: as if every head in every layer kept its own "
-                                   "notes on every token.",
-                          legend=[(MEANING["kv_cache"], "KV cache"), ("", "without the trick")], left=190,
-                          table=tuple(table)))

@@ -57,6 +57,21 @@ def cache_bytes(a: Architecture, settings: Settings, first_layer: int = 0) -> in
         for layers, n, rows in kinds for width, kv_type in rows)
 
 
+def plain_bytes(a: Architecture, n_ctx: int, type_k: str = "f16", type_v: str = "f16") -> int:
+    """Bytes if each head kept a key and a value for each of `n_ctx` tokens in each layer (multi-head
+    attention, as in 2017): in those that look at earlier tokens, and in those that keep a state instead.
+    """
+    dims = [a.heads_of(layer)[1] for layer in mixing_layers(a)]
+    keys, values = sum(dims), sum(a.value_dim if dim == a.head_dim else dim for dim in dims)
+    return sum(tensor_nbytes((a.n_head * width, n_ctx), CACHE_TYPES[kv_type])
+               for width, kv_type in ((keys, type_k), (values, type_v)))
+
+
+def mixing_layers(a: Architecture) -> list[int]:
+    """The layers that look at earlier tokens or keep a state of them; some models have others."""
+    return [layer for layer in range(a.n_layer) if a.has_attention(layer) or a.has_state(layer)]
+
+
 def cells(a: Architecture, settings: Settings) -> tuple[int, int]:
     """Cells of a stream in a layer that keeps the whole context, and in one that keeps a sliding window:
     windows and one step more, or the whole context where that is less.

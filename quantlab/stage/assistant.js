@@ -40,7 +40,7 @@ function render({ model, el }) {
   live.textContent = model.get("finding"); // before it joins the page, so that a page full of explorers stays silent
   el.appendChild(live);
 
-  let unsaid = "", speaking = null, naming = null, resting = null, waiting = null, tries = 0;
+  let unsaid = "", speaking = null, naming = null, resting = null, waiting = null, fading = null, tries = 0;
   const root = () => el.closest(".ql-explorer");
   const speak = () => {
     if (root()) say_values(root(), model.get("labels"));
@@ -89,34 +89,49 @@ function render({ model, el }) {
   };
   const copy_mine = (event) => { if (root()?.contains(event.target)) { open_file(event); copy(event); } };
   el.ownerDocument.addEventListener("click", copy_mine);
-  // Copy as picture, copy as code: the clipboard is asked at once, while the browser believes that somebody pressed.
-  let arrived = null;
-  const copied = (message, buffers) => arrived && arrived(message.copied === "code" ? message.text : new Blob([buffers[0]], { type: "image/png" }));
-  const ask = (kind) => new Promise((done) => { arrived = done; model.send({ copy: kind }); });
-  const tell_on = (button, said) => { live.textContent = said; button.setAttribute("data-said", said); setTimeout(() => button.removeAttribute("data-said"), 4000); };
-  const share = (button, kind) => {
-    const data = ask(kind), type = kind === "code" ? "text/plain" : "image/png";
-    const blob = data.then((got) => (kind === "code" ? new Blob([got], { type }) : got));
-    const save = () => blob.then((got) => { // no clipboard for pictures here: a file is as good
-      const link = el.ownerDocument.createElement("a");
-      link.href = URL.createObjectURL(got);
-      link.download = kind === "code" ? "quantlab.py" : "quantlab.png";
-      link.click();
-      tell_on(button, "Saved as a file");
-    });
-    if (!navigator.clipboard || !window.ClipboardItem) { save(); return; }
-    navigator.clipboard.write([new ClipboardItem({ [type]: blob })]).then(() => tell_on(button, "Copied"), save);
+  // Copied to take along: the clipboard is asked at once, while the browser believes that somebody pressed.
+  const TAKEN = { // kind -> words on its button, what they mean, type, name of a file, and what is made of Python's answer
+    picture: ["Copy as picture", "A PNG with title, settings and source", "image/png", "quantlab.png", (_, buffers) => buffers[0]],
+    code: ["Copy as code", "The call that makes it again", "text/plain", "quantlab.py", ({ text }) => text],
+    link: ["Link to this picture", "Copies an address that opens the site at this picture", "text/plain", "quantlab.txt",
+      ({ page, id, moved }) => picture_address.spell(page, id, moved)],
   };
-  if (model.get("shares")) {
+  let arrived = null;
+  const copied = (message, buffers) => arrived && arrived([message, buffers]);
+  const ask = (kind) => new Promise((done) => { arrived = done; model.send({ copy: kind }); });
+  const told = el.ownerDocument.createElement("span");
+  const tell = (said) => {
+    live.textContent = told.textContent = said;
+    clearTimeout(fading);
+    fading = setTimeout(() => { told.textContent = ""; }, Math.max(4000, 90 * said.length));
+  };
+  const share = (kind) => {
+    const [, , type, name, made] = TAKEN[kind];
+    const answer = ask(kind).then(([message, buffers]) => {
+      if (message.refused) throw new Error(message.refused);
+      return [new Blob([made(message, buffers)], { type }), message.said || "Copied"];
+    });
+    const save = () => answer.then(([blob]) => { // no clipboard for it here: a file is as good
+      const link = el.ownerDocument.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = name;
+      link.click();
+      tell("Saved as a file");
+    }, (error) => tell(error.message));
+    if (!navigator.clipboard || !window.ClipboardItem) { save(); return; }
+    navigator.clipboard.write([new ClipboardItem({ [type]: answer.then(([blob]) => blob) })])
+      .then(() => answer).then(([, said]) => tell(said), save);
+  };
+  if (model.get("shares").length) {
     const bar = el.ownerDocument.createElement("div");
     bar.className = "ql-share";
-    for (const [kind, tip] of [["picture", "A PNG with title, settings and source"], ["code", "The call that makes it again"]]) {
+    for (const kind of model.get("shares")) {
       const button = el.ownerDocument.createElement("button");
-      button.textContent = `Copy as ${kind}`;
-      button.title = tip;
-      button.addEventListener("click", () => share(button, kind));
+      [button.textContent, button.title] = TAKEN[kind];
+      button.addEventListener("click", () => share(kind));
       bar.appendChild(button);
     }
+    bar.appendChild(told);
     el.appendChild(bar);
   }
 
@@ -160,7 +175,7 @@ function render({ model, el }) {
   model.on("change:labels", () => { tries = 0; name(); });
   name();
   return () => {
-    [speaking, naming, resting, waiting].forEach(clearTimeout);
+    [speaking, naming, resting, waiting, fading].forEach(clearTimeout);
     el.ownerDocument.removeEventListener("click", copy_mine);
     el.ownerDocument.removeEventListener("keydown", step_in, true);
     el.ownerDocument.removeEventListener("keydown", step_out, true);

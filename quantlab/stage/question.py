@@ -86,6 +86,7 @@ class MultipleChoice(Touchable):
             return
         made = self._make()
         self.shown = made if isinstance(made, Touchable) else Answered(made)
+        self.shown.offer_copies()
         self.children = [*self._parts, self.assistant, self.shown]
 
     def choose(self, index: int) -> None:

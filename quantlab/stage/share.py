@@ -26,6 +26,7 @@ def recalled(function: Callable[P, "Exhibit | Stage"]) -> Callable[P, "Stage"]:
         exhibit = function(*args, **kwargs)
         staged = Stage(exhibit) if isinstance(exhibit, Exhibit) else exhibit
         given = [*map(as_code, args), *(f"{name}={as_code(value)}" for name, value in kwargs.items())]
+        staged.maker = made
         staged.made_by(f"ql.{function.__name__}({', '.join(given)})")
         return staged
 

@@ -8,6 +8,7 @@ from functools import cache
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import anywidget
@@ -17,6 +18,7 @@ from IPython.display import display, update_display
 
 from ..canvas.style import Picture, standalone
 from ..canvas.svg import captioned
+from .on_site import link, on_pages
 from .share import again, source
 from .still import ASLEEP, figure, picture_html
 
@@ -26,12 +28,13 @@ class Assistant(anywidget.AnyWidget):
     tells when the hand has rested, and puts code and picture on the clipboard.
     """
 
-    _esm = Path(__file__).with_name("assistant.js")
+    _esm = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8")
+                   for name in ("address.js", "assistant.js"))
     _css = Path(__file__).with_name("assistant.css")
     labels = traitlets.Dict().tag(sync=True)        # css class of a control -> its label in words
     finding = traitlets.Unicode().tag(sync=True)
     news = traitlets.Unicode().tag(sync=True)       # said once, even if the finding is another one by then
-    shares = traitlets.Bool().tag(sync=True)        # whether there is a picture to take along
+    shares = traitlets.List(traitlets.Unicode()).tag(sync=True)     # what can be taken along (assistant.js)
     changes = traitlets.Int().tag(sync=True)        # how often something was shown
 
 
@@ -41,8 +44,9 @@ class Touchable(widgets.VBox):
     controls: name -> widget; each one's `description` (or tooltip) becomes the label of its handle.
     """
 
-    #: The call that made it, where a function with `recalled` did.
+    #: The call that made it, and its function, where one with `recalled` did.
     call = ""
+    maker: Any = None
 
     def __init__(self, children, controls: Mapping[str, widgets.Widget] | None = None, **kwargs):
         controls = dict(controls or {})
@@ -94,12 +98,27 @@ class Touchable(widgets.VBox):
             self.assistant.send({"copied": "picture"}, buffers=[png(self.to_share(picture))])
         elif message.get("copy") == "code":
             self.assistant.send({"copied": "code", "text": self.code()})
+        elif message.get("copy") == "link":
+            self.assistant.send({"copied": "link", **self.link()})
         else:
             self.assistant.send({"here": True})
 
     def code(self) -> str:
         """The call that makes this exhibit again, as it stands."""
         return again(self.call, {})
+
+    def link(self) -> dict[str, Any]:
+        """What the address of this picture on the site is made of (`on_site.link`), or why there is none."""
+        try:
+            return link(self)
+        except ValueError as error:
+            return {"refused": str(error)}
+
+    def offer_copies(self) -> None:
+        """Offer to take it along, before it is displayed."""
+        if self.call and self.still() is not None:
+            on_a_page = bool(self.maker and on_pages(self.maker.__name__))
+            self.assistant.shares = ["picture", "code", *["link"] * on_a_page]
 
     def to_share(self, picture: Picture) -> Picture:
         """The picture with what one should know of it elsewhere."""
@@ -109,7 +128,7 @@ class Touchable(widgets.VBox):
         return {"text/html": self.still_html(), "text/plain": self.finding}
 
     def _ipython_display_(self):
-        self.assistant.shares = bool(self.call) and self.still() is not None
+        self.offer_copies()
         display(self._saved(), raw=True, display_id=self._still_id)
         living = super()._repr_mimebundle_()
         living.pop("text/plain", None)              # where no view can live, the still says it already

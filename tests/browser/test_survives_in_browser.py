@@ -10,6 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from quantlab.cli.startup import ABOVE
+from quantlab.stage.on_site import SERVED
 from tests.browser.page import LessonPage
 
 pytestmark = pytest.mark.browser
@@ -102,6 +103,23 @@ def test_code_and_picture_are_taken_along(lived):
     size = """async () => { const [item] = await navigator.clipboard.read();
         return item.types.includes("image/png") && (await item.getType("image/png")).size; }"""
     assert lived.wait_until(lambda: (page.evaluate(size) or 0) > 20_000)
+
+
+def test_a_link_to_the_site_is_copied_and_said(lived):
+    """Of what the site shows; where it does not, a sentence says why.  What it opens: tests/site."""
+    page, bar = lived.page, lived.explorers()[0]
+    bar.get_by_role("button", name="Link to this picture").click()
+    assert lived.wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == (
+        "http://localhost:8000/06_will_it_fit.html#explore_memory?n_ctx=12288"))
+    assert lived.wait_until(lambda: bar.locator(".ql-share span").inner_text() == SERVED)
+    assert lived.said(bar) == SERVED
+    model_map = page.locator(".ql-explorer:has(.ql-c-beside)")
+    model_map.locator(".ql-c-beside select").select_option(index=2)
+    lived.answered()
+    model_map.get_by_role("button", name="Link to this picture").click()
+    said = model_map.locator(".ql-share span")
+    assert lived.wait_until(lambda: "cannot be moved there" in said.inner_text()), said.inner_text()
+    assert lived.faults == []
 
 
 def test_tab_leads_from_a_cell_that_was_run_into_its_picture(lived):

@@ -17,8 +17,6 @@ from quantlab.exhibits.fit import (
     CONTEXTS,
     explore_fit,
     fit_cells,
-    plain_bytes,
-    plot_kv_cache,
     plot_rule,
 )
 from quantlab.exhibits.memory import _finding, explore_memory, script
@@ -275,18 +273,8 @@ def test_the_rule_loses_ground_as_the_context_grows():
     assert rows[0][-1] == "4 % too low" and rows[2][-1] == "47 % too low"
 
 
-def test_each_trick_is_told_with_what_it_saves():
-    words = plot_kv_cache().picture.table
-    assert [row[1] for row in words[1:]] == ["all 32 heads", "8 of 32 heads", "4 of 8 heads, 5 of 34 layers",
-                                             "576 numbers for all heads"]
-    assert words[1][2] == words[1][3] == "16.00" and words[2][2:4] == ("4.00", "16.00")
-    assert plain_bytes(MODELS["deepseek-v2:16b"], 1) == 2 * 27 * 16 * (128 + 64 + 128)
-    with pytest.raises(ValueError, match=r"nearest are.*llama3\.1:8b"):
-        plot_kv_cache(("llama3:8b",))
-
-
 TAKERS = {"memory": ql.explore_memory, "fit": lambda model: ql.explore_fit(model=model),
-          "speed": ql.explore_speed, "choice": ql.explore_choice}
+          "speed": ql.explore_speed, "choice": ql.explore_choice, "kv_cache": ql.explore_kv_cache}
 
 
 @pytest.mark.parametrize("explore", TAKERS.values(), ids=TAKERS)

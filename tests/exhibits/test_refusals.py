@@ -18,8 +18,8 @@ OF_A_FILE = {name: f"{name}()" for name in (
     "explore_bit_budget", "explore_experts", "explore_file", "explore_model_map", "explore_next_token",
     "explore_quality", "explore_recital", "explore_sensitivity")}
 #: Explorers that count with a shape.
-OF_A_SHAPE = {"explore_choice", "explore_fit", "explore_memory", "explore_speed", "explore_split",
-              "explore_types"}
+OF_A_SHAPE = {"explore_choice", "explore_fit", "explore_kv_cache", "explore_memory", "explore_speed",
+              "explore_split", "explore_types"}
 #: It says in a line what would be written, beside a recorded run.
 IN_A_LINE = {"explore_quantize"}
 #: It shows models that were measured beforehand, by their names in the record.

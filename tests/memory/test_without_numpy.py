@@ -56,7 +56,8 @@ def test_the_same_is_counted_without_numpy(call, shown):
 #: Drawn where there are neither NumPy nor widgets: what a page's Python can draw by itself.
 @pytest.mark.parametrize("call", [
     "explore_memory('gpt-oss:20b', 12, n_ctx=32768, type_kv='q8_0')", "explore_fit(8)", "plot_kv_cache()",
-    "plot_rule()", "explore_speed('llama3.1:8b', 'GeForce RTX 4090')", "plot_published_speeds()",
+    "explore_kv_cache('llama3.1:8b', 'gemma3:4b', vram_gb=8)", "plot_rule()", "plot_published_speeds()",
+    "explore_speed('llama3.1:8b', 'GeForce RTX 4090')",
     "explore_tag('hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL')"])
 def test_an_exhibit_of_memory_is_drawn_without_numpy_and_widgets(call):
     code = f"""

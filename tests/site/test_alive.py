@@ -17,7 +17,8 @@ from tools.site.player import player
 
 CALLS = ("ql.explore_memory('llama3.1:8b', 8, n_ctx=32768)", "ql.explore_fit(8, model='llama3.1:8b')",
          "ql.explore_speed('llama3.1:8b', 'GeForce RTX 4090')", "ql.explore_tag()",
-         "ql.explore_memory(None, 24, params_b=34)")
+         "ql.explore_memory(None, 24, params_b=34)",
+         "ql.explore_kv_cache('llama3.1:8b', 'gemma3:4b', n_ctx=131072, vram_gb=24)")
 
 
 def any_stops(axes, rng: random.Random) -> list:

@@ -23,10 +23,11 @@ from .conftest import serving
 from .test_alive import any_stops
 
 pytestmark = pytest.mark.browser
-#: Exhibit -> its call on the page, as lessons 03, 06 and 14 have it.
+#: Exhibit -> its call on the page, as lessons 03, 06, 13 and 14 have it.
 CALLS = {"explore_memory": "ql.explore_memory('llama3.1:8b', 8, n_ctx=32768)",
          "explore_fit": "ql.explore_fit(8, model='llama3.1:8b')",
          "explore_speed": "ql.explore_speed('llama3.1:8b', 'GeForce RTX 4090')",
+         "explore_kv_cache": "ql.explore_kv_cache('llama3.1:8b', 'gemma3:4b', n_ctx=131072, vram_gb=24)",
          "explore_tag": "ql.explore_tag()"}
 ASK = """([call, owner, states]) => new Promise((done, fail) => {
   const worker = new Worker("python/worker.js", {type: "module"}), told = [];
@@ -123,7 +124,7 @@ def test_python_is_loaded_when_it_is_touched_and_its_bytes_are_said_before(opene
                                       if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:"))]
 
 
-@pytest.mark.parametrize("exhibit", ["explore_memory", "explore_fit"])
+@pytest.mark.parametrize("exhibit", ["explore_memory", "explore_fit", "explore_kv_cache"])
 def test_handles_and_buttons_move_each_other_as_the_notebooks_do(opened, exhibit):
     """Menus, sliders and presets in drawn order: after each, all handles stand where the notebook's stand."""
     page, stage, rng = opened(exhibit), eval(CALLS[exhibit], {"ql": ql}), random.Random(exhibit)

@@ -12,8 +12,6 @@ from quantlab.stage.exhibit import Exhibit
 from .in_page import first_stops, made
 from .shown import Axis, Shown
 
-#: Exhibits that a page's Python draws, wherever a lesson calls them with plain arguments.
-ALIVE = ("explore_memory", "explore_fit", "explore_speed", "explore_tag")
 #: Begins the words of a preset of the machine that built the site, which is not the reader's.
 NOT_HERE = ("My machine", "No card found")
 

@@ -1,8 +1,8 @@
 """Build the site: `python -m tools.site.build [folder [address]]`, or `make site`.
 
 A landing page with the llama, every lesson, the glossary, the public names and the other pages of docs/:
-static files with one style sheet, two scripts, and Python for the exhibits that need it. Nothing is asked of
-another host. Links are checked at the end.
+static files with one style sheet, three scripts, and Python for the exhibits that need it. Nothing is asked
+of another host. Links are checked at the end.
 """
 
 import os
@@ -23,11 +23,13 @@ from .shipped import ship
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
+ADDRESS = ROOT / "quantlab" / "stage" / "address.js"
 GLOSSARY = "glossary"
 NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "glossary.html": "Glossary",
        "api.html": "Public names"}
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 FIRST = re.compile(r"</h1>\s*<p>(.*?)</p>", re.S)
+TABLE = re.compile(r'<a href="data/([^"]+)"')
 CALL = re.compile(r'<figure class="ql-play"[^>]* data-call="([^"]*)"')
 PYTHON = '<meta name="python-bytes" content="{}">\n'
 PAGE = """<!doctype html>
@@ -43,6 +45,7 @@ PAGE = """<!doctype html>
 <meta name="twitter:card" content="summary_large_image">
 {head}<link rel="icon" href="data:,">
 <link rel="stylesheet" href="site.css">
+<script src="address.js" defer></script>
 <script src="asked.js" defer></script>
 <script src="site.js" defer></script>
 </head>
@@ -138,9 +141,12 @@ def written(folder: Path, pages: Mapping[str, tuple[str, str]], python: bool = T
     head = PYTHON.format(size(ship(folder, sorted(calls)))) if python and calls else ""
     for name, (title, html) in pages.items():
         (folder / f"{name}.html").write_text(page(title, html, head, address), encoding="utf-8")
-    for name in ("site.css", "site.js", "asked.js"):
-        shutil.copy(HERE / name, folder / name)
+    for script in (HERE / "site.css", HERE / "site.js", HERE / "asked.js", ADDRESS):
+        shutil.copy(script, folder / script.name)
     (folder / CARD).write_bytes(drawn_card())
+    for name in {name for _, html in pages.values() for name in TABLE.findall(html)}:
+        (folder / "data").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "quantlab" / "data" / name, folder / "data" / name)
 
 
 def _title(html: str, name: str) -> str:

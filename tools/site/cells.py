@@ -8,9 +8,7 @@ from typing import NamedTuple
 from quantlab.lessons.predictions import written
 from quantlab.lessons.quiz import of_lessons
 from quantlab.stage.aims import aims
-
-from .alive import ALIVE
-from .frames import MAIN
+from quantlab.stage.on_site import ALIVE, MAIN
 
 
 class Told(NamedTuple):

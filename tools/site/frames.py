@@ -19,27 +19,12 @@ from quantlab.canvas.style import Picture, own_names
 from quantlab.stage.aims import Aim, aims
 from quantlab.stage.base import Stage
 from quantlab.stage.handles import Handle
+from quantlab.stage.on_site import MAIN, page_stops
 from quantlab.words import html_table
 
 from .in_page import finite
 from .shown import Axis, Shown
 
-#: Exhibit -> its main handles; with the stops that are shown where those are not all.
-MAIN: dict[str, dict[str, Sequence | None]] = {
-    "explore_llama": {"bits": None, "hot": None, "scale": None},
-    "explore_bits": {"bits": None, "piece": None},
-    "explore_float": {"value": (-100000.0, -math.pi, -1.0, -0.148619622, -0.1, -1e-6, 0.0, 1e-8, 1e-6, 0.0001,
-                                0.01, 0.1, 0.148619622, 0.3, 0.5, 1.0, 1.1, 2.0, math.pi, 7.3, 17.0, 100.0,
-                                240.0, 448.0, 1000.0, 65504.0, 70000.0, 100000.0, 1e10)},
-    "explore_outlier": {"size": None, "block": (16, 32, 64, 256, 1024), "bits": (3, 4)},
-    "explore_types": {"ftype": None, "model": None, "unit": None},
-    "explore_scale_search": {"group": tuple(range(10)), "far": None},
-    "explore_model_map": {"size": None},
-    "explore_recital": {"qtype": None, "passage": (0, 1, 2, 3, 30)},
-    "explore_sensitivity": {"qtype": None, "per": None, "mix": None},
-    "explore_quality": {"pure": None, "key": None, "unit": None},
-    "explore_block": {"qtype": None, "block": (0, 1)},
-}
 MOST = 400              # pictures of one exhibit
 #: What targets speak of: names of handles, and of numbers that pictures tell.
 SPOKEN_OF = {name for aim in aims().values() for name, _, _ in aim.when}
@@ -112,16 +97,9 @@ def walked(name: str, stage: Stage, owner: str = "it") -> Frames:
     """The exhibit `name` of MAIN at all its main stops; it is reset afterwards.
 
     owner: what the ids of its drawings end with, so that no two exhibits of a page share one.
-
-    Raises ValueError for an exhibit without such handles, and for more than MOST pictures.
+    Raises ValueError as `axes_of` does.
     """
-    handles = {handle.name: handle for handle in stage.exhibit.handles}
-    chosen = {key: only for key, only in MAIN[name].items() if key in handles}
-    if not chosen:
-        raise ValueError(f"{name} has none of the handles {', '.join(MAIN[name])} here")
-    axes = tuple(_axis(stage, handles[key], stage.values()[key], only) for key, only in chosen.items())
-    if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
-        raise ValueError(f"{name} at every stop is {count} pictures, {MOST} at most: leave out some stops")
+    axes = axes_of(name, stage)
     pictures, numbers, start = [], [], _others(stage, axes)
     for values in product(*(axis.values for axis in axes)):
         if _others(stage, axes) != start:               # a handle has followed the one that was moved
@@ -148,25 +126,26 @@ def _others(stage: Stage, axes: Sequence[Axis]) -> dict[str, Any]:
     return {key: value for key, value in stage.values().items() if key not in {axis.name for axis in axes}}
 
 
-def _axis(stage: Stage, handle: Handle, value: Any, only: Sequence | None) -> Axis:
-    if handle.kind == "number":
-        pairs = [(f"{stop:g}", stop) for stop in sorted({*(only or ()), value})]
-    elif handle.kind == "check":
-        pairs = [("no", False), ("yes", True)]
-    elif handle.kind == "slider":
-        pairs = [(str(stop), stop) for stop in stage._stops(handle.name)]
-    else:
-        pairs = [stop if isinstance(stop, tuple) else (str(stop), stop)
-                 for stop in _options(stage.controls[handle.name].options)]
-    if only is not None:
-        pairs = [pair for pair in pairs if pair[1] in {*only, value}]
+def axes_of(name: str, stage: Stage) -> tuple[Axis, ...]:
+    """The main handles of the exhibit `name` of MAIN, with their stops.
+
+    Raises ValueError for an exhibit without such handles, and for more than MOST pictures.
+    """
+    handles = {handle.name: handle for handle in stage.exhibit.handles}
+    chosen = {key: only for key, only in MAIN[name].items() if key in handles}
+    if not chosen:
+        raise ValueError(f"{name} has none of the handles {', '.join(MAIN[name])} here")
+    axes = tuple(_axis(stage, handles[key], only) for key, only in chosen.items())
+    if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
+        raise ValueError(f"{name} at every stop is {count} pictures, {MOST} at most: leave out some stops")
+    return axes
+
+
+def _axis(stage: Stage, handle: Handle, only: Sequence | None) -> Axis:
+    pairs = page_stops(stage, handle, only)
     values = tuple(stop for _, stop in pairs)
     return Axis(handle.name, handle.label, handle.kind, values, tuple(str(words) for words, _ in pairs),
-                values.index(value))
-
-
-def _options(options: Any) -> list:
-    return [*options.items()] if isinstance(options, Mapping) else [*options]
+                values.index(stage.values()[handle.name]))
 
 
 def _presets(stage: Stage, axes: Sequence[Axis]) -> Iterator[tuple[str, list[tuple[int, Any]]]]:

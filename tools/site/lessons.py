@@ -19,8 +19,8 @@ import quantlab as ql
 from quantlab.canvas.style import own_names
 from quantlab.cli.export import ForAPage
 from quantlab.stage.aims import aim
+from quantlab.stage.on_site import ALIVE
 
-from .alive import ALIVE
 from .alive import shown as drawn_here
 from .asked import guess, quiz, targets
 from .cells import told
@@ -29,6 +29,8 @@ from .player import player
 
 #: Links between lessons and docs, wherever they stand: all pages are in one folder.
 NEAR = re.compile(r"\]\((?:\.\./(?:docs|notebooks)/|\./)?([\w-]+)\.(?:md|ipynb)(#[^)\s]*)?\)")
+#: Links to tables that ship with quantlab: they are put beside the pages.
+DATA = re.compile(r"\]\(\.\./quantlab/data/([\w.-]+)\)")
 ANCHOR_LINK = re.compile(r'<a class="anchor-link".*?</a>', re.S)
 HEADING = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.S)
 FOR_A_KERNEL = re.compile(r"<style>\.jp-.*?</style>|<style scoped>.*?</style>|<figcaption>.*?</figcaption>",
@@ -57,7 +59,8 @@ def in_html(markdown: str, place: Callable[[str], str] | None = None) -> str:
         plain = re.sub(r"<[^>]+>", "", words).strip()
         return f'<h{found[1]} id="{(place or anchor)(plain)}">{words}</h{found[1]}>'
 
-    return boxed(HEADING.sub(heading, markdown2html(NEAR.sub(r"](\1.html\2)", markdown))))
+    linked = DATA.sub(r"](data/\1)", NEAR.sub(r"](\1.html\2)", markdown))
+    return boxed(HEADING.sub(heading, markdown2html(linked)))
 
 
 def anchor(heading: str) -> str:

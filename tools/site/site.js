@@ -142,24 +142,22 @@
 
     // An address names the exhibit, and the handles that are not where they were at first.
     async function link(button) {
-      const moved = axes.map((axis, i) => [axis.name, String(value(i)), String(axis.first) !== handles[i].value]);
-      const words = new URLSearchParams(moved.filter(([, , is]) => is).map(([name, words]) => [name, words]));
-      history.replaceState(null, "", `#${figure.id}${words.size ? `?${words}` : ""}`);
+      const moved = axes.map((axis, i) => [axis.name, value(i)]).filter((_, i) => String(axes[i].first) !== handles[i].value);
+      history.replaceState(null, "", picture_address.spell("", figure.id, moved));
       const copied = navigator.clipboard?.writeText(location.href);
       button.dataset.said = live.textContent = await copied?.then(() => "Copied", () => "")
         || "It stands in the address bar";
     }
 
-    function go(words) {
-      const unknown = [];
-      const asked = new URLSearchParams(words);
+    function go(asked) {
+      const unknown = [...asked.keys()].filter((name) => axes.every((axis) => axis.name !== name));
       axes.forEach((axis, i) => {
         const stop = typed(i) ? asked.get(axis.name) : axis.values.map(String).indexOf(asked.get(axis.name));
         if (asked.has(axis.name) && stop === -1) unknown.push(`${axis.name}=${asked.get(axis.name)}`);
         handles[i].value = asked.has(axis.name) && stop !== -1 ? stop : axis.first;
       });
       show();
-      if (unknown.length) tell(`This address asks for ${unknown.join(", ")}, where this picture has no stop.`);
+      if (unknown.length) tell(`This address asks for ${unknown.join(", ")}, which this picture does not have.`);
     }
 
     handles.forEach((handle, i) => handle.addEventListener("input", () => { follow(i); show(); }));
@@ -186,12 +184,12 @@
   const woken = (figure) => awake.get(figure) ?? awake.set(figure, wake(figure)).get(figure);
 
   async function arrive() {                   // by a link that opens one picture
-    const [, name, words] = location.hash.match(/^#(\w[\w-]*)\?(.*)$/) ?? [];
-    const figure = name && document.getElementById(name);
+    const { id, asked } = picture_address.read(location.hash);
+    const figure = id && document.getElementById(id);
     if (!figure?.matches(".ql-play")) return;
     for (let one = figure.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
     figure.scrollIntoView({ block: "center" });
-    (await woken(figure))?.(words);
+    (await woken(figure))?.(asked);
   }
 
   // ---- what a panel of commands offers
