@@ -25,8 +25,8 @@ from tiny_tokens import batch_of, mean_nats, prepare, windows_of
 
 import quantlab as ql
 
-N_EXPERT, N_USED, STEPS = 8, 2, 200
-WINDOWS = 4                 # a step: a quarter of a batch will do where the weights are another model's
+N_EXPERT, N_USED, STEPS = 8, 2, 1200
+WINDOWS = 8                 # a step: half a batch will do where the weights are another model's
 WIDTH = N_FF // N_EXPERT
 LOUDER = 3.0                # two of eight speak where all did: what they add starts as much larger
 BALANCE = 0.02              # the weight of the extra loss
