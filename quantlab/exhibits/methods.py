@@ -144,7 +144,7 @@ def explore_methods(model: str = "tiny", *, ftype: str = "", method: str = PLAIN
     """Four ways to round to the same bytes, as recorded: how far the predictions move, where the error went,
     and which passages are still known.
 
-    model: "tiny" or "smollm2".  ftype: the type to begin with; method: "nearest", "importance",
+    model: "tiny", "smollm2" or "gemma3".  ftype: the type to begin with; method: "nearest", "importance",
     "scaling" or "feedback".  Raises ValueError for others.
     """
     rows = MethodRows(one_of("model", model, MODELS))
