@@ -156,7 +156,7 @@ def _title(html: str, name: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the site.")
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site", help="where to; site/ if not given")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site", help="site/ if not given")
     parser.add_argument("address", nargs="?", default="", help="of the site, for the card of its links")
     given = parser.parse_args()
     os.environ["QUANTLAB_PROFILE"] = "reference"        # the pictures of every machine are the same
