@@ -5,6 +5,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.stage.aims import aims
+from quantlab.words import aloud
 from tests.stage.test_aims import EXHIBITS
 from tests.thinned import some
 
@@ -50,7 +51,7 @@ def test_it_is_reached_by_hand(lesson, number):
         root.locator(f"button:has-text('{alike.buttons[press].description}')").click()
         lesson.answered()
     assert lesson.wait_until(lambda: "Reached" in shown.text_content(), 20), root.text_content()
-    assert " ".join(target.reached.replace("`", "").split()) in " ".join(shown.text_content().split())
+    assert " ".join(aloud(target.reached).split()) in " ".join(shown.text_content().split())
 
 
 def test_nothing_went_wrong(lesson):

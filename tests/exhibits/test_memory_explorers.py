@@ -366,6 +366,7 @@ def test_experts_in_main_memory_are_a_handle_with_a_table_of_ways():
     explorer.buttons["Ways to split it"].value = True
     for words in ("--n-cpu-moe 20", "--n-gpu-layers 31", "own choice: 49 layers on the card", "--fit"):
         assert words in explorer.opened.value
+    assert "`" not in explorer.opened.value and "<code>" in explorer.opened.value
     explorer.set(n_cpu_moe=49)
     assert "n_cpu_moe=49 is more than the 48 layers" in explorer.finding
     explorer.set(model="llama3.1:8b")
@@ -384,3 +385,12 @@ def test_of_a_mixture_experts_leave_the_card_first_and_come_back_first():
     assert next(uses(replace(now, n_cpu_moe=48)))[2] == change
     cells = dict(fit_cells(now.model, now.card))["Q4_K_M"]
     assert cells[2].kind == "experts" and cells[2].words == f"moe {change['n_cpu_moe']}"
+
+
+def test_a_full_card_says_that_nothing_more_goes_in():
+    """gpt-oss has one type, and 16 GB hold it with all the context that it was trained for."""
+    explorer = explore_memory("gpt-oss:20b", 16, n_ctx=131072)
+    assert explorer.finding.startswith("It fits") and "✓" not in explorer.picture.svg
+    assert "No longer context, larger type or further conversation" in explorer.picture.svg
+    explorer.set(n_ctx=65536)
+    assert "What you could do with the free memory" in explorer.picture.svg and "✓" in explorer.picture.svg
