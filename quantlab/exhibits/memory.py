@@ -183,7 +183,7 @@ def _draw(shapes: Shapes, **values) -> Picture:
     changes = [(what, brings) for what, brings, _ in islice(uses(now) if fits else ways(now), WAYS)]
     title = ("Any one of these changes is enough" if not fits else
              "What you could do with the free memory" if changes else
-             "No longer context, larger type or further conversation goes into the free memory")
+             "Nothing more goes into the free memory")
     return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}"
                            if values["card"] in GPUS else f"card: {card}", finding=_finding(now, found),
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),

@@ -391,6 +391,6 @@ def test_a_full_card_says_that_nothing_more_goes_in():
     """gpt-oss has one type, and 16 GB hold it with all the context that it was trained for."""
     explorer = explore_memory("gpt-oss:20b", 16, n_ctx=131072)
     assert explorer.finding.startswith("It fits") and "✓" not in explorer.picture.svg
-    assert "No longer context, larger type or further conversation" in explorer.picture.svg
+    assert "Nothing more goes into the free memory" in explorer.picture.svg
     explorer.set(n_ctx=65536)
     assert "What you could do with the free memory" in explorer.picture.svg and "✓" in explorer.picture.svg
