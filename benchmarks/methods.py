@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from ollama import Client
 
 import quantlab as ql
 from benchmarks.agreement import klds, nlls, theirs, three
@@ -73,10 +74,8 @@ def compared(file: Path, chunks: np.ndarray, original: list[dict[str, np.ndarray
 
 def answered(ollama, file: Path) -> dict[str, str]:
     """The greedy answer of a file in Ollama, and the one that is written here."""
-    import ollama as client
-
     ollama.create("rounded", file)
-    said = client.Client(ollama.url).generate("rounded", PROMPT, raw=True, options={
+    said = Client(ollama.url).generate("rounded", PROMPT, raw=True, options={
         "temperature": 0, "num_predict": ANSWER, "num_ctx": HOW.n_ctx, "repeat_penalty": 1.0})["response"]
     ollama.cli("rm", "rounded")
     return {"answer": said, "here": "".join(ql.load_lm(file).generate(PROMPT, ANSWER))}

@@ -231,9 +231,7 @@ class Stage(Touchable):
     # ---- the line that says what goes on, and the one task
 
     def tell(self, words: str, busy: bool = False, share: float | None = None) -> None:
-        """One line of what goes on, in marks of `prose`.  share: how much of it is done, from 0 to 1, shown as
-        a bar.
-        """
+        """One line of what goes on, as `prose`.  share: how much of it is done, from 0 to 1, as a bar."""
         bar = "" if share is None else f'<progress max="1" value="{share:.3f}"></progress> '
         said = bar + "⏳ " * busy + (prose(words) or "&nbsp;")
         self.status.value = f'<div class="ql-answer">{said}</div>'

@@ -21,7 +21,8 @@ from tools.off_the_grid import make
 RECORD = methods_record("tiny")
 SEEN = RECORD["chunks"] * RECORD["n_ctx"]
 CHUNKS = 6              # that llama.cpp predicts
-ELSEWHERE = json.loads((Path(__file__).parents[2] / "benchmarks/results/methods.json").read_text())["results"]
+ROOT = Path(__file__).parents[2]
+ELSEWHERE = json.loads((ROOT / "benchmarks/results/methods.json").read_text())["results"]
 
 
 def row(ftype: str, method: str, calibration: str) -> dict:
@@ -113,6 +114,9 @@ def test_llama_cpp_and_ollama_run_smollm2s_files_as_this_package_does():
     assert found["from_llama_cpp_times_its_own"] <= goals["from_llama_cpp_times_its_own"]
     assert found["same_order"] == found["types"] == goals["same_order"]
     assert found["answers_as_here"] >= goals["answers_as_here"]
+    lesson = (ROOT / "notebooks/18_beyond_rounding.ipynb").read_text(encoding="utf-8")
+    assert (f"same {found['files']} files" in lesson and ELSEWHERE["ollama"] in lesson
+            and f"{found['answers_as_here']} answer it word for word as they do here" in lesson)
     for one in record["rows"]:
         if one["calibration"] != "code":
             file = ELSEWHERE[one["ftype"]][one["method"]]
