@@ -116,7 +116,7 @@ def test_llama_cpp_and_ollama_run_smollm2s_files_as_this_package_does():
     assert found["answers_as_here"] >= goals["answers_as_here"]
     lesson = (ROOT / "notebooks/18_beyond_rounding.ipynb").read_text(encoding="utf-8")
     assert (f"same {found['files']} files" in lesson and ELSEWHERE["ollama"] in lesson
-            and f"{found['answers_as_here']} answer it word for word as they do here" in lesson)
+            and f"{found['answers_as_here']} answer a question word for word as they do here" in lesson)
     for one in record["rows"]:
         if one["calibration"] != "code":
             file = ELSEWHERE[one["ftype"]][one["method"]]
