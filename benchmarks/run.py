@@ -13,6 +13,8 @@ benchmarks/results/<name>.json.
                                              llama.cpp: seven minutes
     python benchmarks/run.py kv_cache        nine caches of few bits of two real models, here and in
                                              llama.cpp: half an hour
+    python benchmarks/run.py methods         SmolLM2's files of every method, here, in llama.cpp and in
+                                             Ollama: half an hour
     python benchmarks/run.py house           how many rooms, modules and code tokens, now and before G
     python benchmarks/run.py site_check      `make site-check`: every exhibit in WebAssembly: six minutes
     python benchmarks/run.py readers         five readers of `make app`: a move, and memory: two minutes
@@ -41,7 +43,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
 BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "large_model", "whole_files", "gemma",
-              "kv_cache", "readers", "site", "site_check", "truth", "memory", "fuzz")
+              "kv_cache", "methods", "readers", "site", "site_check", "truth", "memory", "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 

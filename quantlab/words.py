@@ -13,6 +13,8 @@ from math import floor, isinf, isnan, log10
 from textwrap import wrap
 
 GB, GIB = 1e9, 2**30
+#: What stands between backticks; what stands between stars that are not a product or a power.
+CODE, EMPHASIS = re.compile(r"`([^`]+)`"), re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])")
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -35,8 +37,16 @@ def told(value: float, digits: int = 4) -> str:
 
 
 def prose(words: str) -> str:
-    """A sentence as HTML: escaped, and what stands between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
+    """A sentence as HTML: escaped, with what stands between backticks as code, and between stars as emphasis.
+    """
+    parts = CODE.split(escape(words))               # every second one stood between backticks
+    return "".join(f"<code>{part}</code>" if i % 2 else EMPHASIS.sub(r"<em>\1</em>", part)
+                   for i, part in enumerate(parts))
+
+
+def aloud(words: str) -> str:
+    """A sentence of `prose` without its marks, for a voice."""
+    return "".join(part if i % 2 else EMPHASIS.sub(r"\1", part) for i, part in enumerate(CODE.split(words)))
 
 
 def size(nbytes: float) -> str:

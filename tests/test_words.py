@@ -4,6 +4,7 @@ import pytest
 
 from quantlab.words import (
     GIB,
+    aloud,
     bits,
     bits_of,
     clipped,
@@ -14,6 +15,7 @@ from quantlab.words import (
     one_of,
     percent,
     printable,
+    prose,
     size,
     text_table,
     whole,
@@ -98,3 +100,12 @@ def test_wrapped_text_keeps_indents_and_says_that_there_is_more():
     assert wrapped("if x:\n    return x", 20, 9) == ["if x:", "\u00a0\u00a0\u00a0\u00a0return x"]
     assert wrapped("a b c d e f", 3, 2) == ["a b", "c …"]
     assert wrapped("日本" * 4, 8, 9) == ["日本日本", "日本日本"], "wide letters take the room of two"
+
+
+@pytest.mark.parametrize(("words", "shown", "said"), [
+    ("Set *conversations* to 4.", "Set <em>conversations</em> to 4.", "Set conversations to 4."),
+    ("*a b*, `*c*` and *d*", "<em>a b</em>, <code>*c*</code> and <em>d</em>", "a b, *c* and d"),
+    ("`2**bits` & 7 * n // 8 * 2", "<code>2**bits</code> &amp; 7 * n // 8 * 2", "2**bits & 7 * n // 8 * 2"),
+    ("n*m*k, 2**3**4, ** and *", "n*m*k, 2**3**4, ** and *", "n*m*k, 2**3**4, ** and *")])
+def test_marks_of_a_sentence_are_seen_and_not_heard(words, shown, said):
+    assert prose(words) == shown and aloud(words) == said

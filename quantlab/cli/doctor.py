@@ -13,7 +13,7 @@ from ..lab.versions import SAME, differences, standing
 from ..memory.machine import my_machine
 from ..models.store import pulled_models, store_roots
 from ..profile import is_reference
-from ..words import gib
+from ..words import gib, prose
 
 PACKAGES = ("jupyterlab", "ipywidgets", "numpy", "pandas", "matplotlib", "gguf", "ollama")
 
@@ -35,7 +35,7 @@ class Findings:
     def _repr_html_(self) -> str:
         left = 'style="text-align:left"'
         lines = [f'<tr><th scope="row" {left}>{escape(what)}</th><td {left}>{escape(found)}'
-                 + (f"<br>→ {escape(advice)}" if advice else "") + "</td></tr>"
+                 + (f"<br>→ {prose(advice)}" if advice else "") + "</td></tr>"
                  for what, found, advice in self.rows]
         return f"<table>{''.join(lines)}</table>"
 

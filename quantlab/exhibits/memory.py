@@ -28,7 +28,7 @@ from ..models.library import pulled_type
 from ..stage.exhibit import Exhibit
 from ..stage.handles import Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
-from ..words import GB, GIB, gib, html_table, one_of
+from ..words import GB, GIB, gib, html_table, one_of, prose
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -180,13 +180,14 @@ def _draw(shapes: Shapes, **values) -> Picture:
              limits in zip(OWNERS.items(), sizes, _reasons(now, found), between, strict=True)]
     card, notes = f"{now.card / GIB:.3g} GiB", layout_notes(values["card"]) if values["card"] in GPUS else ()
     card += ", counted as for CUDA" if notes else ""
-    changes = islice(uses(now) if fits else ways(now), WAYS)
+    changes = [(what, brings) for what, brings, _ in islice(uses(now) if fits else ways(now), WAYS)]
+    title = ("Any one of these changes is enough" if not fits else
+             "What you could do with the free memory" if changes else
+             "Nothing more goes into the free memory")
     return draw_memory_bar(terms, now.card / GIB, f"{card_label(values['card'])}: {card}"
                            if values["card"] in GPUS else f"card: {card}", finding=_finding(now, found),
                            subtitle=_subtitle(now, model, params_b), rule=_rule(now.ftype, params_b),
-                           ways=[(what, brings) for what, brings, _ in changes],
-                           ways_title="What you could do with the free memory" if fits
-                           else "Any one of these changes is enough", table=_table(now, found, sizes, notes)
+                           ways=changes, ways_title=title, table=_table(now, found, sizes, notes)
                            ).telling({"spare": (now.card - found.needed) / GIB, "bpw": fit.bpw,
                                       "kv_cache": found.kv_cache / GIB})
 
@@ -241,10 +242,7 @@ def explore_memory(model="llama3.1:8b", vram_gb: float | None = None, *,
 
 def _splits(shapes: Shapes, values: Mapping) -> str:
     """A table of the ways on this card, with their speeds."""
-    try:
-        fit = replace(situation(**values, shapes=shapes), n_cpu_moe=0).fit()
-    except ValueError as error:
-        return f"<p>{escape(str(error))}</p>"
+    fit = replace(situation(**values, shapes=shapes), n_cpu_moe=0).fit()
     bandwidth = GPUS[values["card"]].bandwidth if values["card"] in GPUS else 0
     theirs = llama_cpp_fit(fit, bandwidth=bandwidth)
     found = [(way.words, way, way.flags) for way in fit.ways(bandwidth)]
@@ -252,7 +250,7 @@ def _splits(shapes: Shapes, values: Mapping) -> str:
     rows = [("what lies where", "on the card", "in main memory", "tokens a second", "llama-server"),
             *((words, gib(way.estimate.total), gib(way.estimate.host), way.speed.words, flags or "as it is")
               for words, way, flags in found)]
-    return f"{html_table(rows)}<p>{escape(SPLITS)} {escape(says('experts'))}</p>"
+    return f"{html_table(rows)}<p>{prose(SPLITS)} {prose(says('experts'))}</p>"
 
 
 def _settings(shapes: Shapes, values: Mapping) -> str:

@@ -11,16 +11,24 @@ the output are not.
 """
 
 import hashlib
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..formats.tensor import begin, check_executor, in_order
-from ..models.calibration import Calibration, as_calibration, read_state, write_moments, write_state
+from ..models.calibration import (
+    NAME,
+    Calibration,
+    as_calibration,
+    input_file,
+    read_state,
+    write_moments,
+    write_state,
+)
 from ..models.digests import files_digest
 from ..models.progress import Progress, watched
 from .chunks import CHUNKS_SENT, Text, chunks_of
@@ -61,17 +69,38 @@ def calibrate(model, text: Text, folder=None, *, n_ctx: int | None = None, chunk
         "chunks": len(cut), "n_ctx": cut.shape[1], "n_layer": lm.graph.n_layer}
     place = cache_folder() / f"calibration-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
     place = place if folder is None else Path(folder).expanduser()
-    state = _begun_in(place, key) or {**key, "text": about or _in_words(cut), "layers": []}
-    begun_here = not place.exists()
-    place.mkdir(parents=True, exist_ok=True)
+    begun = _begun_in(place, key)
+    state = {**(begun or key | {"text": about or _in_words(cut)}),
+             "layers": [*begun["layers"]] if begun else []}
     tick = watched({"": cut.size * lm.graph.n_layer}, "tokens", progress, cancel)
-    try:
+    with _taken_back(place, lm.weights, begun):
         _measure(lm, cut, place, state, executor, tick)
-    except ValueError:
-        if begun_here:
-            shutil.rmtree(place)
-        raise
     return as_calibration(place)
+
+
+@contextmanager
+def _taken_back(place: Path, names: Iterable[str], begun: dict | None) -> Iterator[None]:
+    """The folder `place`, made if need be, for files about inputs of these names. A ValueError in the block
+    takes back what the block has put there, and the folders that were made; what was there before stays.
+    begun: its state before.
+    """
+    made = [folder for folder in (place, *place.parents) if not folder.exists()]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"the folder {place} cannot be made: {error.strerror}") from None
+    new = [path for path in (place / NAME, *(input_file(place, name) for name in names)) if not path.exists()]
+    try:
+        yield
+    except ValueError:
+        for path in new:
+            path.unlink(missing_ok=True)
+        if begun:
+            write_state(place, begun)
+        with suppress(OSError):         # somebody else has put something there
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def _measure(lm: LanguageModel, cut: np.ndarray, place: Path, state: dict, executor: Executor | None,

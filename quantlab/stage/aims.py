@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import ipywidgets as widgets
 
-from ..words import one_of, prose
+from ..words import aloud, one_of, prose
 from . import ledger
 
 #: How a number is compared; "in" for one of several.
@@ -77,7 +77,7 @@ class Targets(widgets.HTML):
             self._write()
         for number in fresh:
             ledger.TARGETS.enter(number, ledger.Reached(aim(number).task))
-        return [f"Target reached: {aim(number).task} {aim(number).reached}" for number in fresh]
+        return [aloud(f"Target reached: {aim(number).task} {aim(number).reached}") for number in fresh]
 
     def _write(self) -> None:
         self.value = "".join(target_html(aim(number), met) for number, met in self.reached.items())

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -254,9 +253,9 @@ class Stage(Touchable):
     # ---- the line that says what goes on, and the one task
 
     def tell(self, words: str, busy: bool = False, share: float | None = None) -> None:
-        """One line of what goes on, escaped.  share: how much of it is done, from 0 to 1, shown as a bar."""
+        """One line of what goes on, as `prose`.  share: how much of it is done, from 0 to 1, as a bar."""
         bar = "" if share is None else f'<progress max="1" value="{share:.3f}"></progress> '
-        said = bar + "⏳ " * busy + (escape(words) or "&nbsp;")
+        said = bar + "⏳ " * busy + (prose(words) or "&nbsp;")
         self.status.value = f'<div class="ql-answer">{said}</div>'
 
     @property

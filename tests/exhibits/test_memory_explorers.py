@@ -354,6 +354,7 @@ def test_experts_in_main_memory_are_a_handle_with_a_table_of_ways():
     explorer.buttons["Ways to split it"].value = True
     for words in ("--n-cpu-moe 20", "--n-gpu-layers 31", "own choice: 49 layers on the card", "--fit"):
         assert words in explorer.opened.value
+    assert "`" not in explorer.opened.value and "<code>" in explorer.opened.value
     explorer.set(n_cpu_moe=49)
     assert "n_cpu_moe=49 is more than the 48 layers" in explorer.finding
     explorer.set(model="llama3.1:8b")
@@ -386,3 +387,12 @@ def test_the_rough_table_says_the_same_and_counts_no_layers(vram, monkeypatch):
         for said, more in zip(mine, theirs, strict=True):
             assert more == said or (more.startswith(f"{said}; ") and "too much" in said)
     assert (rough.svg == whole.svg) == (vram == 80)
+
+
+def test_a_full_card_says_that_nothing_more_goes_in():
+    """gpt-oss has one type, and 16 GB hold it with all the context that it was trained for."""
+    explorer = explore_memory("gpt-oss:20b", 16, n_ctx=131072)
+    assert explorer.finding.startswith("It fits") and "✓" not in explorer.picture.svg
+    assert "Nothing more goes into the free memory" in explorer.picture.svg
+    explorer.set(n_ctx=65536)
+    assert "What you could do with the free memory" in explorer.picture.svg and "✓" in explorer.picture.svg

@@ -16,7 +16,7 @@ from quantlab.exhibits.error_feedback import (
     pair_of,
     share_left,
 )
-from quantlab.exhibits.field import MECHANISMS, explore_field, known_field
+from quantlab.exhibits.field import LETTERS, MECHANISMS, explore_field, known_field
 from quantlab.exhibits.methods import explore_methods
 from quantlab.exhibits.methods_facts import SHOWN, MethodRows
 from quantlab.inference.recorded_methods import FOLDER, MODELS
@@ -116,6 +116,7 @@ def test_the_field_is_told_in_mechanisms_that_are_here_with_a_source_and_a_date(
         year, month = map(int, row.since.split("-"))
         assert 2020 <= year <= 2026 and 1 <= month <= 12
         assert all(words for words in row) and ("arXiv:" in row.source or "." in row.source)
+        assert len(f"Source: {row.source}") <= LETTERS, "it is drawn in one line"
     assert set(SHOWN) <= MECHANISMS.keys()
 
 

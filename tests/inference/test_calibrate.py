@@ -122,14 +122,41 @@ def test_a_text_that_is_too_short_or_repeats_itself_is_refused_with_the_numbers(
     assert not place.exists()
 
 
-def test_inputs_that_are_not_finite_are_refused_and_leave_nothing(tiny, scene, tmp_path):
+@pytest.fixture(scope="module")
+def broken(tiny, tmp_path_factory):
+    """The tiny model with an infinite weight in its fourth layer."""
     weights = tiny.weights["blk.3.attn_norm.weight"].copy()
     weights[7] = np.inf
-    broken = ql.load_lm(copied(BUNDLED["tiny"], tmp_path / "broken.gguf",
-                               tensors={"blk.3.attn_norm.weight": weights}))
+    return ql.load_lm(copied(BUNDLED["tiny"], tmp_path_factory.mktemp("broken") / "broken.gguf",
+                             tensors={"blk.3.attn_norm.weight": weights}))
+
+
+@pytest.mark.parametrize("place", ["none", "none/of/these", "empty", "full"])
+def test_inputs_that_are_not_finite_are_refused_and_leave_nothing(broken, scene, tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=r"column 7 of blk\.3\.attn_q\.weight gets inputs that"):
-        calibrate(broken, scene, tmp_path / "none", chunks=4, **QUIET)
-    assert not (tmp_path / "none").exists()
+        calibrate(broken, scene, tmp_path / place, chunks=4, **QUIET)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_that_goes_on_and_is_refused_leaves_what_it_found(broken, scene, tmp_path):
+    with pytest.raises(Cancelled):
+        calibrate(broken, scene, tmp_path / "two", chunks=4, n_ctx=256,
+                  progress=lambda now: now.done < 9 * 256)
+    before = {path: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+    with pytest.raises(ValueError, match="column 7"):
+        calibrate(broken, scene, tmp_path / "two", chunks=4, **QUIET)
+    assert {path: path.read_bytes() for path in (tmp_path / "two").iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_told(tiny, scene, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in tmp_path / "file", tmp_path / "file" / "in":
+        with pytest.raises(ValueError, match="is no calibration"):
+            calibrate(tiny, scene, place, chunks=3, **QUIET)
 
 
 def test_a_calibration_of_another_model_is_refused(known, tiny, tmp_path):

@@ -2,6 +2,9 @@
 lesson 18 says of it holds.
 """
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,12 +14,15 @@ from quantlab.inference.quality import Reference
 from quantlab.inference.recorded_methods import COLUMNS, MODELS, methods_record
 from quantlab.methods.table import METHODS
 from quantlab.models.source import BUNDLED
-from tests.inference.llama_oracle import LlamaCpp
-from tests.inference.perplexity_oracle import printed, scored
+from tests.inference.llama_oracle import F16, ON, LlamaCpp
+from tests.inference.perplexity_oracle import log_probabilities, printed, scored
+from tools.off_the_grid import make
 
 RECORD = methods_record("tiny")
 SEEN = RECORD["chunks"] * RECORD["n_ctx"]
 CHUNKS = 6              # that llama.cpp predicts
+ROOT = Path(__file__).parents[2]
+ELSEWHERE = json.loads((ROOT / "benchmarks/results/methods.json").read_text())["results"]
 
 
 def row(ftype: str, method: str, calibration: str) -> dict:
@@ -99,3 +105,43 @@ def test_outputs_come_nearer_while_weights_go_away():
 def test_another_name_is_refused():
     with pytest.raises(ValueError, match="smollm2"):
         ql.recorded_methods("smolm2")
+
+
+def test_llama_cpp_and_ollama_run_smollm2s_files_as_this_package_does():
+    """As `benchmarks/run.py methods` found it for all types and methods."""
+    record, goals, found = methods_record("smollm2"), ELSEWHERE["goals"], ELSEWHERE["found"]
+    assert found["files"] == 16 and ELSEWHERE["predicted"] == record["predicted"]
+    assert found["from_llama_cpp_times_its_own"] <= goals["from_llama_cpp_times_its_own"]
+    assert found["same_order"] == found["types"] == goals["same_order"]
+    assert found["answers_as_here"] >= goals["answers_as_here"]
+    lesson = (ROOT / "notebooks/18_beyond_rounding.ipynb").read_text(encoding="utf-8")
+    assert (f"same {found['files']} files" in lesson and ELSEWHERE["ollama"] in lesson
+            and f"{found['answers_as_here']} answer a question word for word as they do here" in lesson)
+    for one in record["rows"]:
+        if one["calibration"] != "code":
+            file = ELSEWHERE[one["ftype"]][one["method"]]
+            assert file["kld"]["quantlab"] == pytest.approx(one["kld"], rel=0.02, abs=1e-3)
+            assert file["kld"]["llama_cpp"] == pytest.approx(
+                one["kld"], rel=0.05, abs=2 * file["from_llama_cpp"]["llama_cpp_as_usual"])
+            assert file["answer"][:12] == file["here"][:12]
+
+
+def test_one_of_smollm2s_files_is_run_again(smollm_q4_1, text, tmp_path):
+    """Its Q4_0 by importance, on 256 tokens: quantlab is no farther from llama.cpp than llama.cpp from itself
+    with its usual cache.
+    """
+    source = make(smollm_q4_1, tmp_path / "smollm2.F16.gguf")
+    lm = ql.load_lm(source)
+    tokens = tokens_of(lm, text)
+    known = ql.calibrate(lm, tokens[2048:3584], tmp_path / "known", n_ctx=512, progress=None)
+    file = ql.quantize_model(source, tmp_path / "new.gguf", "Q4_0", calibration=known, method="importance",
+                             progress=None)
+    logits = {"quantlab": ql.load_lm(file).logits(tokens[:256])}
+    for name, settings in {"llama_cpp": {}, "as usual": {"flash_attn_type": ON, "type_k": F16, "type_v": F16},
+                           }.items():
+        with LlamaCpp(file, n_ctx=256, **settings) as theirs:
+            logits[name] = theirs.logits(tokens[:256])
+    logs = {name: np.array([log_probabilities(one) for one in each[128::8]]) for name, each in logits.items()}
+    base = logs["llama_cpp"]
+    apart = {name: (np.exp(base) * (base - other)).sum(axis=1).mean() for name, other in logs.items()}
+    assert 0 < apart["quantlab"] < 1.5 * apart["as usual"] < 0.02

@@ -2,12 +2,17 @@
 
 import ast
 import json
+import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import quantlab as ql
+from quantlab.models.source import DATA
 from quantlab.stage.aims import SIGNS, Aim, aims
+from quantlab.words import aloud, prose
 
 LESSONS = Path(__file__).parents[2] / "notebooks"
 
@@ -70,7 +75,7 @@ def test_it_is_reached_by_its_solution_and_not_before(number):
     assert not shown.targets.reached[number] and "Try this" in shown.targets.value
     reach(shown, target)
     assert shown.targets.reached[number], shown.gauges()
-    assert target.reached in shown.finding and "ql-met" in shown.targets.value
+    assert aloud(target.reached) in shown.finding and "ql-met" in shown.targets.value
     shown.reset()
     assert shown.targets.reached[number], "what was reached stays reached"
 
@@ -80,3 +85,23 @@ def test_every_name_in_a_condition_is_told_by_the_picture(number):
     shown = eval(EXHIBITS[number], {"ql": ql})
     reach(shown, aims()[number])
     assert {name for name, _, _ in aims()[number].when} <= shown.gauges().keys()
+
+
+def sentences(table) -> Iterator[str]:
+    """All texts of a table from a TOML file."""
+    if isinstance(table, str):
+        yield table
+    elif isinstance(table, dict | list):
+        for one in table.values() if isinstance(table, dict) else table:
+            yield from sentences(one)
+
+
+@pytest.mark.parametrize("name", ["targets", "predictions", "quizzes"])
+def test_no_mark_of_a_text_is_left_where_it_is_shown(name):
+    found = [*sentences(tomllib.loads((DATA / f"{name}.toml").read_text(encoding="utf-8")))]
+    assert len(found) > 100
+    for words in found:
+        shown = re.sub(r"<code>.*?</code>", "", prose(words))
+        assert not re.search(r"[`*]|\]\(|__", shown), words
+        said = aloud(words)
+        assert "`" not in said and said.count("*") == words.count("*") - 2 * shown.count("<em>")

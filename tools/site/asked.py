@@ -11,7 +11,7 @@ from quantlab.lessons.predictions import written
 from quantlab.lessons.quiz import Quiz
 from quantlab.stage.aims import Aim, aim, aims, target_html
 from quantlab.stage.question import LETTERS, MARKS, MultipleChoice
-from quantlab.words import prose
+from quantlab.words import aloud, prose
 
 NOT_HERE = "<b>In the notebook:</b> {} <span>This page has not all of its handles.</span>"
 
@@ -54,7 +54,7 @@ def targets(numbers: Sequence[str], reachable: Sequence[str]) -> str:
 
 
 def _target(number: str, found: Aim) -> str:
-    said = escape(f"Target reached: {found.task} {found.reached}")
+    said = escape(aloud(f"Target reached: {found.task} {found.reached}"))
     return (f'<div class="ql-target" data-number="{number}" data-when="{escape(json.dumps(found.when))}" '
             f'data-said="{said}">{target_html(found, False)}'
             f"<template>{target_html(found, True)}</template></div>")

@@ -5,10 +5,10 @@ static files with one style sheet, three scripts, and Python for the exhibits th
 of another host. Links are checked at the end.
 """
 
+import argparse
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from html import escape, unescape
 from pathlib import Path
@@ -155,7 +155,11 @@ def _title(html: str, name: str) -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Build the site.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site", help="site/ if not given")
+    parser.add_argument("address", nargs="?", default="", help="of the site, for the card of its links")
+    given = parser.parse_args()
     os.environ["QUANTLAB_PROFILE"] = "reference"        # the pictures of every machine are the same
-    made = build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site"), address="".join(sys.argv[2:3]))
+    made = build(given.folder, address=given.address)
     print(f"{len(made)} pages in {made[0].parent}, {sum(one.stat().st_size for one in made) / 1e6:.1f} MB; "
           f"open {made[0]}")
