@@ -1,7 +1,7 @@
 """Measure the methods of rounding once and for all: quantlab/data/methods/{tiny,smollm2,gemma3}.json.
 
     python -m tools.record_methods tiny             # three minutes on an idle core
-    python -m tools.record_methods smollm2          # an hour
+    python -m tools.record_methods smollm2          # ten minutes; gemma3: fifteen
 
 Each method writes a file, which is opened and held against the 16-bit weights on scenes that calibration
 never saw. Calibration reads other scenes of the same plays; "code" calibrates on quantlab's own Python
