@@ -98,7 +98,7 @@ def test_error_feedback_is_a_quarter_below_the_importance_matrix(ftype):
 @pytest.mark.parametrize(("model", "least", "most"), [("tiny", 0.59, 0.68), ("smollm2", 0.26, 0.37),
                                                       ("gemma3", 0.20, 0.245)])
 def test_what_lesson_18_says_error_feedback_leaves(model, least, most):
-    """Of what plain rounding loses; calibrated on code it leaves more, and always less than plain rounding."""
+    """Of what plain rounding loses; calibrated on code more, and always less than plain rounding."""
     rows = ql.recorded_methods(model)
     wide = rows[rows.method.isin(["nearest", "feedback"])].pivot(index="ftype", columns="calibration",
                                                                  values="kld")
