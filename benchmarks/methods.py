@@ -1,5 +1,5 @@
-"""Whether SmolLM2's files of every method of rounding cost in llama.cpp what they cost here, and what each
-answers in a real Ollama.
+"""Whether a model's files of every method of rounding cost in llama.cpp what they cost here, and what each
+answers in a real Ollama: SmolLM2's; methods_gemma.py asks the same of Gemma's.
 
 The files are those of `quantlab.recorded_methods("smollm2")`, made again as tools/record_methods.py makes
 them. Each is held against the 16-bit file on the first chunks of the same text: here, in llama.cpp with keys
@@ -28,28 +28,29 @@ from quantlab.models.digests import sha256
 from tests import ollama_fixture as server
 from tests.inference.llama_oracle import F16, ON
 from tools.off_the_grid import make
-from tools.record_methods import MODELS, SAME, calibrated, cases, written
+from tools.record_methods import MODELS, SAME, Measured, calibrated, cases, written
 
-HOW = MODELS["smollm2"]
 GOALS = {"from_llama_cpp_times_its_own": 1.5, "same_order": 4, "answers_as_here": 12}
 USUAL = {"flash_attn_type": ON, "type_k": F16, "type_v": F16}
 QUESTION = "What is the capital of France?"
-PROMPT = f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
+PROMPTS = {"smollm2": f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n",
+           "gemma3": f"<start_of_turn>user\n{QUESTION}<end_of_turn>\n<start_of_turn>model\n"}
 ANSWER = 24         # tokens
 
 
-def ways(file: Path) -> dict[str, Callable]:
+def ways(file: Path, n_ctx: int) -> dict[str, Callable]:
     """The three ways to run a file: name -> a function of a chunk that gives its logits."""
     lm = ql.load_lm(file)
-    return {"quantlab": lm.logits, "llama_cpp": lambda chunk: theirs(file, chunk, HOW.n_ctx),
-            "llama_cpp_as_usual": lambda chunk: theirs(file, chunk, HOW.n_ctx, **USUAL)}
+    return {"quantlab": lm.logits, "llama_cpp": lambda chunk: theirs(file, chunk, n_ctx),
+            "llama_cpp_as_usual": lambda chunk: theirs(file, chunk, n_ctx, **USUAL)}
 
 
 def scored(file: Path, chunks: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """For each chunk: way -> (n_ctx/2 - 1, n_vocab) logits of the tokens that are predicted."""
-    run = ways(file)
+    n_ctx = chunks.shape[1]
+    run = ways(file, n_ctx)
     for chunk in chunks:
-        yield {name: logits(chunk)[HOW.n_ctx // 2:-1] for name, logits in run.items()}
+        yield {name: logits(chunk)[n_ctx // 2:-1] for name, logits in run.items()}
 
 
 def compared(file: Path, chunks: np.ndarray, original: list[dict[str, np.ndarray]]) -> dict:
@@ -72,13 +73,13 @@ def compared(file: Path, chunks: np.ndarray, original: list[dict[str, np.ndarray
             "from_llama_cpp": {name: three(np.concatenate(each).mean()) for name, each in apart.items()}}
 
 
-def answered(ollama, file: Path) -> dict[str, str]:
+def answered(ollama, file: Path, prompt: str) -> dict[str, str]:
     """The greedy answer of a file in Ollama, and the one that is written here."""
     ollama.create("rounded", file)
-    said = Client(ollama.url).generate("rounded", PROMPT, raw=True, options={
-        "temperature": 0, "num_predict": ANSWER, "num_ctx": HOW.n_ctx, "repeat_penalty": 1.0})["response"]
+    said = Client(ollama.url).generate("rounded", prompt, raw=True, options={
+        "temperature": 0, "num_predict": ANSWER, "num_ctx": 512, "repeat_penalty": 1.0})["response"]
     ollama.cli("rm", "rounded")
-    return {"answer": said, "here": "".join(ql.load_lm(file).generate(PROMPT, ANSWER))}
+    return {"answer": said, "here": "".join(ql.load_lm(file).generate(prompt, ANSWER))}
 
 
 def judged(results: dict[str, dict]) -> dict:
@@ -96,33 +97,40 @@ def judged(results: dict[str, dict]) -> dict:
 
 
 def main() -> dict:
+    """SmolLM2's: all types, all methods."""
+    return trial("smollm2", MODELS["smollm2"], GOALS)
+
+
+def trial(name: str, how: Measured, goals: dict) -> dict:
     """type -> method -> the divergences and the answer, beside the goals."""
-    start, record = time.perf_counter(), methods_record("smollm2")
-    recorded = {(row["ftype"], row["method"]): row["kld"] for row in record["rows"]}
-    results: dict[str, dict] = {ftype: {} for ftype in HOW.ftypes}
+    start, record, prompt = time.perf_counter(), methods_record(name), PROMPTS[name]
+    recorded = {(row["ftype"], row["method"]): row["kld"] for row in record["rows"]
+                if row["calibration"] in ("", SAME)}
+    results: dict[str, dict] = {ftype: {} for ftype in how.ftypes}
     with tempfile.TemporaryDirectory() as folder:
-        source = make(HOW.source, Path(folder) / "smollm2.F16.gguf")
+        source = make(how.source, Path(folder) / f"{name}.F16.gguf")
         if sha256(source) != record["sha256"]:
             raise ValueError("the 16-bit file is not the one of the record: write that again first")
         lm = ql.load_lm(source)
         tokens = tokens_of(lm, HELD_OUT.read_text(encoding="utf-8"))
-        seen = HOW.chunks * HOW.n_ctx
-        chunks = chunks_of(lm, tokens, HOW.n_ctx, HOW.chunks)
-        known = calibrated(source, tokens[seen:seen + HOW.calibrated * HOW.n_ctx], HOW.n_ctx, SAME)
+        seen = how.chunks * how.n_ctx
+        chunks = chunks_of(lm, tokens, how.n_ctx, how.chunks)
+        known = calibrated(source, tokens[seen:seen + how.calibrated * how.n_ctx], how.n_ctx, SAME)
         original = list(scored(source, chunks))
         ollama = server.start(server._binary(), Path(folder), Path(folder) / "store")
         try:
-            said_version, first = Server(ollama.url).version(), answered(ollama, source)
-            for ftype, method, text in cases(HOW):
+            said_version, first = Server(ollama.url).version(), answered(ollama, source, prompt)
+            for ftype, method, text in cases(how):
                 if text not in ("", SAME):
                     continue
-                file = written(source, Path(folder), HOW, ftype, method, known if text else None)
+                file = written(source, Path(folder), how, ftype, method, known if text else None)
                 results[ftype][method] = {"recorded_kld": three(recorded[ftype, method]),
-                                          **compared(file, chunks, original), **answered(ollama, file)}
+                                          **compared(file, chunks, original),
+                                          **answered(ollama, file, prompt)}
                 print(ftype, method, results[ftype][method], flush=True)
                 file.unlink()
         finally:
             server.stop(ollama.process)
     return {"xllamacpp": version("xllamacpp"), "ollama": said_version, "predicted": record["predicted"],
-            "question": QUESTION, "goals": GOALS, "found": judged(results), "16 bits": first, **results,
+            "question": QUESTION, "goals": goals, "found": judged(results), "16 bits": first, **results,
             "processor_seconds": round(time.process_time()), "seconds": round(time.perf_counter() - start)}

@@ -15,6 +15,7 @@ benchmarks/results/<name>.json.
                                              llama.cpp: half an hour
     python benchmarks/run.py methods         SmolLM2's files of every method, here, in llama.cpp and in
                                              Ollama: half an hour
+    python benchmarks/run.py methods_gemma   the same of Gemma 3 270M, two types: a quarter of an hour
     python benchmarks/run.py house           how many rooms, modules and code tokens, now and before G
     python benchmarks/run.py site_check      `make site-check`: every exhibit in WebAssembly: six minutes
     python benchmarks/run.py readers         five readers of `make app`: a move, and memory: two minutes
@@ -43,7 +44,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 USUAL = ("formats", "format_memory", "startup", "latency", "fresh_clone", "language_model", "quality",
          "same_file", "house")
 BENCHMARKS = (*USUAL, "lab_statistics", "lab", "quantize_model", "large_model", "whole_files", "gemma",
-              "kv_cache", "methods", "readers", "site", "site_check", "truth", "memory", "fuzz")
+              "kv_cache", "methods", "methods_gemma", "readers", "site", "site_check", "truth", "memory",
+              "fuzz")
 PACKAGES = ("quantlab", "numpy", "jupyterlab", "ipywidgets", "anywidget", "gguf", "tokenizers",
             "libggml-python", "libgguf", "playwright")
 
