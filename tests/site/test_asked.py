@@ -16,7 +16,7 @@ from tools.site import asked
 from tools.site.build import ROOT
 from tools.site.cells import told
 from tools.site.frames import place, walked
-from tools.site.lessons import picture
+from tools.site.lessons import in_colours, picture
 
 
 def cells():
@@ -29,10 +29,12 @@ def cells():
 
 def test_what_a_cell_asks_is_found():
     found = told('ql.predict("05-4").then(ql.explore_sensitivity).aim("05-3")')
-    assert found == (("explore_sensitivity", "ql.explore_sensitivity()"), "05-4", "", ("05-3",), True, "")
+    assert found == (("explore_sensitivity", "ql.explore_sensitivity()"), "05-4", "", ("05-3",), True, "", "")
     assert told('ql.quiz("05")').quiz == "05" and told("ql.final_quiz()").quiz == "10"
     assert told('ql.predict("06-2").then(ql.plot_rule, quant="f16")').picture == "ql.plot_rule(quant='f16')"
     assert told('ql.predict("06-2").then(ql.plot_rule, mine)').picture == ""
+    assert told('ql.explore_split("gpt-oss:20b", 12)').still == "ql.explore_split('gpt-oss:20b', 12)"
+    assert told("ql.explore_model_map(mine.first)").still == told("ql.explore_llama()").still == ""
     assert told('ql.predict("mine?", ["a"], 0, "why")').guess == "" and told("%%bash").quiz == ""
 
 
@@ -40,6 +42,16 @@ def test_a_picture_that_waits_for_a_guess_is_drawn():
     calls = {found.picture for _, source in cells() if (found := told(source)).picture}
     assert len(calls) > 4
     assert f'aria-label="{escape(ql.plot_rule(quant="f16").finding)}"' in picture("ql.plot_rule(quant='f16')")
+
+
+def test_a_stored_picture_wears_the_colours_of_the_page_where_it_is_still_the_same():
+    call = "ql.explore_split('gpt-oss:20b', 12)"
+    made = ql.explore_split("gpt-oss:20b", 12)
+    html = in_colours(f"<p>before</p>{made.still_html()}", call)
+    assert "<img" not in html and "var(--jp-" in html and html.startswith("<p>before</p>")
+    assert f'aria-label="{escape(made.finding)}"' in html
+    made.set(vram=8)
+    assert in_colours(made.still_html(), call) == made.still_html(), "another state stays"
 
 
 def test_every_guess_target_and_quiz_of_the_tables_is_found_in_its_lesson():

@@ -14,7 +14,8 @@ from quantlab.stage.on_site import ALIVE, MAIN
 class Told(NamedTuple):
     """exhibit: (name, call) of the one that moves on a page and is called with plain arguments.  guess,
     quiz: numbers of their tables; the quiz of all lessons is "10".  targets: numbers.  waits: whether the
-    exhibit waits for the guess.  picture: the call of a picture without handles that does.
+    exhibit waits for the guess.  picture: the call of a picture without handles that does.  still: the call
+    of whatever else draws a picture here.
     """
 
     exhibit: tuple[str, str] | None = None
@@ -23,6 +24,7 @@ class Told(NamedTuple):
     targets: tuple[str, ...] = ()
     waits: bool = False
     picture: str = ""
+    still: str = ""
 
 
 def told(source: str) -> Told:
@@ -51,6 +53,8 @@ def told(source: str) -> Told:
                 found = found._replace(picture=ast.unparse(node))
         if not found.exhibit and _moves(node):
             found = found._replace(exhibit=(node.func.attr, ast.unparse(node)))
+        elif getattr(node.func, "attr", "").startswith(("plot_", "explore_")) and _literal(node):
+            found = found._replace(still=ast.unparse(node))
     return found
 
 

@@ -16,7 +16,7 @@ import nbformat
 from nbconvert.filters import ansi2html, markdown2html
 
 import quantlab as ql
-from quantlab.canvas.style import own_names
+from quantlab.canvas.style import Picture, own_names
 from quantlab.cli.export import ForAPage
 from quantlab.stage.aims import aim
 from quantlab.stage.on_site import ALIVE
@@ -33,6 +33,7 @@ NEAR = re.compile(r"\]\((?:\.\./(?:docs|notebooks)/|\./)?([\w-]+)\.(?:md|ipynb)(
 DATA = re.compile(r"\]\(\.\./quantlab/data/([\w.-]+)\)")
 ANCHOR_LINK = re.compile(r'<a class="anchor-link".*?</a>', re.S)
 HEADING = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.S)
+STORED = re.compile(r'<img [^>]*?alt="([^"]*)"[^>]*? src="data:image/png[^>]*>')
 FOR_A_KERNEL = re.compile(r"<style>\.jp-.*?</style>|<style scoped>.*?</style>|<figcaption>.*?</figcaption>",
                           re.S)
 
@@ -90,6 +91,8 @@ def _code(cell) -> str:
         shown = quiz(found.quiz)
     elif moves:
         shown = moves
+    elif found.still:
+        shown = in_colours(shown, found.still)
     if not cell.source.strip():
         return shown
     return (f'<details class="code"><summary>Code of this step</summary><pre>{escape(cell.source)}</pre>'
@@ -112,10 +115,25 @@ def moving(name: str, call: str, wanted: tuple[str, ...] = ()) -> str:
 
 def picture(call: str) -> str:
     """A picture without handles, as it is drawn now."""
-    made = eval(call, {"ql": ql}).picture
-    svg = own_names(made.svg, re.sub(r"\W+", "-", call).strip("-"))
-    return (f'<figure><div class="ql-scroll" tabindex="0" role="region" aria-label="The picture">'
-            f'<div class="ql-frame" style="max-width:{made.width}px">{svg}</div></div></figure>')
+    return f"<figure>{_drawn(eval(call, {'ql': ql}).picture, call)}</figure>"
+
+
+def in_colours(html: str, call: str) -> str:
+    """A stored output whose picture is drawn anew, in the colours of the page, where it is still the same.
+    html: with the picture as the notebook keeps it, for a light page only.
+    """
+    made = eval(call, {"ql": ql})
+    saved = STORED.search(html)
+    if not saved or unescape(saved[1]) != made.finding:
+        return html
+    return html.replace(saved[0], _drawn(made.still(), call), 1)
+
+
+def _drawn(shown: Picture, call: str) -> str:
+    """A picture in the page's colours; where the window is narrow it scrolls in its box."""
+    svg = own_names(shown.svg, re.sub(r"\W+", "-", call).strip("-"))
+    return (f'<div class="ql-scroll" tabindex="0" role="region" aria-label="The picture">'
+            f'<div class="ql-frame" style="max-width:{shown.width}px">{svg}</div></div>')
 
 
 def named(html: str) -> str:
