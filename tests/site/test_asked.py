@@ -34,6 +34,8 @@ def test_what_a_cell_asks_is_found():
     assert told('ql.predict("06-2").then(ql.plot_rule, quant="f16")').picture == "ql.plot_rule(quant='f16')"
     assert told('ql.predict("06-2").then(ql.plot_rule, mine)').picture == ""
     assert told('ql.explore_split("gpt-oss:20b", 12)').still == "ql.explore_split('gpt-oss:20b', 12)"
+    quality = "ql.plot_quality(ql.recorded_quality('gemma3'), 'Gemma')"
+    assert told(quality).still == quality and told("ql.plot_quality(mine.table(1))").still == ""
     assert told("ql.explore_model_map(mine.first)").still == told("ql.explore_llama()").still == ""
     assert told('ql.predict("mine?", ["a"], 0, "why")').guess == "" and told("%%bash").quiz == ""
 

@@ -65,10 +65,11 @@ def _plain(nodes: list[ast.expr]) -> tuple:
 
 
 def _literal(call: ast.Call) -> bool:
-    """Whether its arguments are constants, or tuples of them."""
+    """Whether its arguments are constants, tuples of them, or such calls of quantlab's own."""
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return all(isinstance(node, ast.Constant | ast.Tuple | ast.Load) for value in values
-               for node in ast.walk(value))
+    return all(isinstance(node, ast.Constant | ast.Tuple | ast.Load | ast.Call | ast.keyword | ast.Attribute)
+               or (isinstance(node, ast.Name) and node.id == "ql")
+               for value in values for node in ast.walk(value))
 
 
 def _moves(call: ast.Call) -> bool:
