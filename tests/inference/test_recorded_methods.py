@@ -17,12 +17,14 @@ from quantlab.models.source import BUNDLED
 from tests.inference.llama_oracle import F16, ON, LlamaCpp
 from tests.inference.perplexity_oracle import log_probabilities, printed, scored
 from tools.off_the_grid import make
+from tools.record_methods import MIXES
 
 RECORD = methods_record("tiny")
 SEEN = RECORD["chunks"] * RECORD["n_ctx"]
 CHUNKS = 6              # that llama.cpp predicts
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = json.loads((ROOT / "benchmarks/results/methods.json").read_text())["results"]
+ELSEWHERE, GEMMAS = (json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())["results"]
+                     for name in ("methods", "methods_gemma"))
 
 
 def row(ftype: str, method: str, calibration: str) -> dict:
@@ -129,13 +131,27 @@ def test_llama_cpp_and_ollama_run_smollm2s_files_as_this_package_does():
     lesson = (ROOT / "notebooks/18_beyond_rounding.ipynb").read_text(encoding="utf-8")
     assert (f"SmolLM2's {found['files']} files" in lesson and ELSEWHERE["ollama"] in lesson
             and f"{found['answers_as_here']} answer a question word for word as they do here" in lesson)
+    cost_alike(record, ELSEWHERE)
+    files = [file for ftype in MIXES for file in ELSEWHERE[ftype].values()]
+    assert len(files) == 16 and all(file["answer"][:12] == file["here"][:12] for file in files)
+
+
+def test_llama_cpp_and_ollama_run_eight_of_gemmas_files_as_this_package_does():
+    found, goals = GEMMAS["found"], GEMMAS["goals"]
+    assert found["files"] == 8 and found["same_order"] == found["types"] == goals["same_order"]
+    assert found["from_llama_cpp_times_its_own"] <= goals["from_llama_cpp_times_its_own"]
+    assert found["answers_as_here"] >= goals["answers_as_here"]
+    cost_alike(methods_record("gemma3"), GEMMAS)
+
+
+def cost_alike(record: dict, elsewhere: dict) -> None:
+    """What a file costs here and in llama.cpp is what the record says, but for llama.cpp's own spread."""
     for one in record["rows"]:
-        if one["calibration"] != "code":
-            file = ELSEWHERE[one["ftype"]][one["method"]]
+        if one["calibration"] != "code" and one["ftype"] in elsewhere:
+            file = elsewhere[one["ftype"]][one["method"]]
             assert file["kld"]["quantlab"] == pytest.approx(one["kld"], rel=0.02, abs=1e-3)
             assert file["kld"]["llama_cpp"] == pytest.approx(
                 one["kld"], rel=0.05, abs=2 * file["from_llama_cpp"]["llama_cpp_as_usual"])
-            assert file["answer"][:12] == file["here"][:12]
 
 
 def test_one_of_smollm2s_files_is_run_again(smollm_q4_1, text, tmp_path):
