@@ -1,5 +1,5 @@
-"""`make app` in the real browser: exhibits without code, exercises in fields, no request elsewhere, alive where
-the machine is busy, and readable in light and dark.
+"""`make app` in the real browser: exhibits without code, exercises in fields, no request elsewhere, alive
+where the machine is busy, and readable in light and dark.
 """
 
 import os
@@ -63,6 +63,10 @@ def test_a_lesson_without_code(address, chromium):
     field.fill("(16 * 4 + 16) / 16")
     field.press("Enter")
     page.locator("text=Correct.").first.wait_for()
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"body[data-jp-theme-light={'true' if scheme == 'light' else 'false'}]")
+        assert serious(page) == [], scheme
     page.get_by_role("link", name="What is quantization?").first.click()
     page.wait_for_url("**/01_what_is_quantization.ipynb")
     page.locator(".ql-explorer .noUi-handle").first.wait_for(timeout=60_000)
@@ -72,7 +76,7 @@ def test_a_lesson_without_code(address, chromium):
 
 @pytest.fixture(scope="module")
 def playground(address, chromium):
-    """All exhibits on one page, opened as on a busy machine, in a dark system; and what went wrong meanwhile."""
+    """All exhibits on one page, opened as on a busy machine, in a dark system; its faults; what it sent."""
     page, faults, told = chromium.new_page(color_scheme="dark"), [], []
     page.set_default_timeout(180_000)
     page.add_init_script(path=BUSY)
