@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 ADDRESS = ROOT / "quantlab" / "stage" / "address.js"
 GLOSSARY = "glossary"
-NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "glossary.html": "Glossary",
-       "api.html": "Public names"}
+NAV = {"index.html": "Start", "index.html#lessons": "Lessons", "playground.html": "Playground",
+       "glossary.html": "Glossary", "api.html": "Public names"}
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 FIRST = re.compile(r"</h1>\s*<p>(.*?)</p>", re.S)
 TABLE = re.compile(r'<a href="data/([^"]+)"')
