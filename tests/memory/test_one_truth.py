@@ -54,7 +54,7 @@ def test_estimate_and_advice_agree_on_every_card_type_and_context(capsys):
               f"{verdicts:,} verdicts of lesson 08", end=" ")
 
 
-@pytest.mark.parametrize(("start", "card"), enumerate(["GeForce RTX 4060", "GeForce RTX 4090"]))
+@pytest.mark.parametrize(("start", "card"), [*enumerate(["GeForce RTX 4060", "GeForce RTX 4090"])])
 def test_the_cells_of_lesson_06_and_recommend_say_the_same(start, card):
     explorer = ql.explore_fit()
     for model in some(SAMPLE, 2, start):
