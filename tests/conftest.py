@@ -6,6 +6,7 @@ from quantlab.stage import ledger
 
 from .ollama_fixture import gemma, gemma_tags, live, nobody, ollama, smollm
 from .parallel import (
+           pytest_collection_finish,
            pytest_collection_modifyitems,
            pytest_configure,
            pytest_xdist_auto_num_workers,
@@ -13,9 +14,10 @@ from .parallel import (
 )
 from .statements import pytest_runtest_setup, pytest_terminal_summary
 
-__all__ = ["gemma", "gemma_tags", "live", "nobody", "ollama", "pytest_collection_modifyitems",
-           "pytest_configure", "pytest_runtest_setup", "pytest_terminal_summary",
-           "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler", "smollm"]
+__all__ = ["gemma", "gemma_tags", "live", "nobody", "ollama", "pytest_collection_finish",
+           "pytest_collection_modifyitems", "pytest_configure", "pytest_runtest_setup",
+           "pytest_terminal_summary", "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler",
+           "smollm"]
 
 
 @pytest.fixture(autouse=True)

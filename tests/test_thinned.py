@@ -6,6 +6,8 @@ import pytest
 
 from quantlab.models.catalog import MODELS
 from tests import thinned
+from tests.exhibits import sampled
+from tests.exhibits.recording import load
 from tests.thinned import one_of_each, some
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +30,19 @@ def test_every_kind_has_its_first_member_in_the_order_of_all(part):
     assert {MODELS[name].arch for name in some_models} == {model.arch for model in MODELS.values()}
 
 
+def test_of_recorded_moves_every_kind_is_made_again_and_not_much_more(part):
+    made, recorded = sampled.repeated.__wrapped__(), {name: load()[name] for name in sampled.chosen()}
+
+    def kinds(most: dict) -> set[tuple]:
+        return {sampled.kind(name, action) for name, old in recorded.items()
+                for action, _ in (old.get("presets", []) + old.get("moves", [])[:most.get(name)])}
+
+    assert made.keys() == recorded.keys() and kinds(made) == kinds({})
+    assert sum(made.values()) < sum(len(old.get("moves", [])) for old in recorded.values()) / 2
+
+
 def test_the_whole_is_one_command(monkeypatch):
     monkeypatch.setattr(thinned, "WHOLE", True)
     assert some(range(10), 3, 1) == list(range(10)) == one_of_each(range(10), bool)
+    assert sampled.repeated.__wrapped__() == {name: len(load()[name].get("moves", [])) for name in load()}
     assert "QUANTLAB_TESTS=whole $(MAKE)" in (ROOT / "Makefile").read_text()

@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.page import THEMES, LessonPage
+from tests.thinned import some
 
 pytestmark = pytest.mark.browser
 HERE = """() => { const root = document.activeElement.closest(".ql-explorer");
@@ -11,7 +12,7 @@ HERE = """() => { const root = document.activeElement.closest(".ql-explorer");
 ACTIVE = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
 
 
-@pytest.mark.parametrize("name", ["00_start_here.ipynb", "06_will_it_fit.ipynb"])
+@pytest.mark.parametrize("name", some(["00_start_here.ipynb", "06_will_it_fit.ipynb"], 2))
 def test_a_lesson_by_keyboard(window, name):
     """Shift+Enter from cell to cell; Tab leads into what was made; an arrow moves it; Escape leads back."""
     with LessonPage(window, name) as lesson:

@@ -44,7 +44,7 @@ def test_cancelled_at_nothing_then_the_server_dies_and_comes_back(lab_with_secon
     with LessonPage(lab_with_second, "07_quality_testing.ipynb") as lesson:
         lesson.open()
         place = laboratory(lesson, "ql.explore_comparison()")
-        for label, value in {"Your prompts": TALES, "Most tokens": "16", "Rounds": "1"}.items():
+        for label, value in {"Your prompts": TALES, "Most tokens": "8", "Rounds": "1"}.items():
             typed(lesson, place, label, value)
         what_cannot_work(lesson, place, lab_with_second.lab)
         press(place, "Run")

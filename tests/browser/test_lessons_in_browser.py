@@ -1,13 +1,20 @@
-"""Each lesson in the real JupyterLab: readable before it runs, alive after, and there for eyes and ears."""
+"""Lessons in the real JupyterLab: readable before they run, alive after, and there for eyes and ears; and all
+exhibits in one notebook, of whichever lesson they are.
+"""
 
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+import quantlab as ql
 from tests.browser.page import LessonPage
+from tests.thinned import some
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+LESSONS = some(sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")), 4)
+EXHIBITS = [name for name in sorted(ql.__all__) if name.startswith("explore_") or name == "final_quiz"]
 
 pytestmark = pytest.mark.browser
 
@@ -17,16 +24,32 @@ def test_lesson_shows_runs_moves_and_speaks(name, window):
     with LessonPage(window, name) as lesson:
         lesson.open()
         assert_saved_pictures_are_shown(lesson)
-        lesson.run_all()
-        assert lesson.cell_errors() == []
-        assert_handles_move_pictures(lesson)
-        assert lesson.unnamed_handles() == []
-        assert lesson.silent_explorers() == []
-        assert lesson.cut_words() == []
-        assert lesson.scrolling() == []
-        assert lesson.shared_ids() == []
-        assert lesson.cell_errors() == []
-        assert lesson.faults == []
+        assert_it_runs_moves_and_speaks(lesson)
+
+
+def test_all_exhibits_share_a_page(window):
+    """None is silent, cut or dead beside the others, and no two drawings share an id."""
+    place = window.lab.folder / "all_exhibits.ipynb"
+    cells = [new_code_cell("import quantlab as ql"), *(new_code_cell(f"ql.{name}()") for name in EXHIBITS)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), place)
+    with LessonPage(window, place.name) as lesson:
+        lesson.open()
+        assert_it_runs_moves_and_speaks(lesson)
+    place.unlink()
+
+
+def assert_it_runs_moves_and_speaks(lesson: LessonPage) -> None:
+    lesson.run_all()
+    assert lesson.cell_errors() == []
+    assert_handles_move_pictures(lesson)
+    assert lesson.unnamed_handles() == []
+    assert lesson.silent_explorers() == []
+    assert lesson.cut_words() == []
+    assert lesson.scrolling() == []
+    assert lesson.shared_ids() == []
+    assert lesson.cell_errors() == []
+    assert lesson.faults == []
 
 
 def assert_saved_pictures_are_shown(lesson: LessonPage) -> None:

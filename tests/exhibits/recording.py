@@ -103,14 +103,16 @@ def load() -> dict[str, dict]:
     return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
 
 
-def compare(name: str, keep: Keep | None = None, *, here: bool = True) -> list[str]:
+def compare(name: str, keep: Keep | None = None, *, here: bool = True, most: int | None = None) -> list[str]:
     """How the present run of a case differs from its record; [] when it does not.
 
     here: on the processor of the record, or one like it; elsewhere the shapes of COMPUTED may differ.
+    most: how many of its moves are made, from the first on; all without it.
     """
     old = load().get(name)
     if old is None:
         return ["nothing is recorded of it: use --write"]
+    old = {step: made[:most] if step == "moves" else made for step, made in old.items()}
     found = differences(old, record(name, old, keep))
     return [words for words in found if here or OTHER_SHAPES not in words or not name.startswith(COMPUTED)]
 

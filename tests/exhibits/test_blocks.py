@@ -28,7 +28,7 @@ def test_the_bytes_of_every_format_have_pictures_and_sentences_of_their_own(qtyp
     explorer = explore_block(qtype=qtype)
     seen, said, size = set(), set(), FORMATS[qtype].type_size
     height = explorer.picture.height
-    bytes_seen = some(range(size), 1 if size < 40 else 5)
+    bytes_seen = some(range(size), 2 if size < 40 else 9)
     for byte in bytes_seen:
         explorer.set(byte=byte, bit=byte % 8)
         seen.add(explorer.view.value)

@@ -5,16 +5,11 @@
 
 import pytest
 
-from tests.thinned import one_of_each, some
-
-from .cases import cases
 from .recording import compare
-
-MEMORY = cases("memory")
-#: Every exhibit once, and each third of the calls with other arguments.
-CHOSEN = {*one_of_each(MEMORY, lambda name: name.partition("(")[0]), *some(MEMORY, 3)}
+from .sampled import chosen, repeated
 
 
-@pytest.mark.parametrize("name", [*cases("files"), *(name for name in MEMORY if name in CHOSEN)])
+@pytest.mark.parametrize("name", chosen("files", "memory"))
 def test_it_behaves_as_recorded(name):
-    assert (found := compare(name, here=False)) == [], "\n".join(found[:40])
+    found = compare(name, here=False, most=repeated()[name])
+    assert found == [], "\n".join(found[:40])

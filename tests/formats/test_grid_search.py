@@ -13,7 +13,7 @@ from quantlab.formats.codebook import decode_iq2_xs
 from quantlab.formats.table import FORMATS
 from tests.formats import ggml_oracle as ggml
 from tests.formats.hard_weights import FAMILIES, ROWS, TOO_LARGE, N, bell, chosen
-from tests.thinned import WHOLE
+from tests.thinned import WHOLE, some
 
 needs_ggml = pytest.mark.skipif(ggml.GGML is None, reason=ggml.REASON)
 IQ2_XS = grid_search.SEARCHES["IQ2_XS"]
@@ -33,6 +33,9 @@ MORE = {"borders between levels": lambda: chosen(21, [0, 0.2, 0.4, -0.4, 0.6, 0.
         "groups of many sizes": lambda: many_sizes(26),
         "one eight among zeros": lambda: np.where(np.arange(N) % 32 < 8, bell(27), np.float32(0)),}
 WEIGHTS = {**{name: make for name, make in FAMILIES.items() if name not in TOO_LARGE}, **MORE}
+#: (type, importances), None for without.
+MATRIX = [(qtype, kind) for qtype in (*grid_search.SEARCHES, "IQ1_S", "IQ1_M")
+          for kind in (None, "even", "gaps", "none", "wild") if kind or FORMATS[qtype].imatrix != "needed"]
 
 
 def importance(kind: str) -> np.ndarray:
@@ -61,15 +64,12 @@ def test_a_million_weights_of_every_kind_get_ggmls_bytes():
 
 
 @needs_ggml
-@pytest.mark.parametrize("kind", [None, "even", "gaps", "none", "wild"])
-@pytest.mark.parametrize("qtype", [*grid_search.SEARCHES, "IQ1_S", "IQ1_M"])
+@pytest.mark.parametrize(("qtype", "kind"), MATRIX)
 def test_every_kind_of_weights_gets_ggmls_bytes_in_every_codebook_type(qtype, kind):
-    if kind is None and FORMATS[qtype].imatrix == "needed":
-        return
     imatrix = importance(kind) if kind else None
     small = (10.0 ** -np.arange(5, 17)).astype(np.float32)           # about where a group counts as zero
     weights = WEIGHTS | {"small groups": lambda: bell(28) * np.resize(small, (ROWS, 1))}
-    differing = {}
+    weights, differing = dict(some(weights.items(), 2, MATRIX.index((qtype, kind)))), {}
     for name, make in weights.items():
         x = make()[:16:1 if WHOLE else 5]
         theirs = ggml.quantize(x, qtype, imatrix)

@@ -38,6 +38,11 @@ def tokens(tiny, text):
 
 
 @pytest.fixture(scope="module")
+def reference(tiny, tokens):
+    return Reference(tiny, tokens[:SEEN], n_ctx=RECORD["n_ctx"])
+
+
+@pytest.fixture(scope="module")
 def files(tiny, tokens, tmp_path_factory):
     """Q4_0 and Q2_K by each method, calibrated as the record says."""
     folder = tmp_path_factory.mktemp("methods")
@@ -49,11 +54,10 @@ def files(tiny, tokens, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("ftype", "method"), [("Q4_0", "feedback"), ("Q2_K", "importance")])
-def test_a_cell_is_measured_again(tiny, tokens, files, ftype, method):
+def test_a_cell_is_measured_again(reference, files, ftype, method):
     recorded = row(ftype, method, "scenes")
     assert files[ftype, method].stat().st_size == pytest.approx(recorded["nbytes"], abs=500)
-    found = Reference(tiny, tokens[:SEEN], n_ctx=RECORD["n_ctx"]).divergence(
-        ql.load_lm(files[ftype, method])).numbers()
+    found = reference.divergence(ql.load_lm(files[ftype, method])).numbers()
     for name in ("kld", "kld_se", "ppl", "ln_ratio", "top1"):
         assert found[name] == pytest.approx(recorded[name], rel=0.02, abs=1e-3), name
 

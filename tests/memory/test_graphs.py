@@ -15,7 +15,7 @@ from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import MODELS
 from quantlab.models.recipes import recipe
 from tests.memory.own_shapes import MEASURED, SHAPES, some_settings
-from tests.thinned import one_of_each
+from tests.thinned import one_of_each, some
 
 oracle = pytest.importorskip("quantlab.oracles.planner")
 pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
@@ -28,7 +28,8 @@ EACH = one_of_each(NEW, lambda name: (NEW[name].arch, bool(NEW[name].n_expert)))
 def test_every_new_family_is_exact_wherever_its_layers_lie(name):
     shape, choose = NEW[name], random.Random(name)
     places = (None, 0, 1, shape.n_layer // 2, shape.n_layer)
-    settings = [replace(some_settings(choose, shape), n_gpu_layers=n) for n in places]
+    settings = [replace(some_settings(choose, shape), n_gpu_layers=n)
+                for n in some(places, 2, EACH.index(name))]
     settings = [replace(one, n_ctx=min(one.n_ctx, 32768)) for one in settings]
     for one, found in zip(settings, oracle.measure_all(shape, None, settings), strict=True):
         ours = ql.estimate_memory(shape, **one.as_dict())

@@ -13,6 +13,7 @@ from quantlab.memory.overrides import in_main_memory
 from quantlab.memory.settings import Settings
 from quantlab.memory.weights import weights_of
 from quantlab.models.catalog import MODELS
+from tests.thinned import some
 
 GIB = 2**30
 #: Models of every kind: dense, with windows, with states, mixtures with and without shared experts.
@@ -25,7 +26,7 @@ def cases(name: str) -> list[tuple[int, Settings]]:
     whole = fits(name, 0).estimate.total
     return [(int(whole * choose.uniform(0.15, 1.1)) + MARGIN + OVERHEAD.usual,
              Settings(n_ctx=choose.choice((2048, 8192, 32768)), n_ubatch=choose.choice((512, 512, 2048))))
-            for _ in range(2)]
+            for _ in some(range(2), 2)]
 
 
 @pytest.mark.parametrize("name", NAMES)

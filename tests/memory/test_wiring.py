@@ -78,7 +78,7 @@ NOT_COUNTED = [f"without {name}" for name in (
 @pytest.mark.parametrize("name", SMALL)
 def test_what_llama_cpp_refuses_is_refused_and_what_it_takes_is_counted_as_planned(name, tmp_path):
     every = changes(SMALL[name])
-    chosen = ["nothing", "odd", "freqs", *some(random.Random(name).sample(sorted(every), 12), 3)]
+    chosen = ["nothing", "odd", "freqs", *some(random.Random(name).sample(sorted(every), 12), 6)]
     for words in dict.fromkeys(chosen):
         path = hollow(tmp_path / "hollow.gguf", SMALL[name], **every[words])
         truth = loads(path)

@@ -2,6 +2,8 @@
 writes, whatever the order of the source.
 """
 
+from itertools import product
+
 import gguf
 import pytest
 
@@ -21,8 +23,8 @@ WIDE = {"block_count": 9, "embedding_length": 256, "feed_forward_length": 512, "
 
 
 @needs_llama_quantize
-@pytest.mark.parametrize("ftype", ["Q4_K_M", "Q3_K_L", "IQ4_XS", "Q5_0", "MXFP4_MOE", "TQ1_0", "BF16"])
-@pytest.mark.parametrize("name", ["llama of 11 layers", "experts"])
+@pytest.mark.parametrize(("name", "ftype"), some(product(["llama of 11 layers", "experts"], [
+    "Q4_K_M", "Q3_K_L", "IQ4_XS", "Q5_0", "MXFP4_MOE", "TQ1_0", "BF16"]), 2))
 def test_a_mix_of_every_kind(source_of, tmp_path, name, ftype):
     same(source_of(name), tmp_path, ftype)
 
@@ -34,8 +36,8 @@ def test_every_family_also_where_rows_fit_no_super_block(source_of, tmp_path, na
 
 
 @needs_llama_quantize
-@pytest.mark.parametrize("arch", RECIPES_ONLY)
-@pytest.mark.parametrize("ftype", ["Q4_K_M", "Q3_K_L", "Q2_K", "IQ4_XS"])
+@pytest.mark.parametrize(("arch", "ftype"), [(arch, ftype) for i, arch in enumerate(RECIPES_ONLY)
+                                             for ftype in some(["Q4_K_M", "Q3_K_L", "Q2_K", "IQ4_XS"], 2, i)])
 def test_families_of_which_only_the_recipes_know(tmp_path, arch, ftype):
     same(random_model(tmp_path / "in.gguf", arch, tied=arch == "smollm3", **WIDE), tmp_path, ftype)
 

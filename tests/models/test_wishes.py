@@ -14,6 +14,7 @@ from quantlab.models.wishes import read_types
 from tests.models.quantize_oracle import needs_llama_quantize, whole_file
 from tests.models.whole import SOURCES, asked, importances, same
 from tests.models.written import SMALL, write
+from tests.thinned import some
 
 LLAMA, MOE = "llama of 11 layers", "experts"
 #: name -> (the mix, types, other wishes as quantize_model takes them, and as the library does).
@@ -39,8 +40,8 @@ def wished(name: str, wish: str) -> tuple[str, dict, dict]:
 
 
 @needs_llama_quantize
-@pytest.mark.parametrize("wish", SETS)
-@pytest.mark.parametrize("name", [LLAMA, MOE, "deepseek2"])
+@pytest.mark.parametrize(("name", "wish"), [(name, wish) for i, name in enumerate([LLAMA, MOE, "deepseek2"])
+                                            for wish in some(SETS, 2, i)])
 @pytest.mark.filterwarnings("ignore:types")
 def test_whole_files_with_wishes(source_of, tmp_path, name, wish):
     ftype, ours, theirs = wished(name, wish)

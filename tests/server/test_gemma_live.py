@@ -12,6 +12,7 @@ from quantlab.lab.asking import make_alone
 from quantlab.lab.server import Server
 from quantlab.lab.verdict import GOOD
 from tests.ollama_fixture import GEMMA_FILES
+from tests.thinned import some
 
 pytestmark = pytest.mark.server
 #: Of texts that go on in one way: it is the model as trained, without a chat.
@@ -37,7 +38,7 @@ def test_ps_leaves_out_the_cache_of_the_layers_that_see_everything(gemma, ollama
     """0.34.2 keeps one "KV buffer size" of a device (llm/llama_server.go, memoryBufferKey), and llama.cpp
     logs two where layers have a sliding window: the last is that of the windows.
     """
-    for n_ctx, n_batch in ((512, 512), (2048, 512), (8192, 1024)):
+    for n_ctx, n_batch in some([(512, 512), (2048, 512), (8192, 1024)], 2, kind == "Q4_K_M"):
         said = make_alone(Server(ollama.url), gemma[kind], [], {"num_ctx": n_ctx})
         if said["size_vram"]:
             pytest.skip("this server has a graphics card: its `ps` counts that")
@@ -55,6 +56,7 @@ def test_ps_leaves_out_the_cache_of_the_layers_that_see_everything(gemma, ollama
 def test_the_estimate_is_llama_cpp_s_plan(gemma, kind):
     pytest.importorskip("xllamacpp", reason="the planner is not installed: pip install 'quantlab[oracles]'")
     with ql.open_model(GEMMA_FILES[kind]) as model:
-        for settings in ({"n_ctx": 2048}, {"n_ctx": 32768}, {"n_ctx": 8192, "flash_attention": False}):
+        for settings in some([{"n_ctx": 2048}, {"n_ctx": 32768}, {"n_ctx": 8192, "flash_attention": False}],
+                             3, list(GEMMA_FILES).index(kind)):
             ours, plan = ql.estimate_memory(model, **settings), oracles.measure(GEMMA_FILES[kind], **settings)
             assert (ours.weights, ours.kv_cache, ours.compute) == plan[:3] and ours.exact

@@ -4,6 +4,7 @@ import pytest
 
 import quantlab as ql
 from quantlab.methods.table import METHODS
+from tests.thinned import some
 
 pytestmark = pytest.mark.server
 PROMPT = "To be, or not to be,"
@@ -17,8 +18,8 @@ def known(tmp_path_factory):
                         progress=None)
 
 
-@pytest.mark.parametrize("method", IN_FILES)
-@pytest.mark.parametrize("ftype", ["Q4_0", "Q3_K"])
+@pytest.mark.parametrize(("ftype", "method"), [(ftype, method) for i, method in enumerate(IN_FILES)
+                                               for ftype in some(["Q4_0", "Q3_K"], 2, i)])
 def test_ollama_goes_on_as_the_package_does(ollama, known, tmp_path, ftype, method):
     import ollama as client
 

@@ -10,6 +10,7 @@ import pytest
 
 from quantlab.exhibits.quantize import explore_quantize
 from quantlab.models.recipes import recipe
+from quantlab.models.source import BUNDLED
 from quantlab.stage.touchable import png
 from tests.ollama_fixture import FILES
 
@@ -40,21 +41,21 @@ def test_a_mix_that_needs_an_importance_matrix_is_made_with_one(live, tmp_path, 
     monkeypatch.chdir(tmp_path)
     writer = gguf.GGUFWriter("weights.gguf", "")
     writer.add_type("imatrix")
-    for tensor in gguf.GGUFReader(FILES["F16"]).tensors:
+    for tensor in gguf.GGUFReader(BUNDLED["tiny"]).tensors:
         if len(tensor.shape) > 1:
             writer.add_tensor(f"{tensor.name}.in_sum2", np.ones((1, tensor.shape[0]), np.float32))
             writer.add_tensor(f"{tensor.name}.counts", np.ones((1, 1), np.float32))
     for step in ("header_to_file", "kv_data_to_file", "tensors_to_file"):
         getattr(writer, f"write_{step}")()
     writer.close()
-    bench = explore_quantize(FILES["F16"], "Q2_K_S", "weights.gguf")
+    bench = explore_quantize(BUNDLED["tiny"], "Q2_K_S", "weights.gguf")
     bench.buttons["make"].click()
     bench.thread.join(120)
     assert "was made" in bench.status.value and bench.made["level"] == "Q2_K_S"
     assert "with weights.gguf: written" in bench.picture.svg
-    made = gguf.GGUFReader("SmolLM2-135M-Instruct.F16-Q2_K_S.gguf")
+    made = gguf.GGUFReader("tiny-Q2_K_S.gguf")
     assert made.get_field("quantize.imatrix.file").contents() == "weights.gguf"
-    assert bench.made["source_bytes"] == FILES["F16"].stat().st_size
+    assert bench.made["source_bytes"] == BUNDLED["tiny"].stat().st_size
     live.cli("rm", bench.made["name"])
     bench.controls["imatrix"].value = "nothing.gguf"
     bench.buttons["make"].click()

@@ -12,6 +12,7 @@ from quantlab.canvas.style import own_names
 from quantlab.exhibits.memory import _settings
 from quantlab.stage import touchable
 from quantlab.words import html_table
+from tests.thinned import some
 from tools.site import alive, build, in_page, shipped
 from tools.site.player import player
 
@@ -32,7 +33,7 @@ def test_a_drawn_state_is_the_notebooks(call):
     """Picture, finding, table and numbers, at places of the handles that no hand would choose."""
     shown, stage, rng = alive.shown(call, "x"), eval(call, {"ql": ql}), random.Random(call)
     assert shown.first.finding == stage.finding
-    for _ in range(6):
+    for _ in some(range(6), 2):
         stops = any_stops(shown.axes, rng)
         stage.set(**{axis.name: axis.values[stop] if axis.values else stop
                      for axis, stop in zip(shown.axes, stops, strict=True)})

@@ -1,0 +1,46 @@
+"""Which recorded cases `make test` repeats, and how many of the moves of each; `make bench-full` repeats all.
+
+A case is left after the last of its moves that is the first of a kind: a control of that exhibit which no
+earlier case has set, a button that none has pressed, a key or a click that none has told.
+"""
+
+from functools import cache
+
+from tests import thinned
+from tests.thinned import one_of_each, some
+
+from .cases import cases
+from .recording import load
+
+LEAST = 1           # move of each case, new or not
+
+
+def chosen(*families: str) -> list[str]:
+    """Of memory every exhibit once, and each third of the calls with other arguments; of the others all."""
+    of_memory = cases("memory")
+    left = {*of_memory} - {*one_of_each(of_memory, exhibit), *some(of_memory, 3)}
+    return [name for name in cases(*families) if name not in left]
+
+
+def exhibit(name: str) -> str:
+    return name.partition("(")[0]
+
+
+@cache
+def repeated() -> dict[str, int]:
+    """Case -> how many of its recorded moves are made again."""
+    seen, found = set(), {}
+    for name in chosen():
+        old = load()[name]
+        seen |= {kind(name, action) for action, _ in old.get("presets", [])}
+        kinds = [kind(name, action) for action, _ in old.get("moves", [])]
+        new = [number for number, one in enumerate(kinds, 1) if one not in seen]
+        found[name] = len(kinds) if thinned.WHOLE else min(len(kinds), max([LEAST, *new]))
+        seen.update(kinds[:found[name]])
+    return found
+
+
+def kind(name: str, action: list) -> tuple:
+    """What a move is, of this exhibit: a click anywhere is one kind, whatever value is set another."""
+    how, what = action[:2]
+    return exhibit(name), how, "" if how == "click" else what
