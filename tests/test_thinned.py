@@ -35,14 +35,17 @@ def test_of_recorded_moves_every_kind_is_made_again_and_not_much_more(part):
 
     def kinds(most: dict) -> set[tuple]:
         return {sampled.kind(name, action) for name, old in recorded.items()
-                for action, _ in (old.get("presets", []) + old.get("moves", [])[:most.get(name)])}
+                for step in ("presets", "moves")
+                for action, _ in old.get(step, [])[:most.get(name, {}).get(step)]}
 
     assert made.keys() == recorded.keys() and kinds(made) == kinds({})
-    assert sum(made.values()) < sum(len(old.get("moves", [])) for old in recorded.values()) / 2
+    assert sum(most["moves"] for most in made.values()) < sum(
+        len(old.get("moves", [])) for old in recorded.values()) / 2
 
 
 def test_the_whole_is_one_command(monkeypatch):
     monkeypatch.setattr(thinned, "WHOLE", True)
     assert some(range(10), 3, 1) == list(range(10)) == one_of_each(range(10), bool)
-    assert sampled.repeated.__wrapped__() == {name: len(load()[name].get("moves", [])) for name in load()}
+    assert sampled.repeated.__wrapped__() == {
+        name: {step: len(old.get(step, [])) for step in ("presets", "moves")} for name, old in load().items()}
     assert "QUANTLAB_TESTS=whole $(MAKE)" in (ROOT / "Makefile").read_text()

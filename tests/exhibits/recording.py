@@ -21,7 +21,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import chdir, contextmanager
 from functools import cache
 from pathlib import Path
@@ -103,16 +103,17 @@ def load() -> dict[str, dict]:
     return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
 
 
-def compare(name: str, keep: Keep | None = None, *, here: bool = True, most: int | None = None) -> list[str]:
+def compare(name: str, keep: Keep | None = None, *, here: bool = True,
+            most: Mapping[str, int] | None = None) -> list[str]:
     """How the present run of a case differs from its record; [] when it does not.
 
     here: on the processor of the record, or one like it; elsewhere the shapes of COMPUTED may differ.
-    most: how many of its moves are made, from the first on; all without it.
+    most: how many of its "presets" and "moves" are made, from the first on; all without it.
     """
     old = load().get(name)
     if old is None:
         return ["nothing is recorded of it: use --write"]
-    old = {step: made[:most] if step == "moves" else made for step, made in old.items()}
+    old = {step: made[:most[step]] if most and step in most else made for step, made in old.items()}
     found = differences(old, record(name, old, keep))
     return [words for words in found if here or OTHER_SHAPES not in words or not name.startswith(COMPUTED)]
 

@@ -1,7 +1,7 @@
-"""Which recorded cases `make test` repeats, and how many of the moves of each; `make bench-full` repeats all.
+"""Which recorded cases `make test` repeats, and how much of each; `make bench-full` repeats all.
 
-A case is left after the last of its moves that is the first of a kind: a control of that exhibit which no
-earlier case has set, a button that none has pressed, a key or a click that none has told.
+Presets and moves of a case are left after the last that is the first of a kind: a control of that exhibit
+which no earlier case has set, a button that none has pressed, a key or a click that none has told.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ from tests.thinned import one_of_each, some
 from .cases import cases
 from .recording import load
 
-LEAST = 1           # move of each case, new or not
+LEAST = 1           # preset and move of each case, new or not
 
 
 def chosen(*families: str) -> list[str]:
@@ -27,16 +27,17 @@ def exhibit(name: str) -> str:
 
 
 @cache
-def repeated() -> dict[str, int]:
-    """Case -> how many of its recorded moves are made again."""
+def repeated() -> dict[str, dict[str, int]]:
+    """Case -> how many of its recorded presses of presets, and of its moves, are made again."""
     seen, found = set(), {}
     for name in chosen():
-        old = load()[name]
-        seen |= {kind(name, action) for action, _ in old.get("presets", [])}
-        kinds = [kind(name, action) for action, _ in old.get("moves", [])]
-        new = [number for number, one in enumerate(kinds, 1) if one not in seen]
-        found[name] = len(kinds) if thinned.WHOLE else min(len(kinds), max([LEAST, *new]))
-        seen.update(kinds[:found[name]])
+        found[name] = {}
+        for step in ("presets", "moves"):
+            kinds = [kind(name, action) for action, _ in load()[name].get(step, [])]
+            new = [number for number, one in enumerate(kinds, 1) if one not in seen]
+            most = len(kinds) if thinned.WHOLE else min(len(kinds), max([LEAST, *new]))
+            found[name][step] = most
+            seen.update(kinds[:most])
     return found
 
 

@@ -34,7 +34,7 @@ def test_what_is_drawn_is_what_is_drawn_elsewhere(call):
     code = f"""
 from tests.exhibits import recording, sampled
 old = recording.load()[{call!r}]
-old["moves"] = old["moves"][:sampled.repeated()[{call!r}]]
+old |= {{step: old[step][:most] for step, most in sampled.repeated()[{call!r}].items()}}
 recording.bundle = lambda root: old["bundle"]          # a saved notebook has a PNG, which needs resvg
 print(recording.differences(old, recording.record({call!r}, old)))"""
     assert bare(code) == "[]"

@@ -23,7 +23,7 @@ from tests.ollama_fixture import GEMMA_FILES, needs
 from tests.thinned import WHOLE
 
 N = 64
-FEW = 64 if WHOLE else 24       # where one token at a time is read or written
+FEW = 64 if WHOLE else 16       # where one token at a time is read or written
 RESULTS = FOLDER / "gemma.json"
 
 

@@ -97,7 +97,7 @@ def test_the_pages_python_draws_the_bytes_of_this_one(opened, exhibit):
     page, rng = opened(exhibit), random.Random(exhibit)
     call, owner = page.locator(f"#{exhibit}").evaluate("(one) => [one.dataset.call, one.dataset.owner]")
     axes = shown(call, owner).axes
-    states = some([any_stops(axes, rng) for _ in range(50)], 5)
+    states = some([any_stops(axes, rng) for _ in range(50)], 10)
     page.set_default_timeout(180_000)
     told = page.evaluate(ASK, [call, owner, states])
     for stops, theirs in zip(states, told, strict=True):
