@@ -92,9 +92,9 @@ def test_headings_have_the_places_that_links_of_their_kind_lead_to():
 
 def test_a_table_that_a_lesson_links_lies_beside_the_pages(tmp_path):
     html = in_html("[the rows](../quantlab/data/published_speeds.csv), [types](../docs/types.md)")
-    written(tmp_path, {"a": ("A", f"<h1>A</h1>{html}"), "types": ("Types", "<h1>Types</h1>"),
-                       "index": ("Start", '<h1 id="lessons">Start</h1>'), "glossary": ("G", "<h1>G</h1>"),
-                       "api": ("Names", "<h1>Names</h1>")}, python=False)
+    others = {name: (name, f"<h1>{name}</h1>") for name in ("types", "playground", "glossary", "api")}
+    written(tmp_path, {"a": ("A", f"<h1>A</h1>{html}"), "index": ("Start", '<h1 id="lessons">Start</h1>'),
+                       **others}, python=False)
     assert faults(tmp_path) == []
     assert (tmp_path / "data" / "published_speeds.csv").read_bytes().startswith(b"device,")
 
@@ -124,6 +124,7 @@ def test_the_landing_page_is_light_and_a_page_has_a_title_a_language_and_no_kern
     assert weight <= 1_500_000
     lesson = pages["00_start_here"].read_text(encoding="utf-8")
     assert 'property="og:image" content="https://e.org/card.png"' in index
+    assert '<a href="playground.html">Playground</a>' in index
     with Image.open(tmp_path / "card.png") as card:
         assert card.size == (1200, 630)
     for name, html in (("index", index), ("00_start_here", lesson)):
