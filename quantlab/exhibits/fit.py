@@ -32,7 +32,7 @@ from ..models.source import Model
 from ..stage.exhibit import Exhibit, show
 from ..stage.handles import menu
 from ..stage.share import recalled
-from ..words import GB, GIB, clipped, one_of
+from ..words import GB, GIB, aloud, clipped, one_of
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -137,7 +137,7 @@ def _draw(shapes: Shapes, rough: bool, vram: float, params: float, card: str, mo
     name = f"{params:g} B, assumed {typical_words(params)}" if model == BY_SIZE else f"{model}, {size:.2f} B"
     beyond = [words for words, n_ctx in CONTEXTS.items() if shape.n_ctx_train and n_ctx > shape.n_ctx_train]
     trained = f"; trained for {shape.n_ctx_train:,} tokens" if beyond else ""
-    notes = pulled_notes(shape, shape.usual_type)
+    notes = [aloud(note) for note in pulled_notes(shape, shape.usual_type)]
     table = (("type", *CONTEXTS), *((ftype, *(cell.tip.split(": ", 1)[1] for cell in cells))
                                     for ftype, cells in rows),
              *(("note", note, *[""] * (len(CONTEXTS) - 1)) for note in notes))

@@ -28,7 +28,7 @@ from ..models.library import pulled_type
 from ..stage.exhibit import Exhibit
 from ..stage.handles import Panel, menu, slider, stops, tick_box
 from ..stage.share import recalled
-from ..words import GB, GIB, gib, html_table, one_of, prose
+from ..words import GB, GIB, aloud, gib, html_table, one_of, prose
 from .cards import (
     BY_SIZE,
     PARAMS,
@@ -141,7 +141,7 @@ def _table(now: Situation, found: MemoryEstimate, sizes: tuple[int, ...], notes:
              ("card", now.card), ("left" if left >= 0 else "too much", abs(left)),
              ("in main memory", found.host)]
     return (("what", "bytes", "GiB"), *((name, f"{size:,}", f"{size / GIB:.2f}") for name, size in named),
-            ("counted as", found.engine, ""), *(("note", note, "") for note in (*found.notes, *notes)))
+            ("counted as", found.engine, ""), *(("note", aloud(note), "") for note in (*found.notes, *notes)))
 
 
 def situation(model: str, params: float, ftype: str, n_ctx: int, type_kv: str, n_parallel: int, flash: bool,

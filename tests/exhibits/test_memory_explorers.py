@@ -398,3 +398,10 @@ def test_a_full_card_says_that_nothing_more_goes_in():
     assert "Nothing more goes into the free memory" in explorer.picture.svg
     explorer.set(n_ctx=65536)
     assert "What you could do with the free memory" in explorer.picture.svg and "✓" in explorer.picture.svg
+
+
+@pytest.mark.parametrize("made", [explore_memory, lambda name, card: explore_fit(card, model=name)])
+def test_notes_of_a_pulled_model_show_no_marks_of_code(made):
+    shown = made("deepseek-v2:16b", 12).picture
+    words = [cell for row in shown.table for cell in row]
+    assert any("ollama pull" in one for one in words) and not any("`" in one for one in (*words, shown.svg))
