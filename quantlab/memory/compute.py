@@ -47,8 +47,8 @@ def split_compute_bytes(
     Layers in main memory are computed on the card when many tokens come at once (scheduler.py): then the
     types of their weights matter, as these are copied there.  kept: tensors that lie in main memory though
     their layer does not.  every: False, for a search, leaves out layers that are like others, which is
-    faster, and in three of a thousand settings off by some MB: what lies between gaps can depend on all
-    layers before.
+    faster. It is seldom off, by some MB; where some layers have a sliding window, by hundreds (`on_card`):
+    what lies between gaps can depend on all layers before.
     """
     on_card = weights.n_blocks_on_card(settings.n_gpu_layers)
     devices = (1,) * (a.n_layer - on_card) + (0,) * on_card + (int(settings.n_gpu_layers == 0),)
